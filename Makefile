@@ -1,0 +1,112 @@
+# `make` lists the targets. Nothing is installed outside .venv, and a step runs again only when its inputs change.
+
+PYTHON ?= python3
+# Where `make demo` keeps its data; empty means the user's data directory.
+DATA_DIR ?=
+NAME ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.winnow
+LOGS := build/logs
+VALIDATE := third_party/buf/validate/validate.proto
+
+# buf starts its plugins by name; the commands of this checkout come first.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --require-hashes --no-build-isolation
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
+	--no-build-isolation --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
+PROCESSORS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cpp_INCLUDE="$(CURDIR)/requirements/llama_cpp.cmake"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench clean
+
+help: ## list the targets
+	@echo "make TARGET, one of:"
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
+		printf '  %-15s %s\n' "$$name" "$$what"; done
+	@echo "Variables: PYTHON=python3, DATA_DIR=folder (make demo), NAME=module (make bench), CMAKE_ARGS=options (llama.cpp)"
+
+# --- installing
+
+setup: $(STAMPS)/winnow ## make .venv with everything that Winnow needs to run
+
+setup-dev: $(STAMPS)/dev $(STAMPS)/winnow $(VALIDATE) ## add what the tests need
+
+# venv writes pip last, so an interrupted one is made again
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Winnow needs Python 3.11 or newer, and '$(PYTHON)' is not: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@echo "==> making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/build: requirements/build.txt | $(BIN)/pip
+	@echo "==> installing build tools"
+	@$(INSTALL) -r requirements/build.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/runtime: requirements/runtime.txt requirements/llama_cpp.cmake $(STAMPS)/build
+	@command -v "$${CXX:-c++}" >/dev/null || { echo "llama.cpp is built from source: please install a C++ compiler" \
+		"(Debian, Ubuntu: build-essential; Fedora: gcc-c++; macOS: xcode-select --install)" >&2; exit 1; }
+	@echo "==> installing what Winnow runs on; the first time this compiles llama.cpp, which takes some minutes"
+	@CMAKE_ARGS='$(LLAMA_CPP)'" $$CMAKE_ARGS" CMAKE_BUILD_PARALLEL_LEVEL="$${CMAKE_BUILD_PARALLEL_LEVEL:-$(PROCESSORS)}" \
+		$(BIN)/python tools/heartbeat.py "installing" $(LOGS)/runtime.log \
+		$(PIP) install --verbose --require-hashes --no-build-isolation -r requirements/runtime.txt
+	@touch $@
+
+$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/runtime | $(STAMPS)/winnow
+	@echo "==> installing test tools"
+	@$(INSTALL) -r requirements/dev.txt
+	@touch $@
+
+$(STAMPS)/winnow: pyproject.toml requirements/runtime.in $(STAMPS)/runtime
+	@echo "==> installing Winnow itself"
+	@PYTHONWARNINGS="ignore:Editable installation" $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# --- using
+
+models: setup ## fetch, check and convert the default models
+	@$(BIN)/winnow models fetch
+
+demo: setup ## start everything, import a chat and ask it three questions
+	@$(BIN)/winnow demo $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
+
+bench: setup ## run one of benchmarks/: make bench NAME=...
+	@test -n "$(NAME)" || { echo "say which one: make bench NAME=..." >&2; exit 2; }
+	@$(BIN)/python -m benchmarks.$(NAME)
+
+# --- developing
+
+test: lint models ## lint, then every test
+	@$(BIN)/python -m pytest
+
+lint: setup-dev ## style, types, import directions, protos
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/buf lint
+
+$(VALIDATE): tools/validate_proto.py $(STAMPS)/dev
+	@$(BIN)/python tools/validate_proto.py
+	@touch $@
+
+generate: setup-dev ## rebuild gen/ from protos/
+	@$(BIN)/buf format -w protos
+	@$(BIN)/buf generate
+
+release-protos: setup-dev ## take today's protos as the contract that later ones may not break
+	@$(BIN)/buf build protos --exclude-source-info -o protos/released.binpb
+
+lock: setup-dev ## resolve requirements/*.in anew into hash-locked files; LOCK=--upgrade takes newer versions
+	@cd requirements && for name in build runtime dev; do \
+		echo "==> $$name" && $(subst $(BIN),../$(BIN),$(COMPILE)) $(LOCK) --output-file=$$name.txt $$name.in || exit 1; done
+
+clean: ## remove what was generated, but not .venv
+	rm -rf build dist third_party/buf .grimp_cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+	find services tests tools gen benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

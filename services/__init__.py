@@ -1,0 +1,1 @@
+"""Winnow: its four services, what they share, and the command."""

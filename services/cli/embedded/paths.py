@@ -1,0 +1,173 @@
+"""The data directory: where everything lives, who may use it, and what is remembered there."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict
+
+from services.cli.embedded.errors import DataDirectoryBusy, DataDirectoryUnusable
+from services.cli.embedded.files import make_open, read_model, write_private
+from services.cli.embedded.ports import Ports
+from services.cli.embedded.process import Account, ProcessIdentity, run
+
+FREE_BYTES_MIN = 300 * 1024 * 1024
+_SYSTEM_DIRECTORY = Path("/var/lib/winnow")
+
+
+class RuntimeState(BaseModel):
+    """What a client on this machine needs to find the servers (runtime.json)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    began: str
+    started_at: str
+    ports: Ports
+
+    def is_alive(self) -> bool:
+        """Return whether the supervisor that wrote this still runs."""
+        return ProcessIdentity(self.pid, self.began).is_alive()
+
+
+@dataclass(frozen=True)
+class DataDirectory:
+    """A directory that holds one Winnow: servers' files, secrets, logs and chosen ports."""
+
+    path: Path
+
+    @classmethod
+    async def default(cls, account: Account | None) -> Self:
+        """Return the user's data directory; for root, one that the servers' account can reach."""
+        path = platformdirs.user_data_path("winnow")
+        reachable = account is None or await _can_enter(account, _existing(path))
+        return cls(path if reachable else _SYSTEM_DIRECTORY)
+
+    @property
+    def lock(self) -> Path:
+        """Return the file whose lock says that a supervisor runs."""
+        return self.path / "lock"
+
+    @property
+    def secrets(self) -> Path:
+        """Return the directory of the passwords."""
+        return self.path / "secrets"
+
+    @property
+    def postgres(self) -> Path:
+        """Return PostgreSQL's data directory."""
+        return self.path / "postgres"
+
+    @property
+    def nats(self) -> Path:
+        """Return the directory of the broker's configuration and streams."""
+        return self.path / "nats"
+
+    @property
+    def logs(self) -> Path:
+        """Return the directory of the logs."""
+        return self.path / "logs"
+
+    @property
+    def records(self) -> Path:
+        """Return the directory that names the children that run."""
+        return self.path / "run"
+
+    @property
+    def programs(self) -> Path:
+        """Return the directory for copies of programs that the servers' account cannot run in place."""
+        return self.path / "programs"
+
+    async def prepare(self, account: Account | None) -> None:
+        """Create what is missing; raise DataDirectoryUnusable unless it can be used."""
+        try:
+            # The servers' account passes through; everything inside has its own, narrower mode.
+            make_open(self.path, 0o711 if account else 0o700)
+            for folder in (self.secrets, self.logs, self.records):
+                folder.mkdir(exist_ok=True, mode=0o700)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise DataDirectoryUnusable(
+                f"data directory {self.path} cannot be written ({error.strerror}): "
+                "pass another with --data-dir"
+            ) from error
+        self._check_space()
+        if account and not await _can_enter(account, self.path):
+            raise DataDirectoryUnusable(
+                f"data directory {self.path} is closed to uid {account.uid}, as whom root runs "
+                f"the servers: pass another with --data-dir, such as {_SYSTEM_DIRECTORY}"
+            )
+
+    def _check_space(self) -> None:
+        free = shutil.disk_usage(self.path).free
+        if free < FREE_BYTES_MIN:
+            raise DataDirectoryUnusable(
+                f"data directory {self.path} has {free >> 20} MiB free, "
+                f"{FREE_BYTES_MIN >> 20} MiB are needed: free some or pass another with --data-dir"
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for this process alone; raise DataDirectoryBusy that names the holder."""
+        with self.lock.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip()
+                raise DataDirectoryBusy(
+                    self.path, int(holder) if holder.isdecimal() else None
+                ) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+            file.truncate(0)
+
+    def secret(self, name: str) -> str:
+        """Return the password called `name`, made at the first call and then kept."""
+        path = self.secrets / name
+        if not path.exists():
+            write_private(path, secrets.token_urlsafe(24) + "\n")
+        return path.read_text().strip()
+
+    def ports(self) -> Ports | None:
+        """Return the ports of the last start; None before the first."""
+        return read_model(self.path / "ports.json", Ports)
+
+    def remember_ports(self, ports: Ports) -> None:
+        """Keep the ports for the next start."""
+        write_private(self.path / "ports.json", ports.model_dump_json(indent=2) + "\n")
+
+    def runtime_state(self) -> RuntimeState | None:
+        """Return where the servers are; None when none run."""
+        state = read_model(self.path / "runtime.json", RuntimeState)
+        return state if state and state.is_alive() else None
+
+    def announce(self, state: RuntimeState) -> None:
+        """Tell clients where the servers are."""
+        write_private(self.path / "runtime.json", state.model_dump_json(indent=2) + "\n")
+
+    def withdraw(self) -> None:
+        """Tell clients that no servers run."""
+        (self.path / "runtime.json").unlink(missing_ok=True)
+
+
+async def _can_enter(account: Account, path: Path) -> bool:
+    """Return whether the account can pass through a directory, by trying it."""
+    status, _ = await run(["/bin/sh", "-c", 'cd -- "$1"', "sh", str(path)], account)
+    return status == 0
+
+
+def _existing(path: Path) -> Path:
+    """Return the nearest ancestor that exists."""
+    return path if path.is_dir() else _existing(path.parent)

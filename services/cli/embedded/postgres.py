@@ -1,0 +1,216 @@
+"""The embedded PostgreSQL: durable, on loopback TCP, with a password from the first moment."""
+
+import asyncio
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from services.cli.embedded.errors import DataDirectoryUnusable, EmbeddedError
+from services.cli.embedded.files import give, make_private, sync_directory, write_private
+from services.cli.embedded.paths import DataDirectory
+from services.cli.embedded.ports import LOOPBACK, Ports
+from services.cli.embedded.process import (
+    Account,
+    RunningProcess,
+    end,
+    minimal_environment,
+    run,
+    running,
+    until,
+)
+from services.cli.embedded.supervisor import Child
+
+DATABASE = "winnow"
+USER = "postgres"
+
+# Not to be had otherwise: the product's promise rests on them.
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+# Written once, into postgresql.conf, where the user may change them.
+_TUNING = {
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "effective_cache_size": "1GB",
+    "maintenance_work_mem": "512MB",
+    "work_mem": "16MB",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "wal_compression": "on",
+    "min_wal_size": "256MB",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "log_checkpoints": "off",
+    "log_line_prefix": "%m [%p] %q%u %a ",
+}
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only measured
+_SHARED_MEMORY_BYTES_MIN = 1 << 30
+_STOP_SECONDS = 20.0
+_STATUS_LINE = 7
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A PostgreSQL server over one data directory."""
+
+    data: DataDirectory
+    program: Path
+    ports: Ports
+    account: Account | None
+
+    @property
+    def url(self) -> str:
+        """Return the superuser's URL of the product's database, password included."""
+        return self._url(DATABASE)
+
+    def child(self) -> Child:
+        """Return the server as a child to supervise."""
+        return Child(
+            name="postgres",
+            command=self._command,
+            environment=minimal_environment(),
+            ready=self._serving,
+            before_start=self._prepare,
+            account=self.account,
+            stop_signal=signal.SIGINT,  # fast: disconnects clients and writes a checkpoint
+            death_signal=signal.SIGINT,
+            ready_timeout_seconds=600,  # replaying the log after a crash takes what it takes
+            stop_timeout_seconds=_STOP_SECONDS,
+        )
+
+    async def _prepare(self) -> None:
+        await reclaim(self.data)
+        if not self.data.postgres.exists():
+            await self._initialise()
+        make_private(self.data.postgres, self.account)
+        await self._check_version()
+
+    async def _initialise(self) -> None:
+        """Make the cluster aside and move it into place whole, so that an interruption leaves nothing behind."""
+        for leftover in self.data.path.glob(".initdb-*"):
+            await asyncio.to_thread(shutil.rmtree, leftover)
+        staging = Path(tempfile.mkdtemp(prefix=".initdb-", dir=self.data.path))
+        give(staging, self.account)
+        write_private(staging / "password", self._password + "\n", self.account)
+        status, said = await run(self._initdb(staging), self.account)
+        if status != 0:
+            raise EmbeddedError(f"initdb failed: {' '.join(said.split())[-500:]}")
+        (staging / "cluster").rename(self.data.postgres)
+        sync_directory(self.data.path)
+        await asyncio.to_thread(shutil.rmtree, staging)
+
+    def _initdb(self, staging: Path) -> list[str]:
+        options = [f"--set={name}={value}" for name, value in _TUNING.items()]
+        return [
+            *(str(self.program.with_name("initdb")), "-D", str(staging / "cluster"), "-U", USER),
+            *("-A", "scram-sha-256", f"--pwfile={staging / 'password'}", "-E", "UTF8"),
+            *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            *("--data-checksums", "--no-instructions", *options),
+        ]
+
+    async def _check_version(self) -> None:
+        """Raise DataDirectoryUnusable when another major version made the cluster."""
+        made_by = (self.data.postgres / "PG_VERSION").read_text().strip()
+        _, said = await run([str(self.program), "--version"], self.account)
+        version = said.split()[-1]
+        if version.split(".")[0] != made_by:
+            raise DataDirectoryUnusable(
+                f"{self.data.postgres} was made by PostgreSQL {made_by} and this is {version}: "
+                "dump and restore it, or pass another with --data-dir"
+            )
+
+    def _command(self) -> Sequence[str]:
+        settings = {
+            **DURABLE,
+            "listen_addresses": LOOPBACK,
+            "port": str(self.ports.postgres),
+            "unix_socket_directories": "",
+            "dynamic_shared_memory_type": _shared_memory_type(),
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return [str(self.program), "-D", str(self.data.postgres), *options]
+
+    async def _serving(self, pid: int) -> None:
+        """Return when this very server takes connections, is durable and has the product's database."""
+        await until(lambda: self._settled(pid))
+
+    async def _settled(self, pid: int) -> bool:
+        if not _is_ready(self.data, pid):
+            return False
+        try:
+            async with self._connected("postgres") as connection:
+                await _check_durable(connection)
+                await _create_database(connection)
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError):
+            return False  # it is going down: the supervisor sees that
+        return True
+
+    @asynccontextmanager
+    async def _connected(self, database: str) -> AsyncIterator[asyncpg.Connection]:
+        connection = await asyncpg.connect(self._url(database), timeout=10, command_timeout=30)
+        try:
+            yield connection
+        finally:
+            connection.terminate()
+
+    @property
+    def _password(self) -> str:
+        return self.data.secret("postgres.password")
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://{USER}:{self._password}@{LOOPBACK}:{self.ports.postgres}/{database}"
+
+
+async def reclaim(data: DataDirectory) -> None:
+    """End what a killed supervisor or postmaster left on the data directory, then its lock file."""
+    postmasters = [p.identity for p in _ours(data) if "-D" in p.arguments]
+    await end(postmasters, signal.SIGINT, _STOP_SECONDS)
+    for number in (signal.SIGQUIT, signal.SIGKILL):
+        await end([p.identity for p in _ours(data)], number, _STOP_SECONDS)
+    # Nobody is left, yet the server would refuse to start if its old pid were another process's now.
+    (data.postgres / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _ours(data: DataDirectory) -> list[RunningProcess]:
+    """Return the servers of this cluster: they work in its directory, the first one also names it."""
+    home = str(data.postgres)
+    return [p for p in running("postgres") if str(p.directory) == home or home in p.arguments]
+
+
+def _is_ready(data: DataDirectory, pid: int) -> bool:
+    """Return whether the server's own status file says that it takes connections."""
+    try:
+        lines = (data.postgres / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    return (
+        len(lines) > _STATUS_LINE
+        and lines[0].strip() == str(pid)
+        and lines[_STATUS_LINE].strip() == "ready"
+    )
+
+
+async def _check_durable(connection: asyncpg.Connection) -> None:
+    """Raise EmbeddedError when a setting that durability rests on is off."""
+    for name in (*DURABLE, "data_checksums"):
+        value = await connection.fetchval("select current_setting($1)", name)
+        if value != "on":
+            raise EmbeddedError(f"PostgreSQL runs with {name}={value}: on is needed")
+
+
+async def _create_database(connection: asyncpg.Connection) -> None:
+    known = await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE)
+    if not known:
+        await connection.execute(f"create database {DATABASE}")
+
+
+def _shared_memory_type() -> str:
+    """Return mmap where /dev/shm is too small for parallel index builds, as in most containers."""
+    if not _SHARED_MEMORY.is_dir():
+        return "posix"
+    total = shutil.disk_usage(_SHARED_MEMORY).total
+    return "posix" if total >= _SHARED_MEMORY_BYTES_MIN else "mmap"

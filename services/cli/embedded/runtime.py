@@ -1,0 +1,127 @@
+"""The embedded runtime: the servers, and whatever is started beside them, as one thing to open."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from services.cli.embedded import nats, postgres, programs
+from services.cli.embedded.nats import Nats
+from services.cli.embedded.paths import DataDirectory, RuntimeState
+from services.cli.embedded.ports import Ports, choose_ports, ephemeral_ports
+from services.cli.embedded.postgres import Postgres
+from services.cli.embedded.process import Account, ProcessIdentity, server_account
+from services.cli.embedded.records import end_recorded
+from services.cli.embedded.supervisor import (
+    Child,
+    Event,
+    OnEvent,
+    RestartPolicy,
+    Supervisor,
+)
+
+
+def silent(event: Event) -> None:
+    """Take no notice of an event."""
+
+
+@dataclass(frozen=True)
+class EmbeddedRuntime:
+    """Running servers: where they are, and the supervisor that keeps them."""
+
+    data: DataDirectory
+    ports: Ports
+    admin_database_url: str  # superuser, database `winnow`
+    nats_url: str
+    supervisor: Supervisor
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        data: DataDirectory,
+        *,
+        ports: Mapping[str, int] | None = None,
+        on_event: OnEvent = silent,
+        policy: RestartPolicy | None = None,
+    ) -> AsyncIterator[Self]:
+        """Start both servers, lend them, and stop everything at the end; raises EmbeddedError.
+
+        `ports` are exact wishes by name (see Ports); others are remembered or chosen. The calling thread
+        must live as long as the runtime: the kernel ends the children when it ends.
+        """
+        account = server_account()
+        await data.prepare(account)
+        with data.locked():
+            supervisor = Supervisor(
+                data.logs, data.records, on_event, policy=policy or RestartPolicy()
+            )
+            try:
+                runtime = await cls._start(data, account, ports or {}, supervisor)
+                data.announce(_state(runtime.ports))
+                yield runtime
+            finally:
+                data.withdraw()
+                await supervisor.stop()
+
+    @classmethod
+    async def _start(
+        cls,
+        data: DataDirectory,
+        account: Account | None,
+        requested: Mapping[str, int],
+        supervisor: Supervisor,
+    ) -> Self:
+        await postgres.reclaim(data)
+        await nats.reclaim(data)
+        await end_recorded(data.records)
+        ports = choose_ports(requested, data.ports(), ephemeral_ports())
+        data.remember_ports(ports)
+        database, broker = await asyncio.gather(
+            programs.locate(programs.POSTGRES, account, data.programs),
+            programs.locate(programs.NATS, account, data.programs),
+        )
+        database_server = Postgres(data, database, ports, account)
+        broker_server = Nats(data, broker, ports, account)
+        await supervisor.start(database_server.child(), broker_server.child())
+        return cls(data, ports, database_server.url, broker_server.url, supervisor)
+
+    async def start(self, *children: Child) -> None:
+        """Start children together and wait until they are ready; raises ChildFailed."""
+        await self.supervisor.start(*children)
+
+    async def supervise(self, children: tuple[Child, ...] | list[Child] = ()) -> None:
+        """Start children, then keep everything running until cancelled; raises ChildFailed when one is given up."""
+        await self.start(*children)
+        await self.supervisor.watch()
+
+
+@contextmanager
+def cancelled_by(*signals: signal.Signals) -> Iterator[None]:
+    """Cancel the current task at the first of these signals and ignore the later ones, for a clean stop."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None:
+        raise RuntimeError("only a task can be cancelled")
+    received: list[signal.Signals] = []
+
+    def cancel(number: signal.Signals) -> None:
+        received.append(number)
+        if len(received) == 1:
+            task.cancel()
+
+    for number in signals:
+        loop.add_signal_handler(number, cancel, number)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _state(ports: Ports) -> RuntimeState:
+    own = ProcessIdentity.own()
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return RuntimeState(pid=own.pid, began=own.began, started_at=now, ports=ports)

@@ -1,0 +1,223 @@
+"""Keeps children alive: started in order, watched, restarted when they die, stopped in reverse order."""
+
+import asyncio
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import NoReturn
+
+from services.cli.embedded.errors import ChildFailed
+from services.cli.embedded.logs import rotate, tail
+from services.cli.embedded.process import Account, spawn
+from services.cli.embedded.records import forget, record
+
+
+class State(StrEnum):
+    """What happens to a child."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DIED = "died"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change in the life of a child; as text it is one line for the user."""
+
+    child: str
+    state: State
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.child}: {self.state}" + (f" {self.detail}" if self.detail else "")
+
+
+OnEvent = Callable[[Event], None]
+
+
+async def started(pid: int) -> None:
+    """Take a child for ready as soon as it has been started."""
+
+
+async def nothing() -> None:
+    """Prepare nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """A program to keep alive; `command` is asked anew at each start, `environment` is all that it gets."""
+
+    name: str
+    command: Callable[[], Sequence[str]]
+    environment: Mapping[str, str]
+    ready: Callable[[int], Awaitable[None]] = started  # gets the pid; returns when the child serves
+    before_start: Callable[[], Awaitable[None]] = nothing
+    account: Account | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals = signal.SIGKILL  # sent by the kernel if the supervisor dies
+    ready_timeout_seconds: float = 120.0
+    stop_timeout_seconds: float = 20.0
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """How deaths are answered: waits that double, and giving up after too many in a short time."""
+
+    deaths_max: int = 5
+    window_seconds: float = 30.0
+    delay_seconds: float = 0.1
+
+    def delay(self, deaths: int) -> float:
+        """Return how long to wait before the next start."""
+        return self.delay_seconds * float(2 ** (deaths - 1))
+
+
+@dataclass
+class Supervisor:
+    """The children of this process; `start` and `stop` belong to one task, `watch` may run beside them."""
+
+    logs: Path
+    records: Path
+    on_event: OnEvent
+    policy: RestartPolicy = RestartPolicy()
+    clock: Callable[[], float] = time.monotonic
+    _groups: list[dict[str, asyncio.Task[NoReturn]]] = field(default_factory=list)
+
+    async def start(self, *children: Child) -> None:
+        """Start children together and wait until all are ready; raise ChildFailed if any child is given up."""
+        ready = {child.name: asyncio.Event() for child in children}
+        group = {c.name: asyncio.create_task(self._keep(c, ready[c.name])) for c in children}
+        self._groups.append(group)
+        waiter = asyncio.create_task(_all_set(ready.values()))
+        try:
+            await asyncio.wait([waiter, *self._tasks()], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+        self._raise_failure()
+
+    async def watch(self) -> None:
+        """Wait until a child is given up and raise its ChildFailed, or until `stop`."""
+        await asyncio.wait(self._tasks(), return_when=asyncio.FIRST_COMPLETED)
+        self._raise_failure()
+
+    async def stop(self) -> None:
+        """Stop everything, the last started first; those that were started together stop together."""
+        while self._groups:
+            tasks = self._groups[-1].values()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            self._groups.pop()
+
+    def _tasks(self) -> list[asyncio.Task[NoReturn]]:
+        return [task for group in self._groups for task in group.values()]
+
+    def _raise_failure(self) -> None:
+        for task in self._tasks():
+            if task.done() and not task.cancelled():
+                task.result()
+
+    async def _keep(self, child: Child, ready: asyncio.Event) -> NoReturn:
+        log = self.logs / f"{child.name}.log"
+        rotate(log)
+        deaths: deque[float] = deque(maxlen=self.policy.deaths_max)
+        while True:
+            status = await self._live(child, log, ready)
+            deaths.append(self.clock())
+            recent = sum(deaths[-1] - at <= self.policy.window_seconds for at in deaths)
+            if recent >= self.policy.deaths_max:
+                reason = f"died {recent} times in {deaths[-1] - deaths[0]:.0f} s ({status})"
+                raise ChildFailed(child.name, reason, log, tail(log))
+            delay = self.policy.delay(recent)
+            self._tell(child, State.DIED, f"({status}), starting again in {delay:.1f} s")
+            await asyncio.sleep(delay)
+
+    async def _live(self, child: Child, log: Path, ready: asyncio.Event) -> str:
+        """Run a child once, until it dies or we are cancelled; return how it died."""
+        await child.before_start()
+        self._tell(child, State.STARTING)
+        began = self.clock()
+        async with self._running(child, log) as process:
+            if await self._becomes_ready(child, process, log):
+                self._tell(child, State.READY, f"after {self.clock() - began:.2f} s")
+                ready.set()
+            return _describe(await process.wait())
+
+    @asynccontextmanager
+    async def _running(self, child: Child, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Start a child, remember its pid while it lives, and stop it at the end."""
+        with open(log, "ab", opener=_private) as output:
+            process = await spawn(
+                child.command(),
+                child.environment,
+                account=child.account,
+                death_signal=child.death_signal,
+                output=output,
+            )
+        try:
+            record(self.records, child.name, process.pid)
+            yield process
+        finally:
+            if process.returncode is None:
+                await _stop(process, child)
+                self._tell(child, State.STOPPED)
+            forget(self.records, child.name)
+
+    async def _becomes_ready(
+        self, child: Child, process: asyncio.subprocess.Process, log: Path
+    ) -> bool:
+        """Return True when the child is ready, False when it died before."""
+        ready = asyncio.ensure_future(child.ready(process.pid))
+        death = asyncio.ensure_future(process.wait())
+        try:
+            done, _ = await asyncio.wait(
+                [ready, death],
+                timeout=child.ready_timeout_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            for task in (ready, death):
+                task.cancel()
+        if not done:
+            reason = f"was not ready within {child.ready_timeout_seconds:.0f} s"
+            raise ChildFailed(child.name, reason, log, tail(log))
+        if death in done:
+            return False
+        ready.result()
+        return True
+
+    def _tell(self, child: Child, state: State, detail: str = "") -> None:
+        self.on_event(Event(child.name, state, detail))
+
+
+async def _all_set(events: Iterable[asyncio.Event]) -> None:
+    for event in events:
+        await event.wait()
+
+
+async def _stop(process: asyncio.subprocess.Process, child: Child) -> None:
+    """Ask a child to stop, then kill it and what it started in its session."""
+    try:
+        process.send_signal(child.stop_signal)
+        await asyncio.wait_for(process.wait(), child.stop_timeout_seconds)
+    except TimeoutError:
+        pass  # killed below
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+def _describe(status: int) -> str:
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,137 @@
+"""The import seam: an adapter streams chats and messages out of a file and counts the rest.
+
+An adapter yields an `ImportedChat` before each run of its messages (again whenever the chat
+changes), then `ImportedMessage` values, and a `SkippedRow` for everything that is no message;
+`summary` counts them all and is final once the iteration has ended or raised. Reading the same file
+again yields the same keys, so importing is safe to repeat.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from services.common.errors import WinnowError
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedChat:
+    """A conversation; `kind` is the adapter's own word for it, `title` may be empty."""
+
+    external_id: str
+    title: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedEntity:
+    """A formatted span of a text; offset and length in code points."""
+
+    type: str
+    offset: int
+    length: int
+    url: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedAttachment:
+    """A file, poll or place with a message; `file_name` is empty where the file was left out."""
+
+    type: str
+    file_name: str = ""
+    mime_type: str = ""
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedMessage:
+    """One message; strings are empty where the source does not know, times are aware, in UTC."""
+
+    chat_external_id: str
+    external_id: str
+    thread_id: str
+    reply_to_external_id: str
+    author_external_id: str
+    author_name: str
+    author_is_bot: bool
+    text: str
+    sent_at: datetime
+    edited_at: datetime | None = None
+    entities: tuple[ImportedEntity, ...] = ()
+    attachments: tuple[ImportedAttachment, ...] = ()
+    kind: str = "text"
+    forwarded_from: str = ""
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedRow:
+    """A row that is no message: its place (`line 7`, `message 15`), why, and what was wrong."""
+
+    place: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class ImportSummary:
+    """What an import has met so far; `skipped` and `notes` count by reason."""
+
+    chats: int = 0
+    messages: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+
+    def skip(self, reason: str) -> None:
+        """Count one row left out."""
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+
+    def note(self, remark: str) -> None:
+        """Count one row imported with a remark."""
+        self.notes[remark] = self.notes.get(remark, 0) + 1
+
+
+ImportedItem = ImportedChat | ImportedMessage | SkippedRow
+
+
+class Importer(Protocol):
+    """What every adapter offers; `bytes_read` of `bytes_total` is the progress."""
+
+    file: Path
+    bytes_total: int
+    summary: ImportSummary
+
+    @property
+    def bytes_read(self) -> int:
+        """How far the file has been read."""
+
+    def __iter__(self) -> Iterator[ImportedItem]:
+        """Read the file from the start; raises `ImportFailure` where it cannot go on."""
+
+
+class ImportFailure(WinnowError):
+    """A file that cannot be imported any further; its text is one line for the user."""
+
+
+class UnreadableExport(ImportFailure):
+    """The file is not what the adapter reads."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.file = file
+        self.reason = reason
+
+
+class Truncated(ImportFailure):
+    """The file ends too early; every message before the break has been yielded."""
+
+    def __init__(self, file: Path, byte_offset: int, messages_read: int) -> None:
+        super().__init__(
+            f"{file}: ends too early, at byte {byte_offset}; "
+            f"{messages_read} whole messages were read"
+        )
+        self.file = file
+        self.byte_offset = byte_offset
+        self.messages_read = messages_read

@@ -1,0 +1,211 @@
+"""A generic import: JSON Lines, one message a line, UTF-8.
+
+Fields of a line (times are ISO 8601 with a zone, or Unix seconds):
+
+    id           text or whole number, required: unique within its chat
+    text         text, required unless `deleted` is true; may be empty
+    sent_at      time, required
+    chat         text or whole number: which conversation; the file's name if absent
+    chat_title   text: what to call it
+    thread       text or whole number: the thread within the chat
+    reply_to     text or whole number: the id of the message it answers
+    author       text or whole number: the author's id
+    author_name  text: what to call them; the id if absent
+    is_bot       true or false
+    edited_at    time: when it was last edited; only a later edit replaces a stored message
+    deleted      true or false
+
+A line that breaks these rules is skipped and reported with its number and the reason; the others
+are imported. Fields of other names are ignored and counted.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from services.cli.importers import (
+    ImportedChat,
+    ImportedItem,
+    ImportedMessage,
+    ImportSummary,
+    SkippedRow,
+    UnreadableExport,
+)
+
+LINE_BYTES_MAX = 1 << 20
+_FIELDS = frozenset(
+    "id text sent_at chat chat_title thread reply_to author author_name is_bot edited_at "
+    "deleted".split()
+)
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+Line = dict[str, Any]
+
+
+class BadLine(Exception):
+    """A line that is no message; `reason` is one of a few, `detail` names the field."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class JsonLines:
+    """A file of one JSON object a line; iterating reads it from the start, in constant memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path
+        self.summary = ImportSummary()
+        self._bytes_read = 0
+        try:
+            self.bytes_total = path.stat().st_size
+        except (OSError, ValueError) as error:
+            raise UnreadableExport(path, getattr(error, "strerror", None) or str(error)) from error
+
+    @property
+    def bytes_read(self) -> int:
+        """How far the file has been read."""
+        return self._bytes_read
+
+    def __iter__(self) -> Iterator[ImportedItem]:
+        """Chats, messages and skipped lines in file order. Raises UnreadableExport."""
+        self.summary, self._bytes_read = ImportSummary(), 0
+        try:
+            with self.file.open("rb") as stream:
+                yield from self._read(stream)
+        except OSError as error:
+            raise UnreadableExport(self.file, error.strerror or str(error)) from error
+
+    def _read(self, stream: BinaryIO) -> Iterator[ImportedItem]:
+        chat: ImportedChat | None = None
+        for number, data in enumerate(self._lines(stream), start=1):
+            if not data.strip():
+                continue
+            try:
+                line = parse_line(data)
+                spoken_in = _chat(line, self.file.stem)
+                message = read_line(line, spoken_in.external_id)
+            except BadLine as error:
+                self.summary.skip(error.reason)
+                yield SkippedRow(f"line {number}", error.reason, error.detail)
+                continue
+            if spoken_in != chat:
+                chat = spoken_in
+                self.summary.chats += 1
+                yield chat
+            self._count(line)
+            yield message
+
+    def _count(self, line: Line) -> None:
+        self.summary.messages += 1
+        for name in line.keys() - _FIELDS:
+            self.summary.note(f"field `{name[:64]}` ignored")
+
+    def _lines(self, stream: BinaryIO) -> Iterator[bytes]:
+        """The lines; of one that is too long only the first LINE_BYTES_MAX + 1 bytes."""
+        while data := stream.readline(LINE_BYTES_MAX + 1):
+            self._bytes_read += len(data)
+            rest = data
+            while not rest.endswith(b"\n") and (rest := stream.readline(LINE_BYTES_MAX)):
+                self._bytes_read += len(rest)
+            yield data
+
+
+def parse_line(data: bytes) -> Line:
+    """The JSON object of one line. Raises BadLine."""
+    if len(data) > LINE_BYTES_MAX:
+        raise BadLine(f"longer than {LINE_BYTES_MAX} bytes")
+    try:
+        line = json.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise BadLine("not UTF-8", f"at byte {error.start}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadLine("not JSON", str(error)) from error
+    if not isinstance(line, dict):
+        raise BadLine("not a JSON object")
+    return line
+
+
+def read_line(line: Line, chat_external_id: str) -> ImportedMessage:
+    """The message of a parsed line. Raises BadLine naming the field."""
+    deleted = _flag(line, "deleted")
+    sent_at = _time(line, "sent_at")
+    if sent_at is None:
+        raise BadLine("field missing", "sent_at")
+    if not deleted and line.get("text") is None:
+        raise BadLine("field missing", "text")
+    author = _key(line, "author")
+    return ImportedMessage(
+        chat_external_id=chat_external_id,
+        external_id=_required_key(line, "id"),
+        thread_id=_key(line, "thread"),
+        reply_to_external_id=_key(line, "reply_to"),
+        author_external_id=author,
+        author_name=_string(line, "author_name") or author,
+        author_is_bot=_flag(line, "is_bot"),
+        text=_string(line, "text"),
+        sent_at=sent_at,
+        edited_at=_time(line, "edited_at"),
+        deleted=deleted,
+    )
+
+
+def _chat(line: Line, fallback: str) -> ImportedChat:
+    name = _key(line, "chat") or fallback
+    return ImportedChat(name, _string(line, "chat_title") or name, "jsonlines")
+
+
+def _string(line: Line, name: str) -> str:
+    value = line.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadLine("field is not text", name)
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadLine("field holds half a character (a lone surrogate)", name)
+    return value
+
+
+def _key(line: Line, name: str) -> str:
+    value = line.get(name)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63:
+        return str(value)
+    return _string(line, name)
+
+
+def _required_key(line: Line, name: str) -> str:
+    key = _key(line, name)
+    if not key:
+        raise BadLine("field missing", name)
+    return key
+
+
+def _flag(line: Line, name: str) -> bool:
+    value = line.get(name, False)
+    if not isinstance(value, bool):
+        raise BadLine("field is not true or false", name)
+    return value
+
+
+def _time(line: Line, name: str) -> datetime | None:
+    value = line.get(name)
+    if value is None:
+        return None
+    try:
+        time = _parse_time(value)
+    except (TypeError, ValueError, OverflowError, OSError) as error:
+        raise BadLine("field is no time with a zone", name) from error
+    if not _EARLIEST <= time < _LATEST:
+        raise BadLine("time out of range", name)
+    return time
+
+
+def _parse_time(value: Any) -> datetime:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return datetime.fromtimestamp(value, UTC)
+    time = datetime.fromisoformat(value)
+    if time.tzinfo is None:
+        raise ValueError("no time zone")
+    return time.astimezone(UTC)

@@ -1,0 +1,146 @@
+"""Telegram Desktop exports, single chat or full account, streamed in constant memory."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from services.cli.importers import (
+    ImportedChat,
+    ImportedItem,
+    ImportedMessage,
+    ImportSummary,
+    SkippedRow,
+    Truncated,
+    UnreadableExport,
+)
+from services.cli.importers.telegram_json import BrokenJson, ValueTooLarge, json_events
+from services.cli.importers.telegram_message import (
+    NAIVE_DATE,
+    NoMessage,
+    Row,
+    chat_external_id,
+    chat_title,
+    check_row,
+    is_naive,
+    read_message,
+    row_place,
+)
+from services.cli.importers.telegram_rows import ChatHeader, WrongShape, export_items
+
+CHUNK_BYTES = 1 << 16
+REMEMBERED_REPLIES_MAX = 65_536
+
+
+class ForumThreads:
+    """Which forum topic a message belongs to, found by the chain of replies up to its row."""
+
+    def __init__(self) -> None:
+        self._topics: set[int] = set()
+        self._topic_of: OrderedDict[int, int] = OrderedDict()
+
+    def add_topic(self, number: int) -> None:
+        """A service row has opened a topic."""
+        self._topics.add(number)
+
+    def place(self, number: int, replied: int | None) -> tuple[str, str]:
+        """The thread of a message and what it really replies to; a topic's own row is no reply."""
+        if replied is None:
+            return "", ""
+        if not self._topics:
+            return "", str(replied)
+        topic = replied if replied in self._topics else self._topic_of.get(replied)
+        if topic is not None:
+            self._topic_of[number] = topic
+            if len(self._topic_of) > REMEMBERED_REPLIES_MAX:
+                self._topic_of.popitem(last=False)
+        return "" if topic is None else str(topic), "" if replied == topic else str(replied)
+
+
+class TelegramExport:
+    """A `result.json`, or the folder that holds it; iterating reads it from the start."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path / "result.json" if path.is_dir() else path
+        self.summary = ImportSummary()
+        self._stream: BinaryIO | None = None
+        self._bytes_read = 0
+        try:
+            self.bytes_total = self.file.stat().st_size
+        except (OSError, ValueError) as error:
+            raise UnreadableExport(self.file, _os_reason(error)) from error
+
+    @property
+    def bytes_read(self) -> int:
+        """How far the file has been read."""
+        return self._bytes_read
+
+    def __iter__(self) -> Iterator[ImportedItem]:
+        """Chats, messages and skipped rows in file order. Raises UnreadableExport or Truncated."""
+        self.summary, self._bytes_read = ImportSummary(), 0
+        try:
+            with self.file.open("rb") as stream:
+                yield from self._read(stream)
+        except OSError as error:
+            raise UnreadableExport(self.file, _os_reason(error)) from error
+        except WrongShape as error:
+            raise UnreadableExport(self.file, str(error)) from error
+        except ValueTooLarge as error:
+            raise UnreadableExport(self.file, "one value is too large for a message") from error
+        except BrokenJson as error:
+            raise self._failure(error) from error
+
+    def _read(self, stream: BinaryIO) -> Iterator[ImportedItem]:
+        header, threads = ChatHeader(0, "", ""), ForumThreads()
+        for item in export_items(json_events(self._chunks(stream))):
+            if isinstance(item, ChatHeader):
+                header, threads = item, ForumThreads()
+                self.summary.chats += 1
+                yield ImportedChat(chat_external_id(item), chat_title(item), item.type)
+            else:
+                yield self._row(item, header, threads)
+
+    def _row(
+        self, row: Row | None, header: ChatHeader, threads: ForumThreads
+    ) -> ImportedMessage | SkippedRow:
+        try:
+            checked = check_row(row)
+            thread_id, reply_to = threads.place(checked["id"], _replied(checked))
+            message = read_message(checked, header, thread_id, reply_to)
+        except NoMessage as error:
+            if error.detail == "topic_created" and row is not None:
+                threads.add_topic(row["id"])
+            self.summary.skip(error.reason)
+            return SkippedRow(row_place(row), error.reason, error.detail)
+        self.summary.messages += 1
+        if is_naive(checked):
+            self.summary.note(NAIVE_DATE)
+        return message
+
+    def _chunks(self, stream: BinaryIO) -> Iterator[bytes]:
+        while chunk := stream.read(CHUNK_BYTES):
+            self._bytes_read += len(chunk)
+            yield chunk
+
+    def _failure(self, error: BrokenJson) -> UnreadableExport | Truncated:
+        if error.last_byte == 0:
+            return UnreadableExport(self.file, "the file is empty")
+        if error.at_end:
+            return Truncated(self.file, error.last_byte, self.summary.messages)
+        if not self.summary.chats:
+            return UnreadableExport(self.file, f"{error}; export again as “Machine-readable JSON”")
+        return UnreadableExport(
+            self.file, f"{error}; {self.summary.messages} whole messages were read"
+        )
+
+
+def _replied(row: Row) -> int | None:
+    """The message replied to within this chat."""
+    number = row.get("reply_to_message_id")
+    if not isinstance(number, int) or isinstance(number, bool) or "reply_to_peer_id" in row:
+        return None
+    return number
+
+
+def _os_reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,216 @@
+"""One row of a Telegram export becomes a message, or the reason why not; pure."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from services.cli.importers import ImportedAttachment, ImportedEntity, ImportedMessage
+from services.cli.importers.telegram_rows import ChatHeader
+
+Row = dict[str, Any]
+NAIVE_DATE = "date without a time zone, read as UTC"
+_EARLIEST, _LATEST = -2208988800, 4102444800  # what the ingest service accepts, in Unix seconds
+_EPOCH_SECONDS = 2 * 86_400  # old exports write "never edited" as the epoch in local time
+_BOT_NAME = re.compile(r"bot\W*\Z", re.IGNORECASE)
+_PLAIN_KINDS = {
+    "poll": "poll",
+    "todo_list": "todo_list",
+    "location_information": "location",
+    "contact_information": "contact",
+    "game_title": "game",
+    "invoice_information": "invoice",
+    "giveaway_information": "giveaway",
+}
+
+
+class NoMessage(Exception):
+    """The row is no message: `reason` is counted, `detail` is shown."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+def row_place(row: Row | None) -> str:
+    """How a report names the row."""
+    number = None if row is None else row.get("id")
+    return f"message {number}" if isinstance(number, int) else "a row without an id"
+
+
+def chat_external_id(header: ChatHeader) -> str:
+    """The chat's id in the Bot API's numbering, so that bot and export name the same source."""
+    if header.id > 0 and re.search("supergroup|channel", header.type):
+        return f"-100{header.id}"
+    return str(-header.id if header.id > 0 and header.type.endswith("group") else header.id)
+
+
+def chat_title(header: ChatHeader) -> str:
+    """The chat's name; the account's own notes have none."""
+    return header.name or ("Saved Messages" if header.type == "saved_messages" else "")
+
+
+def check_row(row: Row | None) -> Row:
+    """The row if it is a message with an id. Raises NoMessage."""
+    if row is None:
+        raise NoMessage("not a JSON object")
+    number = row.get("id")
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise NoMessage("no id")
+    kind = row.get("type", "message")
+    if kind != "message":
+        if kind not in ("service", "unsupported"):
+            raise NoMessage("unknown type", _shown(kind))
+        raise NoMessage(kind, _shown(row.get("action", "")))
+    return row
+
+
+def read_message(row: Row, header: ChatHeader, thread_id: str, reply_to: str) -> ImportedMessage:
+    """The message of a checked row. Raises NoMessage for a text or a date that cannot be read."""
+    sent_at = read_time(row, "date")
+    if sent_at is None:
+        raise NoMessage("no usable date", _shown(row.get("date")))
+    text, entities = _text(row)
+    attachments = _attachments(row)
+    author_id, author_name = _author(row)
+    forwarded = row.get("forwarded_from")
+    return ImportedMessage(
+        chat_external_id=chat_external_id(header),
+        external_id=str(row["id"]),
+        thread_id=thread_id,
+        reply_to_external_id=reply_to,
+        author_external_id=author_id,
+        author_name=author_name,
+        author_is_bot=_is_bot(author_id, author_name, header),
+        text=text or _listed_text(row),
+        sent_at=sent_at,
+        edited_at=read_time(row, "edited"),
+        entities=entities,
+        attachments=attachments,
+        kind=attachments[0].type if attachments else "text",
+        forwarded_from=forwarded if isinstance(forwarded, str) else "",
+    )
+
+
+def read_time(row: Row, name: str) -> datetime | None:
+    """The time of `<name>_unixtime`, or `<name>` read as UTC; None if absent or out of range."""
+    seconds = row.get(f"{name}_unixtime")
+    try:
+        if seconds is not None:
+            stamp = int(seconds)
+        else:
+            written = datetime.fromisoformat(row.get(name) or "")
+            stamp = int((written if written.tzinfo else written.replace(tzinfo=UTC)).timestamp())
+        if not _EARLIEST <= stamp < _LATEST or abs(stamp) < _EPOCH_SECONDS:
+            return None
+        return datetime.fromtimestamp(stamp, UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _shown(value: Any) -> str:
+    """A short text of a value for a report; of a nested one only its type."""
+    return str(value)[:80] if isinstance(value, str | int | float) else type(value).__name__
+
+
+def is_naive(row: Row) -> bool:
+    """Whether the row gives its date as local time alone, as old exports do."""
+    return "date_unixtime" not in row
+
+
+def _text(row: Row) -> tuple[str, tuple[ImportedEntity, ...]]:
+    parts = row.get("text")
+    if parts is None:
+        parts = row.get("text_entities") or ""
+    if isinstance(parts, str):  # the exporter writes a string only where nothing is formatted
+        return parts, ()
+    if not isinstance(parts, list):
+        raise NoMessage("text of an unknown shape", type(parts).__name__)
+    return _join(parts)
+
+
+def _join(parts: list[Any]) -> tuple[str, tuple[ImportedEntity, ...]]:
+    """The texts of the parts end to end, and where each formatted one lies."""
+    texts: list[str] = []
+    entities: list[ImportedEntity] = []
+    offset = 0
+    for part in parts:
+        text = part.get("text") if isinstance(part, dict) else part
+        if not isinstance(text, str):
+            raise NoMessage("text of an unknown shape", type(part).__name__)
+        kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(kind, str) and kind != "plain" and text:
+            entities.append(_entity(part, kind, offset, len(text)))
+        texts.append(text)
+        offset += len(text)
+    return "".join(texts), tuple(entities)
+
+
+def _entity(part: Row, kind: str, offset: int, length: int) -> ImportedEntity:
+    url, language = part.get("href"), part.get("language")
+    if url is None and isinstance(part.get("user_id"), int):
+        url = f"tg://user?id={part['user_id']}"
+    return ImportedEntity(
+        kind,
+        offset,
+        length,
+        url if isinstance(url, str) else "",
+        language if isinstance(language, str) else "",
+    )
+
+
+def _listed_text(row: Row) -> str:
+    """The words of a poll or a checklist, a line each: they are all the text such a message has."""
+    listed = row.get("poll") or row.get("todo_list")
+    if not isinstance(listed, dict):
+        return ""
+    lines = [listed.get("question") or listed.get("title")]
+    answers = listed.get("answers")
+    for answer in answers if isinstance(answers, list) else ():
+        lines.append(answer.get("text") if isinstance(answer, dict) else answer)
+    return "\n".join(line for line in lines if isinstance(line, str))
+
+
+def _attachments(row: Row) -> tuple[ImportedAttachment, ...]:
+    if "photo" in row:
+        return (ImportedAttachment("photo", _file_name(row, "photo"), "", _size(row, "photo")),)
+    if "file" in row or "media_type" in row:
+        kind, media = row.get("media_type"), row.get("mime_type")
+        return (
+            ImportedAttachment(
+                kind if isinstance(kind, str) else "document",
+                _file_name(row, "file"),
+                media if isinstance(media, str) else "",
+                _size(row, "file"),
+            ),
+        )
+    return tuple(ImportedAttachment(kind) for key, kind in _PLAIN_KINDS.items() if key in row)
+
+
+def _file_name(row: Row, key: str) -> str:
+    """The file's own name; a path that is a placeholder in brackets names none."""
+    for value in (row.get("file_name"), row.get(key)):
+        if isinstance(value, str) and value and not value.startswith("("):
+            return PurePosixPath(value).name
+    return ""
+
+
+def _size(row: Row, key: str) -> int:
+    size = row.get(f"{key}_file_size", row.get(f"{key}_size"))
+    return size if isinstance(size, int) and 0 <= size < 1 << 63 else 0
+
+
+def _author(row: Row) -> tuple[str, str]:
+    """Id and name; a deleted account has no name, and old exports give bare numbers as ids."""
+    number, name = row.get("from_id"), row.get("from")
+    if isinstance(number, int) and not isinstance(number, bool):
+        number = f"user{number}"
+    return number if isinstance(number, str) else "", name if isinstance(name, str) else ""
+
+
+def _is_bot(author_id: str, author_name: str, header: ChatHeader) -> bool:
+    """Exports do not say it: the peer of a bot chat is one, and so is who is called so."""
+    if header.type == "bot_chat" and author_id == f"user{header.id}":
+        return True
+    return bool(_BOT_NAME.search(author_name))

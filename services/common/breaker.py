@@ -1,0 +1,33 @@
+"""Stops calling a provider that keeps failing, and tries it again after a while."""
+
+import time
+from collections.abc import Callable
+
+_FAILURES_MAX = 3
+
+
+class Breaker:
+    """Opens after three failures in a row, for 1 s and then twice as long each time; one success closes it."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, seconds_max: float = 60
+    ) -> None:
+        self._clock, self._seconds_max = clock, seconds_max
+        self._failures = 0
+        self._open_until = 0.0
+
+    def succeeded(self) -> None:
+        """The provider has answered."""
+        self._failures = 0
+        self._open_until = 0.0
+
+    def failed(self) -> None:
+        """The provider has not answered."""
+        self._failures += 1
+        if self._failures >= _FAILURES_MAX:
+            seconds = min(2.0 ** (self._failures - _FAILURES_MAX), self._seconds_max)
+            self._open_until = self._clock() + seconds
+
+    def wait_seconds(self) -> float:
+        """How long to leave the provider alone; 0 when it may be called."""
+        return max(0.0, self._open_until - self._clock())

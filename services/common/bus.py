@@ -1,0 +1,233 @@
+"""JetStream: the streams and consumers of a deployment, declared here and recreated whenever they are gone."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+import nats
+from google.protobuf.message import DecodeError
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    RetentionPolicy,
+    StreamConfig,
+)
+from nats.js.errors import NotFoundError
+from pydantic import Field, SecretStr
+
+from services.common.errors import Unavailable
+from services.common.settings import Settings
+from winnow.events.v1.events_pb2 import TaskHint
+
+log = logging.getLogger(__name__)
+
+TASKS_STREAM, EVENTS_STREAM = "WINNOW_TASKS", "WINNOW_EVENTS"
+STAGES = ("embed", "window", "extract")
+HINT_TASKS_MAX = 64
+# Both the client and the server may say that something is gone or cannot be reached in these ways.
+TRANSIENT = (NatsError, TimeoutError, OSError, asyncio.InvalidStateError)
+
+
+class BusSettings(Settings):
+    """Where NATS is, and how large its streams may grow."""
+
+    nats_url: SecretStr = Field(description="nats:// URL, with credentials if the server wants any")
+    nats_replicas: int = Field(default=1, ge=1, le=5)
+    nats_tasks_bytes_max: int = Field(default=256 << 20, ge=1 << 20)
+    nats_events_bytes_max: int = Field(default=256 << 20, ge=1 << 20)
+    nats_ack_wait_seconds: float = Field(default=60, gt=0)
+
+
+class BusUnavailable(Unavailable):
+    """NATS does not answer; hints wait in the task table."""
+
+
+@dataclass(frozen=True)
+class Hint:
+    """Ids of tasks of one workspace that may be ready, and how to say that they were seen."""
+
+    workspace: UUID
+    tasks: tuple[UUID, ...]
+    _message: Msg
+
+    async def acknowledge(self) -> None:
+        """Drop the hint; a lost acknowledgement only repeats it."""
+        await self._message.ack()
+
+    async def in_progress(self) -> None:
+        """Keep the hint from being delivered again while its tasks are worked on."""
+        await self._message.in_progress()
+
+    async def again(self, delay_seconds: float) -> None:
+        """Ask for the hint again after a jittered delay."""
+        await self._message.nak(delay=delay_seconds * random.uniform(0.8, 1.2))  # noqa: S311
+
+
+class Bus:
+    """A connection to NATS that heals itself."""
+
+    def __init__(self, client: Client, settings: BusSettings) -> None:
+        self._client = client
+        self._js: JetStreamContext = client.jetstream(timeout=2)
+        self._settings = settings
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: BusSettings, name: str) -> AsyncIterator["Bus"]:
+        """Connect, for as long as the server takes to come up, and close at the end."""
+
+        async def report(error: Exception) -> None:
+            log.warning("nats: %s", error or type(error).__name__)
+
+        try:
+            client = await nats.connect(
+                settings.nats_url.get_secret_value(),
+                name=name,
+                error_cb=report,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.2,
+                ping_interval=5,
+                max_outstanding_pings=2,
+                connect_timeout=2,
+            )
+        except TRANSIENT as error:
+            raise BusUnavailable("NATS does not answer; check WINNOW_NATS_URL") from error
+        try:
+            yield cls(client, settings)
+        finally:
+            await client.close()
+
+    async def declare(self) -> bool:
+        """Create the streams that are missing; tell whether the stream of hints was."""
+        created = await self._declare_stream(
+            StreamConfig(
+                name=TASKS_STREAM,
+                subjects=["winnow.tasks.>"],
+                retention=RetentionPolicy.WORK_QUEUE,
+                discard=DiscardPolicy.NEW,
+                max_bytes=self._settings.nats_tasks_bytes_max,
+                max_age=3600,
+                num_replicas=self._settings.nats_replicas,
+                allow_atomic=True,
+            )
+        )
+        await self._declare_stream(
+            StreamConfig(
+                name=EVENTS_STREAM,
+                subjects=["winnow.events.>"],
+                retention=RetentionPolicy.LIMITS,
+                discard=DiscardPolicy.OLD,
+                max_bytes=self._settings.nats_events_bytes_max,
+                max_age=7 * 86400,
+                num_replicas=self._settings.nats_replicas,
+                allow_atomic=True,
+            )
+        )
+        return created
+
+    async def _declare_stream(self, config: StreamConfig) -> bool:
+        try:
+            await self._js.stream_info(str(config.name))
+            return False
+        except NotFoundError:
+            await self._js.add_stream(config)
+            return True
+
+    async def publish_hint(self, workspace: UUID, stage: str, tasks: Sequence[UUID]) -> None:
+        """Publish the ids of tasks in chunks; raise BusUnavailable if one is not stored."""
+        subject = f"winnow.tasks.{stage}"
+        for start in range(0, len(tasks), HINT_TASKS_MAX):
+            ids = [task.bytes for task in tasks[start : start + HINT_TASKS_MAX]]
+            hint = TaskHint(workspace_id=str(workspace), task_ids=ids)
+            await self._publish(subject, hint.SerializeToString(), None)
+
+    async def publish_event(self, workspace: UUID, fact: str, body: bytes, event: UUID) -> None:
+        """Publish a fact; the event's id tells the server of a repeat."""
+        await self._publish(f"winnow.events.{workspace}.{fact}", body, {"Nats-Msg-Id": event.hex})
+
+    async def _publish(self, subject: str, body: bytes, headers: dict[str, str] | None) -> None:
+        try:
+            await self._js.publish(subject, body, timeout=2, headers=headers)
+        except TRANSIENT as error:
+            raise BusUnavailable(f"NATS did not store a message on {subject}") from error
+
+    def hints(self, stage: str, waiting_max: int) -> "HintReader":
+        """Read the hints of one stage through its durable consumer."""
+        config = ConsumerConfig(
+            durable_name=stage,
+            filter_subject=f"winnow.tasks.{stage}",
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=self._settings.nats_ack_wait_seconds,
+            max_deliver=-1,
+            max_ack_pending=waiting_max,
+        )
+        return HintReader(self, self._js, config)
+
+
+class HintReader:
+    """Pulls hints, and declares stream and consumer again when they are gone."""
+
+    def __init__(self, bus: Bus, js: JetStreamContext, config: ConsumerConfig) -> None:
+        self._bus, self._js, self._config = bus, js, config
+        self._subscription: JetStreamContext.PullSubscription | None = None
+
+    async def fetch(self, hints_max: int, timeout_seconds: float = 0.5) -> list[Hint]:
+        """Return up to hints_max hints, or none; raise BusUnavailable while NATS is away."""
+        try:
+            subscription = self._subscription or await self._subscribe()
+            messages = await subscription.fetch(hints_max, timeout=timeout_seconds)
+        except TimeoutError:
+            await self._look_after_consumer()
+            return []
+        except TRANSIENT as error:
+            await self._unsubscribe()
+            raise BusUnavailable("NATS does not answer") from error
+        return [hint for message in messages if (hint := await _decode(message))]
+
+    async def close(self) -> None:
+        """Stop pulling; hints that were not acknowledged will come again."""
+        await self._unsubscribe()
+
+    async def _subscribe(self) -> JetStreamContext.PullSubscription:
+        await self._bus.declare()
+        await self._js.add_consumer(TASKS_STREAM, self._config)
+        durable = self._config.durable_name
+        self._subscription = await self._js.pull_subscribe_bind(durable, stream=TASKS_STREAM)
+        return self._subscription
+
+    async def _look_after_consumer(self) -> None:
+        """A pull on a consumer that is gone times out like an idle one, so ask."""
+        try:
+            await self._js.consumer_info(TASKS_STREAM, str(self._config.durable_name), timeout=1)
+        except TRANSIENT:
+            await self._unsubscribe()
+
+    async def _unsubscribe(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is None:
+            return
+        try:
+            await subscription.unsubscribe()
+        except TRANSIENT as error:
+            log.debug("nats: unsubscribe: %s", error)
+
+
+async def _decode(message: Msg) -> Hint | None:
+    """Read a hint; one that is not ours is dropped, since the task table knows all work."""
+    try:
+        hint = TaskHint.FromString(message.data)
+        tasks = tuple(UUID(bytes=task) for task in hint.task_ids[:HINT_TASKS_MAX])
+        return Hint(UUID(hint.workspace_id), tasks, message)
+    except (DecodeError, ValueError) as error:
+        log.warning("nats: dropped a malformed hint: %s", error)
+        await message.ack()
+        return None

@@ -1,0 +1,163 @@
+"""PostgreSQL: a pool under one role, transactions bound to a workspace, and errors in our own words."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+from uuid import UUID
+
+import asyncpg
+from pydantic import Field, SecretStr
+
+from services.common.errors import DatabaseUnavailable, InvalidSetting
+from services.common.settings import Settings
+
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+T = TypeVar("T")
+
+_POSTGRES_MIN = 18
+_PGVECTOR_MIN = (0, 8, 4)
+
+# The server went away, refuses us, or cannot write: the request is not at fault.
+_UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.LockNotAvailableError,
+)
+_CONFLICT = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_STALE_PLAN = (asyncpg.InvalidCachedStatementError,)
+
+
+class DatabaseSettings(Settings):
+    """Where the database is."""
+
+    database_url: SecretStr = Field(description="postgresql:// URL of a login that may SET ROLE")
+    database_pool_size: int = Field(default=8, ge=1, le=200)
+    statement_timeout_seconds: float = Field(default=30, gt=0)
+
+
+@asynccontextmanager
+async def translated() -> AsyncIterator[None]:
+    """Raise DatabaseUnavailable for every error that is the database's own state."""
+    try:
+        yield
+    except _UNAVAILABLE as error:
+        raise DatabaseUnavailable("the database does not answer or cannot write") from error
+
+
+class Database:
+    """A pool of connections that act under one role."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        settings: DatabaseSettings,
+        role: str,
+        *,
+        size: int | None = None,
+        server_settings: dict[str, str] | None = None,
+    ) -> AsyncIterator["Database"]:
+        """Connect under a role, check the server, and close at the end."""
+        timeout = settings.statement_timeout_seconds
+        async with translated():
+            pool = await asyncpg.create_pool(
+                settings.database_url.get_secret_value(),
+                min_size=1,
+                max_size=size or settings.database_pool_size,
+                timeout=5,
+                command_timeout=timeout + 5,
+                init=_prepare_connection,
+                server_settings={
+                    "role": role,
+                    "application_name": role,
+                    "statement_timeout": str(int(timeout * 1000)),
+                    "lock_timeout": "10000",
+                    "idle_in_transaction_session_timeout": "60000",
+                    "jit": "off",
+                    **(server_settings or {}),
+                },
+            )
+        try:
+            database = cls(pool)
+            await _check_server(database)
+            yield database
+        finally:
+            await _close(pool)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection that sees no workspace."""
+        async with translated(), self._pool.acquire(timeout=10) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self, workspace: UUID) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction that sees one workspace."""
+        async with self.connection() as connection, connection.transaction():
+            await connection.execute(
+                "select set_config('winnow.workspace_id', $1, true)", str(workspace)
+            )
+            yield connection
+
+    async def retrying(self, attempt: Callable[[], Awaitable[T]], tries: int = 4) -> T:
+        """Run a whole transaction again after a deadlock, a conflict or a stale plan."""
+        for left in range(tries - 1, -1, -1):
+            try:
+                return await attempt()
+            except (*_CONFLICT, *_STALE_PLAN) as error:
+                if not left:
+                    raise DatabaseUnavailable("the transaction kept conflicting") from error
+                await asyncio.sleep(0.02 * (tries - left))
+        raise AssertionError("unreachable")
+
+
+async def _prepare_connection(connection: asyncpg.Connection) -> None:
+    """Pass halfvec values as the bytes of services.common.vectors, which one numpy call makes for a whole batch."""
+    try:
+        await connection.set_type_codec(
+            "halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary"
+        )
+    except ValueError:
+        check_versions(_POSTGRES_MIN, None)
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), 5)
+    except TimeoutError:
+        pool.terminate()
+
+
+async def _check_server(database: Database) -> None:
+    async with database.connection() as connection:
+        row = await connection.fetchrow(
+            """select current_setting('server_version_num')::int / 10000 as postgres,
+                 (select extversion from pg_extension where extname = 'vector') as pgvector,
+                 r.rolsuper or r.rolbypassrls as unbound
+               from pg_roles r where r.rolname = current_user"""
+        )
+    if row is None or row["unbound"]:
+        raise InvalidSetting("the role of the connection could read every workspace: not safe")
+    check_versions(row["postgres"], row["pgvector"])
+
+
+def check_versions(postgres: int, pgvector: str | None) -> None:
+    """Raise InvalidSetting unless the server is new enough; older pgvector can corrupt HNSW indexes on vacuum."""
+    if postgres < _POSTGRES_MIN:
+        raise InvalidSetting(f"PostgreSQL {postgres} is too old: {_POSTGRES_MIN} is needed")
+    if pgvector is None:
+        raise InvalidSetting("the database is not migrated: run `winnow migrate` first")
+    if tuple(int(part) for part in pgvector.split(".")) < _PGVECTOR_MIN:
+        wanted = ".".join(map(str, _PGVECTOR_MIN))
+        raise InvalidSetting(f"pgvector {pgvector} is too old: {wanted} is needed")

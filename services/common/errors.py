@@ -1,0 +1,92 @@
+"""One taxonomy of errors, raised anywhere and translated once: for callers in rpc.py, for tasks in worker.py."""
+
+from dataclasses import dataclass
+
+
+class WinnowError(Exception):
+    """An error whose text may be shown to whoever caused it."""
+
+
+class InvalidSetting(WinnowError):
+    """A setting is missing, misspelt or out of range."""
+
+
+@dataclass(frozen=True)
+class FieldViolation:
+    """A field that breaks the contract: its path and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class InvalidFields(WinnowError):
+    """A request breaks the contract."""
+
+    def __init__(self, *violations: FieldViolation) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        self.violations = violations
+
+
+class InvalidPageToken(WinnowError):
+    """A page token was not made by this call, or the other fields changed."""
+
+    def __init__(self) -> None:
+        super().__init__("page_token: not made by this call with these fields")
+
+
+class NotFound(WinnowError):
+    """A resource does not exist in the caller's workspace."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"no {kind} {name}")
+
+
+class InvalidCredentials(WinnowError):
+    """No API key, or one that is unknown, revoked or expired; always the same text."""
+
+    def __init__(self) -> None:
+        super().__init__("send a valid API key as `authorization: Bearer …`")
+
+
+class InsufficientScope(WinnowError):
+    """The API key lacks the scope that the call needs."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"the API key lacks the scope `{scope}`")
+
+
+class Overloaded(WinnowError):
+    """Too much at once; the caller should wait."""
+
+    def __init__(self, what: str, retry_seconds: float) -> None:
+        super().__init__(f"{what}; retry in {retry_seconds:.1f} s")
+        self.retry_seconds = retry_seconds
+
+
+class Unavailable(WinnowError):
+    """Something that the service needs does not answer; the work is not at fault."""
+
+    retry_seconds = 1.0
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached, or cannot write."""
+
+
+class ModelUnavailable(Unavailable):
+    """A model or its provider does not answer."""
+
+
+class NoServingGeneration(WinnowError):
+    """No generation of vectors serves searches yet."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing has been embedded yet; start the embedder and try again")
+
+
+class ItemFailed(WinnowError):
+    """One piece of work is at fault: trying it again elsewhere will fail as well."""
+
+    def __init__(self, error_class: str, description: str) -> None:
+        super().__init__(description)
+        self.error_class = error_class

@@ -1,0 +1,78 @@
+"""A lane: a bounded queue of work for a few contexts, each used by one thread at a time."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from threading import BoundedSemaphore
+from typing import Final, Generic, Protocol, TypeVar
+
+from services.common.errors import Overloaded
+from services.common.llama.errors import ModelClosed
+
+RETRY_SECONDS: Final = 1.0
+
+
+class Closable(Protocol):
+    """Something that holds memory of llama.cpp."""
+
+    def close(self) -> None:
+        """Free it."""
+
+
+Context = TypeVar("Context", bound=Closable)
+Result = TypeVar("Result")
+
+
+class Lane(Generic[Context]):
+    """Runs work on its contexts in order; at most `jobs_max` pieces wait or run at once."""
+
+    def __init__(
+        self, path: Path, purpose: str, contexts: Sequence[Context], jobs_max: int
+    ) -> None:
+        self._path = path
+        self._purpose = purpose
+        self._contexts = list(contexts)
+        self._free: SimpleQueue[Context] = SimpleQueue()
+        for context in self._contexts:
+            self._free.put(context)
+        self._room = BoundedSemaphore(jobs_max)
+        self._threads = ThreadPoolExecutor(len(self._contexts), f"llama-{purpose}")
+        self._closed = False
+
+    async def run(self, works: Iterable[Callable[[Context], Result]]) -> list[Result]:
+        """Return the results of all; if one fails or the caller leaves, the rest is dropped."""
+        futures: list[Future[Result]] = []
+        try:
+            for work in works:
+                futures.append(self._submit(work))
+            return await asyncio.gather(*map(asyncio.wrap_future, futures))
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def close(self) -> None:
+        """Let running work end, refuse the rest with ModelClosed, and close the contexts."""
+        self._closed = True
+        self._threads.shutdown(wait=True)
+        while self._contexts:
+            self._contexts.pop().close()
+
+    def _submit(self, work: Callable[[Context], Result]) -> Future[Result]:
+        if self._closed:
+            raise ModelClosed(self._path)
+        if not self._room.acquire(blocking=False):
+            raise Overloaded(f"too many {self._purpose} wait for the model", RETRY_SECONDS)
+        future = self._threads.submit(self._perform, work)
+        future.add_done_callback(lambda _: self._room.release())
+        return future
+
+    def _perform(self, work: Callable[[Context], Result]) -> Result:
+        if self._closed:
+            raise ModelClosed(self._path)
+        context = self._free.get()
+        try:
+            return work(context)
+        finally:
+            self._free.put(context)

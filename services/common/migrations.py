@@ -1,0 +1,87 @@
+"""Brings a database to the schema of this release: plain SQL files, forward only, each in one transaction."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from services.common.database import check_versions, translated
+from services.common.errors import InvalidSetting
+
+SCHEMA_DIRECTORY = Path(__file__).with_name("schema")
+_LOCK = 0x77696E6E6F77
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file of the sequence."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """The hash that proves an applied migration was not edited since."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def read(directory: Path = SCHEMA_DIRECTORY) -> list[Migration]:
+    """Return the migrations in order; a gap or a repeated number is an error."""
+    files = sorted(directory.glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    found = [Migration(int(f.stem[:4]), f.stem[5:], f.read_text(encoding="utf-8")) for f in files]
+    if [m.version for m in found] != list(range(1, len(found) + 1)):
+        raise InvalidSetting(f"{directory}: migrations are not numbered 0001, 0002, …")
+    return found
+
+
+async def migrate(database_url: str, directory: Path = SCHEMA_DIRECTORY) -> list[Migration]:
+    """Apply what is missing, as a login that may create roles and extensions; return what was applied."""
+    async with translated():
+        connection = await asyncpg.connect(database_url, timeout=10)
+    try:
+        await connection.execute("select pg_advisory_lock($1)", _LOCK)
+        applied = await _applied(connection)
+        return [m for m in read(directory) if await _apply(connection, m, applied)]
+    finally:
+        await connection.close()
+
+
+async def _applied(connection: asyncpg.Connection) -> dict[int, str]:
+    await connection.execute(
+        """create table if not exists public.winnow_migration (
+             version int primary key, name text not null, sha256 text not null,
+             applied_at timestamptz not null default now())"""
+    )
+    rows = await connection.fetch("select version, sha256 from public.winnow_migration")
+    return {row["version"]: row["sha256"] for row in rows}
+
+
+async def _apply(
+    connection: asyncpg.Connection, migration: Migration, applied: dict[int, str]
+) -> bool:
+    known = applied.get(migration.version)
+    if known == migration.sha256:
+        return False
+    if known is not None:
+        raise InvalidSetting(f"migration {migration.version:04} was changed after it was applied")
+    async with connection.transaction():
+        await connection.execute(migration.sql)
+        await connection.execute(
+            "insert into public.winnow_migration (version, name, sha256) values ($1, $2, $3)",
+            migration.version,
+            migration.name,
+            migration.sha256,
+        )
+    if migration.version == 1:
+        await _check_versions(connection)
+    return True
+
+
+async def _check_versions(connection: asyncpg.Connection) -> None:
+    major = int(await connection.fetchval("show server_version_num")) // 10000
+    pgvector = await connection.fetchval(
+        "select extversion from pg_extension where extname = 'vector'"
+    )
+    check_versions(major, pgvector)

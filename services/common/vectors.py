@@ -1,0 +1,27 @@
+"""Vectors between numpy and pgvector's binary form of halfvec."""
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float32]
+
+
+def to_halfvecs(vectors: Matrix) -> list[bytes]:
+    """Encode an (n, d) array as n values: d and 0 as big-endian int16, then d big-endian float16."""
+    count, dimensions = vectors.shape
+    header = np.array([dimensions, 0], ">i2").tobytes()
+    body = vectors.astype(">f2").tobytes()
+    width = 2 * dimensions
+    return [header + body[i * width : (i + 1) * width] for i in range(count)]
+
+
+def from_halfvec(value: bytes) -> npt.NDArray[np.float32]:
+    """Decode one value to an array of d numbers."""
+    return np.frombuffer(value, ">f2", offset=4).astype(np.float32)
+
+
+def flaws(vectors: Matrix) -> npt.NDArray[np.bool_]:
+    """Tell for each row of an (n, d) array whether it is unfit to store: not finite, or not of unit length."""
+    norms = np.linalg.norm(vectors, axis=1)
+    unfit: npt.NDArray[np.bool_] = ~np.isfinite(vectors).all(axis=1) | ~(np.abs(norms - 1) < 0.01)
+    return unfit

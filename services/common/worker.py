@@ -1,0 +1,219 @@
+"""Turns hints into finished tasks: claim, work outside any transaction, write behind the fence, isolate poison."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID, uuid4
+
+from pydantic import Field
+
+from services.common.breaker import Breaker
+from services.common.bus import TRANSIENT, BusUnavailable, Hint, HintReader
+from services.common.database import Connection, Database
+from services.common.errors import ItemFailed, Unavailable
+from services.common.outbox import Task, TaskStore, complete
+from services.common.settings import Settings
+
+log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+ALONE_FROM_ATTEMPT = 3
+
+
+class WorkerSettings(Settings):
+    """How long a task may be silent, and how often it may fail."""
+
+    task_lease_seconds: float = Field(default=60, gt=0)
+    task_attempts_max: int = Field(default=5, ge=1)
+    task_retry_seconds: float = Field(default=2, gt=0)
+
+
+@dataclass(frozen=True)
+class Result(Generic[R]):
+    """What one task came to: its value, and how many rows the value makes."""
+
+    task: Task
+    value: R
+    count: int
+
+
+class Stage(Protocol[R]):
+    """What a service does for one stage of tasks."""
+
+    name: str
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[R]]:
+        """Work on tasks of one workspace outside any transaction, all or nothing.
+
+        Raises Unavailable when a provider or the database is at fault, ItemFailed or anything else when a task is.
+        """
+
+    async def write(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[R]]
+    ) -> None:
+        """Write the results whose tasks were completed in this same transaction."""
+
+    def after_commit(self) -> None:
+        """Called once the results are committed."""
+
+
+class Worker(Generic[R]):
+    """Runs one stage until it is drained."""
+
+    def __init__(
+        self,
+        stage: Stage[R],
+        reader: HintReader,
+        store: TaskStore,
+        database: Database,
+        settings: WorkerSettings,
+        *,
+        hints_max: int = 4,
+        parallel: int = 1,
+    ) -> None:
+        self._stage, self._reader, self._store, self._database = stage, reader, store, database
+        self._settings, self._hints_max, self._parallel = settings, hints_max, parallel
+        self._owner = uuid4()
+        self._breaker = Breaker()
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """Take no more work; `run` returns when what was taken is done."""
+        self._draining.set()
+
+    async def run(self) -> None:
+        """Work until drained; everything that fails is left to a later hint."""
+        async with asyncio.TaskGroup() as group:
+            slots = asyncio.Semaphore(self._parallel)
+            while not self._draining.is_set():
+                await slots.acquire()
+                hints = await self._next_hints()
+                if not hints:
+                    slots.release()
+                    continue
+                work = group.create_task(self._handle(hints))
+                work.add_done_callback(lambda _: slots.release())
+        await self._reader.close()
+
+    async def _next_hints(self) -> list[Hint]:
+        if wait := self._breaker.wait_seconds():
+            await self._pause(min(wait, 1))
+            return []
+        try:
+            return await self._reader.fetch(self._hints_max)
+        except BusUnavailable as error:
+            log.warning("%s: %s", self._stage.name, error)
+            await self._pause(0.5)
+            return []
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._draining.wait(), seconds)
+
+    async def _handle(self, hints: Sequence[Hint]) -> None:
+        """Finish the tasks that some hints name, workspace by workspace; the hints are answered last."""
+        wanted: dict[UUID, dict[UUID, None]] = defaultdict(dict)
+        for hint in hints:
+            wanted[hint.workspace].update(dict.fromkeys(hint.tasks))
+        try:
+            for workspace, ids in wanted.items():
+                tasks = await self._store.claim(workspace, self._stage.name, list(ids), self._owner)
+                await self._finish(tasks, hints)
+        except Unavailable as error:
+            log.warning("%s: %s", self._stage.name, error)
+            await _answer(hints, again=True)
+        else:
+            await _answer(hints, again=False)
+
+    async def _finish(self, tasks: Sequence[Task], hints: Sequence[Hint]) -> None:
+        """Finish claimed tasks; those that were tried before run alone, so that poison takes no neighbours."""
+        together = [task for task in tasks if task.attempts < ALONE_FROM_ATTEMPT]
+        alone = [task for task in tasks if task.attempts >= ALONE_FROM_ATTEMPT]
+        if not tasks:
+            return
+        async with self._kept_alive(tasks, hints):
+            for batch in ([together] if together else []) + [[task] for task in alone]:
+                await self._attempt(batch)
+
+    async def _attempt(self, tasks: Sequence[Task]) -> None:
+        """Perform and commit; halve a failing batch until the culprit stands alone."""
+        try:
+            await self._perform_and_commit(tasks)
+        except Unavailable as error:
+            await self._give_back(tasks, error)
+        except Exception as error:  # noqa: BLE001 - whatever a task does, its neighbours go on
+            if len(tasks) == 1:
+                await self._fail(tasks[0], error)
+                return
+            log.warning("%s: halving a batch of %d: %r", self._stage.name, len(tasks), error)
+            middle = len(tasks) // 2
+            await self._attempt(tasks[:middle])
+            await self._attempt(tasks[middle:])
+
+    async def _perform_and_commit(self, tasks: Sequence[Task]) -> None:
+        results = await self._stage.perform(tasks)
+        self._breaker.succeeded()
+
+        async def commit() -> None:
+            workspace = tasks[0].workspace
+            async with self._database.transaction(workspace) as connection:
+                held = await complete(
+                    connection, [r.task for r in results], [r.count for r in results]
+                )
+                kept = [result for result in results if result.task.id in held]
+                if kept:
+                    await self._stage.write(connection, workspace, kept)
+
+        await self._database.retrying(commit)
+        self._stage.after_commit()
+
+    async def _give_back(self, tasks: Sequence[Task], error: Unavailable) -> None:
+        self._breaker.failed()
+        delay = self._breaker.wait_seconds() or error.retry_seconds
+        log.warning("%s: gave %d tasks back: %s", self._stage.name, len(tasks), error)
+        await self._store.release(tasks, type(error).__name__, str(error), delay)
+
+    async def _fail(self, task: Task, error: Exception) -> None:
+        error_class = error.error_class if isinstance(error, ItemFailed) else type(error).__name__
+        delay = self._settings.task_retry_seconds * 2 ** (task.attempts - 1)
+        delay *= random.uniform(0.8, 1.2)  # noqa: S311
+        log.warning("%s: task %s failed: %r", self._stage.name, task.id, error)
+        if await self._store.fail([task], error_class, str(error) or error_class, delay):
+            log.error("%s: task %s is dead: %s", self._stage.name, task.id, error_class)
+
+    @asynccontextmanager
+    async def _kept_alive(
+        self, tasks: Sequence[Task], hints: Sequence[Hint]
+    ) -> AsyncIterator[None]:
+        """Extend leases and hints at a third of the lease; stop the work when every lease is lost."""
+        async with asyncio.TaskGroup() as group:
+            beat = group.create_task(self._beat(tasks, hints))
+            try:
+                yield
+            finally:
+                beat.cancel()
+
+    async def _beat(self, tasks: Sequence[Task], hints: Sequence[Hint]) -> None:
+        while True:
+            await asyncio.sleep(self._settings.task_lease_seconds / 3)
+            try:
+                await self._store.extend(tasks)
+                for hint in hints:
+                    await hint.in_progress()
+            except (Unavailable, *TRANSIENT) as error:
+                log.warning("%s: heartbeat: %s", self._stage.name, error)
+
+
+async def _answer(hints: Sequence[Hint], *, again: bool) -> None:
+    """Answer hints; an answer that is lost only brings the hint back."""
+    for hint in hints:
+        try:
+            await (hint.again(1) if again else hint.acknowledge())
+        except TRANSIENT as error:
+            log.warning("nats: could not answer a hint: %s", error)

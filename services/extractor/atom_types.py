@@ -1,0 +1,53 @@
+"""What kind of knowledge a group of utterances is: a few weighed cues, no model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+from services.extractor import cues
+from services.extractor.extraction import AtomType
+from services.extractor.utterances import Utterance
+
+Role = Literal["raised", "reply", "statement", "report"]
+
+_PRIOR: Final[Mapping[Role, Mapping[AtomType, float]]] = {
+    "raised": {"question": 0.6, "problem": 0.4},
+    "reply": {"solution": 2.0, "insight": 0.9},
+    "statement": {"insight": 1.4, "problem": 0.2, "decision": 0.2},
+    "report": {"problem": 0.6, "requirement": 0.7},
+}
+
+
+def weigh(utterances: Sequence[Utterance], role: Role) -> dict[AtomType, float]:
+    """Weight of every type the role allows; the heaviest is the answer, the next its rival."""
+    text = " \n ".join(utterance.body for utterance in utterances)
+    weights = dict(_PRIOR[role])
+    for kind, weight in _cue_weights(text, utterances).items():
+        if kind in weights or role in ("statement", "raised") or weight >= 2.0:
+            weights[kind] = weights.get(kind, 0.0) + weight
+    if role == "raised" and not any(u.is_question or u.is_asking for u in utterances):
+        weights["problem"] += 1.0
+    if role == "raised":
+        for kind in ("solution", "insight"):
+            weights.pop(kind, None)
+    return weights
+
+
+def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, float]:
+    asked = sum(utterance.is_question or utterance.is_asking for utterance in utterances)
+    return {
+        "question": 1.2 * min(asked, 1) + 0.2 * min(asked, 2),
+        "problem": 0.9 * min(cues.count(cues.PROBLEM, text), 3),
+        "solution": 0.4 * min(cues.count(cues.ADVICE, text), 2),
+        "decision": 1.3 * min(cues.count(cues.DECISION, text), 2),
+        "requirement": 0.7 * min(cues.count(cues.REQUIREMENT, text), 2),
+        "idea": 1.0 * min(cues.count(cues.IDEA, text), 2),
+        "risk": 1.0 * min(cues.count(cues.RISK, text), 2),
+        "blocker": 2.2 * min(cues.count(cues.BLOCKER, text), 1),
+        "pattern": 1.0 * min(cues.count(cues.PATTERN, text), 1),
+    }
+
+
+def choose(weights: Mapping[AtomType, float]) -> tuple[AtomType, AtomType]:
+    """The heaviest type and its nearest rival."""
+    ranked = sorted(weights, key=lambda kind: -weights[kind])
+    return ranked[0], ranked[1] if len(ranked) > 1 else ranked[0]

@@ -1,0 +1,294 @@
+"""Measuring an engine against curated windows: overlap of evidence, types, grounding, cost."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from services.extractor.extraction import (
+    ATOM_TYPES,
+    TITLE_CHARACTERS_MAX,
+    AtomDraft,
+    Engine,
+    Extraction,
+    Label,
+    MessageId,
+    Window,
+    WindowMessage,
+)
+from services.extractor.grounding import is_grounded
+
+MATCH_OVERLAP_MIN: Final = 0.3
+
+Score = Callable[[Sequence[WindowMessage]], Sequence[tuple[Label, float]]]
+
+
+class EvaluationDataError(Exception):
+    """The folder to evaluate on lacks a file or holds a malformed one; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoldAtom:
+    """An atom a careful curator would keep."""
+
+    type: str
+    message_ids: frozenset[MessageId]
+    essential: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GoldWindow:
+    """A curated window with the messages of its chat it covers."""
+
+    chat: str
+    name: str
+    message_ids: tuple[MessageId, ...]
+    atoms: tuple[GoldAtom, ...]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts from which every figure is derived; tallies add up over windows."""
+
+    windows: int = 0
+    messages: int = 0
+    gold: int = 0
+    essential: int = 0
+    predicted: int = 0
+    matched: int = 0
+    matched_essential: int = 0
+    same_type: int = 0
+    valid: int = 0
+    grounded: int = 0
+    model_calls: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: "Tally") -> None:
+        """Add another tally to this one."""
+        for name in self.__slots__:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(ours, dict):
+                for key, count in theirs.items():
+                    ours[key] = ours.get(key, 0) + count
+            else:
+                setattr(self, name, ours + theirs)
+
+    def figures(self) -> dict[str, Any]:
+        """The measures as rates; a rate over nothing is 0, except validity and grounding: 1."""
+        precision = _rate(self.matched, self.predicted)
+        recall = _rate(self.matched, self.gold)
+        return {
+            "essential_recall": _rate(self.matched_essential, self.essential),
+            "recall": recall,
+            "precision": precision,
+            "f1": _rate(2 * precision * recall, precision + recall),
+            "type_accuracy": _rate(self.same_type, self.matched),
+            "valid": _rate(self.valid, self.predicted) if self.predicted else 1.0,
+            "grounded": _rate(self.grounded, self.predicted) if self.predicted else 1.0,
+            "atoms": self.predicted,
+            "atoms_gold": self.gold,
+            "windows": self.windows,
+            "messages": self.messages,
+            "llm_calls_per_message": _rate(self.model_calls, self.messages),
+            "tokens_per_window": _rate(self.tokens, self.windows),
+            "seconds_per_window": _rate(self.seconds, self.windows),
+            "messages_per_second": _rate(self.messages, self.seconds),
+            "outcomes": dict(sorted(self.outcomes.items())),
+            "rejected": dict(sorted(self.rejected.items())),
+        }
+
+
+def _rate(part: float, whole: float) -> float:
+    return round(part / whole, 4) if whole else 0.0
+
+
+async def evaluate(
+    data_dir: Path,
+    engine: Engine,
+    predictions_path: Path | None = None,
+    score: Score | None = None,
+) -> dict[str, Any]:
+    """Run the engine over every curated window of a folder; nothing is fitted on it.
+
+    Raises EvaluationDataError when the folder lacks the labels or a chat they name.
+    """
+    golds = read_golds(data_dir)
+    chats = {chat: read_chat(data_dir, chat, score) for chat in {gold.chat for gold in golds}}
+    tallies: dict[str, Tally] = {}
+    predictions: list[dict[str, Any]] = []
+    for gold in golds:
+        window = _window(gold, chats[gold.chat])
+        started = time.perf_counter()
+        extraction = await engine.extract(window)
+        tally = tally_window(gold, window, extraction, time.perf_counter() - started)
+        tallies.setdefault(gold.chat, Tally()).add(tally)
+        predictions.append(prediction(gold, extraction))
+    if predictions_path is not None:
+        lines = (json.dumps(item, ensure_ascii=False) + "\n" for item in predictions)
+        predictions_path.write_text("".join(lines), encoding="utf-8")
+    total = Tally()
+    for tally in tallies.values():
+        total.add(tally)
+    by_chat = {chat: tally.figures() for chat, tally in sorted(tallies.items())}
+    return {
+        "engine": engine.name,
+        "version": engine.version,
+        **total.figures(),
+        "by_chat": by_chat,
+    }
+
+
+def tally_window(
+    gold: GoldWindow, window: Window, extraction: Extraction, seconds: float
+) -> Tally:
+    """Compare one extraction with its curated window."""
+    pairs = match([frozenset(atom.message_ids) for atom in extraction.atoms], gold.atoms)
+    agreed = [(extraction.atoms[i], gold.atoms[j]) for i, j in pairs]
+    return Tally(
+        windows=1,
+        messages=len(window.own),
+        gold=len(gold.atoms),
+        essential=sum(atom.essential for atom in gold.atoms),
+        predicted=len(extraction.atoms),
+        matched=len(pairs),
+        matched_essential=sum(curated.essential for _, curated in agreed),
+        same_type=sum(atom.type == curated.type for atom, curated in agreed),
+        valid=sum(is_valid(atom) for atom in extraction.atoms),
+        grounded=sum(is_grounded(atom.evidence, window.own) for atom in extraction.atoms),
+        model_calls=extraction.model_calls,
+        tokens=extraction.tokens_in + extraction.tokens_out,
+        seconds=seconds,
+        outcomes={extraction.outcome: 1},
+        rejected={str(reason): count for reason, count in extraction.rejected.items()},
+    )
+
+
+def match(
+    predicted: Sequence[frozenset[MessageId]], golds: Sequence[GoldAtom]
+) -> list[tuple[int, int]]:
+    """Pairs of positions, one to one, best first, whose evidence overlaps enough (IoU)."""
+    candidates = [
+        (len(ids & gold.message_ids) / len(ids | gold.message_ids), i, j)
+        for i, ids in enumerate(predicted)
+        for j, gold in enumerate(golds)
+        if ids & gold.message_ids
+    ]
+    pairs: list[tuple[int, int]] = []
+    for overlap, i, j in sorted(candidates, key=lambda item: (-item[0], item[1], item[2])):
+        free = all(i != left and j != right for left, right in pairs)
+        if overlap >= MATCH_OVERLAP_MIN and free:
+            pairs.append((i, j))
+    return pairs
+
+
+def is_valid(atom: AtomDraft) -> bool:
+    """Whether an atom is well formed: known type, a title that fits, a content, a confidence."""
+    return (
+        atom.type in ATOM_TYPES
+        and 0 < len(atom.title.strip()) <= TITLE_CHARACTERS_MAX
+        and bool(atom.content.strip())
+        and 0.0 <= atom.confidence <= 1.0
+    )
+
+
+def prediction(gold: GoldWindow, extraction: Extraction) -> dict[str, Any]:
+    """One window's extraction in the shape of the curated file, with the quotes beside it."""
+    return {
+        "chat": gold.chat,
+        "window": gold.name,
+        "message_ids": list(gold.message_ids),
+        "topics": [
+            {"name": topic.title, "message_ids": list(topic.message_ids)}
+            for topic in extraction.topics
+        ],
+        "atoms": [
+            {
+                "type": atom.type,
+                "title": atom.title,
+                "content": atom.content,
+                "message_ids": list(atom.message_ids),
+                "essential": atom.confidence >= 0.5,
+                "confidence": atom.confidence,
+                "quotes": [passage.quote for passage in atom.evidence],
+            }
+            for atom in extraction.atoms
+        ],
+        "links": [
+            {"from": link.source, "to": link.target, "type": link.type} for link in extraction.links
+        ],
+    }
+
+
+def _window(gold: GoldWindow, chat: Mapping[MessageId, WindowMessage]) -> Window:
+    missing = [number for number in gold.message_ids if number not in chat]
+    if missing:
+        raise EvaluationDataError(f"{gold.chat}: window {gold.name} names message {missing[0]}")
+    return Window(tuple(chat[number] for number in gold.message_ids))
+
+
+def read_golds(data_dir: Path) -> list[GoldWindow]:
+    """The curated windows of a folder, from `labels/extraction.jsonl` or `extraction.jsonl`."""
+    places = (data_dir / "labels" / "extraction.jsonl", data_dir / "extraction.jsonl")
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise EvaluationDataError(f"{data_dir}: no labels/extraction.jsonl")
+    return list(_golds(path))
+
+
+def _golds(path: Path) -> Iterator[GoldWindow]:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            yield _gold(json.loads(line))
+        except (KeyError, TypeError, ValueError) as error:
+            raise EvaluationDataError(f"{path}:{number}: not a curated window") from error
+
+
+def _gold(row: Mapping[str, Any]) -> GoldWindow:
+    atoms = tuple(
+        GoldAtom(atom["type"], frozenset(atom["message_ids"]), bool(atom.get("essential", True)))
+        for atom in row["atoms"]
+    )
+    return GoldWindow(row["chat"], str(row["window"]), tuple(row["message_ids"]), atoms)
+
+
+def read_chat(
+    data_dir: Path, chat: str, score: Score | None = None
+) -> dict[MessageId, WindowMessage]:
+    """A chat's export as messages by id, labelled by the scorer when one is given."""
+    path = data_dir / f"{chat}.result.json"
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["messages"]
+        messages = [_message(row) for row in rows if row.get("type") == "message"]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise EvaluationDataError(f"{path}: cannot be read as an export") from error
+    if score is not None:
+        messages = list(_labelled(messages, score(messages)))
+    return {message.id: message for message in messages}
+
+
+def _labelled(
+    messages: Iterable[WindowMessage], labels: Iterable[tuple[Label, float]]
+) -> Iterator[WindowMessage]:
+    for message, (label, value) in zip(messages, labels, strict=True):
+        yield replace(message, label=label, score=value)
+
+
+def _message(row: Mapping[str, Any]) -> WindowMessage:
+    text = row["text"]
+    if not isinstance(text, str):
+        text = "".join(part if isinstance(part, str) else part["text"] for part in text)
+    return WindowMessage(
+        row["id"],
+        row.get("from") or "",
+        text,
+        datetime.fromtimestamp(int(row["date_unixtime"]), UTC),
+        row.get("reply_to_message_id"),
+    )

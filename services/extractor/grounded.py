@@ -1,0 +1,129 @@
+"""The engine that needs no language model: structure finds the atoms, people's words tell them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from services.extractor import atom_types, titles
+from services.extractor.extraction import (
+    AtomDraft,
+    AtomType,
+    Evidence,
+    Extraction,
+    LinkDraft,
+    LinkType,
+    Window,
+)
+from services.extractor.proposals import Proposal, Selection, propose
+from services.extractor.rounds import rounds
+from services.extractor.structure import Weights, parents, threads
+from services.extractor.topics import topics
+from services.extractor.utterances import Utterance, idf, read
+
+GROUNDED_VERSION: Final = "1"
+
+SentenceSimilarity = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A drafted atom with the proposal it came from and the type that came second."""
+
+    proposal: Proposal
+    draft: AtomDraft
+    rival: AtomType
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroundedEngine:
+    """Extracts without a language model; `similarity` gives cosines of sentences where known."""
+
+    similarity: SentenceSimilarity | None = None
+    weights: Weights = Weights()
+    selection: Selection = Selection()
+    name: Literal["grounded"] = "grounded"
+
+    @property
+    def version(self) -> str:
+        """The rules' version, and whether meaning was used besides structure."""
+        return f"grounded-{GROUNDED_VERSION}{'+vectors' if self.similarity else ''}"
+
+    async def extract(self, window: Window) -> Extraction:
+        """Read a window by its structure alone; never calls a model."""
+        return self.assemble(window, self.candidates(window))
+
+    def candidates(self, window: Window) -> list[Candidate]:
+        """The atoms proposed for a window, in order of their first message."""
+        utterances = read(window.messages, window.context)
+        parent_of = self._parents(utterances)
+        rarity = idf(utterances)
+        proposals = propose(rounds(utterances, parent_of), utterances, self.selection)
+        return [_candidate(proposal, rarity) for proposal in proposals]
+
+    def assemble(self, window: Window, candidates: Sequence[Candidate]) -> Extraction:
+        """The extraction that these candidates make, with its topics and links."""
+        if not candidates:
+            return Extraction()
+        utterances = read(window.messages, window.context)
+        atoms = tuple(candidate.draft for candidate in candidates)
+        grouped = threads(utterances, self._parents(utterances))
+        found = topics(grouped, atoms, idf(utterances))
+        return Extraction(found, atoms, links(candidates), "ok")
+
+    def _parents(self, utterances: Sequence[Utterance]) -> list[int | None]:
+        if self.similarity is None or not utterances:
+            return parents(utterances, self.weights)
+        matrix = self.similarity([utterance.body for utterance in utterances])
+        return parents(utterances, self.weights, lambda one, other: float(matrix[one][other]))
+
+
+def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
+    own = [utterance for utterance in proposal.utterances if not utterance.is_context]
+    weights = atom_types.weigh(own, proposal.role)
+    kind, rival = atom_types.choose(weights)
+    asked = proposal.answers
+    about = titles.title(asked.utterances, rarity, asking=True) if asked else ""
+    asking = kind in ("question", "problem")
+    draft = AtomDraft(
+        kind,
+        titles.title(own, rarity, asking, about),
+        titles.content(own, about),
+        tuple(_evidence(utterance) for utterance in own),
+        _confidence(proposal),
+    )
+    return Candidate(proposal, draft, rival, weights[kind] - weights.get(rival, 0.0))
+
+
+def _evidence(utterance: Utterance) -> Evidence:
+    """The whole message as its own proof, without the space around it."""
+    text = utterance.message.text
+    start = len(text) - len(text.lstrip())
+    end = len(text.rstrip())
+    return Evidence(utterance.message.id, text[start:end], start, end)
+
+
+def _confidence(proposal: Proposal) -> float:
+    """How sure structure is: more said is surer, an answered matter is surer still."""
+    base = {"raised": 0.5, "reply": 0.55, "statement": 0.35, "report": 0.3}[proposal.role]
+    return round(min(0.95, base + 0.02 * min(proposal.weight, 15.0)), 3)
+
+
+def links(candidates: Sequence[Candidate]) -> tuple[LinkDraft, ...]:
+    """Links the structure shows: answers, objections, and what carries a matter on."""
+    position = {id(candidate.proposal): i for i, candidate in enumerate(candidates)}
+    found: list[LinkDraft] = []
+    for index, candidate in enumerate(candidates):
+        proposal = candidate.proposal
+        answered = position.get(id(proposal.answers))
+        continued = position.get(id(proposal.continues))
+        if answered is not None:
+            found.append(LinkDraft(index, answered, _answer_link(candidate.draft.type), 0.7))
+        if continued is not None:
+            kind: LinkType = "contradicts" if proposal.contradicts else "relates_to"
+            found.append(LinkDraft(index, continued, kind, 0.5))
+    return tuple(found)
+
+
+def _answer_link(kind: AtomType) -> LinkType:
+    return "solves" if kind == "solution" else "relates_to"

@@ -1,0 +1,153 @@
+"""From rounds to proposals: which groups of utterances are worth keeping as one atom."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from services.extractor import cues
+from services.extractor.atom_types import Role
+from services.extractor.rounds import Round
+from services.extractor.utterances import Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """How much must be said for an atom, in units of `Utterance.substance`."""
+
+    raised_min: float = 4.0
+    question_min: float = 2.0
+    reply_min: float = 2.0
+    reply_single_min: float = 2.0
+    statement_min: float = 7.5
+    statement_single_min: float = 4.5
+    follow_up_min: float = 2.0
+    noise_factor: float = 0.7
+    report_min: float = 8.0
+    apart: int = 3
+
+
+@dataclass(eq=False, slots=True)
+class Proposal:
+    """Utterances that belong into one atom, the role they play and what they reply to."""
+
+    role: Role
+    utterances: list[Utterance]
+    weight: float
+    answers: "Proposal | None" = None
+    contradicts: bool = False
+    continues: "Proposal | None" = field(default=None)
+
+
+def substance(utterance: Utterance, selection: Selection) -> float:
+    """What an utterance says, less when the importance gate held it for noise."""
+    factor = selection.noise_factor if utterance.message.label == "noise" else 1.0
+    return utterance.substance * factor
+
+
+def total(utterances: Iterable[Utterance], selection: Selection) -> float:
+    """What a group of utterances says together."""
+    return sum(substance(utterance, selection) for utterance in utterances)
+
+
+def propose(
+    found: Sequence[Round], utterances: Sequence[Utterance], selection: Selection
+) -> list[Proposal]:
+    """Proposals of a window in order of their first utterance."""
+    proposals = [item for round_ in found for item in _of_round(round_, selection)]
+    proposals += _reports(utterances, selection)
+    kept = [item for item in proposals if any(not u.is_context for u in item.utterances)]
+    return sorted(kept, key=lambda item: item.utterances[0].index)
+
+
+def _of_round(round_: Round, selection: Selection) -> Iterator[Proposal]:
+    if round_.is_asking or _is_problem(round_.raised):
+        yield from _of_asking(round_, selection)
+    else:
+        yield from _of_statement(round_, selection)
+
+
+def _is_problem(raised: Sequence[Utterance]) -> bool:
+    text = " ".join(utterance.body for utterance in raised)
+    return bool(cues.FAILURE.search(text)) or cues.count(cues.PROBLEM, text) >= 2
+
+
+def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
+    """The matter, and the replies to it as one answer."""
+    raised = [u for u in round_.raised if substance(u, selection) >= selection.follow_up_min]
+    asked = None
+    wanted = selection.question_min if _is_worded(raised) else selection.raised_min
+    if raised and total(raised, selection) >= wanted:
+        asked = Proposal("raised", raised, total(raised, selection))
+        yield asked
+    replies = [u for u in round_.replies if substance(u, selection) >= selection.reply_single_min]
+    if replies and total(replies, selection) >= selection.reply_min:
+        cited = replies + [u for u in round_.confirming if substance(u, selection) > 0]
+        cited.sort(key=lambda utterance: utterance.index)
+        yield Proposal("reply", cited, total(replies, selection), asked)
+
+
+def _is_worded(raised: Sequence[Utterance]) -> bool:
+    """Whether the matter is put as a whole question rather than a word with a mark."""
+    return any(u.is_asking or (u.is_question and len(u.body.split()) >= 5) for u in raised)
+
+
+def _of_statement(round_: Round, selection: Selection) -> Iterator[Proposal]:
+    """What was stated, and what the others said to it, each as one piece when it says enough."""
+    stated = [u for u in round_.raised if substance(u, selection) >= selection.follow_up_min]
+    first = None
+    for run in _runs(stated, selection):
+        if _says_enough(run, selection):
+            role: Role = "reply" if _is_reply(run) else "statement"
+            first = Proposal(role, run, total(run, selection))
+            yield first
+    replies = [u for u in round_.replies if substance(u, selection) >= selection.follow_up_min]
+    if _says_enough(replies, selection):
+        objects = bool(cues.OBJECTION.match(replies[0].body))
+        yield Proposal("statement", replies, total(replies, selection), None, objects, first)
+
+
+def _is_reply(run: Sequence[Utterance]) -> bool:
+    """Whether a statement is told to one person, whose own words came before the window."""
+    told = bool(cues.YOU.search(run[0].body)) or run[0].confirms
+    return run[0].addressee is not None and told
+
+
+def _runs(stated: Sequence[Utterance], selection: Selection) -> list[list[Utterance]]:
+    """Statements of one speaker, apart where each says enough and others spoke in between."""
+    runs: list[list[Utterance]] = []
+    for utterance in stated:
+        apart = runs and utterance.index - runs[-1][-1].index >= selection.apart
+        long_enough = substance(utterance, selection) >= selection.statement_min
+        if not runs or (apart and long_enough):
+            runs.append([utterance])
+        else:
+            runs[-1].append(utterance)
+    return runs
+
+
+def _says_enough(utterances: Sequence[Utterance], selection: Selection) -> bool:
+    return (
+        bool(utterances)
+        and total(utterances, selection) >= selection.statement_min
+        and max(substance(u, selection) for u in utterances) >= selection.statement_single_min
+    )
+
+
+def _reports(utterances: Sequence[Utterance], selection: Selection) -> Iterator[Proposal]:
+    """First announcements by automatic speakers, with the later messages on the same subject."""
+    automatic = [u for u in utterances if u.is_automatic]
+    taken: set[int] = set()
+    for utterance in automatic:
+        if utterance.index in taken or utterance.substance < selection.report_min:
+            continue
+        if not cues.ANNOUNCED.search(utterance.body) or cues.ROUTINE.search(utterance.body):
+            continue
+        same = [u for u in automatic if u.index >= utterance.index and _same_subject(u, utterance)]
+        taken.update(u.index for u in same)
+        yield Proposal("report", same, utterance.substance)
+
+
+def _same_subject(one: Utterance, other: Utterance) -> bool:
+    if one.index == other.index:
+        return True
+    shared = len(one.stems & other.stems)
+    return shared >= 0.6 * min(len(one.stems), len(other.stems)) and shared >= 3

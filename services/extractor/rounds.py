@@ -1,0 +1,177 @@
+"""Rounds of talk: what one person raises, what they add, and what the others answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.extractor import cues
+from services.extractor.utterances import Utterance
+
+_ANEW_SUBSTANCE_MIN = 4.0
+_ANEW_OVERLAP_MAX = 0.34
+_CLARIFYING_SUBSTANCE_MAX = 7.0
+_REACH = 24
+_PAUSE = 6
+
+
+@dataclass(slots=True)
+class Round:
+    """One speaker's matter (`raised`), the replies to it, the questions back, the thanks."""
+
+    speaker: str
+    raised: list[Utterance] = field(default_factory=list)
+    replies: list[Utterance] = field(default_factory=list)
+    clarifying: list[Utterance] = field(default_factory=list)
+    confirming: list[Utterance] = field(default_factory=list)
+    previous: "Round | None" = None
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether the matter is a question or a call for help, or was taken for one."""
+        asked = any(utterance.is_question or utterance.is_asking for utterance in self.raised)
+        return asked or bool(self.clarifying) or bool(self.confirming)
+
+
+def rounds(utterances: Sequence[Utterance], parent_of: Sequence[int | None]) -> list[Round]:
+    """Rounds in the order in which they were opened; automatic speakers take no part."""
+    opened: list[Round] = []
+    round_of: dict[int, Round] = {}
+    for utterance, parent in zip(utterances, parent_of, strict=True):
+        if utterance.is_automatic or utterance.is_command:
+            continue
+        _give_back(utterance, utterances, round_of, opened)
+        source = _addressed(utterance, utterances) if parent is not None else None
+        current = round_of.get(source if source is not None else -1 if parent is None else parent)
+        if current is None or not _joins(utterance, current):
+            current = Round(utterance.speaker, [utterance], previous=current)
+            opened.append(current)
+        round_of[utterance.index] = current
+    for item in opened:
+        _turn_round(item)
+    return [item for item in opened if item.raised or item.replies]
+
+
+def _turn_round(item: Round) -> None:
+    """A round opened by a question or an advice to one person is that person's matter."""
+    asked = next((u for u in item.raised if u.addressee is not None), None)
+    if asked is None:
+        return
+    told = [u for u in item.raised if not u.is_question and u.addressee == asked.addressee]
+    theirs = [u for u in item.replies if u.speaker == asked.addressee]
+    if not told or not theirs or not _is_turned(asked, told, theirs):
+        return
+    others = [u for u in item.replies if u not in theirs]
+    item.clarifying += [u for u in item.raised if u not in told and u.is_question]
+    item.confirming = [u for u in theirs if u.confirms and u.index > told[0].index]
+    item.speaker = theirs[0].speaker
+    item.raised = [u for u in theirs if u not in item.confirming]
+    item.replies = sorted(told + others, key=lambda u: u.index)
+
+
+def _is_turned(
+    asked: Utterance, told: Sequence[Utterance], theirs: Sequence[Utterance]
+) -> bool:
+    """Whether the opener asks back and then tells, or tells someone who then asks."""
+    if asked.is_question:
+        return told[-1].index > theirs[0].index
+    return any(u.is_question or u.is_asking or cues.FAILURE.search(u.body) for u in theirs)
+
+
+def _addressed(utterance: Utterance, utterances: Sequence[Utterance]) -> int | None:
+    """Position of what the addressee last said to this speaker or to everyone."""
+    if utterance.addressee is None or utterance.message.reply_to is not None:
+        return None
+    for earlier in reversed(utterances[max(0, utterance.index - _REACH) : utterance.index]):
+        if earlier.is_social or earlier.is_command:
+            continue
+        if earlier.speaker == utterance.addressee:
+            if earlier.addressee in (None, utterance.speaker):
+                return earlier.index
+    return None
+
+
+def _give_back(
+    utterance: Utterance,
+    utterances: Sequence[Utterance],
+    round_of: dict[int, Round],
+    opened: list[Round],
+) -> None:
+    """Whoever is spoken to had a matter: what they said to nobody becomes a round of theirs."""
+    source = _addressed(utterance, utterances)
+    if source is None or source not in round_of:
+        return
+    theirs = utterances[source]
+    current = round_of[source]
+    if utterance.speaker == current.speaker or theirs not in current.replies:
+        return
+    addressees = (None, utterance.speaker)
+    own = [
+        u for u in current.replies if u.speaker == theirs.speaker and u.addressee in addressees
+    ]
+    if sum(u.substance for u in own) < _ANEW_SUBSTANCE_MIN:
+        return
+    current.replies = [u for u in current.replies if u not in own]
+    moved = Round(theirs.speaker, own, previous=current)
+    opened.append(moved)
+    round_of.update((u.index, moved) for u in own)
+
+
+def _joins(utterance: Utterance, current: Round) -> bool:
+    """Put the utterance into the round in its role; False when it opens a matter of its own."""
+    if utterance.speaker == current.speaker:
+        return _joins_own(utterance, current)
+    if utterance.is_social:
+        return True
+    if utterance.is_question:
+        return _joins_asking(utterance, current)
+    if utterance.addressee not in (None, current.speaker) and _is_outsider(utterance, current):
+        return False
+    current.replies.append(utterance)
+    return True
+
+
+def _is_outsider(utterance: Utterance, current: Round) -> bool:
+    """Whether someone turns to a replier of this round with something else."""
+    if utterance.speaker in {reply.speaker for reply in current.replies}:
+        return False
+    return len(utterance.stems & _said(current)) < 2
+
+
+def _said(current: Round) -> frozenset[str]:
+    """Stems of all that was raised and replied."""
+    return frozenset().union(*(item.stems for item in current.raised + current.replies))
+
+
+def _joins_own(utterance: Utterance, current: Round) -> bool:
+    if current.replies and utterance.confirms and utterance.substance < 6:
+        current.confirming.append(utterance)
+    elif utterance.is_social:
+        pass
+    elif current.replies and _starts_anew(utterance, current):
+        return False
+    else:
+        current.raised.append(utterance)
+    return True
+
+
+def _joins_asking(utterance: Utterance, current: Round) -> bool:
+    """A question by someone else: back to the one who raised the matter, or a matter itself."""
+    towards = utterance.addressee in (None, current.speaker)
+    small = utterance.substance < _CLARIFYING_SUBSTANCE_MAX
+    back = bool(cues.YOU.search(utterance.body)) and current.is_asking
+    if towards and (small or back or utterance.addressee == current.speaker):
+        current.clarifying.append(utterance)
+        return True
+    return False
+
+
+def _starts_anew(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker whose matter has been answered now raises another one."""
+    if utterance.substance < _ANEW_SUBSTANCE_MIN:
+        return False
+    if current.confirming:
+        return True
+    if not (utterance.is_question or utterance.is_asking or cues.PROBLEM.search(utterance.body)):
+        return False
+    shared = len(utterance.stems & _said(current)) / max(1, len(utterance.stems))
+    pause = utterance.index - current.raised[-1].index if current.raised else 0
+    return shared <= (_ANEW_OVERLAP_MAX if pause < _PAUSE else _ANEW_OVERLAP_MAX * 1.5)

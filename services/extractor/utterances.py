@@ -1,0 +1,246 @@
+"""What one message does in a conversation: whom it addresses, what it asks, how much it says."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from services.extractor import cues
+from services.extractor.extraction import WindowMessage
+
+_ADDRESSED: Final = re.compile(r"\s*[@<]?([^\s,:<>@]{2,32})(?:>|[:,](?=\s)|:$)\s*")
+_MENTION: Final = re.compile(r"(?<!\w)@([\w.|\-\[\]]{2,32})")
+_URL: Final = re.compile(r"\b(?:https?://|www\.)\S+|\b[\w.-]+\.(?:com|org|net|io|dev)/\S*")
+_CODE: Final = re.compile(r"`[^`]+`|\w+(?:::|->|\(\)|_)\w*|\b\w+\.\w+\(|[{}]|\$\w+|--\w+|/\w+/\w+")
+_WORD: Final = re.compile(r"[^\W_][\w'’.+#-]*[\w+#]|[^\W_]")
+_QUESTION_MARK: Final = re.compile(r"[?？؟;]\s*$|[?？؟](?=\s|$|[)\"'])")
+_STEM_CHARACTERS: Final = 6
+_STATUS_OPENINGS_MIN: Final = 3
+_ALSO: Final = re.compile(r"\s*(?:and|&|,|/|та|і|й|и)\s*@?([^\s,:]{2,32})[\s,:]+", re.IGNORECASE)
+_COMMAND: Final = re.compile(r"\s*(?:\[[A-Za-z]{3,10}\]\s|[#!/.][a-z]{2,}(?:\s|$))")
+_HEADING: Final = re.compile(r"\s*(?:\[[A-Za-z]{3,10}\]\s+(?!https?:)\w|#{1,4}\s+\w|={2,}\s*\w)")
+_ECHO_REACH: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A message read by rules; `addressee` is a folded name, `body` lacks name and greeting."""
+
+    index: int
+    message: WindowMessage
+    speaker: str
+    addressee: str | None
+    body: str
+    words: tuple[str, ...]
+    stems: frozenset[str]
+    substance: float
+    is_question: bool
+    is_asking: bool
+    is_social: bool
+    is_automatic: bool
+    is_context: bool
+    confirms: bool
+    has_link: bool
+    is_command: bool
+    is_heading: bool
+
+
+def folded_name(name: str) -> str:
+    """A name as it is compared: case and marks around it do not matter."""
+    return name.casefold().strip("@_-^`|[]<>:, ")
+
+
+def stem(word: str) -> str:
+    """A word cut to what most of its forms share."""
+    return word.casefold().strip("'’.-")[:_STEM_CHARACTERS]
+
+
+def content_words(text: str) -> tuple[str, ...]:
+    """The words that carry meaning, folded, in order: no function words, no single letters."""
+    words = (match.group().casefold() for match in _WORD.finditer(_URL.sub(" ", text)))
+    return tuple(word for word in words if len(word) > 2 and word not in cues.COMMON)
+
+
+def read(messages: Sequence[WindowMessage], context: int = 0) -> list[Utterance]:
+    """Read a window's messages in order; the first `context` are marked as such."""
+    names = {folded_name(message.author): message.author for message in messages}
+    automatic = automatic_speakers(messages)
+    utterances = [
+        _utterance(index, message, names, automatic, index < context)
+        for index, message in enumerate(messages)
+    ]
+    return [_silenced(utterance, utterances) for utterance in utterances]
+
+
+def _silenced(utterance: Utterance, utterances: Sequence[Utterance]) -> Utterance:
+    """The utterance, without substance where it is a command or echoes someone else."""
+    before = utterances[max(0, utterance.index - _ECHO_REACH) : utterance.index]
+    echoes = len(utterance.stems) >= 2 and any(
+        utterance.speaker != earlier.speaker
+        and len(utterance.stems & earlier.stems) >= 0.75 * len(utterance.stems)
+        and len(utterance.words) >= 0.6 * len(earlier.words)
+        and not utterance.is_question
+        and not earlier.is_question
+        for earlier in before
+    )
+    if echoes or utterance.is_command:
+        return replace(utterance, substance=0.0)
+    return utterance
+
+
+def _utterance(
+    index: int,
+    message: WindowMessage,
+    names: Mapping[str, str],
+    automatic: frozenset[str],
+    is_context: bool,
+) -> Utterance:
+    speaker = folded_name(message.author)
+    addressee, body = split_address(message.text, names)
+    body = strip_greeting(body)
+    words = content_words(body)
+    words = tuple(word for word in words if word not in names)
+    is_social = _is_social(body, words)
+    return Utterance(
+        index,
+        message,
+        speaker,
+        addressee if addressee != speaker else None,
+        body,
+        words,
+        frozenset(stem(word) for word in words),
+        0.0 if is_social else _substance(body, words),
+        is_question(body),
+        bool(cues.ASKING.search(body)),
+        is_social,
+        speaker in automatic or message.author_is_bot,
+        is_context,
+        _confirms(body, words),
+        bool(_URL.search(body)),
+        bool(_COMMAND.match(message.text)),
+        bool(_HEADING.match(message.text)),
+    )
+
+
+def split_address(text: str, names: Mapping[str, str]) -> tuple[str | None, str]:
+    """The folded name a text is addressed to, if any, and the text without it."""
+    match = _ADDRESSED.match(text)
+    if match:
+        name = folded_name(match.group(1))
+        marked = text.lstrip()[:1] in "@<" or match.group().rstrip().endswith(":")
+        if name in names or (marked and _may_be_name(match.group(1), name)):
+            return name, _without_others(text[match.end() :], names)
+    first, _, rest = text.strip().partition(" ")
+    if folded_name(first) in names and (first.startswith("@") or len(first) > 3) and rest:
+        return folded_name(first), _without_others(rest, names)
+    for mention in _MENTION.finditer(text):
+        if folded_name(mention.group(1)) in names:
+            return folded_name(mention.group(1)), text
+    return _named_inside(text, names), text
+
+
+def _without_others(text: str, names: Mapping[str, str]) -> str:
+    """The text without the further people it opens by addressing."""
+    match = _ALSO.match(text)
+    if match and folded_name(match.group(1)) in names:
+        return text[match.end() :]
+    return text
+
+
+def _may_be_name(written: str, name: str) -> bool:
+    return (
+        name not in cues.LABELLING
+        and not any(mark in written for mark in "/()[]{}=\"'.")
+        and any(character.isalpha() for character in name)
+    )
+
+
+def _named_inside(text: str, names: Mapping[str, str]) -> str | None:
+    """Someone named at the end, or anywhere when the name could not be a plain word."""
+    words = [folded_name(word.strip(".!?;)(")) for word in text.split()]
+    if words and words[-1] in names and len(words[-1]) > 3:
+        return words[-1]
+    for word in words[:6]:
+        if word in names and len(word) > 4 and word not in cues.COMMON:
+            return word
+    return None
+
+
+def strip_greeting(text: str) -> str:
+    """The text without the greeting it opens with."""
+    rest = text.strip()
+    match = cues.GREETING.match(rest)
+    if not match:
+        return rest
+    rest = rest[match.end() :].lstrip(" ,.!:)(")
+    audience = cues.AUDIENCE.match(rest)
+    if audience:
+        rest = rest[audience.end() :]
+    return rest.lstrip(" ,.!:-–)(")
+
+
+def is_question(text: str) -> bool:
+    """Whether a text asks: a question mark outside links, or the wording of a question."""
+    plain = _URL.sub(" ", text)
+    if _QUESTION_MARK.search(plain) and not plain.rstrip().endswith(";"):
+        return True
+    return bool(cues.ASKING.match(plain.strip()))
+
+
+def _is_social(body: str, words: Sequence[str]) -> bool:
+    """Whether a text only greets, thanks or reacts."""
+    if _URL.search(body) or _CODE.search(body):
+        return False
+    rest = cues.strip_all(body, (cues.THANKS, cues.GREETING, cues.AUDIENCE, cues.REACTION))
+    left = [word for word in content_words(rest) if word in words]
+    if not left:
+        return not any(character.isdigit() for character in body)
+    return len(left) <= 1 and len(words) <= 2 and bool(cues.THANKS.search(body))
+
+
+def _confirms(body: str, words: Sequence[str]) -> bool:
+    """Whether a text says that something helped."""
+    if is_question(body):
+        return False
+    return bool(cues.WORKED.search(body)) or (len(words) <= 4 and bool(cues.THANKS.search(body)))
+
+
+def _substance(body: str, words: Sequence[str]) -> float:
+    """How much a text says: distinct content words, links and code, with a ceiling."""
+    marks = 1.5 * bool(_URL.search(body)) + 1.0 * bool(_CODE.search(body))
+    marks += 0.5 * any(character.isdigit() for character in body)
+    return min(14.0, len(set(words))) + marks
+
+
+def automatic_speakers(messages: Sequence[WindowMessage]) -> frozenset[str]:
+    """Speakers whose messages all follow a template: status feeds, command bots."""
+    spoken: dict[str, list[str]] = {}
+    for message in messages:
+        spoken.setdefault(folded_name(message.author), []).append(message.text)
+    return frozenset(name for name, texts in spoken.items() if _is_templated(texts, spoken))
+
+
+def _is_templated(texts: Sequence[str], names: Mapping[str, object]) -> bool:
+    """Whether most texts begin in very few ways and carry a link or a bracketed mark."""
+    if len(texts) < 2:
+        return False
+    openings: dict[str, int] = {}
+    for text in texts:
+        opening = re.sub(r"[\d\W_]+", " ", text).strip().casefold().partition(" ")[0]
+        openings[opening] = openings.get(opening, 0) + 1
+    if any(opening in names for opening in openings):
+        return False
+    common = max(openings.values())
+    marked = sum(bool(_URL.search(text) or re.match(r"\s*[\[(\d]", text)) for text in texts)
+    if len(texts) < _STATUS_OPENINGS_MIN:
+        return common == marked == len(texts) and min(len(text) for text in texts) >= 40
+    return common * 2 >= len(texts) and marked * 3 >= 2 * len(texts)
+
+
+def idf(utterances: Sequence[Utterance]) -> Callable[[str], float]:
+    """Rarity of a stem among these utterances, 1 for a stem said once, towards 0 when common."""
+    frequency: dict[str, int] = {}
+    for utterance in utterances:
+        for word in utterance.stems:
+            frequency[word] = frequency.get(word, 0) + 1
+    return lambda word: 1.0 / (1.0 + 0.35 * max(0, frequency.get(word, 1) - 2))

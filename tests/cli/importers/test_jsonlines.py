@@ -1,0 +1,134 @@
+"""The generic JSON Lines import."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.cli.importers import (
+    ImportedChat,
+    ImportedItem,
+    ImportedMessage,
+    SkippedRow,
+    UnreadableExport,
+)
+from services.cli.importers.jsonlines import LINE_BYTES_MAX, JsonLines
+
+SLOW_DISK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def line(**fields: Any) -> bytes:
+    """One good line, with changes."""
+    return json.dumps({"id": "1", "text": "hi", "sent_at": 1714557600} | fields).encode()
+
+
+def read(folder: Path, *lines: bytes) -> list[ImportedItem]:
+    """What a file of these lines gives."""
+    file = folder / "talk.jsonl"
+    file.write_bytes(b"\n".join(lines))
+    return list(JsonLines(file))
+
+
+def test_every_field(tmp_path: Path) -> None:
+    """Every documented field is read."""
+    full = line(
+        id=7,
+        chat="c",
+        chat_title="Chat",
+        thread=3,
+        reply_to=6,
+        author="u1",
+        author_name="Ада",
+        is_bot=True,
+        sent_at="2024-05-01T12:00:00+02:00",
+        edited_at="2024-05-01T11:00:00Z",
+        deleted=True,
+    )
+    assert read(tmp_path, full) == [
+        ImportedChat("c", "Chat", "jsonlines"),
+        ImportedMessage(
+            chat_external_id="c",
+            external_id="7",
+            thread_id="3",
+            reply_to_external_id="6",
+            author_external_id="u1",
+            author_name="Ада",
+            author_is_bot=True,
+            text="hi",
+            sent_at=datetime(2024, 5, 1, 10, tzinfo=UTC),
+            edited_at=datetime(2024, 5, 1, 11, tzinfo=UTC),
+            deleted=True,
+        ),
+    ]
+
+
+def test_chat_defaults_to_the_file_and_may_change(tmp_path: Path) -> None:
+    """A chat is announced before each run of its messages; the file's name stands for none."""
+    items = read(tmp_path, line(), line(id=2), line(chat="b"), line(id=3))
+    chats = [item.external_id for item in items if isinstance(item, ImportedChat)]
+    assert chats == ["talk", "b", "talk"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason", "detail"),
+    [
+        (b"{", "not JSON", None),
+        (b"[1]", "not a JSON object", ""),
+        (b"\xff", "not UTF-8", "at byte 0"),
+        (b"[" * 100_000, "not JSON", None),
+        (line(id=""), "field missing", "id"),
+        (line(id=True), "field is not text", "id"),
+        (line(id=10**30), "field is not text", "id"),
+        (line(text=None), "field missing", "text"),
+        (line(text=5), "field is not text", "text"),
+        (line(text="\ud83d"), "field holds half a character (a lone surrogate)", "text"),
+        (line(sent_at=None), "field missing", "sent_at"),
+        (line(sent_at="2024-05-01T12:00:00"), "field is no time with a zone", "sent_at"),
+        (line(sent_at=1e30), "field is no time with a zone", "sent_at"),
+        (line(sent_at="1066-10-14T09:00:00Z"), "time out of range", "sent_at"),
+        (line(is_bot="yes"), "field is not true or false", "is_bot"),
+        (line(text="x" * LINE_BYTES_MAX), f"longer than {LINE_BYTES_MAX} bytes", ""),
+    ],
+)
+def test_bad_lines(tmp_path: Path, bad: bytes, reason: str, detail: str | None) -> None:
+    """A bad line is reported with its number and reason, and the others are imported."""
+    items = read(tmp_path, line(), b"", bad, line(id=2))
+    (skipped,) = [item for item in items if isinstance(item, SkippedRow)]
+    assert (skipped.place, skipped.reason) == ("line 3", reason)
+    assert detail is None or skipped.detail == detail
+    assert [i.external_id for i in items if isinstance(i, ImportedMessage)] == ["1", "2"]
+
+
+def test_unknown_fields_are_counted(tmp_path: Path) -> None:
+    """A field of another name is ignored and the summary says so."""
+    file = tmp_path / "talk.jsonl"
+    file.write_bytes(line(**{"reply-to": 4}) + b"\n" + line(**{"reply-to": 5}))
+    lines = JsonLines(file)
+    assert len(list(lines)) == 3
+    assert lines.summary.notes == {"field `reply-to` ignored": 2}
+    assert lines.bytes_read == lines.bytes_total
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A file that is not there is refused at once."""
+    with pytest.raises(UnreadableExport, match="No such file"):
+        JsonLines(tmp_path / "absent.jsonl")
+
+
+@SLOW_DISK
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
+def test_texts_round_trip(tmp_path: Path, texts: list[str]) -> None:
+    """Texts come out as they went in."""
+    items = read(tmp_path, *(line(text=text) for text in texts))
+    assert [item.text for item in items if isinstance(item, ImportedMessage)] == texts
+
+
+@SLOW_DISK
+@given(st.binary())
+def test_arbitrary_bytes(tmp_path: Path, data: bytes) -> None:
+    """Arbitrary bytes give skipped lines at worst."""
+    read(tmp_path, data)

@@ -1,0 +1,310 @@
+"""The spine's rules, each on a real PostgreSQL and nats-server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from services.common.bus import Bus, BusSettings
+from services.common.database import Connection, Database, DatabaseSettings
+from services.common.errors import ItemFailed, ModelUnavailable
+from services.common.outbox import Relay, RelaySettings, Task, TaskStore, complete, enqueue
+from services.common.worker import Result, Worker, WorkerSettings
+from tests.conftest import Deployment
+
+STAGE = "embed"
+OWNER = uuid4()
+
+
+@dataclass
+class Recorder:
+    """A stage that keeps what it was given, and fails where it is told to."""
+
+    name: str = STAGE
+    poison: frozenset[str] = frozenset()
+    outage: bool = False
+    calls: list[int] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    seconds: float = 0
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str]]:
+        """Return each task's spec, after a while."""
+        self.calls.append(len(tasks))
+        await asyncio.sleep(self.seconds)
+        if self.outage:
+            raise ModelUnavailable("the model is away")
+        for task in tasks:
+            if task.spec in self.poison:
+                raise ItemFailed("poison", f"{task.spec} is bad")
+        return [Result(task, task.spec, 1) for task in tasks]
+
+    async def write(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[str]]
+    ) -> None:
+        """Remember the specs that were committed."""
+        self.written += [result.value for result in results]
+
+    def after_commit(self) -> None:
+        """Nothing follows."""
+
+
+@asynccontextmanager
+async def store_of(lease: float = 60, attempts: int = 5) -> AsyncIterator[TaskStore]:
+    """A task store under the role of the embedder."""
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        yield TaskStore(database, lease, attempts)
+
+
+@asynccontextmanager
+async def working(
+    stage: Recorder, again_seconds: float = 5, **settings: float
+) -> AsyncIterator[Relay]:
+    """A relay and a worker on the deployment's servers."""
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
+        Database.open(DatabaseSettings.read(), "winnow_relay", size=2) as relaying,
+        Bus.open(BusSettings.read(), "test") as bus,
+    ):
+        limits = WorkerSettings(task_retry_seconds=0.05, **settings)
+        store = TaskStore(database, limits.task_lease_seconds, limits.task_attempts_max)
+        relay = Relay(relaying, bus, RelaySettings(relay_again_seconds=again_seconds))
+        worker = Worker(stage, bus.hints(STAGE, 100), store, database, limits, hints_max=8)
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(relay.run()), group.create_task(worker.run())]
+            try:
+                yield relay
+            finally:
+                for task in running:
+                    task.cancel()
+
+
+async def make(deployment: Deployment, *specs: str) -> list[UUID]:
+    """Make a task a spec and return their ids."""
+    subjects = [uuid4() for _ in specs]
+    await enqueue(deployment.admin, deployment.workspace, STAGE, subjects, specs)
+    rows = await deployment.admin.fetch("select id from spine.task order by created_at, id")
+    return [row["id"] for row in rows]
+
+
+async def states(admin: asyncpg.Connection) -> dict[str, int]:
+    """How many tasks are in each state."""
+    rows = await admin.fetch("select state, count(*) from spine.task group by 1")
+    return {row["state"]: row["count"] for row in rows}
+
+
+async def until(admin: asyncpg.Connection, **wanted: int) -> None:
+    """Wait for the tasks to be in these states and no others."""
+    for _ in range(400):
+        if await states(admin) == wanted:
+            return
+        await asyncio.sleep(0.05)
+    assert await states(admin) == wanted
+
+
+async def test_the_same_task_is_made_once(deployment: Deployment) -> None:
+    """A second request for the same stage, subject and spec makes no second task."""
+    subject = uuid4()
+    made = [
+        await enqueue(deployment.admin, deployment.workspace, STAGE, [subject, subject], ["a", "b"])
+        for _ in range(2)
+    ]
+    assert made == [2, 0]
+
+
+async def test_a_task_is_claimed_by_one_worker_only(deployment: Deployment) -> None:
+    """Of many claims at once exactly one gets the task."""
+    ids = await make(deployment, *"abcdefgh")
+    async with store_of() as store:
+        claims = await asyncio.gather(
+            *(store.claim(deployment.workspace, STAGE, ids, uuid4()) for _ in range(8))
+        )
+    assert sorted(len(claim) for claim in claims) == [0] * 7 + [8]
+
+
+async def test_a_lost_lease_cannot_complete(deployment: Deployment) -> None:
+    """After another worker has taken an expired lease, the first one's results are not accepted."""
+    ids = await make(deployment, "a")
+    async with store_of(lease=0.05) as store:
+        [first] = await store.claim(deployment.workspace, STAGE, ids, uuid4())
+        await asyncio.sleep(0.1)
+        [second] = await store.claim(deployment.workspace, STAGE, ids, uuid4())
+        assert second.fence == first.fence + 1
+        assert await store.extend([first]) == set()
+        assert await complete(deployment.admin, [first], [1]) == set()
+        assert await complete(deployment.admin, [second], [1]) == {second.id}
+        assert await complete(deployment.admin, [second], [1]) == set()
+
+
+async def test_a_held_lease_cannot_be_taken(deployment: Deployment) -> None:
+    """A lease that is extended in time stays with its worker."""
+    ids = await make(deployment, "a")
+    async with store_of(lease=0.6) as store:
+        [task] = await store.claim(deployment.workspace, STAGE, ids, OWNER)
+        for _ in range(4):
+            await asyncio.sleep(0.3)
+            assert await store.extend([task]) == {task.id}
+            assert await store.claim(deployment.workspace, STAGE, ids, uuid4()) == []
+
+
+async def test_silent_attempts_end_in_death(deployment: Deployment) -> None:
+    """A task whose workers all die without a word is dead after its last attempt, and says so."""
+    ids = await make(deployment, "a")
+    async with store_of(lease=0.01, attempts=3) as store:
+        for attempt in range(1, 4):
+            [task] = await store.claim(deployment.workspace, STAGE, ids, OWNER)
+            assert task.attempts == attempt
+            await asyncio.sleep(0.02)
+        assert await store.claim(deployment.workspace, STAGE, ids, OWNER) == []
+    row = await deployment.admin.fetchrow("select state, error_class from spine.task")
+    assert tuple(row) == ("dead", "abandoned")
+
+
+async def test_released_tasks_keep_their_attempts(deployment: Deployment) -> None:
+    """Giving a task back does not count as an attempt."""
+    ids = await make(deployment, "a")
+    async with store_of() as store:
+        for _ in range(10):
+            [task] = await store.claim(deployment.workspace, STAGE, ids, OWNER)
+            assert task.attempts == 1
+            await store.release([task], "ModelUnavailable", "away", 0)
+
+
+async def test_replay_gives_dead_tasks_fresh_attempts(deployment: Deployment) -> None:
+    """A dry run counts and changes nothing; a replay makes the task claimable again."""
+    ids = await make(deployment, "a")
+    replay = "select spine.replay($1, '', '{}', $2)"
+    async with store_of(attempts=1) as store:
+        [task] = await store.claim(deployment.workspace, STAGE, ids, OWNER)
+        assert await store.fail([task], "poison", "bad", 0) == {task.id}
+        assert await deployment.admin.fetchval(replay, deployment.workspace, True) == 1
+        assert await states(deployment.admin) == {"dead": 1}
+        assert await deployment.admin.fetchval(replay, deployment.workspace, False) == 1
+        [again] = await store.claim(deployment.workspace, STAGE, ids, OWNER)
+        assert again.attempts == 1
+
+
+async def test_tasks_flow_through_relay_and_worker(deployment: Deployment) -> None:
+    """Every task is done exactly once, in batches."""
+    specs = [f"s{n}" for n in range(500)]
+    await make(deployment, *specs)
+    stage = Recorder()
+    async with working(stage):
+        await until(deployment.admin, done=500)
+    assert sorted(stage.written) == sorted(specs)
+    assert len(stage.calls) < 100
+
+
+@pytest.mark.parametrize("position", [0, 17, 63])
+async def test_poison_is_isolated(deployment: Deployment, position: int) -> None:
+    """One bad task in 64 costs at most 13 calls to find, and none of its neighbours."""
+    specs = [f"s{n:02}" for n in range(64)]
+    await make(deployment, *specs)
+    stage = Recorder(poison=frozenset([specs[position]]))
+    async with working(stage, task_attempts_max=1):
+        await until(deployment.admin, done=63, dead=1)
+    assert sorted(stage.written) == sorted(set(specs) - stage.poison)
+    assert len(stage.calls) <= 13
+
+
+async def test_an_outage_burns_no_attempts(deployment: Deployment) -> None:
+    """While a provider is away tasks wait, none dies, and they are done once it is back."""
+    await make(deployment, "a", "b")
+    stage = Recorder(outage=True)
+    async with working(stage, task_attempts_max=1):
+        while len(stage.calls) < 3:
+            await asyncio.sleep(0.05)
+        assert (await states(deployment.admin)).get("dead") is None
+        stage.outage = False
+        await until(deployment.admin, done=2)
+
+
+async def test_a_task_that_was_tried_before_runs_alone(deployment: Deployment) -> None:
+    """From its third attempt a task takes no neighbours with it."""
+    await make(deployment, "a", "b", "c")
+    await deployment.admin.execute("update spine.task set attempts = 2 where spec = 'b'")
+    stage = Recorder()
+    async with working(stage):
+        await until(deployment.admin, done=3)
+    assert sorted(stage.calls) == [1, 2]
+
+
+async def test_a_wiped_broker_loses_nothing(deployment: Deployment) -> None:
+    """When the streams vanish with all hints in them, every task is hinted and done again."""
+    stage = Recorder(seconds=0.3)
+    async with working(stage, again_seconds=0.5):
+        await make(deployment, *[f"a{n}" for n in range(200)])
+        await asyncio.sleep(0.4)
+        async with Bus.open(BusSettings.read(), "vandal") as bus:
+            await bus._js.delete_stream("WINNOW_TASKS")
+        await make(deployment, *[f"b{n}" for n in range(200)])
+        await until(deployment.admin, done=400)
+    assert len(set(stage.written)) == len(stage.written) == 400
+
+
+async def test_an_expired_lease_is_hinted_again(deployment: Deployment) -> None:
+    """Work that a vanished worker held is done by another one after the lease."""
+    ids = await make(deployment, "a")
+    async with store_of(lease=0.3) as store:
+        await store.claim(deployment.workspace, STAGE, ids, uuid4())
+    stage = Recorder()
+    async with working(stage):
+        await until(deployment.admin, done=1)
+    assert stage.written == ["a"]
+
+
+async def test_services_cannot_write_tasks_directly(deployment: Deployment) -> None:
+    """No service role may touch the task table but through the functions."""
+    for role in ("winnow_ingest", "winnow_extractor", "winnow_embedder", "winnow_search"):
+        async with Database.open(DatabaseSettings.read(), role) as database:
+            for sql in ("delete from spine.task", "update spine.task set state = 'done'"):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    async with database.transaction(deployment.workspace) as connection:
+                        await connection.execute(sql)
+
+
+async def test_one_writer_per_table(deployment: Deployment) -> None:
+    """Each table can be written by the role of the schema it is in, and by no other."""
+    rows = await deployment.admin.fetch(
+        """select n.nspname || '.' || c.relname as name, n.nspname as owner, r.rolname as role
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace, pg_roles r
+           where n.nspname in ('ingest', 'extractor', 'embedder') and c.relkind in ('r', 'p')
+             and r.rolname in ('winnow_ingest', 'winnow_extractor', 'winnow_embedder', 'winnow_search')
+             and has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE')"""
+    )
+    assert rows
+    assert [tuple(row) for row in rows if row["role"] != f"winnow_{row['owner']}"] == []
+
+
+async def test_every_table_of_a_workspace_is_guarded(deployment: Deployment) -> None:
+    """Every table with a workspace_id has forced row-level security and the workspace first in its primary key."""
+    rows = await deployment.admin.fetch(
+        """select c.oid::regclass::text as name, c.relrowsecurity and c.relforcerowsecurity as guarded,
+             (select a.attname from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+              where i.indrelid = c.oid and i.indisprimary) as leading
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           join pg_attribute w on w.attrelid = c.oid and w.attname = 'workspace_id'
+           where n.nspname in ('spine', 'ingest', 'extractor', 'embedder') and c.relkind in ('r', 'p')"""
+    )
+    unguarded = {"spine.workspace"}
+    assert {r["name"] for r in rows if not r["guarded"]} <= unguarded
+    assert [r["name"] for r in rows if r["leading"] != "workspace_id"] == []
+
+
+async def test_a_transaction_without_a_workspace_sees_nothing(deployment: Deployment) -> None:
+    """Rows are invisible until the transaction is bound to their workspace."""
+    await deployment.admin.execute(
+        "insert into ingest.source (workspace_id, kind, external_id) values ($1, 'api', 'x')",
+        deployment.workspace,
+    )
+    count = "select count(*) from ingest.source"
+    async with Database.open(DatabaseSettings.read(), "winnow_ingest") as database:
+        async with database.connection() as connection:
+            assert await connection.fetchval(count) == 0
+        async with database.transaction(uuid4()) as connection:
+            assert await connection.fetchval(count) == 0
+        async with database.transaction(deployment.workspace) as connection:
+            assert await connection.fetchval(count) == 1

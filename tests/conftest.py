@@ -1,0 +1,158 @@
+"""Real servers for the tests: one PostgreSQL a session with a database a test, one nats-server a test."""
+
+import asyncio
+import importlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from uuid import UUID
+
+import asyncpg
+import grpc
+import pytest
+
+from services.common import migrations
+from services.common.addresses import NAMES
+from services.common.auth import SCOPES, mint_key, store_key
+from services.common.rpc import CHANNEL_OPTIONS
+from services.common.service import Service, serving
+from tests.servers import nats_server, postgres
+
+PASSWORD = "test"
+
+
+def free_port() -> int:
+    """A free port below the ephemeral range."""
+    for port in range(20000 + os.getpid() % 5000, 32000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _taken:
+            _taken.add(port)
+            return port
+    raise RuntimeError("no free port")
+
+
+_taken: set[int] = set()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server for the session, its data thrown away at the end."""
+    with postgres(free_port(), PASSWORD) as url:
+        asyncio.run(_make_template(url))
+        yield url
+
+
+async def _make_template(url: str) -> None:
+    connection = await asyncpg.connect(f"{url}/postgres")
+    await connection.execute("create database template_winnow")
+    await migrations.migrate(f"{url}/template_winnow")
+    await connection.execute(f"alter role winnow_app login password '{PASSWORD}'")
+    await connection.close()
+
+
+@pytest.fixture
+async def database_url(postgres_url: str) -> AsyncIterator[str]:
+    """The owner's URL of a freshly migrated database."""
+    name = f"test_{os.getpid()}_{time.monotonic_ns()}"
+    connection = await asyncpg.connect(f"{postgres_url}/postgres")
+    await connection.execute(f"create database {name} template template_winnow strategy file_copy")
+    try:
+        yield f"{postgres_url}/{name}"
+    finally:
+        await connection.execute(f"drop database {name} with (force)")
+        await connection.close()
+
+
+@pytest.fixture
+def nats_url() -> Iterator[str]:
+    """A fresh nats-server with JetStream."""
+    with nats_server(free_port()) as url:
+        yield url
+
+
+@dataclass
+class Deployment:
+    """A deployment of Winnow in this process: its servers, a workspace and a key."""
+
+    workspace: UUID
+    api_key: str
+    admin: asyncpg.Connection
+    addresses: dict[str, str]
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """The metadata that every call needs."""
+        return (("authorization", f"Bearer {self.api_key}"),)
+
+    def address(self, name: str) -> str:
+        """Where a service listens."""
+        return self.addresses[name]
+
+    @asynccontextmanager
+    async def serving(self, name: str) -> AsyncIterator[grpc.aio.Channel]:
+        """Run a service as it is and open a channel to it."""
+        module = importlib.import_module(f"services.{name}.service")
+        opened: AbstractAsyncContextManager[Service] = module.open_service()
+        async with (
+            opened as service,
+            serving(service) as address,
+            grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel,
+        ):
+            yield channel
+
+    async def other_workspace(self, name: str = "other") -> tuple[tuple[str, str], ...]:
+        """Make another workspace and return the metadata of its key."""
+        key = mint_key()
+        await store_key(self.admin, name, "test", key, SCOPES)
+        return (("authorization", f"Bearer {key.text}"),)
+
+
+@pytest.fixture
+async def deployment(
+    database_url: str, nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Deployment]:
+    """Servers, settings in the environment, a workspace and a key with every scope."""
+    for variable in [name for name in os.environ if name.startswith("WINNOW_")]:
+        if variable != "WINNOW_MODELS_DIR":
+            monkeypatch.delenv(variable)
+    login = database_url.replace("postgres:", "winnow_app:", 1)
+    monkeypatch.setenv("WINNOW_DATABASE_URL", login)
+    monkeypatch.setenv("WINNOW_NATS_URL", nats_url)
+    addresses = {name: f"127.0.0.1:{free_port()}" for name in NAMES}
+    for name, address in addresses.items():
+        monkeypatch.setenv(f"WINNOW_{name.upper()}_ADDRESS", address)
+    admin = await asyncpg.connect(database_url)
+    key = mint_key()
+    workspace = await store_key(admin, "test", "test", key, SCOPES)
+    try:
+        yield Deployment(workspace, key.text, admin, addresses)
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A directory that any user may enter."""
+    path = Path(mkdtemp(prefix="winnow-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def run_winnow(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the `winnow` command and return what it printed."""
+    return subprocess.run(
+        [sys.executable, "-m", "services", *arguments], capture_output=True, text=True, **options
+    )  # type: ignore[call-overload, no-any-return]
