@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 ALONE_FROM_ATTEMPT = 3
+POSTPONED_SECONDS = 30.0
 
 
 class WorkerSettings(Settings):
@@ -51,6 +52,7 @@ class Stage(Protocol[R]):
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[R]]:
         """Work on tasks of one workspace outside any transaction, all or nothing.
 
+        A task without a result is given back for later: it cannot be done now, and nobody is at fault.
         Raises Unavailable when a provider or the database is at fault, ItemFailed or anything else when a task is.
         """
 
@@ -75,10 +77,12 @@ class Worker(Generic[R]):
         settings: WorkerSettings,
         *,
         hints_max: int = 4,
+        batch_max: int = 256,
         parallel: int = 1,
     ) -> None:
         self._stage, self._reader, self._store, self._database = stage, reader, store, database
-        self._settings, self._hints_max, self._parallel = settings, hints_max, parallel
+        self._settings, self._hints_max = settings, hints_max
+        self._batch_max, self._parallel = batch_max, parallel
         self._owner = uuid4()
         self._breaker = Breaker()
         self._draining = asyncio.Event()
@@ -117,14 +121,14 @@ class Worker(Generic[R]):
             await asyncio.wait_for(self._draining.wait(), seconds)
 
     async def _handle(self, hints: Sequence[Hint]) -> None:
-        """Finish the tasks that some hints name, workspace by workspace; the hints are answered last."""
-        wanted: dict[UUID, dict[UUID, None]] = defaultdict(dict)
-        for hint in hints:
-            wanted[hint.workspace].update(dict.fromkeys(hint.tasks))
+        """Finish the tasks that some hints name, batch by batch; the hints are answered last."""
         try:
-            for workspace, ids in wanted.items():
-                tasks = await self._store.claim(workspace, self._stage.name, list(ids), self._owner)
-                await self._finish(tasks, hints)
+            for workspace, ids in _wanted(hints).items():
+                for start in range(0, len(ids), self._batch_max):
+                    chunk = ids[start : start + self._batch_max]
+                    name = self._stage.name
+                    tasks = await self._store.claim(workspace, name, chunk, self._owner)
+                    await self._finish(tasks, hints)
         except Unavailable as error:
             log.warning("%s: %s", self._stage.name, error)
             await _answer(hints, again=True)
@@ -132,11 +136,11 @@ class Worker(Generic[R]):
             await _answer(hints, again=False)
 
     async def _finish(self, tasks: Sequence[Task], hints: Sequence[Hint]) -> None:
-        """Finish claimed tasks; those that were tried before run alone, so that poison takes no neighbours."""
-        together = [task for task in tasks if task.attempts < ALONE_FROM_ATTEMPT]
-        alone = [task for task in tasks if task.attempts >= ALONE_FROM_ATTEMPT]
+        """Finish claimed tasks; those that failed before run alone, so that poison takes no neighbours."""
         if not tasks:
             return
+        together = [task for task in tasks if task.attempts < ALONE_FROM_ATTEMPT]
+        alone = [task for task in tasks if task.attempts >= ALONE_FROM_ATTEMPT]
         async with self._kept_alive(tasks, hints):
             for batch in ([together] if together else []) + [[task] for task in alone]:
                 await self._attempt(batch)
@@ -170,8 +174,12 @@ class Worker(Generic[R]):
                 if kept:
                     await self._stage.write(connection, workspace, kept)
 
-        await self._database.retrying(commit)
-        self._stage.after_commit()
+        if results:
+            await self._database.retrying(commit)
+            self._stage.after_commit()
+        done = {result.task.id for result in results}
+        if later := [task for task in tasks if task.id not in done]:
+            await self._store.release(later, "postponed", "", POSTPONED_SECONDS)
 
     async def _give_back(self, tasks: Sequence[Task], error: Unavailable) -> None:
         self._breaker.failed()
@@ -208,6 +216,14 @@ class Worker(Generic[R]):
                     await hint.in_progress()
             except (Unavailable, *TRANSIENT) as error:
                 log.warning("%s: heartbeat: %s", self._stage.name, error)
+
+
+def _wanted(hints: Sequence[Hint]) -> dict[UUID, list[UUID]]:
+    """The tasks that hints name, once each, by workspace."""
+    wanted: dict[UUID, dict[UUID, None]] = defaultdict(dict)
+    for hint in hints:
+        wanted[hint.workspace].update(dict.fromkeys(hint.tasks))
+    return {workspace: list(ids) for workspace, ids in wanted.items()}
 
 
 async def _answer(hints: Sequence[Hint], *, again: bool) -> None:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-
 _STEM_END: Final = re.compile(r"(?<=\w)(?<!\\w)\*")
 
 
@@ -59,7 +58,9 @@ ASKING: Final = _words(
     "need (?:some |a little |a )?help", "help me", "looking for", "any (?:ideas?|suggestions?)",
     "(?:don't|dont|do not) (?:\\w+ )?(?:understand|get|know) (?:why|how|what|if|is why|whether)",
     "not sure (?:how|why|what|whether|if)", "trying to (?:understand|figure|find)", "i don't get",
-    "understand is (?:why|how)", "any recommendations?", "(?:one|a|quick) question", "will it", "should i", "what(?:'s| is) the", "is it possible", "do i (?:need|have)", "wonder(?:ing)? (?:if|how|why)",
+    "understand is (?:why|how)", "any recommendations?", "(?:one|a|quick) question", "will it",
+    "should i", "what(?:'s| is) the", "is it possible", "do i (?:need|have)",
+    "wonder(?:ing)? (?:if|how|why)",
     "хто (?:знає|небудь|може)", "підкаж*", "допомож*", "чи (?:є|можна|можемо|хтось)",
     "як (?:мені|нам|краще|правильно|можна)", "кто (?:знает|нибудь|может)", "подскаж*", "помогите",
     "как (?:мне|нам|лучше|правильно|можно)", "есть ли", "можно ли",
@@ -125,7 +126,8 @@ RISK: Final = _words(
 )  # fmt: skip
 BLOCKER: Final = _words(
     "blockers?", "blocked (?:by|on)", "(?:is|are|am|still|this|it) block(?:s|ed|ing)", "on hold",
-    "(?:i'm|we're|still|are|am) waiting (?:for|on)", "can't (?:proceed|continue|move)", "stalled", "блоку\\w*", "заблок\\w*", "блокер\\w*", "чека(?:ю|ємо) на",
+    "(?:i'm|we're|still|are|am) waiting (?:for|on)", "can't (?:proceed|continue|move)", "stalled",
+    "блоку\\w*", "заблок\\w*", "блокер\\w*", "чека(?:ю|ємо) на",
     "не може(?:мо)? продовж\\w*", "блокир\\w*", "жд[уеё]\\w*", "не мо(?:гу|жем) продолж\\w*",
 )  # fmt: skip
 PATTERN: Final = _words(

@@ -1,5 +1,6 @@
 """Measuring an engine against curated windows: overlap of evidence, types, grounding, cost."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -130,8 +131,7 @@ async def evaluate(
         tallies.setdefault(gold.chat, Tally()).add(tally)
         predictions.append(prediction(gold, extraction))
     if predictions_path is not None:
-        lines = (json.dumps(item, ensure_ascii=False) + "\n" for item in predictions)
-        predictions_path.write_text("".join(lines), encoding="utf-8")
+        await asyncio.to_thread(_write_lines, predictions_path, predictions)
     total = Tally()
     for tally in tallies.values():
         total.add(tally)
@@ -142,6 +142,11 @@ async def evaluate(
         **total.figures(),
         "by_chat": by_chat,
     }
+
+
+def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 def tally_window(

@@ -1,7 +1,8 @@
 """The engine that needs no language model: structure finds the atoms, people's words tell them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import mean, pstdev
 from typing import Final, Literal
 
 from services.extractor import atom_types, titles
@@ -40,8 +41,8 @@ class GroundedEngine:
     """Extracts without a language model; `similarity` gives cosines of sentences where known."""
 
     similarity: SentenceSimilarity | None = None
-    weights: Weights = Weights()
-    selection: Selection = Selection()
+    weights: Weights = field(default_factory=Weights)
+    selection: Selection = field(default_factory=Selection)
     name: Literal["grounded"] = "grounded"
 
     @property
@@ -74,8 +75,17 @@ class GroundedEngine:
     def _parents(self, utterances: Sequence[Utterance]) -> list[int | None]:
         if self.similarity is None or not utterances:
             return parents(utterances, self.weights)
-        matrix = self.similarity([utterance.body for utterance in utterances])
-        return parents(utterances, self.weights, lambda one, other: float(matrix[one][other]))
+        close = standing_out(self.similarity([utterance.body for utterance in utterances]))
+        return parents(utterances, self.weights, lambda one, other: close[one][other])
+
+
+def standing_out(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Similarities of a window as 0..1: how far above its usual one, since models differ."""
+    others = [value for i, row in enumerate(matrix) for j, value in enumerate(row) if i != j]
+    if len(others) < 2:
+        return [[0.0] * len(row) for row in matrix]
+    usual, spread = mean(others), pstdev(others) or 1.0
+    return [[min(1.0, max(0.0, (x - usual) / spread - 1.0) / 2.0) for x in row] for row in matrix]
 
 
 def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:

@@ -22,7 +22,7 @@ class Selection:
     follow_up_min: float = 2.0
     noise_factor: float = 0.7
     report_min: float = 8.0
-    apart: int = 3
+    apart: int = 4
 
 
 @dataclass(eq=False, slots=True)
@@ -80,7 +80,7 @@ def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
         yield asked
     replies = [u for u in round_.replies if substance(u, selection) >= selection.reply_single_min]
     if replies and total(replies, selection) >= selection.reply_min:
-        cited = replies + [u for u in round_.confirming if substance(u, selection) > 0]
+        cited = replies + [u for u in round_.confirming if cues.WORKED.search(u.body)]
         cited.sort(key=lambda utterance: utterance.index)
         yield Proposal("reply", cited, total(replies, selection), asked)
 

@@ -83,9 +83,9 @@ def _addressed(utterance: Utterance, utterances: Sequence[Utterance]) -> int | N
     for earlier in reversed(utterances[max(0, utterance.index - _REACH) : utterance.index]):
         if earlier.is_social or earlier.is_command:
             continue
-        if earlier.speaker == utterance.addressee:
-            if earlier.addressee in (None, utterance.speaker):
-                return earlier.index
+        heard = earlier.addressee in (None, utterance.speaker)
+        if heard and earlier.speaker == utterance.addressee:
+            return earlier.index
     return None
 
 

@@ -22,12 +22,12 @@ class Weights:
     word: float = 1.0
     words_max: float = 2.6
     other_addressee: float = -2.6
-    overheard: float = -1.2
+    overheard: float = -1.5
     opening: float = -1.1
     step: float = -0.09
     minute: float = -0.05
     minutes_max: float = -2.0
-    meaning: float = 2.0
+    meaning: float = 1.5
     threshold: float = 0.35
 
 
@@ -82,9 +82,8 @@ def _parent(
         for earlier in utterances[max(0, utterance.index - _REACH) : utterance.index]
     )
     for earlier in utterances[_horizon(utterance, utterances) : utterance.index]:
-        score = affinity(utterance, earlier, weights, rarity, has_spoken)
-        if similarity is not None:
-            score += weights.meaning * max(0.0, similarity(utterance.index, earlier.index) - 0.3)
+        alike = similarity(utterance.index, earlier.index) if similarity else 0.0
+        score = affinity(utterance, earlier, weights, rarity, has_spoken, alike)
         if score >= best_score:
             best, best_score = earlier.index, score
     return best
@@ -105,8 +104,12 @@ def affinity(
     weights: Weights,
     rarity: Callable[[str], float],
     has_spoken: bool,
+    alike: float = 0.0,
 ) -> float:
-    """How strongly the signs say that one utterance belongs to an earlier one's thread."""
+    """How strongly the signs say that one utterance belongs to an earlier one's thread.
+
+    `alike` is the likeness of their meanings, 0..1.
+    """
     if later.is_automatic != earlier.is_automatic:
         return -1.0
     distance = later.index - earlier.index
@@ -116,9 +119,10 @@ def affinity(
     score += min(weights.words_max, weights.word * shared)
     score += weights.adjacent if distance == 1 else 0.0
     score += weights.step * distance + max(weights.minutes_max, weights.minute * minutes)
-    if not has_spoken and later.addressee is None:
-        if later.is_question or (later.substance >= 5 and not shared):
-            score += weights.opening
+    score += weights.meaning * alike
+    opens = later.is_question or (later.substance >= 5 and not shared and alike < 0.5)
+    if opens and not has_spoken and later.addressee is None:
+        score += weights.opening
     return score
 
 

@@ -70,7 +70,7 @@ def best_sentence(
 
 def _sentence_weight(sentence: str, rarity: Callable[[str], float], asking: bool) -> float:
     words = set(content_words(sentence))
-    weight = sum(rarity(stem(word)) for word in words) ** 0.7
+    weight: float = sum(rarity(stem(word)) for word in words) ** 0.7
     if sentence.rstrip().endswith(("?", "？", "؟")):
         weight *= 2.0 if asking else 0.6
     elif asking and (cues.FAILURE.search(sentence) or cues.ASKING.search(sentence)):

@@ -17,8 +17,8 @@ _QUESTION_MARK: Final = re.compile(r"[?？؟;]\s*$|[?？؟](?=\s|$|[)\"'])")
 _STEM_CHARACTERS: Final = 6
 _STATUS_OPENINGS_MIN: Final = 3
 _ALSO: Final = re.compile(r"\s*(?:and|&|,|/|та|і|й|и)\s*@?([^\s,:]{2,32})[\s,:]+", re.IGNORECASE)
-_COMMAND: Final = re.compile(r"\s*(?:\[[A-Za-z]{3,10}\]\s|[#!/.][a-z]{2,}(?:\s|$))")
-_HEADING: Final = re.compile(r"\s*(?:\[[A-Za-z]{3,10}\]\s+(?!https?:)\w|#{1,4}\s+\w|={2,}\s*\w)")
+_COMMAND: Final = re.compile(r"\s*(?:\[(?:topic|link|agenda|тема)\]|[#!/.][a-z]{2,}(?:\s|$))", re.I)
+_HEADING: Final = re.compile(r"\s*(?:\[(?:topic|agenda|тема)\]|#{1,4}\s+\w|={2,}\s*\w)", re.I)
 _ECHO_REACH: Final = 4
 
 

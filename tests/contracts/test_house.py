@@ -116,3 +116,22 @@ def test_no_file_names_a_home_directory() -> None:
         str(path.relative_to(ROOT)) for path in tracked() if HOME_PATH.search(path.read_bytes())
     ]
     assert naming == []
+
+
+def test_failed_installation_shows_why(tmp_path: Path) -> None:
+    """A long step that fails keeps its exit code, shows the end of its output and names the log."""
+    log = tmp_path / "step.log"
+    failing = [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"]
+    step = [sys.executable, "tools/heartbeat.py", "installing", str(log), *failing]
+    ran = subprocess.run(step, cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 3
+    assert "the reason" in ran.stderr
+    assert str(log) in ran.stderr
+
+
+def test_targets_are_listed() -> None:
+    """`make` alone lists every target that a person may call."""
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [name for name in phony.split() if f"  {name} " not in listed] == []

@@ -4,10 +4,11 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -17,9 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from services.cli.embedded.errors import DataDirectoryBusy, DataDirectoryUnusable
 from services.cli.embedded.files import make_open, read_model, write_private
 from services.cli.embedded.ports import Ports
-from services.cli.embedded.process import Account, ProcessIdentity, run
+from services.cli.embedded.process import Account, ProcessIdentity, run, server_account
 
-FREE_BYTES_MIN = 300 * 1024 * 1024
 _SYSTEM_DIRECTORY = Path("/var/lib/winnow")
 
 
@@ -43,13 +43,17 @@ class DataDirectory:
     """A directory that holds one Winnow: servers' files, secrets, logs and chosen ports."""
 
     path: Path
+    free_bytes_min: int = 300 << 20
 
     @classmethod
-    async def default(cls, account: Account | None) -> Self:
-        """Return the user's data directory; for root, one that the servers' account can reach."""
+    def default(cls) -> Self:
+        """Return the user's data directory; for root, one that the servers' account should reach."""
         path = platformdirs.user_data_path("winnow")
-        reachable = account is None or await _can_enter(account, _existing(path))
-        return cls(path if reachable else _SYSTEM_DIRECTORY)
+        return cls(path if server_account() is None or _open_to_all(path) else _SYSTEM_DIRECTORY)
+
+    def resolved(self) -> Self:
+        """Return the directory under its real and absolute name, by which the system shows it."""
+        return replace(self, path=self.path.expanduser().resolve())
 
     @property
     def lock(self) -> Path:
@@ -109,10 +113,10 @@ class DataDirectory:
 
     def _check_space(self) -> None:
         free = shutil.disk_usage(self.path).free
-        if free < FREE_BYTES_MIN:
+        if free < self.free_bytes_min:
             raise DataDirectoryUnusable(
                 f"data directory {self.path} has {free >> 20} MiB free, "
-                f"{FREE_BYTES_MIN >> 20} MiB are needed: free some or pass another with --data-dir"
+                f"{self.free_bytes_min >> 20} MiB are needed: free some or pass another with --data-dir"
             )
 
     @contextmanager
@@ -168,6 +172,7 @@ async def _can_enter(account: Account, path: Path) -> bool:
     return status == 0
 
 
-def _existing(path: Path) -> Path:
-    """Return the nearest ancestor that exists."""
-    return path if path.is_dir() else _existing(path.parent)
+def _open_to_all(path: Path) -> bool:
+    """Return whether everybody may pass through a directory's existing ancestors."""
+    existing = [folder for folder in (path, *path.parents) if folder.is_dir()]
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in existing)

@@ -1,6 +1,8 @@
 """The embedded PostgreSQL: durable, on loopback TCP, with a password from the first moment."""
 
 import asyncio
+import os
+import pwd
 import shutil
 import signal
 import tempfile
@@ -91,6 +93,7 @@ class Postgres:
 
     async def _initialise(self) -> None:
         """Make the cluster aside and move it into place whole, so that an interruption leaves nothing behind."""
+        _check_known(self.account)
         for leftover in self.data.path.glob(".initdb-*"):
             await asyncio.to_thread(shutil.rmtree, leftover)
         staging = Path(tempfile.mkdtemp(prefix=".initdb-", dir=self.data.path))
@@ -192,6 +195,17 @@ def _is_ready(data: DataDirectory, pid: int) -> bool:
         and lines[0].strip() == str(pid)
         and lines[_STATUS_LINE].strip() == "ready"
     )
+
+
+def _check_known(account: Account | None) -> None:
+    """Raise EmbeddedError for a user without a name, as containers may have: initdb refuses it."""
+    uid = account.uid if account else os.geteuid()
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise EmbeddedError(
+            f"uid {uid} has no line in /etc/passwd, which PostgreSQL insists on: add one"
+        ) from None
 
 
 async def _check_durable(connection: asyncpg.Connection) -> None:

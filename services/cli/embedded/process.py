@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import IO, Self
 
 _PROC = Path("/proc")
 _LAUNCHER = Path(__file__).with_name("launcher.py")
-_NOBODY = 65534
+_NOBODY_ID = 65534
 _POLL_SECONDS = 0.01
 
 
@@ -27,12 +28,21 @@ class Account:
 
 def server_account() -> Account | None:
     """Return the unprivileged account for servers when we are root, else None: they run as we do."""
-    return Account(_NOBODY, _NOBODY) if os.geteuid() == 0 else None
+    if os.geteuid() != 0:
+        return None
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError:
+        return Account(_NOBODY_ID, _NOBODY_ID)
+    return Account(nobody.pw_uid, nobody.pw_gid)
 
 
 def minimal_environment() -> dict[str, str]:
     """Return an environment that makes servers behave alike everywhere."""
-    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent"}
+    # The launcher's interpreter may not find its own library without this.
+    libraries = {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
+    fixed = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent"}
+    return libraries | fixed
 
 
 @dataclass(frozen=True)

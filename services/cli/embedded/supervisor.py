@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from services.cli.embedded.errors import ChildFailed
 from services.cli.embedded.logs import rotate, tail
@@ -153,7 +153,7 @@ class Supervisor:
     @asynccontextmanager
     async def _running(self, child: Child, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
         """Start a child, remember its pid while it lives, and stop it at the end."""
-        with open(log, "ab", opener=_private) as output:
+        with _appended(log) as output:
             process = await spawn(
                 child.command(),
                 child.environment,
@@ -219,5 +219,5 @@ def _describe(status: int) -> str:
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _appended(log: Path) -> BinaryIO:
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")

@@ -1,0 +1,53 @@
+"""The one entry point: `winnow …` for people, `run` and `migrate` for a cluster, the same on a laptop."""
+
+import importlib
+
+import click
+import uvloop
+
+from services.cli.app import winnow
+from services.cli.exits import explained
+from services.common.addresses import NAMES
+from services.common.migrations import migrate as apply_migrations
+from services.common.service import run as run_services
+from services.common.telemetry import LogSettings, start_logging
+
+
+@winnow.command()
+@click.argument("names", nargs=-1, type=click.Choice(NAMES))
+def run(names: tuple[str, ...]) -> None:
+    """Run services by name in the foreground, or all of them; settings come from WINNOW_* variables."""
+    with explained():
+        start_logging(LogSettings.read())
+        chosen = names or NAMES
+        openers = {
+            name: importlib.import_module(f"services.{name}.service").open_service
+            for name in chosen
+        }
+        uvloop.run(run_services(openers))
+
+
+@winnow.command()
+@click.option(
+    "--database-url",
+    envvar="WINNOW_ADMIN_DATABASE_URL",
+    required=True,
+    help="A login that may create roles and extensions (or WINNOW_ADMIN_DATABASE_URL).",
+)
+def migrate(database_url: str) -> None:  # fmt: skip
+    """Bring a database to the schema of this release."""
+    with explained():
+        applied = uvloop.run(apply_migrations(database_url))
+    for migration in applied:
+        click.echo(f"applied {migration.version:04} {migration.name}")
+    if not applied:
+        click.echo("nothing to apply")
+
+
+def main() -> None:
+    """Run the command."""
+    winnow(prog_name="winnow")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The sample chat and the questions that `winnow demo` asks of it."""

@@ -1,0 +1,137 @@
+"""`winnow demo`: the main job on a sample chat in one go."""
+
+import asyncio
+import os
+import signal
+import tempfile
+import time
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from services.cli.embedded import DataDirectory, cancelled_by
+from services.cli.importers.telegram import TelegramExport
+from services.cli.importing import run_import
+from services.cli.modelling import fetch_wanted
+from services.cli.options import Session, as_dict, command
+from services.cli.running import running
+from services.cli.searching import ask, show
+from services.cli.target import Target
+from services.cli.up import announce
+from winnow.extractor.v1 import extractor_pb2
+from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
+from winnow.ingest.v1 import ingest_pb2
+from winnow.pipeline.v1 import pipeline_pb2
+from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
+from winnow.search.v1 import search_pb2
+
+ANSWERS = 3
+
+
+@click.command()
+@click.option(
+    "--chat",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Another Telegram export to show it on.",
+)
+@click.option(
+    "--keep", is_flag=True, help="Keep the data in --data-dir, so that `winnow up` finds it."
+)
+@command
+async def demo(session: Session, chat: Path | None, keep: bool) -> None:
+    """Run everything on a sample chat: import, extract, embed, and ask three questions.
+
+    Uses ports of its own and a data directory that is thrown away, unless --keep.
+    """
+    await asyncio.to_thread(fetch_wanted, session.progress, session.as_json)
+    with cancelled_by(signal.SIGINT, signal.SIGTERM):
+        if keep:
+            await _demonstrate(session, session.data, chat)
+            return
+        with tempfile.TemporaryDirectory(prefix="winnow-demo-") as folder:
+            # Root runs the servers under another account, which has to pass through.
+            os.chmod(folder, 0o755)  # noqa: S103
+            await _demonstrate(session, DataDirectory(Path(folder, "data")), chat)
+
+
+async def _demonstrate(session: Session, data: DataDirectory, chat: Path | None) -> None:
+    began = time.monotonic()
+    tell = announce(session.progress, quiet=True)
+    session.progress.print("starting PostgreSQL, NATS and the four services …")
+    async with running(data, {}, tell) as up_now:
+        target = up_now.target
+        with resources.as_file(resources.files("services.cli.demo") / "chat.json") as sample:
+            importer = TelegramExport(chat or sample)
+            kind = ingest_pb2.SOURCE_KIND_TELEGRAM
+            _, failure = await run_import(session, target, importer, kind)
+        if failure:
+            raise failure
+        status = await _settle(session, target)
+        questions = _questions()
+        answers = []
+        for question in questions:
+            request = search_pb2.SearchRequest(query=question, page_size=ANSWERS)
+            answers.append(await ask(target, request))
+        _report(session, status, questions, answers, time.monotonic() - began)
+
+
+async def _settle(session: Session, target: Target) -> pipeline_pb2.GetStatusResponse:
+    """Close the open windows, and wait until everything is extracted and embedded."""
+    async with target.channel("extractor") as channel:
+        extractor, pipeline = ExtractorServiceStub(channel), PipelineServiceStub(channel)
+        columns = (
+            TextColumn("extracting and embedding"),
+            BarColumn(),
+            TextColumn("{task.fields[left]}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=session.progress, disable=session.as_json) as bar:
+            shown = bar.add_task("", total=None, left="")
+            while True:
+                status: pipeline_pb2.GetStatusResponse = await pipeline.GetStatus(
+                    pipeline_pb2.GetStatusRequest(), metadata=target.metadata, timeout=30
+                )
+                open_tasks = sum(s.ready + s.leased for s in status.stages)
+                left = f"{status.atoms} atoms, {status.vectors} vectors, {open_tasks} tasks to do"
+                bar.update(shown, left=left)
+                if not open_tasks and not status.vectors_missing:
+                    if not status.messages_in_open_windows:
+                        return status
+                    await extractor.ExtractNow(
+                        extractor_pb2.ExtractNowRequest(), metadata=target.metadata, timeout=30
+                    )
+                await asyncio.sleep(0.2)
+
+
+def _questions() -> list[str]:
+    text = (resources.files("services.cli.demo") / "questions.toml").read_text("utf-8")
+    return [question["text"] for question in tomllib.loads(text)["question"]]
+
+
+def _report(
+    session: Session,
+    status: pipeline_pb2.GetStatusResponse,
+    questions: list[str],
+    answers: list[search_pb2.SearchResponse],
+    seconds: float,
+) -> None:
+    if session.as_json:
+        asked = [
+            {"question": question, **as_dict(answer)}
+            for question, answer in zip(questions, answers, strict=True)
+        ]
+        session.print_json({**as_dict(status), "seconds": seconds, "questions": asked})
+        return
+    for question, answer in zip(questions, answers, strict=True):
+        session.console.print(Text(f"\n{question}", "bold yellow"))
+        show(session, answer)
+    session.console.print(
+        f"\n[bold]{status.messages} messages[/bold] ({status.messages_signal} signal, {status.messages_weak} weak, "
+        f"{status.messages_noise} noise) → [bold]{status.topics} topics, {status.atoms} atoms[/bold], "
+        f"[bold]{status.vectors} vectors[/bold] ({status.vectors_missing} missing), {status.tasks_dead} dead tasks, "
+        f"in {seconds:.0f} s"
+    )

@@ -1,0 +1,90 @@
+"""Exit codes, and every failure as one line on standard error."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+from services.cli.embedded import EmbeddedError
+from services.cli.importers import ImportFailure
+from services.common.errors import WinnowError
+from services.common.models import ModelError
+
+FAILED, USAGE, UNREACHABLE, BAD_INPUT, MISSING, INTERRUPTED = 1, 2, 3, 4, 5, 130
+
+
+class Failure(click.ClickException):
+    """A failure with the exit code that it ends the command with."""
+
+    def __init__(self, message: str, code: int = FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]
+
+    def show(self, file: object = None) -> None:
+        """Print the one line."""
+        click.echo(f"winnow: {self.message}", file=sys.stderr)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn the errors that a user can meet into a Failure; what is left is a defect and shows a traceback."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise _rpc_failure(error) from error
+    except ImportFailure as error:
+        raise Failure(str(error), BAD_INPUT) from error
+    except ModelError as error:
+        raise Failure(str(error), MISSING) from error
+    except (EmbeddedError, WinnowError) as error:
+        raise Failure(str(error), FAILED) from error
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group, explained."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    try:
+        with explained():
+            raise error
+    except BaseException as explanation:  # noqa: BLE001 - handed to the caller
+        return explanation
+
+
+def _rpc_failure(error: grpc.aio.AioRpcError) -> Failure:
+    code = error.code()
+    text = _describe(error)
+    if code == grpc.StatusCode.UNAVAILABLE and not _details(error):
+        return Failure(
+            "cannot reach Winnow: start it with `winnow up`, or set WINNOW_*_ADDRESS "
+            f"to where it runs ({error.details()})",
+            UNREACHABLE,
+        )
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        return Failure(text, UNREACHABLE)
+    if code == grpc.StatusCode.INVALID_ARGUMENT:
+        return Failure(text, BAD_INPUT)
+    return Failure(text, FAILED)
+
+
+def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            return status_pb2.Status.FromString(value)
+    return None
+
+
+def _describe(error: grpc.aio.AioRpcError) -> str:
+    """The status in words, with the fields that are at fault."""
+    status = _details(error)
+    for detail in status.details if status else ():
+        request = error_details_pb2.BadRequest()
+        if detail.Unpack(request):
+            return "; ".join(f"{v.field}: {v.description}" for v in request.field_violations)
+    return f"{error.details()} ({error.code().name})"

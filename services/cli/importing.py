@@ -1,0 +1,303 @@
+"""`winnow import`: streams a file of messages into ingest, as any client would."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from services.cli.importers import (
+    ImportedChat,
+    ImportedItem,
+    ImportedMessage,
+    Importer,
+    ImportFailure,
+)
+from services.cli.importers.jsonlines import JsonLines
+from services.cli.importers.telegram import TelegramExport
+from services.cli.options import Session, command
+from services.cli.target import Target
+from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
+from winnow.types.v1 import types_pb2 as types
+
+FRAME_MESSAGES = 250
+FRAME_BYTES = 512 << 10
+FRAMES_AHEAD = 8
+RETRIES, RETRIES_BEFORE_FIRST = 60, 5
+_TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+@dataclass
+class Counts:
+    """What became of the messages of an import."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    deleted: int = 0
+    rejections: list[str] = field(default_factory=list)
+
+    def add(self, response: pb.StreamMessagesResponse) -> None:
+        """Count an acknowledged frame."""
+        self.created += response.created
+        self.updated += response.updated
+        self.unchanged += response.unchanged
+        self.rejected += response.rejected
+        for result in response.results:
+            reason = result.rejection
+            self.rejections.append(f"{result.external_id}: {reason.field}: {reason.description}")
+
+    @property
+    def total(self) -> int:
+        """All messages that were answered for."""
+        return self.created + self.updated + self.unchanged + self.rejected
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Messages of one source that go together; the number says their order."""
+
+    number: int
+    source: pb.SourceRef
+    messages: list[pb.MessageInput]
+
+
+class FrameReader:
+    """Groups a file's messages by chat into frames of bounded size; a file that breaks off gives what is whole."""
+
+    def __init__(self, importer: Importer, kind: pb.SourceKind.ValueType) -> None:
+        self._importer, self._kind = importer, kind
+        self._numbers = itertools.count()
+        self.failure: ImportFailure | None = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Read the file once; `failure` says afterwards where it broke."""
+        source = pb.SourceRef(kind=self._kind)
+        messages: list[pb.MessageInput] = []
+        for item in self._items():
+            if isinstance(item, ImportedMessage):
+                messages.append(message_input(item))
+                if _is_full(messages):
+                    yield Frame(next(self._numbers), source, messages)
+                    messages = []
+            elif isinstance(item, ImportedChat):
+                if messages:
+                    yield Frame(next(self._numbers), source, messages)
+                    messages = []
+                source = pb.SourceRef(
+                    kind=self._kind, external_id=item.external_id, title=item.title
+                )
+        if messages:
+            yield Frame(next(self._numbers), source, messages)
+
+    def _items(self) -> Iterator[ImportedItem]:
+        try:
+            yield from self._importer
+        except ImportFailure as failure:
+            self.failure = failure
+
+
+def _is_full(messages: list[pb.MessageInput]) -> bool:
+    if len(messages) >= FRAME_MESSAGES:
+        return True
+    # Only texts can be large, and at most 16 KiB each, so looking now and then is enough.
+    return len(messages) % 16 == 0 and sum(m.ByteSize() for m in messages) >= FRAME_BYTES
+
+
+def message_input(message: ImportedMessage) -> pb.MessageInput:
+    """An imported message as the contract has it."""
+    sent_at = Timestamp()
+    sent_at.FromDatetime(message.sent_at)
+    result = pb.MessageInput(
+        external_id=message.external_id,
+        thread_id=message.thread_id,
+        reply_to_external_id=message.reply_to_external_id,
+        author=types.Author(
+            external_id=message.author_external_id,
+            name=message.author_name,
+            is_bot=message.author_is_bot,
+        ),
+        text=message.text,
+        sent_at=sent_at,
+        entities=[
+            types.Entity(
+                type=e.type, offset=e.offset, length=e.length, url=e.url, language=e.language
+            )
+            for e in message.entities
+        ],
+        attachments=[
+            types.Attachment(
+                type=a.type, file_name=a.file_name, mime_type=a.mime_type, size_bytes=a.size_bytes
+            )
+            for a in message.attachments
+        ],
+    )
+    if message.edited_at is not None:
+        result.edited_at.FromDatetime(message.edited_at)
+    return result
+
+
+class Sender:
+    """Streams frames; when the service goes away, waits for it and repeats what was not acknowledged."""
+
+    def __init__(self, target: Target, on_progress: Callable[[], None]) -> None:
+        self._target, self._on_progress = target, on_progress
+        self._waiting: asyncio.Queue[Frame | None] = asyncio.Queue(FRAMES_AHEAD)
+        self._unacknowledged: dict[int, Frame] = {}
+        self._room = asyncio.Event()
+        self._failures = 0
+        self._ended = False
+        self.counts = Counts()
+
+    async def send(self, frames: Iterable[Frame]) -> None:
+        """Send all frames and count what became of them."""
+        async with self._target.channel("ingest") as channel, asyncio.TaskGroup() as group:
+            reading = group.create_task(self._read(iter(frames)))
+            try:
+                stub = IngestServiceStub(channel)
+                while not await self._stream(stub):
+                    await self._pause()
+            finally:
+                reading.cancel()
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(min(0.1 * 2**self._failures, 1))
+
+    async def _read(self, frames: Iterator[Frame]) -> None:
+        while (frame := await asyncio.to_thread(next, frames, None)) is not None:
+            await self._waiting.put(frame)
+        await self._waiting.put(None)
+
+    async def _stream(self, stub: IngestServiceStub) -> bool:
+        """Send until the file ends (True) or the stream breaks (False)."""
+        try:
+            call = stub.StreamMessages(self._requests(), metadata=self._target.metadata)
+            async for response in call:
+                self._failures = 0
+                self.counts.add(response)
+                del self._unacknowledged[response.sequence]
+                self._room.set()
+                self._on_progress()
+            return True
+        except grpc.aio.AioRpcError as error:
+            self._failures += 1
+            patience = RETRIES if self.counts.total else RETRIES_BEFORE_FIRST
+            if error.code() not in _TRANSIENT or self._failures > patience:
+                raise
+            return False
+
+    async def _requests(self) -> AsyncIterator[pb.StreamMessagesRequest]:
+        """Frames in order: those that a broken stream left unanswered, then new ones."""
+        for frame in list(self._unacknowledged.values()):
+            yield _request(frame)
+        while not self._ended:
+            while len(self._unacknowledged) >= FRAMES_AHEAD:
+                self._room.clear()
+                await self._room.wait()
+            frame_or_end = await self._waiting.get()
+            if frame_or_end is None:
+                self._ended = True
+                return
+            self._unacknowledged[frame_or_end.number] = frame_or_end
+            yield _request(frame_or_end)
+
+
+def _request(frame: Frame) -> pb.StreamMessagesRequest:
+    return pb.StreamMessagesRequest(
+        sequence=frame.number, source=frame.source, messages=frame.messages
+    )
+
+
+async def run_import(
+    session: Session, target: Target, importer: Importer, kind: pb.SourceKind.ValueType
+) -> tuple[Counts, ImportFailure | None]:
+    """Stream a file with a progress bar; return what became of it, and where it broke if it did."""
+    columns = (
+        TextColumn("importing"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} % {task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    reader = FrameReader(importer, kind)
+    with Progress(*columns, console=session.progress, disable=session.as_json) as bar:
+        shown = bar.add_task("", total=max(importer.bytes_total, 1), rate="")
+
+        def show() -> None:
+            elapsed = bar.tasks[0].elapsed or 1
+            rate = f"{importer.summary.messages / elapsed:,.0f} messages/s"
+            bar.update(shown, completed=importer.bytes_read, rate=rate)
+
+        sender = Sender(target, show)
+        await sender.send(reader)
+    return sender.counts, reader.failure
+
+
+@click.group("import")
+def import_group() -> None:
+    """Import messages from a file. Importing the same again changes nothing."""
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@import_group.command("telegram")
+@click.argument("file", type=_FILE)
+@command
+async def import_telegram(session: Session, file: Path) -> None:
+    """Import an export of Telegram Desktop (result.json): one chat, or a whole account.
+
+    Service rows are left out and counted. A file that is cut off is imported as far as it is whole.
+    """
+    await _import(session, TelegramExport(file), pb.SOURCE_KIND_TELEGRAM)
+
+
+@import_group.command("jsonl")
+@click.argument("file", type=_FILE)
+@command
+async def import_jsonl(session: Session, file: Path) -> None:
+    """Import JSON Lines: one object a line with `id`, `text`, `sent_at` and, if known, `author`, `chat`, …"""
+    await _import(session, JsonLines(file), pb.SOURCE_KIND_IMPORT)
+
+
+async def _import(session: Session, importer: Importer, kind: pb.SourceKind.ValueType) -> None:
+    counts, failure = await run_import(session, session.target, importer, kind)
+    if counts.total or failure is None:
+        _report(session, importer, counts)
+    if failure is not None:
+        raise failure
+
+
+def _report(session: Session, importer: Importer, counts: Counts) -> None:
+    summary = importer.summary
+    if session.as_json:
+        result: dict[str, Any] = {
+            "file": str(importer.file),
+            "chats": summary.chats,
+            "messages": summary.messages,
+            "created": counts.created,
+            "updated": counts.updated,
+            "unchanged": counts.unchanged,
+            "rejected": counts.rejected,
+            "skipped": summary.skipped,
+            "notes": summary.notes,
+        }
+        session.print_json(result)
+        return
+    changed = counts.created or counts.updated
+    session.console.print(
+        f"{importer.file.name}: {counts.created} new, {counts.updated} changed, "
+        f"{counts.unchanged} unchanged, {counts.rejected} rejected"
+        + ("" if changed else " — nothing has changed")
+    )
+    for reason, count in {**summary.skipped, **summary.notes}.items():
+        session.console.print(f"  {count} rows: {reason}")
+    for rejection in counts.rejections[:10]:
+        session.console.print(f"  rejected {rejection}")

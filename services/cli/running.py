@@ -1,0 +1,91 @@
+"""Brings the whole of Winnow up on this machine: embedded servers, schema, key, models, four services."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import quote, urlsplit
+
+import grpc
+
+from services.cli.embedded import Child, DataDirectory, EmbeddedRuntime, Event
+from services.cli.embedded.files import write_private
+from services.cli.health import is_serving
+from services.cli.target import KEY_SECRET, Target
+from services.common.addresses import NAMES
+from services.common.bootstrap import bring_up
+from services.common.settings import PREFIX
+
+CLIENT_ONLY = ("WINNOW_API_KEY",)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A deployment that runs: its servers, and how clients reach it."""
+
+    runtime: EmbeddedRuntime
+    target: Target
+
+
+@asynccontextmanager
+async def running(
+    data: DataDirectory, ports: Mapping[str, int], on_event: Callable[[Event], None]
+) -> AsyncIterator[Running]:
+    """Start everything and lend it; stop everything at the end."""
+    async with EmbeddedRuntime.open(data, ports=ports, on_event=on_event) as runtime:
+        password = data.secret("app-password")
+        path = data.secrets / KEY_SECRET
+        known = path.read_text().strip() if path.exists() else None
+        key = await bring_up(runtime.admin_database_url, password, known)
+        if key != known:
+            write_private(path, key + "\n")
+        addresses = {name: f"127.0.0.1:{getattr(runtime.ports, name)}" for name in NAMES}
+        environment = service_environment(runtime, password, addresses)
+        await runtime.start(*(service_child(name, environment, addresses[name]) for name in NAMES))
+        yield Running(runtime, Target(addresses, key))
+
+
+def service_environment(
+    runtime: EmbeddedRuntime, password: str, addresses: Mapping[str, str]
+) -> dict[str, str]:
+    """The settings of the services: the user's own, and where everything is."""
+    admin = urlsplit(runtime.admin_database_url)
+    login = f"winnow_app:{quote(password, safe='')}@{admin.hostname}:{admin.port}"
+    kept = {name: value for name, value in os.environ.items() if name not in CLIENT_ONLY}
+    placed = {f"{PREFIX}{name.upper()}_ADDRESS": address for name, address in addresses.items()}
+    return {
+        **kept,
+        **placed,
+        f"{PREFIX}DATABASE_URL": admin._replace(netloc=login).geturl(),
+        f"{PREFIX}NATS_URL": runtime.nats_url,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def service_child(name: str, environment: Mapping[str, str], address: str) -> Child:
+    """A service as a child of the supervisor, by the same command that a cluster runs."""
+    return Child(
+        name=name,
+        command=lambda: [sys.executable, "-m", "services", "run", name],
+        environment=environment,
+        ready=partial(_serves, address),
+    )
+
+
+async def _serves(address: str, pid: int) -> None:
+    """Wait until the service says that it serves."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        while not await _answers(channel):
+            await asyncio.sleep(0.05)
+
+
+async def _answers(channel: grpc.aio.Channel) -> bool:
+    try:
+        return await is_serving(channel)
+    except grpc.aio.AioRpcError as error:
+        if error.code() == grpc.StatusCode.UNIMPLEMENTED:
+            raise
+        return False

@@ -1,0 +1,170 @@
+"""`winnow status`, `winnow dead` and `winnow backfill`: how the pipeline is doing, and what to do about it."""
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from services.cli.options import Session, as_dict, command
+from winnow.embedder.v1 import embedder_pb2 as embedder
+from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
+from winnow.pipeline.v1 import pipeline_pb2 as pb
+from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
+from winnow.types.v1.types_pb2 import SubjectKind
+
+DEADLINE_SECONDS = 30
+
+
+async def read_status(session: Session) -> pb.GetStatusResponse:
+    """Ask for the state of the workspace."""
+    target = session.target
+    async with target.channel("ingest") as channel:
+        response: pb.GetStatusResponse = await PipelineServiceStub(channel).GetStatus(
+            pb.GetStatusRequest(), metadata=target.metadata, timeout=DEADLINE_SECONDS
+        )
+    return response
+
+
+@click.command()
+@command
+async def status(session: Session) -> None:
+    """Show rows, vectors, tasks and the gauges that are 0 at rest.
+
+    `vectors missing` counts live messages, atoms and topics without a current vector; it is above 0 while
+    the embedder works. `dead` counts tasks that failed too often: look at them with `winnow dead list`.
+    """
+    state = await read_status(session)
+    if session.as_json:
+        session.print_message(state)
+        return
+    session.console.print(_figures(state))
+    session.console.print(_stages(state))
+
+
+def _figures(state: pb.GetStatusResponse) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    labels = (
+        f"{state.messages_signal} signal, {state.messages_weak} weak, {state.messages_noise} noise"
+    )
+    rows = [
+        ("messages", f"{state.messages}  ({labels})"),
+        ("atoms", str(state.atoms)),
+        ("topics", str(state.topics)),
+        ("vectors", f"{state.vectors}  of model {state.serving_model or '(none yet)'}"),
+        ("vectors missing", str(state.vectors_missing)),
+        ("vectors stale", str(state.vectors_stale)),
+        ("messages without text", str(state.messages_skipped)),
+        ("messages in open windows", str(state.messages_in_open_windows)),
+        ("dead tasks", str(state.tasks_dead)),
+        ("oldest open task", f"{state.oldest_task_age_seconds:.1f} s"),
+        ("tokens spent", str(state.tokens_spent)),
+    ]
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def _stages(state: pb.GetStatusResponse) -> Table:
+    table = Table("stage", "ready", "scheduled", "leased", "done", "dead", "oldest", box=None)
+    for stage in state.stages:
+        counts = (stage.ready, stage.scheduled, stage.leased, stage.done, stage.dead)
+        age = f"{stage.oldest_task_age_seconds:.1f} s"
+        table.add_row(stage.stage, *map(str, counts), age)
+    return table
+
+
+@click.group()
+def dead() -> None:
+    """List tasks that failed too often, or give them another chance."""
+
+
+@dead.command("list")
+@click.option("--stage", default="", help="Only of this stage: embed, window or extract.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
+@command
+async def dead_list(session: Session, stage: str, limit: int) -> None:
+    """List dead tasks, oldest first, with what went wrong."""
+    target = session.target
+    request = pb.ListTasksRequest(state=pb.TASK_STATE_DEAD, stage=stage, page_size=limit)
+    async with target.channel("ingest") as channel:
+        response = await PipelineServiceStub(channel).ListTasks(
+            request, metadata=target.metadata, timeout=DEADLINE_SECONDS
+        )
+    if session.as_json:
+        session.print_json([as_dict(task) for task in response.tasks])
+        return
+    table = Table("task", "stage", "subject", "attempts", "error", box=None)
+    for task in response.tasks:
+        error = f"{task.error_class}: {task.error}"
+        table.add_row(task.id, task.stage, task.subject_id, str(task.attempts), error)
+    session.console.print(table if response.tasks else "no dead tasks")
+
+
+@dead.command("replay")
+@click.argument("task_ids", nargs=-1)
+@click.option("--stage", default="", help="Only of this stage: embed, window or extract.")
+@click.option("--dry-run", is_flag=True, help="Count only.")
+@command
+async def dead_replay(
+    session: Session, task_ids: tuple[str, ...], stage: str, dry_run: bool
+) -> None:
+    """Make dead tasks ready again: those named, or all."""
+    target = session.target
+    request = pb.ReplayTasksRequest(stage=stage, task_ids=task_ids, dry_run=dry_run)
+    async with target.channel("ingest") as channel:
+        response = await PipelineServiceStub(channel).ReplayTasks(
+            request, metadata=target.metadata, timeout=DEADLINE_SECONDS
+        )
+    if session.as_json:
+        session.print_message(response)
+        return
+    session.console.print(f"{response.replayed} tasks {'would be' if dry_run else 'were'} replayed")
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Count what is missing and change nothing.")
+@click.option(
+    "--batch-size", default=0, type=click.IntRange(0, 10_000), help="Tasks a transaction."
+)
+@command
+async def backfill(session: Session, dry_run: bool, batch_size: int) -> None:
+    """Embed everything that has no current vector.
+
+    The embedder does this by itself every half minute; a backfill does it now and shows progress. Interrupting
+    it only stops the display.
+    """
+    target = session.target
+    request = embedder.BackfillRequest(dry_run=dry_run, batch_size=batch_size)
+    last = embedder.BackfillResponse()
+    columns = (
+        TextColumn("embedding"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[eta]}"),
+    )
+    async with target.channel("embedder") as channel:
+        with Progress(
+            *columns, console=session.progress, disable=session.as_json or dry_run
+        ) as bar:
+            shown = bar.add_task("", total=None, eta="")
+            call = EmbedderServiceStub(channel).Backfill(request, metadata=target.metadata)
+            async for last in call:
+                eta = f"{last.eta_seconds:.0f} s left" if last.eta_seconds else ""
+                bar.update(shown, total=last.missing_total, completed=last.embedded, eta=eta)
+    if session.as_json:
+        session.print_message(last)
+        return
+    kinds = ", ".join(f"{count.count} {_kind(count.kind)}" for count in last.missing if count.count)
+    if dry_run:
+        session.console.print(
+            f"{last.missing_total} vectors are missing{f' ({kinds})' if kinds else ''}; "
+            f"model {last.model}, about {last.eta_seconds:.0f} s of work; nothing was changed"
+        )
+    else:
+        dead_ones = f", {last.dead} failed: see `winnow dead list`" if last.dead else ""
+        session.console.print(
+            f"{last.embedded} vectors were made, {last.remaining} are missing{dead_ones}"
+        )
+
+
+def _kind(kind: SubjectKind.ValueType) -> str:
+    return SubjectKind.Name(kind).removeprefix("SUBJECT_KIND_").lower() + "s"

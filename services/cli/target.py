@@ -1,0 +1,71 @@
+"""Where the services are and with which key they are called: from the environment, or from a running `winnow up`."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from services.cli.embedded import DataDirectory
+from services.cli.exits import UNREACHABLE, Failure
+from services.common.addresses import NAMES, AddressSettings
+from services.common.rpc import CHANNEL_OPTIONS
+
+KEY_VARIABLE = "WINNOW_API_KEY"
+KEY_SECRET = "api-key"  # noqa: S105 - the name of a file
+
+
+@dataclass(frozen=True)
+class Target:
+    """A deployment as a client sees it."""
+
+    addresses: dict[str, str]
+    api_key: str
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """The metadata that every call needs."""
+        return (("authorization", f"Bearer {self.api_key}"),)
+
+    @asynccontextmanager
+    async def channel(self, name: str) -> AsyncIterator[grpc.aio.Channel]:
+        """Open a channel to a service."""
+        async with grpc.aio.insecure_channel(
+            self.addresses[name], options=CHANNEL_OPTIONS
+        ) as channel:
+            yield channel
+
+
+def find(data: DataDirectory) -> Target:
+    """Return the deployment that the environment names, else the one that runs on the data directory."""
+    settings = AddressSettings.read()
+    state = data.runtime_state()
+    addresses = {name: settings.of(name) for name in NAMES}
+    if state is not None:
+        ports = state.ports.model_dump()
+        local = {name: f"127.0.0.1:{ports[name]}" for name in NAMES}
+        addresses = {
+            name: addresses[name] if f"WINNOW_{name.upper()}_ADDRESS" in os.environ else local[name]
+            for name in NAMES
+        }
+    key = os.environ.get(KEY_VARIABLE) or _local_key(data)
+    if key is None:
+        raise Failure(
+            f"nothing runs on {data.path}: start it with `winnow up`, or set {KEY_VARIABLE} "
+            "and WINNOW_*_ADDRESS to use another deployment",
+            UNREACHABLE,
+        )
+    return Target(addresses, key)
+
+
+def _local_key(data: DataDirectory) -> str | None:
+    path = data.secrets / KEY_SECRET
+    return path.read_text().strip() if path.exists() else None
+
+
+def data_directory(path: Path | None) -> DataDirectory:
+    """The data directory asked for, or the default one."""
+    chosen = DataDirectory(path) if path else DataDirectory.default()
+    return chosen.resolved()

@@ -1,0 +1,83 @@
+"""`winnow up`: runs everything in the foreground until Ctrl-C."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from services.cli.embedded import Event, State, cancelled_by
+from services.cli.exits import Failure
+from services.cli.modelling import fetch_wanted
+from services.cli.options import Session, command
+from services.cli.running import Running, running
+from services.common.addresses import NAMES
+
+_PORT = click.IntRange(1, 65535)
+_SERVERS = ("postgres", "nats")
+
+
+def announce(console: Console, quiet: bool) -> Callable[[Event], None]:
+    """Print what happens to the children."""
+
+    def tell(event: Event) -> None:
+        if not quiet or event.state == State.DIED:
+            console.print(f"[dim]{event}[/dim]")
+
+    return tell
+
+
+@click.command()
+@click.option(
+    "--port",
+    "ports",
+    multiple=True,
+    metavar="NAME=PORT",
+    help=f"Listen on this port or fail; repeatable. Names: {', '.join((*_SERVERS, *NAMES))}.",
+)
+@command
+async def up(session: Session, ports: tuple[str, ...]) -> None:  # fmt: skip
+    """Run PostgreSQL, NATS and the four services on this machine until Ctrl-C.
+
+    The first start fetches the models. Everything listens on 127.0.0.1 alone; a part that dies is started again.
+    """
+    requested = dict(_read_port(port) for port in ports)
+    await asyncio.to_thread(fetch_wanted, session.progress, session.as_json)
+    tell = announce(session.progress, session.as_json)
+    with cancelled_by(signal.SIGINT, signal.SIGTERM):
+        try:
+            async with running(session.data, requested, tell) as up_now:
+                _introduce(session, up_now)
+                await up_now.runtime.supervise()
+        except asyncio.CancelledError:
+            session.progress.print("[dim]stopped[/dim]")
+
+
+def _read_port(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    if name not in (*_SERVERS, "nats_monitor", *NAMES) or not number.isdecimal():
+        raise click.BadParameter(f"{text!r} is not NAME=PORT", param_hint="--port")
+    return name, int(_PORT.convert(int(number), None, None))
+
+
+def _introduce(session: Session, up_now: Running) -> None:
+    if session.as_json:
+        session.print_json({"addresses": up_now.target.addresses, "data": str(session.data.path)})
+        return
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, address in up_now.target.addresses.items():
+        table.add_row(name, address)
+    session.console.print(table)
+    key = session.data.secrets / "api-key"
+    session.console.print(f"data in {session.data.path}, API key in {key}")
+    session.console.print(
+        "now, in another terminal: winnow import telegram result.json, winnow search …"
+    )
+
+
+def require_idle(session: Session) -> None:
+    """Raise Failure if something already runs on the data directory."""
+    if session.data.runtime_state() is not None:
+        raise Failure(f"Winnow already runs on {session.data.path}")

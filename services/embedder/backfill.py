@@ -1,0 +1,96 @@
+"""Makes a task for everything without a current vector, and watches until all is done."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from services.common.ids import uuid7
+from services.embedder.debts import Debts, missing_by_kind, sum_dead, sum_missing
+from services.embedder.generations import Generation
+from services.embedder.store import Debt
+
+BATCH_SIZE_DEFAULT: Final = 1000
+# Counting reads every row of the workspace: it may take one tenth of the time.
+_REST_FACTOR: Final = 9
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a backfill is: subjects missing when it began, by kind, and what has become of them."""
+
+    missing: Mapping[str, int]
+    embedded: int
+    remaining: int
+    dead: int
+    eta_seconds: float
+    finished: bool
+
+
+class Backfill:
+    """One backfill of one workspace in one generation."""
+
+    def __init__(
+        self,
+        debts: Debts,
+        workspace: UUID,
+        generation: Generation,
+        kinds: Sequence[str],
+        texts_per_second: float,
+        progress_seconds: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._debts, self._workspace, self._generation = debts, workspace, generation
+        self._kinds, self._texts_per_second = kinds, texts_per_second
+        self._progress_seconds, self._clock = progress_seconds, clock
+        self._started = clock()
+        # What comes in from now on is not part of this backfill, or a busy chat would never let it end.
+        self._until = uuid7()
+        self._missing: Mapping[str, int] = {}
+
+    async def plan(self) -> Progress:
+        """Count only; the time left is what the model's self-test promises."""
+        debts = await self._count()
+        self._missing = missing_by_kind(debts)
+        return self._progress(debts, finished=True)
+
+    async def run(self, batch_size: int) -> AsyncIterator[Progress]:
+        """Make the tasks in ordered batches and yield progress until none is left; leaving early keeps the tasks."""
+        debts = await self._count()
+        self._missing = missing_by_kind(debts)
+        yield self._progress(debts)
+        shown = self._clock()
+        batches = self._debts.ask_for_missing(
+            self._workspace, self._generation.id, batch_size, self._kinds
+        )
+        async for _ in batches:
+            if self._clock() - shown >= self._progress_seconds:
+                yield self._progress(await self._count())
+                shown = self._clock()
+        async for progress in self._watch():
+            yield progress
+
+    async def _watch(self) -> AsyncIterator[Progress]:
+        while True:
+            started = self._clock()
+            debts = await self._count()
+            finished = sum_missing(debts) == sum_dead(debts)
+            yield self._progress(debts, finished=finished)
+            if finished:
+                return
+            spent = self._clock() - started
+            await asyncio.sleep(max(self._progress_seconds, _REST_FACTOR * spent))
+
+    async def _count(self) -> list[Debt]:
+        return await self._debts.count(
+            self._workspace, self._generation.id, self._kinds, self._until
+        )
+
+    def _progress(self, debts: Sequence[Debt], *, finished: bool = False) -> Progress:
+        missing, dead = sum_missing(debts), sum_dead(debts)
+        embedded = max(0, sum(self._missing.values()) - missing)
+        remaining = missing - dead
+        rate = embedded / max(self._clock() - self._started, 1e-9) or self._texts_per_second
+        return Progress(self._missing, embedded, remaining, dead, remaining / rate, finished)

@@ -1,0 +1,107 @@
+"""What is missing or stale in a generation, seen from the rows, and the tasks that mend it."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from uuid import UUID
+
+from services.common.database import Database
+from services.common.outbox import enqueue_embedding
+from services.embedder import store
+from services.embedder.specs import KINDS
+from services.embedder.store import Debt
+
+_FIRST = UUID(int=0)
+_LAST = UUID(int=(1 << 128) - 1)
+
+
+class Debts:
+    """Compares the rows of a workspace with its vectors, and asks for what should be there."""
+
+    def __init__(self, database: Database, after_commit: Callable[[], None]) -> None:
+        self._database, self._after_commit = database, after_commit
+
+    async def workspaces(self) -> Sequence[UUID]:
+        """Return the ids of all workspaces."""
+        async with self._database.connection() as connection:
+            return await store.workspaces(connection)
+
+    async def count(
+        self,
+        workspace: UUID,
+        generation: UUID,
+        kinds: Sequence[str] = KINDS,
+        until: UUID = _LAST,
+    ) -> list[Debt]:
+        """Count the subjects without a current vector among those that were there at a time (a UUIDv7)."""
+        async with self._database.transaction(workspace) as connection:
+            return await store.embedding_debt(connection, workspace, generation, kinds, until)
+
+    async def ask_for_missing(
+        self,
+        workspace: UUID,
+        generation: UUID,
+        batch_size: int,
+        kinds: Sequence[str] = KINDS,
+    ) -> AsyncIterator[int]:
+        """Make the tasks that nobody has made, a transaction a batch; yields how many each batch made."""
+        after = _FIRST
+        while True:
+            made, last = await self._ask_for_batch(workspace, generation, batch_size, kinds, after)
+            if last is None:
+                return
+            self._after_commit()
+            yield made
+            after = last
+
+    async def _ask_for_batch(
+        self, workspace: UUID, generation: UUID, limit: int, kinds: Sequence[str], after: UUID
+    ) -> tuple[int, UUID | None]:
+        """Return how many tasks are new, and the last subject; None if there was none."""
+
+        async def attempt() -> tuple[int, UUID | None]:
+            async with self._database.transaction(workspace) as connection:
+                missing = await store.forgotten_vectors(
+                    connection, workspace, generation, kinds, after, limit
+                )
+                made = 0
+                for kind, ids in store.by_kind(missing).items():
+                    hashes = [missing[kind, subject] for subject in ids]
+                    made += await enqueue_embedding(
+                        connection, workspace, kind, ids, hashes, reopen=True
+                    )
+            return made, max((subject for _, subject in missing), default=None)
+
+        return await self._database.retrying(attempt)
+
+    async def ask_for_removal(self, workspace: UUID, generation: UUID, limit: int) -> int:
+        """Make the tasks that remove up to `limit` stale vectors; return how many are new."""
+
+        async def attempt() -> int:
+            async with self._database.transaction(workspace) as connection:
+                stale = await store.stale_vectors(connection, workspace, generation, limit)
+                made = 0
+                for kind, ids in store.by_kind(stale).items():
+                    hashes: list[bytes | None] = [None] * len(ids)
+                    made += await enqueue_embedding(
+                        connection, workspace, kind, ids, hashes, reopen=True
+                    )
+            return made
+
+        made = await self._database.retrying(attempt)
+        if made:
+            self._after_commit()
+        return made
+
+
+def missing_by_kind(debts: Sequence[Debt]) -> Mapping[str, int]:
+    """Return how many are missing of each kind that misses any."""
+    return {debt.kind: debt.missing for debt in debts if debt.missing}
+
+
+def sum_missing(debts: Sequence[Debt]) -> int:
+    """Return how many are missing of all kinds."""
+    return sum(debt.missing for debt in debts)
+
+
+def sum_dead(debts: Sequence[Debt]) -> int:
+    """Return how many will stay missing until their dead tasks are replayed."""
+    return sum(debt.dead for debt in debts)

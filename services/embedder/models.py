@@ -1,0 +1,60 @@
+"""Opens the models of generations: finds the file, loads it, and believes it only after its self-test."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+from services.common.llama import EmbeddingModel
+from services.common.models import ModelStore, ResolvedModel
+from services.embedder.embedding import Encoder
+from services.embedder.generations import ModelIdentity
+
+_SELF_TEST_TEXTS = 12
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready, and how many short texts a second its self-test read."""
+
+    identity: ModelIdentity
+    encoder: Encoder
+    texts_per_second: float
+
+
+ModelOpener = Callable[[str], AbstractAsyncContextManager[LoadedModel]]
+"""Opens the model of a name or path; ModelError if that cannot be done."""
+
+
+class GgufModels:
+    """Opens GGUF models in this process."""
+
+    def __init__(self, files: ModelStore, contexts: int, threads: int) -> None:
+        self._files, self._contexts, self._threads = files, contexts, threads
+
+    @asynccontextmanager
+    async def open(self, model: str) -> AsyncIterator[LoadedModel]:
+        """Load the model of a name or path, check it, and free it at the end."""
+        resolved = await asyncio.to_thread(self._files.resolve, model, "embedding")
+        encoder = await asyncio.to_thread(
+            EmbeddingModel.open, resolved.path, contexts=self._contexts, threads=self._threads
+        )
+        try:
+            started = time.perf_counter()
+            await encoder.self_test(resolved.dimensions)
+            rate = _SELF_TEST_TEXTS / (time.perf_counter() - started)
+            yield LoadedModel(_identity(resolved), encoder, rate)
+        finally:
+            await asyncio.to_thread(encoder.close)
+
+
+def _identity(resolved: ResolvedModel) -> ModelIdentity:
+    return ModelIdentity(
+        resolved.name,
+        resolved.digest,
+        resolved.dimensions,
+        resolved.pooling,
+        resolved.query_prefix,
+        resolved.passage_prefix,
+    )

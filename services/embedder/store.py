@@ -1,0 +1,207 @@
+"""The queries of the embedder, one typed function each."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from services.common import sql
+from services.common.database import Connection
+from services.common.vectors import Matrix, to_halfvecs
+from services.embedder.generations import Generation, ModelIdentity
+from services.embedder.specs import KINDS
+
+QUERIES = sql.load(Path(__file__).with_name("store.sql"))
+
+Subject = tuple[str, UUID]
+"""A kind and an id."""
+
+
+@dataclass(frozen=True)
+class SubjectText:
+    """A live subject: its text as it is now, what filters need, and how many current vectors it has."""
+
+    kind: str
+    subject_id: UUID
+    text: str
+    text_sha256: bytes
+    source_id: UUID
+    sent_at: datetime
+    vectors: int
+
+
+@dataclass(frozen=True)
+class SubjectVectors:
+    """What is to be stored of a subject in one generation; rows as in TextVectors."""
+
+    subject: SubjectText
+    generation: UUID
+    rows: Matrix
+
+    @property
+    def key(self) -> Subject:
+        """The kind and id of the subject."""
+        return self.subject.kind, self.subject.subject_id
+
+
+@dataclass(frozen=True)
+class Debt:
+    """How many subjects of one kind have no current vector, and how many of those will not get one."""
+
+    kind: str
+    missing: int
+    dead: int
+
+
+async def open_generation(connection: Connection, model: ModelIdentity) -> Generation:
+    """Return the generation of a model, made with its partition and index if it is new."""
+    row = await connection.fetchrow(
+        QUERIES["open_generation"],
+        model.name,
+        model.digest,
+        model.dimensions,
+        model.pooling,
+        model.query_prefix,
+        model.passage_prefix,
+    )
+    return _generation(row)
+
+
+async def live_generations(connection: Connection) -> list[Generation]:
+    """Return the generations that are building or serving."""
+    return [_generation(row) for row in await connection.fetch(QUERIES["live_generations"])]
+
+
+async def list_generations(
+    connection: Connection, workspace: UUID, before: UUID | None, limit: int
+) -> list[tuple[Generation, int]]:
+    """Return generations, newest first, with how many vectors each has in the workspace."""
+    rows = await connection.fetch(QUERIES["list_generations"], workspace, before, limit)
+    return [(_generation(row), row["vectors"]) for row in rows]
+
+
+async def read_subjects(
+    connection: Connection, workspace: UUID, generation: UUID, subjects: Iterable[Subject]
+) -> dict[Subject, SubjectText]:
+    """Return those of the subjects that are live."""
+    rows = await connection.fetch(
+        QUERIES["read_subjects"], workspace, generation, *_by_kind(subjects)
+    )
+    return {(row["kind"], row["subject_id"]): SubjectText(**row) for row in rows}
+
+
+async def current_texts(
+    connection: Connection, workspace: UUID, subjects: Iterable[Subject]
+) -> dict[Subject, bytes]:
+    """Return the hash of the text of those of the subjects that are live."""
+    rows = await connection.fetch(QUERIES["current_texts"], workspace, *_by_kind(subjects))
+    return {(row["kind"], row["subject_id"]): row["text_sha256"] for row in rows}
+
+
+async def lock_for_writing(connection: Connection, workspace: UUID) -> None:
+    """Let nobody remove vectors of the workspace until this transaction ends."""
+    await connection.execute(QUERIES["lock_for_writing"], workspace)
+
+
+async def lock_for_removing(connection: Connection, workspace: UUID) -> None:
+    """Wait for all who write vectors of the workspace, and keep others out until this transaction ends."""
+    await connection.execute(QUERIES["lock_for_removing"], workspace)
+
+
+async def write_vectors(
+    connection: Connection, workspace: UUID, generation: UUID, subjects: Sequence[SubjectVectors]
+) -> None:
+    """Store the vectors of subjects in one statement, and remove parts that a shorter text no longer has."""
+    repeats = [len(each.rows) for each in subjects]
+    texts = [each.subject for each in subjects]
+    repeated = [text for text, rows in zip(texts, repeats, strict=True) for _ in range(rows)]
+    await connection.execute(
+        QUERIES["write_vectors"],
+        workspace,
+        generation,
+        [text.kind for text in texts],
+        [text.subject_id for text in texts],
+        repeats,
+        [text.kind for text in repeated],
+        [text.subject_id for text in repeated],
+        [part for rows in repeats for part in range(rows)],
+        [text.text_sha256 for text in repeated],
+        to_halfvecs(np.concatenate([each.rows for each in subjects])),
+        [text.source_id for text in repeated],
+        [text.sent_at for text in repeated],
+    )
+
+
+async def remove_outdated(
+    connection: Connection, workspace: UUID, generation: UUID, subjects: Sequence[Subject]
+) -> None:
+    """Remove every vector of the subjects that is not of their text as it is now."""
+    kinds, ids = [kind for kind, _ in subjects], [subject for _, subject in subjects]
+    await connection.execute(QUERIES["remove_outdated"], workspace, generation, kinds, ids)
+
+
+async def workspaces(connection: Connection) -> list[UUID]:
+    """Return the ids of all workspaces."""
+    return [row["workspace_id"] for row in await connection.fetch(QUERIES["workspaces"])]
+
+
+async def forgotten_vectors(
+    connection: Connection,
+    workspace: UUID,
+    generation: UUID,
+    kinds: Sequence[str],
+    after: UUID,
+    limit: int,
+) -> dict[Subject, bytes]:
+    """Return the hashes of subjects that have neither a current vector nor a task for it, in order of id."""
+    rows = await connection.fetch(
+        QUERIES["forgotten_vectors"], workspace, generation, kinds, after, limit
+    )
+    return {(row["kind"], row["subject_id"]): row["text_sha256"] for row in rows}
+
+
+async def stale_vectors(
+    connection: Connection, workspace: UUID, generation: UUID, limit: int
+) -> list[Subject]:
+    """Return subjects whose vectors are of a text that is gone or changed."""
+    rows = await connection.fetch(QUERIES["stale_vectors"], workspace, generation, limit)
+    return [(row["kind"], row["subject_id"]) for row in rows]
+
+
+async def embedding_debt(
+    connection: Connection, workspace: UUID, generation: UUID, kinds: Sequence[str], until: UUID
+) -> list[Debt]:
+    """Count what is missing of the subjects that were there at a time (a UUIDv7), a kind each."""
+    rows = await connection.fetch(QUERIES["embedding_debt"], workspace, generation, kinds, until)
+    return [Debt(**row) for row in rows]
+
+
+def by_kind(subjects: Iterable[Subject]) -> dict[str, list[UUID]]:
+    """Group the ids of subjects by kind, sorted."""
+    ids: dict[str, list[UUID]] = defaultdict(list)
+    for kind, subject in sorted(subjects):
+        ids[kind].append(subject)
+    return ids
+
+
+def _by_kind(subjects: Iterable[Subject]) -> list[list[UUID]]:
+    """The ids of messages, of atoms and of topics."""
+    ids = by_kind(subjects)
+    return [ids.get(kind, []) for kind in KINDS]
+
+
+def _generation(row: Any) -> Generation:
+    identity = ModelIdentity(
+        row["model"],
+        row["digest"],
+        row["dimensions"],
+        row["pooling"],
+        row["query_prefix"],
+        row["passage_prefix"],
+    )
+    return Generation(row["id"], identity, row["state"], row["created_at"])

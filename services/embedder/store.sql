@@ -1,0 +1,103 @@
+-- name: open_generation
+select id, model, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at
+from embedder.open_generation($1, $2, $3, $4, $5, $6);
+
+-- name: live_generations
+select id, model, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at
+from embedder.generation where state <> 'retired' order by id;
+
+-- name: list_generations
+select g.id, g.model, g.digest, g.dimensions, g.pooling, g.query_prefix, g.passage_prefix, g.state, g.created_at,
+  (select count(*) from embedder.vector v where v.workspace_id = $1 and v.generation_id = g.id) as vectors
+from embedder.generation g
+where $2::uuid is null or g.id < $2
+order by g.id desc limit $3;
+
+-- name: read_subjects
+-- The live subjects among $3 (messages), $4 (atoms) and $5 (topics), and how many current vectors each has already.
+with subject as (
+  select 'message' as kind, m.id as subject_id, m.text, m.text_sha256, m.source_id, m.sent_at
+  from ingest.message m
+  where m.workspace_id = $1 and m.id = any ($3::uuid[]) and m.deleted_at is null and m.text <> ''
+  union all
+  select 'atom', a.id, a.title || E'\n' || a.content, a.text_sha256, a.source_id, a.valid_from
+  from extractor.atom a
+  where a.workspace_id = $1 and a.id = any ($4::uuid[]) and a.retired_at is null
+  union all
+  select 'topic', t.id, t.title, t.text_sha256, t.source_id, t.created_at
+  from extractor.topic t
+  where t.workspace_id = $1 and t.id = any ($5::uuid[]) and t.retired_at is null)
+select s.kind, s.subject_id, s.text, s.text_sha256, s.source_id, s.sent_at, coalesce(held.rows, 0) as vectors
+from subject s
+left join lateral (
+  select count(*)::int as rows from embedder.vector v
+  where v.workspace_id = $1 and v.generation_id = $2 and v.kind = s.kind and v.subject_id = s.subject_id
+    and v.text_sha256 = s.text_sha256
+  having bool_or(v.part = 0)) held on true;
+
+-- name: current_texts
+select 'message' as kind, m.id as subject_id, m.text_sha256
+from ingest.message m
+where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is null and m.text <> ''
+union all
+select 'atom', a.id, a.text_sha256
+from extractor.atom a
+where a.workspace_id = $1 and a.id = any ($3::uuid[]) and a.retired_at is null
+union all
+select 'topic', t.id, t.text_sha256
+from extractor.topic t
+where t.workspace_id = $1 and t.id = any ($4::uuid[]) and t.retired_at is null;
+
+-- name: lock_for_writing
+-- Writers share the lock of a workspace's vectors.
+select pg_advisory_xact_lock_shared(hashtextextended('embedder.vector:' || $1::uuid::text, 0));
+
+-- name: lock_for_removing
+-- Who removes waits until every writer has committed, since rows that are not committed cannot be seen and removed.
+select pg_advisory_xact_lock(hashtextextended('embedder.vector:' || $1::uuid::text, 0));
+
+-- name: write_vectors
+with surplus as (
+  delete from embedder.vector v
+  using unnest($3::text[], $4::uuid[], $5::int[]) as x (kind, subject_id, parts)
+  where v.workspace_id = $1 and v.generation_id = $2 and v.kind = x.kind and v.subject_id = x.subject_id
+    and v.part >= x.parts)
+insert into embedder.vector as v
+  (workspace_id, generation_id, kind, subject_id, part, text_sha256, embedding, source_id, sent_at)
+select $1, $2, x.kind, x.subject_id, x.part, x.text_sha256, x.embedding, x.source_id, x.sent_at
+from unnest($6::text[], $7::uuid[], $8::int[], $9::bytea[], $10::halfvec[], $11::uuid[], $12::timestamptz[])
+  as x (kind, subject_id, part, text_sha256, embedding, source_id, sent_at)
+order by x.kind, x.subject_id, x.part
+on conflict (workspace_id, generation_id, kind, subject_id, part) do update
+set text_sha256 = excluded.text_sha256, embedding = excluded.embedding,
+  source_id = excluded.source_id, sent_at = excluded.sent_at
+where v.text_sha256 <> excluded.text_sha256;
+
+-- name: remove_outdated
+delete from embedder.vector v
+using unnest($3::text[], $4::uuid[]) as x (kind, subject_id)
+where v.workspace_id = $1 and v.generation_id = $2 and v.kind = x.kind and v.subject_id = x.subject_id
+  and not exists (
+    select from ingest.message m
+    where v.kind = 'message' and m.workspace_id = $1 and m.id = v.subject_id and m.text_sha256 = v.text_sha256
+      and m.deleted_at is null and m.text <> '')
+  and not exists (
+    select from extractor.atom a
+    where v.kind = 'atom' and a.workspace_id = $1 and a.id = v.subject_id and a.text_sha256 = v.text_sha256
+      and a.retired_at is null)
+  and not exists (
+    select from extractor.topic t
+    where v.kind = 'topic' and t.workspace_id = $1 and t.id = v.subject_id and t.text_sha256 = v.text_sha256
+      and t.retired_at is null);
+
+-- name: workspaces
+select workspace_id from spine.workspaces();
+
+-- name: forgotten_vectors
+select kind, subject_id, text_sha256 from spine.forgotten_vectors($1, $2, $3, $4, $5);
+
+-- name: stale_vectors
+select kind, subject_id from spine.stale_vectors($1, $2, $3);
+
+-- name: embedding_debt
+select kind, missing, dead from spine.embedding_debt($1, $2, $3, $4);

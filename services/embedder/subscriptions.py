@@ -1,0 +1,199 @@
+"""The stage `embed`: texts in, vectors out, and never a vector of a text that has changed meanwhile."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.common.database import Connection, Database
+from services.common.outbox import Task, announce
+from services.common.worker import Result
+from services.embedder import store
+from services.embedder.embedding import Encoder, embed_texts
+from services.embedder.generations import Generation, Generations
+from services.embedder.specs import Spec, parse
+from services.embedder.store import Subject, SubjectText, SubjectVectors
+from winnow.events.v1.events_pb2 import VectorsWritten
+from winnow.types.v1 import types_pb2
+
+KIND_NUMBERS = {
+    "message": types_pb2.SUBJECT_KIND_MESSAGE,
+    "atom": types_pb2.SUBJECT_KIND_ATOM,
+    "topic": types_pb2.SUBJECT_KIND_TOPIC,
+}
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A subject whose outdated vectors are to be removed."""
+
+    kind: str
+    subject_id: UUID
+    generation: UUID
+
+
+Outcome = SubjectVectors | Gone | None
+"""What a task comes to; None if there is nothing to do."""
+
+
+class EmbedStage:
+    """Embeds the subjects of tasks in the generations that their specs name."""
+
+    name = "embed"
+
+    def __init__(
+        self, database: Database, generations: Generations, after_commit: Callable[[], None]
+    ) -> None:
+        self._database, self._generations = database, generations
+        self.after_commit = after_commit
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Outcome]]:
+        """Return what becomes of each task; those of a generation whose model is not here are left out."""
+        groups: dict[UUID, list[tuple[Task, Spec]]] = defaultdict(list)
+        for task in tasks:
+            spec = parse(task.spec)
+            groups[spec.generation].append((task, spec))
+        results: list[Result[Outcome]] = []
+        for generation, asked in groups.items():
+            results += await self._perform_in(await self._generations.find(generation), asked)
+        return results
+
+    async def _perform_in(
+        self, generation: Generation | None, asked: Sequence[tuple[Task, Spec]]
+    ) -> list[Result[Outcome]]:
+        if generation is None:
+            return [Result(task, None, 0) for task, _ in asked]
+        encoder = self._generations.encoder(generation)
+        if encoder is None:
+            return []
+        subjects = await self._read(asked, generation.id)
+        wanted = [text for text in map(_wanted_of(subjects), asked) if text and not text.vectors]
+        embedded = await _embed(generation, encoder, wanted)
+        return [_result(task, spec, subjects, embedded) for task, spec in asked]
+
+    async def _read(
+        self, asked: Sequence[tuple[Task, Spec]], generation: UUID
+    ) -> dict[Subject, SubjectText]:
+        workspace = asked[0][0].workspace
+        keys = {(spec.kind, task.subject) for task, spec in asked if spec.text_sha256}
+        if not keys:
+            return {}
+        async with self._database.transaction(workspace) as connection:
+            return await store.read_subjects(connection, workspace, generation, keys)
+
+    async def write(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[Outcome]]
+    ) -> None:
+        """Store and remove vectors, and announce those that were stored."""
+        gone = [r.value for r in results if isinstance(r.value, Gone)]
+        vectors = [r.value for r in results if isinstance(r.value, SubjectVectors)]
+        if gone:
+            await _remove(connection, workspace, gone)
+        if vectors:
+            await _write(connection, workspace, vectors)
+
+
+def _wanted_of(
+    subjects: dict[Subject, SubjectText],
+) -> Callable[[tuple[Task, Spec]], SubjectText | None]:
+    def find(asked: tuple[Task, Spec]) -> SubjectText | None:
+        """The subject of a task if its text is still the one asked for."""
+        task, spec = asked
+        subject = subjects.get((spec.kind, task.subject))
+        return subject if subject and subject.text_sha256 == spec.text_sha256 else None
+
+    return find
+
+
+async def _embed(
+    generation: Generation, encoder: Encoder, wanted: Sequence[SubjectText]
+) -> dict[Subject, SubjectVectors]:
+    if not wanted:
+        return {}
+    texts = [subject.text for subject in wanted]
+    embedded = await embed_texts(encoder, texts, generation.model.passage_prefix)
+    made = [
+        SubjectVectors(subject, generation.id, vectors.rows)
+        for subject, vectors in zip(wanted, embedded, strict=True)
+    ]
+    return {vectors.key: vectors for vectors in made}
+
+
+def _result(
+    task: Task,
+    spec: Spec,
+    subjects: dict[Subject, SubjectText],
+    embedded: dict[Subject, SubjectVectors],
+) -> Result[Outcome]:
+    key = (spec.kind, task.subject)
+    subject = subjects.get(key)
+    if spec.text_sha256 is None or subject is None:
+        return Result(task, Gone(spec.kind, task.subject, spec.generation), 0)
+    if subject.text_sha256 != spec.text_sha256:
+        return Result(task, None, 0)
+    if subject.vectors:
+        return Result(task, None, subject.vectors)
+    return Result(task, embedded[key], len(embedded[key].rows))
+
+
+async def _remove(connection: Connection, workspace: UUID, gone: Sequence[Gone]) -> None:
+    await store.lock_for_removing(connection, workspace)
+    groups: dict[UUID, list[Subject]] = defaultdict(list)
+    for each in gone:
+        groups[each.generation].append((each.kind, each.subject_id))
+    for generation, subjects in groups.items():
+        await store.remove_outdated(connection, workspace, generation, subjects)
+
+
+async def _write(
+    connection: Connection, workspace: UUID, vectors: Sequence[SubjectVectors]
+) -> None:
+    await store.lock_for_writing(connection, workspace)
+    groups: dict[UUID, list[SubjectVectors]] = defaultdict(list)
+    for each in vectors:
+        groups[each.generation].append(each)
+    for generation, group in groups.items():
+        written = await _write_current(connection, workspace, generation, group)
+        await _announce(connection, workspace, generation, (each.key for each in written))
+
+
+class _OutdatedError(Exception):
+    """Some texts have changed since they were read."""
+
+    def __init__(self, current: Sequence[SubjectVectors]) -> None:
+        super().__init__()
+        self.current = current
+
+
+async def _write_current(
+    connection: Connection, workspace: UUID, generation: UUID, vectors: Sequence[SubjectVectors]
+) -> Sequence[SubjectVectors]:
+    """Write vectors and return those written; the vectors of texts that changed meanwhile are left out.
+
+    The texts are looked at after the rows are written: a change that commits later makes a task whose own
+    write waits for these rows, so the newest text always wins.
+    """
+    while vectors:
+        try:
+            async with connection.transaction():
+                await store.write_vectors(connection, workspace, generation, vectors)
+                texts = await store.current_texts(connection, workspace, [v.key for v in vectors])
+                current = [v for v in vectors if texts.get(v.key) == v.subject.text_sha256]
+                if len(current) < len(vectors):
+                    raise _OutdatedError(current)
+            return vectors
+        except _OutdatedError as error:
+            vectors = error.current
+    return vectors
+
+
+async def _announce(
+    connection: Connection, workspace: UUID, generation: UUID, subjects: Iterable[Subject]
+) -> None:
+    for kind, ids in store.by_kind(subjects).items():
+        fact = VectorsWritten(
+            generation_id=str(generation),
+            kind=KIND_NUMBERS[kind],
+            subject_ids=[str(subject) for subject in ids],
+        )
+        await announce(connection, workspace, "vectors_written", fact)

@@ -1,0 +1,207 @@
+"""From a model's JSON to drafts: every item is checked alone, refused items are counted."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from services.extractor.extraction import (
+    ATOM_TYPES,
+    TITLE_CHARACTERS_MAX,
+    AtomDraft,
+    AtomType,
+    Evidence,
+    MessageId,
+    Rejection,
+    TopicDraft,
+    WindowMessage,
+)
+from services.extractor.grounding import ground
+from services.extractor.titles import tidy
+from services.extractor.utterances import content_words, stem
+
+ANSWER_CHARACTERS_MAX: Final = 100_000
+ATOMS_MAX: Final = 16
+TOPICS_MAX: Final = 8
+IDS_MAX: Final = 12
+QUOTE_CHARACTERS_MAX: Final = 160
+CONTENT_CHARACTERS_MAX: Final = 400
+SUPPORT_MIN: Final = 0.4
+
+
+class BadAnswer(Exception):
+    """The model's answer is not the JSON object that was asked for."""
+
+
+@dataclass(slots=True)
+class Checked:
+    """Drafts that passed and how many items were refused for which reason."""
+
+    atoms: list[AtomDraft] = field(default_factory=list)
+    topics: list[TopicDraft] = field(default_factory=list)
+    rejected: Counter[Rejection] = field(default_factory=Counter)
+
+
+def extract_schema(messages: int) -> dict[str, Any]:
+    """JSON schema of an extraction over messages numbered from 1; flat, bounded everywhere."""
+    ids = {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 1, "maximum": messages},
+        "minItems": 1,
+        "maxItems": min(IDS_MAX, messages),
+    }
+    atom = _object(
+        ids=ids,
+        quote={"type": "string", "minLength": 1, "maxLength": QUOTE_CHARACTERS_MAX},
+        type={"type": "string", "enum": list(ATOM_TYPES)},
+        title={"type": "string", "minLength": 1, "maxLength": TITLE_CHARACTERS_MAX},
+        content={"type": "string", "minLength": 1, "maxLength": CONTENT_CHARACTERS_MAX},
+    )
+    topic = _object(
+        title={"type": "string", "minLength": 1, "maxLength": TITLE_CHARACTERS_MAX}, ids=ids
+    )
+    return _object(
+        atoms={"type": "array", "items": atom, "maxItems": ATOMS_MAX},
+        topics={"type": "array", "items": topic, "maxItems": TOPICS_MAX},
+    )
+
+
+def curate_schema(notes: int) -> dict[str, Any]:
+    """JSON schema of decisions about notes numbered from 1, one for each."""
+    note = _object(
+        n={"type": "integer", "minimum": 1, "maximum": notes},
+        keep={"type": "boolean"},
+        type={"type": "string", "enum": list(ATOM_TYPES)},
+        title={"type": "string", "minLength": 1, "maxLength": TITLE_CHARACTERS_MAX},
+        content={"type": "string", "minLength": 1, "maxLength": CONTENT_CHARACTERS_MAX},
+    )
+    return _object(notes={"type": "array", "items": note, "minItems": notes, "maxItems": notes})
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def parse(text: str, *keys: str) -> dict[str, list[dict[str, Any]]]:
+    """The answer's lists under these keys; raises BadAnswer for any other shape."""
+    if len(text) > ANSWER_CHARACTERS_MAX:
+        raise BadAnswer(f"{len(text)} characters")
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer("not JSON") from error
+    if not isinstance(answer, dict):
+        raise BadAnswer("not an object")
+    lists: dict[str, list[dict[str, Any]]] = {}
+    for key in keys:
+        items = answer.get(key)
+        if not isinstance(items, list):
+            raise BadAnswer(f"no list {key}")
+        lists[key] = [item if isinstance(item, dict) else {} for item in items]
+    return lists
+
+
+def check(
+    answer: Mapping[str, Sequence[Mapping[str, Any]]], numbered: Sequence[WindowMessage]
+) -> Checked:
+    """Ground every atom and topic of an answer in the messages it numbers from 1."""
+    checked = Checked()
+    for item in answer["atoms"][: 4 * ATOMS_MAX]:
+        outcome = atom_of(item, numbered)
+        if isinstance(outcome, str):
+            checked.rejected[outcome] += 1
+        elif any(_is_same(outcome, known) for known in checked.atoms):
+            checked.rejected["duplicate"] += 1
+        else:
+            checked.atoms.append(outcome)
+    for item in answer.get("topics", ())[:TOPICS_MAX]:
+        topic = _topic_of(item, numbered, checked.atoms)
+        if topic is not None:
+            checked.topics.append(topic)
+    return checked
+
+
+def atom_of(item: Mapping[str, Any], numbered: Sequence[WindowMessage]) -> AtomDraft | Rejection:
+    """The atom an item describes, grounded, or the reason why it is refused."""
+    texts = {key: item.get(key) for key in ("title", "content", "quote")}
+    if any(not isinstance(text, str) or not text.strip() for text in texts.values()):
+        return "empty"
+    title, content, quote = (tidy(cast(str, texts[key])) for key in ("title", "content", "quote"))
+    if len(title) > TITLE_CHARACTERS_MAX or len(content) > 2 * CONTENT_CHARACTERS_MAX:
+        return "too_long"
+    if item.get("type") not in ATOM_TYPES:
+        return "bad_type"
+    cited = cited_messages(item.get("ids"), numbered)
+    if not cited:
+        return "unknown_id"
+    evidence = _evidence(quote, f"{title} {content}", cited)
+    if not evidence:
+        return "quote_mismatch"
+    sources = [message for message in cited if message.id in {e.message_id for e in evidence}]
+    if support(f"{title} {content}", sources) < SUPPORT_MIN:
+        return "unsupported"
+    return AtomDraft(cast(AtomType, item["type"]), title, content, tuple(evidence), 0.6)
+
+
+def cited_messages(ids: Any, numbered: Sequence[WindowMessage]) -> list[WindowMessage]:
+    """The messages an item cites, in order; nothing at all when any number is not theirs."""
+    if not isinstance(ids, list) or not ids or len(ids) > max(IDS_MAX, len(numbered)):
+        return []
+    known = range(1, len(numbered) + 1)
+    if any(type(number) is not int or number not in known for number in ids):
+        return []
+    return [numbered[number - 1] for number in sorted(set(ids))]
+
+
+def _evidence(quote: str, said: str, cited: Sequence[WindowMessage]) -> list[Evidence]:
+    """The quote where it stands; other cited messages whole, if they share the atom's words."""
+    proofs = {message.id: ground(quote, message) for message in cited}
+    if not any(proofs.values()):
+        return []
+    stems = {stem(word) for word in content_words(said)}
+    evidence: list[Evidence] = []
+    for message in cited:
+        proof = proofs[message.id]
+        if proof is None and stems & {stem(word) for word in content_words(message.text)}:
+            proof = ground(message.text, message)
+        if proof is not None:
+            evidence.append(proof)
+    return evidence
+
+
+def support(said: str, sources: Sequence[WindowMessage]) -> float:
+    """The share of content words that stand in the cited messages or are their authors' names."""
+    words = {stem(word) for word in content_words(said)}
+    if not words:
+        return 0.0
+    known = " ".join(f"{message.author} {message.text}" for message in sources)
+    stems = {stem(word) for word in content_words(known)}
+    return len(words & stems) / len(words)
+
+
+def _is_same(one: AtomDraft, other: AtomDraft) -> bool:
+    """Whether two atoms say the same of the same messages."""
+    return one.message_ids == other.message_ids and (
+        one.title.casefold() == other.title.casefold()
+        or one.content.casefold() == other.content.casefold()
+    )
+
+
+def _topic_of(
+    item: Mapping[str, Any], numbered: Sequence[WindowMessage], atoms: Sequence[AtomDraft]
+) -> TopicDraft | None:
+    title = item.get("title")
+    cited = cited_messages(item.get("ids"), numbered)
+    if not isinstance(title, str) or not title.strip() or not cited:
+        return None
+    if len(tidy(title)) > TITLE_CHARACTERS_MAX or support(title, cited) == 0.0:
+        return None
+    ids: tuple[MessageId, ...] = tuple(message.id for message in cited)
+    indices = tuple(i for i, atom in enumerate(atoms) if set(atom.message_ids) & set(ids))
+    return TopicDraft(tidy(title), ids, indices)

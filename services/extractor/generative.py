@@ -1,0 +1,147 @@
+"""The engine that asks a language model: one constrained call a window, everything grounded."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from services.extractor import answers, prompting
+from services.extractor.extraction import (
+    AtomDraft,
+    Extraction,
+    LinkDraft,
+    Model,
+    Outcome,
+    Rejection,
+    TopicDraft,
+    Window,
+    WindowMessage,
+)
+from services.extractor.structure import Weights, parents, threads
+from services.extractor.utterances import read
+
+GENERATIVE_VERSION: Final = "1"
+_WORST_FIRST: Final[tuple[Outcome, ...]] = ("cut_off", "invalid", "ok", "ungrounded", "empty")
+
+
+@dataclass(slots=True)
+class Part:
+    """What one call gave and cost."""
+
+    outcome: Outcome
+    atoms: list[AtomDraft] = field(default_factory=list)
+    topics: list[TopicDraft] = field(default_factory=list)
+    rejected: Counter[Rejection] = field(default_factory=Counter)
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GenerativeEngine:
+    """Extracts with a language model; `model_name` is part of the version.
+
+    A call takes at most `characters_max` of messages and gives at most `tokens_max` tokens.
+    """
+
+    model: Model
+    model_name: str
+    tokens_max: int = 1600
+    characters_max: int = 6000
+    delimiter: Callable[[], str] = prompting.random_delimiter
+    name: Literal["generative"] = "generative"
+
+    @property
+    def version(self) -> str:
+        """Code, prompts and model, as results depend on all three."""
+        prompts = prompting.digest("extract")
+        return f"generative-{GENERATIVE_VERSION}-{prompts}-{self.model_name}"
+
+    async def extract(self, window: Window) -> Extraction:
+        """One call; when its answer is cut off or invalid, one for each half; failures raise."""
+        worth = [message for message in window.own if message.label != "noise"]
+        if not worth:
+            return Extraction()
+        context = window.messages[: window.context]
+        first = await self._ask(context, worth)
+        parts = [first]
+        if first.outcome in ("cut_off", "invalid") and len(worth) > 1:
+            half = len(worth) // 2
+            parts.append(await self._ask(context, worth[:half]))
+            parts.append(await self._ask(worth[max(0, half - 2) : half], worth[half:]))
+        return _joined(window, parts)
+
+    async def _ask(
+        self, context: Sequence[WindowMessage], worth: Sequence[WindowMessage]
+    ) -> Part:
+        language = prompting.dominant_language(message.text for message in worth)
+        delimiter = self.delimiter()
+        cap = prompting.fair_cap([m.text for m in (*context, *worth)], self.characters_max)
+        lines = [prompting.message_line("-", message, cap) for message in context]
+        lines += [prompting.message_line(str(n), m, cap) for n, m in enumerate(worth, 1)]
+        prompt = [
+            {"role": "system", "content": prompting.fill("extract", language, delimiter=delimiter)},
+            {"role": "user", "content": prompting.fenced(lines, delimiter)},
+        ]
+        schema = answers.extract_schema(len(worth))
+        completion = await self.model.complete(prompt, schema, self.tokens_max)
+        part = _read(completion.text, completion.finish_reason == "length", worth)
+        part.tokens_in, part.tokens_out = completion.tokens_in, completion.tokens_out
+        return part
+
+
+def _read(text: str, is_cut_off: bool, worth: Sequence[WindowMessage]) -> Part:
+    """What an answer is worth."""
+    try:
+        checked = answers.check(answers.parse(text, "atoms", "topics"), worth)
+    except answers.BadAnswer:
+        return Part("cut_off" if is_cut_off else "invalid")
+    outcome: Outcome = "ok" if checked.atoms else "ungrounded" if checked.rejected else "empty"
+    return Part(outcome, checked.atoms, checked.topics, checked.rejected)
+
+
+def _joined(window: Window, parts: Sequence[Part]) -> Extraction:
+    """One extraction from the call, or from its two halves; a half that failed is not hidden."""
+    used = parts if len(parts) == 1 else parts[1:]
+    atoms: list[AtomDraft] = []
+    topics: list[TopicDraft] = []
+    for part in used:
+        offset = len(atoms)
+        atoms += part.atoms
+        topics += [
+            TopicDraft(t.title, t.message_ids, tuple(i + offset for i in t.atom_indices))
+            for t in part.topics
+        ]
+    outcomes = {part.outcome for part in used}
+    return Extraction(
+        tuple(topics),
+        tuple(atoms),
+        answer_links(window, atoms),
+        next(outcome for outcome in _WORST_FIRST if outcome in outcomes),
+        dict(sum((part.rejected for part in used), Counter[Rejection]())),
+        sum(part.tokens_in for part in parts),
+        sum(part.tokens_out for part in parts),
+        len(parts),
+    )
+
+
+def answer_links(window: Window, atoms: Sequence[AtomDraft]) -> tuple[LinkDraft, ...]:
+    """Each solution to the nearest earlier question or problem of its own thread of talk."""
+    utterances = read(window.messages, window.context)
+    grouped = threads(utterances, parents(utterances, Weights()))
+    thread_of = {u.message.id: n for n, thread in enumerate(grouped) for u in thread}
+    index_of = {u.message.id: u.index for u in utterances}
+    found: list[LinkDraft] = []
+    for source, atom in enumerate(atoms):
+        if atom.type != "solution":
+            continue
+        start = index_of[atom.message_ids[0]]
+        earlier = [
+            (index_of[asked.message_ids[0]], target)
+            for target, asked in enumerate(atoms)
+            if asked.type in ("question", "problem")
+            and index_of[asked.message_ids[0]] < start
+            and thread_of[asked.message_ids[0]] == thread_of[atom.message_ids[0]]
+        ]
+        if earlier:
+            found.append(LinkDraft(source, max(earlier)[1], "solves", 0.5))
+    return tuple(found)

@@ -1,0 +1,217 @@
+"""Writes one reading of a window: what it says again keeps its id, what it no longer says is retired."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.common.database import Connection
+from services.common.ids import uuid7
+from services.extractor.extraction import AtomDraft, Extraction
+from services.extractor.store import QUERIES, text_sha256, title_key
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The subjects whose vectors must follow: new or changed ones with their hash, gone ones with None."""
+
+    atoms: dict[UUID, bytes | None]
+    topics: dict[UUID, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedAtom:
+    """A draft with the id, the version and the topic it is saved under."""
+
+    id: UUID
+    version: int
+    changed: bool
+    topic_id: UUID | None
+    draft: AtomDraft
+    sha256: bytes
+    valid_from: datetime
+
+
+async def write(
+    connection: Connection,
+    workspace: UUID,
+    source: UUID,
+    window: UUID,
+    run: UUID,
+    extraction: Extraction,
+    sent_at: dict[UUID, datetime],
+) -> Change:
+    """Replace what earlier readings of the window left by what this one says."""
+    known = await connection.fetch(QUERIES["live_atoms_of_window"], workspace, window)
+    topics, fresh_topics = await _put_topics(connection, workspace, source, run, extraction)
+    placed = _place(known, extraction, topics, sent_at)
+    gone = sorted({row["id"] for row in known} - {atom.id for atom in placed})
+    touched = sorted({row["id"] for row in known} | {atom.id for atom in placed})
+    await connection.execute(QUERIES["forget_links"], workspace, touched)
+    await connection.execute(QUERIES["forget_evidence"], workspace, touched)
+    await connection.execute(QUERIES["retire_atoms"], workspace, gone)
+    await _put_atoms(connection, workspace, source, window, run, placed, {r["id"] for r in known})
+    await _put_evidence(connection, workspace, placed)
+    await _put_links(connection, workspace, run, placed, extraction)
+    retired = await _assign_messages(connection, workspace, window, topics, extraction)
+    atoms: dict[UUID, bytes | None] = {atom.id: atom.sha256 for atom in placed if atom.changed}
+    return Change(atoms | dict.fromkeys(gone), dict(fresh_topics) | dict.fromkeys(retired))
+
+
+async def _put_topics(
+    connection: Connection, workspace: UUID, source: UUID, run: UUID, extraction: Extraction
+) -> tuple[list[UUID], dict[UUID, bytes]]:
+    """Save the topics in the order of their keys; return their ids by position, and the new ones' hashes."""
+    ids: dict[str, UUID] = {}
+    fresh: dict[UUID, bytes] = {}
+    for title in sorted({topic.title for topic in extraction.topics}, key=title_key):
+        key = title_key(title)
+        if key in ids:
+            continue
+        made, sha256 = uuid7(), text_sha256(title)
+        [row] = await connection.fetch(
+            QUERIES["put_topic"], workspace, made, source, title, key, sha256
+        )
+        ids[key] = row["id"]
+        if row["created"]:
+            fresh[made] = sha256
+            await connection.execute(QUERIES["add_topic_version"], workspace, made, title, run)
+    return [ids[title_key(topic.title)] for topic in extraction.topics], fresh
+
+
+def _place(
+    known: Sequence[Any],
+    extraction: Extraction,
+    topics: Sequence[UUID],
+    sent_at: dict[UUID, datetime],
+) -> list[PlacedAtom]:
+    """Give every draft an id: that of the known atom with the same words, or else the same evidence and type."""
+    topic_of = {
+        position: topics[index]
+        for index, topic in enumerate(extraction.topics)
+        for position in topic.atom_indices
+    }
+    left = {row["id"]: row for row in known}
+    placed: list[PlacedAtom] = []
+    for position, draft in enumerate(extraction.atoms):
+        sha256 = text_sha256(f"{draft.title}\n{draft.content}")
+        match = _match(left, draft, sha256)
+        if match is not None:
+            del left[match["id"]]
+        changed = match is None or match["text_sha256"] != sha256 or match["type"] != draft.type
+        version = 1 if match is None else match["version"] + changed
+        identity = uuid7() if match is None else match["id"]
+        first = min(sent_at[message] for message in draft.message_ids)  # type: ignore[index]
+        topic = topic_of.get(position)
+        placed.append(PlacedAtom(identity, version, changed, topic, draft, sha256, first))
+    return placed
+
+
+def _match(left: dict[UUID, Any], draft: AtomDraft, sha256: bytes) -> Any | None:
+    same_words = [row for row in left.values() if row["text_sha256"] == sha256]
+    cited = sorted(draft.message_ids, key=str)
+    same_evidence = [
+        row
+        for row in left.values()
+        if row["type"] == draft.type and sorted(row["message_ids"], key=str) == cited
+    ]
+    return next(iter(same_words or same_evidence), None)
+
+
+async def _put_atoms(
+    connection: Connection,
+    workspace: UUID,
+    source: UUID,
+    window: UUID,
+    run: UUID,
+    placed: Sequence[PlacedAtom],
+    known: set[UUID],
+) -> None:
+    fresh = [atom for atom in placed if atom.id not in known]
+    await connection.execute(
+        QUERIES["add_atoms"],
+        workspace,
+        source,
+        window,
+        [atom.id for atom in fresh],
+        [atom.topic_id for atom in fresh],
+        [atom.draft.type for atom in fresh],
+        [atom.draft.title for atom in fresh],
+        [atom.draft.content for atom in fresh],
+        [atom.sha256 for atom in fresh],
+        [atom.draft.confidence for atom in fresh],
+        [atom.valid_from for atom in fresh],
+    )
+    for atom in sorted((a for a in placed if a.id in known), key=lambda atom: atom.id):
+        draft = atom.draft
+        text = (draft.type, draft.title, draft.content, atom.sha256, draft.confidence)
+        await connection.execute(
+            QUERIES["change_atom"],
+            workspace,
+            atom.id,
+            atom.topic_id,
+            *text,
+            atom.valid_from,
+            atom.version,
+        )
+    changed = [atom for atom in placed if atom.changed]
+    await connection.execute(
+        QUERIES["add_atom_versions"],
+        workspace,
+        run,
+        [atom.id for atom in changed],
+        [atom.version for atom in changed],
+        [atom.draft.type for atom in changed],
+        [atom.draft.title for atom in changed],
+        [atom.draft.content for atom in changed],
+    )
+
+
+async def _put_evidence(
+    connection: Connection, workspace: UUID, placed: Sequence[PlacedAtom]
+) -> None:
+    rows = [
+        (atom.id, passage.message_id, position, passage.quote, passage.start)
+        for atom in placed
+        for position, passage in enumerate(atom.draft.evidence)
+    ]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 5
+    await connection.execute(QUERIES["add_evidence"], workspace, *columns)
+
+
+async def _put_links(
+    connection: Connection,
+    workspace: UUID,
+    run: UUID,
+    placed: Sequence[PlacedAtom],
+    extraction: Extraction,
+) -> None:
+    rows = [
+        (placed[link.source].id, placed[link.target].id, link.type, link.confidence)
+        for link in extraction.links
+        if link.source != link.target
+    ]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 4
+    await connection.execute(QUERIES["add_links"], workspace, run, *columns)
+
+
+async def _assign_messages(
+    connection: Connection,
+    workspace: UUID,
+    window: UUID,
+    topics: Sequence[UUID],
+    extraction: Extraction,
+) -> list[UUID]:
+    """Say which messages belong to which topics; return the topics that have lost their last message."""
+    before = await connection.fetch(QUERIES["forget_topic_messages"], workspace, window)
+    rows = [
+        (topic, message)
+        for topic, draft in zip(topics, extraction.topics, strict=True)
+        for message in draft.message_ids
+    ]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 2
+    await connection.execute(QUERIES["add_topic_messages"], workspace, *columns, window)
+    maybe_empty = sorted({row["topic_id"] for row in before} - set(topics))
+    retired = await connection.fetch(QUERIES["retire_empty_topics"], workspace, maybe_empty)
+    return [row["id"] for row in retired]

@@ -1,0 +1,150 @@
+"""ExtractorService: requests to the library and back."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.common import pages
+from services.common.database import Database
+from services.common.errors import NotFound
+from services.common.ids import uuid7
+from services.common.outbox import enqueue
+from services.common.rpc import current_caller
+from services.extractor import library, rendering, store
+from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.extractor.v1 import extractor_pb2_grpc
+from winnow.types.v1 import types_pb2 as types
+
+SCOPES = {
+    "ExtractNow": "admin",
+    "ListTopics": "read",
+    "GetTopic": "read",
+    "ListAtoms": "read",
+    "GetAtom": "read",
+    "ListAtomVersions": "read",
+    "ListRuns": "read",
+}
+
+
+def _uuid(text: str) -> UUID | None:
+    return UUID(text) if text else None
+
+
+class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
+    """Answers from the caller's workspace."""
+
+    def __init__(self, database: Database, kick: Callable[[], None]) -> None:
+        self._database, self._kick = database, kick
+
+    async def ExtractNow(
+        self, request: pb.ExtractNowRequest, context: Any
+    ) -> pb.ExtractNowResponse:
+        """Ask for open windows to be closed."""
+        workspace, source = current_caller().workspace, _uuid(request.source_id)
+        async with self._database.transaction(workspace) as connection:
+            sources = await store.pending_sources(connection, workspace, source)
+            count = await store.pending_conversations(connection, workspace, source)
+            specs = [f"close:{uuid7()}" for _ in sources]
+            await enqueue(connection, workspace, "window", sources, specs)
+        self._kick()
+        return pb.ExtractNowResponse(conversations=count)
+
+    async def ListTopics(
+        self, request: pb.ListTopicsRequest, context: Any
+    ) -> pb.ListTopicsResponse:
+        """List topics, the one with the latest message first."""
+        workspace, size = current_caller().workspace, pages.size_of(request.page_size)
+        position = pages.decode(request, 2)
+        before = (datetime.fromisoformat(position[0]), UUID(position[1])) if position else None
+        source = _uuid(request.source_id)
+        async with self._database.transaction(workspace) as connection:
+            rows = await library.topics(
+                connection, workspace, limit=size, source=source, before=before
+            )
+        more = len(rows) == size
+        last = [rows[-1]["last_at"].isoformat(), str(rows[-1]["id"])] if more else []
+        token = pages.encode(request, last) if more else ""
+        return pb.ListTopicsResponse(
+            topics=[rendering.topic(row) for row in rows], next_page_token=token
+        )
+
+    async def GetTopic(self, request: pb.GetTopicRequest, context: Any) -> pb.GetTopicResponse:
+        """Return a topic with its messages and atoms."""
+        workspace, topic = current_caller().workspace, UUID(request.topic_id)
+        async with self._database.transaction(workspace) as connection:
+            rows = await library.topics(connection, workspace, limit=1, topic=topic)
+            if not rows:
+                raise NotFound("topic", request.topic_id)
+            messages, atoms = await library.topic_contents(connection, workspace, topic)
+        return pb.GetTopicResponse(
+            topic=rendering.topic(rows[0]),
+            message_ids=[str(message) for message in messages],
+            atom_ids=[str(atom) for atom in atoms],
+        )
+
+    async def ListAtoms(self, request: pb.ListAtomsRequest, context: Any) -> pb.ListAtomsResponse:
+        """List atoms, newest first."""
+        workspace, size = current_caller().workspace, pages.size_of(request.page_size)
+        position = pages.decode(request, 1)
+        async with self._database.transaction(workspace) as connection:
+            rows = await library.atoms(
+                connection,
+                workspace,
+                limit=size,
+                type_name=rendering.name(types.AtomType, request.type),
+                topic=_uuid(request.topic_id),
+                source=_uuid(request.source_id),
+                before=UUID(position[0]) if position else None,
+            )
+            passages = await library.evidence(connection, workspace, [row["id"] for row in rows])
+        token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
+        atoms = [rendering.atom(row, passages[row["id"]]) for row in rows]
+        return pb.ListAtomsResponse(atoms=atoms, next_page_token=token)
+
+    async def GetAtom(self, request: pb.GetAtomRequest, context: Any) -> pb.GetAtomResponse:
+        """Return an atom, the messages it rests on, and its links."""
+        workspace, atom = current_caller().workspace, UUID(request.atom_id)
+        async with self._database.transaction(workspace) as connection:
+            rows = await library.atoms(connection, workspace, limit=1, atom=atom)
+            if not rows:
+                raise NotFound("atom", request.atom_id)
+            passages = (await library.evidence(connection, workspace, [atom]))[atom]
+            ids = [passage["message_id"] for passage in passages]
+            messages = await library.messages(connection, workspace, ids)
+            links = await library.links(connection, workspace, atom)
+        return pb.GetAtomResponse(
+            atom=rendering.atom(rows[0], passages, messages),
+            links=[rendering.link(row) for row in links],
+        )
+
+    async def ListAtomVersions(
+        self, request: pb.ListAtomVersionsRequest, context: Any
+    ) -> pb.ListAtomVersionsResponse:
+        """List an atom's versions, newest first."""
+        workspace, size = current_caller().workspace, pages.size_of(request.page_size)
+        position = pages.decode(request, 1)
+        before = int(position[0]) if position else None
+        async with self._database.transaction(workspace) as connection:
+            rows = await library.versions(
+                connection, workspace, UUID(request.atom_id), limit=size, before=before
+            )
+        if not rows and position is None:
+            raise NotFound("atom", request.atom_id)
+        token = pages.encode(request, [rows[-1]["version"]]) if len(rows) == size else ""
+        return pb.ListAtomVersionsResponse(
+            versions=[rendering.version(row) for row in rows], next_page_token=token
+        )
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
+        """List runs, newest first."""
+        workspace, size = current_caller().workspace, pages.size_of(request.page_size)
+        position = pages.decode(request, 1)
+        outcome = rendering.name(pb.RunOutcome, request.outcome)
+        before = UUID(position[0]) if position else None
+        async with self._database.transaction(workspace) as connection:
+            rows = await library.runs(
+                connection, workspace, limit=size, outcome=outcome, before=before
+            )
+        token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
+        return pb.ListRunsResponse(runs=[rendering.run(row) for row in rows], next_page_token=token)

@@ -1,0 +1,241 @@
+"""The extractor's tables: windows of conversations, and what each reading of a window leaves behind."""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from services.common import sql
+from services.common.database import Connection
+from services.common.ids import uuid7
+from services.extractor.extraction import Extraction, WindowMessage
+
+QUERIES = sql.load(Path(__file__).with_name("store.sql"))
+PENDING_MAX = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A message that waits in the open window of its conversation."""
+
+    message_id: UUID
+    thread_id: str
+    sent_at: datetime
+    received_at: datetime
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class WindowText:
+    """What a window says now: the hash of its live messages, and whether any is worth reading."""
+
+    window_id: UUID
+    digest: str
+    worth_reading: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWindow:
+    """A closed window with its live messages and what was said before it."""
+
+    id: UUID
+    source_id: UUID
+    messages: tuple[WindowMessage, ...]
+    previous: tuple[WindowMessage, ...]
+    parents: dict[UUID, WindowMessage]
+    digest: str
+    noise_count: int
+
+
+def text_sha256(text: str) -> bytes:
+    """The hash of the text that a vector is made of."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def title_key(title: str) -> str:
+    """A title folded for comparison."""
+    return " ".join(unicodedata.normalize("NFKC", title).casefold().split())
+
+
+async def lock_sources(connection: Connection, workspace: UUID, sources: Iterable[UUID]) -> None:
+    """Let one transaction at a time cut the conversations of a source."""
+    for source in sorted(sources):
+        await connection.execute(QUERIES["lock_source"], workspace, source)
+
+
+async def add_pending(
+    connection: Connection, workspace: UUID, source: UUID, first: UUID, last: UUID
+) -> None:
+    """Put the source's new live messages between two ids into their open windows."""
+    await connection.execute(QUERIES["add_pending"], workspace, source, first, last)
+
+
+async def drop_deleted_pending(
+    connection: Connection, workspace: UUID, messages: Sequence[UUID]
+) -> None:
+    """Take deleted messages out of the open windows."""
+    await connection.execute(QUERIES["drop_deleted_pending"], workspace, messages)
+
+
+async def pending(connection: Connection, workspace: UUID, source: UUID) -> list[list[Pending]]:
+    """The open windows of a source, a list a conversation, in the order sent."""
+    rows = await connection.fetch(QUERIES["pending"], workspace, source, PENDING_MAX)
+    found = [Pending(*row) for row in rows]
+    return [list(group) for _, group in groupby(found, key=lambda each: each.thread_id)]
+
+
+async def pending_sources(
+    connection: Connection, workspace: UUID, source: UUID | None
+) -> list[UUID]:
+    """The sources that have open windows; only the one given if it has any."""
+    rows = await connection.fetch(QUERIES["pending_sources"], workspace, source)
+    return [row["source_id"] for row in rows]
+
+
+async def pending_conversations(
+    connection: Connection, workspace: UUID, source: UUID | None
+) -> int:
+    """How many conversations have an open window."""
+    count: int = await connection.fetchval(QUERIES["pending_conversations"], workspace, source)
+    return count
+
+
+async def add_window(
+    connection: Connection,
+    workspace: UUID,
+    source: UUID,
+    closed_by: str,
+    messages: Sequence[Pending],
+) -> UUID:
+    """Close a window over pending messages of one conversation."""
+    window = uuid7()
+    await connection.execute(
+        QUERIES["add_window"],
+        workspace,
+        window,
+        source,
+        messages[0].thread_id,
+        closed_by,
+        messages[0].sent_at,
+        messages[-1].sent_at,
+        len(messages),
+        sum(message.label == "noise" for message in messages),
+    )
+    ids = [message.message_id for message in messages]
+    await connection.execute(QUERIES["assign_messages"], workspace, window, ids)
+    return window
+
+
+async def windows_of(
+    connection: Connection, workspace: UUID, messages: Sequence[UUID]
+) -> list[UUID]:
+    """The closed windows that hold any of the messages."""
+    rows = await connection.fetch(QUERIES["windows_of_messages"], workspace, messages)
+    return [row["window_id"] for row in rows]
+
+
+async def window_texts(
+    connection: Connection, workspace: UUID, windows: Sequence[UUID]
+) -> list[WindowText]:
+    """What each window says now; a window without live messages says nothing."""
+    rows = await connection.fetch(QUERIES["window_texts"], workspace, windows)
+    lines: dict[UUID, list[Any]] = {window: [] for window in windows}
+    for row in rows:
+        lines[row["window_id"]].append(row)
+    return [
+        WindowText(
+            window,
+            _digest((row["message_id"], row["text_sha256"]) for row in found),
+            any(row["importance_label"] != "noise" for row in found),
+        )
+        for window, found in lines.items()
+    ]
+
+
+async def read_window(
+    connection: Connection, workspace: UUID, window: UUID, previous_max: int
+) -> StoredWindow:
+    """Return a closed window with all that an engine may see of its conversation."""
+    about = await connection.fetchrow(QUERIES["conversation_of_window"], workspace, window)
+    if about is None:
+        raise LookupError(f"no window {window}")
+    own = await connection.fetch(QUERIES["window_messages"], workspace, window)
+    place = (about["source_id"], about["thread_id"], about["first_sent_at"], previous_max)
+    before = await connection.fetch(QUERIES["messages_before"], workspace, *place)
+    inside = {row["id"] for row in own}
+    outside = sorted({row["parent_id"] for row in own if row["parent_id"]} - inside)
+    parents = await connection.fetch(QUERIES["messages_by_id"], workspace, outside)
+    return StoredWindow(
+        window,
+        about["source_id"],
+        tuple(_message(row) for row in own),
+        tuple(_message(row) for row in reversed(before)),
+        {row["id"]: _message(row) for row in parents},
+        _digest((row["id"], row["text_sha256"]) for row in own),
+        sum(row["importance_label"] == "noise" for row in own),
+    )
+
+
+def _message(row: Any) -> WindowMessage:
+    return WindowMessage(
+        id=row["id"],
+        author=row["author_name"] or row["author_external_id"],
+        text=row["text"],
+        sent_at=row["sent_at"],
+        reply_to=row["parent_id"],
+        label=row["importance_label"],
+        score=row["importance_score"],
+        author_is_bot=row["author_is_bot"],
+    )
+
+
+def _digest(messages: Iterable[tuple[UUID, bytes]]) -> str:
+    total = hashlib.sha256()
+    for message, text in messages:
+        total.update(message.bytes + text)
+    return total.hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """How one reading of a window went."""
+
+    window_id: UUID
+    task_id: UUID
+    engine: str
+    model: str
+    prompt_version: str
+    duration_seconds: float
+    message_count: int
+    noise_count: int
+
+
+async def add_run(
+    connection: Connection, workspace: UUID, run: UUID, record: RunRecord, extraction: Extraction
+) -> None:
+    """Save what a reading cost and how it ended."""
+    await connection.execute(
+        QUERIES["add_run"],
+        workspace,
+        run,
+        record.window_id,
+        record.task_id,
+        record.engine,
+        record.model,
+        record.prompt_version,
+        extraction.outcome,
+        extraction.tokens_in,
+        extraction.tokens_out,
+        extraction.model_calls,
+        record.duration_seconds,
+        record.message_count,
+        record.noise_count,
+        len(extraction.atoms),
+        json.dumps(dict(extraction.rejected)),
+    )

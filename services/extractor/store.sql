@@ -1,0 +1,183 @@
+-- name: lock_source
+select pg_advisory_xact_lock(hashtextextended('extractor.source:' || $1::uuid || $2::uuid, 0));
+
+-- name: add_pending
+insert into extractor.pending_message (workspace_id, message_id, source_id, thread_id, sent_at, received_at)
+select m.workspace_id, m.id, m.source_id, m.thread_id, m.sent_at, m.received_at
+from ingest.message m
+where m.workspace_id = $1 and m.source_id = $2 and m.id between $3 and $4 and m.deleted_at is null
+  and not exists (
+    select from extractor.window_message w where w.workspace_id = m.workspace_id and w.message_id = m.id)
+order by m.id
+on conflict (workspace_id, message_id) do nothing;
+
+-- name: drop_deleted_pending
+delete from extractor.pending_message p
+using ingest.message m
+where p.workspace_id = $1 and m.workspace_id = p.workspace_id and m.id = p.message_id and m.deleted_at is not null
+  and p.message_id = any ($2::uuid[]);
+
+-- name: pending
+select p.message_id, p.thread_id, p.sent_at, p.received_at, m.importance_label
+from extractor.pending_message p
+join ingest.message m on m.workspace_id = p.workspace_id and m.id = p.message_id
+where p.workspace_id = $1 and p.source_id = $2
+order by p.thread_id, p.sent_at, p.message_id
+limit $3;
+
+-- name: pending_sources
+select distinct p.source_id from extractor.pending_message p
+where p.workspace_id = $1 and ($2::uuid is null or p.source_id = $2)
+order by p.source_id;
+
+-- name: pending_conversations
+select count(distinct (p.source_id, p.thread_id)) from extractor.pending_message p
+where p.workspace_id = $1 and ($2::uuid is null or p.source_id = $2);
+
+-- name: add_window
+insert into extractor.conversation_window
+  (workspace_id, id, source_id, thread_id, closed_by, first_sent_at, last_sent_at, message_count, noise_count)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- name: assign_messages
+with assigned as (
+  insert into extractor.window_message (workspace_id, message_id, window_id, position)
+  select $1, x.message_id, $2, x.position
+  from unnest($3::uuid[]) with ordinality as x (message_id, position)
+  order by x.message_id
+  returning message_id)
+delete from extractor.pending_message p
+using assigned a where p.workspace_id = $1 and p.message_id = a.message_id;
+
+-- name: windows_of_messages
+select distinct w.window_id, c.source_id
+from extractor.window_message w
+join extractor.conversation_window c on c.workspace_id = w.workspace_id and c.id = w.window_id
+where w.workspace_id = $1 and w.message_id = any ($2::uuid[])
+order by w.window_id;
+
+-- name: window_texts
+select w.window_id, m.id as message_id, m.text_sha256, m.importance_label
+from extractor.window_message w
+join ingest.message m on m.workspace_id = w.workspace_id and m.id = w.message_id
+where w.workspace_id = $1 and w.window_id = any ($2::uuid[]) and m.deleted_at is null
+order by w.window_id, w.position;
+
+-- name: conversation_of_window
+select c.source_id, c.thread_id, c.first_sent_at, c.noise_count, s.title
+from extractor.conversation_window c
+join ingest.source s on s.workspace_id = c.workspace_id and s.id = c.source_id
+where c.workspace_id = $1 and c.id = $2;
+
+-- name: window_messages
+select m.id, m.author_external_id, m.author_name, m.author_is_bot, m.text, m.sent_at, m.text_sha256, m.importance_label,
+  m.importance_score, parent.id as parent_id
+from extractor.window_message w
+join ingest.message m on m.workspace_id = w.workspace_id and m.id = w.message_id
+left join ingest.message parent on m.reply_to_external_id <> '' and parent.workspace_id = m.workspace_id
+  and parent.source_id = m.source_id and parent.external_id = m.reply_to_external_id and parent.deleted_at is null
+where w.workspace_id = $1 and w.window_id = $2 and m.deleted_at is null
+order by w.position;
+
+-- name: messages_before
+select m.id, m.author_external_id, m.author_name, m.author_is_bot, m.text, m.sent_at, m.text_sha256, m.importance_label,
+  m.importance_score, null::uuid as parent_id
+from ingest.message m
+where m.workspace_id = $1 and m.source_id = $2 and m.thread_id = $3 and m.sent_at < $4 and m.deleted_at is null
+order by m.sent_at desc, m.id desc
+limit $5;
+
+-- name: messages_by_id
+select m.id, m.author_external_id, m.author_name, m.author_is_bot, m.text, m.sent_at, m.text_sha256, m.importance_label,
+  m.importance_score, null::uuid as parent_id
+from ingest.message m
+where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is null
+order by m.id;
+
+-- name: add_run
+insert into extractor.run
+  (workspace_id, id, window_id, task_id, engine, model, prompt_version, outcome, tokens_in, tokens_out, model_calls,
+   duration_seconds, message_count, noise_count, atom_count, rejected)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
+
+-- name: put_topic
+insert into extractor.topic as t (workspace_id, id, source_id, title, title_key, text_sha256)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (workspace_id, source_id, title_key) where retired_at is null do update set updated_at = now()
+returning t.id, t.id = $2 as created;
+
+-- name: add_topic_version
+insert into extractor.topic_version (workspace_id, topic_id, version, title, run_id) values ($1, $2, 1, $3, $4);
+
+-- name: forget_topic_messages
+delete from extractor.topic_message where workspace_id = $1 and window_id = $2 returning topic_id;
+
+-- name: add_topic_messages
+insert into extractor.topic_message (workspace_id, topic_id, message_id, window_id)
+select $1, x.topic_id, x.message_id, $4
+from unnest($2::uuid[], $3::uuid[]) as x (topic_id, message_id)
+order by x.topic_id, x.message_id
+on conflict (workspace_id, topic_id, message_id) do nothing;
+
+-- name: retire_empty_topics
+update extractor.topic t set retired_at = now(), updated_at = now()
+where t.workspace_id = $1 and t.id = any ($2::uuid[]) and t.retired_at is null
+  and not exists (
+    select from extractor.topic_message m where m.workspace_id = t.workspace_id and m.topic_id = t.id)
+returning t.id;
+
+-- name: live_atoms_of_window
+select a.id, a.type, a.title, a.content, a.version, a.topic_id, a.text_sha256,
+  array(select e.message_id from extractor.atom_evidence e
+        where e.workspace_id = a.workspace_id and e.atom_id = a.id order by e.message_id) as message_ids
+from extractor.atom a
+where a.workspace_id = $1 and a.window_id = $2 and a.retired_at is null
+order by a.id
+for update of a;
+
+-- name: add_atoms
+insert into extractor.atom
+  (workspace_id, id, source_id, window_id, topic_id, type, title, content, text_sha256, confidence, valid_from)
+select $1, x.id, $2, $3, x.topic_id, x.type, x.title, x.content, x.text_sha256, x.confidence, x.valid_from
+from unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::bytea[], $10::real[], $11::timestamptz[])
+  as x (id, topic_id, type, title, content, text_sha256, confidence, valid_from)
+order by x.id;
+
+-- name: change_atom
+update extractor.atom a
+set topic_id = $3, type = $4, title = $5, content = $6, text_sha256 = $7, confidence = $8, valid_from = $9, version = $10,
+    updated_at = now(), approval_state = case when $10 > a.version then 'proposed' else a.approval_state end
+where a.workspace_id = $1 and a.id = $2;
+
+-- name: add_atom_versions
+insert into extractor.atom_version (workspace_id, atom_id, version, type, title, content, run_id)
+select $1, x.atom_id, x.version, x.type, x.title, x.content, $2
+from unnest($3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[]) as x (atom_id, version, type, title, content)
+order by x.atom_id;
+
+-- name: retire_atoms
+update extractor.atom set retired_at = now(), updated_at = now() where workspace_id = $1 and id = any ($2::uuid[]);
+
+-- name: forget_evidence
+delete from extractor.atom_evidence where workspace_id = $1 and atom_id = any ($2::uuid[]);
+
+-- name: add_evidence
+insert into extractor.atom_evidence (workspace_id, atom_id, message_id, position, quote, quote_offset)
+select $1, x.atom_id, x.message_id, x.position, x.quote, x.quote_offset
+from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::int[]) as x (atom_id, message_id, position, quote, quote_offset)
+order by x.atom_id, x.message_id
+on conflict (workspace_id, atom_id, message_id) do nothing;
+
+-- name: forget_links
+delete from extractor.atom_link
+where workspace_id = $1 and (from_atom_id = any ($2::uuid[]) or to_atom_id = any ($2::uuid[]));
+
+-- name: add_links
+insert into extractor.atom_link (workspace_id, from_atom_id, to_atom_id, type, confidence, run_id)
+select $1, x.from_atom_id, x.to_atom_id, x.type, x.confidence, $2
+from unnest($3::uuid[], $4::uuid[], $5::text[], $6::real[]) as x (from_atom_id, to_atom_id, type, confidence)
+order by x.from_atom_id, x.to_atom_id, x.type
+on conflict (workspace_id, from_atom_id, to_atom_id, type) do nothing;
+
+-- name: windows_with_runs
+select distinct r.window_id from extractor.run r where r.workspace_id = $1 and r.window_id = any ($2::uuid[]);

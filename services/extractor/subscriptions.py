@@ -1,0 +1,201 @@
+"""What the extractor reacts to: messages that come, change or go, and windows that are ready to be read."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.common.database import Connection, Database
+from services.common.ids import uuid7
+from services.common.outbox import Task, announce, enqueue, enqueue_embedding
+from services.common.worker import Result
+from services.extractor import knowledge, store
+from services.extractor.extraction import Engine, Extraction, MessageId, WindowMessage
+from services.extractor.store import Pending, RunRecord
+from services.extractor.windows import Arrival, WindowLimits, cut, with_context
+from winnow.events.v1.events_pb2 import AtomsExtracted
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRequest:
+    """What a task of the stage `window` asks: new messages of a source, a changed message, or another look."""
+
+    subject: UUID
+    kind: str
+    first: UUID | None = None
+    last: UUID | None = None
+
+    @classmethod
+    def read(cls, task: Task) -> "WindowRequest":
+        """Read a spec: `new:<id>:<id>`, `changed:<hash>`, `tail:…` or `close:…`; ValueError for anything else."""
+        kind, _, rest = task.spec.partition(":")
+        if kind == "new":
+            first, _, last = rest.partition(":")
+            return cls(task.subject, kind, UUID(first), UUID(last))
+        if kind not in ("changed", "tail", "close"):
+            raise ValueError(f"spec: {task.spec!r} asks for nothing known")
+        return cls(task.subject, kind)
+
+
+class WindowStage:
+    """Cuts conversations into windows; all of it is one short transaction."""
+
+    name = "window"
+
+    def __init__(self, limits: WindowLimits, engine_version: str, kick: Callable[[], None]) -> None:
+        self._limits, self._engine_version, self._kick = limits, engine_version, kick
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[WindowRequest]]:
+        """Read what is asked."""
+        return [Result(task, WindowRequest.read(task), 0) for task in tasks]
+
+    async def write(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[WindowRequest]]
+    ) -> None:
+        """Move messages into windows, and make a task for every window worth reading."""
+        requests = [result.value for result in results]
+        changed = sorted({r.subject for r in requests if r.kind == "changed"})
+        closing = {r.subject for r in requests if r.kind == "close"}
+        sources = {r.subject for r in requests if r.kind != "changed"}
+        await store.lock_sources(connection, workspace, sources)
+        for request in requests:
+            if request.first and request.last:
+                span = (request.first, request.last)
+                await store.add_pending(connection, workspace, request.subject, *span)
+        await store.drop_deleted_pending(connection, workspace, changed)
+        windows = await store.windows_of(connection, workspace, changed)
+        for source in sorted(sources):
+            windows += await self._cut(connection, workspace, source, source in closing)
+        await enqueue_reading(connection, workspace, windows, self._engine_version)
+
+    def after_commit(self) -> None:
+        """The relay may find windows to read."""
+        self._kick()
+
+    async def _cut(
+        self, connection: Connection, workspace: UUID, source: UUID, close: bool
+    ) -> list[UUID]:
+        """Close what can be closed of a source's conversations; return the new windows."""
+        limits = replace(self._limits, age_max=timedelta(0)) if close else self._limits
+        now: datetime = await connection.fetchval("select now()")
+        windows: list[UUID] = []
+        for conversation in await store.pending(connection, workspace, source):
+            found = {each.message_id: each for each in conversation}
+            result = cut([_arrival(each) for each in conversation], now, limits)
+            for closed in result.windows:
+                own = [found[message.id] for message in closed.window.own]  # type: ignore[index]
+                reason = "request" if close and closed.reason == "age" else closed.reason
+                windows.append(await store.add_window(connection, workspace, source, reason, own))
+            if result.tail and result.look_again_at:
+                spec = f"tail:{result.tail[-1].message.id}:{len(result.tail)}"
+                moment = result.look_again_at
+                await enqueue(connection, workspace, self.name, [source], [spec], moment)
+        return windows
+
+
+def _arrival(each: Pending) -> Arrival:
+    message = WindowMessage(each.message_id, "", "", each.sent_at, label=each.label)  # type: ignore[arg-type]
+    return Arrival(message, each.received_at)
+
+
+async def enqueue_reading(
+    connection: Connection, workspace: UUID, windows: Sequence[UUID], engine_version: str
+) -> None:
+    """Ask for every window to be read as it stands now, unless it holds noise alone and never was."""
+    texts = await store.window_texts(connection, workspace, sorted(set(windows)))
+    known = await _windows_with_runs(connection, workspace, [text.window_id for text in texts])
+    wanted = [text for text in texts if text.worth_reading or text.window_id in known]
+    specs = [f"{engine_version}:{text.digest}" for text in wanted]
+    await enqueue(connection, workspace, "extract", [text.window_id for text in wanted], specs)
+
+
+async def _windows_with_runs(
+    connection: Connection, workspace: UUID, windows: Sequence[UUID]
+) -> set[UUID]:
+    rows = await connection.fetch(store.QUERIES["windows_with_runs"], workspace, windows)
+    return {row["window_id"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an engine found in a window, and how that went."""
+
+    source_id: UUID
+    record: RunRecord
+    extraction: Extraction
+    sent_at: dict[UUID, datetime]
+
+
+class ExtractStage:
+    """Reads windows with an engine."""
+
+    name = "extract"
+
+    def __init__(
+        self,
+        database: Database,
+        engine: Engine,
+        model: str,
+        limits: WindowLimits,
+        kick: Callable[[], None],
+    ) -> None:
+        self._database, self._engine, self._model = database, engine, model
+        self._limits, self._kick = limits, kick
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Reading | None]]:
+        """Read each window; one that has changed since the task was made is left to a newer task."""
+        return [await self._read(task) for task in tasks]
+
+    async def _read(self, task: Task) -> Result[Reading | None]:
+        async with self._database.transaction(task.workspace) as connection:
+            stored = await store.read_window(
+                connection, task.workspace, task.subject, 4 * self._limits.overlap
+            )
+        if task.spec.rpartition(":")[2] != stored.digest:
+            return Result(task, None, 0)
+        known: dict[MessageId, WindowMessage] = {m.id: m for m in stored.parents.values()}
+        window = with_context(stored.messages, stored.previous, known, self._limits)
+        began = time.monotonic()
+        extraction = await self._engine.extract(window) if stored.messages else Extraction()
+        record = RunRecord(
+            stored.id,
+            task.id,
+            f"{self._engine.name} {self._engine.version}",
+            self._model if extraction.model_calls else "",
+            self._engine.version,
+            time.monotonic() - began,
+            len(stored.messages),
+            stored.noise_count,
+        )
+        times: dict[UUID, datetime] = {m.id: m.sent_at for m in window.messages}  # type: ignore[misc]
+        reading = Reading(stored.source_id, record, extraction, times)
+        return Result(task, reading, len(extraction.atoms))
+
+    async def write(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[Reading | None]]
+    ) -> None:
+        """Save what was read, with the tasks that embed it and the fact that announces it."""
+        for result in sorted(results, key=lambda result: result.task.subject):
+            if result.value is not None:
+                await self._save(connection, workspace, result.value)
+
+    async def _save(self, connection: Connection, workspace: UUID, reading: Reading) -> None:
+        run, window = uuid7(), reading.record.window_id
+        await store.add_run(connection, workspace, run, reading.record, reading.extraction)
+        place = (workspace, reading.source_id, window, run)
+        change = await knowledge.write(connection, *place, reading.extraction, reading.sent_at)
+        for kind, subjects in (("atom", change.atoms), ("topic", change.topics)):
+            hashes = list(subjects.values())
+            await enqueue_embedding(connection, workspace, kind, list(subjects), hashes)
+        fact = AtomsExtracted(
+            run_id=str(run),
+            window_id=str(window),
+            atom_ids=[str(atom) for atom in change.atoms],
+            topic_ids=[str(topic) for topic in change.topics],
+        )
+        await announce(connection, workspace, "atoms_extracted", fact)
+
+    def after_commit(self) -> None:
+        """The relay may find atoms to embed."""
+        self._kick()

@@ -1,0 +1,116 @@
+-- name: find_source
+select s.id, s.title from ingest.source s
+where s.workspace_id = $1 and s.kind = $2 and s.external_id = $3;
+
+-- name: put_source
+insert into ingest.source as s (workspace_id, kind, external_id, title)
+values ($1, $2, $3, $4)
+on conflict (workspace_id, kind, external_id) do update set title = excluded.title
+  where excluded.title <> '' and excluded.title <> s.title
+returning s.id, s.title;
+
+-- name: put_messages
+insert into ingest.message as m
+  (workspace_id, source_id, id, external_id, thread_id, reply_to_external_id, author_external_id, author_name,
+   author_is_bot, text, sent_at, edited_at, entities, attachments, content_sha256, text_sha256,
+   importance_score, importance_label, importance_factors, importance_version)
+select $1, $2, x.id, x.external_id, x.thread_id, x.reply_to_external_id, x.author_external_id, x.author_name,
+  x.author_is_bot, x.text, x.sent_at, x.edited_at, x.entities, x.attachments, x.content_sha256, x.text_sha256,
+  x.importance_score, x.importance_label, x.importance_factors, $3
+from unnest(
+  $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::boolean[], $11::text[],
+  $12::timestamptz[], $13::timestamptz[], $14::jsonb[], $15::jsonb[], $16::bytea[], $17::bytea[],
+  $18::real[], $19::text[], $20::jsonb[]) as x
+  (id, external_id, thread_id, reply_to_external_id, author_external_id, author_name, author_is_bot, text,
+   sent_at, edited_at, entities, attachments, content_sha256, text_sha256,
+   importance_score, importance_label, importance_factors)
+order by x.external_id collate "C"
+on conflict (workspace_id, source_id, external_id) do update set
+  thread_id = excluded.thread_id, reply_to_external_id = excluded.reply_to_external_id,
+  author_external_id = excluded.author_external_id, author_name = excluded.author_name,
+  author_is_bot = excluded.author_is_bot, text = excluded.text, sent_at = excluded.sent_at,
+  edited_at = excluded.edited_at, entities = excluded.entities, attachments = excluded.attachments,
+  content_sha256 = excluded.content_sha256, text_sha256 = excluded.text_sha256,
+  importance_score = excluded.importance_score, importance_label = excluded.importance_label,
+  importance_factors = excluded.importance_factors, importance_version = excluded.importance_version
+where m.content_sha256 = decode(repeat('00', 32), 'hex')
+  or (coalesce(excluded.edited_at, excluded.sent_at), excluded.content_sha256)
+     > (coalesce(m.edited_at, m.sent_at), m.content_sha256)
+returning new.external_id, new.id, old.id is null as created, new.deleted_at is null as live,
+  old.text_sha256 is distinct from new.text_sha256 as text_changed;
+
+-- name: message_ids
+select m.external_id, m.id from ingest.message m
+where m.workspace_id = $1 and m.source_id = $2 and m.external_id = any ($3::text[]);
+
+-- name: delete_messages
+insert into ingest.message as m
+  (workspace_id, source_id, id, external_id, text, sent_at, deleted_at, content_sha256, text_sha256,
+   importance_score, importance_label, importance_factors, importance_version)
+select $1, $2, x.id, x.external_id, '', $5, $5, decode(repeat('00', 32), 'hex'), sha256(''), 0, 'noise', '{}', ''
+from unnest($3::uuid[], $4::text[]) as x (id, external_id)
+order by x.external_id collate "C"
+on conflict (workspace_id, source_id, external_id) do update set
+  deleted_at = excluded.deleted_at,
+  sent_at = case when m.content_sha256 = excluded.content_sha256 then excluded.sent_at else m.sent_at end
+where m.deleted_at is null or m.deleted_at > excluded.deleted_at
+returning new.id, old.id is null as remembered, old.id is not null and old.deleted_at is null as deleted;
+
+-- name: conversation_tails
+select m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_is_bot, m.text, m.sent_at
+from unnest($3::text[], $4::timestamptz[]) as c (thread_id, until)
+cross join lateral (
+  select t.id, t.external_id, t.thread_id, t.reply_to_external_id, t.author_external_id, t.author_is_bot, t.text, t.sent_at
+  from ingest.message t
+  where t.workspace_id = $1 and t.source_id = $2 and t.thread_id = c.thread_id and t.sent_at <= c.until
+    and t.content_sha256 <> decode(repeat('00', 32), 'hex') and t.external_id <> all ($5::text[])
+  order by t.sent_at desc, t.id desc
+  limit $6) m
+order by m.sent_at, m.id;
+
+-- name: messages_by_key
+select m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_is_bot, m.text, m.sent_at
+from ingest.message m
+where m.workspace_id = $1 and m.source_id = $2 and m.external_id = any ($3::text[])
+  and m.content_sha256 <> decode(repeat('00', 32), 'hex');
+
+-- name: stored_draft
+select m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name, m.author_is_bot,
+  m.text, m.sent_at, m.edited_at, m.entities, m.attachments
+from ingest.message m
+where m.workspace_id = $1 and m.source_id = $2 and m.external_id = $3
+  and m.content_sha256 <> decode(repeat('00', 32), 'hex');
+
+-- name: get_message
+select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
+  m.author_is_bot, m.text, m.sent_at, m.edited_at, m.deleted_at, m.received_at, m.entities, m.attachments,
+  m.importance_score, m.importance_label, m.importance_factors, m.importance_version, s.title as source_title
+from ingest.message m
+join ingest.source s on s.workspace_id = m.workspace_id and s.id = m.source_id
+where m.workspace_id = $1 and m.id = $2 and m.content_sha256 <> decode(repeat('00', 32), 'hex');
+
+-- name: list_messages
+select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
+  m.author_is_bot, m.text, m.sent_at, m.edited_at, m.deleted_at, m.received_at, m.entities, m.attachments,
+  m.importance_score, m.importance_label, m.importance_factors, m.importance_version, s.title as source_title
+from ingest.message m
+join ingest.source s on s.workspace_id = m.workspace_id and s.id = m.source_id
+where m.workspace_id = $1 and m.content_sha256 <> decode(repeat('00', 32), 'hex')
+  and ($2::timestamptz is null or (m.sent_at, m.id) > ($2, $3::uuid))
+  and ($4::uuid is null or m.source_id = $4)
+  and ($5::timestamptz is null or m.sent_at >= $5)
+  and ($6::timestamptz is null or m.sent_at < $6)
+  and ($7::text = '' or m.author_external_id = $7)
+  and ($8::text = '' or m.importance_label = $8)
+  and ($9::boolean or m.deleted_at is null)
+order by m.sent_at, m.id
+limit $10;
+
+-- name: list_sources
+select s.id, s.kind, s.external_id, s.title, s.created_at,
+  (select count(*) from ingest.message m
+   where m.workspace_id = s.workspace_id and m.source_id = s.id and m.deleted_at is null) as message_count
+from ingest.source s
+where s.workspace_id = $1 and ($2::uuid is null or s.id > $2)
+order by s.id
+limit $3;

@@ -1,0 +1,151 @@
+"""The supervisor, with small programs as children."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.cli.embedded import Child, ChildFailed, RestartPolicy, State
+from services.cli.embedded.logs import tail
+from services.cli.embedded.process import until
+from services.cli.embedded.supervisor import Supervisor
+from tests.cli.embedded.conftest import Events
+
+FAST = RestartPolicy(delay_seconds=0.01)
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(60)
+"""
+
+
+def child(name: str, *command: str, **options: object) -> Child:
+    """A child with the environment of the test."""
+    return Child(name=name, command=lambda: command, environment=os.environ, **options)  # type: ignore[arg-type]
+
+
+def sleeper(name: str) -> Child:
+    """A child that does nothing until it is stopped."""
+    return child(name, "/bin/sleep", "60")
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, events: Events) -> Supervisor:
+    """A supervisor without children that restarts fast."""
+    return Supervisor(tmp_path, tmp_path, events, policy=FAST)
+
+
+async def test_reverse_order(supervisor: Supervisor, events: Events) -> None:
+    """Children stop in the reverse order of their start."""
+    for name in ("first", "second", "third"):
+        await supervisor.start(sleeper(name))
+    await supervisor.stop()
+    stopped = [event.child for event in events.seen if event.state is State.STOPPED]
+    assert stopped == ["third", "second", "first"]
+
+
+async def test_start_waits_for_readiness(supervisor: Supervisor, tmp_path: Path) -> None:
+    """A start returns only when the child says that it is ready."""
+    log = tmp_path / "slow.log"
+
+    async def said(pid: int) -> None:
+        await until(lambda: says_something(log))
+
+    waiting = child("slow", "/bin/sh", "-c", "sleep 0.1; echo here; exec sleep 60", ready=said)
+    await supervisor.start(waiting)
+    assert tail(log) == ["here"]
+    await supervisor.stop()
+
+
+async def test_restart(supervisor: Supervisor, events: Events, tmp_path: Path) -> None:
+    """A child that dies is started again."""
+    await supervisor.start(sleeper("one"))
+    os.kill(int((tmp_path / "one.pid").read_text().split()[0]), signal.SIGKILL)
+    await events.happened("one", State.READY, 2)
+    assert "killed by SIGKILL" in " ".join(map(str, events.seen))
+    await supervisor.stop()
+    assert not (tmp_path / "one.pid").exists()
+
+
+async def test_given_up(supervisor: Supervisor, events: Events) -> None:
+    """A child that keeps dying is given up with its name, its status and the end of its log."""
+    await supervisor.start(sleeper("calm"))
+    with pytest.raises(ChildFailed, match=r"bad died 5 times .*\(exit status 3\)[^\n]*\n  no luck"):
+        await supervisor.start(child("bad", "/bin/sh", "-c", "echo no luck; exit 3", ready=_never))
+    await supervisor.stop()
+    assert events.count("bad", State.DIED) == FAST.deaths_max - 1
+    assert events.count("calm", State.STOPPED) == 1
+
+
+async def test_watch(supervisor: Supervisor) -> None:
+    """A child that is given up later ends the watch."""
+    await supervisor.start(child("brief", "/bin/sh", "-c", "exit 4"))
+    with pytest.raises(ChildFailed, match="brief died"):
+        await supervisor.watch()
+    await supervisor.stop()
+
+
+async def test_never_ready(supervisor: Supervisor) -> None:
+    """A child that is not ready in time is given up and ended."""
+    late = child("late", "/bin/sleep", "60", ready=_never, ready_timeout_seconds=0.05)
+    with pytest.raises(ChildFailed, match="late was not ready within"):
+        await supervisor.start(late)
+    await supervisor.stop()
+
+
+async def test_stubborn(supervisor: Supervisor, tmp_path: Path) -> None:
+    """A child that ignores its stop signal is killed, and so is what it started."""
+    log = tmp_path / "deaf.log"
+
+    async def deaf(pid: int) -> None:
+        await until(lambda: says_something(log))
+
+    await supervisor.start(
+        child("deaf", sys.executable, "-c", STUBBORN, ready=deaf, stop_timeout_seconds=0.05)
+    )
+    pid = int((tmp_path / "deaf.pid").read_text().split()[0])
+    await supervisor.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_missing_program(supervisor: Supervisor) -> None:
+    """A program that does not exist is named in the error."""
+    with pytest.raises(ChildFailed, match="cannot run /nowhere/at/all: No such file"):
+        await supervisor.start(child("ghost", "/nowhere/at/all", ready=_never))
+    await supervisor.stop()
+
+
+async def test_logs_rotate(supervisor: Supervisor, tmp_path: Path) -> None:
+    """Each start of the whole has a fresh log and keeps the last ones."""
+    for number in range(6):
+        talker = child("talker", "/bin/sh", "-c", f"echo {number}; exec sleep 60")
+
+        await supervisor.start(talker)
+        await until(lambda: says_something(tmp_path / "talker.log"))
+        await supervisor.stop()
+    kept = {name: tail(tmp_path / name) for name in os.listdir(tmp_path) if "log" in name}
+    assert kept == {
+        "talker.log": ["5"],
+        "talker.log.1": ["4"],
+        "talker.log.2": ["3"],
+        "talker.log.3": ["2"],
+    }
+
+
+def test_delays_double() -> None:
+    """The wait before a restart doubles with each recent death."""
+    assert [RestartPolicy().delay(deaths) for deaths in (1, 2, 3)] == [0.1, 0.2, 0.4]
+
+
+async def says_something(log: Path) -> bool:
+    """Whether a log has a line."""
+    return bool(tail(log))
+
+
+async def _never(pid: int) -> None:
+    await asyncio.Event().wait()

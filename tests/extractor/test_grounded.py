@@ -1,0 +1,209 @@
+"""The engine without a language model: atoms, types, titles, topics and links from structure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.extractor.evaluation import is_valid
+from services.extractor.extraction import Extraction, Window
+from services.extractor.grounded import GroundedEngine
+from services.extractor.grounding import is_grounded
+from tests.extractor.conversation import ids, talk
+
+ENGINE = GroundedEngine()
+
+DEPLOY = talk(
+    "anna: hi all! the staging deploy fails again, migration 42 hangs on the users table",
+    "oleh: anna: do you see a lock in pg_stat_activity?",
+    "anna: oleh: yes, an autovacuum holds it for ten minutes",
+    "ben: lunch anyone?",
+    "oleh: anna: set lock_timeout to 5s in the migration and retry it, that never blocks writers",
+    "anna: oleh: thanks, it works now!",
+    "ben: haha nice",
+)
+
+CHATS = {
+    "en": DEPLOY,
+    "uk": talk(
+        "Ганна: Привіт усім! На стенді впала міграція 42, зависає на таблиці користувачів",
+        "Олег: Ганна: а що показує журнал бази даних?",
+        "Ганна: Олег: там блокування від автоочищення, тримається десять хвилин",
+        "Борис: хто йде на обід?",
+        "Олег: Ганна: постав lock_timeout 5 секунд у міграції та запусти її ще раз",
+        "Ганна: Олег: дякую, запрацювало!",
+    ),
+    "ru": talk(
+        "Анна: Привет! На стенде упала миграция 42, зависает на таблице пользователей",
+        "Олег: Анна: а что показывает журнал базы данных?",
+        "Анна: Олег: там блокировка от автоочистки, держится десять минут",
+        "Борис: кто идёт на обед?",
+        "Олег: Анна: поставь lock_timeout 5 секунд в миграции и запусти её ещё раз",
+        "Анна: Олег: спасибо, заработало!",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", CHATS)
+async def test_a_problem_and_its_solution_are_paired(language: str) -> None:
+    """In three languages the report, what was added, the advice and the thanks become a pair."""
+    extraction = await ENGINE.extract(CHATS[language])
+    kinds = [atom.type for atom in extraction.atoms]
+    assert kinds[:2] == ["problem", "solution"]
+    assert ids(extraction.atoms) == [[1, 3], [5, 6]]
+    assert [(link.source, link.target, link.type) for link in extraction.links] == [
+        (1, 0, "solves")
+    ]
+
+
+async def test_small_talk_gives_nothing() -> None:
+    """Greetings, thanks, reactions and jokes are no knowledge."""
+    window = talk("ann: hi all", "ben: hello!", "ann: thanks ben :)", "ben: np", "cat: lol", "d: 👍")
+    assert await ENGINE.extract(window) == Extraction()
+
+
+async def test_an_empty_window_gives_nothing() -> None:
+    """Without messages there is nothing to extract and nothing fails."""
+    assert (await ENGINE.extract(Window(()))).outcome == "empty"
+
+
+async def test_interleaved_questions_keep_their_answers() -> None:
+    """Two people ask at once; each answer goes to the one it names."""
+    window = talk(
+        "ann: how do I rotate the signing keys of the billing service?",
+        "bob: is there a way to export all invoices of one customer as csv?",
+        "eve: ann: run the keyring command with the rotate flag, then restart the workers",
+        "eve: bob: the invoices page has an export button, choose csv and the customer",
+    )
+    extraction = await ENGINE.extract(window)
+    assert ids(extraction.atoms) == [[1], [2], [3], [4]]
+    assert [(link.source, link.target) for link in extraction.links] == [(2, 0), (3, 1)]
+
+
+async def test_replies_bind_stronger_than_closeness() -> None:
+    """A reply goes to the message it replies to, whoever spoke in between."""
+    window = talk(
+        "ann: how do I rotate the signing keys of the billing service?",
+        "bob: is there a way to export all invoices of one customer as csv?",
+        "eve>1: the keyring command does that, pass the rotate flag and restart the workers",
+    )
+    extraction = await ENGINE.extract(window)
+    assert [(link.source, link.target) for link in extraction.links] == [(2, 0)]
+
+
+async def test_context_is_understood_but_never_cited() -> None:
+    """An answer to a question before the window cites the window's messages alone."""
+    window = talk(
+        "ann: how do I rotate the signing keys of the billing service?",
+        "eve: ann: run the keyring command with the rotate flag, then restart the workers",
+        context=1,
+    )
+    extraction = await ENGINE.extract(window)
+    assert ids(extraction.atoms) == [[2]]
+    assert "signing keys" in extraction.atoms[0].content
+    assert all(1 not in topic.message_ids for topic in extraction.topics)
+
+
+async def test_titles_and_contents_are_the_peoples_words() -> None:
+    """A title lacks greeting and address; a content says who said it and keeps the words."""
+    atom = (await ENGINE.extract(DEPLOY)).atoms[0]
+    assert atom.title == "The staging deploy fails again, migration 42 hangs on the users table"
+    assert atom.content.startswith("anna: the staging deploy fails again")
+
+
+async def test_a_status_feed_is_not_a_conversation() -> None:
+    """Routine notices of a bot are dropped; a new report among them is kept once."""
+    feed = [
+        f"tracker: [CHANGE] change {n} merged into main - https://ci.example/{n}" for n in range(5)
+    ]
+    report = (
+        "tracker: [NEW] Export of large invoices fails with a timeout - https://bugs.example/71"
+    )
+    extraction = await ENGINE.extract(talk(*feed, report))
+    assert ids(extraction.atoms) == [[6]]
+    assert extraction.atoms[0].type == "problem"
+
+
+async def test_a_bot_by_its_account_takes_no_part() -> None:
+    """Messages of a bot account open no questions and answer none."""
+    window = talk("ann: how do I rotate the signing keys?", "bot: did you know our new plan exists?")
+    marked = replace(window.messages[1], author_is_bot=True)
+    extraction = await ENGINE.extract(Window((window.messages[0], marked)))
+    assert ids(extraction.atoms) == [[1]]
+
+
+async def test_topics_are_titled_by_their_own_words() -> None:
+    """Each thread becomes a topic whose title is made of words said in it."""
+    extraction = await ENGINE.extract(DEPLOY)
+    assert extraction.topics
+    said = " ".join(m.text.casefold() for m in DEPLOY.messages)
+    for topic in extraction.topics:
+        assert all(word in said for word in topic.title.split(", "))
+
+
+async def test_meaning_can_join_what_words_do_not() -> None:
+    """With sentence vectors a reply in other words is joined to the thread it continues."""
+    window = talk(
+        "ann: how do I rotate the signing keys of the billing service?",
+        "bob: the coffee machine on the second floor is broken again, nobody repaired it",
+        "cat: somebody parked a yellow van in front of the warehouse gate this morning",
+        "dan: the vault operator exchanges those credentials every night, nothing is needed",
+    )
+
+    def similarity(texts: Sequence[str]) -> list[list[float]]:
+        close = {(3, 0), (0, 3)}
+        return [
+            [0.95 if (one, other) in close else 0.7 for other in range(len(texts))]
+            for one in range(len(texts))
+        ]
+
+    alone = await ENGINE.extract(window)
+    assert {1} in [set(topic.message_ids) for topic in alone.topics]
+    extraction = await GroundedEngine(similarity).extract(window)
+    assert {1, 4} in [set(topic.message_ids) for topic in extraction.topics]
+
+
+def test_versions_tell_engines_apart() -> None:
+    """An engine that uses vectors has another version than one that does not."""
+    assert ENGINE.version != GroundedEngine(lambda texts: []).version
+
+
+LINES = st.builds(
+    lambda author, text: f"{author}: {text}",
+    st.sampled_from(["ann", "bob", "Олег", "李", "x-bot"]),
+    st.one_of(
+        st.text(max_size=60),
+        st.sampled_from(
+            [
+                "ann: how do I fix the error in parser.py?",
+                "@bob use the --strict flag, see https://example.org/docs",
+                "чому не працює збірка на новій версії?",
+                "[TOPIC] next thing",
+                "we decided to move the database to the new region next week",
+                "",
+            ]
+        ),
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(LINES, max_size=20), st.integers(0, 5))
+async def test_whatever_is_said_atoms_are_valid_and_grounded(
+    lines: list[str], context: int
+) -> None:
+    """For any text at all: valid atoms, evidence in the window's own messages, sound indices."""
+    window = talk(*lines, context=min(context, len(lines)))
+    extraction = await ENGINE.extract(window)
+    own = {message.id for message in window.own}
+    for atom in extraction.atoms:
+        assert is_valid(atom)
+        assert is_grounded(atom.evidence, window.own)
+    for topic in extraction.topics:
+        assert set(topic.message_ids) <= own
+        assert all(index < len(extraction.atoms) for index in topic.atom_indices)
+    for link in extraction.links:
+        assert link.source != link.target
+        assert max(link.source, link.target) < len(extraction.atoms)
