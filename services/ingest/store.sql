@@ -96,10 +96,9 @@ select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.
 from ingest.message m
 join ingest.source s on s.workspace_id = m.workspace_id and s.id = m.source_id
 where m.workspace_id = $1 and m.content_sha256 <> decode(repeat('00', 32), 'hex')
-  and ($2::timestamptz is null or (m.sent_at, m.id) > ($2, $3::uuid))
+  and (m.sent_at, m.id) > ($2, $3)
   and ($4::uuid is null or m.source_id = $4)
-  and ($5::timestamptz is null or m.sent_at >= $5)
-  and ($6::timestamptz is null or m.sent_at < $6)
+  and m.sent_at >= $5 and m.sent_at < $6
   and ($7::text = '' or m.author_external_id = $7)
   and ($8::text = '' or m.importance_label = $8)
   and ($9::boolean or m.deleted_at is null)
@@ -111,6 +110,6 @@ select s.id, s.kind, s.external_id, s.title, s.created_at,
   (select count(*) from ingest.message m
    where m.workspace_id = s.workspace_id and m.source_id = s.id and m.deleted_at is null) as message_count
 from ingest.source s
-where s.workspace_id = $1 and ($2::uuid is null or s.id > $2)
+where s.workspace_id = $1 and s.id > $2
 order by s.id
 limit $3;

@@ -1,5 +1,7 @@
 """Planning of batches and cuts, without a model."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,7 +45,7 @@ def test_parts_fill_the_text_and_keep_the_limit(length: int, part_max: int, step
     """Cuts rise within the text, and no part is empty or too long."""
     cuts = cut_evenly(length, part_max, lambda at: int(at % step == 0))
     edges = [0, *cuts, length]
-    assert all(0 < end - start <= part_max for start, end in zip(edges, edges[1:], strict=False)) or (
+    assert all(0 < end - start <= part_max for start, end in pairwise(edges)) or (
         length == 0 and cuts == []
     )
 

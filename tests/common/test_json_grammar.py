@@ -15,7 +15,9 @@ from services.common.llama.json_grammar import schema_to_grammar
 class Matcher:
     """Matches texts against the part of GBNF that the grammars use."""
 
-    _TOKEN = re.compile(r'\s*(?:("(?:\\.|[^"\\])*")|(\[(?:\\.|[^\]\\])*\])|(\{\d+,?\d*\})|([\w-]+)|([()|*?]))')
+    _TOKEN = re.compile(
+        r'\s*(?:("(?:\\.|[^"\\])*")|(\[(?:\\.|[^\]\\])*\])|(\{\d+,?\d*\})|([\w-]+)|([()|*?]))'
+    )
 
     def __init__(self, grammar: str) -> None:
         lines = (line.split(" ::= ", 1) for line in grammar.split("\n"))
@@ -101,7 +103,11 @@ ATOM = {
     "properties": {
         "kind": {"enum": ["problem", "рішення"]},
         "text": {"type": "string", "minLength": 1, "maxLength": 12},
-        "ids": {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 12}, "maxItems": 3},
+        "ids": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 1, "maximum": 12},
+            "maxItems": 3,
+        },
         "sure": {"type": ["boolean", "null"]},
     },
     "required": ["kind", "ids"],
@@ -130,7 +136,13 @@ def test_objects_have_their_members_and_no_others() -> None:
 def test_arrays_keep_their_limits() -> None:
     """Arrays have between minItems and maxItems values."""
     schema = {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 3}
-    assert [accepts(schema, [True] * count) for count in range(5)] == [False, False, True, True, False]
+    assert [accepts(schema, [True] * count) for count in range(5)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
     assert accepts({"type": "array", "items": {"type": "null"}, "maxItems": 0}, [])
 
 
@@ -147,7 +159,13 @@ def test_strings_parse_and_hold_no_control_characters() -> None:
 def test_lengths_count_characters() -> None:
     """minLength and maxLength count characters of any script."""
     schema = {"type": "string", "minLength": 2, "maxLength": 3}
-    assert [accepts(schema, f'"{"ї" * count}"') for count in range(5)] == [False, False, True, True, False]
+    assert [accepts(schema, f'"{"ї" * count}"') for count in range(5)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_unions_and_references_hold() -> None:

@@ -37,9 +37,7 @@ def fake_models(
 ) -> ModelOpener:
     """Open one encoder whatever the name."""
     digest = hashlib.sha256(name.encode()).hexdigest()
-    identity = ModelIdentity(
-        name, digest, encoder.dimensions, "mean", query_prefix, passage_prefix
-    )
+    identity = ModelIdentity(name, digest, encoder.dimensions, "mean", query_prefix, passage_prefix)
 
     @asynccontextmanager
     async def open_model(model: str) -> AsyncIterator[LoadedModel]:
@@ -153,7 +151,11 @@ class Chat:
     async def ask(self, kind: str, ids: Sequence[UUID], hashes: Sequence[bytes | None]) -> None:
         """Make the tasks that embed subjects."""
         await self.admin.execute(
-            "select spine.enqueue_embedding($1, $2, $3, $4, true)", self.workspace, kind, ids, hashes
+            "select spine.enqueue_embedding($1, $2, $3, $4, true)",
+            self.workspace,
+            kind,
+            ids,
+            hashes,
         )
 
     async def forget(self, limit: int | None = None, *, tasks: bool = True) -> int:
@@ -221,7 +223,9 @@ class Embedder:
         opened = open_service(open_model or fake_models(FakeEncoder()))
         async with (
             opened as service,
-            serving(service if reconciling else replace(service, loops=service.loops[:1])) as address,
+            serving(
+                service if reconciling else replace(service, loops=service.loops[:1])
+            ) as address,
             grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel,
         ):
             yield channel

@@ -231,9 +231,7 @@ async def test_malformed_specs_die(embedder: Embedder, chat: Chat) -> None:
     assert [row["error_class"] for row in await chat.unfinished()] == ["malformed_spec"]
 
 
-async def test_written_vectors_are_announced(
-    embedder: Embedder, chat: Chat, nats_url: str
-) -> None:
+async def test_written_vectors_are_announced(embedder: Embedder, chat: Chat, nats_url: str) -> None:
     """Every vector that is stored is announced once, with its generation, kind and subject."""
     import nats
 
@@ -254,9 +252,7 @@ async def test_written_vectors_are_announced(
     assert sorted(announced) == [(1, str(m)) for m in sorted(messages)] + [(3, str(topic))]
 
 
-async def test_a_slow_write_never_wins_over_a_newer_text(
-    embedder: Embedder, chat: Chat
-) -> None:
+async def test_a_slow_write_never_wins_over_a_newer_text(embedder: Embedder, chat: Chat) -> None:
     """A batch whose text is edited while it is encoded stores nothing of the old text."""
     entered, released = asyncio.Event(), asyncio.Event()
 

@@ -112,7 +112,7 @@ async def test_the_model_cannot_drop_what_structure_is_sure_of() -> None:
 
 async def test_the_model_may_drop_a_doubtful_statement() -> None:
     """A statement nobody asked for goes when the model finds it not worth keeping."""
-    window = talk("ann: the yellow van in front of the warehouse belongs to some plumber, folks")
+    window = talk("ann: the yellow van parked in front of the northern warehouse belongs to some local plumber company")
     assert len((await GroundedEngine().extract(window)).atoms) == 1
     model = PlannedModel([notes(note(1, keep=False))])
     assert (await engine("generate", model).extract(window)).atoms == ()

@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -49,6 +50,8 @@ _TUNING = {
     "log_checkpoints": "off",
     "log_line_prefix": "%m [%p] %q%u %a ",
 }
+# One call a file system instead of one a file: a third of the time.
+_SYNC_METHOD = "syncfs" if sys.platform == "linux" else "fsync"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only measured
 _SHARED_MEMORY_BYTES_MIN = 1 << 30
 _STOP_SECONDS = 20.0
@@ -112,7 +115,7 @@ class Postgres:
             *(str(self.program.with_name("initdb")), "-D", str(staging / "cluster"), "-U", USER),
             *("-A", "scram-sha-256", f"--pwfile={staging / 'password'}", "-E", "UTF8"),
             *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-            *("--data-checksums", "--no-instructions", *options),
+            *("--data-checksums", "--no-instructions", f"--sync-method={_SYNC_METHOD}", *options),
         ]
 
     async def _check_version(self) -> None:
@@ -132,6 +135,7 @@ class Postgres:
             "listen_addresses": LOOPBACK,
             "port": str(self.ports.postgres),
             "unix_socket_directories": "",
+            "recovery_init_sync_method": _SYNC_METHOD,
             "dynamic_shared_memory_type": _shared_memory_type(),
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]

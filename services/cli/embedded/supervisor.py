@@ -60,6 +60,7 @@ class Child:
     ready: Callable[[int], Awaitable[None]] = started  # gets the pid; returns when the child serves
     before_start: Callable[[], Awaitable[None]] = nothing
     account: Account | None = None
+    directory: Path = Path("/")
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL  # sent by the kernel if the supervisor dies
     ready_timeout_seconds: float = 120.0
@@ -113,7 +114,7 @@ class Supervisor:
             tasks = self._groups[-1].values()
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._groups.pop()
 
     def _tasks(self) -> list[asyncio.Task[NoReturn]]:
@@ -160,6 +161,7 @@ class Supervisor:
                 account=child.account,
                 death_signal=child.death_signal,
                 output=output,
+                directory=child.directory,
             )
         try:
             record(self.records, child.name, process.pid)

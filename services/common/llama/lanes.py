@@ -45,8 +45,8 @@ class Lane(Generic[Context]):
         """Return the results of all; if one fails or the caller leaves, the rest is dropped."""
         futures: list[Future[Result]] = []
         try:
-            for work in works:
-                futures.append(self._submit(work))
+            for work in works:  # one by one, so that what was submitted before a failure is known
+                futures.append(self._submit(work))  # noqa: PERF401
             return await asyncio.gather(*map(asyncio.wrap_future, futures))
         finally:
             for future in futures:

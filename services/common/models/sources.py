@@ -44,7 +44,7 @@ def fetch_hub(
     url = _hub_url(model, source, endpoint)
     output = staging / "downloaded.gguf"
     try:
-        with urllib.request.urlopen(url, timeout=HUB_TIMEOUT_SECONDS) as reply:
+        with urllib.request.urlopen(url, timeout=HUB_TIMEOUT_SECONDS) as reply:  # noqa: S310
             total = int(reply.headers.get("Content-Length") or 0)
             with output.open("wb") as file:
                 copy_with_digest(reply, file, "download", total, progress)

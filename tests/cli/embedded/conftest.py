@@ -22,18 +22,19 @@ from services.cli.embedded.process import running
 ROOT = Path(__file__).resolve().parents[3]
 UNNEEDED = ("test", "idlelib", "tkinter", "ensurepip", "config-*", "lib2to3", ".git", ".*_cache")
 UP = """
-import asyncio, json, sys
+import asyncio, contextlib, json, signal, sys
 from pathlib import Path
-from tempfile import mkdtemp
-from services.cli.embedded import DataDirectory, EmbeddedRuntime
+from services.cli.embedded import DataDirectory, EmbeddedRuntime, cancelled_by
 
 async def main():
     data, ports = DataDirectory(Path(sys.argv[1])), json.loads(sys.argv[2])
-    async with EmbeddedRuntime.open(data, ports=ports) as runtime:
-        print("up", flush=True)
-        await runtime.supervise()
+    with cancelled_by(signal.SIGTERM):
+        async with EmbeddedRuntime.open(data, ports=ports) as runtime:
+            print("up", flush=True)
+            await runtime.supervise()
 
-asyncio.run(main())
+with contextlib.suppress(asyncio.CancelledError):
+    asyncio.run(main())
 """
 
 

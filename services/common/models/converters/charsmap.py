@@ -6,6 +6,7 @@ leaf has bit 31 set and holds the position of its replacement.
 
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -17,13 +18,23 @@ _HAS_LEAF: Final = 1 << 8
 _WIDE: Final = 1 << 9
 _LOW_BITS: Final = 0x1FF
 
-_Node = dict[int, "_Node | int"]
+
+@dataclass(slots=True)
+class _Node:
+    """The nodes after each next byte, and the replacement's position if a key ends here."""
+
+    children: dict[int, "_Node"] = field(default_factory=dict)
+    position: int | None = None
+
+    def labels(self) -> list[int]:
+        end = [] if self.position is None else [_END]
+        return end + list(self.children)
 
 
 def build_charsmap(replacements: Mapping[str, str]) -> bytes:
     """Return the map that replaces each key (one character, not NUL) by its value."""
     texts, positions = _join_replacements(replacements)
-    root: _Node = {}
+    root = _Node()
     for key, value in sorted(replacements.items()):
         _insert(root, key.encode(), positions[value])
     units = np.array(_DoubleArray().build(root), "<u4").tobytes()
@@ -43,10 +54,8 @@ def _join_replacements(replacements: Mapping[str, str]) -> tuple[bytes, dict[str
 def _insert(root: _Node, key: bytes, position: int) -> None:
     node = root
     for label in key:
-        child = node.setdefault(label, {})
-        assert isinstance(child, dict)  # only _END leads to a number, and keys hold no NUL
-        node = child
-    node[_END] = position
+        node = node.children.setdefault(label, _Node())
+    node.position = position
 
 
 class _DoubleArray:
@@ -67,37 +76,34 @@ class _DoubleArray:
 
     def _place(self, node: _Node, at: int) -> list[tuple[_Node, int]]:
         """Give the children of the unit their places; return those that have children too."""
-        base = self._find_base(node, at)
+        labels = node.labels()
+        base = self._find_base(labels, at)
         self._bases.add(base)
-        self._grow((max(base ^ label for label in node) | 0xFF) + 1)
+        self._used.update(base ^ label for label in labels)
+        self._grow((max(base ^ label for label in labels) | 0xFF) + 1)
         self._units[at] = (self._units[at] & _LOW_BITS) | _encode_offset(base ^ at)
-        if _END in node:
+        if node.position is not None:
             self._units[at] |= _HAS_LEAF
-        inner = []
-        for label, child in node.items():
-            self._used.add(base ^ label)
-            if isinstance(child, int):
-                self._units[base ^ label] = _LEAF | child
-            else:
-                self._units[base ^ label] = label
-                inner.append((child, base ^ label))
-        return inner
+            self._units[base ^ _END] = _LEAF | node.position
+        for label in node.children:
+            self._units[base ^ label] = label
+        return [(child, base ^ label) for label, child in node.children.items()]
 
-    def _find_base(self, node: _Node, at: int) -> int:
+    def _find_base(self, labels: list[int], at: int) -> int:
         while self._first_free in self._used:
             self._first_free += 1
-        free, lowest = self._first_free, min(node)
+        free, lowest = self._first_free, min(labels)
         while True:
             base = free ^ lowest
-            if free not in self._used and self._fits(node, base, at):
+            if free not in self._used and self._fits(labels, base, at):
                 return base
             free += 1
 
-    def _fits(self, node: _Node, base: int, at: int) -> bool:
+    def _fits(self, labels: list[int], base: int, at: int) -> bool:
         offset = base ^ at
         reachable = offset < _NARROW_OFFSETS or not offset & 0xFF
         vacant = base not in self._bases
-        return reachable and vacant and all(base ^ label not in self._used for label in node)
+        return reachable and vacant and all(base ^ label not in self._used for label in labels)
 
     def _grow(self, size: int) -> None:
         self._units.extend([0] * (size - len(self._units)))

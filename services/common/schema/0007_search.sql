@@ -1,0 +1,167 @@
+-- What search reads. It owns no table: only the views of what is live, and the two functions that use the word indexes.
+
+create schema search;
+grant usage on schema search to winnow_search, winnow_spine;
+
+-- What a result must satisfy; null lets everything through.
+create type search.filter as (
+  source_ids uuid[],
+  author_ids text[],
+  sent_after timestamptz,
+  sent_before timestamptz,
+  atom_types text[],
+  labels text[],
+  topic_ids uuid[],
+  thread_ids text[],
+  words tsquery
+);
+
+create index message_author on ingest.message (workspace_id, author_external_id, sent_at);
+
+-- Live messages of the workspace that satisfy a filter. Planned as part of the query that calls it, like the two below.
+create function search.live_messages(f search.filter)
+  returns table (id uuid, source_id uuid, thread_id text, sent_at timestamptz, text_sha256 bytea, words tsvector)
+  language sql stable
+begin atomic
+  select m.id, m.source_id, m.thread_id, m.sent_at, m.text_sha256, m.words from ingest.message m
+  where m.workspace_id = spine.current_workspace() and m.deleted_at is null
+    and ((f).source_ids is null or m.source_id = any ((f).source_ids))
+    and ((f).author_ids is null or m.author_external_id = any ((f).author_ids))
+    and ((f).sent_after is null or m.sent_at >= (f).sent_after)
+    and ((f).sent_before is null or m.sent_at < (f).sent_before)
+    and ((f).labels is null or m.importance_label = any ((f).labels))
+    and ((f).thread_ids is null or m.thread_id = any ((f).thread_ids))
+    and ((f).topic_ids is null or exists (
+      select from extractor.topic_message t
+      where t.workspace_id = m.workspace_id and t.message_id = m.id and t.topic_id = any ((f).topic_ids)))
+    and ((f).words is null or m.words @@ (f).words);
+end;
+
+-- Atoms that hold now, nobody has rejected, and satisfy a filter.
+create function search.live_atoms(f search.filter)
+  returns table (id uuid, source_id uuid, sent_at timestamptz, text_sha256 bytea, words tsvector)
+  language sql stable
+begin atomic
+  select a.id, a.source_id, a.valid_from, a.text_sha256, a.words from extractor.atom a
+  where a.workspace_id = spine.current_workspace() and a.retired_at is null and a.approval_state <> 'rejected'
+    and (a.valid_to is null or a.valid_to > now())
+    and ((f).source_ids is null or a.source_id = any ((f).source_ids))
+    and ((f).sent_after is null or a.valid_from >= (f).sent_after)
+    and ((f).sent_before is null or a.valid_from < (f).sent_before)
+    and ((f).atom_types is null or a.type = any ((f).atom_types))
+    and ((f).topic_ids is null or a.topic_id = any ((f).topic_ids))
+    and ((f).author_ids is null and (f).thread_ids is null or exists (
+      select from extractor.atom_evidence e
+      join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id and m.deleted_at is null
+      where e.workspace_id = a.workspace_id and e.atom_id = a.id
+        and ((f).author_ids is null or m.author_external_id = any ((f).author_ids))
+        and ((f).thread_ids is null or m.thread_id = any ((f).thread_ids))))
+    and ((f).words is null or a.words @@ (f).words);
+end;
+
+-- Topics that satisfy a filter; authors, threads and times are those of their live messages.
+create function search.live_topics(f search.filter)
+  returns table (id uuid, source_id uuid, text_sha256 bytea, words tsvector)
+  language sql stable
+begin atomic
+  select t.id, t.source_id, t.text_sha256, t.words from extractor.topic t
+  where t.workspace_id = spine.current_workspace() and t.retired_at is null
+    and ((f).source_ids is null or t.source_id = any ((f).source_ids))
+    and ((f).topic_ids is null or t.id = any ((f).topic_ids))
+    and ((f).author_ids is null and (f).thread_ids is null and (f).sent_after is null and (f).sent_before is null or exists (
+      select from extractor.topic_message tm
+      join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
+      where tm.workspace_id = t.workspace_id and tm.topic_id = t.id
+        and ((f).author_ids is null or m.author_external_id = any ((f).author_ids))
+        and ((f).thread_ids is null or m.thread_id = any ((f).thread_ids))
+        and ((f).sent_after is null or m.sent_at >= (f).sent_after)
+        and ((f).sent_before is null or m.sent_at < (f).sent_before)))
+    and ((f).words is null or t.words @@ (f).words);
+end;
+
+-- The two functions below run as a role without row-level security in its way: behind it no word index is ever used, because
+-- the operator @@ is not leakproof. They name the workspace of the transaction themselves.
+
+-- In how many live documents each term occurs, counted up to p_limit.
+create function search.count_documents(p_kinds text[], p_terms tsquery[], p_limit int)
+  returns table (kind text, term int, documents bigint)
+  language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
+begin atomic
+  select 'message', t.n::int, c.n from unnest(p_terms) with ordinality as t (query, n) cross join lateral (
+    select count(*) as n from (
+      select from ingest.message m
+      where m.workspace_id = spine.current_workspace() and m.deleted_at is null and m.words @@ t.query limit p_limit) x) c
+  where 'message' = any (p_kinds)
+  union all
+  select 'atom', t.n::int, c.n from unnest(p_terms) with ordinality as t (query, n) cross join lateral (
+    select count(*) as n from (
+      select from extractor.atom a
+      where a.workspace_id = spine.current_workspace() and a.retired_at is null and a.words @@ t.query limit p_limit) x) c
+  where 'atom' = any (p_kinds)
+  union all
+  select 'topic', t.n::int, c.n from unnest(p_terms) with ordinality as t (query, n) cross join lateral (
+    select count(*) as n from (
+      select from extractor.topic a
+      where a.workspace_id = spine.current_workspace() and a.retired_at is null and a.words @@ t.query limit p_limit) x) c
+  where 'topic' = any (p_kinds);
+end;
+
+-- The best p_limit of at most p_scan_limit live documents that match p_any: the bits of the terms in each (the first term is the
+-- lowest bit) and the count of its distinct words. Best by weight of terms against length, as BM25 has it when a term counts once.
+create function search.match_documents(
+  p_kinds text[], f search.filter, p_any tsquery, p_terms tsquery[], p_weights float8[], p_saturation float8, p_length_share float8,
+  p_length_typical float8, p_scan_limit int, p_limit int
+) returns table (kind text, id uuid, terms bigint, length int)
+  language sql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan
+begin atomic
+  with found as (
+    (select 'message' as kind, m.id, m.words from search.live_messages(f) m
+     where 'message' = any (p_kinds) and m.words @@ p_any limit p_scan_limit)
+    union all
+    (select 'atom', a.id, a.words from search.live_atoms(f) a
+     where 'atom' = any (p_kinds) and a.words @@ p_any limit p_scan_limit)
+    union all
+    (select 'topic', t.id, t.words from search.live_topics(f) t
+     where 'topic' = any (p_kinds) and t.words @@ p_any limit p_scan_limit))
+  select d.kind, d.id, s.terms, length(d.words)
+  from found d cross join lateral (
+    select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint as terms, coalesce(sum(t.weight), 0) as weight
+    from unnest(p_terms, p_weights) with ordinality as t (query, weight, n) where d.words @@ t.query) s
+  order by s.weight / (1 + p_saturation * (1 - p_length_share + p_length_share * length(d.words) / p_length_typical)) desc, d.id
+  limit p_limit;
+end;
+
+-- Words that start like one that was not found, from at most p_limit live messages: a misspelt word usually starts right.
+create function search.words_like(p_start tsquery, p_prefix text, p_limit int) returns table (word text)
+  language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
+begin atomic
+  select distinct l.lexeme
+  from (select m.words from ingest.message m
+        where m.workspace_id = spine.current_workspace() and m.deleted_at is null and m.words @@ p_start limit p_limit) d
+  cross join lateral unnest(d.words) as l
+  where starts_with(l.lexeme, p_prefix)
+  order by 1 limit p_limit;
+end;
+
+-- How many embeddings of the serving generation are still to be made, and since when the oldest waits.
+create function search.freshness(p_generation uuid) returns table (pending bigint, searchable_up_to timestamptz)
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  select count(*), coalesce(min(t.created_at), now()) from spine.task t
+  where t.workspace_id = spine.current_workspace() and t.stage = 'embed' and t.state <> 'done'
+    and split_part(t.spec, ':', 2) = p_generation::text and split_part(t.spec, ':', 3) <> 'gone';
+end;
+
+do $$
+declare f record;
+begin
+  for f in select p.oid::regprocedure as name, p.prosecdef from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+           where n.nspname = 'search'
+  loop
+    execute format('revoke execute on function %s from public', f.name);
+    execute format('grant execute on function %s to winnow_search, winnow_spine', f.name);
+    if f.prosecdef then
+      execute format('alter function %s owner to winnow_spine', f.name);
+    end if;
+  end loop;
+end $$;

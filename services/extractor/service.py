@@ -1,0 +1,130 @@
+"""Opens the extractor: settings, the engine with its model, and the two stages."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import Field
+
+from services.common.bus import Bus, BusSettings
+from services.common.database import Database, DatabaseSettings
+from services.common.llama import GenerationModel
+from services.common.models import ModelStore
+from services.common.outbox import Relay, RelaySettings, TaskStore
+from services.common.pipeline import pipeline_servicer
+from services.common.service import Service, Servicer
+from services.common.settings import Settings
+from services.common.worker import Worker, WorkerSettings
+from services.extractor.combined import Capability, CombinedEngine
+from services.extractor.extraction import Engine
+from services.extractor.generative import GenerativeEngine
+from services.extractor.grounded import GroundedEngine
+from services.extractor.rpc import SCOPES, ExtractorRpc
+from services.extractor.subscriptions import ExtractStage, WindowStage
+from services.extractor.windows import WindowLimits
+from winnow.extractor.v1.extractor_pb2_grpc import add_ExtractorServiceServicer_to_server
+
+log = logging.getLogger(__name__)
+
+# Below this a model is trusted with choices alone: larger ones were measured to word and select well.
+GENERATES_FROM_BYTES = 800 << 20
+
+
+class ExtractorSettings(Settings):
+    """Which engine reads, with which model, and when a window closes."""
+
+    extraction_engine: Literal["grounded", "combined", "generative"] = "combined"
+    extraction_capability: Literal["auto", "none", "choices", "generate"] = "auto"
+    generation_model: str = Field(
+        default="smollm2-135m-instruct", min_length=1, description="a known name or a GGUF file"
+    )
+    generation_threads: int = Field(default=1, ge=1, le=64)
+    window_messages_max: int = Field(default=36, ge=1, le=500)
+    window_idle_seconds: float = Field(default=1800, gt=0)
+    window_settle_seconds: float = Field(default=20, ge=0)
+    window_age_seconds: float = Field(default=7200, gt=0)
+    window_overlap: int = Field(default=4, ge=0, le=50)
+
+    def limits(self) -> WindowLimits:
+        """When a window closes; noise may make a run four times as long."""
+        return WindowLimits(
+            messages_max=self.window_messages_max,
+            run_max=4 * self.window_messages_max,
+            idle=timedelta(seconds=self.window_idle_seconds),
+            settle=timedelta(seconds=self.window_settle_seconds),
+            age_max=timedelta(seconds=self.window_age_seconds),
+            overlap=self.window_overlap,
+        )
+
+
+@dataclass(frozen=True)
+class Reader:
+    """An engine and the name of the model it may call."""
+
+    engine: Engine
+    model_name: str
+
+
+@asynccontextmanager
+async def open_service() -> AsyncIterator[Service]:
+    """Open model, database, bus and relay."""
+    settings = ExtractorSettings.read()
+    with ExitStack() as models:
+        reader = open_engine(settings, models)
+        async with (
+            Database.open(DatabaseSettings.read(), "winnow_extractor") as database,
+            Database.open(DatabaseSettings.read(), "winnow_relay", size=2) as relay_database,
+            Bus.open(BusSettings.read(), "extractor") as bus,
+        ):
+            relay = Relay(relay_database, bus, RelaySettings.read())
+            servicers = [
+                Servicer(
+                    "winnow.extractor.v1.ExtractorService",
+                    add_ExtractorServiceServicer_to_server,
+                    ExtractorRpc(database, relay.kick),
+                    SCOPES,
+                ),
+                pipeline_servicer(database),
+            ]
+            workers = _workers(settings, reader, database, bus, relay)
+            yield Service("extractor", database, servicers, workers, [relay.run])
+
+
+def _workers(
+    settings: ExtractorSettings, reader: Reader, database: Database, bus: Bus, relay: Relay
+) -> list[Worker[Any]]:
+    limits, options = settings.limits(), WorkerSettings.read()
+    tasks = TaskStore(database, options.task_lease_seconds, options.task_attempts_max)
+    cutting = WindowStage(limits, reader.engine.version, relay.kick)
+    reading = ExtractStage(database, reader.engine, reader.model_name, limits, relay.kick)
+    return [
+        Worker(cutting, bus.hints(cutting.name, 64), tasks, database, options, batch_max=64),
+        Worker(
+            reading, bus.hints(reading.name, 64), tasks, database, options, hints_max=1, batch_max=4
+        ),
+    ]
+
+
+def open_engine(settings: ExtractorSettings, models: ExitStack) -> Reader:
+    """Load the engine that is set, and the model it needs if it needs one."""
+    grounded = GroundedEngine()
+    if settings.extraction_engine == "grounded" or settings.extraction_capability == "none":
+        return Reader(grounded, "")
+    resolved = ModelStore.open().resolve(settings.generation_model, "generation")
+    model = GenerationModel.open(resolved.path, threads=settings.generation_threads)
+    models.callback(model.close)
+    if settings.extraction_engine == "generative":
+        return Reader(GenerativeEngine(model, resolved.name), resolved.name)
+    capability = _capability(settings, resolved.file_bytes)
+    log.info("model %s is trusted to %s", resolved.name, capability)
+    engine = CombinedEngine(grounded, model, capability, resolved.name)
+    return Reader(engine, resolved.name)
+
+
+def _capability(settings: ExtractorSettings, file_bytes: int) -> Capability:
+    if settings.extraction_capability != "auto":
+        return settings.extraction_capability
+    return "generate" if file_bytes >= GENERATES_FROM_BYTES else "choices"

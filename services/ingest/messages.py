@@ -1,0 +1,98 @@
+"""What ingest knows of a message: the draft that is to be stored, and the order of its versions."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+NO_TEXT_SHA256 = hashlib.sha256(b"").digest()
+
+
+@dataclass(slots=True)
+class Draft:
+    """One version of a message, valid and ready to be stored; entities and attachments are canonical JSON."""
+
+    external_id: str
+    thread_id: str
+    reply_to_external_id: str
+    author_external_id: str
+    author_name: str
+    author_is_bot: bool
+    text: str
+    sent_at: datetime
+    edited_at: datetime | None
+    entities: str | None
+    attachments: str | None
+    content_sha256: bytes
+    text_sha256: bytes
+
+    @property
+    def version(self) -> tuple[datetime, bytes]:
+        """What orders the versions of one message: the greater wins, whichever comes first."""
+        return self.edited_at or self.sent_at, self.content_sha256
+
+
+def draft(
+    external_id: str,
+    thread_id: str,
+    reply_to_external_id: str,
+    author: tuple[str, str, bool],
+    text: str,
+    sent_at: datetime,
+    edited_at: datetime | None,
+    entities: str | None,
+    attachments: str | None,
+) -> Draft:
+    """Make a draft; author is external id, name and whether it is a bot. No field may contain NUL."""
+    author_external_id, author_name, author_is_bot = author
+    content = "\0".join(
+        (
+            text,
+            thread_id,
+            reply_to_external_id,
+            author_external_id,
+            author_name,
+            "bot" if author_is_bot else "",
+            str((sent_at - EPOCH) // MICROSECOND),
+            "" if edited_at is None else str((edited_at - EPOCH) // MICROSECOND),
+            entities or "",
+            attachments or "",
+        )
+    )
+    return Draft(
+        external_id,
+        thread_id,
+        reply_to_external_id,
+        author_external_id,
+        author_name,
+        author_is_bot,
+        text,
+        sent_at,
+        edited_at,
+        entities,
+        attachments,
+        hashlib.sha256(content.encode()).digest(),
+        hashlib.sha256(text.encode()).digest(),
+    )
+
+
+def canonical_json(items: Iterable[dict[str, Any]]) -> str | None:
+    """Render spans or files so that equal ones are equal text; None if there are none."""
+    listed = list(items)
+    if not listed:
+        return None
+    return json.dumps(listed, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def latest(drafts: Iterable[Draft]) -> dict[str, Draft]:
+    """Keep the winning version of every message, in the order in which the messages first came."""
+    winners: dict[str, Draft] = {}
+    for each in drafts:
+        known = winners.get(each.external_id)
+        if known is None or each.version > known.version:
+            winners[each.external_id] = each
+    return winners

@@ -1,0 +1,216 @@
+"""Ingest's tables: sources and messages."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from services.common import sql
+from services.common.database import Connection
+from services.ingest.messages import Draft
+
+QUERIES = sql.load(Path(__file__).with_name("store.sql"))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKey:
+    """What names a source; an empty title says nothing about it."""
+
+    kind: str
+    external_id: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row that a write has made or changed; it is live unless the message is deleted."""
+
+    external_id: str
+    id: UUID
+    created: bool
+    live: bool
+    text_changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A row that a deletion has made or changed: remembered if the message was not known, deleted if it was live."""
+
+    id: UUID
+    remembered: bool
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """An importance as it is stored; factors are JSON."""
+
+    score: float
+    label: str
+    factors: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """Which messages to list; empty strings and None let everything through."""
+
+    source_id: UUID | None
+    sent_after: datetime
+    sent_before: datetime
+    author_external_id: str
+    label: str
+    include_deleted: bool
+
+
+async def find_source(
+    connection: Connection, workspace: UUID, source: SourceKey
+) -> tuple[UUID, str] | None:
+    """Return the id and title of a source if it is known."""
+    row = await connection.fetchrow(
+        QUERIES["find_source"], workspace, source.kind, source.external_id
+    )
+    return (row["id"], row["title"]) if row else None
+
+
+async def put_source(
+    connection: Connection, workspace: UUID, source: SourceKey
+) -> tuple[UUID, str] | None:
+    """Make a source or give it its new title; None if nothing had to change."""
+    row = await connection.fetchrow(
+        QUERIES["put_source"], workspace, source.kind, source.external_id, source.title
+    )
+    return (row["id"], row["title"]) if row else None
+
+
+async def put_messages(
+    connection: Connection,
+    workspace: UUID,
+    source_id: UUID,
+    scorer_version: str,
+    rows: Sequence[tuple[UUID, Draft, Score]],
+) -> list[Stored]:
+    """Save drafts of different messages with the ids they get if they are new; return what was made or changed."""
+    drafts = [row[1] for row in rows]
+    scores = [row[2] for row in rows]
+    found = await connection.fetch(
+        QUERIES["put_messages"],
+        workspace,
+        source_id,
+        scorer_version,
+        [row[0] for row in rows],
+        [each.external_id for each in drafts],
+        [each.thread_id for each in drafts],
+        [each.reply_to_external_id for each in drafts],
+        [each.author_external_id for each in drafts],
+        [each.author_name for each in drafts],
+        [each.author_is_bot for each in drafts],
+        [each.text for each in drafts],
+        [each.sent_at for each in drafts],
+        [each.edited_at for each in drafts],
+        [each.entities for each in drafts],
+        [each.attachments for each in drafts],
+        [each.content_sha256 for each in drafts],
+        [each.text_sha256 for each in drafts],
+        [each.score for each in scores],
+        [each.label for each in scores],
+        [each.factors for each in scores],
+    )
+    return [Stored(*row) for row in found]
+
+
+async def message_ids(
+    connection: Connection, workspace: UUID, source_id: UUID, external_ids: Sequence[str]
+) -> dict[str, UUID]:
+    """Return the ids of messages by their keys."""
+    rows = await connection.fetch(QUERIES["message_ids"], workspace, source_id, external_ids)
+    return {row["external_id"]: row["id"] for row in rows}
+
+
+async def delete_messages(
+    connection: Connection,
+    workspace: UUID,
+    source_id: UUID,
+    rows: Sequence[tuple[UUID, str]],
+    deleted_at: datetime,
+) -> list[Deleted]:
+    """Mark different messages as deleted, with the ids they get if they are not known; return what was made or changed."""
+    ids, external_ids = [row[0] for row in rows], [row[1] for row in rows]
+    found = await connection.fetch(
+        QUERIES["delete_messages"], workspace, source_id, ids, external_ids, deleted_at
+    )
+    return [Deleted(*row) for row in found]
+
+
+async def conversation_tails(
+    connection: Connection,
+    workspace: UUID,
+    source_id: UUID,
+    threads: Sequence[tuple[str, datetime]],
+    besides: Sequence[str],
+    count: int,
+) -> list[Any]:
+    """Return the last messages of each thread until a time, oldest first, leaving out some keys."""
+    return await connection.fetch(
+        QUERIES["conversation_tails"],
+        workspace,
+        source_id,
+        [thread for thread, _ in threads],
+        [until for _, until in threads],
+        besides,
+        count,
+    )
+
+
+async def messages_by_key(
+    connection: Connection, workspace: UUID, source_id: UUID, external_ids: Sequence[str]
+) -> list[Any]:
+    """Return messages as the scorer sees them, by their keys."""
+    return await connection.fetch(QUERIES["messages_by_key"], workspace, source_id, external_ids)
+
+
+async def stored_draft(
+    connection: Connection, workspace: UUID, source_id: UUID, external_id: str
+) -> Any | None:
+    """Return what the sender decided of one message."""
+    return await connection.fetchrow(QUERIES["stored_draft"], workspace, source_id, external_id)
+
+
+async def get_message(connection: Connection, workspace: UUID, message_id: UUID) -> Any | None:
+    """Return one message."""
+    return await connection.fetchrow(QUERIES["get_message"], workspace, message_id)
+
+
+async def list_messages(
+    connection: Connection,
+    workspace: UUID,
+    wanted: MessageFilter,
+    after: tuple[datetime, UUID],
+    count: int,
+) -> list[Any]:
+    """Return messages in the order of (sent_at, id), after a position."""
+    return await connection.fetch(
+        QUERIES["list_messages"],
+        workspace,
+        *after,
+        wanted.source_id,
+        wanted.sent_after,
+        wanted.sent_before,
+        wanted.author_external_id,
+        wanted.label,
+        wanted.include_deleted,
+        count,
+    )
+
+
+async def list_sources(
+    connection: Connection, workspace: UUID, after: UUID, count: int
+) -> list[Any]:
+    """Return sources in the order of their ids, after one."""
+    return await connection.fetch(QUERIES["list_sources"], workspace, after, count)
+
+
+def by_key(rows: Iterable[tuple[UUID, Draft, Score]]) -> list[tuple[UUID, Draft, Score]]:
+    """Sort rows by the key of their message, so that concurrent writes take locks in one order."""
+    return sorted(rows, key=lambda row: row[1].external_id)

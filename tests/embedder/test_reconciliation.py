@@ -1,0 +1,83 @@
+"""Without being asked, the embedder mends whatever was lost, however it was lost."""
+
+from services.common.database import Database, DatabaseSettings
+from services.embedder import store
+from services.embedder.debts import Debts
+from services.embedder.generations import Generations
+from services.embedder.reconciliation import Reconciliation
+from tests.embedder.conftest import Chat, Embedder, sha256
+
+
+async def test_vectors_and_tasks_deleted_behind_its_back(embedder: Embedder, chat: Chat) -> None:
+    """362 vectors and their tasks that vanish are made again, by nobody's order."""
+    async with embedder.serving(reconciling=True):
+        await chat.say([f"text {n}" for n in range(500)])
+        await chat.settled()
+        assert await chat.forget(362) == 362
+        assert await chat.debt() == (362, 0)
+        await chat.settled()
+    assert len(await chat.vectors()) == 500
+
+
+async def test_done_tasks_without_their_vectors(embedder: Embedder, chat: Chat) -> None:
+    """A vector that vanishes while its task says done is made again."""
+    async with embedder.serving(reconciling=True):
+        await chat.say(["one", "two", "three"])
+        await chat.settled()
+        assert await chat.forget(2, tasks=False) == 2
+        await chat.settled()
+    assert len(await chat.vectors()) == 3
+
+
+async def test_messages_older_than_any_generation(embedder: Embedder, chat: Chat) -> None:
+    """Messages that came before the embedder was ever started, when no task could be made, are embedded."""
+    messages = await chat.say(["one", "two"])
+    assert await chat.admin.fetchval("select count(*) from spine.task") == 0
+    async with embedder.serving(reconciling=True):
+        await chat.settled()
+    assert {subject for subject, _ in await chat.vectors()} == set(messages)
+
+
+async def test_stale_vectors(embedder: Embedder, chat: Chat) -> None:
+    """Vectors of rows that were deleted or edited without a task are removed or made anew."""
+    async with embedder.serving(reconciling=True):
+        kept, edited, deleted = await chat.say(["one", "two", "three"])
+        await chat.settled()
+        await chat.admin.execute(
+            "update ingest.message set deleted_at = now() where id = $1", deleted
+        )
+        await chat.admin.execute(
+            "update ingest.message set text = 'zwei', text_sha256 = $2 where id = $1",
+            edited,
+            sha256("zwei"),
+        )
+        await chat.settled()
+    assert await chat.vectors() == {(kept, 0): sha256("one"), (edited, 0): sha256("zwei")}
+
+
+async def test_open_tasks_are_left_alone(embedder: Embedder, chat: Chat) -> None:
+    """What is on its way is asked for once only, and at rest nothing is asked for."""
+    async with embedder.serving():
+        pass
+    await chat.say(["one", "two"])
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        reconciliation = Reconciliation(Debts(database, _nothing), _generations(database), 30)
+        assert await reconciliation.mend() == 0
+        before = await chat.admin.fetch("select * from spine.task order by id")
+        assert await reconciliation.mend() == 0
+        assert await chat.admin.fetch("select * from spine.task order by id") == before
+        await chat.admin.execute("delete from spine.task")
+        assert await reconciliation.mend() == 2
+        assert await reconciliation.mend() == 0
+
+
+def _nothing() -> None:
+    """Nobody waits for the tasks."""
+
+
+def _generations(database: Database) -> Generations:
+    async def read_live() -> list[store.Generation]:
+        async with database.connection() as connection:
+            return await store.live_generations(connection)
+
+    return Generations(read_live, {})

@@ -1,0 +1,150 @@
+"""How the embedder starts, and the default model from end to end."""
+
+import hashlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+
+from services.common.errors import InvalidSetting
+from services.common.models import ModelMissing, ModelStore
+from services.common.testing import FakeEncoder
+from services.common.vectors import from_halfvec
+from services.embedder.embedding import embed_texts
+from services.embedder.models import GgufModels, LoadedModel
+from services.embedder.service import open_service
+from tests.conftest import Deployment
+from tests.embedder.conftest import Chat, Embedder, fake_models, until
+from winnow.embedder.v1 import embedder_pb2 as pb
+from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
+
+
+@pytest.mark.models
+async def test_default_model(embedder: Embedder, deployment: Deployment, chat: Chat) -> None:
+    """With the default model a message gets the vector of its passage, and a question in other words finds it."""
+    texts = [
+        "The database ran out of connections after the deploy.",
+        "Lunch at noon? There is a new pizza place.",
+        "Ми перенесли реліз на четвер через відпустки.",
+    ]
+    async with deployment.serving("embedder") as channel:
+        messages = await chat.say(texts)
+        await chat.settled()
+        stub = EmbedderServiceStub(channel)
+        reply = await stub.Embed(pb.EmbedRequest(text="коли реліз?"), metadata=deployment.metadata)
+        passage = await stub.Embed(
+            pb.EmbedRequest(text=texts[0], role=pb.TEXT_ROLE_PASSAGE), metadata=deployment.metadata
+        )
+    await chat.admin.set_type_codec(
+        "halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary"
+    )
+    rows = await chat.admin.fetch("select subject_id, embedding from embedder.vector")
+    vectors = {row["subject_id"]: from_halfvec(row["embedding"]) for row in rows}
+    query = reply.embedding.values
+    assert max(vectors, key=lambda message: float(vectors[message] @ query)) == messages[2]
+    assert float(vectors[messages[0]] @ passage.embedding.values) > 0.999
+
+
+@pytest.mark.models
+async def test_default_model_self_test() -> None:
+    """Opening the default model checks it and says how fast it is; it is the model that the registry names."""
+    models = GgufModels(ModelStore.open(), contexts=1, threads=1)
+    async with models.open("multilingual-e5-small") as loaded:
+        assert loaded.identity.query_prefix == "query: "
+        assert loaded.identity.passage_prefix == "passage: "
+        assert loaded.texts_per_second > 0
+        (vectors,) = await embed_texts(loaded.encoder, ["text"], "passage: ")
+    assert vectors.rows.shape == (1, loaded.identity.dimensions)
+
+
+async def test_other_dimensions_are_refused(embedder: Embedder) -> None:
+    """A file that gives vectors of another length than its generation has is one clear error at start."""
+    async with embedder.serving(fake_models(FakeEncoder(8))):
+        pass
+    with pytest.raises(InvalidSetting, match="WINNOW_EMBEDDING_MODEL: fake gives 16 dimensions"):
+        async with open_service(fake_models(FakeEncoder(16))):
+            pass
+
+
+async def test_second_model_builds_beside_the_first(
+    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another configured model is a building generation: both are kept complete, and queries use the serving one."""
+    models = {
+        "first": fake_models(FakeEncoder(8), "first", query_prefix="1: "),
+        "second": fake_models(FakeEncoder(16), "second", query_prefix="2: "),
+    }
+
+    @asynccontextmanager
+    async def open_model(name: str) -> AsyncIterator[LoadedModel]:
+        async with models[name](name) as loaded:
+            yield loaded
+
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    async with embedder.serving(open_model):
+        await chat.say(["one", "two"])
+        await chat.settled()
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "second")
+    async with embedder.serving(open_model, reconciling=True) as channel:
+        await chat.say(["three"])
+        await until(lambda: _per_generation(chat, [3, 3]))
+        await chat.settled()
+        reply = await EmbedderServiceStub(channel).Embed(
+            pb.EmbedRequest(text="why"), metadata=deployment.metadata
+        )
+    (expected,) = await embed_texts(FakeEncoder(8), ["why"], "1: ")
+    assert list(reply.embedding.values) == expected.rows[0].tolist()
+
+
+async def _per_generation(chat: Chat, counts: list[int]) -> bool:
+    rows = await chat.admin.fetch(
+        "select count(*) as n from embedder.vector group by generation_id order by generation_id"
+    )
+    return [row["n"] for row in rows] == counts
+
+
+async def test_missing_serving_model_is_said(
+    embedder: Embedder,
+    deployment: Deployment,
+    chat: Chat,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """If the serving generation's model is not here, the log says what to do, its tasks wait, and queries fail."""
+    async with embedder.serving(fake_models(FakeEncoder(8), "first")):
+        pass
+    second = fake_models(FakeEncoder(16), "second")
+
+    @asynccontextmanager
+    async def open_model(name: str) -> AsyncIterator[LoadedModel]:
+        if name == "first":
+            raise ModelMissing(name, ModelStore.open().directory)
+        async with second(name) as loaded:
+            yield loaded
+
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "second")
+    with caplog.at_level(logging.ERROR):
+        async with embedder.serving(open_model) as channel:
+            await chat.say(["one"])
+            await until(lambda: _per_generation(chat, [1]))
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await EmbedderServiceStub(channel).Embed(
+                    pb.EmbedRequest(text="why"), metadata=deployment.metadata
+                )
+            await until(lambda: _postponed(chat))
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert "fetch the model first" in caplog.text
+    serving = hashlib.sha256(b"first").hexdigest()
+    state = await chat.admin.fetchval(
+        "select state from embedder.generation where digest = $1", serving
+    )
+    assert state == "serving"
+
+
+async def _postponed(chat: Chat) -> bool:
+    rows = await chat.unfinished()
+    return [(row["state"], row["attempts"], row["error_class"]) for row in rows] == [
+        ("ready", 0, "postponed")
+    ]

@@ -1,0 +1,285 @@
+"""From saved messages to atoms, on real servers, through the extractor as it runs."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import grpc
+import pytest
+
+from services.common.database import Database, DatabaseSettings
+from services.common.ids import uuid7
+from services.extractor import library, store
+from tests.conftest import Deployment
+from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
+from winnow.pipeline.v1 import pipeline_pb2
+from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
+
+BEGAN = datetime(2026, 1, 5, 9, tzinfo=UTC)
+TALK = [
+    ("ann", "The nightly backup failed again with error 53100, disk full on db-2. Any idea why?"),
+    ("bob", "The WAL archive was never pruned, so /var/lib/archive grew to 400 GB."),
+    ("bob", "Fixed: I set archive_cleanup_command and freed the disk, the backup passes now."),
+    ("ann", "thanks!"),
+    ("ann", "Let's decide: we keep seven days of WAL, not thirty."),
+    ("bob", "ok"),
+]
+NOISE = ("thanks!", "ok")
+
+
+@pytest.fixture(autouse=True)
+def grounded(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read with structure alone, and close windows as soon as they are quiet."""
+    monkeypatch.setenv("WINNOW_EXTRACTION_ENGINE", "grounded")
+    monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "0.2")
+
+
+async def say(
+    deployment: Deployment, talk: Sequence[tuple[str, str]], source: UUID | None = None
+) -> tuple[UUID, list[UUID]]:
+    """Save messages a minute apart as ingest would, and ask for their windows."""
+    admin, workspace = deployment.admin, deployment.workspace
+    if source is None:
+        source = await admin.fetchval(
+            """insert into ingest.source (workspace_id, kind, external_id) values ($1, 'api', $2)
+               returning id""",
+            workspace,
+            str(uuid7()),
+        )
+    count = await admin.fetchval("select count(*) from ingest.message")
+    ids = [uuid7() for _ in talk]
+    for number, (identity, (author, text)) in enumerate(zip(ids, talk, strict=True), count):
+        digest = hashlib.sha256(text.encode()).digest()
+        label = "noise" if text in NOISE else "signal"
+        await admin.execute(
+            """insert into ingest.message (workspace_id, id, source_id, external_id, author_external_id, text, sent_at,
+                 content_sha256, text_sha256, importance_score, importance_label, importance_factors, importance_version)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $8, 0.5, $9, '[]', 'test')""",
+            workspace,
+            identity,
+            source,
+            str(number),
+            author,
+            text,
+            BEGAN + timedelta(minutes=number),
+            digest,
+            label,
+        )
+    span = f"new:{ids[0]}:{ids[-1]}"
+    await admin.execute(
+        "select spine.enqueue($1, 'window', array[$2::uuid], array[$3])", workspace, source, span
+    )
+    return source, ids
+
+
+async def settled(deployment: Deployment) -> None:
+    """Wait until no task of the extractor is open and nothing waits in an open window."""
+    for _ in range(300):
+        open_work = await deployment.admin.fetchval(
+            """select (select count(*) from spine.task where state <> 'done' and stage in ('window', 'extract'))
+                    + (select count(*) from extractor.pending_message)"""
+        )
+        if open_work == 0:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(
+        await deployment.admin.fetch("select * from spine.task where state <> 'done'")
+    )
+
+
+async def gauges(
+    deployment: Deployment, channel: grpc.aio.Channel
+) -> pipeline_pb2.GetStatusResponse:
+    """The state of the workspace."""
+    return await PipelineServiceStub(channel).GetStatus(
+        pipeline_pb2.GetStatusRequest(), metadata=deployment.metadata
+    )
+
+
+async def atoms(deployment: Deployment, channel: grpc.aio.Channel) -> pb.ListAtomsResponse:
+    """All live atoms."""
+    return await ExtractorServiceStub(channel).ListAtoms(
+        pb.ListAtomsRequest(page_size=100), metadata=deployment.metadata
+    )
+
+
+async def test_a_conversation_becomes_grounded_atoms(deployment: Deployment) -> None:
+    """Every atom cites messages with words that stand in them, and has its version, run and embed task."""
+    async with deployment.serving("extractor") as channel:
+        _, ids = await say(deployment, TALK)
+        await settled(deployment)
+        found = (await atoms(deployment, channel)).atoms
+        assert len(found) >= 2
+        texts = dict(zip(map(str, ids), (text for _, text in TALK), strict=True))
+        for atom in found:
+            assert atom.evidence
+            for passage in atom.evidence:
+                text = texts[passage.message_id]
+                assert text[passage.offset : passage.offset + len(passage.quote)] == passage.quote
+        stub = ExtractorServiceStub(channel)
+        runs = (await stub.ListRuns(pb.ListRunsRequest(), metadata=deployment.metadata)).runs
+        assert [(run.atoms, run.messages, run.messages_noise) for run in runs] == [
+            (len(found), len(TALK), 2)
+        ]
+        state = await gauges(deployment, channel)
+        assert (state.extractions_inconsistent, state.messages_unwindowed) == (0, 0)
+        subject = UUID(found[0].id)
+        request = pb.ListAtomVersionsRequest(atom_id=str(subject))
+        versions = await stub.ListAtomVersions(request, metadata=deployment.metadata)
+        assert [version.version for version in versions.versions] == [1]
+
+
+async def test_the_same_task_twice_makes_nothing_twice(deployment: Deployment) -> None:
+    """A repeated request for the same messages opens no second window."""
+    async with deployment.serving("extractor") as channel:
+        source, ids = await say(deployment, TALK)
+        await settled(deployment)
+        before = len((await atoms(deployment, channel)).atoms)
+        await deployment.admin.execute(
+            "select spine.enqueue($1, 'window', array[$2::uuid], array[$3])",
+            deployment.workspace,
+            source,
+            f"new:{ids[1]}:{ids[-1]}",
+        )
+        await settled(deployment)
+        assert len((await atoms(deployment, channel)).atoms) == before
+        assert (
+            await deployment.admin.fetchval("select count(*) from extractor.conversation_window")
+            == 1
+        )
+
+
+async def test_an_edit_reads_only_its_window_again(deployment: Deployment) -> None:
+    """After an edit the window's atoms follow, those that still hold keep their ids."""
+    async with deployment.serving("extractor") as channel:
+        _, ids = await say(deployment, TALK)
+        await settled(deployment)
+        before = {atom.id: atom for atom in (await atoms(deployment, channel)).atoms}
+        text = "Let's decide: we keep fourteen days of WAL, not thirty."
+        await change(deployment, ids[4], text=text)
+        await settled(deployment)
+        after = {atom.id: atom for atom in (await atoms(deployment, channel)).atoms}
+        assert before.keys() & after.keys()
+        quotes = [passage.quote for atom in after.values() for passage in atom.evidence]
+        assert any("fourteen" in quote for quote in quotes)
+        assert not any("seven" in quote for quote in quotes)
+        assert (await gauges(deployment, channel)).extractions_inconsistent == 0
+
+
+async def test_a_deleted_message_is_no_evidence(deployment: Deployment) -> None:
+    """Atoms that rested on a deleted message are retired, and their vectors are asked to go."""
+    async with deployment.serving("extractor") as channel:
+        _, ids = await say(deployment, TALK)
+        await settled(deployment)
+        await change(deployment, ids[4], deleted=True)
+        await settled(deployment)
+        cited = {
+            p.message_id for atom in (await atoms(deployment, channel)).atoms for p in atom.evidence
+        }
+        assert str(ids[4]) not in cited
+
+
+async def change(
+    deployment: Deployment, message: UUID, text: str | None = None, deleted: bool = False
+) -> None:
+    """Edit or delete a message as ingest would."""
+    digest = hashlib.sha256((text or "").encode()).digest()
+    await deployment.admin.execute(
+        """update ingest.message set text = coalesce($2, text), text_sha256 = $3,
+             deleted_at = case when $4 then now() end where id = $1""",
+        message,
+        text,
+        digest,
+        deleted,
+    )
+    await deployment.admin.execute(
+        "select spine.enqueue($1, 'window', array[$2::uuid], array[$3])",
+        deployment.workspace,
+        message,
+        f"changed:{'deleted' if deleted else digest.hex()}",
+    )
+
+
+async def test_noise_alone_costs_no_reading(deployment: Deployment) -> None:
+    """A flood of noise is put into windows, and none of them is read."""
+    async with deployment.serving("extractor") as channel:
+        await say(deployment, [("ann", "ok")] * 300)
+        await settled(deployment)
+        assert await deployment.admin.fetchval("select count(*) from extractor.run") == 0
+        assert (await gauges(deployment, channel)).messages_unwindowed == 0
+
+
+async def test_an_open_window_closes_on_request(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ExtractNow reads what waits in open windows without waiting for silence."""
+    monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "3600")
+    async with deployment.serving("extractor") as channel:
+        await say(deployment, TALK)
+        for _ in range(100):
+            if (await gauges(deployment, channel)).messages_in_open_windows == len(TALK):
+                break
+            await asyncio.sleep(0.05)
+        reply = await ExtractorServiceStub(channel).ExtractNow(
+            pb.ExtractNowRequest(), metadata=deployment.metadata
+        )
+        assert reply.conversations == 1
+        for _ in range(100):
+            if (await atoms(deployment, channel)).atoms:
+                break
+            await asyncio.sleep(0.05)
+        assert (await gauges(deployment, channel)).messages_in_open_windows == 0
+        reason = await deployment.admin.fetchval(
+            "select closed_by from extractor.conversation_window"
+        )
+        assert reason == "request"
+
+
+async def test_other_workspaces_see_nothing(deployment: Deployment) -> None:
+    """Another workspace's key finds neither topics nor atoms, not even by id."""
+    async with deployment.serving("extractor") as channel:
+        await say(deployment, TALK)
+        await settled(deployment)
+        atom = (await atoms(deployment, channel)).atoms[0]
+        stub, other = ExtractorServiceStub(channel), await deployment.other_workspace()
+        assert not (await stub.ListAtoms(pb.ListAtomsRequest(), metadata=other)).atoms
+        assert not (await stub.ListTopics(pb.ListTopicsRequest(), metadata=other)).topics
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await stub.GetAtom(pb.GetAtomRequest(atom_id=atom.id), metadata=other)
+        assert failure.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_pages_hold_everything_once(deployment: Deployment) -> None:
+    """Paging through topics and atoms with pages of one finds each once."""
+    async with deployment.serving("extractor") as channel:
+        await say(deployment, TALK)
+        await settled(deployment)
+        stub, seen, token = ExtractorServiceStub(channel), [], ""
+        while True:
+            request = pb.ListAtomsRequest(page_size=1, page_token=token)
+            page = await stub.ListAtoms(request, metadata=deployment.metadata)
+            seen += [atom.id for atom in page.atoms]
+            token = page.next_page_token
+            if not token:
+                break
+        assert sorted(seen) == sorted(a.id for a in (await atoms(deployment, channel)).atoms)
+        topics = await stub.ListTopics(
+            pb.ListTopicsRequest(page_size=1), metadata=deployment.metadata
+        )
+        topic = await stub.GetTopic(
+            pb.GetTopicRequest(topic_id=topics.topics[0].id), metadata=deployment.metadata
+        )
+        assert topic.message_ids
+
+
+async def test_every_query_prepares_under_its_role(deployment: Deployment) -> None:
+    """The role of the extractor may run every query of the extractor."""
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_extractor") as database,
+        database.transaction(deployment.workspace) as connection,
+    ):
+        for query in {**store.QUERIES, **library.QUERIES}.values():
+            await connection.prepare(query)
