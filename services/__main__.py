@@ -1,15 +1,20 @@
 """The one entry point: `winnow …` for people, `run` and `migrate` for a cluster, the same on a laptop."""
 
 import importlib
+import os
+
+# gRPC reports every fork of a process that uses it; starting children is what `up` does.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 import click
 import uvloop
 
 from services.cli.app import winnow
-from services.cli.exits import explained
+from services.cli.failures import explained
 from services.common.addresses import NAMES
 from services.common.migrations import migrate as apply_migrations
 from services.common.service import run as run_services
+from services.common.settings import refuse_unknown
 from services.common.telemetry import LogSettings, start_logging
 
 
@@ -18,13 +23,10 @@ from services.common.telemetry import LogSettings, start_logging
 def run(names: tuple[str, ...]) -> None:
     """Run services by name in the foreground, or all of them; settings come from WINNOW_* variables."""
     with explained():
+        refuse_unknown()
         start_logging(LogSettings.read())
-        chosen = names or NAMES
-        openers = {
-            name: importlib.import_module(f"services.{name}.service").open_service
-            for name in chosen
-        }
-        uvloop.run(run_services(openers))
+        modules = {name: importlib.import_module(f"services.{name}.service") for name in names or NAMES}
+        uvloop.run(run_services({name: module.open_service for name, module in modules.items()}))
 
 
 @winnow.command()
@@ -34,7 +36,7 @@ def run(names: tuple[str, ...]) -> None:
     required=True,
     help="A login that may create roles and extensions (or WINNOW_ADMIN_DATABASE_URL).",
 )
-def migrate(database_url: str) -> None:  # fmt: skip
+def migrate(database_url: str) -> None:
     """Bring a database to the schema of this release."""
     with explained():
         applied = uvloop.run(apply_migrations(database_url))

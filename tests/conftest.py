@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -142,13 +142,22 @@ async def deployment(
         await admin.close()
 
 
+@contextmanager
+def make_scratch() -> Iterator[Path]:
+    """A directory that any user may enter, removed at the end."""
+    path = Path(mkdtemp(prefix="winnow-test-"))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 @pytest.fixture
 def scratch() -> Iterator[Path]:
     """A directory that any user may enter."""
-    path = Path(mkdtemp(prefix="winnow-test-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with make_scratch() as path:
+        yield path
 
 
 def run_winnow(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:

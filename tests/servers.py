@@ -62,7 +62,7 @@ def postgres(port: int, password: str) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen([BIN / "postgres", "-D", data, *arguments], stderr=log, **options)  # type: ignore[call-overload]
     try:
-        _wait_for_port(port, server.poll)
+        _wait_for_postgres(port, server.poll)
         yield f"postgresql://postgres:{password}@127.0.0.1:{port}"
     finally:
         server.send_signal(signal.SIGINT)
@@ -87,6 +87,17 @@ def nats_server(port: int, store: Path | None = None) -> Iterator[str]:
         server.terminate()
         server.wait(10)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for_postgres(port: int, ended: Callable[[], int | None]) -> None:
+    """Return when the server takes connections, which is later than when its port is open."""
+    _wait_for_port(port, ended)
+    ready = [BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    deadline = time.monotonic() + 20
+    while subprocess.run(ready).returncode:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the server on port {port} does not become ready")
+        time.sleep(0.02)
 
 
 def _wait_for_port(port: int, ended: Callable[[], int | None]) -> None:

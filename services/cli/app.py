@@ -1,19 +1,43 @@
-"""The `winnow` command without the parts that need the services' own code."""
+"""The `winnow` command; each part is imported when it is called, so that a service starts without them all."""
 
+import importlib
 from importlib.metadata import version
 
 import click
 
-from services.cli.demonstrate import demo
-from services.cli.doctor import doctor
-from services.cli.importing import import_group
-from services.cli.modelling import models
-from services.cli.searching import search
-from services.cli.status import backfill, dead, status
-from services.cli.up import up
+PARTS = {
+    "backfill": "services.cli.status:backfill",
+    "dead": "services.cli.status:dead",
+    "demo": "services.cli.demonstrate:demo",
+    "doctor": "services.cli.doctor:doctor",
+    "import": "services.cli.importing:import_group",
+    "models": "services.cli.modelling:models",
+    "search": "services.cli.searching:search",
+    "status": "services.cli.status:status",
+    "up": "services.cli.up:up",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class LazyGroup(click.Group):
+    """A group whose commands are named by `module:attribute`."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """All names in order."""
+        return sorted({*PARTS, *self.commands})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import the command when it is wanted."""
+        if name not in PARTS:
+            return super().get_command(context, name)
+        module, _, attribute = PARTS[name].partition(":")
+        found: click.Command = getattr(importlib.import_module(module), attribute)
+        return found
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(version("winnow"), prog_name="winnow")
 def winnow() -> None:
     """Turn team chat into searchable knowledge.
@@ -30,7 +54,3 @@ def winnow() -> None:
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 Winnow cannot be reached, 4 bad input, 5 a model is
     missing or wrong, 130 interrupted.
     """
-
-
-for part in (demo, up, import_group, search, status, backfill, dead, doctor, models):
-    winnow.add_command(part)

@@ -89,7 +89,7 @@ async def _settle(session: Session, target: Target) -> pipeline_pb2.GetStatusRes
             TextColumn("{task.fields[left]}"),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=session.progress, disable=session.as_json) as bar:
+        with Progress(*columns, console=session.progress, disable=session.as_json, transient=True) as bar:
             shown = bar.add_task("", total=None, left="")
             while True:
                 status: pipeline_pb2.GetStatusResponse = await pipeline.GetStatus(

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import grpc
 
-from services.cli.exits import Failure
+from services.cli.failures import Failure
 from services.cli.health import is_serving
 from services.cli.modelling import ModelChoice
 from services.cli.options import Session, command

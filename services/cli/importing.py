@@ -154,6 +154,7 @@ class Sender:
         self._unacknowledged: dict[int, Frame] = {}
         self._room = asyncio.Event()
         self._failures = 0
+        self._next: Frame | None = None
         self._ended = False
         self.counts = Counts()
 
@@ -162,22 +163,20 @@ class Sender:
         async with self._target.channel("ingest") as channel, asyncio.TaskGroup() as group:
             reading = group.create_task(self._read(iter(frames)))
             try:
+                await self._take()
                 stub = IngestServiceStub(channel)
-                while not await self._stream(stub):
-                    await self._pause()
+                while not self._ended or self._unacknowledged:
+                    await self._stream(stub)
             finally:
                 reading.cancel()
-
-    async def _pause(self) -> None:
-        await asyncio.sleep(min(0.1 * 2**self._failures, 1))
 
     async def _read(self, frames: Iterator[Frame]) -> None:
         while (frame := await asyncio.to_thread(next, frames, None)) is not None:
             await self._waiting.put(frame)
         await self._waiting.put(None)
 
-    async def _stream(self, stub: IngestServiceStub) -> bool:
-        """Send until the file ends (True) or the stream breaks (False)."""
+    async def _stream(self, stub: IngestServiceStub) -> None:
+        """Send until the file ends or the stream breaks; a service that stays away is an error."""
         try:
             call = stub.StreamMessages(self._requests(), metadata=self._target.metadata)
             async for response in call:
@@ -186,28 +185,46 @@ class Sender:
                 del self._unacknowledged[response.sequence]
                 self._room.set()
                 self._on_progress()
-            return True
         except grpc.aio.AioRpcError as error:
-            self._failures += 1
-            patience = RETRIES if self.counts.total else RETRIES_BEFORE_FIRST
-            if error.code() not in _TRANSIENT or self._failures > patience:
+            await self._wait_for_service(error)
+        except asyncio.CancelledError:
+            # gRPC cancels a call by itself when its connection breaks while a request is written.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
                 raise
-            return False
+            await self._wait_for_service(await self._reason(call))
+
+    async def _reason(self, call: Any) -> grpc.aio.AioRpcError:
+        """What a call that gRPC cancelled would have said: the service has gone away."""
+        empty = grpc.aio.Metadata()
+        return grpc.aio.AioRpcError(
+            grpc.StatusCode.UNAVAILABLE, empty, empty, await call.details() or "connection lost"
+        )
+
+    async def _wait_for_service(self, error: grpc.aio.AioRpcError) -> None:
+        self._failures += 1
+        patience = RETRIES if self.counts.total else RETRIES_BEFORE_FIRST
+        if error.code() not in _TRANSIENT or self._failures > patience:
+            raise error
+        await asyncio.sleep(min(0.1 * 2**self._failures, 1))
 
     async def _requests(self) -> AsyncIterator[pb.StreamMessagesRequest]:
         """Frames in order: those that a broken stream left unanswered, then new ones."""
         for frame in list(self._unacknowledged.values()):
             yield _request(frame)
-        while not self._ended:
+        while following := self._next or await self._take():
             while len(self._unacknowledged) >= FRAMES_AHEAD:
                 self._room.clear()
                 await self._room.wait()
-            frame_or_end = await self._waiting.get()
-            if frame_or_end is None:
-                self._ended = True
-                return
-            self._unacknowledged[frame_or_end.number] = frame_or_end
-            yield _request(frame_or_end)
+            self._unacknowledged[following.number], self._next = following, None
+            yield _request(following)
+
+    async def _take(self) -> Frame | None:
+        """The next frame, kept until it is sent; None once the file has ended."""
+        if not self._ended:
+            self._next = await self._waiting.get()
+            self._ended = self._next is None
+        return self._next
 
 
 def _request(frame: Frame) -> pb.StreamMessagesRequest:
@@ -227,7 +244,7 @@ async def run_import(
         TimeRemainingColumn(),
     )
     reader = FrameReader(importer, kind)
-    with Progress(*columns, console=session.progress, disable=session.as_json) as bar:
+    with Progress(*columns, console=session.progress, disable=session.as_json, transient=True) as bar:
         shown = bar.add_task("", total=max(importer.bytes_total, 1), rate="")
 
         def show() -> None:

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from rich.console import Console
 
 from services.cli.embedded import DataDirectory
-from services.cli.exits import INTERRUPTED, explained
+from services.cli.failures import INTERRUPTED, explained
 from services.cli.target import Target, data_directory, find
 
 

@@ -143,7 +143,7 @@ async def backfill(session: Session, dry_run: bool, batch_size: int) -> None:
     )
     async with target.channel("embedder") as channel:
         with Progress(
-            *columns, console=session.progress, disable=session.as_json or dry_run
+            *columns, console=session.progress, disable=session.as_json or dry_run, transient=True
         ) as bar:
             shown = bar.add_task("", total=None, eta="")
             call = EmbedderServiceStub(channel).Backfill(request, metadata=target.metadata)

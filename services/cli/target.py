@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 
 from services.cli.embedded import DataDirectory
-from services.cli.exits import UNREACHABLE, Failure
+from services.cli.failures import UNREACHABLE, Failure
 from services.common.addresses import NAMES, AddressSettings
 from services.common.rpc import CHANNEL_OPTIONS
 

@@ -77,6 +77,10 @@ class ModelUnavailable(Unavailable):
     """A model or its provider does not answer."""
 
 
+class ModelError(WinnowError):
+    """A model cannot be found, fetched, loaded or used."""
+
+
 class NoServingGeneration(WinnowError):
     """No generation of vectors serves searches yet."""
 

@@ -47,15 +47,18 @@ async def enqueue(
     subjects: Sequence[UUID],
     specs: Sequence[str],
     available_at: datetime | None = None,
+    *,
+    reopen: bool = False,
 ) -> int:
-    """Make tasks in the caller's transaction; return how many are new."""
+    """Make tasks in the caller's transaction; return how many are new, or reopened though they were done."""
     made: int = await connection.fetchval(
-        "select spine.enqueue($1, $2, $3, $4, coalesce($5, now()))",
+        "select spine.enqueue($1, $2, $3, $4, coalesce($5, now()), $6)",
         workspace,
         stage,
         subjects,
         specs,
         available_at,
+        reopen,
     )
     return made
 

@@ -1,7 +1,9 @@
 """Settings from the environment; each sits beside the code that it sets."""
 
+import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Self
 
 from pydantic import ValidationError
@@ -33,13 +35,16 @@ class Settings(BaseSettings):
         return {PREFIX + name.upper() for name in cls.model_fields}
 
 
-def refuse_unknown(
-    groups: Iterable[type[Settings]],
-    extra: Iterable[str] = (),
-    environment: Mapping[str, str] = os.environ,
-) -> None:
-    """Raise InvalidSetting for a variable with our prefix that no group reads: it is a misspelling."""
-    known = {name for group in groups for name in group.names()} | set(extra)
+def known_names() -> set[str]:
+    """Every variable that any part of this release reads; a test proves the list to be whole."""
+    return set(Path(__file__).with_name("settings.txt").read_text("utf-8").split())
+
+
+def refuse_unknown(environment: Mapping[str, str] = os.environ) -> None:
+    """Raise InvalidSetting for a variable with our prefix that nothing reads: it is a misspelling."""
+    known = known_names()
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
-            raise InvalidSetting(f"{name}: no such setting")
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InvalidSetting(f"{name}: no such setting{hint}")

@@ -63,6 +63,7 @@ class CombinedEngine:
     characters_max: int = 5000
     delimiter: Callable[[], str] = prompting.random_delimiter
     name: Literal["combined"] = "combined"
+    _unprompted: dict[str, list[float]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def version(self) -> str:
@@ -98,13 +99,12 @@ class CombinedEngine:
         asked = sorted(unsure, key=lambda c: c.margin)[: self.trust.choices_max]
         decided = list(candidates)
         for candidate in asked:
-            spent.calls += 2
-            if await self._prefers_rival(model, candidate):
+            if await self._prefers_rival(model, candidate, spent):
                 draft = replace(candidate.draft, type=candidate.rival)
                 decided[candidates.index(candidate)] = replace(candidate, draft=draft)
         return decided
 
-    async def _prefers_rival(self, model: Model, candidate: Candidate) -> bool:
+    async def _prefers_rival(self, model: Model, candidate: Candidate, spent: Spent) -> bool:
         """Whether the model, corrected for what it says of no note at all, prefers the rival.
 
         Contextual calibration after Zhao et al. 2021, "Calibrate Before Use".
@@ -112,8 +112,14 @@ class CombinedEngine:
         options = [f" {candidate.draft.type}", f" {candidate.rival}"]
         language = prompting.dominant_language([candidate.draft.content])
         note = prompting.one_line(candidate.draft.content, 500)
+        empty = prompting.fill("type", language, note="…")
+        key = "\0".join((empty, *options))
+        if key not in self._unprompted:
+            self._unprompted[key] = await model.choose(empty, options)
+            spent.calls += 1
         here = await model.choose(prompting.fill("type", language, note=note), options)
-        nowhere = await model.choose(prompting.fill("type", language, note="…"), options)
+        spent.calls += 1
+        nowhere = self._unprompted[key]
         gain = (here[1] - nowhere[1]) - (here[0] - nowhere[0])
         return gain > self.trust.choice_margin * (1.0 + candidate.margin)
 

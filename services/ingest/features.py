@@ -1,6 +1,7 @@
 """What can be seen of a message, and of the talk before it, that tells knowledge from noise; pure.
 
-`read` takes a message apart, `observe` sees it among the messages before it. Only the first
+`read` takes a message apart, `observe` sees it among the messages before it (at most
+CONTEXT_MESSAGES of its conversation). Only the first
 TEXT_MAX characters are read, so the cost of a message is bounded whatever its length.
 """
 
@@ -9,25 +10,28 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from typing import NamedTuple
 
 from services.ingest import lexicon
+from services.ingest.lexicon import STEM_LETTERS
 
 TEXT_MAX = 1000
 CONTEXT_MESSAGES = 16
 ASKED_WITHIN_MESSAGES = 5
+CODE_MAX = 3
 
 Features = dict[str, float]
 """Feature by name; an absent one is 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredInput:
+class ScoredInput(NamedTuple):
     """What the gate knows of a message; `author` is the shown name, or any that stays the same."""
 
     author: str
     text: str
     author_is_bot: bool = False
-    is_reply: bool = False
+    message_id: str = ""
+    reply_to: str = ""
 
 
 @dataclass(slots=True)
@@ -35,21 +39,22 @@ class Reading:
     """A message taken apart; `counts` holds how many words of each class it has, packed."""
 
     author: str
+    called: str
     text: str
     body: str
     words: list[str]
     counts: int
     content: set[str]
     links: int
-    speaks_to: str
+    speaks_to: bool
     is_question: bool
     is_bot: bool
-    is_reply: bool
+    message_id: str
+    reply_to: str
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """The messages of the conversation before this one, oldest first, and the one it replies to."""
+class Context(NamedTuple):
+    """The messages before this one, oldest first; `parent` is the one replied to if it is older."""
 
     recent: Sequence[Reading] = ()
     parent: Reading | None = None
@@ -57,7 +62,7 @@ class Context:
 
 def _stems(*names: str) -> frozenset[str]:
     words = " ".join(getattr(lexicon, name) for name in names).split()
-    return frozenset(word[: lexicon.STEM_LETTERS] for word in words)
+    return frozenset(word[:STEM_LETTERS] for word in words)
 
 
 _BITS = 10  # of a class's count: TEXT_MAX characters hold fewer than 2 ** 10 words
@@ -85,18 +90,17 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzабвгґдеєжзиіїйкл
 _EMPTY_WORDS = _LETTERS | _stems(
     *("FUNCTION", "ACKNOWLEDGEMENT", "COURTESY", "WAITING", "OPINION", "LAUGHTER", "TALK")
 )
+_YOU_WORDS, _MODAL_WORDS = _stems("YOU"), _stems("MODAL")
+_SELF_WORDS, _WANT_WORDS = _stems("SELF"), _stems("WANT")
 _ACKNOWLEDGEMENTS = _stems("ACKNOWLEDGEMENT", "LAUGHTER")
 _INSTRUCTIONS = _stems("INSTRUCTION")
 _NO_NAMES = _stems("FUNCTION", "ACKNOWLEDGEMENT", "COURTESY", "REMEDY", "DECISION", "PROBLEM")
 
-_WORD = re.compile(r"([^\W_]{1,6})[^\W_]*")
+_WORD = re.compile(r"\w+")
 _LINK = re.compile(r"(?:https?://|www\.)\S+")
-_NAME = re.compile(r"\s*@?([\w\-\[\]{}|^`\\]{2,24}) ?([:,])\s*(?=\S)")
+_NAME = re.compile(r"[\w\-\[\]{}|^`\\]{2,24}")
 _MENTION = re.compile(r"(?<!\w)@\w+")
-_CODE = re.compile(
-    r"`|\w_\w|\w\(|::|->|[{};<>\\]|[a-z][A-Z]|\w\.\w+\.\w|[~/]\w+/|--\w|\w=\w|\$\w"
-    r"|[^\W\d]\d|\d[^\W\d]"
-)
+_CODE_SIGNS = frozenset("`_{}<>\\;=$~|(")
 _CODE_LINE = re.compile(r"(?:`[^`]*`|[\w.$>:\\-]+\s*(?:\(.*\)|=.*|\{.*)[;})]*)", re.DOTALL)
 _EMOJI = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
 _BRACKET = re.compile(r"[\[(|{<]")
@@ -108,25 +112,20 @@ _PUNCTUATION = ".,!?;:'\"…«»“”„’)("
 _BOT_ENDS = "0123456789_-^|` "
 
 
-def read(message: ScoredInput) -> Reading:
-    """Take a message apart."""
+def read(message: ScoredInput, context: Context) -> Reading:
+    """Take a message apart; the names of those who spoke before tell whom it addresses."""
     text = message.text[:TEXT_MAX]
-    links = len(_LINK.findall(text)) if "://" in text or "www." in text else 0
-    body = _LINK.sub(" ", text) if links else text
-    speaks_to = ""
-    if "@" in body:
-        body, mentions = _MENTION.subn(" ", body)
-        speaks_to = "@" if mentions else ""
-    name = _NAME.match(body)
-    if name is not None and name[2] == ":":
-        called = name[1].lower()
-        if called[: lexicon.STEM_LETTERS] not in _NO_NAMES:
-            speaks_to, body = called, body[name.end() :]
-    words = _WORD.findall(body.lower())
+    links = 0
+    body = text
+    if "://" in text or "www." in text:
+        body, links = _LINK.subn(" ", text)
+    body, speaks_to = _split_address(body.strip(), context.recent)
+    words = [word[:STEM_LETTERS] for word in _WORD.findall(body.lower())]
     return Reading(
         author=message.author,
+        called=message.author.lower().partition(" ")[0],
         text=text,
-        body=body.strip(),
+        body=body,
         words=words,
         counts=sum(map(_COUNT_OF.get, words, repeat(0))),
         content=set(words) - _EMPTY_WORDS,
@@ -134,33 +133,47 @@ def read(message: ScoredInput) -> Reading:
         speaks_to=speaks_to,
         is_question="?" in body,
         is_bot=message.author_is_bot or message.author.rstrip(_BOT_ENDS)[-3:].lower() == "bot",
-        is_reply=message.is_reply,
+        message_id=message.message_id,
+        reply_to=message.reply_to,
     )
 
 
-@dataclass(slots=True)
-class _Past:
+def _split_address(body: str, recent: Sequence[Reading]) -> tuple[str, bool]:
+    """The text without `name:`, `name,` or @mentions, and whether it had one."""
+    addressed = False
+    if "@" in body:
+        body, mentions = _MENTION.subn(" ", body)
+        body, addressed = body.strip(), mentions > 0
+    first, _, rest = body.partition(" ")
+    name = first.rstrip(":,").lower()
+    if not name or not rest:
+        return body, addressed
+    if first[-1] == ":":
+        if _NAME.fullmatch(name) and name[:STEM_LETTERS] not in _NO_NAMES:
+            return rest.lstrip(), True
+    elif name in [earlier.called for earlier in recent] and name not in _NO_NAMES:
+        return rest.lstrip(" :,"), True
+    return body, addressed
+
+
+class _Past(NamedTuple):
     """What the messages before say of this one."""
 
     same_openings: int
     is_copy: bool
-    new_content: set[str]
     was_asked: bool
     was_just_asked: bool
-    calls_name: bool
 
 
 def observe(reading: Reading, context: Context) -> Features:
     """The features of a message in its context."""
     past = _look_back(reading, context)
     size = len(reading.content)
-    if past.calls_name and reading.words[0] in reading.content:
-        size -= 1
     features: Features = {"length": min(math.log1p(len(reading.body)) / 5, 1.15)}
     if size:
         features["content"] = math.log1p(min(size, 16))
     if _is_automated(reading, past):
-        _see_automation(features, reading, past, size)
+        _see_automation(features, reading, context)
         return features
     _see_size(features, reading, size)
     _see_words(features, reading, size)
@@ -172,31 +185,29 @@ def observe(reading: Reading, context: Context) -> Features:
 
 
 def _look_back(reading: Reading, context: Context) -> _Past:
-    author, opening = reading.author, reading.body[:8].lower()
-    first = reading.words[0] if reading.words else ""
-    new_content = reading.content
-    same_openings, asked_at = 0, 99
-    is_copy = calls_name = False
-    for age, earlier in enumerate(reversed(context.recent), start=1):
-        if earlier.author == author:
-            new_content = new_content - earlier.content
-            same_openings += earlier.body[:8].lower() == opening
-            is_copy = is_copy or earlier.text == reading.text
-        else:
-            if earlier.is_question and asked_at == 99:
-                asked_at = age
-            if first and earlier.author[: lexicon.STEM_LETTERS].lower() == first:
-                calls_name = True
-    if context.parent is not None and context.parent.is_question:
-        asked_at = 1
+    author, recent = reading.author, context.recent
+    own = [earlier for earlier in recent if earlier.author == author]
+    asked = [
+        earlier.is_question and earlier.author != author
+        for earlier in recent[-ASKED_WITHIN_MESSAGES:]
+    ]
+    if reading.reply_to:
+        asked.append(_replies_to_question(reading.reply_to, context))
+    opening = reading.body[:8]
     return _Past(
-        same_openings if len(reading.body) > 12 else 0,
-        is_copy,
-        new_content,
-        asked_at <= ASKED_WITHIN_MESSAGES,
-        asked_at == 1,
-        calls_name,
+        same_openings=len([earlier for earlier in own if earlier.body[:8] == opening])
+        if own and len(reading.body) > 12
+        else 0,
+        is_copy=reading.text in [earlier.text for earlier in own],
+        was_asked=True in asked,
+        was_just_asked=asked[-1] if asked else False,
     )
+
+
+def _replies_to_question(reply_to: str, context: Context) -> bool:
+    if context.parent is not None:
+        return context.parent.is_question
+    return any(e.is_question for e in context.recent if e.message_id == reply_to)
 
 
 def _is_automated(reading: Reading, past: _Past) -> bool:
@@ -214,15 +225,17 @@ def _is_automated(reading: Reading, past: _Past) -> bool:
     return brackets >= 2 and plain <= max(2, len(reading.words) / 4)
 
 
-def _see_automation(features: Features, reading: Reading, past: _Past, size: int) -> None:
+def _see_automation(features: Features, reading: Reading, context: Context) -> None:
+    """Of an automated line only its size counts, and what it says that its author did not before."""
     features["automated"] = 1.0
     features["automated_length"] = features["length"]
-    if len(past.new_content) <= 2:
-        features["stale"] = 1.0
+    if len(reading.content) >= 7:
+        features["rich"] = 1.0
     if reading.is_bot:
         features["bot"] = 1.0
-    if size >= 7:
-        features["rich"] = 1.0
+    known = [earlier.content for earlier in context.recent if earlier.author == reading.author]
+    if len(reading.content.difference(*known)) <= 2:
+        features["stale"] = 1.0
 
 
 def _see_size(features: Features, reading: Reading, size: int) -> None:
@@ -235,7 +248,7 @@ def _see_size(features: Features, reading: Reading, size: int) -> None:
         features["one_word" if size else "no_content"] = 1.0
     if reading.links:
         features["link_only" if len(reading.words) <= 4 else "link"] = 1.0
-    features["long_words"] = sum(len(word) >= 5 for word in reading.content) / 10
+    features["long_words"] = len([word for word in reading.content if len(word) >= 5]) / 10
 
 
 def _see_words(features: Features, reading: Reading, size: int) -> None:
@@ -251,16 +264,26 @@ def _see_words(features: Features, reading: Reading, size: int) -> None:
         features["courtesy"] = 1.0
     if size < 2:
         return
-    you, self = counts >> _YOU & _MASK, counts >> _SELF & _MASK
     if not reading.is_question:
-        if counts >> _ADVICE & _MASK or (you and counts >> _MODAL & _MASK):
+        words = reading.words
+        if counts >> _ADVICE & _MASK or (
+            counts >> _MODAL & _MASK and _follows(words, _YOU_WORDS, _MODAL_WORDS, 2)
+        ):
             features["advice"] = 1.0
-        if size >= 3 and counts >> _WANT & _MASK and (self or counts >> _NEGATION & _MASK):
+        if size >= 3 and counts >> _WANT & _MASK and _follows(words, _SELF_WORDS, _WANT_WORDS, 3):
             features["need"] = 1.0
     if size >= 3 and counts >> _CONDITION & _MASK:
         features["condition"] = 1.0
     if size >= 3 and counts >> _NEGATION & _MASK:
         features["negation"] = 1.0
+
+
+def _follows(words: list[str], leads: frozenset[str], ends: frozenset[str], within: int) -> bool:
+    """Whether a word of `ends` comes at most so many words after one of `leads`."""
+    for position, word in enumerate(words, start=1):
+        if word in leads and not ends.isdisjoint(words[position : position + within]):
+            return True
+    return False
 
 
 _CAPPED = (
@@ -277,7 +300,7 @@ def _see_form(features: Features, reading: Reading, size: int) -> None:
     chunks = [chunk for chunk in body.split() if not (chunk.islower() and chunk.isalpha())]
     code = _count_code(chunks)
     if code:
-        features["code"] = min(code, 3) / 3
+        features["code"] = code / CODE_MAX
         if _CODE_LINE.fullmatch(body):
             features["code_only"] = 1.0
     if (
@@ -299,17 +322,29 @@ def _see_form(features: Features, reading: Reading, size: int) -> None:
 
 
 def _count_code(chunks: list[str]) -> int:
-    """How many chunks look like code, names of things in code, or numbers with units."""
+    """How many chunks, up to CODE_MAX, look like code or like names of things in code."""
     code = 0
     for chunk in chunks:
-        core = chunk.strip(_PUNCTUATION)
-        if core and not (core[1:].islower() and core.isalpha()) and _CODE.search(chunk):
+        if _is_code(chunk.strip(_PUNCTUATION)):
             code += 1
+            if code == CODE_MAX:
+                break
     return code
 
 
+def _is_code(core: str) -> bool:
+    """Letters with digits, inner capitals, or signs that prose does not use within a word."""
+    if core.isalpha():
+        return not core[1:].islower() and not core.isupper() and len(core) > 2
+    if core.isalnum():
+        return not core.isdigit()
+    if not _CODE_SIGNS.isdisjoint(core):
+        return True
+    return core[:2] == "--" or core.count("/") > 1 or (core.count(".") > 1 and ".." not in core)
+
+
 def _see_past(features: Features, reading: Reading, past: _Past, size: int) -> None:
-    if reading.speaks_to or reading.is_reply or past.calls_name:
+    if reading.speaks_to or reading.reply_to:
         features["addressed" if size >= 2 else "addressed_briefly"] = 1.0
     if past.is_copy and size:
         features["repetition"] = 1.0

@@ -161,22 +161,26 @@ you your yours u ya ти ви тобі вам тебе вас твій ваш т
 """
 
 SELF = """
-i im ive we our my me us я ми мій моя мене мені нас нам наш наша мы мой меня мне наш
+i im ive we our my me us
+я ми мій моя мене мені нас нам наш наша
+мы мой меня мне
 """
 
 MODAL = """
-can could should need will would may might have want must get ll d
+can could should need will would may might have want must get don ll d
 можна можеш можете треба потрібно слід варто раджу можно можешь нужно стоит следует советую надо
 """
 
 ADVICE = """
-should must try use треба потрібно слід варто раджу спробуй спробуйте пропоную нужно надо стоит
-следует советую попробуй
+should must try use
+можна можеш можете треба потрібно слід варто раджу спробуй спробуйте пропоную
+можно можешь можете нужно надо стоит следует советую попробуй
 """
 
 WANT = """
-need want trying tried getting having cannot unable looking хочу намагаюсь намагаюся не вдається
-виходить можу хочется пытаюсь могу получается не приходить відкривається открывается
+need want try trying tried get getting got having see seeing cannot couldn unable looking
+не мені хочу намагаюсь намагаюся вдається виходить можу можемо
+мне хочется хотим пытаюсь получается могу можем
 """
 
 CONDITION = """

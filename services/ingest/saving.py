@@ -1,9 +1,9 @@
 """The transactions of ingest: messages, their tasks and the facts that announce them are one commit."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from services.common.database import Connection, Database
@@ -12,10 +12,11 @@ from services.common.outbox import announce, enqueue, enqueue_embedding
 from services.ingest import store
 from services.ingest.limits import CommitSlots
 from services.ingest.messages import NO_TEXT_SHA256, Draft
+from services.ingest.sources import Sources
 from services.ingest.store import Score, SourceKey, Stored
 from winnow.events.v1.events_pb2 import MessagesDeleted, MessagesIngested
 
-_WINDOW = "window"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +35,19 @@ class Removed:
     remembered: int
 
 
-class Sources:
-    """The ids of sources; those of committed ones are remembered, the least used are forgotten."""
-
-    def __init__(self, remembered_max: int = 10_000) -> None:
-        self._known: OrderedDict[tuple[UUID, str, str], tuple[UUID, str]] = OrderedDict()
-        self._remembered_max = remembered_max
-
-    def id_of(self, workspace: UUID, source: SourceKey) -> UUID | None:
-        """Return the id of a source if it and its title are remembered."""
-        known = self._known.get((workspace, source.kind, source.external_id))
-        return known[0] if known and source.title in ("", known[1]) else None
-
-    def remember(self, workspace: UUID, source: SourceKey, found: tuple[UUID, str]) -> None:
-        """Remember a source that is committed."""
-        key = (workspace, source.kind, source.external_id)
-        self._known[key] = found
-        self._known.move_to_end(key)
-        if len(self._known) > self._remembered_max:
-            self._known.popitem(last=False)
-
-
 class Saver:
     """Writes batches of one source, each in one transaction; a call returns after the commit."""
 
     def __init__(
-        self, database: Database, slots: CommitSlots, scorer_version: str, kick: Callable[[], None]
+        self,
+        database: Database,
+        sources: Sources,
+        slots: CommitSlots,
+        scorer_version: str,
+        kick: Callable[[], None],
     ) -> None:
-        self._database, self._slots, self._kick = database, slots, kick
-        self._scorer_version, self._sources = scorer_version, Sources()
+        self._database, self._sources, self._slots = database, sources, slots
+        self._scorer_version, self._kick = scorer_version, kick
 
     async def save(
         self,
@@ -80,7 +65,7 @@ class Saver:
         async def write(connection: Connection, source_id: UUID) -> Saved:
             version = self._scorer_version
             stored = await store.put_messages(connection, workspace, source_id, version, rows)
-            await _ask_for_work(connection, workspace, source_id, stored, rows)
+            await _follow(connection, workspace, source_id, stored, rows)
             changed = {each.external_id: each for each in stored}
             others = [row[1].external_id for row in rows if row[1].external_id not in changed]
             unchanged = {}
@@ -100,13 +85,86 @@ class Saver:
             found = await store.delete_messages(connection, workspace, source_id, rows, deleted_at)
             gone = sorted(each.id for each in found if each.deleted)
             if gone:
-                await enqueue_embedding(
-                    connection, workspace, "message", gone, [None] * len(gone), reopen=True
-                )
-                specs = ["changed:deleted"] * len(gone)
-                await enqueue(connection, workspace, _WINDOW, gone, specs)
-                fact = MessagesDeleted(source_id=str(source_id), message_ids=map(str, gone))
-                await announce(connection, workspace, "messages_deleted", fact)
+                await _follow_deletion(connection, workspace, source_id, gone)
             return Removed(len(gone), sum(each.remembered for each in found))
 
         return await self._commit(workspace, source, write)
+
+    async def _commit(
+        self,
+        workspace: UUID,
+        source: SourceKey,
+        write: Callable[[Connection, UUID], Awaitable[T]],
+    ) -> T:
+        async def attempt() -> tuple[tuple[UUID, str], T]:
+            async with self._database.transaction(workspace) as connection:
+                found = await self._sources.resolve(connection, workspace, source)
+                return found, await write(connection, found[0])
+
+        async with self._slots.one():
+            found, result = await self._database.retrying(attempt)
+        self._sources.remember(workspace, source, found)
+        self._kick()
+        return result
+
+
+async def _follow(
+    connection: Connection,
+    workspace: UUID,
+    source_id: UUID,
+    stored: Sequence[Stored],
+    rows: Sequence[tuple[UUID, Draft, Score]],
+) -> None:
+    """Ask for the vectors and windows of what has changed; nothing follows a change of a deleted message."""
+    live = [each for each in stored if each.live]
+    if not live:
+        return
+    hashes = {draft.external_id: draft.text_sha256 for _, draft, _ in rows}
+    await _ask_for_vectors(connection, workspace, live, hashes)
+    await _ask_for_windows(connection, workspace, source_id, live, hashes)
+    ids = [str(each.id) for each in live]
+    fact = MessagesIngested(source_id=str(source_id), message_ids=ids)
+    await announce(connection, workspace, "messages_ingested", fact)
+
+
+async def _ask_for_vectors(
+    connection: Connection, workspace: UUID, live: Sequence[Stored], hashes: dict[str, bytes]
+) -> None:
+    subjects: list[UUID] = []
+    wanted: list[bytes | None] = []
+    for each in live:
+        text_sha256 = hashes[each.external_id]
+        has_text = text_sha256 != NO_TEXT_SHA256
+        if has_text if each.created else each.text_changed:
+            subjects.append(each.id)
+            wanted.append(text_sha256 if has_text else None)
+    if subjects:
+        # A text may return to what it was, whose task is done long since.
+        await enqueue_embedding(connection, workspace, "message", subjects, wanted, reopen=True)
+
+
+async def _ask_for_windows(
+    connection: Connection,
+    workspace: UUID,
+    source_id: UUID,
+    live: Sequence[Stored],
+    hashes: dict[str, bytes],
+) -> None:
+    subjects = [each.id for each in live if not each.created]
+    specs = [f"changed:{hashes[each.external_id].hex()}" for each in live if not each.created]
+    created = [each.id for each in live if each.created]
+    if created:
+        subjects.append(source_id)
+        specs.append(f"new:{min(created)}:{max(created)}")
+    await enqueue(connection, workspace, "window", subjects, specs, reopen=True)
+
+
+async def _follow_deletion(
+    connection: Connection, workspace: UUID, source_id: UUID, gone: Sequence[UUID]
+) -> None:
+    """Ask that what was made of the messages be removed."""
+    no_text = [None] * len(gone)
+    await enqueue_embedding(connection, workspace, "message", gone, no_text, reopen=True)
+    await enqueue(connection, workspace, "window", gone, ["changed:deleted"] * len(gone))
+    fact = MessagesDeleted(source_id=str(source_id), message_ids=[str(each) for each in gone])
+    await announce(connection, workspace, "messages_deleted", fact)

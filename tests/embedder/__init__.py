@@ -1,0 +1,1 @@
+"""Tests of the embedder, file by file."""

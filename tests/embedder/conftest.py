@@ -126,7 +126,8 @@ class Chat:
         async with self.admin.transaction():
             await self.admin.execute(
                 """insert into extractor.conversation_window (workspace_id, id, source_id, thread_id, closed_by,
-                     first_sent_at, last_sent_at, message_count, noise_count) values ($1, $2, $3, '', 'count', $4, $4, 1, 0)""",
+                     first_sent_at, last_sent_at, message_count, noise_count)
+                   values ($1, $2, $3, '', 'count', $4, $4, 1, 0)""",
                 self.workspace,
                 window,
                 self.source,
@@ -134,8 +135,8 @@ class Chat:
             )
             text = sha256(f"{title}\n{content}")
             await self.admin.execute(
-                """insert into extractor.atom (workspace_id, id, source_id, window_id, type, title, content, text_sha256,
-                     confidence, valid_from) values ($1, $2, $3, $4, 'insight', $5, $6, $7, 0.5, $8)""",
+                """insert into extractor.atom (workspace_id, id, source_id, window_id, type, title, content,
+                     text_sha256, confidence, valid_from) values ($1, $2, $3, $4, 'insight', $5, $6, $7, 0.5, $8)""",
                 self.workspace,
                 atom,
                 self.source,
@@ -205,7 +206,7 @@ class Chat:
 async def until(condition: Callable[[], object], seconds: float = 90) -> None:
     """Return when an awaitable condition holds."""
     async with asyncio.timeout(seconds):
-        while not await condition():  # type: ignore[misc]
+        while not await condition():  # type: ignore[misc]  # noqa: ASYNC110 - it is the database that changes
             await asyncio.sleep(0.05)
 
 

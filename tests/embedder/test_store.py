@@ -51,7 +51,7 @@ async def test_search_uses_the_graph(deployment: Deployment, chat: Chat) -> None
         Database.open(DatabaseSettings.read(), "winnow_search") as database,
         database.transaction(chat.workspace) as connection,
     ):
-        await connection.execute("set local hnsw.ef_search = 100")
+        await connection.execute("set local hnsw.ef_search = 40")
         await connection.execute("set local hnsw.iterative_scan = relaxed_order")
         sql = f"""select subject_id from embedder.vector
                   where workspace_id = $2 and generation_id = '{generation}'

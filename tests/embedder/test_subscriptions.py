@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 
 import asyncpg
+import nats
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from services.common.testing import FakeEncoder, Tokens, spell
 from services.common.vectors import Matrix, from_halfvec
 from services.embedder.embedding import embed_texts
 from tests.embedder.conftest import SENT_AT, Chat, Embedder, fake_models, sha256, until
+from winnow.events.v1.events_pb2 import Event
 
 
 class Recorder(FakeEncoder):
@@ -233,10 +235,6 @@ async def test_malformed_specs_die(embedder: Embedder, chat: Chat) -> None:
 
 async def test_written_vectors_are_announced(embedder: Embedder, chat: Chat, nats_url: str) -> None:
     """Every vector that is stored is announced once, with its generation, kind and subject."""
-    import nats
-
-    from winnow.events.v1.events_pb2 import Event
-
     async with embedder.serving():
         messages = await chat.say([f"text {n}" for n in range(5)])
         topic = await chat.name_topic("Topic")

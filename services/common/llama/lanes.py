@@ -1,6 +1,8 @@
 """A lane: a bounded queue of work for a few contexts, each used by one thread at a time."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +14,13 @@ from services.common.errors import Overloaded
 from services.common.llama.errors import ModelClosed
 
 RETRY_SECONDS: Final = 1.0
+BACKGROUND_NICENESS: Final = 10
+
+
+def _step_back() -> None:
+    """Let queries, servers and people go first; only Linux counts niceness by thread."""
+    if sys.platform == "linux":
+        os.nice(BACKGROUND_NICENESS)
 
 
 class Closable(Protocol):
@@ -38,7 +47,9 @@ class Lane(Generic[Context]):
         for context in self._contexts:
             self._free.put(context)
         self._room = BoundedSemaphore(jobs_max)
-        self._threads = ThreadPoolExecutor(len(self._contexts), f"llama-{purpose}")
+        self._threads = ThreadPoolExecutor(
+            len(self._contexts), f"llama-{purpose}", _step_back if background else None
+        )
         self._closed = False
 
     async def run(self, works: Iterable[Callable[[Context], Result]]) -> list[Result]:

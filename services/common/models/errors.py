@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-from services.common.errors import WinnowError
-
-
-class ModelError(WinnowError):
-    """A model cannot be found, fetched, loaded or used."""
+from services.common.errors import ModelError
 
 
 class UnknownModel(ModelError):

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -67,20 +67,38 @@ def events() -> Events:
     return Events()
 
 
+@contextmanager
+def folder_for_data() -> Iterator[Path]:
+    """A directory that any user may enter, in memory where there is room: tests make many clusters."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30
+    path = Path(mkdtemp(prefix="winnow-test-", dir=memory if roomy else None))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
 @pytest.fixture
-def data(scratch: Path) -> DataDirectory:
+def home() -> Iterator[Path]:
+    """The directory in which a test's data directory will be."""
+    with folder_for_data() as path:
+        yield path
+
+
+@pytest.fixture
+def data(home: Path) -> DataDirectory:
     """A data directory that does not exist yet."""
-    return DataDirectory(scratch / "data")
+    return DataDirectory(home / "data")
 
 
 @pytest.fixture(scope="session")
 def template() -> Iterator[Path]:
     """A data directory after a first start and a clean stop."""
-    folder = Path(mkdtemp(prefix="winnow-test-"))
-    folder.chmod(0o755)
-    asyncio.run(_start_and_stop(DataDirectory(folder / "data")))
-    yield folder / "data"
-    shutil.rmtree(folder)
+    with folder_for_data() as folder:
+        asyncio.run(_start_and_stop(DataDirectory(folder / "data")))
+        yield folder / "data"
 
 
 async def _start_and_stop(data: DataDirectory) -> None:
@@ -89,10 +107,10 @@ async def _start_and_stop(data: DataDirectory) -> None:
 
 
 @pytest.fixture
-def made(template: Path, scratch: Path) -> DataDirectory:
+def made(template: Path, home: Path) -> DataDirectory:
     """A data directory that has been used before."""
-    subprocess.run(["cp", "-a", template, scratch / "data"], check=True)
-    return DataDirectory(scratch / "data")
+    subprocess.run(["cp", "-a", template, home / "data"], check=True)
+    return DataDirectory(home / "data")
 
 
 @pytest.fixture

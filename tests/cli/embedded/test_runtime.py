@@ -153,7 +153,7 @@ async def test_leftovers(made: DataDirectory, ports: dict[str, int]) -> None:
     async with EmbeddedRuntime.open(made, ports=ports):
         arguments = arguments_of(_pid(made, "postgres"))
     orphan = await _start(arguments)
-    await until(lambda: has_status(made))
+    await until(lambda: serves(made))
     bystander = await _start(["/bin/sleep", "60"])
     (made.records / "ingest.pid").write_text(f"{bystander.pid} another boot\n")
     async with EmbeddedRuntime.open(made, ports=ports) as runtime:
@@ -209,14 +209,14 @@ async def test_server_that_cannot_start(made: DataDirectory, ports: dict[str, in
 async def test_ordinary_user(
     data: DataDirectory,
     ports: dict[str, int],
-    scratch: Path,
+    home: Path,
     ordinary_user: Account | None,
     readable: Callable[[Path], Path],
 ) -> None:
     """Without privileges the servers run as the user who starts them, and SIGTERM stops them cleanly."""
     who: dict[str, object] = {}
     if ordinary_user:
-        os.chown(scratch, ordinary_user.uid, ordinary_user.gid)
+        os.chown(home, ordinary_user.uid, ordinary_user.gid)
         who = {"user": ordinary_user.uid, "group": ordinary_user.gid, "extra_groups": []}
     prefix = readable(Path(sys.base_prefix))
     python = prefix / "bin" / INTERPRETER.name
@@ -254,9 +254,10 @@ async def is_initialising(data: DataDirectory) -> bool:
     return bool(list(data.path.glob(".initdb-*/cluster/base")))
 
 
-async def has_status(data: DataDirectory) -> bool:
-    """Whether a postmaster has written its status file."""
-    return (data.postgres / "postmaster.pid").exists()
+async def serves(data: DataDirectory) -> bool:
+    """Whether a postmaster has said in its status file that it takes connections."""
+    status = data.postgres / "postmaster.pid"
+    return status.exists() and "ready" in status.read_text()
 
 
 async def _start(command: list[str]) -> asyncio.subprocess.Process:

@@ -8,10 +8,8 @@ import click
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from services.cli.embedded import EmbeddedError
 from services.cli.importers import ImportFailure
-from services.common.errors import WinnowError
-from services.common.models import ModelError
+from services.common.errors import ModelError, WinnowError
 
 FAILED, USAGE, UNREACHABLE, BAD_INPUT, MISSING, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
@@ -39,7 +37,7 @@ def explained() -> Iterator[None]:
         raise Failure(str(error), BAD_INPUT) from error
     except ModelError as error:
         raise Failure(str(error), MISSING) from error
-    except (EmbeddedError, WinnowError) as error:
+    except WinnowError as error:
         raise Failure(str(error), FAILED) from error
     except BaseExceptionGroup as group:
         raise _first(group) from group

@@ -1,0 +1,145 @@
+"""Fits the weights of the importance score to labelled messages.
+
+Proportional-odds regression (McCullagh 1980): the odds of a label at or below k are
+exp(cut_k - weights . features). A ridge pulls each weight towards what is EXPECTED before any label
+is seen, so that few labels suffice; each group of labels (each annotator) has cuts of its own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from services.ingest.features import FEATURE_NAMES, Features
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+RIDGE = 200.0
+STEPS = 500
+EXPECTED: dict[str, float] = {
+    "length": 2.5,
+    "content": 1.0,
+    "rich": 0.4,
+    "long": 0.5,
+    "no_content": -1.0,
+    "one_word": -0.7,
+    "link_only": 1.5,
+    "code": 1.0,
+    "code_only": -1.0,
+    "problem": 1.5,
+    "remedy": 1.0,
+    "decision": 1.0,
+    "advice": 1.0,
+    "need": 0.5,
+    "condition": 0.5,
+    "negation": 0.3,
+    "instruction": 0.3,
+    "opinion": -0.3,
+    "open_question": 1.5,
+    "question_to_you": 0.3,
+    "short_question": -0.7,
+    "answer": 0.5,
+    "addressed": 0.5,
+    "addressed_briefly": 0.2,
+    "waiting": -1.5,
+    "courtesy": -1.5,
+    "acknowledgement": -0.5,
+    "face": -1.0,
+    "exclamation": -1.0,
+    "correction": -2.0,
+    "command": -1.5,
+    "repetition": -1.0,
+    "automated": -1.0,
+    "stale": -1.0,
+    "bot": -4.0,
+}
+"""Logits per unit of a feature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Logits per unit of each feature and the two cuts between the three labels."""
+
+    weights: Floats
+    cuts: tuple[float, float]
+
+    def predict(self, features: Floats) -> Integers:
+        """Labels 0 (noise), 1 (weak), 2 (signal) of rows of features."""
+        logits = features @ self.weights
+        return (logits >= self.cuts[0]).astype(np.int64) + (logits >= self.cuts[1])
+
+
+def matrix(rows: list[Features]) -> Floats:
+    """A row a message, a column a feature, in the order of FEATURE_NAMES."""
+    return np.array([[row.get(name, 0.0) for name in FEATURE_NAMES] for row in rows])
+
+
+def fit(features: Floats, labels: Integers, groups: Integers, ridge: float = RIDGE) -> Fit:
+    """Fit to labels 0..2; the cuts are those most accurate on group 0."""
+    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-9
+    expected = np.array([EXPECTED.get(name, 0.0) for name in FEATURE_NAMES]) * spread
+    scaled = (features - mean) / spread
+    weights = _descend(scaled, labels, groups, expected, ridge) / spread
+    ours = groups == 0
+    return Fit(weights, _best_cuts(features[ours] @ weights, labels[ours]))
+
+
+def _descend(
+    scaled: Floats, labels: Integers, groups: Integers, expected: Floats, ridge: float
+) -> Floats:
+    """Adam (Kingma and Ba 2015) on the penalised likelihood; deterministic."""
+    count = groups.max() + 1
+    point = np.concatenate([expected, np.tile([-0.5, 1.0], count)])
+    first, second = np.zeros_like(point), np.zeros_like(point)
+    for step in range(1, STEPS + 1):
+        slope = _slope(point, scaled, labels, groups, expected, ridge)
+        first = 0.9 * first + 0.1 * slope
+        second = 0.99 * second + 0.01 * slope**2
+        rate = 0.05 if step < 0.6 * STEPS else 0.01
+        moved = (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.99**step)) + 1e-9)
+        point = point - rate * moved
+    return point[: len(expected)]
+
+
+def _slope(
+    point: Floats,
+    scaled: Floats,
+    labels: Integers,
+    groups: Integers,
+    expected: Floats,
+    ridge: float,
+) -> Floats:
+    size = len(expected)
+    weights, cuts = point[:size], point[size:].reshape(-1, 2)
+    logits = scaled @ weights
+    below = _sigmoid(cuts[groups] - logits[:, None])
+    low, high = below[:, 0], below[:, 1]
+    likelihood = np.choose(labels, [low, high - low, 1 - high]).clip(1e-9)
+    at_low, at_high = low * (1 - low), high * (1 - high)
+    zero = np.zeros_like(low)
+    by_low = -np.choose(labels, [at_low, -at_low, zero]) / likelihood
+    by_high = -np.choose(labels, [zero, at_high, -at_high]) / likelihood
+    by_cuts = np.zeros_like(cuts)
+    np.add.at(by_cuts, groups, np.stack([by_low, by_high], axis=1))
+    by_weights = -scaled.T @ (by_low + by_high) + ridge * (weights - expected)
+    return np.concatenate([by_weights, by_cuts.ravel()])
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    sigmoid: Floats = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+    return sigmoid
+
+
+def _best_cuts(logits: Floats, labels: Integers) -> tuple[float, float]:
+    """The middle of all pairs of cuts whose accuracy is within 0.8 % of the best."""
+    grid = np.quantile(logits, np.linspace(0.1, 0.95, 60))
+    tried = [
+        (float(((logits >= low).astype(int) + (logits >= high) == labels).mean()), low, high)
+        for position, low in enumerate(grid)
+        for high in grid[position + 1 :]
+    ]
+    enough = max(tried)[0] - 0.008
+    good = np.array([(low, high) for accuracy, low, high in tried if accuracy >= enough])
+    low, high = good.mean(axis=0)
+    return float(low), float(high)

@@ -1,0 +1,87 @@
+"""What a batch goes through: read, keep the latest version of each message, score, save."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import protovalidate
+
+from services.common.database import Database
+from services.common.errors import InvalidFields, NotFound
+from services.ingest import store
+from services.ingest.gate import Gate
+from services.ingest.memory import Memory
+from services.ingest.messages import Draft, latest
+from services.ingest.reading import Rejected, read_message, read_messages, stored_input
+from services.ingest.saving import Saved, Saver
+from services.ingest.sources import Sources
+from services.ingest.store import Score, SourceKey
+from winnow.ingest.v1 import ingest_pb2 as pb
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages of one source, ready to be saved: all as they were sent, and the scores of those that count."""
+
+    source: SourceKey
+    sent: Sequence[Draft | Rejected]
+    winners: dict[str, Draft]
+    scores: Sequence[Score]
+
+
+class Intake:
+    """Prepares batches and saves them."""
+
+    def __init__(
+        self,
+        database: Database,
+        sources: Sources,
+        validator: protovalidate.Validator,
+        gate: Gate,
+        saver: Saver,
+    ) -> None:
+        self._database, self._sources, self._validator = database, sources, validator
+        self._gate, self._saver = gate, saver
+
+    async def prepare(
+        self,
+        workspace: UUID,
+        source: SourceKey,
+        messages: Sequence[pb.MessageInput],
+        memory: Memory,
+    ) -> Batch:
+        """Read and score a batch; memory holds what the same sender sent before."""
+        sent = await read_messages(self._validator, messages)
+        return await self._score(workspace, source, sent, memory)
+
+    async def prepare_edit(
+        self, workspace: UUID, source: SourceKey, request: pb.UpdateMessageRequest
+    ) -> Batch:
+        """Make the next version of a stored message; raises NotFound or InvalidFields."""
+        async with self._database.transaction(workspace) as connection:
+            source_id = await self._sources.find(connection, workspace, source)
+            if source_id is None:
+                raise NotFound("source", source.external_id)
+            row = await store.stored_draft(connection, workspace, source_id, request.external_id)
+        if row is None:
+            raise NotFound("message", request.external_id)
+        edited = read_message(self._validator, stored_input(row, request))
+        if isinstance(edited, Rejected):
+            raise InvalidFields(edited.violation)
+        return await self._score(workspace, source, [edited], Memory())
+
+    async def save(self, workspace: UUID, batch: Batch, *, all_ids: bool) -> Saved:
+        """Save a batch; returns after the commit."""
+        if not batch.winners:
+            return Saved({}, {})
+        drafts = list(batch.winners.values())
+        return await self._saver.save(
+            workspace, batch.source, drafts, batch.scores, all_ids=all_ids
+        )
+
+    async def _score(
+        self, workspace: UUID, source: SourceKey, sent: Sequence[Draft | Rejected], memory: Memory
+    ) -> Batch:
+        winners = latest(each for each in sent if isinstance(each, Draft))
+        scores = await self._gate.score(workspace, source, list(winners.values()), memory)
+        return Batch(source, sent, winners, scores)

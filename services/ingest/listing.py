@@ -1,0 +1,81 @@
+"""Pages of messages and sources."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from services.common import pages
+from services.common.database import Database
+from services.common.errors import FieldViolation, InvalidFields, InvalidPageToken
+from services.ingest import store
+from services.ingest.reading import read_time
+from services.ingest.rendering import LABEL_NAMES, message_of, source_of
+from services.ingest.store import MessageFilter
+from winnow.ingest.v1 import ingest_pb2 as pb
+
+_NIL = UUID(int=0)
+_BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+_END = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+async def messages(
+    database: Database, workspace: UUID, request: pb.ListMessagesRequest
+) -> pb.ListMessagesResponse:
+    """Return a page of messages, oldest first."""
+    wanted, size = _filter(request), pages.size_of(request.page_size)
+    position = pages.decode(request, 2)
+    after = _position(*position) if position else (_BEGINNING, _NIL)
+    async with database.transaction(workspace) as connection:
+        rows = await store.list_messages(connection, workspace, wanted, after, size)
+    token = ""
+    if len(rows) == size:
+        token = pages.encode(request, [rows[-1]["sent_at"].isoformat(), str(rows[-1]["id"])])
+    listed = [message_of(row, factors=False) for row in rows]
+    return pb.ListMessagesResponse(messages=listed, next_page_token=token)
+
+
+async def sources(
+    database: Database, workspace: UUID, request: pb.ListSourcesRequest
+) -> pb.ListSourcesResponse:
+    """Return a page of sources, oldest first."""
+    size, position = pages.size_of(request.page_size), pages.decode(request, 1)
+    after = _id(position[0]) if position else _NIL
+    async with database.transaction(workspace) as connection:
+        rows = await store.list_sources(connection, workspace, after, size)
+    token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
+    return pb.ListSourcesResponse(sources=map(source_of, rows), next_page_token=token)
+
+
+def _filter(request: pb.ListMessagesRequest) -> MessageFilter:
+    if "\0" in request.author_external_id:
+        raise InvalidFields(FieldViolation("author_external_id", "must not contain NUL"))
+    return MessageFilter(
+        UUID(request.source_id) if request.source_id else None,
+        _time(request, "sent_after", _BEGINNING),
+        _time(request, "sent_before", _END),
+        request.author_external_id,
+        LABEL_NAMES.get(request.label, ""),
+        request.include_deleted,
+    )
+
+
+def _time(request: pb.ListMessagesRequest, field: str, default: datetime) -> datetime:
+    return read_time(field, getattr(request, field)) if request.HasField(field) else default  # type: ignore[arg-type]
+
+
+def _position(sent_at: Any, message_id: Any) -> tuple[datetime, UUID]:
+    """Read a position; a token that decodes to anything else was not made by us."""
+    try:
+        time = datetime.fromisoformat(sent_at)
+    except (TypeError, ValueError):
+        raise InvalidPageToken from None
+    if time.tzinfo is None:
+        raise InvalidPageToken
+    return time, _id(message_id)
+
+
+def _id(text: Any) -> UUID:
+    try:
+        return UUID(text)
+    except (TypeError, ValueError, AttributeError):
+        raise InvalidPageToken from None

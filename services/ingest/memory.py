@@ -1,0 +1,101 @@
+"""What a sender has just sent, so that a stream need not ask the database what was said before."""
+
+from collections import OrderedDict
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.ingest.features import CONTEXT_MESSAGES, Reading
+from services.ingest.messages import Draft
+from services.ingest.store import SourceKey
+
+Place = tuple[str, str, str]
+"""Kind and external id of a source, with a thread or with the external id of a message."""
+
+
+@dataclass(slots=True)
+class Tail:
+    """The last messages of a conversation, oldest first, and their external ids."""
+
+    readings: list[Reading]
+    keys: list[str]
+    last_sent_at: datetime
+
+    def add(self, key: str, reading: Reading, sent_at: datetime) -> None:
+        """Add the next message."""
+        self.readings.append(reading)
+        self.keys.append(key)
+        self.last_sent_at = sent_at
+
+    def shortened(self) -> "Tail":
+        """Copy what later messages need."""
+        last = slice(-CONTEXT_MESSAGES, None)
+        return Tail(self.readings[last], self.keys[last], self.last_sent_at)
+
+
+@dataclass(slots=True)
+class Recalled:
+    """What is known around a batch: tails by thread, messages by external id, and what only the database may know."""
+
+    tails: dict[str, Tail] = field(default_factory=dict)
+    messages: dict[str, Reading] = field(default_factory=dict)
+    cold_threads: dict[str, datetime] = field(default_factory=dict)
+    unknown_keys: list[str] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to ask."""
+        return not self.cold_threads and not self.unknown_keys
+
+
+class Memory:
+    """The newest tails of some conversations, and messages that replies may name; the least used are forgotten."""
+
+    def __init__(self, tails_max: int = 64, messages_max: int = 1000) -> None:
+        self._tails: OrderedDict[Place, Tail] = OrderedDict()
+        self._messages: OrderedDict[Place, Reading] = OrderedDict()
+        self._tails_max, self._messages_max = tails_max, messages_max
+
+    def recall(self, source: SourceKey, ordered: Sequence[Draft]) -> Recalled:
+        """Gather what is known around a batch that is in the order of sending."""
+        recalled = Recalled()
+        keys = {each.external_id for each in ordered}
+        for each in ordered:
+            if each.thread_id not in recalled.tails:
+                self._recall_tail(source, each, keys, recalled)
+        for key in sorted({each.reply_to_external_id for each in ordered} - keys - {""}):
+            reading = self._messages.get((source.kind, source.external_id, key))
+            if reading is None:
+                recalled.unknown_keys.append(key)
+            else:
+                recalled.messages[key] = reading
+        return recalled
+
+    def _recall_tail(
+        self, source: SourceKey, first: Draft, keys: Set[str], recalled: Recalled
+    ) -> None:
+        """Recall a conversation unless it goes on after its first message in the batch, or holds older versions of it."""
+        thread, until = first.thread_id, first.sent_at
+        known = self._tails.get((source.kind, source.external_id, thread))
+        if known is None or known.last_sent_at > until or not keys.isdisjoint(known.keys):
+            recalled.cold_threads[thread] = until
+            recalled.tails[thread] = Tail([], [], until)
+        else:
+            recalled.tails[thread] = known.shortened()
+
+    def keep(self, source: SourceKey, recalled: Recalled) -> None:
+        """Keep what a batch has added to its conversations."""
+        for thread, tail in recalled.tails.items():
+            place = (source.kind, source.external_id, thread)
+            known = self._tails.get(place)
+            if known is None or known.last_sent_at <= tail.last_sent_at:
+                self._tails[place] = tail.shortened()
+                self._tails.move_to_end(place)
+            if len(self._tails) > self._tails_max:
+                self._tails.popitem(last=False)
+
+    def keep_message(self, source: SourceKey, key: str, reading: Reading) -> None:
+        """Keep a message that a reply may name."""
+        self._messages[source.kind, source.external_id, key] = reading
+        if len(self._messages) > self._messages_max:
+            self._messages.popitem(last=False)

@@ -1,0 +1,161 @@
+"""From the wire to drafts: every message is checked alone, so that a bad one costs its neighbours nothing."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import protovalidate
+
+from services.common.errors import FieldViolation, InvalidFields
+from services.common.rpc import violations_of
+from services.ingest.messages import EPOCH, Draft, canonical_json, draft
+from services.ingest.store import SourceKey
+from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.types.v1 import types_pb2 as types
+
+# How many messages are read before other work of the process gets its turn.
+STRIDE = 25
+
+SOURCE_KINDS = {
+    pb.SOURCE_KIND_TELEGRAM: "telegram",
+    pb.SOURCE_KIND_IMPORT: "import",
+    pb.SOURCE_KIND_API: "api",
+}
+_SENT_MIN = datetime(1900, 1, 1, tzinfo=UTC)
+_SENT_MAX = datetime(2100, 1, 1, tzinfo=UTC)
+_OUT_OF_RANGE = "must lie between the years 1900 and 2100"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message that breaks a limit."""
+
+    external_id: str
+    violation: FieldViolation
+
+
+async def read_messages(
+    validator: protovalidate.Validator, messages: Sequence[pb.MessageInput]
+) -> list[Draft | Rejected]:
+    """Read every message of a batch, one draft or rejection each."""
+    read: list[Draft | Rejected] = []
+    async for stride in strides(messages):
+        read.extend(read_message(validator, message) for message in stride)
+    return read
+
+
+async def strides(items: Sequence[Any]) -> AsyncIterator[Sequence[Any]]:
+    """Cut a sequence into short runs and let other work go on between them."""
+    for start in range(0, len(items), STRIDE):
+        yield items[start : start + STRIDE]
+        await asyncio.sleep(0)
+
+
+def read_message(validator: protovalidate.Validator, message: pb.MessageInput) -> Draft | Rejected:
+    """Check one message against the limits of the contract and of the database."""
+    violations = violations_of(validator, message) or _unsaid_violations(message)
+    if violations:
+        return Rejected(message.external_id, violations[0])
+    author = message.author
+    entities, attachments = message.entities, message.attachments
+    return draft(
+        message.external_id,
+        message.thread_id,
+        message.reply_to_external_id,
+        (author.external_id, author.name, author.is_bot),
+        message.text,
+        _time(message.sent_at),
+        _time(message.edited_at) if message.HasField("edited_at") else None,
+        canonical_json(_entity(entity) for entity in entities) if entities else None,
+        canonical_json(_attachment(file) for file in attachments) if attachments else None,
+    )
+
+
+def _unsaid_violations(message: pb.MessageInput) -> list[FieldViolation]:
+    """What the rules in the proto cannot say."""
+    found = [
+        FieldViolation(field, "nanos must be 0 to 999,999,999")
+        for field, moment in (("sent_at", message.sent_at), ("edited_at", message.edited_at))
+        if not 0 <= moment.nanos < 1_000_000_000
+    ]
+    for name, items in (("entities", message.entities), ("attachments", message.attachments)):
+        for number, item in enumerate(items):
+            if "\0" in item.type:
+                found.append(FieldViolation(f"{name}[{number}].type", "must not contain NUL"))
+    return found
+
+
+def _time(moment: Any) -> datetime:
+    return EPOCH + timedelta(seconds=moment.seconds, microseconds=moment.nanos // 1000)
+
+
+def read_time(field: str, moment: Any) -> datetime:
+    """Read a time whose limits no rule in the proto checks; raises InvalidFields."""
+    if 0 <= moment.nanos < 1_000_000_000 and abs(moment.seconds) < 1 << 33:
+        time = _time(moment)
+        if _SENT_MIN <= time < _SENT_MAX:
+            return time
+    raise InvalidFields(FieldViolation(field, _OUT_OF_RANGE))
+
+
+def read_source(source: pb.SourceRef) -> SourceKey:
+    """Read what names a source."""
+    return SourceKey(SOURCE_KINDS[source.kind], source.external_id, source.title)
+
+
+def _entity(entity: types.Entity) -> dict[str, Any]:
+    fields = {
+        "type": entity.type,
+        "offset": entity.offset,
+        "length": entity.length,
+        "url": entity.url,
+        "language": entity.language,
+    }
+    return _without_defaults(fields)
+
+
+def _attachment(file: types.Attachment) -> dict[str, Any]:
+    fields = {
+        "type": file.type,
+        "file_name": file.file_name,
+        "mime_type": file.mime_type,
+        "size_bytes": file.size_bytes,
+    }
+    return _without_defaults(fields)
+
+
+def _without_defaults(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def entities_of(listed: Iterable[dict[str, Any]]) -> list[types.Entity]:
+    """Make spans from what is stored."""
+    return [types.Entity(**fields) for fields in listed]
+
+
+def attachments_of(listed: Iterable[dict[str, Any]]) -> list[types.Attachment]:
+    """Make files from what is stored."""
+    return [types.Attachment(**fields) for fields in listed]
+
+
+def stored_input(row: Any, edit: pb.UpdateMessageRequest) -> pb.MessageInput:
+    """The stored message as its sender would send it again with an edit."""
+    edited = pb.MessageInput(
+        external_id=row["external_id"],
+        thread_id=row["thread_id"],
+        reply_to_external_id=row["reply_to_external_id"],
+        author=types.Author(
+            external_id=row["author_external_id"],
+            name=row["author_name"],
+            is_bot=row["author_is_bot"],
+        ),
+        text=edit.text,
+        edited_at=edit.edited_at,
+        entities=edit.entities,
+        attachments=attachments_of(json.loads(row["attachments"] or "[]")),
+    )
+    edited.sent_at.FromDatetime(row["sent_at"])
+    return edited

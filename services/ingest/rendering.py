@@ -1,0 +1,150 @@
+"""From rows to the wire."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.ingest.intake import Batch
+from services.ingest.messages import Draft
+from services.ingest.reading import SOURCE_KINDS, Rejected, attachments_of, entities_of
+from services.ingest.saving import Saved
+from services.ingest.store import Score
+from winnow.errors.v1.errors_pb2 import ErrorReason
+from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.types.v1 import types_pb2 as types
+
+LABELS = {
+    "noise": types.IMPORTANCE_LABEL_NOISE,
+    "weak": types.IMPORTANCE_LABEL_WEAK,
+    "signal": types.IMPORTANCE_LABEL_SIGNAL,
+}
+LABEL_NAMES = {number: name for name, number in LABELS.items()}
+_KIND_NUMBERS = {name: number for number, name in SOURCE_KINDS.items()}
+
+
+def message_of(row: Any, *, factors: bool) -> types.Message:
+    """Render a stored message, with the factors of its importance if asked for."""
+    score = Score(row["importance_score"], row["importance_label"], row["importance_factors"])
+    return types.Message(
+        id=str(row["id"]),
+        source_id=str(row["source_id"]),
+        external_id=row["external_id"],
+        thread_id=row["thread_id"],
+        reply_to_external_id=row["reply_to_external_id"],
+        author=_author(row),
+        text=row["text"],
+        sent_at=time_of(row["sent_at"]),
+        edited_at=time_of(row["edited_at"]),
+        deleted_at=time_of(row["deleted_at"]),
+        entities=entities_of(json.loads(row["entities"] or "[]")),
+        attachments=attachments_of(json.loads(row["attachments"] or "[]")),
+        importance=importance_of(score, row["importance_version"], factors=factors),
+        received_at=time_of(row["received_at"]),
+        source_title=row["source_title"],
+    )
+
+
+def _author(row: Any) -> types.Author | None:
+    author = types.Author(
+        external_id=row["author_external_id"],
+        name=row["author_name"],
+        is_bot=row["author_is_bot"],
+    )
+    return author if author.ByteSize() else None
+
+
+def importance_of(score: Score, version: str, *, factors: bool) -> types.Importance:
+    """Render an importance."""
+    return types.Importance(
+        score=round(score.score, 6),
+        label=LABELS[score.label],
+        factors=_factors(json.loads(score.factors).items()) if factors else (),
+        version=version,
+    )
+
+
+def _factors(factors: Iterable[tuple[str, float]]) -> list[types.ImportanceFactor]:
+    ordered = sorted(factors, key=lambda factor: (-factor[1], factor[0]))
+    return [types.ImportanceFactor(name=name, value=value) for name, value in ordered]
+
+
+def source_of(row: Any) -> pb.Source:
+    """Render a stored source."""
+    return pb.Source(
+        id=str(row["id"]),
+        kind=_KIND_NUMBERS[row["kind"]],
+        external_id=row["external_id"],
+        title=row["title"],
+        created_at=time_of(row["created_at"]),
+        message_count=row["message_count"],
+    )
+
+
+def time_of(moment: datetime | None) -> Timestamp | None:
+    """Render a time."""
+    if moment is None:
+        return None
+    rendered = Timestamp()
+    rendered.FromDatetime(moment)
+    return rendered
+
+
+class Results:
+    """What became of a batch, as its sender is told."""
+
+    def __init__(self, batch: Batch, saved: Saved, scorer_version: str, *, factors: bool) -> None:
+        self._batch, self._saved, self._factors = batch, saved, factors
+        self._scorer_version = scorer_version
+        self._scores = dict(zip(batch.winners, batch.scores, strict=True))
+
+    def all(self) -> list[pb.IngestResult]:
+        """One result a message, in the order sent."""
+        return [self._result(each) for each in self._batch.sent]
+
+    def acknowledgement(self, sequence: int, *, everything: bool) -> pb.StreamMessagesResponse:
+        """The counts, with all results or those of the rejected."""
+        rejected = [each for each in self._batch.sent if isinstance(each, Rejected)]
+        changed = self._saved.changed.values()
+        created = sum(each.created for each in changed)
+        return pb.StreamMessagesResponse(
+            sequence=sequence,
+            created=created,
+            updated=len(changed) - created,
+            unchanged=len(self._batch.sent) - len(changed) - len(rejected),
+            rejected=len(rejected),
+            results=self.all() if everything else map(_rejection, rejected),
+        )
+
+    def _result(self, each: Draft | Rejected) -> pb.IngestResult:
+        if isinstance(each, Rejected):
+            return _rejection(each)
+        key, stored = each.external_id, self._saved.changed.get(each.external_id)
+        if stored is None or self._batch.winners[key] is not each:
+            return pb.IngestResult(
+                external_id=key,
+                outcome=pb.INGEST_OUTCOME_UNCHANGED,
+                message_id=str(stored.id if stored else self._saved.unchanged[key]),
+            )
+        created, updated = pb.INGEST_OUTCOME_CREATED, pb.INGEST_OUTCOME_UPDATED
+        score, version = self._scores[key], self._scorer_version
+        return pb.IngestResult(
+            external_id=key,
+            outcome=created if stored.created else updated,
+            message_id=str(stored.id),
+            importance=importance_of(score, version, factors=self._factors),
+        )
+
+
+def _rejection(each: Rejected) -> pb.IngestResult:
+    return pb.IngestResult(
+        external_id=each.external_id,
+        outcome=pb.INGEST_OUTCOME_REJECTED,
+        rejection=pb.Rejection(
+            reason=ErrorReason.ERROR_REASON_INVALID_FIELD,
+            field=each.violation.field,
+            description=each.violation.description,
+        ),
+    )

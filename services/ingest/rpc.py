@@ -1,0 +1,148 @@
+"""IngestService: requests to batches, and what became of them back."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from services.common.database import Database
+from services.common.errors import FieldViolation, InvalidFields, NotFound
+from services.common.rpc import current_caller
+from services.ingest import listing, store
+from services.ingest.intake import Batch, Intake
+from services.ingest.limits import in_order
+from services.ingest.memory import Memory
+from services.ingest.reading import read_source, read_time
+from services.ingest.rendering import Results, message_of
+from services.ingest.saving import Saver
+from services.ingest.store import SourceKey
+from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.ingest.v1 import ingest_pb2_grpc
+
+SCOPES = {
+    "IngestMessages": "ingest",
+    "StreamMessages": "ingest",
+    "UpdateMessage": "ingest",
+    "DeleteMessages": "ingest",
+    "GetMessage": "read",
+    "ListMessages": "read",
+    "ListSources": "read",
+}
+FRAMES_AHEAD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame of a stream with the source it belongs to."""
+
+    request: pb.StreamMessagesRequest
+    source: SourceKey
+
+
+class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
+    """Answers in the caller's workspace."""
+
+    def __init__(
+        self, database: Database, intake: Intake, saver: Saver, scorer_version: str
+    ) -> None:
+        self._database, self._intake, self._saver = database, intake, saver
+        self._scorer_version = scorer_version
+
+    async def IngestMessages(
+        self, request: pb.IngestMessagesRequest, context: Any
+    ) -> pb.IngestMessagesResponse:
+        """Save a batch."""
+        workspace = current_caller().workspace
+        source = read_source(request.source)
+        batch = await self._intake.prepare(workspace, source, request.messages, Memory())
+        saved = await self._intake.save(workspace, batch, all_ids=True)
+        results = Results(batch, saved, self._scorer_version, factors=request.include_factors)
+        return pb.IngestMessagesResponse(results=results.all())
+
+    async def StreamMessages(
+        self, request_iterator: AsyncIterator[pb.StreamMessagesRequest], context: Any
+    ) -> AsyncIterator[pb.StreamMessagesResponse]:
+        """Save frame after frame; the next is read and scored while the one before is committed."""
+        workspace, memory = current_caller().workspace, Memory()
+
+        async def prepare(frame: Frame) -> tuple[pb.StreamMessagesRequest, Batch]:
+            messages = frame.request.messages
+            return frame.request, await self._intake.prepare(
+                workspace, frame.source, messages, memory
+            )
+
+        async def commit(
+            ready: tuple[pb.StreamMessagesRequest, Batch],
+        ) -> pb.StreamMessagesResponse:
+            request, batch = ready
+            saved = await self._intake.save(workspace, batch, all_ids=request.include_results)
+            results = Results(batch, saved, self._scorer_version, factors=False)
+            return results.acknowledgement(request.sequence, everything=request.include_results)
+
+        frames = _frames(request_iterator)
+        async for response in in_order(frames, prepare, commit, FRAMES_AHEAD):
+            yield response
+
+    async def UpdateMessage(
+        self, request: pb.UpdateMessageRequest, context: Any
+    ) -> pb.UpdateMessageResponse:
+        """Save the next version of a stored message."""
+        workspace = current_caller().workspace
+        source = read_source(request.source)
+        batch = await self._intake.prepare_edit(workspace, source, request)
+        saved = await self._intake.save(workspace, batch, all_ids=True)
+        (result,) = Results(batch, saved, self._scorer_version, factors=False).all()
+        return pb.UpdateMessageResponse(result=result)
+
+    async def DeleteMessages(
+        self, request: pb.DeleteMessagesRequest, context: Any
+    ) -> pb.DeleteMessagesResponse:
+        """Mark messages as deleted, whether they are known or not."""
+        deleted_at = datetime.now(UTC)
+        if request.HasField("deleted_at"):
+            deleted_at = read_time("deleted_at", request.deleted_at)
+        workspace, keys = current_caller().workspace, request.external_ids
+        removed = await self._saver.delete(workspace, read_source(request.source), keys, deleted_at)
+        return pb.DeleteMessagesResponse(
+            deleted=removed.deleted,
+            remembered=removed.remembered,
+            unchanged=len(keys) - removed.deleted - removed.remembered,
+        )
+
+    async def GetMessage(
+        self, request: pb.GetMessageRequest, context: Any
+    ) -> pb.GetMessageResponse:
+        """Return one message with the factors of its importance."""
+        workspace, message_id = current_caller().workspace, UUID(request.message_id)
+        async with self._database.transaction(workspace) as connection:
+            row = await store.get_message(connection, workspace, message_id)
+        if row is None:
+            raise NotFound("message", request.message_id)
+        return pb.GetMessageResponse(message=message_of(row, factors=True))
+
+    async def ListMessages(
+        self, request: pb.ListMessagesRequest, context: Any
+    ) -> pb.ListMessagesResponse:
+        """Return a page of messages."""
+        return await listing.messages(self._database, current_caller().workspace, request)
+
+    async def ListSources(
+        self, request: pb.ListSourcesRequest, context: Any
+    ) -> pb.ListSourcesResponse:
+        """Return a page of sources."""
+        return await listing.sources(self._database, current_caller().workspace, request)
+
+
+async def _frames(requests: AsyncIterator[pb.StreamMessagesRequest]) -> AsyncIterator[Frame]:
+    """Give every frame its source, and check that their numbers rise."""
+    source, sequence = None, -1
+    async for request in requests:
+        if request.sequence <= sequence:
+            raise InvalidFields(FieldViolation("sequence", f"must be greater than {sequence}"))
+        sequence = request.sequence
+        if request.HasField("source"):
+            source = read_source(request.source)
+        if source is None:
+            raise InvalidFields(FieldViolation("source", "must be set in the first frame"))
+        yield Frame(request, source)

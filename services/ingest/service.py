@@ -1,0 +1,53 @@
+"""Ingest, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import protovalidate
+from pydantic import Field
+
+from services.common.bus import Bus, BusSettings
+from services.common.database import Database, DatabaseSettings
+from services.common.outbox import Relay, RelaySettings
+from services.common.pipeline import pipeline_servicer
+from services.common.service import Service, Servicer
+from services.common.settings import Settings
+from services.ingest.gate import Gate
+from services.ingest.intake import Intake
+from services.ingest.limits import CommitSlots
+from services.ingest.rpc import SCOPES, IngestRpc
+from services.ingest.saving import Saver
+from services.ingest.sources import Sources
+from winnow.ingest.v1.ingest_pb2_grpc import add_IngestServiceServicer_to_server
+
+
+class IngestSettings(Settings):
+    """How much ingest does at once."""
+
+    ingest_commits_max: int = Field(default=6, ge=1, le=100)
+    ingest_wait_seconds: float = Field(default=3, gt=0)
+
+
+@asynccontextmanager
+async def open_service() -> AsyncIterator[Service]:
+    """Open the database, the bus and the relay."""
+    settings, database_settings = IngestSettings.read(), DatabaseSettings.read()
+    async with (
+        Database.open(database_settings, "winnow_ingest") as database,
+        Database.open(database_settings, "winnow_relay", size=2) as relay_database,
+        Bus.open(BusSettings.read(), "ingest") as bus,
+    ):
+        relay = Relay(relay_database, bus, RelaySettings.read())
+        scorer = Scorer(ScoringSettings.read())
+        sources = Sources()
+        slots = CommitSlots(settings.ingest_commits_max, settings.ingest_wait_seconds)
+        saver = Saver(database, sources, slots, scorer.version, relay.kick)
+        gate = Gate(database, sources, scorer)
+        intake = Intake(database, sources, protovalidate.Validator(), gate, saver)
+        rpc = IngestRpc(database, intake, saver, scorer.version)
+        servicer = Servicer(
+            "winnow.ingest.v1.IngestService", add_IngestServiceServicer_to_server, rpc, SCOPES
+        )
+        yield Service(
+            "ingest", database, [servicer, pipeline_servicer(database)], loops=[relay.run]
+        )

@@ -1,0 +1,163 @@
+"""The messages, atoms and topics of a page, in the words of the contract."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from google.protobuf.json_format import ParseDict
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.common.database import Connection
+from services.search import store
+from services.search.store import Row, Subject
+from winnow.types.v1 import types_pb2 as types
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What was read, by id; an atom comes with its evidence and the messages that it is grounded in."""
+
+    messages: Mapping[UUID, Row] = field(default_factory=dict)
+    atoms: Mapping[UUID, Row] = field(default_factory=dict)
+    topics: Mapping[UUID, Row] = field(default_factory=dict)
+    evidence: Mapping[UUID, Sequence[Row]] = field(default_factory=dict)
+
+    @classmethod
+    async def read(
+        cls, connection: Connection, workspace: UUID, subjects: Sequence[Subject]
+    ) -> Self:
+        """Read subjects in one query a kind."""
+        atom_ids = _ids(subjects, "atom")
+        evidence = await store.evidence(connection, workspace, atom_ids) if atom_ids else {}
+        grounds = {row["message_id"] for rows in evidence.values() for row in rows}
+        message_ids = list(grounds.union(_ids(subjects, "message")))
+        return cls(
+            await store.messages(connection, workspace, message_ids),
+            await store.atoms(connection, workspace, atom_ids),
+            await store.topics(connection, workspace, _ids(subjects, "topic")),
+            evidence,
+        )
+
+    def __contains__(self, subject: Subject) -> bool:
+        return subject.id in self._of(subject.kind)
+
+    def subject(self, subject: Subject) -> dict[str, Any]:
+        """The field of SearchResult that holds a subject."""
+        row = self._of(subject.kind)[subject.id]
+        if subject.kind == "message":
+            return {"message": message(row)}
+        if subject.kind == "atom":
+            return {"atom": atom(row, self.evidence[subject.id], self.messages)}
+        return {"topic": topic(row)}
+
+    def _of(self, kind: str) -> Mapping[UUID, Row]:
+        return {"message": self.messages, "atom": self.atoms, "topic": self.topics}[kind]
+
+
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    """A point in time; None stays unset."""
+    if moment is None:
+        return None
+    result = Timestamp()
+    result.FromDatetime(moment)
+    return result
+
+
+def message(row: Row) -> types.Message:
+    """A message with all that is stored of it."""
+    return types.Message(
+        id=str(row["id"]),
+        source_id=str(row["source_id"]),
+        external_id=row["external_id"],
+        thread_id=row["thread_id"],
+        reply_to_external_id=row["reply_to_external_id"],
+        author=types.Author(
+            external_id=row["author_external_id"],
+            name=row["author_name"],
+            is_bot=row["author_is_bot"],
+        ),
+        text=row["text"],
+        sent_at=timestamp(row["sent_at"]),
+        edited_at=timestamp(row["edited_at"]),
+        entities=_parsed(row["entities"], types.Entity),
+        attachments=_parsed(row["attachments"], types.Attachment),
+        importance=types.Importance(
+            score=row["importance_score"],
+            label=number(types.ImportanceLabel, row["importance_label"]),
+            factors=_parsed(row["importance_factors"], types.ImportanceFactor),
+            version=row["importance_version"],
+        ),
+        received_at=timestamp(row["received_at"]),
+        source_title=row["source_title"],
+    )
+
+
+def atom(row: Row, evidence: Sequence[Row], messages: Mapping[UUID, Row]) -> types.Atom:
+    """An atom with its evidence."""
+    return types.Atom(
+        id=str(row["id"]),
+        type=number(types.AtomType, row["type"]),
+        title=row["title"],
+        content=row["content"],
+        confidence=row["confidence"],
+        approval_state=number(types.ApprovalState, row["approval_state"]),
+        version=row["version"],
+        topic_id=str(row["topic_id"] or ""),
+        topic_title=row["topic_title"] or "",
+        evidence=[_evidence(each, messages.get(each["message_id"])) for each in evidence],
+        valid_from=timestamp(row["valid_from"]),
+        valid_to=timestamp(row["valid_to"]),
+        created_at=timestamp(row["created_at"]),
+        updated_at=timestamp(row["updated_at"]),
+        source_id=str(row["source_id"]),
+    )
+
+
+def topic(row: Row) -> types.Topic:
+    """A topic with its counts."""
+    return types.Topic(
+        id=str(row["id"]),
+        title=row["title"],
+        message_count=row["message_count"],
+        atom_count=row["atom_count"],
+        version=row["version"],
+        first_message_at=timestamp(row["first_at"]),
+        last_message_at=timestamp(row["last_at"]),
+        source_id=str(row["source_id"]),
+    )
+
+
+def number(enum: Any, name: str) -> Any:
+    """The number of an enum's value by the name that tables use, for example `solution`."""
+    prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
+    return enum.Value(prefix + name.upper())
+
+
+def name(enum: Any, value: int) -> str:
+    """The name that tables use for an enum's value."""
+    prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
+    return str(enum.Name(value)).removeprefix(prefix).lower()
+
+
+def _evidence(row: Row, grounds: Row | None) -> types.Evidence:
+    return types.Evidence(
+        message_id=str(row["message_id"]),
+        quote=row["quote"],
+        offset=row["quote_offset"],
+        message=message(grounds) if grounds is not None else None,
+    )
+
+
+def _parsed(value: str | None, kind: type[Any]) -> list[Any]:
+    """Read a stored JSON list of spans, files or factors."""
+    items = json.loads(value) if value else []
+    if isinstance(items, dict):
+        items = [{"name": key, "value": each} for key, each in items.items()]
+    return [ParseDict(item, kind(), ignore_unknown_fields=True) for item in items]
+
+
+def _ids(subjects: Sequence[Subject], kind: str) -> list[UUID]:
+    return [subject.id for subject in subjects if subject.kind == kind]

@@ -1,0 +1,149 @@
+"""The keyword leg: finds documents by the word indexes and weighs them by how rare their words are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from services.common.database import Connection
+from services.search import ranking, store
+from services.search.statistics import TERM_DOCUMENTS_MAX, Statistics
+from services.search.store import Document, Filter
+from services.search.words import Alternative, Match, Term, Words, corrections
+
+CANDIDATES_MIN: Final = 200
+SCANNED_MAX: Final = 10_000
+CORRECTED_MAX: Final = 4
+CORRECTED_LETTERS_MIN: Final = 4
+_START_LETTERS: Final = 3
+_LIKE_MAX: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Terms as the database knows them: queries and weights side by side; those that nothing contains weigh too."""
+
+    texts: tuple[str, ...]
+    queries: tuple[str, ...]
+    containing: tuple[int, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def found(self) -> bool:
+        """Whether any term occurs anywhere."""
+        return any(self.containing)
+
+    @property
+    def coverage(self) -> float:
+        """The share of the query's weight that occurs anywhere, from 0 to 1: low when it is in another language."""
+        total = sum(self.weights)
+        known = sum(w for w, count in zip(self.weights, self.containing, strict=True) if count)
+        return known / total if total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordCandidates:
+    """What the keyword leg found, before it is ordered."""
+
+    lookup: Lookup
+    documents: list[Document] = field(default_factory=list)
+    corrected: tuple[str, ...] = ()
+
+
+class KeywordLeg:
+    """Reads the word indexes."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
+
+    async def constraint(self, connection: Connection, words: Words) -> str | None:
+        """Return the query that every result must match, None if there is none."""
+        if not words.constrains:
+            return None
+        return await store.compile_constraint(connection, words.phrases, words.exclusions)
+
+    async def find(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        terms: Sequence[Term],
+        chosen: Filter,
+        kinds: Sequence[str],
+        limit: int,
+    ) -> KeywordCandidates:
+        """Return the best documents by their own words, at most limit; if nothing is found, correct misspelt words."""
+        lookup = await self._look_up(connection, workspace, terms, kinds)
+        corrected: tuple[str, ...] = ()
+        if not lookup.found:
+            others = await self._corrected(connection, terms)
+            corrected = tuple(term.text for term in others)
+            lookup = await self._look_up(connection, workspace, others, kinds)
+        if not lookup.found:
+            return KeywordCandidates(lookup)
+        documents = await store.match_documents(
+            connection,
+            chosen,
+            kinds,
+            candidate_query(lookup),
+            lookup.queries,
+            lookup.weights,
+            ranking.SHAPE,
+            SCANNED_MAX,
+            limit,
+        )
+        return KeywordCandidates(lookup, documents, corrected)
+
+    async def _look_up(
+        self, connection: Connection, workspace: UUID, terms: Sequence[Term], kinds: Sequence[str]
+    ) -> Lookup:
+        flat = [(i, form) for i, term in enumerate(terms) for form in term.alternatives]
+        compiled = await store.compile_terms(
+            connection,
+            [i for i, _ in flat],
+            [form.match.value for _, form in flat],
+            [form.text for _, form in flat],
+        )
+        queries = list(compiled.values())
+        if not queries:
+            return Lookup((), (), (), ())
+        total = await self._statistics.documents(connection, workspace, kinds)
+        containing = await self._statistics.containing(connection, workspace, kinds, queries)
+        return Lookup(
+            tuple(terms[i].text for i in compiled),
+            tuple(queries),
+            tuple(containing),
+            tuple(ranking.rarity(total, count) for count in containing),
+        )
+
+    async def _corrected(self, connection: Connection, terms: Sequence[Term]) -> list[Term]:
+        """Return terms for the words of messages that look like those that occur nowhere."""
+        found: list[Term] = []
+        for term in terms[:CORRECTED_MAX]:
+            word = term.text.casefold()
+            if len(word) < CORRECTED_LETTERS_MIN or not word.isalpha():
+                continue
+            known = await store.words_like(connection, word[:_START_LETTERS], _LIKE_MAX)
+            for other in corrections(word, known):
+                form = Match.START if other.isalnum() else Match.WHOLE
+                found.append(Term(other, (Alternative(form, other),)))
+        return found
+
+
+def candidate_query(lookup: Lookup) -> str:
+    """Join the rarest terms by OR until they promise enough documents; the others only weigh.
+
+    If even the rarest is everywhere, documents must contain it together with another term.
+    """
+    pairs = zip(lookup.containing, lookup.queries, strict=True)
+    known = sorted((count, query) for count, query in pairs if count)
+    rarest_count, rarest = known[0]
+    if rarest_count >= TERM_DOCUMENTS_MAX and len(known) > 1:
+        return " | ".join(f"(({rarest}) & ({query}))" for _, query in known[1:])
+    chosen: list[str] = []
+    promised = 0
+    for count, query in known:
+        if chosen and promised >= CANDIDATES_MIN and promised + count > TERM_DOCUMENTS_MAX:
+            break
+        chosen.append(f"({query})")
+        promised += count
+    return " | ".join(chosen)

@@ -1,0 +1,68 @@
+"""Candidates in order: each by itself, or with credit for the candidates that stand around it in its conversation.
+
+In a chat, what answers a question rarely repeats its words, and stands next to what does.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import numpy as np
+
+from services.search import ranking
+from services.search.keyword import KeywordCandidates
+from services.search.ranking import Hit
+from services.search.store import Document, Near, Neighbour, Subject
+
+KEYWORD_ANCHORS_MAX = 100
+SEMANTIC_ANCHORS_MAX = 200
+
+
+def anchors(documents: Sequence[Document], nearest: Sequence[Near]) -> list[UUID]:
+    """The messages whose surroundings count, the best of each leg."""
+    words = [d.subject for d in documents[:KEYWORD_ANCHORS_MAX]]
+    vectors = [near.subject for near in nearest[:SEMANTIC_ANCHORS_MAX]]
+    return list(dict.fromkeys(s.id for s in (*words, *vectors) if s.kind == "message"))
+
+
+def by_words(
+    candidates: KeywordCandidates, neighbours: Sequence[Neighbour], *, wordless: bool
+) -> list[Hit]:
+    """Order documents by their words and their neighbours' words; wordless neighbours may be results themselves."""
+    around = {n.document.subject: n for n in neighbours}
+    known = {document.subject for document in candidates.documents}
+    documents = [*candidates.documents, *(n.document for s, n in around.items() if s not in known)]
+    if not documents:
+        return []
+    weights = np.array(candidates.lookup.weights)
+    counts = ranking.term_counts(documents, len(weights))
+    places = ranking.surroundings(neighbours, _positions([d.subject for d in documents]))
+    scores = ranking.word_score(counts + places.credit(counts, ranking.WORD_CREDIT), weights)
+    return ranking.best_first(
+        Hit(document.subject, float(score), float(score))
+        for document, score in zip(documents, scores, strict=True)
+        if document.subject in known
+        or (around[document.subject].fits and (wordless or document.terms))
+    )
+
+
+def by_meaning(nearest: Sequence[Near]) -> list[Hit]:
+    """Order subjects by their cosine alone."""
+    return ranking.best_first(Hit(near.subject, near.cosine, near.cosine) for near in nearest)
+
+
+def by_meaning_around(nearest: Sequence[Near], neighbours: Sequence[Neighbour]) -> list[Hit]:
+    """Order subjects by their cosine and by how far those of their neighbours exceed the least of all candidates."""
+    if not nearest:
+        return []
+    cosines = np.array([near.cosine for near in nearest])
+    excess = cosines - cosines.min()
+    places = ranking.surroundings(neighbours, _positions([near.subject for near in nearest]))
+    order = cosines + places.credit(excess, ranking.VECTOR_CREDIT)
+    return ranking.best_first(
+        Hit(near.subject, float(value), near.cosine)
+        for near, value in zip(nearest, order, strict=True)
+    )
+
+
+def _positions(subjects: Sequence[Subject]) -> dict[UUID, int]:
+    return {subject.id: position for position, subject in enumerate(subjects)}

@@ -1,0 +1,83 @@
+"""The vector of a query: given by the caller, or asked from the embedder in the caller's name."""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import grpc
+import numpy as np
+
+from services.common.errors import FieldViolation, InvalidFields, ModelUnavailable
+from services.common.rpc import CHANNEL_OPTIONS
+from services.common.vectors import to_halfvecs
+from winnow.embedder.v1 import embedder_pb2 as pb
+from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
+
+log = logging.getLogger(__name__)
+
+_FIELD: Final = "query_vector"
+
+
+@dataclass(frozen=True, slots=True)
+class QueryVector:
+    """A vector as the database takes it; the generation that it is of is None if the caller brought it."""
+
+    value: bytes
+    dimensions: int
+    generation: UUID | None
+
+
+class QueryVectors:
+    """Asks EmbedderService."""
+
+    def __init__(self, stub: EmbedderServiceStub, deadline_seconds: float) -> None:
+        self._stub, self._deadline_seconds = stub, deadline_seconds
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, address: str, deadline_seconds: float) -> AsyncIterator["QueryVectors"]:
+        """Open a channel to the embedder, which need not be up yet."""
+        async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
+            yield cls(EmbedderServiceStub(channel), deadline_seconds)
+
+    async def of(self, text: str, authorization: str) -> QueryVector:
+        """Embed a query; raise ModelUnavailable when the embedder does not answer in time."""
+        request = pb.EmbedRequest(text=text, role=pb.TEXT_ROLE_QUERY)
+        try:
+            reply = await self._stub.Embed(
+                request,
+                metadata=(("authorization", authorization),),
+                timeout=self._deadline_seconds,
+            )
+        except grpc.aio.AioRpcError as error:
+            log.warning("embedder: %s: %s", error.code().name, error.details())
+            raise ModelUnavailable("the embedder does not answer") from error
+        return encode(reply.embedding.values, UUID(reply.generation_id))
+
+
+def given(values: Sequence[float]) -> QueryVector:
+    """Check and encode a vector that the caller brought."""
+    array = np.array(values, np.float64)
+    if not np.isfinite(array).all():
+        raise InvalidFields(FieldViolation(_FIELD, "every number must be finite"))
+    if not array.any():
+        raise InvalidFields(FieldViolation(_FIELD, "a vector of zeros has no direction"))
+    return encode(values, None)
+
+
+def check_dimensions(vector: QueryVector, dimensions: int) -> None:
+    """Raise InvalidFields unless the vector fits the generation that serves."""
+    if vector.dimensions != dimensions:
+        description = f"has {vector.dimensions} numbers, but the serving generation has {dimensions} dimensions"
+        raise InvalidFields(FieldViolation(_FIELD, description))
+
+
+def encode(values: Sequence[float], generation: UUID | None) -> QueryVector:
+    """Scale a vector to unit length, so that halfvec can hold it."""
+    array = np.array(values, np.float64)
+    array /= np.abs(array).max()
+    unit = (array / np.linalg.norm(array)).astype(np.float32).reshape(1, -1)
+    return QueryVector(to_halfvecs(unit)[0], len(values), generation)

@@ -1,0 +1,132 @@
+"""How results are ordered: words by rarity, hits that stand together before lone ones, legs joined by rank."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+from services.search.store import Document, Neighbour, Subject
+
+# BM25 (Robertson and Zaragoza 2009) with its usual constants; lengths are distinct words, typically of a chat message.
+SATURATION: Final = 1.2
+LENGTH_SHARE: Final = 0.75
+LENGTH_TYPICAL: Final = 12.0
+SHAPE: Final = (SATURATION, LENGTH_SHARE, LENGTH_TYPICAL)
+
+STEPS_MAX: Final = 5
+WORD_CREDIT: Final = 0.4
+VECTOR_CREDIT: Final = 0.2
+CREDIT_DECAY: Final = 0.8
+
+# Cormack, Clarke and Büttcher 2009.
+FUSION_RANK: Final = 60
+
+Array = npt.NDArray[np.float64]
+
+
+def rarity(documents: int, containing: int) -> float:
+    """The weight of a term, in nats: BM25's inverse document frequency, never negative."""
+    documents = max(documents, containing)
+    return math.log1p((documents - containing + 0.5) / (containing + 0.5))
+
+
+def length_factor(length: int) -> float:
+    """What BM25 divides the count of a term by, for the length of its document."""
+    return SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * length / LENGTH_TYPICAL)
+
+
+def word_score(counts: Array, weights: Array) -> Array:
+    """BM25 of documents, shape (n,), from the terms' counts over the length factor, shape (n, terms)."""
+    score: Array = (counts * (SATURATION + 1) / (counts + 1)) @ weights
+    return score
+
+
+def term_counts(documents: Sequence[Document], terms: int) -> Array:
+    """Each term's occurrence (once at most) over the length factor of the document; shape (documents, terms)."""
+    masks = np.array([document.terms for document in documents], np.int64).reshape(-1, 1)
+    factors = np.array([length_factor(d.length) for d in documents]).reshape(-1, 1)
+    counts: Array = ((masks >> np.arange(terms)) & 1) / factors
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Which messages stand near which, as parallel arrays of positions and steps."""
+
+    left: npt.NDArray[np.intp]
+    right: npt.NDArray[np.intp]
+    steps: npt.NDArray[np.intp]
+
+    def credit(self, values: Array, share: float) -> Array:
+        """What each message gets of its neighbours' values: a share of the next one's, and less with every step."""
+        given = share * CREDIT_DECAY ** (self.steps - 1)
+        total = np.zeros_like(values)
+        weights = given if values.ndim == 1 else given[:, None]
+        np.add.at(total, self.left, weights * values[self.right])
+        np.add.at(total, self.right, weights * values[self.left])
+        return total
+
+
+def surroundings(neighbours: Iterable[Neighbour], positions: Mapping[UUID, int]) -> Surroundings:
+    """Find the pairs of known messages that stand at most STEPS_MAX apart in any window of neighbours."""
+    windows: dict[UUID, list[tuple[int, int]]] = {}
+    for each in neighbours:
+        if (anchor := positions.get(each.anchor)) is None:
+            continue
+        window = windows.setdefault(each.anchor, [(0, anchor)])
+        if (position := positions.get(each.document.subject.id)) is not None:
+            window.append((each.step, position))
+    pairs: dict[tuple[int, int], int] = {}
+    for window in windows.values():
+        window.sort()
+        for i, (step, left) in enumerate(window):
+            for other_step, right in window[i + 1 :]:
+                if other_step - step > STEPS_MAX:
+                    break
+                pairs[min(left, right), max(left, right)] = other_step - step
+    ends = np.array(list(pairs), np.intp).reshape(-1, 2)
+    return Surroundings(ends[:, 0], ends[:, 1], np.array(list(pairs.values()), np.intp))
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A subject at its place in a leg: the score it is ordered by, and the leg's own score of it alone."""
+
+    subject: Subject
+    order: float
+    score: float
+
+
+def best_first(hits: Iterable[Hit]) -> list[Hit]:
+    """Order hits by score; equal ones by id, so that pages never overlap."""
+    return sorted(hits, key=lambda hit: (-hit.order, hit.subject.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A subject with its fused score and its hit in each leg that found it, with ranks from 1."""
+
+    subject: Subject
+    score: float
+    places: Mapping[str, tuple[int, Hit]]
+
+
+def fuse(legs: Mapping[str, Sequence[Hit]], weights: Mapping[str, float]) -> list[Fused]:
+    """Join legs by reciprocal rank: a subject's score is the sum over legs of weight / (60 + rank)."""
+    places: dict[Subject, dict[str, tuple[int, Hit]]] = {}
+    for leg, hits in legs.items():
+        for rank, hit in enumerate(hits, 1):
+            places.setdefault(hit.subject, {})[leg] = (rank, hit)
+    fused = [
+        Fused(
+            subject,
+            sum(weights[leg] / (FUSION_RANK + rank) for leg, (rank, _) in found.items()),
+            found,
+        )
+        for subject, found in places.items()
+    ]
+    return sorted(fused, key=lambda each: (-each.score, each.subject.id))

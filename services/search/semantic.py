@@ -1,0 +1,95 @@
+"""The semantic leg: reads all vectors that a filter leaves when they are few, else walks the index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from services.common.database import Connection
+from services.search import store
+from services.search.statistics import Statistics
+from services.search.store import Filter, Generation, Near
+
+# The rows that are compared with the query sooner than the index finds the best of them (about 4 µs each).
+EXACT_ROWS_MAX: Final = 5_000
+FILTERED_SCAN_BREADTH: Final = 250
+_ROUNDS_MAX: Final = 3
+
+# For every connection; an index scan goes on until it has enough rows or has seen this many.
+INDEX_SETTINGS: Final = {
+    "hnsw.ef_search": "128",
+    "hnsw.iterative_scan": "relaxed_order",
+    "hnsw.max_scan_tuples": "200000",
+    "hnsw.scan_mem_multiplier": "4",
+    "plan_cache_mode": "force_custom_plan",
+}
+
+
+class Plan(StrEnum):
+    """How vectors are read."""
+
+    NONE = "none"
+    EXACT = "exact"
+    HNSW = "hnsw"
+    HNSW_ITERATIVE = "hnsw_iterative"
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticCandidates:
+    """What the semantic leg found, best first."""
+
+    plan: Plan = Plan.NONE
+    estimated_rows: int = 0
+    nearest: list[Near] = field(default_factory=list)
+    under_filled: bool = False
+
+
+class SemanticLeg:
+    """Reads the vectors of one generation."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
+
+    async def find(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        generation: Generation,
+        chosen: Filter,
+        kinds: Sequence[str],
+        vector: bytes,
+        limit: int,
+    ) -> SemanticCandidates:
+        """Return the limit subjects nearest to a vector (as vectors.to_halfvecs encodes it)."""
+        rows = await self._estimate(connection, workspace, chosen, kinds)
+        plan = choose_plan(rows, filtered=not chosen.is_empty)
+        arguments = (connection, workspace, generation, chosen, kinds, vector)
+        if plan is Plan.EXACT:
+            nearest = await store.nearest_exact(*arguments, limit)
+            return SemanticCandidates(plan, rows, nearest)
+        if plan is Plan.HNSW_ITERATIVE:
+            await store.widen_index_scan(connection, FILTERED_SCAN_BREADTH)
+        asked = limit
+        for _ in range(_ROUNDS_MAX):
+            nearest, parts = await store.nearest_hnsw(*arguments, asked)
+            if len(nearest) >= limit or parts < asked:
+                break
+            asked *= 4
+        return SemanticCandidates(plan, rows, nearest[:limit], under_filled=len(nearest) < limit)
+
+    async def _estimate(
+        self, connection: Connection, workspace: UUID, chosen: Filter, kinds: Sequence[str]
+    ) -> int:
+        """Count what a filter leaves, exactly while it is few."""
+        if chosen.is_empty:
+            return await self._statistics.documents(connection, workspace, kinds)
+        counts = await store.count_live(connection, chosen, kinds, EXACT_ROWS_MAX + 1)
+        return sum(counts.values())
+
+
+def choose_plan(rows: int, *, filtered: bool) -> Plan:
+    """Choose how to read the vectors of some rows."""
+    if rows <= EXACT_ROWS_MAX:
+        return Plan.EXACT
+    return Plan.HNSW_ITERATIVE if filtered else Plan.HNSW

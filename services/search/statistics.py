@@ -1,0 +1,71 @@
+"""Counts that weigh words and choose plans; large ones change slowly and cost much, so they are kept for a minute."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+from services.common.database import Connection
+from services.search import store
+from services.search.store import Filter
+
+DOCUMENTS_MAX: Final = 200_000
+TERM_DOCUMENTS_MAX: Final = 5_000
+_KEPT_FROM: Final = 1_000
+_KEPT_SECONDS: Final = 60.0
+_ENTRIES_MAX: Final = 20_000
+
+_Key = tuple[UUID, str, str]
+
+
+class Statistics:
+    """Remembers counts of a thousand and more."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: dict[_Key, tuple[float, int]] = {}
+
+    async def documents(self, connection: Connection, workspace: UUID, kinds: Sequence[str]) -> int:
+        """How many live subjects of some kinds the workspace has, counted up to DOCUMENTS_MAX."""
+        keys = {kind: (workspace, kind, "") for kind in kinds}
+        missing = [kind for kind in kinds if self._recall(keys[kind]) is None]
+        known = sum(self._recall(key) or 0 for key in keys.values())
+        if not missing:
+            return known
+        counted = await store.count_live(connection, Filter(), missing, DOCUMENTS_MAX)
+        self._keep({keys[kind]: count for kind, count in counted.items()})
+        return known + sum(counted.values())
+
+    async def containing(
+        self, connection: Connection, workspace: UUID, kinds: Sequence[str], queries: Sequence[str]
+    ) -> list[int]:
+        """In how many live subjects each query occurs, each kind counted up to TERM_DOCUMENTS_MAX."""
+        known = {query: self._sum(workspace, kinds, query) for query in queries}
+        missing = [query for query, count in known.items() if count is None]
+        if missing:
+            counted = await store.count_documents(connection, kinds, missing, TERM_DOCUMENTS_MAX)
+            for position, query in enumerate(missing):
+                counts = {
+                    (workspace, kind, query): each[position] for kind, each in counted.items()
+                }
+                known[query] = sum(counts.values())
+                self._keep(counts)
+        return [known[query] or 0 for query in queries]
+
+    def _sum(self, workspace: UUID, kinds: Sequence[str], query: str) -> int | None:
+        counts = [self._recall((workspace, kind, query)) for kind in kinds]
+        kept = [count for count in counts if count is not None]
+        return sum(kept) if len(kept) == len(counts) else None
+
+    def _recall(self, key: _Key) -> int | None:
+        kept = self._kept.get(key)
+        return kept[1] if kept and kept[0] > self._clock() else None
+
+    def _keep(self, counts: Mapping[_Key, int]) -> None:
+        """Remember counts that are large together; small ones are cheap, and must see what was just written."""
+        if sum(counts.values()) < _KEPT_FROM:
+            return
+        if len(self._kept) >= _ENTRIES_MAX:
+            self._kept.clear()
+        until = self._clock() + _KEPT_SECONDS
+        self._kept.update({key: (until, count) for key, count in counts.items()})

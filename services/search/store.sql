@@ -1,0 +1,146 @@
+-- name: compile_terms
+select t.term, string_agg('(' || t.query::text || ')', ' | ' order by t.query::text) as query
+from (
+  select a.term, case a.match
+    when 'whole' then phraseto_tsquery('spine.chat', a.text)
+    when 'stem_start' then to_tsquery('spine.chat', a.text || ':*')
+    else to_tsquery('pg_catalog.simple', a.text || ':*') end as query
+  from unnest($1::int[], $2::text[], $3::text[]) as a (term, match, text)) t
+where numnode(t.query) > 0
+group by t.term order by t.term;
+
+-- name: compile_constraint
+select string_agg(p.query, ' & ') as query
+from (
+  select '(' || phraseto_tsquery('spine.chat', w.text)::text || ')' as query, numnode(phraseto_tsquery('spine.chat', w.text)) as nodes
+  from unnest($1::text[]) as w (text)
+  union all
+  select '!(' || phraseto_tsquery('spine.chat', w.text)::text || ')', numnode(phraseto_tsquery('spine.chat', w.text))
+  from unnest($2::text[]) as w (text)) p
+where p.nodes > 0;
+
+-- name: count_documents
+select c.kind, c.term, c.documents
+from search.count_documents($1::text[], $2::text[]::tsquery[], $3::int) c;
+
+-- name: match_documents
+select d.kind, d.id, d.terms, d.length
+from search.match_documents(
+  $10::text[], {filter}, $11::text::tsquery, $12::text[]::tsquery[], $13::float8[], $14::float8, $15::float8, $16::float8, $17::int,
+  $18::int) d;
+
+-- name: words_like
+select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*'), $1, $2::int) w;
+
+-- name: neighbours
+select a.id as anchor, n.id, n.step, length(n.words) as length,
+  (select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
+   from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where n.words @@ t.query) as terms,
+  exists (select from search.live_messages({filter}) l where l.id = n.id) as fits
+from unnest($11::uuid[]) as u (id)
+join ingest.message a on a.workspace_id = $10 and a.id = u.id
+cross join lateral (
+  (select b.id, b.words, -row_number() over (order by b.sent_at desc, b.id desc) as step
+   from ingest.message b
+   where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
+     and (b.sent_at, b.id) < (a.sent_at, a.id) and b.sent_at >= a.sent_at - $13::interval
+   order by b.sent_at desc, b.id desc limit $14::int)
+  union all
+  (select b.id, b.words, row_number() over (order by b.sent_at, b.id)
+   from ingest.message b
+   where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
+     and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $13::interval
+   order by b.sent_at, b.id limit $14::int)) n;
+
+-- name: serving_generation
+select g.id, g.model, g.dimensions from embedder.generation g where g.state = 'serving';
+
+-- name: count_live
+select 'message' as kind, (select count(*) from (select from search.live_messages({filter}) limit $11::int) x) as documents
+where 'message' = any ($10::text[])
+union all
+select 'atom', (select count(*) from (select from search.live_atoms({filter}) limit $11::int) x)
+where 'atom' = any ($10::text[])
+union all
+select 'topic', (select count(*) from (select from search.live_topics({filter}) limit $11::int) x)
+where 'topic' = any ($10::text[]);
+
+-- name: nearest_exact
+with near as materialized (
+  select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $12::halfvec({dimensions}) as distance
+  from search.live_messages({filter}) s
+  join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = 'message'
+    and v.subject_id = s.id and v.text_sha256 = s.text_sha256
+  where 'message' = any ($11::text[])
+  union all
+  select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $12::halfvec({dimensions})
+  from search.live_atoms({filter}) s
+  join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = 'atom'
+    and v.subject_id = s.id and v.text_sha256 = s.text_sha256
+  where 'atom' = any ($11::text[])
+  union all
+  select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $12::halfvec({dimensions})
+  from search.live_topics({filter}) s
+  join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = 'topic'
+    and v.subject_id = s.id and v.text_sha256 = s.text_sha256
+  where 'topic' = any ($11::text[]))
+select n.kind, n.subject_id as id, min(n.distance) as distance
+from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id limit $13::int;
+
+-- name: nearest_hnsw
+with near as materialized (
+  select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $12::halfvec({dimensions}) as distance
+  from embedder.vector v
+  where v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = any ($11::text[])
+    and case v.kind
+      when 'message' then
+        (select true from search.live_messages({filter}) s where s.id = v.subject_id and s.text_sha256 = v.text_sha256)
+      when 'atom' then
+        (select true from search.live_atoms({filter}) s where s.id = v.subject_id and s.text_sha256 = v.text_sha256)
+      else
+        (select true from search.live_topics({filter}) s where s.id = v.subject_id and s.text_sha256 = v.text_sha256) end
+  order by (v.embedding::halfvec({dimensions})) <=> $12::halfvec({dimensions}) limit $13::int)
+select n.kind, n.subject_id as id, min(n.distance) as distance, (select count(*) from near) as parts
+from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id;
+
+-- name: messages
+select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
+  m.author_is_bot, m.text, m.sent_at, m.edited_at, m.received_at, m.entities, m.attachments, m.importance_score,
+  m.importance_label, m.importance_factors, m.importance_version, s.title as source_title
+from ingest.message m
+join ingest.source s on s.workspace_id = m.workspace_id and s.id = m.source_id
+where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is null;
+
+-- name: atoms
+select a.id, a.source_id, a.type, a.title, a.content, a.confidence, a.approval_state, a.version, a.topic_id,
+  t.title as topic_title, a.valid_from, a.valid_to, a.created_at, a.updated_at
+from extractor.atom a
+left join extractor.topic t on t.workspace_id = a.workspace_id and t.id = a.topic_id
+where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.retired_at is null and a.approval_state <> 'rejected'
+  and (a.valid_to is null or a.valid_to > now());
+
+-- name: evidence
+select e.atom_id, e.message_id, e.quote, e.quote_offset
+from extractor.atom_evidence e
+where e.workspace_id = $1 and e.atom_id = any ($2::uuid[])
+order by e.atom_id, e.position, e.message_id;
+
+-- name: topics
+select t.id, t.source_id, t.title, t.version, coalesce(s.messages, 0) as message_count, coalesce(a.atoms, 0) as atom_count,
+  s.first_at, s.last_at
+from extractor.topic t
+left join lateral (
+  select count(*) as messages, min(m.sent_at) as first_at, max(m.sent_at) as last_at
+  from extractor.topic_message tm
+  join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
+  where tm.workspace_id = t.workspace_id and tm.topic_id = t.id) s on true
+left join lateral (
+  select count(*) as atoms from extractor.atom x
+  where x.workspace_id = t.workspace_id and x.topic_id = t.id and x.retired_at is null) a on true
+where t.workspace_id = $1 and t.id = any ($2::uuid[]) and t.retired_at is null;
+
+-- name: freshness
+select f.pending, f.searchable_up_to from search.freshness($1::uuid) f;
+
+-- name: count_missing
+select count(*) as pending from spine.missing_vectors($1::uuid, '00000000-0000-0000-0000-000000000000', null);

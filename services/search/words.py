@@ -1,0 +1,190 @@
+"""What somebody typed, as terms: words with their other forms, identifiers kept whole, phrases and exclusions."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+TERMS_MAX: Final = 32
+TERM_CHARACTERS_MAX: Final = 200
+LATIN_START_LETTERS_MIN: Final = 6
+CYRILLIC_START_LETTERS_MIN: Final = 5
+
+# Of Ukrainian, for which PostgreSQL has no list; its own lists drop those of English and Russian.
+STOP_WORDS: Final = frozenset(
+    """а або але б без би бо був була були було бути буде будуть в вам вас ваш ваша ваше ваші вже ви від він вона воно
+    вони все всі всього де для до доки дуже є ж же з за зі із й його йому її їй їм їх і ким кого коли кому куди лише має
+    мають мене мені ми мій може можна можуть моя моє мої на навіщо над нам нас наш наша наше наші не нехай ні по поки
+    потрібно при про під перед після свій своя своє свої скільки та так також там твій твоя твоє те тебе теж тепер ти ті
+    тільки то тобі тоді той тому треба тут у хай хоча хто це цей ця ці чи чий чому що щоб ще я яка який яких яким якій
+    якого якому яку які яке як якби якщо через між звідки""".split()
+)
+
+_PIECE = re.compile(r"""(?P<minus>(?<!\S)-)?(?:"(?P<phrase>[^"]*)"|(?P<bare>[^\s"]+))""")
+_QUOTES = str.maketrans("“”„«»‟", '""""""')
+_LETTERS = re.compile(r"[^\W\d_]+")
+_ALPHANUMERIC = re.compile(r"[^\W_]+")
+_EDGES = re.compile(r"^[^\w/#@$]+|[^\w]+$")
+_HUMP = re.compile(r"(?<=[^\W\d_A-ZА-ЯІЇЄҐ])(?=[A-ZА-ЯІЇЄҐ])|(?<=[A-Z])(?=[A-Z][a-z])")
+_CYRILLIC = re.compile(r"[Ѐ-ӿ'’ʼ]+")
+
+
+class Match(StrEnum):
+    """How an alternative is found."""
+
+    WHOLE = "whole"
+    STEM_START = "stem_start"
+    START = "start"
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One form of a term; starts are letters and digits only."""
+
+    match: Match
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One thing that a document may contain, in any of its forms."""
+
+    text: str
+    alternatives: tuple[Alternative, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A query: what helps, what must occur, what must not, and the text to compare by meaning."""
+
+    terms: tuple[Term, ...]
+    phrases: tuple[str, ...]
+    exclusions: tuple[str, ...]
+    meaning: str
+
+    @property
+    def constrains(self) -> bool:
+        """Whether something must or must not occur."""
+        return bool(self.phrases or self.exclusions)
+
+
+def parse(query: str) -> Words:
+    """Read a query: "phrases" must occur, -words and -"phrases" must not, all else helps; never an error."""
+    phrases: list[str] = []
+    exclusions: list[str] = []
+    bare: list[str] = []
+    normal = unicodedata.normalize("NFKC", query).translate(_QUOTES)
+    for piece in _PIECE.finditer(normal):
+        text = (piece["phrase"] if piece["phrase"] is not None else piece["bare"]).strip()
+        if not _ALPHANUMERIC.search(text):
+            continue
+        if piece["minus"] and _excludes(text, quoted=piece["phrase"] is not None):
+            exclusions.append(text[:TERM_CHARACTERS_MAX])
+        elif piece["phrase"] is not None:
+            phrases.append(text[:TERM_CHARACTERS_MAX])
+        else:
+            bare.append(text)
+    texts = _distinct([*phrases, *(token for text in bare for token in _tokens(text))])
+    terms = tuple(_term(text) for text in _without_stop_words(texts)[:TERMS_MAX])
+    meaning = " ".join([*bare, *phrases]).strip() or normal.strip() or query
+    return Words(terms, tuple(phrases[:TERMS_MAX]), tuple(exclusions[:TERMS_MAX]), meaning)
+
+
+def corrections(word: str, known: Iterable[str]) -> list[str]:
+    """Return the known words or stems that are one slip of the keyboard away from a word, or two if it is long."""
+    near = sorted((_distance(word, other), -len(other), other) for other in known if other != word)
+    return [other for count, _, other in near if count <= _slips_max(word)][:3]
+
+
+def slips(left: str, right: str, slips_max: int) -> int:
+    """Count insertions, deletions, replacements and swaps of neighbours between words, at most slips_max + 1.
+
+    The restricted Damerau-Levenshtein distance.
+    """
+    if abs(len(left) - len(right)) > slips_max:
+        return slips_max + 1
+    before: list[int] = []
+    last = list(range(len(right) + 1))
+    for i, a in enumerate(left, 1):
+        row = [i]
+        for j, b in enumerate(right, 1):
+            cost = min(last[j] + 1, row[-1] + 1, last[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        before, last = last, row
+    return min(last[-1], slips_max + 1)
+
+
+def _slips_max(word: str) -> int:
+    return 1 if len(word) < 8 else 2
+
+
+def _distance(word: str, known: str) -> int:
+    """Slips between a word and a known one, or between its start and a known stem of five letters or more."""
+    whole = slips(word, known, _slips_max(word))
+    if len(known) < 5 or 2 * len(known) < len(word):
+        return whole
+    return min(whole, 1 + slips(word[: len(known)], known, 1))
+
+
+def _excludes(text: str, *, quoted: bool) -> bool:
+    """A minus before a word excludes it; before one letter or a second minus it is a flag that somebody asks about."""
+    return quoted or (text[0].isalpha() and len(text) > 2)
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Split what stands between spaces where a reader would: `cpu/gpu` is two words, a path or an address is one."""
+    whole = _EDGES.sub("", text)
+    if "/" in whole and not re.search(r"[:.]|^/|/$", whole):
+        yield from (piece for piece in whole.split("/") if piece)
+    elif whole:
+        yield whole
+
+
+def _distinct(texts: Iterable[str]) -> list[str]:
+    seen: dict[str, str] = {}
+    for text in texts:
+        seen.setdefault(text.casefold(), text[:TERM_CHARACTERS_MAX])
+    return list(seen.values())
+
+
+def _without_stop_words(texts: list[str]) -> list[str]:
+    return [text for text in texts if text.casefold() not in STOP_WORDS] or texts
+
+
+def _term(text: str) -> Term:
+    forms = [Alternative(Match.WHOLE, text)]
+    if _LETTERS.fullmatch(text):
+        forms += _Word(text).forms()
+    pieces = " ".join(_ALPHANUMERIC.findall(_HUMP.sub(" ", text)))
+    if pieces.casefold() != text.casefold() and not any(c.isspace() for c in text):
+        forms.append(Alternative(Match.WHOLE, pieces))
+    return Term(text, tuple(dict.fromkeys(forms)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A word of letters alone."""
+
+    text: str
+
+    def forms(self) -> Iterator[Alternative]:
+        """Other forms of the same word: by its stem, and in Cyrillic by its start and its shorter forms as well."""
+        if _CYRILLIC.fullmatch(self.text):
+            yield from self._inflected()
+        elif len(self.text) >= LATIN_START_LETTERS_MIN:
+            yield Alternative(Match.STEM_START, self.text)
+
+    def _inflected(self) -> Iterator[Alternative]:
+        """The Russian stemmer knows most Ukrainian endings; what it leaves differs in the last one to three letters."""
+        length = len(self.text)
+        if length < CYRILLIC_START_LETTERS_MIN:
+            return
+        ending = 1 if length == CYRILLIC_START_LETTERS_MIN else 2 if length < 8 else 3
+        yield Alternative(Match.START, self.text[: length - ending])
+        for shorter in range(length - 1, length - ending - 1, -1):
+            if shorter >= CYRILLIC_START_LETTERS_MIN - 1:
+                yield Alternative(Match.WHOLE, self.text[:shorter])
