@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import nats
@@ -24,7 +25,7 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError
 from pydantic import Field, SecretStr
 
-from services.common.errors import Unavailable
+from services.common.errors import Unavailable, WinnowError
 from services.common.settings import Settings
 from winnow.events.v1.events_pb2 import TaskHint
 
@@ -49,6 +50,10 @@ class BusSettings(Settings):
 
 class BusUnavailable(Unavailable):
     """NATS does not answer; hints wait in the task table."""
+
+
+class BusClosed(WinnowError):
+    """NATS has turned this client away for good: only a new process can connect again."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +111,23 @@ class Bus:
         finally:
             await client.close()
 
-    async def declare(self) -> bool:
-        """Create the streams that are missing; tell whether the stream of hints was."""
-        created = await self._declare_stream(
+    @asynccontextmanager
+    async def answering(self, failure: str) -> AsyncIterator[None]:
+        """Raise BusUnavailable for whatever NATS and its client say when they cannot serve, BusClosed if they never will."""
+        try:
+            yield
+        except TRANSIENT as error:
+            if self._client.is_closed:
+                raise BusClosed("NATS has closed the connection for good") from error
+            raise BusUnavailable(failure) from error
+
+    async def declare(self) -> datetime:
+        """Create the streams that are missing; return when the stream of hints was created, which tells it from others."""
+        async with self.answering("NATS does not declare its streams"):
+            return await self._declare_streams()
+
+    async def _declare_streams(self) -> datetime:
+        created_at = await self._declare_stream(
             StreamConfig(
                 name=TASKS_STREAM,
                 subjects=["winnow.tasks.>"],
@@ -132,15 +151,18 @@ class Bus:
                 allow_atomic=True,
             )
         )
-        return created
+        return created_at
 
-    async def _declare_stream(self, config: StreamConfig) -> bool:
+    async def _declare_stream(self, config: StreamConfig) -> datetime:
+        name = str(config.name)
         try:
-            await self._js.stream_info(str(config.name))
-            return False
+            found = await self._js.stream_info(name)
         except NotFoundError:
             await self._js.add_stream(config)
-            return True
+            found = await self._js.stream_info(name)
+        if found.created is None:
+            raise BusUnavailable(f"NATS does not say when it made the stream {name}")
+        return found.created
 
     async def publish_hint(self, workspace: UUID, stage: str, tasks: Sequence[UUID]) -> None:
         """Publish the ids of tasks in chunks; raise BusUnavailable if one is not stored."""
@@ -155,10 +177,8 @@ class Bus:
         await self._publish(f"winnow.events.{workspace}.{fact}", body, {"Nats-Msg-Id": event.hex})
 
     async def _publish(self, subject: str, body: bytes, headers: dict[str, str] | None) -> None:
-        try:
+        async with self.answering(f"NATS did not store a message on {subject}"):
             await self._js.publish(subject, body, timeout=2, headers=headers)
-        except TRANSIENT as error:
-            raise BusUnavailable(f"NATS did not store a message on {subject}") from error
 
     def hints(self, stage: str, waiting_max: int) -> "HintReader":
         """Read the hints of one stage through its durable consumer."""
@@ -183,14 +203,12 @@ class HintReader:
     async def fetch(self, hints_max: int, timeout_seconds: float = 0.5) -> list[Hint]:
         """Return up to hints_max hints, or none; raise BusUnavailable while NATS is away."""
         try:
-            subscription = self._subscription or await self._subscribe()
-            messages = await subscription.fetch(hints_max, timeout=timeout_seconds)
-        except TimeoutError:
-            await self._look_after_consumer()
-            return []
-        except TRANSIENT as error:
+            async with self._bus.answering("NATS does not answer"):
+                subscription = self._subscription or await self._subscribe()
+                messages = await self._pull(subscription, hints_max, timeout_seconds)
+        except BusUnavailable:
             await self._unsubscribe()
-            raise BusUnavailable("NATS does not answer") from error
+            raise
         return [hint for message in messages if (hint := await _decode(message))]
 
     async def close(self) -> None:
@@ -204,12 +222,18 @@ class HintReader:
         self._subscription = await self._js.pull_subscribe_bind(durable, stream=TASKS_STREAM)
         return self._subscription
 
-    async def _look_after_consumer(self) -> None:
-        """A pull on a consumer that is gone times out like an idle one, so ask."""
+    async def _pull(
+        self,
+        subscription: JetStreamContext.PullSubscription,
+        hints_max: int,
+        timeout_seconds: float,
+    ) -> list[Msg]:
+        """Pull; a pull on a consumer that is gone times out like an idle one, so ask."""
         try:
+            return await subscription.fetch(hints_max, timeout=timeout_seconds)
+        except TimeoutError:
             await self._js.consumer_info(TASKS_STREAM, str(self._config.durable_name), timeout=1)
-        except TRANSIENT:
-            await self._unsubscribe()
+            return []
 
     async def _unsubscribe(self) -> None:
         subscription, self._subscription = self._subscription, None
@@ -229,5 +253,8 @@ async def _decode(message: Msg) -> Hint | None:
         return Hint(UUID(hint.workspace_id), tasks, message)
     except (DecodeError, ValueError) as error:
         log.warning("nats: dropped a malformed hint: %s", error)
+    try:
         await message.ack()
-        return None
+    except TRANSIENT as error:
+        log.warning("nats: could not answer a hint: %s", error)
+    return None

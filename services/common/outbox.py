@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from services.common.settings import Settings
 from winnow.events.v1.events_pb2 import Event
 
 log = logging.getLogger(__name__)
+
+EVENTS_MAX = 100
+FACTS = tuple(field.name for field in Event.DESCRIPTOR.oneofs_by_name["fact"].fields)
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ async def enqueue_embedding(
 
 async def announce(connection: Connection, workspace: UUID, name: str, fact: Fact) -> None:
     """Announce a fact to the outside in the caller's transaction; name is the field of Event."""
+    if name not in FACTS:
+        raise ValueError(f"Event carries no fact called {name}")
     await connection.execute(
         "select spine.announce($1, $2, $3)", workspace, name, fact.SerializeToString()
     )
@@ -138,7 +144,7 @@ class TaskStore:
             "select id, dead from spine.fail($1, $2, $3, $4, $5, $6, $7)",
             *_keys(tasks),
             error_class,
-            error,
+            _storable(error),
             timedelta(seconds=delay_seconds),
             self._attempts_max,
         )
@@ -150,7 +156,11 @@ class TaskStore:
         """Give tasks back without counting the attempt."""
         delay = timedelta(seconds=delay_seconds)
         await self._fetch(
-            "select spine.release($1, $2, $3, $4, $5, $6)", *_keys(tasks), delay, error_class, error
+            "select spine.release($1, $2, $3, $4, $5, $6)",
+            *_keys(tasks),
+            delay,
+            error_class,
+            _storable(error),
         )
 
     async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:
@@ -167,6 +177,11 @@ def _keys(tasks: Sequence[Task]) -> tuple[UUID, list[UUID], list[int]]:
     return workspace, [task.id for task in tasks], [task.fence for task in tasks]
 
 
+def _storable(text: str) -> str:
+    """The text without what PostgreSQL cannot store: a failure must be recorded whatever it says."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
+
+
 class RelaySettings(Settings):
     """How often the relay looks, and how long a hint may stay unanswered."""
 
@@ -174,6 +189,7 @@ class RelaySettings(Settings):
     relay_hints_max: int = Field(default=2000, ge=1, le=10000)
     relay_again_seconds: float = Field(default=5, gt=0)
     relay_again_seconds_max: float = Field(default=300, gt=0)
+    relay_check_seconds: float = Field(default=2, gt=0)
 
 
 class Relay:
@@ -192,13 +208,17 @@ class Relay:
         while True:
             try:
                 await self._prepare()
-                while True:
-                    busy = await self._pass()
-                    if not busy:
-                        await self._wait()
+                await self._publish_for(self._settings.relay_check_seconds)
             except (BusUnavailable, DatabaseUnavailable) as error:
                 log.warning("relay: %s", error)
                 await asyncio.sleep(1)
+
+    async def _publish_for(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            busy = await self._pass()
+            if not busy:
+                await self._wait()
 
     async def _wait(self) -> None:
         try:
@@ -209,36 +229,47 @@ class Relay:
             self._kicked.clear()
 
     async def _prepare(self) -> None:
-        """Hint everything again if the broker has lost its store."""
-        if await self._bus.declare():
-            async with self._database.connection() as connection:
-                await connection.fetchval("select spine.forget_hints()")
+        """Hint everything again if the broker has lost its store; whoever made the new stream, the database knows the old one."""
+        created_at = await self._bus.declare()
+        forgotten = await self._fetch("select spine.forget_hints($1) as count", created_at)
+        if count := forgotten[0]["count"]:
+            log.warning("relay: the stream of hints is new; %d tasks are hinted again", count)
 
     async def _pass(self) -> bool:
         """Publish one batch of hints and events; tell whether there may be more."""
         hinted = await self._relay_hints()
         announced = await self._relay_events()
-        return hinted >= self._settings.relay_hints_max or announced >= 100
+        return hinted >= self._settings.relay_hints_max or announced >= EVENTS_MAX
 
     async def _relay_hints(self) -> int:
         settings = self._settings
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                "select * from spine.take_hints($1, $2, $3)",
-                settings.relay_hints_max,
-                timedelta(seconds=settings.relay_again_seconds),
-                timedelta(seconds=settings.relay_again_seconds_max),
-            )
+        rows = await self._fetch(
+            "select * from spine.take_hints($1, $2, $3)",
+            settings.relay_hints_max,
+            timedelta(seconds=settings.relay_again_seconds),
+            timedelta(seconds=settings.relay_again_seconds_max),
+        )
+        try:
+            await self._publish_hints(rows)
+        except BusUnavailable:
+            # Otherwise every failure would double the time to the next hint.
+            keys = [row["workspace_id"] for row in rows], [row["id"] for row in rows]
+            await self._fetch("select spine.return_hints($1, $2)", *keys)
+            raise
+        return len(rows)
+
+    async def _publish_hints(self, rows: Sequence[Any]) -> None:
         groups: dict[tuple[UUID, str], list[UUID]] = defaultdict(list)
         for row in rows:
             groups[row["workspace_id"], row["stage"]].append(row["id"])
         for (workspace, stage), ids in groups.items():
             await self._bus.publish_hint(workspace, stage, sorted(ids))
-        return len(rows)
 
     async def _relay_events(self) -> int:
         async with self._database.connection() as connection, connection.transaction():
-            rows = await connection.fetch("select * from spine.take_events(100)")
+            rows = await connection.fetch(
+                "select * from spine.take_events($1, $2)", EVENTS_MAX, FACTS
+            )
             for row in rows:
                 await self._bus.publish_event(
                     row["workspace_id"], row["fact"], _event(row), row["id"]
@@ -247,6 +278,10 @@ class Relay:
                 ids = [row["id"] for row in rows]
                 await connection.execute("select spine.forget_events($1)", ids)
         return len(rows)
+
+    async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:
+        async with self._database.connection() as connection:
+            return list(await connection.fetch(sql, *arguments))
 
 
 def _event(row: Any) -> bytes:

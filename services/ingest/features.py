@@ -92,6 +92,7 @@ _EMPTY_WORDS = _LETTERS | _stems(
 )
 _YOU_WORDS, _MODAL_WORDS = _stems("YOU"), _stems("MODAL")
 _SELF_WORDS, _WANT_WORDS = _stems("SELF"), _stems("WANT")
+_I, _WOULD = frozenset("i"), frozenset("d")
 _ACKNOWLEDGEMENTS = _stems("ACKNOWLEDGEMENT", "LAUGHTER")
 _INSTRUCTIONS = _stems("INSTRUCTION")
 _NO_NAMES = _stems("FUNCTION", "ACKNOWLEDGEMENT", "COURTESY", "REMEDY", "DECISION", "PROBLEM")
@@ -233,6 +234,8 @@ def _see_automation(features: Features, reading: Reading, context: Context) -> N
         features["rich"] = 1.0
     if reading.is_bot:
         features["bot"] = 1.0
+    if reading.counts >> _PROBLEM & _MASK:
+        features["alarm"] = 1.0
     known = [earlier.content for earlier in context.recent if earlier.author == reading.author]
     if len(reading.content.difference(*known)) <= 2:
         features["stale"] = 1.0
@@ -267,7 +270,8 @@ def _see_words(features: Features, reading: Reading, size: int) -> None:
     if not reading.is_question:
         words = reading.words
         if counts >> _ADVICE & _MASK or (
-            counts >> _MODAL & _MASK and _follows(words, _YOU_WORDS, _MODAL_WORDS, 2)
+            counts >> _MODAL & _MASK
+            and (_follows(words, _YOU_WORDS, _MODAL_WORDS, 2) or _follows(words, _I, _WOULD, 1))
         ):
             features["advice"] = 1.0
         if size >= 3 and counts >> _WANT & _MASK and _follows(words, _SELF_WORDS, _WANT_WORDS, 3):
@@ -373,6 +377,6 @@ FEATURE_NAMES = tuple(
     "problem remedy decision opinion advice need condition negation instruction "
     "open_question question question_to_you short_question answer short_answer addressed "
     "addressed_briefly waiting courtesy acknowledgement acknowledgement_first face exclamation "
-    "correction command repetition automated automated_length stale bot".split()
+    "correction command repetition automated automated_length stale bot alarm".split()
 )
 """Every feature there is."""

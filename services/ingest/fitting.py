@@ -24,7 +24,8 @@ EXPECTED: dict[str, float] = {
     "long": 0.5,
     "no_content": -1.0,
     "one_word": -0.7,
-    "link_only": 1.5,
+    "link": 0.3,
+    "link_only": 2.5,
     "code": 1.0,
     "code_only": -1.0,
     "problem": 1.5,
@@ -53,6 +54,7 @@ EXPECTED: dict[str, float] = {
     "automated": -1.0,
     "stale": -1.0,
     "bot": -4.0,
+    "alarm": 1.5,
 }
 """Logits per unit of a feature."""
 

@@ -9,10 +9,10 @@ from uuid import UUID
 from services.common.database import Database
 from services.ingest import store
 from services.ingest.features import CONTEXT_MESSAGES, Context, Reading, ScoredInput, read
-from services.ingest.memory import Memory, Recalled
+from services.ingest.memory import Memory, Recalled, Tail
 from services.ingest.messages import Draft
 from services.ingest.reading import strides
-from services.ingest.scoring import Importance, Scorer
+from services.ingest.scoring import Importance, Thresholds, weigh
 from services.ingest.sources import Sources
 from services.ingest.store import Score, SourceKey
 
@@ -20,8 +20,8 @@ from services.ingest.store import Score, SourceKey
 class Gate:
     """Scores batches; what the sender's memory does not hold is read from the database in one go."""
 
-    def __init__(self, database: Database, sources: Sources, scorer: Scorer) -> None:
-        self._database, self._sources, self._scorer = database, sources, scorer
+    def __init__(self, database: Database, sources: Sources, thresholds: Thresholds) -> None:
+        self._database, self._sources, self._thresholds = database, sources, thresholds
 
     async def score(
         self, workspace: UUID, source: SourceKey, drafts: Sequence[Draft], memory: Memory
@@ -34,38 +34,62 @@ class Gate:
         scores: dict[str, Score] = {}
         async for stride in strides(ordered):
             for each in stride:
-                reading = read(_input(each))
-                scores[each.external_id] = self._score(each, reading, recalled)
-                memory.keep_message(source, each.external_id, reading)
-        memory.keep(source, recalled)
+                scores[each.external_id] = self._score(each, recalled)
+        memory.keep(source, ordered, recalled)
         return [scores[each.external_id] for each in drafts]
 
-    def _score(self, each: Draft, reading: Reading, recalled: Recalled) -> Score:
+    def _score(self, each: Draft, recalled: Recalled) -> Score:
         """Score the next message of its conversation."""
         tail = recalled.tails[each.thread_id]
         parent = recalled.messages.get(each.reply_to_external_id)
         context = Context(tail.readings[-CONTEXT_MESSAGES:], parent)
-        tail.add(each.external_id, reading, each.sent_at)
+        reading = read(_input_of(each), context)
+        tail.add(reading, each.sent_at)
         recalled.messages[each.external_id] = reading
-        return _stored(self._scorer.score(reading, context))
+        return _stored(weigh(reading, context, self._thresholds))
 
     async def _ask(
         self, workspace: UUID, source: SourceKey, ordered: Sequence[Draft], recalled: Recalled
     ) -> None:
-        """Read what was said before a batch; its own messages may be stored already in another version."""
+        """Read what was said before a batch; its own messages may be stored already in other versions."""
         async with self._database.transaction(workspace) as connection:
             source_id = await self._sources.find(connection, workspace, source)
             if source_id is None:
                 return
             place = (connection, workspace, source_id)
-            rows: list[Any] = []
-            if recalled.unknown_keys:
-                rows = await store.messages_by_key(*place, recalled.unknown_keys)
+            replied = await store.messages_by_key(*place, recalled.unknown_keys)
             threads = list(recalled.cold_threads.items())
             besides = [each.external_id for each in ordered]
             earlier = await store.conversation_tails(*place, threads, besides, CONTEXT_MESSAGES)
-        for row in rows:
-            recalled.messages[row["external_id"]] = read(_input(row))
+        for row in replied:
+            recalled.messages[row["external_id"]] = read(_input_of_row(row), Context())
         for row in earlier:
-            tail = recalled.tails[row["thread_id"]]
-            tail.add(row["external_id"], read(_input(row)), row["sent_at"])
+            _add_row(recalled.tails[row["thread_id"]], row)
+
+
+def _add_row(tail: Tail, row: Any) -> None:
+    tail.add(read(_input_of_row(row), Context(tail.readings)), row["sent_at"])
+
+
+def _input_of(each: Draft) -> ScoredInput:
+    return ScoredInput(
+        each.author_name or each.author_external_id,
+        each.text,
+        each.author_is_bot,
+        each.external_id,
+        each.reply_to_external_id,
+    )
+
+
+def _input_of_row(row: Any) -> ScoredInput:
+    return ScoredInput(
+        row["author_name"] or row["author_external_id"],
+        row["text"],
+        row["author_is_bot"],
+        row["external_id"],
+        row["reply_to_external_id"],
+    )
+
+
+def _stored(importance: Importance) -> Score:
+    return Score(importance.score, importance.label, json.dumps(dict(importance.factors)))

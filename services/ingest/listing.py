@@ -51,16 +51,14 @@ def _filter(request: pb.ListMessagesRequest) -> MessageFilter:
         raise InvalidFields(FieldViolation("author_external_id", "must not contain NUL"))
     return MessageFilter(
         UUID(request.source_id) if request.source_id else None,
-        _time(request, "sent_after", _BEGINNING),
-        _time(request, "sent_before", _END),
+        read_time("sent_after", request.sent_after)
+        if request.HasField("sent_after")
+        else _BEGINNING,
+        read_time("sent_before", request.sent_before) if request.HasField("sent_before") else _END,
         request.author_external_id,
         LABEL_NAMES.get(request.label, ""),
         request.include_deleted,
     )
-
-
-def _time(request: pb.ListMessagesRequest, field: str, default: datetime) -> datetime:
-    return read_time(field, getattr(request, field)) if request.HasField(field) else default  # type: ignore[arg-type]
 
 
 def _position(sent_at: Any, message_id: Any) -> tuple[datetime, UUID]:

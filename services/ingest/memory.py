@@ -15,22 +15,23 @@ Place = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Tail:
-    """The last messages of a conversation, oldest first, and their external ids."""
+    """The last messages of a conversation, oldest first."""
 
     readings: list[Reading]
-    keys: list[str]
     last_sent_at: datetime
 
-    def add(self, key: str, reading: Reading, sent_at: datetime) -> None:
+    def add(self, reading: Reading, sent_at: datetime) -> None:
         """Add the next message."""
         self.readings.append(reading)
-        self.keys.append(key)
         self.last_sent_at = sent_at
 
     def shortened(self) -> "Tail":
         """Copy what later messages need."""
-        last = slice(-CONTEXT_MESSAGES, None)
-        return Tail(self.readings[last], self.keys[last], self.last_sent_at)
+        return Tail(self.readings[-CONTEXT_MESSAGES:], self.last_sent_at)
+
+    def holds_any(self, keys: Set[str]) -> bool:
+        """Whether a message with one of some external ids is among them."""
+        return any(reading.message_id in keys for reading in self.readings)
 
 
 @dataclass(slots=True)
@@ -77,13 +78,13 @@ class Memory:
         """Recall a conversation unless it goes on after its first message in the batch, or holds older versions of it."""
         thread, until = first.thread_id, first.sent_at
         known = self._tails.get((source.kind, source.external_id, thread))
-        if known is None or known.last_sent_at > until or not keys.isdisjoint(known.keys):
+        if known is None or known.last_sent_at > until or known.holds_any(keys):
             recalled.cold_threads[thread] = until
-            recalled.tails[thread] = Tail([], [], until)
+            recalled.tails[thread] = Tail([], until)
         else:
             recalled.tails[thread] = known.shortened()
 
-    def keep(self, source: SourceKey, recalled: Recalled) -> None:
+    def keep(self, source: SourceKey, ordered: Sequence[Draft], recalled: Recalled) -> None:
         """Keep what a batch has added to its conversations."""
         for thread, tail in recalled.tails.items():
             place = (source.kind, source.external_id, thread)
@@ -93,9 +94,8 @@ class Memory:
                 self._tails.move_to_end(place)
             if len(self._tails) > self._tails_max:
                 self._tails.popitem(last=False)
-
-    def keep_message(self, source: SourceKey, key: str, reading: Reading) -> None:
-        """Keep a message that a reply may name."""
-        self._messages[source.kind, source.external_id, key] = reading
-        if len(self._messages) > self._messages_max:
+        for each in ordered[-self._messages_max :]:
+            key = (source.kind, source.external_id, each.external_id)
+            self._messages[key] = recalled.messages[each.external_id]
+        while len(self._messages) > self._messages_max:
             self._messages.popitem(last=False)

@@ -59,7 +59,7 @@ def _author(row: Any) -> types.Author | None:
 def importance_of(score: Score, version: str, *, factors: bool) -> types.Importance:
     """Render an importance."""
     return types.Importance(
-        score=round(score.score, 6),
+        score=score.score,
         label=LABELS[score.label],
         factors=_factors(json.loads(score.factors).items()) if factors else (),
         version=version,

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from services.common.bus import Bus, BusSettings
 from services.common.database import Database, DatabaseSettings
+from services.common.errors import InvalidSetting
 from services.common.outbox import Relay, RelaySettings
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, Servicer
@@ -17,15 +18,26 @@ from services.ingest.intake import Intake
 from services.ingest.limits import CommitSlots
 from services.ingest.rpc import SCOPES, IngestRpc
 from services.ingest.saving import Saver
+from services.ingest.scoring import DEFAULT_THRESHOLDS, Thresholds
 from services.ingest.sources import Sources
+from services.ingest.weights import VERSION
 from winnow.ingest.v1.ingest_pb2_grpc import add_IngestServiceServicer_to_server
 
 
 class IngestSettings(Settings):
-    """How much ingest does at once."""
+    """How much ingest does at once, and from which scores on a message is weak or a signal."""
 
     ingest_commits_max: int = Field(default=6, ge=1, le=100)
     ingest_wait_seconds: float = Field(default=3, gt=0)
+    importance_weak: float = DEFAULT_THRESHOLDS.weak
+    importance_signal: float = DEFAULT_THRESHOLDS.signal
+
+    def thresholds(self) -> Thresholds:
+        """The thresholds, or InvalidSetting that names the variables."""
+        try:
+            return Thresholds(self.importance_weak, self.importance_signal)
+        except ValueError as error:
+            raise InvalidSetting(f"WINNOW_IMPORTANCE_WEAK and _SIGNAL: {error}") from None
 
 
 @asynccontextmanager
@@ -38,13 +50,12 @@ async def open_service() -> AsyncIterator[Service]:
         Bus.open(BusSettings.read(), "ingest") as bus,
     ):
         relay = Relay(relay_database, bus, RelaySettings.read())
-        scorer = Scorer(ScoringSettings.read())
         sources = Sources()
         slots = CommitSlots(settings.ingest_commits_max, settings.ingest_wait_seconds)
-        saver = Saver(database, sources, slots, scorer.version, relay.kick)
-        gate = Gate(database, sources, scorer)
+        saver = Saver(database, sources, slots, VERSION, relay.kick)
+        gate = Gate(database, sources, settings.thresholds())
         intake = Intake(database, sources, protovalidate.Validator(), gate, saver)
-        rpc = IngestRpc(database, intake, saver, scorer.version)
+        rpc = IngestRpc(database, intake, saver, VERSION)
         servicer = Servicer(
             "winnow.ingest.v1.IngestService", add_IngestServiceServicer_to_server, rpc, SCOPES
         )

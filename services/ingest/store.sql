@@ -57,10 +57,12 @@ where m.deleted_at is null or m.deleted_at > excluded.deleted_at
 returning new.id, old.id is null as remembered, old.id is not null and old.deleted_at is null as deleted;
 
 -- name: conversation_tails
-select m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_is_bot, m.text, m.sent_at
+select m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
+  m.author_is_bot, m.text, m.sent_at
 from unnest($3::text[], $4::timestamptz[]) as c (thread_id, until)
 cross join lateral (
-  select t.id, t.external_id, t.thread_id, t.reply_to_external_id, t.author_external_id, t.author_is_bot, t.text, t.sent_at
+  select t.id, t.external_id, t.thread_id, t.reply_to_external_id, t.author_external_id, t.author_name, t.author_is_bot,
+    t.text, t.sent_at
   from ingest.message t
   where t.workspace_id = $1 and t.source_id = $2 and t.thread_id = c.thread_id and t.sent_at <= c.until
     and t.content_sha256 <> decode(repeat('00', 32), 'hex') and t.external_id <> all ($5::text[])
@@ -69,7 +71,8 @@ cross join lateral (
 order by m.sent_at, m.id;
 
 -- name: messages_by_key
-select m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_is_bot, m.text, m.sent_at
+select m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
+  m.author_is_bot, m.text, m.sent_at
 from ingest.message m
 where m.workspace_id = $1 and m.source_id = $2 and m.external_id = any ($3::text[])
   and m.content_sha256 <> decode(repeat('00', 32), 'hex');

@@ -20,6 +20,11 @@ class Serving:
         self._clock = clock
         self._kept: tuple[float, Generation] | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether a generation served within the last second."""
+        return self._kept is not None and self._kept[0] > self._clock()
+
     async def generation(self, connection: Connection, expected: UUID | None) -> Generation | None:
         """Return the generation that serves; looks again if another one is expected."""
         kept = self._kept

@@ -132,6 +132,8 @@ class Searcher:
         """Return the query's vector; None if the semantic leg has to stay away."""
         if question.semantic is None or question.vector is not None:
             return question.vector
+        if not await self._is_serving():
+            return None
         text = words.meaning if question.is_hybrid else question.text
         try:
             answer.timings.embed, vector = await self._timed(
@@ -145,6 +147,13 @@ class Searcher:
             )
             return None
         return vector
+
+    async def _is_serving(self) -> bool:
+        """Whether any generation serves; without one there is nothing to compare a vector with."""
+        if self._serving.known:
+            return True
+        async with self._database.connection() as connection:
+            return await self._serving.generation(connection, None) is not None
 
     async def _find_words(
         self, workspace: UUID, question: Question, words: Words, answer: Answer

@@ -88,12 +88,9 @@ class EmbeddingModel:
         capacity = max(tokens_per_batch, part_tokens)
         unpooled = header.pooling in ("none", "unspecified")
 
-        def lane(purpose: str, count: int, jobs_max: int) -> Lane[EncodingContext]:
-            made = [EncodingContext(weights, capacity, threads, unpooled) for _ in range(count)]
-            return Lane(path, purpose, made, jobs_max)
-
-        passages = lane("texts", contexts, PASSAGE_BATCHES_MAX)
-        queries = lane("queries", 1, QUERY_BATCHES_MAX)
+        made = [EncodingContext(weights, capacity, threads, unpooled) for _ in range(contexts + 1)]
+        passages = Lane(path, "texts", made[1:], PASSAGE_BATCHES_MAX, background=True)
+        queries = Lane(path, "queries", made[:1], QUERY_BATCHES_MAX, background=False)
         return cls(weights, header, passages, queries, tokens_per_batch, part_tokens)
 
     def close(self) -> None:

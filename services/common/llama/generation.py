@@ -73,7 +73,8 @@ class GenerationModel:
         weights = Weights(path)
         tokens_max = min(context_tokens, weights.context_tokens)
         context = TextContext(weights, tokens_max, min(BATCH_TOKENS, tokens_max), threads)
-        return cls(weights, Lane(path, "prompts", [context], calls_max), tokens_max)
+        lane = Lane(path, "prompts", [context], calls_max, background=True)
+        return cls(weights, lane, tokens_max)
 
     def close(self) -> None:
         """Wait for the call that runs, refuse those that wait, and free the memory."""

@@ -38,7 +38,13 @@ class Lane(Generic[Context]):
     """Runs work on its contexts in order; at most `jobs_max` pieces wait or run at once."""
 
     def __init__(
-        self, path: Path, purpose: str, contexts: Sequence[Context], jobs_max: int
+        self,
+        path: Path,
+        purpose: str,
+        contexts: Sequence[Context],
+        jobs_max: int,
+        *,
+        background: bool,
     ) -> None:
         self._path = path
         self._purpose = purpose

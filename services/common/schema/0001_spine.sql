@@ -70,6 +70,12 @@ create table spine.task (
 create index task_hint on spine.task (hint_at) where hint_at is not null;
 create index task_open on spine.task (workspace_id, stage, state, id) where state <> 'done';
 
+-- The stream that hints were last published to, known by when the broker made it: another one holds none of them.
+create table spine.hint_stream (
+  one boolean primary key default true check (one),
+  created_at timestamptz not null
+);
+
 create table spine.event (
   workspace_id uuid not null,
   id uuid not null default uuidv7(),
@@ -99,17 +105,24 @@ create function spine.enqueue(
 ) returns bigint
   language sql security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  with made as (
+  with wanted as (select distinct u.subject_id, u.spec from unnest(p_subjects, p_specs) as u (subject_id, spec)),
+  -- Two ways, because an update that changes nothing would still lock the tasks that others work on.
+  made as (
+    insert into spine.task (workspace_id, stage, subject_id, spec, available_at, hint_at)
+    select p_workspace, p_stage, x.subject_id, x.spec, p_available_at, p_available_at
+    from wanted x where not p_reopen order by x.subject_id, x.spec
+    on conflict (workspace_id, stage, subject_id, spec) do nothing
+    returning 1),
+  made_or_reopened as (
     insert into spine.task as t (workspace_id, stage, subject_id, spec, available_at, hint_at)
     select p_workspace, p_stage, x.subject_id, x.spec, p_available_at, p_available_at
-    from (select distinct u.subject_id, u.spec from unnest(p_subjects, p_specs) as u (subject_id, spec)) x
-    order by x.subject_id, x.spec
+    from wanted x where p_reopen order by x.subject_id, x.spec
     on conflict (workspace_id, stage, subject_id, spec) do update
       set state = 'ready', attempts = 0, available_at = excluded.available_at, hint_at = excluded.hint_at, hint_count = 0,
           result_count = null, error_class = null, error = null, finished_at = null
-      where p_reopen and t.state = 'done'
+      where t.state = 'done'
     returning 1)
-  select count(*) from made;
+  select (select count(*) from made) + (select count(*) from made_or_reopened);
 end;
 
 -- Takes up to p_limit tasks that are due for a hint, and schedules their next one: twice as long each time, at most p_again_max.
@@ -126,14 +139,32 @@ begin atomic
   returning t.workspace_id, t.id, t.stage;
 end;
 
--- Makes every open task due for a hint now: the broker has lost its store.
-create function spine.forget_hints() returns bigint
+-- Makes hints due again that could not be published; a task that somebody has leased meanwhile is left alone.
+create function spine.return_hints(p_workspaces uuid[], p_ids uuid[]) returns bigint
   language sql security definer set search_path = pg_catalog, pg_temp
 begin atomic
-  with forgotten as (
+  with returned as (
+    update spine.task t set hint_at = greatest(t.available_at, now()), hint_count = greatest(t.hint_count - 1, 0)
+    from (select r.workspace_id, r.id from spine.task r
+          join unnest(p_workspaces, p_ids) as x (workspace_id, id) on x.workspace_id = r.workspace_id and x.id = r.id
+          where r.state = 'ready' order by r.workspace_id, r.id for update of r skip locked) o
+    where t.workspace_id = o.workspace_id and t.id = o.id
+    returning 1)
+  select count(*) from returned;
+end;
+
+-- Makes every open task due for a hint now, if the stream of hints is not the one that earlier hints went to.
+create function spine.forget_hints(p_stream_created_at timestamptz) returns bigint
+  language sql security definer set search_path = pg_catalog, pg_temp
+begin atomic
+  with another as (
+    insert into spine.hint_stream as s (created_at) values (p_stream_created_at)
+    on conflict (one) do update set created_at = excluded.created_at where s.created_at <> excluded.created_at
+    returning 1),
+  forgotten as (
     update spine.task t set hint_at = greatest(t.available_at, now()), hint_count = 0
     from (select f.workspace_id, f.id from spine.task f where f.state = 'ready' and f.hint_at > now() and f.hint_count > 0
-          order by f.workspace_id, f.id for update skip locked) o
+          and exists (select from another) order by f.workspace_id, f.id for update of f skip locked) o
     where t.workspace_id = o.workspace_id and t.id = o.id
     returning 1)
   select count(*) from forgotten;
@@ -252,13 +283,13 @@ begin atomic
   insert into spine.event (workspace_id, fact, payload) values (p_workspace, p_fact, p_payload);
 end;
 
--- Locks the oldest facts that wait to be published.
-create function spine.take_events(p_limit int)
+-- Locks the oldest facts that wait to be published; only kinds that the caller knows, since a newer release may announce more.
+create function spine.take_events(p_limit int, p_facts text[])
   returns table (workspace_id uuid, id uuid, fact text, payload bytea, created_at timestamptz)
   language sql security definer set search_path = pg_catalog, pg_temp
 begin atomic
   select e.workspace_id, e.id, e.fact, e.payload, e.created_at from spine.event e
-  order by e.id limit p_limit for update skip locked;
+  where e.fact = any (p_facts) order by e.id limit p_limit for update skip locked;
 end;
 
 -- Forgets facts that were published.

@@ -19,6 +19,7 @@ end $$;
 
 grant usage on schema spine, ingest, extractor, embedder to winnow_spine;
 grant insert, update, delete on spine.task, spine.event to winnow_spine;
+grant select, insert, update on spine.hint_stream to winnow_spine;
 grant select on embedder.generation to winnow_spine;
 
 grant usage on schema spine to winnow_relay, winnow_ingest, winnow_extractor, winnow_embedder, winnow_search;
@@ -185,5 +186,5 @@ grant execute on function spine.announce to winnow_ingest, winnow_extractor, win
 grant execute on function spine.claim, spine.extend, spine.complete, spine.fail, spine.release to winnow_extractor, winnow_embedder;
 grant execute on function spine.missing_vectors, spine.stale_vectors to winnow_embedder, winnow_search;
 grant execute on function spine.workspaces to winnow_extractor, winnow_embedder;
-grant execute on function spine.take_hints, spine.forget_hints, spine.take_events, spine.forget_events to winnow_relay;
+grant execute on function spine.take_hints, spine.return_hints, spine.forget_hints, spine.take_events, spine.forget_events to winnow_relay;
 grant execute on function embedder.open_generation to winnow_embedder;

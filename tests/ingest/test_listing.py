@@ -1,0 +1,135 @@
+"""Pages of messages and sources."""
+
+import base64
+import json
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tests.ingest.conftest import Ingest, at, failure, message
+from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.types.v1 import types_pb2 as types
+
+
+async def listed(ingest: Ingest, **fields: Any) -> list[str]:
+    """The external ids of all pages."""
+    keys: list[str] = []
+    token = ""
+    while True:
+        request = pb.ListMessagesRequest(page_token=token, **fields)
+        page = await ingest.stub.ListMessages(request, metadata=ingest.metadata)
+        keys += [each.external_id for each in page.messages]
+        token = page.next_page_token
+        if not token:
+            return keys
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 7, 500, 0])
+async def test_pages_hold_every_message_once(ingest: Ingest, page_size: int) -> None:
+    """Pages of any size give every message once, oldest first, also when many were sent at the same moment."""
+    await ingest.send(*[message(n, sent_at=at(n // 3)) for n in range(7)])
+    assert await listed(ingest, page_size=page_size) == [str(n) for n in range(7)]
+
+
+async def test_filters_must_all_hold(ingest: Ingest) -> None:
+    """Every filter narrows the list, and sent_before is not included."""
+    other = pb.SourceRef(kind=pb.SOURCE_KIND_API, external_id="other")
+    ada, bob = types.Author(external_id="ada"), types.Author(external_id="bob")
+    await ingest.send(message(1, author=ada), message(2, author=bob), message(3, author=ada))
+    await ingest.send(message(4, author=ada), source=other)
+    await ingest.delete("3", "9")
+    (source,) = await ingest.rows("select id::text from ingest.source where external_id = 'room'")
+    assert await listed(ingest) == ["1", "2", "4"]
+    assert await listed(ingest, include_deleted=True) == ["1", "2", "3", "4"]
+    assert await listed(ingest, source_id=source["id"]) == ["1", "2"]
+    assert await listed(ingest, author_external_id="ada") == ["1", "4"]
+    assert await listed(ingest, sent_after=at(2)) == ["2", "4"]
+    assert await listed(ingest, sent_before=at(2)) == ["1"]
+    assert await listed(ingest, sent_after=at(1), sent_before=at(4), page_size=1) == ["1", "2"]
+
+
+async def test_filter_by_label(ingest: Ingest) -> None:
+    """A label lists the messages that were given it, and together the labels list all."""
+    texts = ["ok", "Why does the installer of version 2.1 fail with error 17?", "lol", "hm, maybe"]
+    results = await ingest.send(*[message(n, text) for n, text in enumerate(texts)])
+    labels = {result.external_id: result.importance.label for result in results}
+    for label in (1, 2, 3):
+        wanted = [key for key in labels if labels[key] == label]
+        assert await listed(ingest, label=label) == wanted
+
+
+async def test_lists_leave_out_factors(ingest: Ingest) -> None:
+    """A listed message has its score and label; its factors are for GetMessage."""
+    await ingest.send(message(1, "Why does the installer of version 2.1 fail with error 17?"))
+    page = await ingest.stub.ListMessages(pb.ListMessagesRequest(), metadata=ingest.metadata)
+    assert page.messages[0].importance.label
+    assert not page.messages[0].importance.factors
+
+
+def forged(*position: Any) -> str:
+    """A page token that looks right but for its position."""
+    request = pb.ListMessagesRequest(page_size=1)
+    fingerprint = __import__("services.common.pages", fromlist=["_fingerprint"])._fingerprint
+    body = json.dumps([fingerprint(request), *position]).encode()
+    return base64.urlsafe_b64encode(body).decode()
+
+
+async def test_page_tokens_are_checked(ingest: Ingest) -> None:
+    """A token of another question, or one that was made up, is INVALID_ARGUMENT."""
+    await ingest.send(message(1), message(2))
+    first = await ingest.stub.ListMessages(
+        pb.ListMessagesRequest(page_size=1), metadata=ingest.metadata
+    )
+    tokens = ["?", "e30", forged(1, 2), forged("2020-01-01", "x"), forged("2020-01-01T00:00", "x")]
+    requests = [pb.ListMessagesRequest(page_size=1, page_token=token) for token in tokens]
+    requests.append(pb.ListMessagesRequest(label=1, page_token=first.next_page_token))
+    for request in requests:
+        error = await failure(ingest.stub.ListMessages(request, metadata=ingest.metadata))
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sent_after", Timestamp(seconds=1 << 62)),
+        ("sent_before", Timestamp(seconds=1, nanos=-5)),
+        ("author_external_id", "a\0"),
+        ("source_id", "room"),
+        ("page_size", 501),
+        ("label", 9),
+    ],
+)
+async def test_filters_are_checked(ingest: Ingest, field: str, value: Any) -> None:
+    """A filter that no message could match by its form is INVALID_ARGUMENT and named."""
+    request = pb.ListMessagesRequest(**{field: value})
+    error = await failure(ingest.stub.ListMessages(request, metadata=ingest.metadata))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert field in (error.details() or "")
+
+
+async def test_sources_are_listed(ingest: Ingest) -> None:
+    """Sources come in the order they were first named, with the number of their live messages."""
+    for name in ("c", "a", "b"):
+        source = pb.SourceRef(kind=pb.SOURCE_KIND_IMPORT, external_id=name, title=name.upper())
+        await ingest.send(message(1), message(2), source=source)
+    request = pb.DeleteMessagesRequest(
+        source=pb.SourceRef(kind=pb.SOURCE_KIND_IMPORT, external_id="a"), external_ids=["1", "5"]
+    )
+    await ingest.stub.DeleteMessages(request, metadata=ingest.metadata)
+    found: list[pb.Source] = []
+    token = ""
+    while True:
+        page_request = pb.ListSourcesRequest(page_size=2, page_token=token)
+        page = await ingest.stub.ListSources(page_request, metadata=ingest.metadata)
+        found += page.sources
+        token = page.next_page_token
+        if not token:
+            break
+    assert [(s.external_id, s.title, s.message_count) for s in found] == [
+        ("c", "C", 2),
+        ("a", "A", 1),
+        ("b", "B", 2),
+    ]
+    assert all(s.kind == pb.SOURCE_KIND_IMPORT and s.created_at.seconds for s in found)
