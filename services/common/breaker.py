@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 _FAILURES_MAX = 3
+_DOUBLINGS_MAX = 30
 
 
 class Breaker:
@@ -25,8 +26,8 @@ class Breaker:
         """The provider has not answered."""
         self._failures += 1
         if self._failures >= _FAILURES_MAX:
-            seconds = min(2.0 ** (self._failures - _FAILURES_MAX), self._seconds_max)
-            self._open_until = self._clock() + seconds
+            doublings = min(self._failures - _FAILURES_MAX, _DOUBLINGS_MAX)
+            self._open_until = self._clock() + min(2.0**doublings, self._seconds_max)
 
     def wait_seconds(self) -> float:
         """How long to leave the provider alone; 0 when it may be called."""

@@ -113,7 +113,7 @@ class Bus:
 
     @asynccontextmanager
     async def answering(self, failure: str) -> AsyncIterator[None]:
-        """Raise BusUnavailable for whatever NATS and its client say when they cannot serve, BusClosed if they never will."""
+        """Raise BusUnavailable for whatever NATS and its client raise, and BusClosed if they will never serve again."""
         try:
             yield
         except TRANSIENT as error:
@@ -122,7 +122,7 @@ class Bus:
             raise BusUnavailable(failure) from error
 
     async def declare(self) -> datetime:
-        """Create the streams that are missing; return when the stream of hints was created, which tells it from others."""
+        """Create the streams that are missing; return when the stream of hints was made, which tells it from others."""
         async with self.answering("NATS does not declare its streams"):
             return await self._declare_streams()
 

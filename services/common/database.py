@@ -7,6 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
+from asyncpg.exceptions import OutdatedSchemaCacheError
 from pydantic import Field, SecretStr
 
 from services.common.errors import DatabaseUnavailable, InvalidSetting
@@ -30,15 +31,25 @@ _UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.PostgresSystemError,
     asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 _CONFLICT = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-_STALE_PLAN = (asyncpg.InvalidCachedStatementError,)
+_STALE_PLAN = (asyncpg.InvalidCachedStatementError, OutdatedSchemaCacheError)
+# The server answers, and does not let us in.
+_REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.InsufficientPrivilegeError,
+)
 
 
 class DatabaseSettings(Settings):
     """Where the database is."""
 
-    database_url: SecretStr = Field(description="postgresql:// URL of a login that may SET ROLE")
+    database_url: SecretStr = Field(
+        min_length=1, description="postgresql:// URL of a login that may SET ROLE"
+    )
     database_pool_size: int = Field(default=8, ge=1, le=200)
     statement_timeout_seconds: float = Field(default=30, gt=0)
 
@@ -49,7 +60,21 @@ async def translated() -> AsyncIterator[None]:
     try:
         yield
     except _UNAVAILABLE as error:
+        # asyncpg counts these among its errors of state: an argument that cannot be sent, and a plan to be made anew.
+        if isinstance(error, (ValueError, *_STALE_PLAN)):
+            raise
         raise DatabaseUnavailable("the database does not answer or cannot write") from error
+
+
+@asynccontextmanager
+async def explained(setting: str) -> AsyncIterator[None]:
+    """Raise InvalidSetting if the server refuses the login, database or role of a URL, or the URL is none."""
+    try:
+        yield
+    except _REFUSED as error:
+        raise InvalidSetting(f"{setting}: PostgreSQL refuses: {error.args[0]}") from error
+    except ValueError as error:
+        raise InvalidSetting(f"{setting}: not a postgresql:// URL") from error
 
 
 class Database:
@@ -70,7 +95,7 @@ class Database:
     ) -> AsyncIterator["Database"]:
         """Connect under a role, check the server, and close at the end."""
         timeout = settings.statement_timeout_seconds
-        async with translated():
+        async with translated(), explained("WINNOW_DATABASE_URL"):
             pool = await asyncpg.create_pool(
                 settings.database_url.get_secret_value(),
                 min_size=1,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import asyncpg
 
-from services.common.database import check_versions, translated
+from services.common.database import check_versions, explained, translated
 from services.common.errors import InvalidSetting
 
 SCHEMA_DIRECTORY = Path(__file__).with_name("schema")
@@ -38,14 +38,17 @@ def read(directory: Path = SCHEMA_DIRECTORY) -> list[Migration]:
 
 async def migrate(database_url: str, directory: Path = SCHEMA_DIRECTORY) -> list[Migration]:
     """Apply what is missing, as a login that may create roles and extensions; return what was applied."""
+    migrations = read(directory)
     async with translated():
-        connection = await asyncpg.connect(database_url, timeout=10)
-    try:
-        await connection.execute("select pg_advisory_lock($1)", _LOCK)
-        applied = await _applied(connection)
-        return [m for m in read(directory) if await _apply(connection, m, applied)]
-    finally:
-        await connection.close()
+        async with explained("--database-url"):
+            connection = await asyncpg.connect(database_url, timeout=10)
+        try:
+            await connection.execute("select pg_advisory_lock($1)", _LOCK)
+            await _check_versions(connection)
+            applied = await _applied(connection)
+            return [m for m in migrations if await _apply(connection, m, applied)]
+        finally:
+            await connection.close(timeout=5)
 
 
 async def _applied(connection: asyncpg.Connection) -> dict[int, str]:
@@ -74,14 +77,16 @@ async def _apply(
             migration.name,
             migration.sha256,
         )
-    if migration.version == 1:
-        await _check_versions(connection)
     return True
 
 
 async def _check_versions(connection: asyncpg.Connection) -> None:
+    """Check the server, and the pgvector that it has or would install, before anything is changed."""
     major = int(await connection.fetchval("show server_version_num")) // 10000
     pgvector = await connection.fetchval(
-        "select extversion from pg_extension where extname = 'vector'"
+        """select coalesce((select extversion from pg_extension where extname = 'vector'),
+             (select default_version from pg_available_extensions where name = 'vector'))"""
     )
+    if pgvector is None:
+        raise InvalidSetting("PostgreSQL has no pgvector: install the extension on its server")
     check_versions(major, pgvector)

@@ -1,6 +1,7 @@
 """The task table as services use it, and the relay that turns open tasks into hints and facts into events."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import defaultdict
@@ -22,6 +23,7 @@ from winnow.events.v1.events_pb2 import Event
 log = logging.getLogger(__name__)
 
 EVENTS_MAX = 100
+CHECK_SECONDS = 2.0
 FACTS = tuple(field.name for field in Event.DESCRIPTOR.oneofs_by_name["fact"].fields)
 
 
@@ -189,7 +191,6 @@ class RelaySettings(Settings):
     relay_hints_max: int = Field(default=2000, ge=1, le=10000)
     relay_again_seconds: float = Field(default=5, gt=0)
     relay_again_seconds_max: float = Field(default=300, gt=0)
-    relay_check_seconds: float = Field(default=2, gt=0)
 
 
 class Relay:
@@ -208,7 +209,7 @@ class Relay:
         while True:
             try:
                 await self._prepare()
-                await self._publish_for(self._settings.relay_check_seconds)
+                await self._publish_for(CHECK_SECONDS)
             except (BusUnavailable, DatabaseUnavailable) as error:
                 log.warning("relay: %s", error)
                 await asyncio.sleep(1)
@@ -221,15 +222,14 @@ class Relay:
                 await self._wait()
 
     async def _wait(self) -> None:
-        try:
-            await asyncio.wait_for(self._kicked.wait(), self._settings.relay_idle_seconds)
-        except TimeoutError:
-            return
-        finally:
-            self._kicked.clear()
+        # Not wait_for: before Python 3.12 it forgets a cancellation that comes together with a kick.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.relay_idle_seconds):
+                await self._kicked.wait()
+        self._kicked.clear()
 
     async def _prepare(self) -> None:
-        """Hint everything again if the broker has lost its store; whoever made the new stream, the database knows the old one."""
+        """Hint everything again if the broker has lost its store: the database knows which stream it last hinted on."""
         created_at = await self._bus.declare()
         forgotten = await self._fetch("select spine.forget_hints($1) as count", created_at)
         if count := forgotten[0]["count"]:

@@ -4,13 +4,53 @@ import base64
 import binascii
 import hashlib
 import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from google.protobuf.message import Message
 
 from services.common.errors import InvalidPageToken
 
 PAGE_SIZE_DEFAULT = 50
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class Position(list[Any]):
+    """Where a page starts. A caller may forge it, so each value is checked as it is read."""
+
+    def uuid(self, index: int) -> UUID:
+        """The value at an index as an id, or InvalidPageToken."""
+        try:
+            return UUID(self.text(index))
+        except ValueError:
+            raise InvalidPageToken from None
+
+    def text(self, index: int) -> str:
+        """The value at an index as a string that PostgreSQL can store, or InvalidPageToken."""
+        value = self[index]
+        if not isinstance(value, str) or _UNSTORABLE.search(value):
+            raise InvalidPageToken
+        return value
+
+    def moment(self, index: int) -> datetime:
+        """The value at an index as a time with its zone, or InvalidPageToken."""
+        try:
+            moment = datetime.fromisoformat(self.text(index))
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise InvalidPageToken from None
+        raise InvalidPageToken
+
+    def integer(self, index: int, minimum: int = 0, maximum: int = 2**31 - 1) -> int:
+        """The value at an index as an integer in a range, or InvalidPageToken."""
+        value = self[index]
+        if type(value) is not int or not minimum <= value <= maximum:
+            raise InvalidPageToken
+        return value
 
 
 def size_of(page_size: int, default: int = PAGE_SIZE_DEFAULT) -> int:
@@ -18,13 +58,13 @@ def size_of(page_size: int, default: int = PAGE_SIZE_DEFAULT) -> int:
     return page_size or default
 
 
-def encode(request: Message, position: list[Any]) -> str:
+def encode(request: Message, position: Sequence[Any]) -> str:
     """Return a token for a position (JSON values) in the answer to a request."""
     body = json.dumps([_fingerprint(request), *position]).encode()
     return base64.urlsafe_b64encode(body).decode().rstrip("=")
 
 
-def decode(request: Any, positions: int) -> list[Any] | None:
+def decode(request: Any, positions: int) -> Position | None:
     """Return the position in a request's page_token, None on the first page; raise InvalidPageToken."""
     token = request.page_token
     if not token:
@@ -35,7 +75,7 @@ def decode(request: Any, positions: int) -> list[Any] | None:
         raise InvalidPageToken from None
     if not isinstance(body, list) or len(body) != positions + 1 or body[0] != _fingerprint(request):
         raise InvalidPageToken
-    return body[1:]
+    return Position(body[1:])
 
 
 def _fingerprint(request: Message) -> str:

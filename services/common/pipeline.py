@@ -47,7 +47,7 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
         """List tasks, oldest first."""
         size = pages.size_of(request.page_size)
         position = pages.decode(request, 1)
-        after = UUID(position[0]) if position else _NIL
+        after = position.uuid(0) if position else _NIL
         workspace = current_caller().workspace
         arguments = (workspace, _STATES[request.state], request.stage, after, size)
         async with self._database.transaction(workspace) as connection:

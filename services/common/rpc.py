@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn
 from uuid import uuid4
@@ -27,6 +27,9 @@ REQUEST_BYTES_MAX = 1 << 20
 REPLY_BYTES_MAX = 16 << 20
 METADATA_BYTES_MAX = 8 << 10
 DEADLINE_SECONDS_MAX = 60.0
+# What a status says must fit in the metadata of a reply, whose limit is 8 KiB.
+VIOLATIONS_MAX = 10
+TEXT_CHARACTERS_MAX = 200
 
 _PUBLIC = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 _caller: ContextVar[Caller] = ContextVar("caller")
@@ -82,7 +85,6 @@ _TABLE: list[tuple[type[Exception], grpc.StatusCode, "ErrorReason.ValueType"]] =
     (errors.DatabaseUnavailable, grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_DATABASE_UNAVAILABLE),
     (errors.Unavailable, grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_MODEL_UNAVAILABLE),
     (errors.NoServingGeneration, grpc.StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_NO_SERVING_GENERATION),
-    (TimeoutError, grpc.StatusCode.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED),
 ]  # fmt: skip
 
 
@@ -92,15 +94,18 @@ class Malformed:
 
 def status_of(error: Exception, request_id: str) -> tuple[status_pb2.Status, float | None]:
     """Render an error for a caller: a status with ErrorInfo, and how long to wait before a retry."""
+    error = _first(error)
     code, reason, text = _rendering(error, request_id)
-    status = status_pb2.Status(code=code.value[0], message=text)
+    status = status_pb2.Status(code=code.value[0], message=_short(text))
     info = error_details_pb2.ErrorInfo(reason=reason_name(reason), domain="winnow")
     info.metadata["request_id"] = request_id
     _add(status, info)
     if isinstance(error, errors.InvalidFields):
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
-            for v in error.violations
+            error_details_pb2.BadRequest.FieldViolation(
+                field=_short(v.field), description=_short(v.description)
+            )
+            for v in error.violations[:VIOLATIONS_MAX]
         ]
         _add(status, error_details_pb2.BadRequest(field_violations=violations))
     retry = getattr(error, "retry_seconds", None)
@@ -117,9 +122,23 @@ def _rendering(
 ) -> tuple[grpc.StatusCode, "ErrorReason.ValueType", str]:
     for kind, code, reason in _TABLE:
         if isinstance(error, kind):
-            return code, reason, str(error) or "the deadline passed"
+            return code, reason, str(error)
+    if isinstance(error, TimeoutError):
+        reason = ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED
+        return grpc.StatusCode.DEADLINE_EXCEEDED, reason, "the deadline passed"
     text = f"internal error; the logs have it under request {request_id}"
     return grpc.StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, text
+
+
+def _first(error: Exception) -> Exception:
+    """What a group of errors, as concurrent work raises it, failed of."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= TEXT_CHARACTERS_MAX else text[: TEXT_CHARACTERS_MAX - 1] + "…"
 
 
 def _add(status: status_pb2.Status, detail: Message) -> None:
@@ -202,21 +221,24 @@ class Edge(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: Any, name: str) -> Any:
         async def call(request: Any, context: Any) -> Any:
-            async with self._admitted(context, name):
+            async with self._guarded(context), asyncio.timeout(_time_left(context)):
+                await self._admit(context, name)
                 self._check(request)
-                async with asyncio.timeout(_time_left(context)):
-                    return await method(request, context)
+                return await method(request, context)
 
         return call
 
     def _streaming(self, method: Any, name: str) -> Any:
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with self._admitted(context, name):
+            async with self._guarded(context):
+                async with asyncio.timeout(_time_left(context)):
+                    await self._admit(context, name)
                 checked = self._each(request) if hasattr(request, "__aiter__") else request
                 if checked is request:
                     self._check(request)
-                async for reply in method(checked, context):
-                    yield reply
+                async with aclosing(method(checked, context)) as replies:
+                    async for reply in replies:
+                        yield reply
 
         return call
 
@@ -232,15 +254,12 @@ class Edge(grpc.aio.ServerInterceptor):
             raise errors.InvalidFields(*violations)
 
     @asynccontextmanager
-    async def _admitted(self, context: Any, name: str) -> AsyncIterator[None]:
-        """Let an authenticated call in, and let no exception out."""
+    async def _guarded(self, context: Any) -> AsyncIterator[None]:
+        """Take no more calls than the limit, and let no exception out."""
         self._running += 1
         try:
             if self._running > self._concurrency_max:
                 raise errors.Overloaded("too many calls at once", 0.5)
-            caller = await self._identify(context)
-            caller.require(self._scopes[name])
-            _caller.set(caller)
             yield
         except (GeneratorExit, grpc.aio.AbortError):
             raise
@@ -254,6 +273,12 @@ class Edge(grpc.aio.ServerInterceptor):
             await _abort(context, error)
         finally:
             self._running -= 1
+
+    async def _admit(self, context: Any, name: str) -> None:
+        """Let in a known caller whose key has the scope of the method."""
+        caller = await self._identify(context)
+        caller.require(self._scopes[name])
+        _caller.set(caller)
 
     async def _identify(self, context: Any) -> Caller:
         values = [v for k, v in context.invocation_metadata() or () if k == "authorization"]

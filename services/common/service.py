@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
@@ -56,11 +57,34 @@ async def run(openers: Mapping[str, Opener]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as stack:
-        services = [await stack.enter_async_context(open_one()) for open_one in openers.values()]
-        for service in services:
+        opened = await _open(openers, stack, stopping)
+        for service in opened:
             await stack.enter_async_context(serving(service))
-        await stopping.wait()
+        if opened:
+            await stopping.wait()
         log.info("stopping")
+
+
+async def _open(
+    openers: Mapping[str, Opener], stack: AsyncExitStack, stopping: asyncio.Event
+) -> list[Service]:
+    """Open every service; none if the process is told to stop while one waits for its servers."""
+    try:
+        async with asyncio.timeout(None) as opening:
+            watcher = asyncio.create_task(_expire(opening, stopping))
+            try:
+                return [await stack.enter_async_context(each()) for each in openers.values()]
+            finally:
+                watcher.cancel()
+    except TimeoutError:
+        if not opening.expired():
+            raise
+        return []
+
+
+async def _expire(opening: asyncio.Timeout, stopping: asyncio.Event) -> None:
+    await stopping.wait()
+    opening.reschedule(0)
 
 
 @asynccontextmanager
@@ -113,6 +137,7 @@ async def _listen(service: Service) -> tuple[grpc.aio.Server, health.HealthServi
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     names = [servicer.full_name for servicer in service.servicers]
     for servicer in service.servicers:
+        _check_scopes(servicer)
         servicer.add(servicer.implementation, server)
     if settings.rpc_reflection:
         shown = [*names, _HEALTH, reflection.SERVICE_NAME]
@@ -123,9 +148,17 @@ async def _listen(service: Service) -> tuple[grpc.aio.Server, health.HealthServi
         port = 0
     if not port:
         raise InvalidSetting(
-            f"WINNOW_{service.name.upper()}_ADDRESS: cannot listen on {address}: the port is in use"
+            f"WINNOW_{service.name.upper()}_ADDRESS: cannot listen on {address}: "
+            "the port is in use, or the address is not of this machine"
         )
     await server.start()
     for name in ("", *names):
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
     return server, status, f"{address.rpartition(':')[0]}:{port}"
+
+
+def _check_scopes(servicer: Servicer) -> None:
+    """Raise ValueError unless every method has its scope, which otherwise the first caller would find out."""
+    methods = descriptor_pool.Default().FindServiceByName(servicer.full_name).methods_by_name
+    if wrong := set(methods) ^ set(servicer.scopes):
+        raise ValueError(f"{servicer.full_name}: scopes and methods differ in {sorted(wrong)}")

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID, uuid4
@@ -16,15 +16,18 @@ from pydantic import Field
 from services.common.breaker import Breaker
 from services.common.bus import TRANSIENT, BusUnavailable, Hint, HintReader
 from services.common.database import Connection, Database
-from services.common.errors import ItemFailed, Unavailable
+from services.common.errors import DatabaseUnavailable, ItemFailed, Unavailable, WinnowError
 from services.common.outbox import Task, TaskStore, complete
 from services.common.settings import Settings
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
+T = TypeVar("T")
 
 ALONE_FROM_ATTEMPT = 3
 POSTPONED_SECONDS = 30.0
+PAUSE_SECONDS = 0.5
+STOP_SECONDS = 2.0
 
 
 class WorkerSettings(Settings):
@@ -97,7 +100,7 @@ class Worker(Generic[R]):
             slots = asyncio.Semaphore(self._parallel)
             while not self._draining.is_set():
                 await slots.acquire()
-                hints = await self._next_hints()
+                hints = [] if self._draining.is_set() else await self._next_hints()
                 if not hints:
                     slots.release()
                     continue
@@ -113,7 +116,7 @@ class Worker(Generic[R]):
             return await self._reader.fetch(self._hints_max)
         except BusUnavailable as error:
             log.warning("%s: %s", self._stage.name, error)
-            await self._pause(0.5)
+            await self._pause(PAUSE_SECONDS)
             return []
 
     async def _pause(self, seconds: float) -> None:
@@ -132,6 +135,7 @@ class Worker(Generic[R]):
         except Unavailable as error:
             log.warning("%s: %s", self._stage.name, error)
             await _answer(hints, again=True)
+            await self._pause(PAUSE_SECONDS)
         else:
             await _answer(hints, again=False)
 
@@ -141,9 +145,40 @@ class Worker(Generic[R]):
             return
         together = [task for task in tasks if task.attempts < ALONE_FROM_ATTEMPT]
         alone = [task for task in tasks if task.attempts >= ALONE_FROM_ATTEMPT]
-        async with self._kept_alive(tasks, hints):
-            for batch in ([together] if together else []) + [[task] for task in alone]:
+        batches = ([together] if together else []) + [[task] for task in alone]
+        try:
+            async with asyncio.timeout(None) as lease:
+                await self._attempt_alive(batches, hints, lease)
+        except TimeoutError:
+            if not lease.expired():
+                raise
+            log.warning(
+                "%s: stopped work on %d tasks: others hold them", self._stage.name, len(tasks)
+            )
+        except asyncio.CancelledError:
+            await self._hand_back(tasks)
+            raise
+
+    async def _attempt_alive(
+        self, batches: Sequence[Sequence[Task]], hints: Sequence[Hint], lease: asyncio.Timeout
+    ) -> None:
+        """Attempt batch after batch while leases and hints are extended; the lease runs out when every task is lost."""
+        tasks = [task for batch in batches for task in batch]
+        beat = asyncio.create_task(self._beat(tasks, hints, lease))
+        try:
+            for batch in batches:
                 await self._attempt(batch)
+        finally:
+            beat.cancel()
+            await asyncio.wait([beat])
+
+    async def _hand_back(self, tasks: Sequence[Task]) -> None:
+        """Give back what was cut off by the end of the process, so that others need not wait for the leases."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._store.release(tasks, "stopped", "the worker stopped", 0)
+        except (TimeoutError, Unavailable) as error:
+            log.warning("%s: could not give tasks back: %s", self._stage.name, error)
 
     async def _attempt(self, tasks: Sequence[Task]) -> None:
         """Perform and commit; halve a failing batch until the culprit stands alone."""
@@ -175,43 +210,52 @@ class Worker(Generic[R]):
                     await self._stage.write(connection, workspace, kept)
 
         if results:
-            await self._database.retrying(commit)
+            await self._insist(lambda: self._database.retrying(commit))
             self._stage.after_commit()
         done = {result.task.id for result in results}
         if later := [task for task in tasks if task.id not in done]:
-            await self._store.release(later, "postponed", "", POSTPONED_SECONDS)
+            await self._insist(
+                lambda: self._store.release(later, "postponed", "", POSTPONED_SECONDS)
+            )
+
+    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Repeat what the database did not answer for as long as a lease lasts, so that work is not thrown away."""
+        end = time.monotonic() + self._settings.task_lease_seconds
+        while True:
+            try:
+                return await attempt()
+            except DatabaseUnavailable as error:
+                if time.monotonic() > end:
+                    raise
+                log.warning("%s: %s", self._stage.name, error)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _give_back(self, tasks: Sequence[Task], error: Unavailable) -> None:
         self._breaker.failed()
         delay = self._breaker.wait_seconds() or error.retry_seconds
         log.warning("%s: gave %d tasks back: %s", self._stage.name, len(tasks), error)
-        await self._store.release(tasks, type(error).__name__, str(error), delay)
+        name, text = type(error).__name__, str(error)
+        await self._insist(lambda: self._store.release(tasks, name, text, delay))
 
     async def _fail(self, task: Task, error: Exception) -> None:
         error_class = error.error_class if isinstance(error, ItemFailed) else type(error).__name__
+        text = str(error) if isinstance(error, WinnowError) else "internal error; the logs have it"
         delay = self._settings.task_retry_seconds * 2 ** (task.attempts - 1)
         delay *= random.uniform(0.8, 1.2)  # noqa: S311
         log.warning("%s: task %s failed: %r", self._stage.name, task.id, error)
-        if await self._store.fail([task], error_class, str(error) or error_class, delay):
+        if await self._insist(lambda: self._store.fail([task], error_class, text, delay)):
             log.error("%s: task %s is dead: %s", self._stage.name, task.id, error_class)
 
-    @asynccontextmanager
-    async def _kept_alive(
-        self, tasks: Sequence[Task], hints: Sequence[Hint]
-    ) -> AsyncIterator[None]:
-        """Extend leases and hints at a third of the lease; stop the work when every lease is lost."""
-        async with asyncio.TaskGroup() as group:
-            beat = group.create_task(self._beat(tasks, hints))
-            try:
-                yield
-            finally:
-                beat.cancel()
-
-    async def _beat(self, tasks: Sequence[Task], hints: Sequence[Hint]) -> None:
+    async def _beat(
+        self, tasks: Sequence[Task], hints: Sequence[Hint], lease: asyncio.Timeout
+    ) -> None:
+        """Extend leases and hints at a third of the lease; stop the work once all of its tasks are lost or ended."""
         while True:
             await asyncio.sleep(self._settings.task_lease_seconds / 3)
             try:
-                await self._store.extend(tasks)
+                if not await self._store.extend(tasks):
+                    lease.reschedule(0)
+                    return
                 for hint in hints:
                     await hint.in_progress()
             except (Unavailable, *TRANSIENT) as error:

@@ -15,6 +15,8 @@ Tokens = npt.NDArray[np.int32]
 
 # More parts than any ordinary batch has; fewer than a model lets wait.
 _PARTS_PER_CALL_MAX: Final = 2048
+# Few, so that a batch of long texts neither fills the priority lane nor keeps another query waiting for all of it.
+_URGENT_PARTS_PER_CALL_MAX: Final = 16
 
 
 class Encoder(Protocol):
@@ -62,9 +64,10 @@ async def embed_texts(
 
 
 async def _encode(encoder: Encoder, parts: Sequence[Tokens], urgent: bool) -> Matrix:
+    size = _URGENT_PARTS_PER_CALL_MAX if urgent else _PARTS_PER_CALL_MAX
     chunks = [
-        await _encode_chunk(encoder, parts[start : start + _PARTS_PER_CALL_MAX], urgent)
-        for start in range(0, len(parts), _PARTS_PER_CALL_MAX)
+        await _encode_chunk(encoder, parts[start : start + size], urgent)
+        for start in range(0, len(parts), size)
     ]
     return np.concatenate(chunks) if chunks else np.empty((0, encoder.dimensions), np.float32)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
-from uuid import UUID
 
 from services.common import pages
 from services.common.database import Database
@@ -75,7 +74,7 @@ class EmbedderRpc(embedder_pb2_grpc.EmbedderServiceServicer):
         """List generations, newest first."""
         size = pages.size_of(request.page_size)
         position = pages.decode(request, 1)
-        before = UUID(position[0]) if position else None
+        before = position.uuid(0) if position else None
         workspace = current_caller().workspace
         async with self._database.transaction(workspace) as connection:
             found = await store.list_generations(connection, workspace, before, size + 1)

@@ -149,9 +149,7 @@ def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
-def tally_window(
-    gold: GoldWindow, window: Window, extraction: Extraction, seconds: float
-) -> Tally:
+def tally_window(gold: GoldWindow, window: Window, extraction: Extraction, seconds: float) -> Tally:
     """Compare one extraction with its curated window."""
     pairs = match([frozenset(atom.message_ids) for atom in extraction.atoms], gold.atoms)
     agreed = [(extraction.atoms[i], gold.atoms[j]) for i, j in pairs]

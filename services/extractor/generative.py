@@ -70,9 +70,7 @@ class GenerativeEngine:
             parts.append(await self._ask(worth[max(0, half - 2) : half], worth[half:]))
         return _joined(window, parts)
 
-    async def _ask(
-        self, context: Sequence[WindowMessage], worth: Sequence[WindowMessage]
-    ) -> Part:
+    async def _ask(self, context: Sequence[WindowMessage], worth: Sequence[WindowMessage]) -> Part:
         language = prompting.dominant_language(message.text for message in worth)
         delimiter = self.delimiter()
         cap = prompting.fair_cap([m.text for m in (*context, *worth)], self.characters_max)

@@ -67,9 +67,7 @@ def _turn_round(item: Round) -> None:
     item.replies = sorted(told + others, key=lambda u: u.index)
 
 
-def _is_turned(
-    asked: Utterance, told: Sequence[Utterance], theirs: Sequence[Utterance]
-) -> bool:
+def _is_turned(asked: Utterance, told: Sequence[Utterance], theirs: Sequence[Utterance]) -> bool:
     """Whether the opener asks back and then tells, or tells someone who then asks."""
     if asked.is_question:
         return told[-1].index > theirs[0].index
@@ -104,9 +102,7 @@ def _give_back(
     if utterance.speaker == current.speaker or theirs not in current.replies:
         return
     addressees = (None, utterance.speaker)
-    own = [
-        u for u in current.replies if u.speaker == theirs.speaker and u.addressee in addressees
-    ]
+    own = [u for u in current.replies if u.speaker == theirs.speaker and u.addressee in addressees]
     if sum(u.substance for u in own) < _ANEW_SUBSTANCE_MIN:
         return
     current.replies = [u for u in current.replies if u not in own]

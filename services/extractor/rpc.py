@@ -1,7 +1,6 @@
 """ExtractorService: requests to the library and back."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -56,7 +55,7 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         """List topics, the one with the latest message first."""
         workspace, size = current_caller().workspace, pages.size_of(request.page_size)
         position = pages.decode(request, 2)
-        before = (datetime.fromisoformat(position[0]), UUID(position[1])) if position else None
+        before = (position.moment(0), position.uuid(1)) if position else None
         source = _uuid(request.source_id)
         async with self._database.transaction(workspace) as connection:
             rows = await library.topics(
@@ -95,7 +94,7 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
                 type_name=rendering.name(types.AtomType, request.type),
                 topic=_uuid(request.topic_id),
                 source=_uuid(request.source_id),
-                before=UUID(position[0]) if position else None,
+                before=position.uuid(0) if position else None,
             )
             passages = await library.evidence(connection, workspace, [row["id"] for row in rows])
         token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
@@ -124,7 +123,7 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         """List an atom's versions, newest first."""
         workspace, size = current_caller().workspace, pages.size_of(request.page_size)
         position = pages.decode(request, 1)
-        before = int(position[0]) if position else None
+        before = position.integer(0) if position else None
         async with self._database.transaction(workspace) as connection:
             rows = await library.versions(
                 connection, workspace, UUID(request.atom_id), limit=size, before=before
@@ -141,7 +140,7 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         workspace, size = current_caller().workspace, pages.size_of(request.page_size)
         position = pages.decode(request, 1)
         outcome = rendering.name(pb.RunOutcome, request.outcome)
-        before = UUID(position[0]) if position else None
+        before = position.uuid(0) if position else None
         async with self._database.transaction(workspace) as connection:
             rows = await library.runs(
                 connection, workspace, limit=size, outcome=outcome, before=before

@@ -10,11 +10,16 @@ from services.extractor.extraction import WindowMessage
 
 _ADDRESSED: Final = re.compile(r"\s*[@<]?([^\s,:<>@]{2,32})(?:>|[:,](?=\s)|:$)\s*")
 _MENTION: Final = re.compile(r"(?<!\w)@([\w.|\-\[\]]{2,32})")
-_URL: Final = re.compile(r"\b(?:https?://|www\.)\S+|\b[\w.-]+\.(?:com|org|net|io|dev)/\S*")
-_CODE: Final = re.compile(r"`[^`]+`|\w+(?:::|->|\(\)|_)\w*|\b\w+\.\w+\(|[{}]|\$\w+|--\w+|/\w+/\w+")
+_URL: Final = re.compile(
+    r"\b(?:https?://|www\.)\S+|(?<![\w.-])[\w.-]{1,80}\.(?:com|org|net|io|dev)/\S*"
+)
+_CODE: Final = re.compile(
+    r"`[^`\n]{1,200}`|\b\w+(?:::|->|\(\)|_)\w*|\b\w+\.\w+\(|[{}]|\$\w+|--\w+|/\w+/\w+"
+)
 _WORD: Final = re.compile(r"[^\W_][\w'’.+#-]*[\w+#]|[^\W_]")
 _QUESTION_MARK: Final = re.compile(r"[?？؟;]\s*$|[?？؟](?=\s|$|[)\"'])")
 _STEM_CHARACTERS: Final = 6
+_READ_CHARACTERS_MAX: Final = 4000
 _STATUS_OPENINGS_MIN: Final = 3
 _ALSO: Final = re.compile(r"\s*(?:and|&|,|/|та|і|й|и)\s*@?([^\s,:]{2,32})[\s,:]+", re.IGNORECASE)
 _COMMAND: Final = re.compile(r"\s*(?:\[(?:topic|link|agenda|тема)\]|[#!/.][a-z]{2,}(?:\s|$))", re.I)
@@ -96,7 +101,7 @@ def _utterance(
     is_context: bool,
 ) -> Utterance:
     speaker = folded_name(message.author)
-    addressee, body = split_address(message.text, names)
+    addressee, body = split_address(message.text[:_READ_CHARACTERS_MAX], names)
     body = strip_greeting(body)
     words = content_words(body)
     words = tuple(word for word in words if word not in names)
@@ -216,7 +221,8 @@ def automatic_speakers(messages: Sequence[WindowMessage]) -> frozenset[str]:
     """Speakers whose messages all follow a template: status feeds, command bots."""
     spoken: dict[str, list[str]] = {}
     for message in messages:
-        spoken.setdefault(folded_name(message.author), []).append(message.text)
+        text = message.text[:_READ_CHARACTERS_MAX]
+        spoken.setdefault(folded_name(message.author), []).append(text)
     return frozenset(name for name, texts in spoken.items() if _is_templated(texts, spoken))
 
 

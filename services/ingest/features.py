@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import repeat
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from services.ingest import lexicon
 from services.ingest.lexicon import STEM_LETTERS
 
 TEXT_MAX = 1000
-CONTEXT_MESSAGES = 16
+CONTEXT_MESSAGES = 10
 ASKED_WITHIN_MESSAGES = 5
 CODE_MAX = 3
 
@@ -122,21 +123,28 @@ def read(message: ScoredInput, context: Context) -> Reading:
         body, links = _LINK.subn(" ", text)
     body, speaks_to = _split_address(body.strip(), context.recent)
     words = [word[:STEM_LETTERS] for word in _WORD.findall(body.lower())]
+    called, is_bot = _author_traits(message.author)
     return Reading(
-        author=message.author,
-        called=message.author.lower().partition(" ")[0],
-        text=text,
-        body=body,
-        words=words,
-        counts=sum(map(_COUNT_OF.get, words, repeat(0))),
-        content=set(words) - _EMPTY_WORDS,
-        links=links,
-        speaks_to=speaks_to,
-        is_question="?" in body,
-        is_bot=message.author_is_bot or message.author.rstrip(_BOT_ENDS)[-3:].lower() == "bot",
-        message_id=message.message_id,
-        reply_to=message.reply_to,
+        message.author,
+        called,
+        text,
+        body,
+        words,
+        sum(map(_COUNT_OF.get, words, repeat(0))),
+        set(words) - _EMPTY_WORDS,
+        links,
+        speaks_to,
+        "?" in body,
+        is_bot or message.author_is_bot,
+        message.message_id,
+        message.reply_to,
     )
+
+
+@lru_cache(maxsize=4096)
+def _author_traits(author: str) -> tuple[str, bool]:
+    """The name by which others call an author, and whether it is a bot's."""
+    return author.lower().partition(" ")[0], author.rstrip(_BOT_ENDS)[-3:].lower() == "bot"
 
 
 def _split_address(body: str, recent: Sequence[Reading]) -> tuple[str, bool]:
@@ -188,21 +196,17 @@ def observe(reading: Reading, context: Context) -> Features:
 def _look_back(reading: Reading, context: Context) -> _Past:
     author, recent = reading.author, context.recent
     own = [earlier for earlier in recent if earlier.author == author]
-    asked = [
-        earlier.is_question and earlier.author != author
-        for earlier in recent[-ASKED_WITHIN_MESSAGES:]
-    ]
+    same_openings, is_copy = 0, False
+    if own:
+        is_copy = reading.text in [earlier.text for earlier in own]
+        if len(reading.body) > 12:
+            opening = reading.body[:8]
+            same_openings = len([earlier for earlier in own if earlier.body[:8] == opening])
     if reading.reply_to:
-        asked.append(_replies_to_question(reading.reply_to, context))
-    opening = reading.body[:8]
-    return _Past(
-        same_openings=len([earlier for earlier in own if earlier.body[:8] == opening])
-        if own and len(reading.body) > 12
-        else 0,
-        is_copy=reading.text in [earlier.text for earlier in own],
-        was_asked=True in asked,
-        was_just_asked=asked[-1] if asked else False,
-    )
+        asked = _replies_to_question(reading.reply_to, context)
+        return _Past(same_openings, is_copy, asked, asked)
+    asking = [e.is_question and e.author != author for e in recent[-ASKED_WITHIN_MESSAGES:]]
+    return _Past(same_openings, is_copy, True in asking, bool(asking) and asking[-1])
 
 
 def _replies_to_question(reply_to: str, context: Context) -> bool:
@@ -251,7 +255,6 @@ def _see_size(features: Features, reading: Reading, size: int) -> None:
         features["one_word" if size else "no_content"] = 1.0
     if reading.links:
         features["link_only" if len(reading.words) <= 4 else "link"] = 1.0
-    features["long_words"] = len([word for word in reading.content if len(word) >= 5]) / 10
 
 
 def _see_words(features: Features, reading: Reading, size: int) -> None:
@@ -373,7 +376,7 @@ def _see_question(features: Features, counts: int, size: int) -> None:
 
 
 FEATURE_NAMES = tuple(
-    "length content rich long long_words no_content one_word link link_only code code_only "
+    "length content rich long no_content one_word link link_only code code_only "
     "problem remedy decision opinion advice need condition negation instruction "
     "open_question question question_to_you short_question answer short_answer addressed "
     "addressed_briefly waiting courtesy acknowledgement acknowledgement_first face exclamation "

@@ -15,7 +15,7 @@ from services.ingest.features import FEATURE_NAMES, Features
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-RIDGE = 200.0
+RIDGE = 500.0
 STEPS = 500
 EXPECTED: dict[str, float] = {
     "length": 2.5,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.common.database import Database
 from services.ingest import store
-from services.ingest.features import CONTEXT_MESSAGES, Context, Reading, ScoredInput, read
+from services.ingest.features import CONTEXT_MESSAGES, Context, ScoredInput, read
 from services.ingest.memory import Memory, Recalled, Tail
 from services.ingest.messages import Draft
 from services.ingest.reading import strides

@@ -22,7 +22,8 @@ class CommitSlots:
     async def one(self) -> AsyncIterator[None]:
         """Hold a slot; raises Overloaded if none comes free in time."""
         try:
-            await asyncio.wait_for(self._slots.acquire(), self._wait_seconds)
+            async with asyncio.timeout(self._wait_seconds):
+                await self._slots.acquire()
         except TimeoutError:
             raise Overloaded("too many messages at once", self._wait_seconds) from None
         try:
@@ -37,7 +38,7 @@ async def in_order(
     commit: Callable[[Ready], Awaitable[Reply]],
     ahead: int,
 ) -> AsyncIterator[Reply]:
-    """Prepare each frame while those before it are committed; yield the replies in order, `ahead` frames at most unanswered."""
+    """Prepare each frame while those before it are committed; reply in order, with `ahead` frames at most unanswered."""
     room = asyncio.Semaphore(ahead)
     started: asyncio.Queue[asyncio.Task[Reply] | None] = asyncio.Queue()
 

@@ -75,7 +75,7 @@ class Memory:
     def _recall_tail(
         self, source: SourceKey, first: Draft, keys: Set[str], recalled: Recalled
     ) -> None:
-        """Recall a conversation unless it goes on after its first message in the batch, or holds older versions of it."""
+        """Recall a conversation unless the batch reaches back into it."""
         thread, until = first.thread_id, first.sent_at
         known = self._tails.get((source.kind, source.external_id, thread))
         if known is None or known.last_sent_at > until or known.holds_any(keys):

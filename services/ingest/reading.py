@@ -81,7 +81,11 @@ def _unsaid_violations(message: pb.MessageInput) -> list[FieldViolation]:
         for field, moment in (("sent_at", message.sent_at), ("edited_at", message.edited_at))
         if not 0 <= moment.nanos < 1_000_000_000
     ]
-    for name, items in (("entities", message.entities), ("attachments", message.attachments)):
+    listed: dict[str, Iterable[Any]] = {
+        "entities": message.entities,
+        "attachments": message.attachments,
+    }
+    for name, items in listed.items():
         for number, item in enumerate(items):
             if "\0" in item.type:
                 found.append(FieldViolation(f"{name}[{number}].type", "must not contain NUL"))

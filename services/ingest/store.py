@@ -135,7 +135,7 @@ async def delete_messages(
     rows: Sequence[tuple[UUID, str]],
     deleted_at: datetime,
 ) -> list[Deleted]:
-    """Mark different messages as deleted, with the ids they get if they are not known; return what was made or changed."""
+    """Mark different messages as deleted, with the ids for those not known; return what was made or changed."""
     ids, external_ids = [row[0] for row in rows], [row[1] for row in rows]
     found = await connection.fetch(
         QUERIES["delete_messages"], workspace, source_id, ids, external_ids, deleted_at

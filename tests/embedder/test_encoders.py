@@ -9,7 +9,7 @@ import pytest
 from services.common.models import ModelStore
 from services.common.testing import FakeEncoder
 from services.common.vectors import flaws
-from services.embedder.embedding import Encoder, UnusableVectors, embed_texts
+from services.embedder.embedding import Encoder, embed_texts
 from services.embedder.models import GgufModels
 
 TEXTS = ["ok", "Хто знає, чому впав деплой?", "  ", "Naïve café ☕ 日本語", "a\nb"]
@@ -66,14 +66,3 @@ async def test_calls_overlap(encoder: Encoder) -> None:
     for (vectors,), expected, bulky in zip(urgent, alone, await bulk, strict=False):
         assert float(vectors.rows[0] @ expected) > 0.999
         assert float(bulky.rows[0] @ expected) > 0.999
-
-
-async def test_parts_that_cancel_out_are_refused() -> None:
-    """A whole whose parts have no direction together is an error of that text, never a vector of noise."""
-
-    class Opposite(FakeEncoder):
-        async def encode(self, token_lists: object, *, urgent: bool = False) -> np.ndarray:
-            return np.array([[1, 0], [-1, 0]], np.float32)
-
-    with pytest.raises(UnusableVectors):
-        await embed_texts(Opposite(dimensions=2, context_tokens=4), ["abcdefgh"], "")

@@ -76,7 +76,9 @@ async def test_a_strong_preference_changes_an_unsure_type() -> None:
 
 async def test_a_capable_model_words_what_structure_found() -> None:
     """Title and content may be the model's; evidence stays as structure gave it."""
-    model = PlannedModel([notes(note(1), note(2, keep=True, type="solution", title="x", content=""))])
+    model = PlannedModel(
+        [notes(note(1), note(2, keep=True, type="solution", title="x", content=""))]
+    )
     extraction = await engine("generate", model).extract(DEPLOY)
     plain = await GroundedEngine().extract(DEPLOY)
     assert extraction.atoms[0].title == "Migration 42 hangs in staging"
@@ -112,7 +114,9 @@ async def test_the_model_cannot_drop_what_structure_is_sure_of() -> None:
 
 async def test_the_model_may_drop_a_doubtful_statement() -> None:
     """A statement nobody asked for goes when the model finds it not worth keeping."""
-    window = talk("ann: the yellow van parked in front of the northern warehouse belongs to some local plumber company")
+    window = talk(
+        "ann: the yellow van parked in front of the northern warehouse belongs to some local plumber company"
+    )
     assert len((await GroundedEngine().extract(window)).atoms) == 1
     model = PlannedModel([notes(note(1, keep=False))])
     assert (await engine("generate", model).extract(window)).atoms == ()

@@ -216,10 +216,13 @@ def test_the_version_names_prompts_and_model() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 99) | st.text(max_size=20) | st.floats(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.sampled_from(["atoms", "topics", "ids", "quote", "type", "title", "content", "x"]),
-        inner,
-        max_size=6,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["atoms", "topics", "ids", "quote", "type", "title", "content", "x"]),
+            inner,
+            max_size=6,
+        )
     ),
     max_leaves=20,
 )

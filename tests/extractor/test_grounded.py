@@ -60,7 +60,9 @@ async def test_a_problem_and_its_solution_are_paired(language: str) -> None:
 
 async def test_small_talk_gives_nothing() -> None:
     """Greetings, thanks, reactions and jokes are no knowledge."""
-    window = talk("ann: hi all", "ben: hello!", "ann: thanks ben :)", "ben: np", "cat: lol", "d: 👍")
+    window = talk(
+        "ann: hi all", "ben: hello!", "ann: thanks ben :)", "ben: np", "cat: lol", "d: 👍"
+    )
     assert await ENGINE.extract(window) == Extraction()
 
 
@@ -128,7 +130,9 @@ async def test_a_status_feed_is_not_a_conversation() -> None:
 
 async def test_a_bot_by_its_account_takes_no_part() -> None:
     """Messages of a bot account open no questions and answer none."""
-    window = talk("ann: how do I rotate the signing keys?", "bot: did you know our new plan exists?")
+    window = talk(
+        "ann: how do I rotate the signing keys?", "bot: did you know our new plan exists?"
+    )
     marked = replace(window.messages[1], author_is_bot=True)
     extraction = await ENGINE.extract(Window((window.messages[0], marked)))
     assert ids(extraction.atoms) == [[1]]
@@ -168,6 +172,13 @@ async def test_meaning_can_join_what_words_do_not() -> None:
 def test_versions_tell_engines_apart() -> None:
     """An engine that uses vectors has another version than one that does not."""
     assert ENGINE.version != GroundedEngine(lambda texts: []).version
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("unit", ["a", "a.", "- ", "so, ", "`", "@a ", "can't ", "\n", "1", "/a"])
+async def test_long_repetitive_texts_do_not_stall(unit: str) -> None:
+    """Texts of the largest accepted size, made to please a pattern, are read without stalling."""
+    await ENGINE.extract(talk(*(f"u{n % 5}: {unit * (16_000 // len(unit))}" for n in range(36))))
 
 
 LINES = st.builds(

@@ -20,7 +20,7 @@ def said(text: str) -> WindowMessage:
     ("quote", "text", "found"),
     [
         ("the build fails", "So  The\n build   FAILS again", "The\n build   FAILS"),
-        ("“it’s broken”", "he said \"it's broken\"", "it's broken"),
+        ("“it’s broken”", 'he said "it\'s broken"', "it's broken"),
         ("Міграція зависає", "а міграція зависає вночі", "міграція зависає"),
         ("кафе\u0301", "у кафе\u0301 тихо", "кафе\u0301"),
         ("ﬁle lock", "a file lock held", "file lock"),

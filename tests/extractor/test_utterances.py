@@ -97,8 +97,9 @@ def test_automation() -> None:
 def test_an_echo_says_nothing_new() -> None:
     """A message that repeats another speaker's words adds no substance."""
     first, second = read(
-        talk("ann: deploy of the billing service finished", "log: Deploy billing service finished")
-        .messages
+        talk(
+            "ann: deploy of the billing service finished", "log: Deploy billing service finished"
+        ).messages
     )
     assert first.substance > 0
     assert second.substance == 0

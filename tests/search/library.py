@@ -192,7 +192,8 @@ class Library:
         for position, message in enumerate(evidence):
             await self.admin.execute(
                 """insert into extractor.atom_evidence
-                     (workspace_id, atom_id, message_id, position, quote, quote_offset) values ($1, $2, $3, $4, 'quote', 0)""",
+                     (workspace_id, atom_id, message_id, position, quote, quote_offset)
+                   values ($1, $2, $3, $4, 'quote', 0)""",
                 self.workspace,
                 row["id"],
                 message,

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from services.common.errors import Unavailable
-from services.common.models.errors import ModelError
+from services.common.errors import ModelError, Unavailable
 
 
 class LoadFailed(ModelError):

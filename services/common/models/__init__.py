@@ -1,10 +1,10 @@
 """Model files: a registry of known models, fetching and converting them, and checking any GGUF."""
 
+from services.common.errors import ModelError
 from services.common.models.errors import (
     BadModelFile,
     BadRegistry,
     FetchFailed,
-    ModelError,
     ModelMissing,
     UnknownModel,
     WrongHash,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from services.common.errors import ModelError
 from services.common.models.errors import (
     BadModelFile,
     FetchFailed,
-    ModelError,
     ModelMissing,
     WrongHash,
     WrongRole,
