@@ -14,7 +14,7 @@ from services.extractor.extraction import (
     Model,
     Window,
 )
-from services.extractor.grounded import Candidate, GroundedEngine
+from services.extractor.grounded import Candidate, GroundedEngine, assemble
 from services.extractor.titles import tidy
 
 COMBINED_VERSION: Final = "1"
@@ -30,7 +30,7 @@ class Trust:
     only asked below `margin_max`; the model may drop what structure holds below `drop_below`.
     """
 
-    choices_max: int = 2
+    choices_max: int = 1
     margin_max: float = 0.5
     choice_margin: float = 1.5
     drop_below: float = 0.6
@@ -76,14 +76,15 @@ class CombinedEngine:
 
     async def extract(self, window: Window) -> Extraction:
         """Extract by structure, then let the model refine; its bad answers change nothing."""
-        candidates = self.grounded.candidates(window)
+        reading = self.grounded.read(window)
+        candidates = list(reading.candidates)
         spent = Spent()
         if candidates and self.model is not None:
             if self.capability == "choices":
                 candidates = await self._choose_types(self.model, candidates, spent)
             elif self.capability == "generate":
                 candidates = await self._curate(self.model, candidates, spent)
-        extraction = self.grounded.assemble(window, candidates)
+        extraction = assemble(reading, candidates)
         return replace(
             extraction,
             model_calls=spent.calls,
@@ -115,10 +116,8 @@ class CombinedEngine:
         empty = prompting.fill("type", language, note="…")
         key = "\0".join((empty, *options))
         if key not in self._unprompted:
-            self._unprompted[key] = await model.choose(empty, options)
-            spent.calls += 1
-        here = await model.choose(prompting.fill("type", language, note=note), options)
-        spent.calls += 1
+            self._unprompted[key] = await _choose(model, empty, options, spent)
+        here = await _choose(model, prompting.fill("type", language, note=note), options, spent)
         nowhere = self._unprompted[key]
         gain = (here[1] - nowhere[1]) - (here[0] - nowhere[0])
         return gain > self.trust.choice_margin * (1.0 + candidate.margin)
@@ -184,6 +183,13 @@ class CombinedEngine:
         asked = proposal.answers.utterances if proposal.answers else []
         sources = [utterance.message for utterance in [*proposal.utterances, *asked]]
         return answers.support(text, sources) >= self.trust.support_min
+
+
+async def _choose(model: Model, prompt: str, options: list[str], spent: Spent) -> list[float]:
+    """Ask for a choice and count what it costs: the prompt is read once, no token is written."""
+    spent.calls += 1
+    spent.tokens_in += model.count_tokens(prompt)
+    return await model.choose(prompt, options)
 
 
 def _type(decision: dict[str, Any], candidate: Candidate) -> AtomType:

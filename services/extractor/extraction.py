@@ -175,6 +175,10 @@ class Model(Protocol):
         """Answer a chat, constrained to a JSON schema when one is given."""
         ...
 
+    def count_tokens(self, prompt: str) -> int:
+        """How many tokens a prompt takes."""
+        ...
+
     async def choose(self, prompt: str, options: Sequence[str]) -> list[float]:
         """Log-probability of each option as the continuation of the prompt."""
         ...

@@ -37,6 +37,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """A window as structure sees it: utterances, what each continues, and proposed atoms."""
+
+    utterances: tuple[Utterance, ...]
+    parent_of: tuple[int | None, ...]
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GroundedEngine:
     """Extracts without a language model; `similarity` gives cosines of sentences where known."""
 
@@ -52,31 +61,33 @@ class GroundedEngine:
 
     async def extract(self, window: Window) -> Extraction:
         """Read a window by its structure alone; never calls a model."""
-        return self.assemble(window, self.candidates(window))
+        reading = self.read(window)
+        return assemble(reading, reading.candidates)
 
-    def candidates(self, window: Window) -> list[Candidate]:
-        """The atoms proposed for a window, in order of their first message."""
+    def read(self, window: Window) -> Reading:
+        """The window's structure and the atoms proposed for it, in order of first message."""
         utterances = read(window.messages, window.context)
         parent_of = self._parents(utterances)
         rarity = idf(utterances)
         proposals = propose(rounds(utterances, parent_of), utterances, self.selection)
-        return [_candidate(proposal, rarity) for proposal in proposals]
-
-    def assemble(self, window: Window, candidates: Sequence[Candidate]) -> Extraction:
-        """The extraction that these candidates make, with its topics and links."""
-        if not candidates:
-            return Extraction()
-        utterances = read(window.messages, window.context)
-        atoms = tuple(candidate.draft for candidate in candidates)
-        grouped = threads(utterances, self._parents(utterances))
-        found = topics(grouped, atoms, idf(utterances))
-        return Extraction(found, atoms, links(candidates), "ok")
+        candidates = tuple(_candidate(proposal, rarity) for proposal in proposals)
+        return Reading(tuple(utterances), tuple(parent_of), candidates)
 
     def _parents(self, utterances: Sequence[Utterance]) -> list[int | None]:
         if self.similarity is None or not utterances:
             return parents(utterances, self.weights)
         close = standing_out(self.similarity([utterance.body for utterance in utterances]))
         return parents(utterances, self.weights, lambda one, other: close[one][other])
+
+
+def assemble(reading: Reading, candidates: Sequence[Candidate]) -> Extraction:
+    """The extraction that these of a reading's candidates make, with its topics and links."""
+    if not candidates:
+        return Extraction()
+    atoms = tuple(candidate.draft for candidate in candidates)
+    grouped = threads(reading.utterances, reading.parent_of)
+    found = topics(grouped, atoms, idf(reading.utterances))
+    return Extraction(found, atoms, links(candidates), "ok")
 
 
 def standing_out(matrix: Sequence[Sequence[float]]) -> list[list[float]]:

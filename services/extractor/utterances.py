@@ -22,8 +22,12 @@ _STEM_CHARACTERS: Final = 6
 _READ_CHARACTERS_MAX: Final = 4000
 _STATUS_OPENINGS_MIN: Final = 3
 _ALSO: Final = re.compile(r"\s*(?:and|&|,|/|та|і|й|и)\s*@?([^\s,:]{2,32})[\s,:]+", re.IGNORECASE)
-_COMMAND: Final = re.compile(r"\s*(?:\[(?:topic|link|agenda|тема)\]|[#!/.][a-z]{2,}(?:\s|$))", re.I)
-_HEADING: Final = re.compile(r"\s*(?:\[(?:topic|agenda|тема)\]|#{1,4}\s+\w|={2,}\s*\w)", re.I)
+_COMMAND: Final = re.compile(
+    r"\s*(?:\[(?:topic|link|agenda|тема)\]|[#!/.][a-z]{2,}(?:\s|$))", re.IGNORECASE
+)
+_HEADING: Final = re.compile(
+    r"\s*(?:\[(?:topic|agenda|тема)\]|#{1,4}\s+\w|={2,}\s*\w)", re.IGNORECASE
+)
 _ECHO_REACH: Final = 4
 
 

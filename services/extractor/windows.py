@@ -145,9 +145,10 @@ def with_context(
 def _overlap(
     own: Sequence[WindowMessage], previous: Sequence[WindowMessage], limits: WindowLimits
 ) -> Sequence[WindowMessage]:
-    """The last messages worth reading before the run, unless a silence lies between."""
+    """The last messages worth reading among `run_max` before the run, unless it was quiet."""
     if not previous or not own or limits.overlap == 0:
         return ()
     if abs(own[0].sent_at - previous[-1].sent_at) >= limits.idle:
         return ()
-    return [message for message in previous if message.label != "noise"][-limits.overlap :]
+    recent = previous[-limits.run_max :]
+    return [message for message in recent if message.label != "noise"][-limits.overlap :]

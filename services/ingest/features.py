@@ -358,7 +358,7 @@ def _see_past(features: Features, reading: Reading, past: _Past, size: int) -> N
     if not reading.is_question:
         if size >= 2 and past.was_asked:
             features["answer"] = 1.0
-        elif size < 2 and past.was_just_asked:
+        elif size == 1 and past.was_just_asked:
             features["short_answer"] = 1.0
 
 

@@ -41,6 +41,7 @@ EXPECTED: dict[str, float] = {
     "question_to_you": 0.3,
     "short_question": -0.7,
     "answer": 0.5,
+    "short_answer": 1.0,
     "addressed": 0.5,
     "addressed_briefly": 0.2,
     "waiting": -1.5,

@@ -38,7 +38,7 @@ async def in_order(
     commit: Callable[[Ready], Awaitable[Reply]],
     ahead: int,
 ) -> AsyncIterator[Reply]:
-    """Prepare each frame while those before it are committed; reply in order, with `ahead` frames at most unanswered."""
+    """Prepare each frame while those before it are committed; reply in order, at most `ahead` frames unanswered."""
     room = asyncio.Semaphore(ahead)
     started: asyncio.Queue[asyncio.Task[Reply] | None] = asyncio.Queue()
 

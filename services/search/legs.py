@@ -4,6 +4,7 @@ In a chat, what answers a question rarely repeats its words, and stands next to 
 """
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -11,17 +12,19 @@ import numpy as np
 from services.search import ranking
 from services.search.keyword import KeywordCandidates
 from services.search.ranking import Hit
-from services.search.store import Document, Near, Neighbour, Subject
+from services.search.store import Document, Near, Neighbour, Step, Subject
 
-KEYWORD_ANCHORS_MAX = 100
-SEMANTIC_ANCHORS_MAX = 200
+ANCHORS_MAX: Final = 60
 
 
-def anchors(documents: Sequence[Document], nearest: Sequence[Near]) -> list[UUID]:
-    """The messages whose surroundings count, the best of each leg."""
-    words = [d.subject for d in documents[:KEYWORD_ANCHORS_MAX]]
-    vectors = [near.subject for near in nearest[:SEMANTIC_ANCHORS_MAX]]
-    return list(dict.fromkeys(s.id for s in (*words, *vectors) if s.kind == "message"))
+def anchors(documents: Sequence[Document]) -> list[UUID]:
+    """The messages whose surroundings the keyword leg looks at: the best by their own words."""
+    return [d.subject.id for d in documents[:ANCHORS_MAX] if d.subject.kind == "message"]
+
+
+def messages(nearest: Sequence[Near]) -> list[UUID]:
+    """The messages among the candidates of the semantic leg."""
+    return [near.subject.id for near in nearest if near.subject.kind == "message"]
 
 
 def by_words(
@@ -35,7 +38,8 @@ def by_words(
         return []
     weights = np.array(candidates.lookup.weights)
     counts = ranking.term_counts(documents, len(weights))
-    places = ranking.surroundings(neighbours, _positions([d.subject for d in documents]))
+    steps = [neighbour.step for neighbour in neighbours]
+    places = ranking.surroundings(steps, _positions([d.subject for d in documents]))
     scores = ranking.word_score(counts + places.credit(counts, ranking.WORD_CREDIT), weights)
     return ranking.best_first(
         Hit(document.subject, float(score), float(score))
@@ -50,13 +54,13 @@ def by_meaning(nearest: Sequence[Near]) -> list[Hit]:
     return ranking.best_first(Hit(near.subject, near.cosine, near.cosine) for near in nearest)
 
 
-def by_meaning_around(nearest: Sequence[Near], neighbours: Sequence[Neighbour]) -> list[Hit]:
+def by_meaning_around(nearest: Sequence[Near], steps: Sequence[Step]) -> list[Hit]:
     """Order subjects by their cosine and by how far those of their neighbours exceed the least of all candidates."""
     if not nearest:
         return []
     cosines = np.array([near.cosine for near in nearest])
     excess = cosines - cosines.min()
-    places = ranking.surroundings(neighbours, _positions([near.subject for near in nearest]))
+    places = ranking.surroundings(steps, _positions([near.subject for near in nearest]))
     order = cosines + places.credit(excess, ranking.VECTOR_CREDIT)
     return ranking.best_first(
         Hit(near.subject, float(value), near.cosine)

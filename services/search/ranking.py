@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from services.search.store import Document, Neighbour, Subject
+from services.search.store import Document, Step, Subject
 
 # BM25 (Robertson and Zaragoza 2009) with its usual constants; lengths are distinct words, typically of a chat message.
 SATURATION: Final = 1.2
@@ -71,23 +71,20 @@ class Surroundings:
         return total
 
 
-def surroundings(neighbours: Iterable[Neighbour], positions: Mapping[UUID, int]) -> Surroundings:
-    """Find the pairs of known messages that stand at most STEPS_MAX apart in any window of neighbours."""
-    windows: dict[UUID, list[tuple[int, int]]] = {}
-    for each in neighbours:
-        if (anchor := positions.get(each.anchor)) is None:
-            continue
-        window = windows.setdefault(each.anchor, [(0, anchor)])
-        if (position := positions.get(each.document.subject.id)) is not None:
-            window.append((each.step, position))
+def surroundings(steps: Iterable[Step], positions: Mapping[UUID, int]) -> Surroundings:
+    """Find the pairs of known messages that stand at most STEPS_MAX apart, seen from any anchor."""
+    windows: dict[int, list[tuple[int, int]]] = {}
+    for step in steps:
+        anchor, other = positions.get(step.anchor), positions.get(step.other)
+        if anchor is not None and other is not None:
+            windows.setdefault(anchor, [(0, anchor)]).append((step.count, other))
     pairs: dict[tuple[int, int], int] = {}
     for window in windows.values():
         window.sort()
-        for i, (step, left) in enumerate(window):
-            for other_step, right in window[i + 1 :]:
-                if other_step - step > STEPS_MAX:
-                    break
-                pairs[min(left, right), max(left, right)] = other_step - step
+        for i, (count, left) in enumerate(window):
+            for other_count, right in window[i + 1 : i + 1 + STEPS_MAX]:
+                if other_count - count <= STEPS_MAX:
+                    pairs[min(left, right), max(left, right)] = other_count - count
     ends = np.array(list(pairs), np.intp).reshape(-1, 2)
     return Surroundings(ends[:, 0], ends[:, 1], np.array(list(pairs.values()), np.intp))
 

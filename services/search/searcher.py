@@ -232,38 +232,58 @@ class Searcher:
         answer: Answer,
     ) -> list[Fused]:
         """Order the candidates of each leg, cut them to its limits, and join the legs."""
-        nearest = answer.semantic.nearest
-        around: list[store.Neighbour] = []
-        if keyword is not None:
-            anchors = legs.anchors(keyword.documents, nearest)
-            queries = keyword.lookup.queries
-            around = await store.neighbours(
-                connection,
-                workspace,
-                question.filter,
-                anchors,
-                queries,
-                NEIGHBOURS_WITHIN,
-                ranking.STEPS_MAX,
-            )
         hits: dict[str, list[Hit]] = {}
         weights: dict[str, float] = {}
         if question.semantic is not None:
-            ordered = (
-                legs.by_meaning_around(nearest, around)
-                if question.is_hybrid
-                else legs.by_meaning(nearest)
-            )
+            ordered = await self._order_meaning(connection, workspace, question, answer)
             hits["semantic"] = _cut(ordered, question, question.semantic)
             weights["semantic"] = question.semantic.weight
         if question.keyword is not None and keyword is not None:
-            ordered = legs.by_words(keyword, around, wordless=question.is_hybrid)
+            ordered = await self._order_words(connection, workspace, question, keyword, answer)
             hits["keyword"] = _cut(ordered, question, question.keyword)
-            weights["keyword"] = question.keyword.weight * (
-                keyword.lookup.coverage if question.is_hybrid else 1.0
-            )
+            coverage = keyword.lookup.coverage if question.is_hybrid else 1.0
+            weights["keyword"] = question.keyword.weight * coverage
             answer.keyword_candidates = len(hits["keyword"])
         return ranking.fuse(hits, weights) if question.is_hybrid else _alone(hits)
+
+    async def _order_meaning(
+        self, connection: Connection, workspace: UUID, question: Question, answer: Answer
+    ) -> list[Hit]:
+        """Order by cosine; in a hybrid search by the surroundings as well."""
+        nearest = answer.semantic.nearest
+        if not question.is_hybrid or not nearest:
+            return legs.by_meaning(nearest)
+        ids = legs.messages(nearest)
+        seconds, steps = await self._timed(
+            store.steps(connection, workspace, ids, NEIGHBOURS_WITHIN, ranking.STEPS_MAX)
+        )
+        answer.timings.semantic += seconds
+        return legs.by_meaning_around(nearest, steps)
+
+    async def _order_words(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        question: Question,
+        keyword: KeywordCandidates,
+        answer: Answer,
+    ) -> list[Hit]:
+        """Order by words and those of the surroundings."""
+        if not keyword.documents:
+            return []
+        started = self._clock()
+        around = await store.neighbours(
+            connection,
+            workspace,
+            question.filter,
+            legs.anchors(keyword.documents),
+            keyword.lookup.queries,
+            NEIGHBOURS_WITHIN,
+            ranking.STEPS_MAX,
+        )
+        ordered = legs.by_words(keyword, around, wordless=question.is_hybrid)
+        answer.timings.keyword += self._clock() - started
+        return ordered
 
     async def _fetch(
         self,

@@ -82,12 +82,20 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A live message some steps after (or before, if negative) another one of its conversation."""
+class Step:
+    """How many messages of a conversation one stands after another, or before it if negative."""
 
     anchor: UUID
+    other: UUID
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A live message near another one, and whether it satisfies the filter."""
+
+    step: Step
     document: Document
-    step: int
     fits: bool
 
 
@@ -170,17 +178,28 @@ async def neighbours(
     steps: int,
 ) -> list[Neighbour]:
     """Return the live messages around others in their conversations, and whether each satisfies the filter."""
-    arguments = (workspace, anchors, queries, within, steps)
+    arguments = (workspace, anchors, queries, within, steps, chosen.is_empty)
     rows = await connection.fetch(_SQL["neighbours"], *chosen.arguments(), *arguments)
     return [
         Neighbour(
-            row["anchor"],
+            Step(row["anchor"], row["id"], row["step"]),
             Document(Subject("message", row["id"]), row["terms"], row["length"]),
-            row["step"],
             row["fits"],
         )
         for row in rows
     ]
+
+
+async def steps(
+    connection: Connection,
+    workspace: UUID,
+    messages: Sequence[UUID],
+    within: timedelta,
+    steps_max: int,
+) -> list[Step]:
+    """Return which of some messages follow each other closely in their conversations."""
+    rows = await connection.fetch(_SQL["steps"], workspace, messages, within, steps_max)
+    return [Step(row["anchor"], row["id"], row["step"]) for row in rows]
 
 
 async def serving_generation(connection: Connection) -> Generation | None:

@@ -33,24 +33,41 @@ from search.match_documents(
 select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*'), $1, $2::int) w;
 
 -- name: neighbours
-select a.id as anchor, n.id, n.step, length(n.words) as length,
-  (select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
-   from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where n.words @@ t.query) as terms,
-  exists (select from search.live_messages({filter}) l where l.id = n.id) as fits
-from unnest($11::uuid[]) as u (id)
-join ingest.message a on a.workspace_id = $10 and a.id = u.id
+with pair as materialized (
+  select a.id as anchor, n.id, n.step, n.words
+  from unnest($11::uuid[]) as u (id)
+  join ingest.message a on a.workspace_id = $10 and a.id = u.id
+  cross join lateral (
+    (select b.id, b.words, -row_number() over (order by b.sent_at desc, b.id desc) as step
+     from ingest.message b
+     where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
+       and (b.sent_at, b.id) < (a.sent_at, a.id) and b.sent_at >= a.sent_at - $13::interval
+     order by b.sent_at desc, b.id desc limit $14::int)
+    union all
+    (select b.id, b.words, row_number() over (order by b.sent_at, b.id)
+     from ingest.message b
+     where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
+       and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $13::interval
+     order by b.sent_at, b.id limit $14::int)) n),
+document as materialized (
+  select m.id, length(m.words) as length,
+    (select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
+     from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where m.words @@ t.query) as terms,
+    $15::bool or (select true from search.live_messages({filter}) f where f.id = m.id) is not null as fits
+  from (select distinct on (p.id) p.id, p.words from pair p order by p.id) m)
+select p.anchor, p.id, p.step, d.length, d.terms, d.fits from pair p join document d on d.id = p.id;
+
+-- name: steps
+select a.id as anchor, n.id, n.step
+from unnest($2::uuid[]) as u (id)
+join ingest.message a on a.workspace_id = $1 and a.id = u.id
 cross join lateral (
-  (select b.id, b.words, -row_number() over (order by b.sent_at desc, b.id desc) as step
-   from ingest.message b
-   where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
-     and (b.sent_at, b.id) < (a.sent_at, a.id) and b.sent_at >= a.sent_at - $13::interval
-   order by b.sent_at desc, b.id desc limit $14::int)
-  union all
-  (select b.id, b.words, row_number() over (order by b.sent_at, b.id)
-   from ingest.message b
-   where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
-     and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $13::interval
-   order by b.sent_at, b.id limit $14::int)) n;
+  select b.id, row_number() over (order by b.sent_at, b.id) as step
+  from ingest.message b
+  where b.workspace_id = $1 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
+    and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $3::interval
+  order by b.sent_at, b.id limit $4::int) n
+where n.id = any ($2::uuid[]);
 
 -- name: serving_generation
 select g.id, g.model, g.dimensions from embedder.generation g where g.state = 'serving';

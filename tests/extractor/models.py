@@ -34,6 +34,10 @@ class PlannedModel:
         self.schemas.append(schema)
         return self.answers[min(len(self.asked), len(self.answers)) - 1]
 
+    def count_tokens(self, prompt: str) -> int:
+        """One a word."""
+        return len(prompt.split())
+
     async def choose(self, prompt: str, options: Sequence[str]) -> list[float]:
         """The preference for each option."""
         self.choices.append(prompt)

@@ -65,7 +65,7 @@ async def test_a_strong_preference_changes_an_unsure_type() -> None:
     def prefer(prompt: str, option: str) -> float:
         return 0.0 if "export" in prompt and "problem" in option else -5.0
 
-    candidates = GroundedEngine().candidates(UNSURE)
+    candidates = GroundedEngine().read(UNSURE).candidates
     assert (candidates[0].draft.type, candidates[0].rival) == ("question", "problem")
     trusting = replace(engine("choices", None).trust, margin_max=2.0)
     built = replace(engine("choices", PlannedModel(prefer=prefer)), trust=trusting)

@@ -179,7 +179,7 @@ async def test_the_scorer_labels_the_whole_chat(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("labels/extraction.jsonl", '{"chat": 1}', "extraction.jsonl:1"),
+        ("labels/extraction.jsonl", '{"chat": 1}', "extraction[.]jsonl:1"),
         ("labels/extraction.jsonl", "{", "extraction.jsonl:1"),
         ("dev.result.json", "{", "dev.result.json"),
         ("dev.result.json", '{"messages": []}', "window dev/w0 names message 1"),
@@ -195,7 +195,7 @@ async def test_bad_folders_are_named(tmp_path: Path, name: str, text: str, said:
 
 async def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
     """Without curated windows there is nothing to evaluate."""
-    with pytest.raises(EvaluationDataError, match="no labels/extraction.jsonl"):
+    with pytest.raises(EvaluationDataError, match=r"no labels/extraction\.jsonl"):
         await evaluate(tmp_path, PlannedEngine(Extraction()))
 
 

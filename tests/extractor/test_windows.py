@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.extractor.extraction import Label, Window, WindowMessage
+from services.extractor.extraction import Label, MessageId, Window, WindowMessage
 from services.extractor.windows import Arrival, Cut, WindowLimits, cut
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -165,7 +165,7 @@ def test_overlap_and_reply_parents_become_context() -> None:
 
 def test_parents_outside_are_taken_only_as_far_as_allowed() -> None:
     """Replies to many old messages bring at most `parents_max` of them."""
-    old = {n: message(n, -100 + n) for n in range(100, 110)}
+    old: dict[MessageId, WindowMessage] = {n: message(n, -100 + n) for n in range(100, 110)}
     talk = [message(n, n, reply_to=100 + n) for n in range(4)]
     result = cut(arrivals(talk), START, LIMITS, parents=old)
     assert result.windows[0].window.context == LIMITS.parents_max

@@ -55,6 +55,14 @@ _SYNC_METHOD = "syncfs" if sys.platform == "linux" else "fsync"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only measured
 _SHARED_MEMORY_BYTES_MIN = 1 << 30
 _STOP_SECONDS = 20.0
+# What a client sees of a server that dies under it; the supervisor sees the death itself.
+_GOING_DOWN = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _STATUS_LINE = 7
 
 
@@ -152,8 +160,11 @@ class Postgres:
             async with self._connected("postgres") as connection:
                 await _check_durable(connection)
                 await _create_database(connection)
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError):
-            return False  # it is going down: the supervisor sees that
+        except _GOING_DOWN:
+            return False
+        except asyncpg.InvalidPasswordError:
+            file = self.data.secrets / "postgres.password"
+            raise EmbeddedError(f"PostgreSQL refuses the password in {file}: restore it") from None
         return True
 
     @asynccontextmanager

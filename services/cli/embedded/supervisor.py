@@ -17,6 +17,9 @@ from services.cli.embedded.logs import rotate, tail
 from services.cli.embedded.process import Account, spawn
 from services.cli.embedded.records import forget, record
 
+# A check that fails because its child dies may be told before the death is.
+_DEATH_SEEN_SECONDS = 1.0
+
 
 class State(StrEnum):
     """What happens to a child."""
@@ -184,13 +187,15 @@ class Supervisor:
                 timeout=child.ready_timeout_seconds,
                 return_when=asyncio.FIRST_COMPLETED,
             )
+            if ready in done and ready.exception():
+                await asyncio.wait([death], timeout=_DEATH_SEEN_SECONDS)
         finally:
             for task in (ready, death):
                 task.cancel()
         if not done:
             reason = f"was not ready within {child.ready_timeout_seconds:.0f} s"
             raise ChildFailed(child.name, reason, log, tail(log))
-        if death in done:
+        if death.done() and not death.cancelled():
             return False
         ready.result()
         return True

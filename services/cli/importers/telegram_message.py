@@ -165,10 +165,14 @@ def _listed_text(row: Row) -> str:
     listed = row.get("poll") or row.get("todo_list")
     if not isinstance(listed, dict):
         return ""
-    lines = [listed.get("question") or listed.get("title")]
     answers = listed.get("answers")
-    for answer in answers if isinstance(answers, list) else ():
-        lines.append(answer.get("text") if isinstance(answer, dict) else answer)
+    lines = [
+        listed.get("question") or listed.get("title"),
+        *(
+            answer.get("text") if isinstance(answer, dict) else answer
+            for answer in (answers if isinstance(answers, list) else ())
+        ),
+    ]
     return "\n".join(line for line in lines if isinstance(line, str))
 
 

@@ -44,4 +44,8 @@ create table ingest.message (
 
 create index message_sent on ingest.message (workspace_id, sent_at, id);
 create index message_conversation on ingest.message (workspace_id, source_id, thread_id, sent_at, id);
+-- What must have a vector, without reading the texts themselves: the gauges count it all.
+create index message_embeddable on ingest.message (workspace_id, id) include (text_sha256, importance_label)
+  where deleted_at is null and text <> '';
+create index message_empty on ingest.message (workspace_id, id) include (importance_label) where deleted_at is null and text = '';
 create index message_words on ingest.message using gin (words) where deleted_at is null;

@@ -60,6 +60,12 @@ class Events:
             self._more.clear()
             await self._more.wait()
 
+    async def is_last(self, child: str, state: State) -> None:
+        """Wait until this is the last that has happened to a child."""
+        while [event.state for event in self.seen if event.child == child][-1] != state:
+            self._more.clear()
+            await self._more.wait()
+
 
 @pytest.fixture
 def events() -> Events:

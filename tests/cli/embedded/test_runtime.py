@@ -99,8 +99,12 @@ async def test_postmaster_killed(
             busy.fetch("select count(*) from generate_series(1, 10000000000)")
         )
         await until(lambda: is_busy(url))
-        os.kill(_pid(made, "postgres"), signal.SIGKILL)
-        await events.happened("postgres", State.READY, 2)
+        first = _pid(made, "postgres")
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: serves(made, after=first))
+        os.kill(_pid(made, "postgres"), signal.SIGKILL)  # again, while its readiness is checked
+        await events.happened("postgres", State.DIED, 2)
+        await events.is_last("postgres", State.READY)
         assert await fetch(url, "select text from note") == ["committed"]
         with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
             await endless
@@ -220,9 +224,9 @@ async def test_ordinary_user(
         who = {"user": ordinary_user.uid, "group": ordinary_user.gid, "extra_groups": []}
     prefix = readable(Path(sys.base_prefix))
     python = prefix / "bin" / INTERPRETER.name
-    packages = readable(Path(sys.prefix)) / Path(asyncpg.__file__).parents[1].relative_to(
-        sys.prefix
-    )
+    installed = Path(asyncpg.__file__).parents[1]
+    venv = installed.parents[2]
+    packages = readable(venv) / installed.relative_to(venv)
     path = os.pathsep.join(map(str, [readable(ROOT), packages]))
     environment = {"PYTHONPATH": path, "LD_LIBRARY_PATH": str(prefix / "lib")}
     async with up(data, ports, str(python), env=environment, cwd="/", **who) as process:
@@ -254,10 +258,11 @@ async def is_initialising(data: DataDirectory) -> bool:
     return bool(list(data.path.glob(".initdb-*/cluster/base")))
 
 
-async def serves(data: DataDirectory) -> bool:
-    """Whether a postmaster has said in its status file that it takes connections."""
+async def serves(data: DataDirectory, after: int = 0) -> bool:
+    """Whether a later postmaster has said in its status file that it takes connections."""
     status = data.postgres / "postmaster.pid"
-    return status.exists() and "ready" in status.read_text()
+    lines = status.read_text().splitlines() if status.exists() else []
+    return len(lines) > 7 and lines[0] != str(after) and lines[7].strip() == "ready"
 
 
 async def _start(command: list[str]) -> asyncio.subprocess.Process:

@@ -97,6 +97,20 @@ async def test_never_ready(supervisor: Supervisor) -> None:
     await supervisor.stop()
 
 
+async def test_check_fails_with_the_child(supervisor: Supervisor, events: Events) -> None:
+    """A readiness check that fails because the child dies counts as the death that it is."""
+
+    async def torn(pid: int) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ChildFailed, match="frail died 5 times"):
+        await supervisor.start(child("frail", "/bin/sh", "-c", "exit 1", ready=torn))
+    with pytest.raises(ConnectionResetError):
+        await supervisor.start(child("sound", "/bin/sleep", "60", ready=torn))
+    await supervisor.stop()
+    assert events.count("sound", State.STOPPED) == 1
+
+
 async def test_stubborn(supervisor: Supervisor, tmp_path: Path) -> None:
     """A child that ignores its stop signal is killed, and so is what it started."""
     log = tmp_path / "deaf.log"

@@ -73,8 +73,7 @@ def drain(export: TelegramExport) -> tuple[list[ImportedItem], ImportFailure | N
     """Everything read before the end or the failure."""
     items: list[ImportedItem] = []
     try:
-        for item in export:
-            items.append(item)
+        items.extend(export)
     except ImportFailure as failure:
         return items, failure
     return items, None
@@ -95,7 +94,8 @@ def test_single_chat(tmp_path: Path) -> None:
         text="hi",
         sent_at=datetime(2024, 5, 1, 10, 0, tzinfo=UTC),
     )
-    assert isinstance(items[2], ImportedMessage) and items[2].reply_to_external_id == "1"
+    assert isinstance(items[2], ImportedMessage)
+    assert items[2].reply_to_external_id == "1"
 
 
 def test_folder(tmp_path: Path) -> None:
@@ -138,7 +138,8 @@ def test_full_account(tmp_path: Path) -> None:
 def test_chat_ids(tmp_path: Path, kind: str, expected: str) -> None:
     """A chat has the id that the Bot API gives it, so that a bot and an export meet."""
     first = next(iter(write(tmp_path, chat(type=kind))))
-    assert isinstance(first, ImportedChat) and first.external_id == expected
+    assert isinstance(first, ImportedChat)
+    assert first.external_id == expected
 
 
 def test_text_array(tmp_path: Path) -> None:
@@ -369,7 +370,8 @@ def test_unreadable(tmp_path: Path, content: bytes, reason: str) -> None:
     """What is no export is refused with one line that names the file and the reason."""
     _, failure = drain(write(tmp_path, content))
     assert isinstance(failure, UnreadableExport)
-    assert reason in failure.reason and str(failure).startswith(str(tmp_path / "result.json"))
+    assert reason in failure.reason
+    assert str(failure).startswith(str(tmp_path / "result.json"))
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -383,7 +385,8 @@ def test_corrupt_middle(tmp_path: Path) -> None:
     data = json.dumps(chat(row(1), row(2))).encode().replace(b'"id": 2', b'"id": \xff')
     items, failure = drain(write(tmp_path, data))
     assert len(messages(items)) == 1
-    assert isinstance(failure, UnreadableExport) and "1 whole message" in failure.reason
+    assert isinstance(failure, UnreadableExport)
+    assert "1 whole message" in failure.reason
 
 
 def test_byte_order_mark(tmp_path: Path) -> None:
@@ -403,7 +406,8 @@ def test_progress(tmp_path: Path) -> None:
     """The bytes read rise to the file's size, so that a rate and a time left can be shown."""
     export = write(tmp_path, chat(*(row(n, "x" * 1000) for n in range(300))))
     seen = [export.bytes_read for _ in export]
-    assert seen == sorted(seen) and 0 < seen[0] < seen[-1] == export.bytes_total
+    assert seen == sorted(seen)
+    assert 0 < seen[0] < seen[-1] == export.bytes_total
 
 
 def test_reads_twice(tmp_path: Path) -> None:
@@ -475,8 +479,8 @@ JSON_VALUES = st.recursive(
 def test_arbitrary_shapes(tmp_path: Path, value: Any, rows: list[Any], odd: Any) -> None:
     """Well-formed JSON of any shape gives messages, skipped rows or typed errors only."""
     drain(write(tmp_path, json.dumps(value).encode()))
-    for field in ("text", "date_unixtime", "date", "from_id", "poll", "type", "id", "file_name"):
-        rows.append(row(1, "x") | {field: odd})
+    fields = ("text", "date_unixtime", "date", "from_id", "poll", "type", "id", "file_name")
+    rows += [row(1, "x") | {field: odd} for field in fields]
     items, failure = drain(write(tmp_path, json.dumps(chat(*rows)).encode()))
     assert failure is not None or len(items) == len(rows) + 1
 
@@ -486,7 +490,8 @@ def test_demo_chat() -> None:
     export = TelegramExport(DEMO)
     read = messages(export)
     ids = {message.external_id for message in read}
-    assert len(read) > 140 and export.summary.skipped == {"service": 3}
+    assert len(read) > 140
+    assert export.summary.skipped == {"service": 3}
     assert {m.reply_to_external_id for m in read} - {""} <= ids
     assert {e.type for m in read for e in m.entities} == {"code", "link", "mention", "pre"}
     assert any(m.edited_at for m in read)

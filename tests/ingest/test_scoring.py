@@ -1,0 +1,299 @@
+"""The importance gate: its arithmetic, its labels, and its judgement in three languages."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.features import FEATURE_NAMES, TEXT_MAX, Context, ScoredInput, observe, read
+from services.ingest.scoring import (
+    NOISE,
+    SIGNAL,
+    WEAK,
+    Conversation,
+    Importance,
+    Thresholds,
+    score,
+)
+from services.ingest.weights import VERSION, WEIGHTS
+
+CHAT_WORDS = (
+    "дякую thanks https://a.example/x `code` foo_bar() ? ! 👍 :) Ada: @ada error помилка не why чому "
+    "|| [a] (b) 42 ok так you should try + ́"
+).split()
+TEXTS = st.text(max_size=300) | st.lists(st.sampled_from(CHAT_WORDS), max_size=40).map(" ".join)
+MESSAGES = st.builds(
+    ScoredInput,
+    author=st.sampled_from(["Ada", "Боб", "ci-bot", "", "_"]) | st.text(max_size=10),
+    text=TEXTS,
+    author_is_bot=st.booleans(),
+    message_id=st.sampled_from(["1", "2", "3"]),
+    reply_to=st.sampled_from(["", "1", "2", "9"]),
+)
+
+
+def alone(text: str, author: str = "Ada") -> Importance:
+    """The importance of a message with nothing before it."""
+    return score(ScoredInput(author, text), Context())
+
+
+def last(*lines: tuple[str, str]) -> Importance:
+    """The importance of the last of some (author, text) lines."""
+    conversation = Conversation()
+    return [conversation.score(ScoredInput(author, text)) for author, text in lines][-1]
+
+
+@given(st.lists(MESSAGES, min_size=1, max_size=12))
+def test_factors_sum_to_the_score(messages: list[ScoredInput]) -> None:
+    """Whatever is said, the score lies in 0..1 and is exactly the sum of its factors."""
+    conversation = Conversation()
+    for message in messages:
+        importance = conversation.score(message)
+        values = [value for _, value in importance.factors]
+        assert 0.0 <= importance.score <= 1.0
+        assert sum(values) == importance.score
+        assert sum(random.Random(1).sample(values, len(values))) == importance.score
+        assert values == sorted(values, reverse=True)
+        assert importance.version == VERSION
+
+
+@given(MESSAGES, st.floats(0.01, 1), st.floats(0.01, 1))
+def test_label_agrees_with_thresholds(message: ScoredInput, one: float, other: float) -> None:
+    """The label is always the one that the thresholds give the score."""
+    thresholds = Thresholds(min(one, other), max(one, other))
+    importance = score(message, Context(), thresholds)
+    assert importance.label == thresholds.label(importance.score)
+    assert (importance.label == NOISE) == (importance.score < thresholds.weak)
+    assert (importance.label == SIGNAL) == (importance.score >= thresholds.signal)
+
+
+@pytest.mark.parametrize(("weak", "signal"), [(0, 0.5), (0.6, 0.5), (0.5, 1.1), (-1, 2)])
+def test_thresholds_in_order(weak: float, signal: float) -> None:
+    """Thresholds out of order are refused."""
+    with pytest.raises(ValueError, match="in order"):
+        Thresholds(weak, signal)
+
+
+@given(st.lists(MESSAGES, max_size=8))
+def test_deterministic(messages: list[ScoredInput]) -> None:
+    """The same messages in the same order get the same importance."""
+    first, second = Conversation(), Conversation()
+    assert [first.score(m) for m in messages] == [second.score(m) for m in messages]
+
+
+@given(st.lists(MESSAGES, min_size=12, max_size=30))
+def test_resumes_from_the_last_messages(messages: list[ScoredInput]) -> None:
+    """Automation and answers are seen after a restart as they were before it."""
+    whole = Conversation()
+    scored = [whole.score(message) for message in messages]
+    resumed = Conversation(before=messages[:-1])
+    assert resumed.score(messages[-1]) == scored[-1]
+
+
+@given(st.text(max_size=3 * TEXT_MAX))
+def test_arbitrary_text(text: str) -> None:
+    """No text can break the scorer, and every feature it sees has a weight."""
+    reading = read(ScoredInput("Ada", text), Context())
+    assert observe(reading, Context()).keys() <= set(FEATURE_NAMES)
+
+
+def test_weights_cover_features() -> None:
+    """Every feature has one weight and every weight a feature."""
+    assert set(WEIGHTS) == set(FEATURE_NAMES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        "\n\t",
+        "́",
+        "\u200b",
+        "\ud800",
+        "\0",
+        "?",
+        "!!!",
+        "...",
+        "👍",
+        "🎉🎉🎉",
+        "😂 😂",
+        ":)",
+        "¯\\_/¯",
+    ],
+)
+def test_wordless_is_noise(text: str) -> None:
+    """What has no words is noise, however it is written."""
+    assert alone(text).label == NOISE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("ok", "thanks!", "thank you so much :)", "lol", "good morning everyone", "+1", "brb"),
+        *("one sec, let me check", "haha", "see you tomorrow", "nice", "yes", "hmm", "np"),
+        *("спасибо!", "ок", "доброе утро", "понял, спасибо", "ага", "секунду", "лол"),
+        *("всем привет", "щас гляну", "круто", "хорошо, позже посмотрю"),
+    ],
+)
+def test_courtesy_is_noise(text: str) -> None:
+    """Greetings, thanks and acknowledgements are noise in English and Russian."""
+    assert alone(text).label == NOISE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Why do we get `ConnectionResetError` on every third upload since the proxy was updated?",
+        "The nightly job failed because the disk of the archive host is full.",
+        "We decided to keep the old API until March and to announce the change next week.",
+        "You need to set `max_connections` to 200, otherwise the pool runs dry under load.",
+        "После обновления сервер отвечает 502 на каждый третий запрос, в логах `upstream timed out`.",
+        "Решили перенести релиз на четверг, потому что проверка в магазине занимает неделю.",
+        "Чтобы исправить ошибку, нужно удалить кеш и перезапустить сервис с новым ключом.",
+    ],
+)
+def test_knowledge_is_signal(text: str) -> None:
+    """Problems, solutions, decisions and real questions are signals in English and Russian."""
+    assert alone(text).label == SIGNAL
+
+
+UKRAINIAN_NOISE = (
+    "Привіт!",
+    "Доброго ранку всім",
+    "Дякую!",
+    "дякую велике 🙏",
+    "ок",
+    "Так",
+    "ага, зрозуміло",
+    "добре",
+    "супер 👍",
+    "ахаха",
+    "клас!",
+    "секунду",
+    "зараз гляну",
+    "хвилинку, перевірю",
+    "до завтра",
+    "гарних вихідних!",
+    "хто йде на обід?",
+    "ого",
+    "я теж",
+    "Вибачте, відійду на хвилинку",
+    "+",
+    "лол 😂",
+)
+UKRAINIAN_SIGNAL = (
+    "Після оновлення бібліотеки сервіс платежів падає з помилкою 502 на кожному третьому запиті.",
+    "Чому звіт за лютий показує дві тисячі замовлень, а в базі їх лише тисяча вісімсот?",
+    "Вирішили: реліз переносимо на четвер, бо перевірка в магазині застосунків триває тиждень.",
+    "Проблема була в кеші: ключ не враховував мову, тому всі бачили англійські ціни.",
+    "Щоб відновити доступ, треба видалити старий токен у налаштуваннях і створити новий.",
+    "Вимога безпеки: паролі користувачів зберігаємо лише у вигляді хешу, логи чистимо раз на місяць.",
+    "Ідея: показувати кур'єру найкоротший маршрут з урахуванням заторів і ваги посилок.",
+    "Є ризик, що сертифікат закінчиться раніше, ніж постачальник надішле новий, і оплата зупиниться.",
+    "Як правильно налаштувати реплікацію, якщо другий сервер стоїть в іншій мережі?",
+    "Я блокований: без доступу до тестового стенда не можу перевірити міграцію таблиці замовлень.",
+    "Додав індекс на `customer_id`, тепер пошук займає 140 мс замість дев'яти секунд.",
+    "Скільки ми зберігаємо резервні копії бази і хто відповідає за їх перевірку?",
+    "Замість черги пропоную використати таблицю завдань, бо так ми не втратимо їх при перезапуску.",
+    "Клієнти скаржаться, що лист про доставку приходить по чотири рази на одне замовлення.",
+    "Домовилися з бухгалтерією: рахунки надсилаємо до п'ятого числа кожного місяця.",
+    "Помилка відтворюється лише на Android 8, коли застосунок відкривають без мережі.",
+    "Якщо збірка падає на кроці підпису, перевірте термін дії ключа і змінну `SIGN_KEY_PATH`.",
+    "Затвердили ціну: дванадцять євро на місяць за користувача, перші два тижні безкоштовно.",
+    "Міграція пройшла без простою, але старі рядки перерахували лише за останній рік.",
+    "Не вдається підключитися до бази через VPN: з'єднання обривається рівно за тридцять секунд.",
+)
+
+
+@pytest.mark.parametrize("text", UKRAINIAN_NOISE)
+def test_ukrainian_noise(text: str) -> None:
+    """Small talk of a Ukrainian team is noise."""
+    assert alone(text).label == NOISE
+
+
+@pytest.mark.parametrize("text", UKRAINIAN_SIGNAL)
+def test_ukrainian_knowledge(text: str) -> None:
+    """What a Ukrainian team would want to find again is never dropped."""
+    assert alone(text).label != NOISE
+
+
+def test_ukrainian_signal() -> None:
+    """Of what a Ukrainian team would want to find again, at least three quarters are signals."""
+    signals = [text for text in UKRAINIAN_SIGNAL if alone(text).label == SIGNAL]
+    assert len(signals) >= 0.75 * len(UKRAINIAN_SIGNAL)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Which database does the billing service use?", "postgres 16"),
+        ("Хто відповідає за резервні копії?", "Андрій Шевчук"),
+        ("Какой порт у сервиса поиска?", "порт 8443"),
+    ],
+)
+def test_short_answer_is_no_noise(question: str, answer: str) -> None:
+    """A short answer to a question is worth more than the same words out of the blue."""
+    answered = last(("Ada", question), ("Bob", answer))
+    assert answered.label != NOISE
+    assert answered.score > alone(answer).score
+
+
+def test_one_word_answer_to_a_reply() -> None:
+    """A one-word answer that replies to a question is no noise, even long after it."""
+    question = ScoredInput("Ada", "Which database does billing use?", message_id="7")
+    chatter = [ScoredInput("Bob", f"unrelated remark number {n}") for n in range(20)]
+    conversation = Conversation(before=[question, *chatter])
+    answer = ScoredInput("Cyd", "PostgreSQL", message_id="8", reply_to="7")
+    assert conversation.score(answer, parent=question).label != NOISE
+
+
+def test_thanks_after_a_question_stay_noise() -> None:
+    """Courtesy is noise even where an answer was due."""
+    for thanks in ("thanks", "дякую", "спасибо"):
+        assert last(("Ada", "Is the server up again?"), ("Bob", thanks)).label == NOISE
+
+
+def test_stack_trace() -> None:
+    """A stack trace and an error code with a question are signals."""
+    trace = "Traceback (most recent call last):\n  File \"app.py\", line 7, in main\nKeyError: 'id'"
+    assert alone(trace).label != NOISE
+    assert alone("Has anyone seen E4012 when calling `sync_orders()` twice?").label == SIGNAL
+
+
+def test_bot_repeats_itself() -> None:
+    """A bot's repeated line is noise; its alarm is worth more than its routine."""
+    routine = ("ci-bot", "Build #1841 passed on main (6m 08s)")
+    assert last(routine, ("ci-bot", "Build #1842 passed on main (6m 11s)")).label == NOISE
+    alarm = last(routine, ("ci-bot", "Build #1843 failed on main: timeout in test_print"))
+    assert alarm.score > last(routine, routine).score
+
+
+def test_repetition_costs() -> None:
+    """Saying the same again is worth less than saying it first."""
+    line = "The archive host is out of disk space again."
+    assert last(("Ada", line), ("Ada", line)).score < alone(line).score
+
+
+def test_same_words_with_names() -> None:
+    """Calling somebody by name adds no words to what is said."""
+    assert last(("Bob", "Why is the build red?"), ("Ada", "Bob, thanks")).label == NOISE
+    assert alone("@bob дякую").label == NOISE
+
+
+def test_link_alone_is_weak() -> None:
+    """A bare link is context for others, no knowledge by itself."""
+    assert alone("https://example.org/docs/retry-policy").label == WEAK
+
+
+def test_command_is_noise() -> None:
+    """A command to a bot is noise."""
+    assert alone("/start").label == NOISE
+    assert alone("!help").label == NOISE
+
+
+def test_long_text_is_bounded() -> None:
+    """Only the first characters of a long text are looked at."""
+    start = "The nightly backup failed because the disk is full. " * 40
+    assert alone(start + "x" * 100).score == alone(start + "y" * 90_000).score
