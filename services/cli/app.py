@@ -9,6 +9,7 @@ PARTS = {
     "backfill": "services.cli.status:backfill",
     "dead": "services.cli.status:dead",
     "demo": "services.cli.demonstrate:demo",
+    "evaluate": "services.evaluating:evaluate",
     "doctor": "services.cli.doctor:doctor",
     "import": "services.cli.importing:import_group",
     "models": "services.cli.modelling:models",

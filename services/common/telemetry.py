@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 import time
 
@@ -17,8 +18,19 @@ class LogSettings(Settings):
     log_format: str = Field(default="text", pattern="^(text|json)$")
 
 
+_PASSWORD = re.compile(r'(\w+://[^\s:/@"]*):[^\s@"]+@')
+
+
+class TextFormatter(logging.Formatter):
+    """Renders a record as lines of text, without the passwords of URLs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines."""
+        return _PASSWORD.sub(r"\1:***@", super().format(record))
+
+
 class JsonFormatter(logging.Formatter):
-    """Renders a record as one JSON object."""
+    """Renders a record as one JSON object, without the passwords of URLs."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return time (UTC), level, logger, message and the traceback if there is one."""
@@ -31,13 +43,13 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False)
+        return _PASSWORD.sub(r"\1:***@", json.dumps(fields, ensure_ascii=False))
 
 
 def start_logging(settings: LogSettings) -> None:
     """Send all logs to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    text = TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else text)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     logging.getLogger("nats").setLevel(logging.ERROR)

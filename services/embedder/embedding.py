@@ -17,6 +17,7 @@ Tokens = npt.NDArray[np.int32]
 _PARTS_PER_CALL_MAX: Final = 2048
 # Few, so that a batch of long texts neither fills the priority lane nor keeps another query waiting for all of it.
 _URGENT_PARTS_PER_CALL_MAX: Final = 16
+_CHARACTERS_INLINE_MAX: Final = 1000
 
 
 class Encoder(Protocol):
@@ -57,10 +58,17 @@ async def embed_texts(
 ) -> list[TextVectors]:
     """Return the vectors of each text; equal texts are read once. UnusableVectors if one is not fit to store."""
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-    split = await asyncio.to_thread(encoder.split_texts, list(places), prefix)
+    split = await _split(encoder, list(places), prefix)
     vectors = await _encode(encoder, [part for parts in split for part in parts], urgent)
     embedded = list(_gather(split, vectors))
     return [embedded[places[text]] for text in texts]
+
+
+async def _split(encoder: Encoder, texts: Sequence[str], prefix: str) -> list[list[Tokens]]:
+    """Split texts where that does no harm: little of it takes less time than to hand it to a thread."""
+    if sum(map(len, texts)) <= _CHARACTERS_INLINE_MAX:
+        return encoder.split_texts(texts, prefix)
+    return await asyncio.to_thread(encoder.split_texts, texts, prefix)
 
 
 async def _encode(encoder: Encoder, parts: Sequence[Tokens], urgent: bool) -> Matrix:

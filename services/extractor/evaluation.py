@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from services.common.errors import WinnowError
 from services.extractor.extraction import (
     ATOM_TYPES,
     TITLE_CHARACTERS_MAX,
@@ -27,7 +28,7 @@ MATCH_OVERLAP_MIN: Final = 0.3
 Score = Callable[[Sequence[WindowMessage]], Sequence[tuple[Label, float]]]
 
 
-class EvaluationDataError(Exception):
+class EvaluationDataError(WinnowError):
     """The folder to evaluate on lacks a file or holds a malformed one; the message names it."""
 
 

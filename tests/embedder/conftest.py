@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -230,9 +230,6 @@ class Embedder:
             grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel,
         ):
             yield channel
-
-
-Serving = Callable[..., AbstractAsyncContextManager[grpc.aio.Channel]]
 
 
 @pytest.fixture

@@ -1,0 +1,116 @@
+"""`winnow evaluate`: measures the product on a folder of labelled data; the last line printed is one JSON object."""
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import uvloop
+
+from services.cli.failures import explained
+from services.extractor import evaluation as extraction_evaluation
+from services.extractor.extraction import Label, WindowMessage
+from services.extractor.service import ExtractorSettings, open_engine
+from services.ingest import evaluation as importance_evaluation
+from services.ingest.features import ScoredInput
+from services.ingest.scoring import Conversation
+
+_DATA = click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder of chats and labels.",
+)
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure the product on labelled data; nothing is ever fitted on the folder it is given."""
+
+
+@evaluate.command("importance")
+@_DATA
+@click.option(
+    "--leave-one-out",
+    is_flag=True,
+    help="For development: refit without each chat and judge that one.",
+)
+def importance(data: Path, leave_one_out: bool) -> None:
+    """Compare importance labels with those of people: DATA/labels/importance.jsonl and the chats it names."""
+    with explained():
+        report = importance_evaluation.evaluate(data, leave_one_out)
+    click.echo(importance_evaluation.render(report))
+    click.echo(json.dumps(report))
+
+
+@evaluate.command("extraction")
+@_DATA
+@click.option(
+    "--engine",
+    type=click.Choice(["grounded", "combined", "generative"]),
+    help="Instead of the default one.",
+)
+@click.option("--model", help="A language model by name or path, instead of the default one.")
+@click.option(
+    "--capability",
+    type=click.Choice(["none", "choices", "generate"]),
+    help="What the model may decide.",
+)
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write each window's atoms here.",
+)
+def extraction(
+    data: Path,
+    engine: str | None,
+    model: str | None,
+    capability: str | None,
+    predictions: Path | None,
+) -> None:
+    """Compare extracted atoms with curated ones: DATA/labels/extraction.jsonl and the chats it names."""
+    chosen = {
+        "extraction_engine": engine,
+        "generation_model": model,
+        "extraction_capability": capability,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    with explained(), ExitStack() as models:
+        settings = ExtractorSettings.read().model_copy(update=given)
+        reader = open_engine(settings, models)
+        report = uvloop.run(
+            extraction_evaluation.evaluate(data, reader.engine, predictions, label_messages)
+        )
+    _print_table({f"engine {reader.engine.name}": report, **report["by_chat"]})
+    click.echo(json.dumps({"engine": reader.engine.version, "model": reader.model_name, **report}))
+
+
+def label_messages(messages: Sequence[WindowMessage]) -> list[tuple[Label, float]]:
+    """Score a chat's messages in order, as ingest does."""
+    conversation = Conversation()
+    known: dict[object, ScoredInput] = {}
+    labels: list[tuple[Label, float]] = []
+    for message in messages:
+        scored = ScoredInput(
+            message.author,
+            message.text,
+            message.author_is_bot,
+            str(message.id),
+            "" if message.reply_to is None else str(message.reply_to),
+        )
+        importance = conversation.score(scored, known.get(message.reply_to))
+        known[message.id] = scored
+        labels.append((cast(Label, importance.label), importance.score))
+    return labels
+
+
+_COLUMNS = ("essential_recall", "precision", "f1", "type_accuracy", "valid", "grounded", "atoms")
+
+
+def _print_table(rows: dict[str, dict[str, Any]]) -> None:
+    width = max(map(len, rows))
+    click.echo(" " * width + "".join(f"{name:>18}" for name in _COLUMNS))
+    for name, row in rows.items():
+        click.echo(f"{name:<{width}}" + "".join(f"{row[column]:>18}" for column in _COLUMNS))
