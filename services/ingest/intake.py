@@ -1,5 +1,6 @@
 """What a batch goes through: read, keep the latest version of each message, score, save."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,6 +11,7 @@ from services.common.database import Database
 from services.common.errors import InvalidFields, NotFound
 from services.ingest import store
 from services.ingest.gate import Gate
+from services.ingest.limits import Turn
 from services.ingest.memory import Memory
 from services.ingest.messages import Draft, latest
 from services.ingest.reading import Rejected, read_message, read_messages, stored_input
@@ -19,10 +21,23 @@ from services.ingest.store import Score, SourceKey
 from winnow.ingest.v1 import ingest_pb2 as pb
 
 
+class Sender:
+    """One caller of one call: what it has just sent, and whose turn it is to write."""
+
+    def __init__(self) -> None:
+        self.memory = Memory()
+        self._queue = asyncio.Lock()
+
+    def turn(self) -> Turn:
+        """The next write's turn."""
+        return Turn(self._queue)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Messages of one source, ready to be saved: all as they were sent, and the scores of those that count."""
 
+    sender: Sender
     source: SourceKey
     sent: Sequence[Draft | Rejected]
     winners: dict[str, Draft]
@@ -48,11 +63,11 @@ class Intake:
         workspace: UUID,
         source: SourceKey,
         messages: Sequence[pb.MessageInput],
-        memory: Memory,
+        sender: Sender,
     ) -> Batch:
-        """Read and score a batch; memory holds what the same sender sent before."""
+        """Read and score a batch."""
         sent = await read_messages(self._validator, messages)
-        return await self._score(workspace, source, sent, memory)
+        return await self._score(workspace, source, sent, sender)
 
     async def prepare_edit(
         self, workspace: UUID, source: SourceKey, request: pb.UpdateMessageRequest
@@ -68,20 +83,20 @@ class Intake:
         edited = read_message(self._validator, stored_input(row, request))
         if isinstance(edited, Rejected):
             raise InvalidFields(edited.violation)
-        return await self._score(workspace, source, [edited], Memory())
+        return await self._score(workspace, source, [edited], Sender())
 
     async def save(self, workspace: UUID, batch: Batch, *, all_ids: bool) -> Saved:
         """Save a batch; returns after the commit."""
         if not batch.winners:
             return Saved({}, {})
-        drafts = list(batch.winners.values())
+        drafts, turn = list(batch.winners.values()), batch.sender.turn()
         return await self._saver.save(
-            workspace, batch.source, drafts, batch.scores, all_ids=all_ids
+            workspace, batch.source, drafts, batch.scores, turn, all_ids=all_ids
         )
 
     async def _score(
-        self, workspace: UUID, source: SourceKey, sent: Sequence[Draft | Rejected], memory: Memory
+        self, workspace: UUID, source: SourceKey, sent: Sequence[Draft | Rejected], sender: Sender
     ) -> Batch:
         winners = latest(each for each in sent if isinstance(each, Draft))
-        scores = await self._gate.score(workspace, source, list(winners.values()), memory)
-        return Batch(source, sent, winners, scores)
+        scores = await self._gate.score(workspace, source, list(winners.values()), sender.memory)
+        return Batch(sender, source, sent, winners, scores)

@@ -32,6 +32,27 @@ class CommitSlots:
             self._slots.release()
 
 
+class Turn:
+    """One write of a sender, begun only when the write before it is done with the same rows."""
+
+    def __init__(self, queue: asyncio.Lock) -> None:
+        self._queue, self._mine = queue, False
+
+    async def __aenter__(self) -> "Turn":
+        await self._queue.acquire()
+        self._mine = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Let the next write begin."""
+        if self._mine:
+            self._mine = False
+            self._queue.release()
+
+
 async def in_order(
     frames: AsyncIterator[Frame],
     prepare: Callable[[Frame], Awaitable[Ready]],

@@ -10,9 +10,8 @@ from services.common.database import Database
 from services.common.errors import FieldViolation, InvalidFields, NotFound
 from services.common.rpc import current_caller
 from services.ingest import listing, store
-from services.ingest.intake import Batch, Intake
+from services.ingest.intake import Batch, Intake, Sender
 from services.ingest.limits import in_order
-from services.ingest.memory import Memory
 from services.ingest.reading import read_source, read_time
 from services.ingest.rendering import Results, message_of
 from services.ingest.saving import Saver
@@ -55,7 +54,7 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         """Save a batch."""
         workspace = current_caller().workspace
         source = read_source(request.source)
-        batch = await self._intake.prepare(workspace, source, request.messages, Memory())
+        batch = await self._intake.prepare(workspace, source, request.messages, Sender())
         saved = await self._intake.save(workspace, batch, all_ids=True)
         results = Results(batch, saved, self._scorer_version, factors=request.include_factors)
         return pb.IngestMessagesResponse(results=results.all())
@@ -64,12 +63,12 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         self, request_iterator: AsyncIterator[pb.StreamMessagesRequest], context: Any
     ) -> AsyncIterator[pb.StreamMessagesResponse]:
         """Save frame after frame; the next is read and scored while the one before is committed."""
-        workspace, memory = current_caller().workspace, Memory()
+        workspace, sender = current_caller().workspace, Sender()
 
         async def prepare(frame: Frame) -> tuple[pb.StreamMessagesRequest, Batch]:
             messages = frame.request.messages
             return frame.request, await self._intake.prepare(
-                workspace, frame.source, messages, memory
+                workspace, frame.source, messages, sender
             )
 
         async def commit(

@@ -10,7 +10,7 @@ from services.common.database import Connection, Database
 from services.common.ids import uuid7
 from services.common.outbox import announce, enqueue, enqueue_embedding
 from services.ingest import store
-from services.ingest.limits import CommitSlots
+from services.ingest.limits import CommitSlots, Turn
 from services.ingest.messages import NO_TEXT_SHA256, Draft
 from services.ingest.sources import Sources
 from services.ingest.store import Score, SourceKey, Stored
@@ -55,16 +55,18 @@ class Saver:
         source: SourceKey,
         drafts: Sequence[Draft],
         scores: Sequence[Score],
+        turn: Turn,
         *,
         all_ids: bool,
     ) -> Saved:
-        """Save drafts of different messages; all_ids asks for the ids of unchanged ones too."""
+        """Save drafts of different messages when it is their turn; all_ids asks for the ids of unchanged ones too."""
         ids = sorted(uuid7() for _ in drafts)
         rows = store.by_key(zip(ids, drafts, scores, strict=True))
 
         async def write(connection: Connection, source_id: UUID) -> Saved:
             version = self._scorer_version
             stored = await store.put_messages(connection, workspace, source_id, version, rows)
+            turn.end()
             await _follow(connection, workspace, source_id, stored, rows)
             changed = {each.external_id: each for each in stored}
             others = [row[1].external_id for row in rows if row[1].external_id not in changed]
@@ -73,7 +75,8 @@ class Saver:
                 unchanged = await store.message_ids(connection, workspace, source_id, others)
             return Saved(changed, unchanged)
 
-        return await self._commit(workspace, source, write)
+        async with turn:
+            return await self._commit(workspace, source, write)
 
     async def delete(
         self, workspace: UUID, source: SourceKey, external_ids: Iterable[str], deleted_at: datetime

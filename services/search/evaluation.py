@@ -132,9 +132,9 @@ class Scores:
         """The files."""
         return sorted({name for name, _, _ in self._rows})
 
-    def languages(self) -> list[str]:
-        """The languages."""
-        return sorted({language for _, language, _ in self._rows})
+    def languages(self, collection: str | None = None) -> list[str]:
+        """The languages, of all files or of one."""
+        return sorted({spoken for name, spoken, _ in self._rows if collection in (None, name)})
 
 
 def report(scores: Mapping[str, Scores]) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def report(scores: Mapping[str, Scores]) -> dict[str, Any]:
         slices["by_file"][name] = _figures(scores, plain, collection=name)
         slices["by_file"][name]["by_language"] = {
             language: _figures(scores, plain, collection=name, language=language)
-            for language in any_scores.languages()
+            for language in any_scores.languages(name)
         }
     return _figures(scores, plain) | slices
 

@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from services.search.store import Document, Step, Subject
 
-# BM25 (Robertson and Zaragoza 2009) with its usual constants; lengths are distinct words, typically of a chat message.
+# BM25 (Robertson and Zaragoza 2009); lengths are distinct words. A lone word is no better than a short sentence.
 SATURATION: Final = 1.2
-LENGTH_SHARE: Final = 0.75
+LENGTH_SHARE: Final = 0.5
 LENGTH_TYPICAL: Final = 12.0
-SHAPE: Final = (SATURATION, LENGTH_SHARE, LENGTH_TYPICAL)
+LENGTH_LEAST: Final = 5
+SHAPE: Final = (SATURATION, LENGTH_SHARE, LENGTH_TYPICAL, LENGTH_LEAST)
 
 STEPS_MAX: Final = 5
 WORD_CREDIT: Final = 0.4
@@ -36,7 +37,8 @@ def rarity(documents: int, containing: int) -> float:
 
 def length_factor(length: int) -> float:
     """What BM25 divides the count of a term by, for the length of its document."""
-    return SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * length / LENGTH_TYPICAL)
+    counted = max(length, LENGTH_LEAST)
+    return SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * counted / LENGTH_TYPICAL)
 
 
 def word_score(counts: Array, weights: Array) -> Array:

@@ -152,11 +152,11 @@ async def match_documents(
     any_query: str,
     queries: Sequence[str],
     weights: Sequence[float],
-    shape: tuple[float, float, float],
+    shape: tuple[float, float, float, int],
     scan_limit: int,
     limit: int,
 ) -> list[Document]:
-    """Return the best documents that match any_query; shape is BM25's k1, b and the typical length."""
+    """Return the best documents that match any_query; shape is BM25's k1, b, typical and least length."""
     arguments = (kinds, any_query, queries, weights, *shape, scan_limit, limit)
     rows = await connection.fetch(_SQL["match_documents"], *chosen.arguments(), *arguments)
     return [_document(row) for row in rows]

@@ -27,7 +27,7 @@ from search.count_documents($1::text[], $2::text[]::tsquery[], $3::int) c;
 select d.kind, d.id, d.terms, d.length
 from search.match_documents(
   $10::text[], {filter}, $11::text::tsquery, $12::text[]::tsquery[], $13::float8[], $14::float8, $15::float8, $16::float8, $17::int,
-  $18::int) d;
+  $18::int, $19::int) d;
 
 -- name: words_like
 select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*'), $1, $2::int) w;

@@ -183,7 +183,7 @@ class _Word:
         length = len(self.text)
         if length < CYRILLIC_START_LETTERS_MIN:
             return
-        ending = 1 if length == CYRILLIC_START_LETTERS_MIN else 2 if length < 8 else 3
+        ending = 1 if length == CYRILLIC_START_LETTERS_MIN else 2 if length < 9 else 3
         yield Alternative(Match.START, self.text[: length - ending])
         for shorter in range(length - 1, length - ending - 1, -1):
             if shorter >= CYRILLIC_START_LETTERS_MIN - 1:

@@ -1,108 +1,18 @@
 """The spine's rules, each on a real PostgreSQL and nats-server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from services.common.bus import Bus, BusSettings
-from services.common.database import Connection, Database, DatabaseSettings
-from services.common.errors import ItemFailed, ModelUnavailable
-from services.common.outbox import Relay, RelaySettings, Task, TaskStore, complete, enqueue
-from services.common.worker import Result, Worker, WorkerSettings
+from services.common.database import Database, DatabaseSettings
+from services.common.outbox import complete, enqueue
+from tests.common.stages import STAGE, Recorder, make, running, states, store_of, until
 from tests.conftest import Deployment
 
-STAGE = "embed"
 OWNER = uuid4()
-
-
-@dataclass
-class Recorder:
-    """A stage that keeps what it was given, and fails where it is told to."""
-
-    name: str = STAGE
-    poison: frozenset[str] = frozenset()
-    outage: bool = False
-    calls: list[int] = field(default_factory=list)
-    written: list[str] = field(default_factory=list)
-    seconds: float = 0
-
-    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str]]:
-        """Return each task's spec, after a while."""
-        self.calls.append(len(tasks))
-        await asyncio.sleep(self.seconds)
-        if self.outage:
-            raise ModelUnavailable("the model is away")
-        for task in tasks:
-            if task.spec in self.poison:
-                raise ItemFailed("poison", f"{task.spec} is bad")
-        return [Result(task, task.spec, 1) for task in tasks]
-
-    async def write(
-        self, connection: Connection, workspace: UUID, results: Sequence[Result[str]]
-    ) -> None:
-        """Remember the specs that were committed."""
-        self.written += [result.value for result in results]
-
-    def after_commit(self) -> None:
-        """Nothing follows."""
-
-
-@asynccontextmanager
-async def store_of(lease: float = 60, attempts: int = 5) -> AsyncIterator[TaskStore]:
-    """A task store under the role of the embedder."""
-    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        yield TaskStore(database, lease, attempts)
-
-
-@asynccontextmanager
-async def working(
-    stage: Recorder, again_seconds: float = 5, **settings: float
-) -> AsyncIterator[Relay]:
-    """A relay and a worker on the deployment's servers."""
-    async with (
-        Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
-        Database.open(DatabaseSettings.read(), "winnow_relay", size=2) as relaying,
-        Bus.open(BusSettings.read(), "test") as bus,
-    ):
-        limits = WorkerSettings(task_retry_seconds=0.05, **settings)
-        store = TaskStore(database, limits.task_lease_seconds, limits.task_attempts_max)
-        relay = Relay(relaying, bus, RelaySettings(relay_again_seconds=again_seconds))
-        worker = Worker(stage, bus.hints(STAGE, 100), store, database, limits, hints_max=8)
-        async with asyncio.TaskGroup() as group:
-            running = [group.create_task(relay.run()), group.create_task(worker.run())]
-            try:
-                yield relay
-            finally:
-                for task in running:
-                    task.cancel()
-
-
-async def make(deployment: Deployment, *specs: str) -> list[UUID]:
-    """Make a task a spec and return their ids."""
-    subjects = [uuid4() for _ in specs]
-    await enqueue(deployment.admin, deployment.workspace, STAGE, subjects, specs)
-    rows = await deployment.admin.fetch("select id from spine.task order by created_at, id")
-    return [row["id"] for row in rows]
-
-
-async def states(admin: asyncpg.Connection) -> dict[str, int]:
-    """How many tasks are in each state."""
-    rows = await admin.fetch("select state, count(*) from spine.task group by 1")
-    return {row["state"]: row["count"] for row in rows}
-
-
-async def until(admin: asyncpg.Connection, **wanted: int) -> None:
-    """Wait for the tasks to be in these states and no others."""
-    for _ in range(400):
-        if await states(admin) == wanted:
-            return
-        await asyncio.sleep(0.05)
-    assert await states(admin) == wanted
 
 
 async def test_the_same_task_is_made_once(deployment: Deployment) -> None:
@@ -192,7 +102,7 @@ async def test_tasks_flow_through_relay_and_worker(deployment: Deployment) -> No
     specs = [f"s{n}" for n in range(500)]
     await make(deployment, *specs)
     stage = Recorder()
-    async with working(stage):
+    async with running(stage):
         await until(deployment.admin, done=500)
     assert sorted(stage.written) == sorted(specs)
     assert len(stage.calls) < 100
@@ -204,7 +114,7 @@ async def test_poison_is_isolated(deployment: Deployment, position: int) -> None
     specs = [f"s{n:02}" for n in range(64)]
     await make(deployment, *specs)
     stage = Recorder(poison=frozenset([specs[position]]))
-    async with working(stage, task_attempts_max=1):
+    async with running(stage, task_attempts_max=1):
         await until(deployment.admin, done=63, dead=1)
     assert sorted(stage.written) == sorted(set(specs) - stage.poison)
     assert len(stage.calls) <= 13
@@ -214,8 +124,8 @@ async def test_an_outage_burns_no_attempts(deployment: Deployment) -> None:
     """While a provider is away tasks wait, none dies, and they are done once it is back."""
     await make(deployment, "a", "b")
     stage = Recorder(outage=True)
-    async with working(stage, task_attempts_max=1):
-        while len(stage.calls) < 3:
+    async with running(stage, task_attempts_max=1):
+        while len(stage.calls) < 3:  # noqa: ASYNC110 - calls have no event
             await asyncio.sleep(0.05)
         assert (await states(deployment.admin)).get("dead") is None
         stage.outage = False
@@ -227,7 +137,7 @@ async def test_a_task_that_was_tried_before_runs_alone(deployment: Deployment) -
     await make(deployment, "a", "b", "c")
     await deployment.admin.execute("update spine.task set attempts = 2 where spec = 'b'")
     stage = Recorder()
-    async with working(stage):
+    async with running(stage):
         await until(deployment.admin, done=3)
     assert sorted(stage.calls) == [1, 2]
 
@@ -235,7 +145,7 @@ async def test_a_task_that_was_tried_before_runs_alone(deployment: Deployment) -
 async def test_a_wiped_broker_loses_nothing(deployment: Deployment) -> None:
     """When the streams vanish with all hints in them, every task is hinted and done again."""
     stage = Recorder(seconds=0.3)
-    async with working(stage, again_seconds=0.5):
+    async with running(stage, again_seconds=0.5):
         await make(deployment, *[f"a{n}" for n in range(200)])
         await asyncio.sleep(0.4)
         async with Bus.open(BusSettings.read(), "vandal") as bus:
@@ -251,7 +161,7 @@ async def test_an_expired_lease_is_hinted_again(deployment: Deployment) -> None:
     async with store_of(lease=0.3) as store:
         await store.claim(deployment.workspace, STAGE, ids, uuid4())
     stage = Recorder()
-    async with working(stage):
+    async with running(stage):
         await until(deployment.admin, done=1)
     assert stage.written == ["a"]
 

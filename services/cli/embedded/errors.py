@@ -40,8 +40,9 @@ class ChildFailed(EmbeddedError):
     """A child was given up; the second and later lines are the end of its log."""
 
     def __init__(self, name: str, reason: str, log: Path, tail: list[str]) -> None:
-        shown = "".join(f"\n  {line}" for line in tail) or " is empty"
-        super().__init__(f"{name} {reason}; the end of {log}:{shown}")
+        shown = "".join(f"\n  {line}" for line in tail)
+        end = f"the end of {log}:{shown}" if tail else f"{log} is empty"
+        super().__init__(f"{name} {reason}; {end}")
         self.name = name
         self.reason = reason
         self.tail = tail

@@ -64,6 +64,7 @@ _GOING_DOWN = (
     asyncpg.InternalClientError,
 )
 _STATUS_LINE = 7
+_STAGING = ".initdb-"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ class Postgres:
 
     async def _prepare(self) -> None:
         await reclaim(self.data)
+        for leftover in self.data.path.glob(f"{_STAGING}*"):
+            await asyncio.to_thread(shutil.rmtree, leftover)
         if not self.data.postgres.exists():
             await self._initialise()
         make_private(self.data.postgres, self.account)
@@ -105,9 +108,7 @@ class Postgres:
     async def _initialise(self) -> None:
         """Make the cluster aside and move it into place whole, so that an interruption leaves nothing behind."""
         _check_known(self.account)
-        for leftover in self.data.path.glob(".initdb-*"):
-            await asyncio.to_thread(shutil.rmtree, leftover)
-        staging = Path(tempfile.mkdtemp(prefix=".initdb-", dir=self.data.path))
+        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.data.path))
         give(staging, self.account)
         write_private(staging / "password", self._password + "\n", self.account)
         status, said = await run(self._initdb(staging), self.account)
@@ -195,8 +196,14 @@ async def reclaim(data: DataDirectory) -> None:
 
 def _ours(data: DataDirectory) -> list[RunningProcess]:
     """Return the servers of this cluster: they work in its directory, the first one also names it."""
-    home = str(data.postgres)
-    return [p for p in running("postgres") if str(p.directory) == home or home in p.arguments]
+    home, staging = str(data.postgres), str(data.path / _STAGING)
+    return [
+        process
+        for process in running("postgres")
+        if str(process.directory) == home
+        or str(process.directory).startswith(staging)
+        or home in process.arguments
+    ]
 
 
 def _is_ready(data: DataDirectory, pid: int) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,7 +94,7 @@ class EmbeddedRuntime:
         """Start children together and wait until they are ready; raises ChildFailed."""
         await self.supervisor.start(*children)
 
-    async def supervise(self, children: tuple[Child, ...] | list[Child] = ()) -> None:
+    async def supervise(self, children: Sequence[Child] = ()) -> None:
         """Start children, then keep everything running until cancelled; raises ChildFailed when one is given up."""
         await self.start(*children)
         await self.supervisor.watch()

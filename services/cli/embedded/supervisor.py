@@ -77,10 +77,11 @@ class RestartPolicy:
     deaths_max: int = 5
     window_seconds: float = 30.0
     delay_seconds: float = 0.1
+    delay_seconds_max: float = 10.0
 
     def delay(self, deaths: int) -> float:
         """Return how long to wait before the next start."""
-        return self.delay_seconds * float(2 ** (deaths - 1))
+        return min(self.delay_seconds * float(2 ** (deaths - 1)), self.delay_seconds_max)
 
 
 @dataclass

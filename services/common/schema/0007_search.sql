@@ -110,7 +110,7 @@ end;
 -- lowest bit) and the count of its distinct words. Best by weight of terms against length, as BM25 has it when a term counts once.
 create function search.match_documents(
   p_kinds text[], f search.filter, p_any tsquery, p_terms tsquery[], p_weights float8[], p_saturation float8, p_length_share float8,
-  p_length_typical float8, p_scan_limit int, p_limit int
+  p_length_typical float8, p_length_least int, p_scan_limit int, p_limit int
 ) returns table (kind text, id uuid, terms bigint, length int)
   language sql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan
 begin atomic
@@ -127,7 +127,7 @@ begin atomic
   from found d cross join lateral (
     select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint as terms, coalesce(sum(t.weight), 0) as weight
     from unnest(p_terms, p_weights) with ordinality as t (query, weight, n) where d.words @@ t.query) s
-  order by s.weight / (1 + p_saturation * (1 - p_length_share + p_length_share * length(d.words) / p_length_typical)) desc, d.id
+  order by s.weight / (1 + p_saturation * (1 - p_length_share + p_length_share * greatest(length(d.words), p_length_least) / p_length_typical)) desc, d.id
   limit p_limit;
 end;
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.embedded import Child, ChildFailed, RestartPolicy, State
+from services.cli.embedded import Child, ChildFailed, EmbeddedError, RestartPolicy, State
 from services.cli.embedded.logs import tail
 from services.cli.embedded.process import until
 from services.cli.embedded.supervisor import Supervisor
@@ -97,7 +97,7 @@ async def test_never_ready(supervisor: Supervisor) -> None:
     await supervisor.stop()
 
 
-async def test_check_fails_with_the_child(supervisor: Supervisor, events: Events) -> None:
+async def test_check_fails_with_the_child(supervisor: Supervisor) -> None:
     """A readiness check that fails because the child dies counts as the death that it is."""
 
     async def torn(pid: int) -> None:
@@ -105,8 +105,17 @@ async def test_check_fails_with_the_child(supervisor: Supervisor, events: Events
 
     with pytest.raises(ChildFailed, match="frail died 5 times"):
         await supervisor.start(child("frail", "/bin/sh", "-c", "exit 1", ready=torn))
-    with pytest.raises(ConnectionResetError):
-        await supervisor.start(child("sound", "/bin/sleep", "60", ready=torn))
+    await supervisor.stop()
+
+
+async def test_check_fails(supervisor: Supervisor, events: Events) -> None:
+    """A readiness check that fails for a child that lives ends the child, with the error."""
+
+    async def wrong(pid: int) -> None:
+        raise EmbeddedError("settings: wrong")
+
+    with pytest.raises(EmbeddedError, match="settings: wrong"):
+        await supervisor.start(child("sound", "/bin/sleep", "60", ready=wrong))
     await supervisor.stop()
     assert events.count("sound", State.STOPPED) == 1
 
@@ -152,8 +161,8 @@ async def test_logs_rotate(supervisor: Supervisor, tmp_path: Path) -> None:
 
 
 def test_delays_double() -> None:
-    """The wait before a restart doubles with each recent death."""
-    assert [RestartPolicy().delay(deaths) for deaths in (1, 2, 3)] == [0.1, 0.2, 0.4]
+    """The wait before a restart doubles with each recent death, up to a limit."""
+    assert [RestartPolicy().delay(deaths) for deaths in (1, 2, 3, 50)] == [0.1, 0.2, 0.4, 10]
 
 
 async def says_something(log: Path) -> bool:

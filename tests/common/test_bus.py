@@ -1,0 +1,198 @@
+"""Hints travel over a broker that dies, freezes, forgets and is told nonsense; no task is lost by it."""
+
+import asyncio
+import logging
+import shutil
+import signal
+from uuid import UUID, uuid4
+
+import nats as nats_client
+import pytest
+
+from services.common.bus import (
+    EVENTS_STREAM,
+    TASKS_STREAM,
+    Bus,
+    BusClosed,
+    BusSettings,
+    BusUnavailable,
+)
+from tests.common.stages import STAGE, Recorder, eventually, make, running, until, until_true
+from tests.conftest import Deployment, free_port
+from tests.servers import NatsServer
+from winnow.events.v1.events_pb2 import TaskHint
+
+SUBJECT = f"winnow.tasks.{STAGE}"
+
+
+def settings(server: NatsServer, **others: int) -> BusSettings:
+    """Settings for a server that no environment names."""
+    return BusSettings(nats_url=server.url, **others)
+
+
+async def test_a_killed_broker_loses_nothing(deployment: Deployment, nats: NatsServer) -> None:
+    """Work goes on after the broker was killed and started again, in the same relay and worker."""
+    stage = Recorder()
+    async with running(stage):
+        await make(deployment, "before")
+        await until(deployment.admin, done=1)
+        nats.stop(signal.SIGKILL)
+        await make(deployment, "while it is away")
+        await asyncio.sleep(1.5)
+        nats.start()
+        await until(deployment.admin, done=2)
+        await make(deployment, "after")
+        await until(deployment.admin, done=3)
+    assert sorted(stage.written) == ["after", "before", "while it is away"]
+
+
+async def test_a_wiped_store_loses_no_hint(deployment: Deployment, nats: NatsServer) -> None:
+    """Hints that vanish with the broker's store are published again at once, not when their next turn comes."""
+    stage = Recorder(seconds=0.3)
+    async with running(stage, again_seconds=250) as parts:
+        await until(deployment.admin)
+        parts.worker.drain()
+        await parts.working
+        await make(deployment, *[f"s{n}" for n in range(100)])
+        parts.relay.kick()
+        await until_true(deployment.admin, "bool_and(hint_count > 0) from spine.task")
+        nats.stop(signal.SIGKILL)
+        shutil.rmtree(nats.store)
+        nats.start()
+    async with running(stage, again_seconds=250):
+        await until(deployment.admin, done=100)
+    assert len(set(stage.written)) == len(stage.written) == 100
+
+
+async def test_a_frozen_broker_stops_nothing_for_good(
+    deployment: Deployment, nats: NatsServer
+) -> None:
+    """After the broker stood still for some seconds, tasks made meanwhile are done."""
+    stage = Recorder()
+    async with running(stage, again_seconds=1):
+        await make(deployment, "before")
+        await until(deployment.admin, done=1)
+        nats.send(signal.SIGSTOP)
+        try:
+            await make(deployment, "while it is frozen")
+            await asyncio.sleep(4)
+        finally:
+            nats.send(signal.SIGCONT)
+        await until(deployment.admin, done=2)
+
+
+async def test_a_deleted_consumer_is_made_again(deployment: Deployment, nats: NatsServer) -> None:
+    """Work goes on when somebody has deleted the consumer of the stage."""
+    async with running(Recorder(), again_seconds=0.5), Bus.open(settings(nats), "vandal") as bus:
+        await make(deployment, "before")
+        await until(deployment.admin, done=1)
+        await bus._js.delete_consumer(TASKS_STREAM, STAGE)
+        await make(deployment, "after")
+        await until(deployment.admin, done=2)
+
+
+async def test_nonsense_is_dropped(
+    deployment: Deployment, nats: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Hints that are malformed or name what does not exist disturb nobody and do not come again."""
+    real = (await make(deployment, "real"))[0]
+    nonsense = [
+        b"\xff\xff not a hint",
+        TaskHint(workspace_id="not a uuid", task_ids=[real.bytes]).SerializeToString(),
+        TaskHint(workspace_id=str(deployment.workspace), task_ids=[b"short"]).SerializeToString(),
+        TaskHint(workspace_id=str(uuid4()), task_ids=[real.bytes]).SerializeToString(),
+        TaskHint(workspace_id=str(deployment.workspace)).SerializeToString(),
+        TaskHint(
+            workspace_id=str(deployment.workspace), task_ids=[uuid4().bytes] * 9000
+        ).SerializeToString(),
+    ]
+    client = await nats_client.connect(nats.url)
+    try:
+        async with Bus.open(settings(nats), "test") as bus:
+            await bus.declare()
+        with caplog.at_level(logging.WARNING):
+            for body in nonsense:
+                await client.jetstream().publish(SUBJECT, body)
+            await client.jetstream().publish("winnow.tasks.unheard_of", nonsense[3])
+            stage = Recorder()
+            async with running(stage):
+                await until(deployment.admin, done=1)
+                await eventually(lambda: caplog.text.count("malformed hint") == 3)
+                assert await _left(client) == 1
+        assert stage.written == ["real"]
+    finally:
+        await client.close()
+
+
+async def _left(client: nats_client.NATS) -> int:
+    """How many hints wait in the stream once it stands still."""
+    for _ in range(100):
+        info = await client.jetstream().stream_info(TASKS_STREAM)
+        if info.state.messages <= 1:
+            break
+        await asyncio.sleep(0.05)
+    return info.state.messages
+
+
+async def test_a_full_stream_refuses(nats: NatsServer) -> None:
+    """A stream of hints that is full takes no more and says so, rather than dropping the oldest."""
+    async with Bus.open(settings(nats, nats_tasks_bytes_max=1 << 20), "test") as bus:
+        await bus.declare()
+        tasks = [uuid4() for _ in range(64 * 1200)]
+        with pytest.raises(BusUnavailable):
+            await bus.publish_hint(uuid4(), STAGE, tasks)
+        first = await bus.hints(STAGE, 8).fetch(1)
+        assert first[0].tasks == tuple(tasks[:64])
+
+
+async def test_a_hint_that_nobody_answers_comes_again(nats: NatsServer) -> None:
+    """A hint whose reader vanished is delivered to another one."""
+    workspace, task = uuid4(), uuid4()
+    async with Bus.open(BusSettings(nats_url=nats.url, nats_ack_wait_seconds=0.5), "test") as bus:
+        await bus.declare()
+        await bus.publish_hint(workspace, STAGE, [task])
+        seen: list[tuple[UUID, ...]] = []
+        for _ in range(2):
+            reader = bus.hints(STAGE, 8)
+            while not (hints := await reader.fetch(1)):
+                pass
+            seen.append(hints[0].tasks)
+            await reader.close()
+        assert seen == [(task,), (task,)]
+        await hints[0].acknowledge()
+
+
+async def test_an_event_repeated_is_stored_once(nats: NatsServer) -> None:
+    """The id of an event tells the broker of a repeat."""
+    async with Bus.open(settings(nats), "test") as bus:
+        await bus.declare()
+        event, workspace = uuid4(), uuid4()
+        for _ in range(2):
+            await bus.publish_event(workspace, "atoms_extracted", b"body", event)
+        info = await bus._js.stream_info(EVENTS_STREAM)
+        assert info.state.messages == 1
+
+
+async def test_a_client_that_is_turned_away_says_so(nats: NatsServer) -> None:
+    """When the connection is closed for good the error is no longer one to wait for."""
+    async with Bus.open(settings(nats), "test") as bus:
+        await bus.declare()
+        await bus._client.close()
+        for call in (bus.declare(), bus.publish_hint(uuid4(), STAGE, [uuid4()])):
+            with pytest.raises(BusClosed):
+                await call
+        with pytest.raises(BusClosed):
+            await bus.hints(STAGE, 8).fetch(1)
+
+
+async def test_a_broker_that_is_not_there_is_waited_for() -> None:
+    """Opening the bus waits for the broker to come up."""
+    server = NatsServer(free_port())
+    try:
+        late = asyncio.get_running_loop().call_later(0.5, server.start)
+        async with asyncio.timeout(20), Bus.open(settings(server), "test") as bus:
+            assert await bus.declare()
+        late.cancel()
+    finally:
+        server.stop()
+        server.remove()

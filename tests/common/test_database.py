@@ -1,0 +1,281 @@
+"""The database goes away and comes back, refuses, and is used under the right role; errors say whose fault it is."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from services.common import migrations
+from services.common.database import Database, DatabaseSettings, check_versions
+from services.common.errors import DatabaseUnavailable, InvalidSetting
+from tests.common.stages import Recorder, make, running, until
+from tests.conftest import PASSWORD, Deployment, free_port
+from tests.servers import PostgresServer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this module's own, which its tests may kill."""
+    server = PostgresServer(free_port(), PASSWORD)
+    server.start()
+    asyncio.run(_migrate(server.url))
+    yield server
+    server.stop()
+    server.remove()
+
+
+async def _migrate(url: str) -> None:
+    connection = await asyncpg.connect(f"{url}/postgres")
+    await connection.execute("create database template_winnow")
+    await migrations.migrate(f"{url}/template_winnow")
+    await connection.execute(f"alter role winnow_app login password '{PASSWORD}'")
+    await connection.close()
+
+
+@pytest.fixture
+async def database_url(server: PostgresServer) -> str:
+    """The owner's URL of a fresh database on it."""
+    connection = await asyncpg.connect(f"{server.url}/postgres")
+    name = f"test_{uuid4().hex}"
+    await connection.execute(f"create database {name} template template_winnow strategy file_copy")
+    await connection.close()
+    return f"{server.url}/{name}"
+
+
+@asynccontextmanager
+async def opened(**settings: float) -> AsyncIterator[Database]:
+    """The database of the deployment under the embedder's role."""
+    async with Database.open(DatabaseSettings(**settings), "winnow_embedder") as database:
+        yield database
+
+
+async def answer(database: Database) -> int:
+    """Ask the database for 1."""
+    async with database.connection() as connection:
+        one: int = await connection.fetchval("select 1")
+        return one
+
+
+async def tries_until_answer(database: Database) -> list[DatabaseUnavailable]:
+    """Ask until there is an answer; only DatabaseUnavailable may come before it."""
+    errors = []
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await answer(database)
+            except DatabaseUnavailable as error:
+                errors.append(error)
+                await asyncio.sleep(0.02)
+            else:
+                return errors
+
+
+async def test_a_restart_is_survived_at_once(
+    deployment: Deployment, server: PostgresServer
+) -> None:
+    """While the server is away every call says so, and the first calls after its return succeed."""
+    async with opened(database_pool_size=8) as database:
+        await asyncio.gather(*(answer(database) for _ in range(8)))
+        server.stop()
+        with pytest.raises(DatabaseUnavailable):
+            await answer(database)
+        server.start()
+        assert len(await tries_until_answer(database)) <= 8
+        assert await asyncio.gather(*(answer(database) for _ in range(16))) == [1] * 16
+
+
+async def test_a_killed_backend_is_survived(deployment: Deployment, server: PostgresServer) -> None:
+    """kill -9 of one backend resets the whole server; calls in that window fail as unavailable and then succeed."""
+    async with opened() as database:
+        async with database.connection() as connection:
+            os.kill(await connection.fetchval("select pg_backend_pid()"), signal.SIGKILL)
+        await tries_until_answer(database)
+        assert await answer(database) == 1
+
+
+@pytest.mark.parametrize("ends", ["restart", "kill"])
+async def test_a_worker_outlives_the_database(
+    deployment: Deployment, server: PostgresServer, ends: str
+) -> None:
+    """What a worker has made while the database went away is written when it is back, once, by the same worker."""
+    stage = Recorder(seconds=0.5)
+    async with running(stage) as parts:
+        await make(deployment, "a", "b")
+        parts.relay.kick()
+        await stage.started.wait()
+        if ends == "restart":
+            server.stop()
+            await asyncio.sleep(1)
+            server.start()
+        else:
+            pid = await deployment.admin.fetchval("select pg_backend_pid()")
+            os.kill(pid, signal.SIGKILL)
+        admin = await _reconnect(deployment)
+        await until(admin, done=2)
+        assert sorted(stage.written) == ["a", "b"]
+        assert stage.calls == [2], "the work was thrown away and done again"
+        assert await admin.fetchval("select max(attempts) from spine.task") == 1
+        await admin.close()
+
+
+async def _reconnect(deployment: Deployment) -> asyncpg.Connection:
+    url = os.environ["WINNOW_DATABASE_URL"].replace("winnow_app:", "postgres:", 1)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await asyncpg.connect(url)
+            except (OSError, asyncpg.PostgresError):
+                await asyncio.sleep(0.05)
+
+
+async def test_a_long_statement_is_stopped(deployment: Deployment) -> None:
+    """A statement over the limit ends as unavailable, and its connection can be used again."""
+    async with opened(statement_timeout_seconds=0.2, database_pool_size=1) as database:
+        with pytest.raises(DatabaseUnavailable):
+            async with database.connection() as connection:
+                await connection.execute("select pg_sleep(60)")
+        assert await answer(database) == 1
+
+
+async def test_a_cancelled_call_gives_its_connection_back(deployment: Deployment) -> None:
+    """Calls that are cancelled in the middle of a transaction leave no connection and no lock behind."""
+    source = "insert into ingest.source (workspace_id, kind, external_id) values ($1, 'api', 'x')"
+    async with Database.open(DatabaseSettings.read(), "winnow_ingest", size=1) as database:
+        for _ in range(5):
+            with pytest.raises(TimeoutError):
+                async with (
+                    asyncio.timeout(0.1),
+                    database.transaction(deployment.workspace) as connection,
+                ):
+                    await connection.execute(source, deployment.workspace)
+                    await connection.execute("select pg_sleep(60)")
+        async with asyncio.timeout(5), database.transaction(deployment.workspace) as connection:
+            assert await connection.fetchval("select count(*) from ingest.source") == 0
+
+
+async def test_a_wrong_argument_is_not_the_databases_fault(deployment: Deployment) -> None:
+    """An argument that cannot be sent is an error of ours: waiting for the database would repeat it for ever."""
+    async with opened() as database:
+        for wrong in ("\ud800", 2**70, b"\xff"):
+            with pytest.raises((asyncpg.DataError, ValueError)):
+                async with database.connection() as connection:
+                    await connection.fetchval("select $1::text", wrong)
+
+
+async def test_conflicts_are_tried_again(deployment: Deployment) -> None:
+    """A transaction that deadlocks is run again as a whole, and gives up as unavailable in the end."""
+    async with opened() as database:
+        left = 2
+
+        async def attempt() -> str:
+            nonlocal left
+            left -= 1
+            if left >= 0:
+                raise asyncpg.DeadlockDetectedError("deadlock detected")
+            return "done"
+
+        assert await database.retrying(attempt) == "done"
+        left = 99
+        with pytest.raises(DatabaseUnavailable):
+            await database.retrying(attempt)
+        assert left == 95
+
+
+async def test_a_changed_schema_is_noticed(deployment: Deployment) -> None:
+    """A plan that a migration made stale is made anew, also within a transaction."""
+    await deployment.admin.execute(
+        "create table public.changing (id int); grant select on public.changing to public"
+    )
+    async with opened(database_pool_size=1) as database:
+
+        async def attempt() -> int:
+            async with database.transaction(deployment.workspace) as connection:
+                return len((await connection.fetch("select * from public.changing")) or [()])
+
+        await attempt()
+        await deployment.admin.execute("alter table public.changing add column more text")
+        assert await database.retrying(attempt) == 1
+
+
+async def test_a_workspace_ends_with_its_transaction(deployment: Deployment) -> None:
+    """A connection that comes back to the pool sees no workspace."""
+    now = "select current_setting('winnow.workspace_id', true)"
+    async with opened(database_pool_size=1) as database:
+        async with database.transaction(deployment.workspace) as connection:
+            assert await connection.fetchval(now) == str(deployment.workspace)
+        async with database.connection() as connection:
+            assert not await connection.fetchval(now)
+
+
+async def test_an_error_rolls_back(deployment: Deployment) -> None:
+    """Nothing of a transaction stays when its body fails."""
+    source = "insert into ingest.source (workspace_id, kind, external_id) values ($1, 'api', 'x')"
+    async with Database.open(DatabaseSettings.read(), "winnow_ingest") as database:
+        with pytest.raises(RuntimeError):
+            async with database.transaction(deployment.workspace) as connection:
+                await connection.execute(source, deployment.workspace)
+                raise RuntimeError
+    assert await deployment.admin.fetchval("select count(*) from ingest.source") == 0
+
+
+async def test_rows_of_another_workspace_are_refused(deployment: Deployment) -> None:
+    """A transaction can write no row of a workspace that is not its own."""
+    source = "insert into ingest.source (workspace_id, kind, external_id) values ($1, 'api', 'x')"
+    async with Database.open(DatabaseSettings.read(), "winnow_ingest") as database:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with database.transaction(uuid4()) as connection:
+                await connection.execute(source, deployment.workspace)
+
+
+@pytest.mark.parametrize(
+    ("change", "role", "said"),
+    [
+        (lambda url: url.replace("winnow_app:", "postgres:"), "postgres", "not safe"),
+        (lambda url: url, "winnow_unheard_of", "winnow_unheard_of"),
+        (lambda url: url.replace(PASSWORD, "wrong"), "winnow_search", "password"),
+        (lambda url: url + "x", "winnow_search", "does not exist"),
+        (lambda url: url.rpartition("/")[0] + "/postgres", "winnow_search", "not migrated"),
+        (lambda url: "mysql://u:hunter2@db/x", "winnow_search", "WINNOW_DATABASE_URL"),
+        (lambda url: "postgresql://u:hun/ter2@db:x/x", "winnow_search", "WINNOW_DATABASE_URL"),
+    ],
+)
+async def test_a_wrong_setting_is_one_clear_line(
+    deployment: Deployment, change: Callable[[str], str], role: str, said: str
+) -> None:
+    """A login that is refused, or could see too much, is named without its password."""
+    url = change(os.environ["WINNOW_DATABASE_URL"])
+    with pytest.raises(InvalidSetting) as caught:
+        async with Database.open(DatabaseSettings(database_url=url), role):  # type: ignore[arg-type]
+            pass
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "hun" not in str(caught.value)
+
+
+async def test_no_server_is_said_so() -> None:
+    """A database that is not there is unavailable, not misconfigured."""
+    url = f"postgresql://u:p@127.0.0.1:{free_port()}/x"
+    with pytest.raises(DatabaseUnavailable):
+        async with Database.open(DatabaseSettings(database_url=url), "winnow_search"):  # type: ignore[arg-type]
+            pass
+
+
+@pytest.mark.parametrize(
+    ("postgres", "pgvector", "said"),
+    [(17, "0.8.4", "PostgreSQL 17"), (18, "0.8.3", "pgvector 0.8.3"), (18, None, "not migrated")],
+)
+def test_old_servers_are_refused(postgres: int, pgvector: str | None, said: str) -> None:
+    """A server that is too old is refused with its version."""
+    with pytest.raises(InvalidSetting, match=said):
+        check_versions(postgres, pgvector)
+
+
+def test_new_servers_are_accepted() -> None:
+    """Versions compare as numbers."""
+    for pgvector in ("0.8.4", "0.8.10", "0.10.0", "1.0.0"):
+        check_versions(18, pgvector)

@@ -1,0 +1,99 @@
+"""What words find, in the languages of the team."""
+
+import pytest
+
+from tests.search.conftest import Desk
+from tests.search.library import texts
+from winnow.search.v1 import search_pb2 as pb
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("треба зробити міграцію бази", "міграція"),
+        ("помилка під час міграцій", "міграцію"),
+        ("відкотили деплой сервісу", "сервіси"),
+        ("новий сертифікат для домену", "сертифікати"),
+        ("запит до бази висить", "запити"),
+        ("немає запитів у черзі", "запит"),
+        ("оплата не пройшла", "оплату"),
+        ("миграции базы прошли", "миграцию"),
+        ("he deployed the services", "deploying service"),
+        ("use a PaymentIntent here", "PaymentIntent"),
+        ("use a PaymentIntent here", "payment intent"),
+        ("it says 0x80070005 again", "0x80070005"),
+        ("set $wgUsePathInfo = true", "wgUsePathInfo"),
+        ("see ERR-1234 in the log", "ERR-1234"),
+        ("the key is pm_1Abc_d", "pm_1Abc_d"),
+        ("п'ять воркерів", "п’ять"),
+        ("ｗｉｄｅ letters", "wide"),
+        ("read https://example.org/a/b?c=1", "https://example.org/a/b?c=1"),
+    ],
+)
+async def test_a_word_is_found_in_its_other_forms(desk: Desk, text: str, query: str) -> None:
+    """Inflected words, identifiers and error codes must be found, and nothing else."""
+    await desk.library.add_message("щось зовсім інше, something else entirely")
+    await desk.library.add_message(text)
+    assert await desk.client.words(query) == [text]
+
+
+async def test_phrases_must_occur_and_exclusions_must_not(desk: Desk) -> None:
+    """A quoted phrase must stand in every result as it is, and an excluded word in none, also among neighbours."""
+    await desk.library.add_messages(
+        ["lock timeout on staging", "lock timeout in production", "timeout of a lock", "chatter"]
+    )
+    assert set(await desk.client.words('"lock timeout"')) == {
+        "lock timeout on staging",
+        "lock timeout in production",
+    }
+    assert await desk.client.words('"lock timeout" -staging') == ["lock timeout in production"]
+    hybrid = texts(await desk.client.search('"lock timeout" -staging'))
+    assert hybrid == ["lock timeout in production"]
+
+
+async def test_a_question_is_answered_by_what_covers_most_of_it(desk: Desk) -> None:
+    """Any of a question's words may match, and messages with more and rarer ones must come first."""
+    await desk.library.add_messages([f"server number {i}" for i in range(20)], thread_id="a")
+    await desk.library.add_message("the certificate of the server expires", thread_id="b")
+    await desk.library.add_message("certificate?", thread_id="c")
+    found = await desk.client.words("how do I renew the server certificate", page_size=100)
+    assert found[0] == "the certificate of the server expires"
+    assert found[1] == "certificate?"
+    assert len(found) == 22
+
+
+async def test_a_slip_of_the_keyboard_is_forgiven(desk: Desk) -> None:
+    """A misspelt word that occurs nowhere must find the word it resembles, and the reply must say so."""
+    await desk.library.add_message("install the nvidia driver")
+    response = await desk.client.search("nvidai", mode=pb.SEARCH_MODE_KEYWORD)
+    assert texts(response) == ["install the nvidia driver"]
+    assert "nvidia" in response.warnings[0]
+
+
+async def test_what_follows_a_hit_is_found_by_hybrid_only(desk: Desk) -> None:
+    """An answer without the question's words must be found beside the question by hybrid, and not by words alone."""
+    await desk.library.add_message("where is the grafana dashboard?")
+    await desk.library.add_message("second tab, on the left")
+    assert await desk.client.words("grafana dashboard") == ["where is the grafana dashboard?"]
+    assert len(texts(await desk.client.search("grafana dashboard"))) == 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "word " * 800,
+        "a" * 4096,
+        "щ" * 2048,
+        '"' * 4096,
+        "-" * 4096,
+        "& | ! ( ) :* <-> '",
+        "\\ ' ''",
+        "\n\t",
+        "🙂 -🙂",
+    ],
+)
+async def test_no_query_is_too_long_or_too_strange(desk: Desk, query: str) -> None:
+    """Every query within the limits must be answered."""
+    await desk.library.add_message("word")
+    found = await desk.client.words(query)
+    assert found == (["word"] if "word" in query else [])

@@ -1,0 +1,124 @@
+"""The arithmetic of ranking."""
+
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+
+from services.search import legs, ranking
+from services.search.keyword import KeywordCandidates, Lookup, candidate_query
+from services.search.ranking import Hit
+from services.search.semantic import EXACT_ROWS_MAX, Plan, choose_plan
+from services.search.statistics import TERM_DOCUMENTS_MAX
+from services.search.store import Document, Near, Neighbour, Step, Subject
+
+
+def subjects(count: int) -> list[Subject]:
+    """Messages whose ids ascend."""
+    return [Subject("message", UUID(int=i + 1)) for i in range(count)]
+
+
+def lookup(*containing: int) -> Lookup:
+    """Terms a, b, … that occur in so many documents."""
+    names = tuple("abcdefgh"[: len(containing)])
+    weights = tuple(ranking.rarity(1000, count) for count in containing)
+    return Lookup(names, names, containing, weights)
+
+
+def test_fusion_is_the_weighted_sum_of_reciprocal_ranks() -> None:
+    """A subject's fused score must be the sum over its legs of weight / (60 + rank)."""
+    a, b, c = subjects(3)
+    hits = {
+        "semantic": [Hit(a, 0.9, 0.9), Hit(b, 0.8, 0.8)],
+        "keyword": [Hit(b, 7, 7), Hit(c, 3, 3)],
+    }
+    fused = ranking.fuse(hits, {"semantic": 1.0, "keyword": 0.5})
+    scores = {each.subject: each.score for each in fused}
+    assert scores[b] == pytest.approx(1 / 62 + 0.5 / 61)
+    assert scores[a] == pytest.approx(1 / 61)
+    assert scores[c] == pytest.approx(0.5 / 62)
+    assert [each.subject for each in fused] == [b, a, c]
+    assert fused[0].places["keyword"][0] == 1
+    assert "keyword" not in fused[1].places
+
+
+def test_equal_scores_are_ordered_by_id() -> None:
+    """Ties must fall the same way every time."""
+    a, b = subjects(2)
+    assert [h.subject for h in ranking.best_first([Hit(b, 1, 1), Hit(a, 1, 1)])] == [a, b]
+
+
+def test_rare_words_weigh_more() -> None:
+    """A word in fewer documents must weigh more, and one in all of them nearly nothing."""
+    weights = [ranking.rarity(1000, count) for count in (1, 10, 100, 1000)]
+    assert weights == sorted(weights, reverse=True)
+    assert 0 <= weights[-1] < 0.001
+    assert ranking.rarity(5, 10) >= 0
+
+
+def test_short_documents_and_more_words_score_higher() -> None:
+    """With the same words a shorter document must score higher, and with more of them even more so."""
+    a, b, c = subjects(3)
+    documents = [Document(a, 0b01, 30), Document(b, 0b01, 5), Document(c, 0b11, 5)]
+    counts = ranking.term_counts(documents, 2)
+    scores = ranking.word_score(counts, np.array([2.0, 1.0]))
+    assert scores[0] < scores[1] < scores[2]
+
+
+def test_neighbours_words_count_and_less_with_distance() -> None:
+    """A message beside a hit must be credited with its words, and the further away the less."""
+    hit, near, far, other = subjects(4)
+    candidates = KeywordCandidates(lookup(3), [Document(hit, 1, 5)])
+    around = [
+        Neighbour(Step(hit.id, near.id, 1), Document(near, 0, 5), fits=True),
+        Neighbour(Step(hit.id, far.id, 3), Document(far, 0, 5), fits=True),
+        Neighbour(Step(hit.id, other.id, 2), Document(other, 0, 5), fits=False),
+    ]
+    ordered = legs.by_words(candidates, around, wordless=True)
+    assert [each.subject for each in ordered] == [hit, near, far]
+    assert [each.subject for each in legs.by_words(candidates, around, wordless=False)] == [hit]
+
+
+def test_similar_messages_that_stand_together_rise() -> None:
+    """Of two messages equally near to the query, the one beside another candidate must come first."""
+    alone, left, right, last = subjects(4)
+    nearest = [Near(alone, 0.8), Near(left, 0.8), Near(right, 0.79), Near(last, 0.5)]
+    ordered = legs.by_meaning_around(nearest, [Step(left.id, right.id, 1)])
+    assert [each.subject for each in ordered][:2] == [left, right]
+    assert ordered[0].score == 0.8
+    assert legs.by_meaning(nearest)[0].subject == alone
+
+
+def test_candidates_come_from_the_rarest_words() -> None:
+    """Words that are everywhere must only weigh once the rarer ones promise enough documents."""
+    assert candidate_query(lookup(3, 0, 40)) == "(a) | (c)"
+    assert candidate_query(lookup(900, TERM_DOCUMENTS_MAX)) == "(a)"
+    everywhere = lookup(TERM_DOCUMENTS_MAX, TERM_DOCUMENTS_MAX)
+    assert candidate_query(everywhere) == "((a) & (b))"
+
+
+def test_coverage_is_the_share_of_the_weight_that_occurs() -> None:
+    """Coverage must be 1 when every word occurs, 0 when none does."""
+    assert lookup(5, 5).coverage == 1
+    assert lookup(0, 0).coverage == 0
+    assert 0.3 < lookup(5, 0).coverage < 0.5
+    assert Lookup((), (), (), ()).coverage == 0
+
+
+def test_few_rows_are_read_exactly() -> None:
+    """Few rows must be compared one by one, many through the index."""
+    assert choose_plan(EXACT_ROWS_MAX, filtered=True) is Plan.EXACT
+    assert choose_plan(EXACT_ROWS_MAX + 1, filtered=False) is Plan.HNSW
+    assert choose_plan(EXACT_ROWS_MAX + 1, filtered=True) is Plan.HNSW_ITERATIVE
+
+
+def test_steps_between_neighbours_are_inferred() -> None:
+    """Two messages seen from a third must stand as far apart as their steps differ."""
+    anchor, left, right = (uuid4() for _ in range(3))
+    positions = {anchor: 0, left: 1, right: 2}
+    places = ranking.surroundings([Step(anchor, left, -2), Step(anchor, right, 2)], positions)
+    pairs = {
+        (int(a), int(b)): int(steps)
+        for a, b, steps in zip(places.left, places.right, places.steps, strict=True)
+    }
+    assert pairs == {(0, 1): 2, (0, 2): 2, (1, 2): 4}

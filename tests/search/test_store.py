@@ -1,0 +1,191 @@
+"""The queries as the server sees them: under search's own role, with the plans that they are written for."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from services.common.database import Connection, Database, DatabaseSettings
+from services.common.vectors import Matrix, to_halfvecs
+from services.search import store
+from services.search.semantic import INDEX_SETTINGS, Plan
+from services.search.store import Filter
+from tests.conftest import Deployment
+from tests.search.conftest import Desk
+from tests.search.library import DIMENSIONS, Client, Library, unit
+from winnow.search.v1 import search_pb2 as pb
+
+MANY = 6_000
+SEMANTIC = pb.SEARCH_MODE_SEMANTIC
+
+
+@asynccontextmanager
+async def as_search(library: Library) -> AsyncIterator[Connection]:
+    """A transaction of the library's workspace under the role and the settings of search."""
+    async with (
+        Database.open(
+            DatabaseSettings.read(), "winnow_search", server_settings=INDEX_SETTINGS
+        ) as database,
+        database.transaction(library.workspace) as connection,
+    ):
+        yield connection
+
+
+async def fill(library: Library) -> Matrix:
+    """Save more messages than are compared one by one; every hundredth is Ann's. Return their vectors."""
+    vectors = np.random.default_rng(7).standard_normal((MANY, DIMENSIONS)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for author, chosen in (("ann", slice(0, MANY, 100)), ("bob", slice(1, MANY, 100))):
+        names = [f"{author} {i}" for i in range(MANY)[chosen]]
+        await library.add_messages(names, list(vectors[chosen]), author_external_id=author)
+    rest = [i for i in range(MANY) if i % 100 > 1]
+    await library.add_messages([f"eve {i}" for i in rest], list(vectors[rest]))
+    await library.admin.execute("analyze ingest.message; analyze embedder.vector")
+    return vectors
+
+
+async def plan_of(connection: Connection, name: str, library: Library, chosen: Filter) -> str:
+    """How the server would run a semantic query."""
+    text = store.statements(library.generation or uuid4(), DIMENSIONS)[name]
+    vector = to_halfvecs(unit(1).reshape(1, -1))[0]
+    arguments = (library.workspace, ["message"], vector, 10)
+    rows = await connection.fetch(f"explain {text}", *chosen.arguments(), *arguments)
+    return "\n".join(row[0] for row in rows)
+
+
+async def test_every_query_is_allowed_and_well_formed(desk: Desk) -> None:
+    """Search's own role must be able to prepare every named query."""
+    assert desk.library.generation
+    async with as_search(desk.library) as connection:
+        for name, text in store.statements(desk.library.generation, DIMENSIONS).items():
+            assert await connection.prepare(text), name
+
+
+async def test_search_cannot_write(desk: Desk) -> None:
+    """The role of search must not be allowed to change anything."""
+    async with as_search(desk.library) as connection:
+        for table in ("ingest.message", "extractor.atom", "embedder.vector", "spine.task"):
+            may = await connection.fetchval(
+                "select has_table_privilege($1, 'insert, update, delete')", table
+            )
+            assert not may, table
+
+
+async def test_the_index_is_used_where_it_should_be(desk: Desk) -> None:
+    """Unfiltered the plan must walk the HNSW index, over filtered rows the exact one must not."""
+    await fill(desk.library)
+    index = f"vector_{str(desk.library.generation).replace('-', '')}_hnsw"
+    async with as_search(desk.library) as connection:
+        assert index in await plan_of(connection, "nearest_hnsw", desk.library, Filter())
+        chosen = Filter(author_ids=("ann",))
+        assert index not in await plan_of(connection, "nearest_exact", desk.library, chosen)
+
+
+async def test_word_indexes_are_used(desk: Desk) -> None:
+    """Words must be looked up in the GIN index, although rows are secured by workspace."""
+    await fill(desk.library)
+    async with as_search(desk.library) as connection:
+        before = await scans(desk.library, "message_words")
+        counts = await store.count_documents(connection, ["message"], ["'ann'", "'42'"], 100)
+        assert counts == {"message": [60, 1]}
+        found = await store.match_documents(
+            connection, Filter(), ["message"], "'42'", ["'42'"], [1.0], (1.2, 0.5, 12, 5), 100, 10
+        )
+        assert len(found) == 1
+    assert await scans(desk.library, "message_words") >= before + 3
+
+
+async def scans(library: Library, index: str) -> int:
+    """How often an index has been scanned."""
+    await library.admin.execute("select pg_stat_force_next_flush()")
+    count: int = await library.admin.fetchval(
+        "select idx_scan from pg_stat_user_indexes where indexrelname = $1", index
+    )
+    return count
+
+
+async def test_a_selective_filter_gets_all_of_the_nearest(desk: Desk) -> None:
+    """At a selectivity of 1 % the ten nearest must be found, all of them and exactly."""
+    vectors = await fill(desk.library)
+    query = unit(1, 1, 1)
+    response = await desk.client.search(
+        mode=SEMANTIC,
+        query_vector=query.tolist(),
+        filter=pb.SearchFilter(author_external_ids=["ann"]),
+        explain=True,
+    )
+    cosines = {i: float(vectors[i] @ query) for i in range(0, MANY, 100)}
+    best = sorted(cosines, key=lambda i: -cosines[i])[:10]
+    assert [result.message.text for result in response.results] == [f"ann {i}" for i in best]
+    assert response.explanation.semantic_plan == Plan.EXACT
+    assert response.explanation.estimated_rows == 60
+    assert not response.under_filled
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+async def test_the_index_finds_nearly_all_of_the_nearest(desk: Desk, filtered: bool) -> None:
+    """Over many rows the plan must be the index, and give at least 98 of the 100 nearest."""
+    vectors = await fill(desk.library)
+    rest = range(MANY)
+    chosen = pb.SearchFilter(source_ids=[str(desk.library.source)]) if filtered else None
+    found = 0
+    for seed in range(10):
+        query = unit(*np.random.default_rng(seed).standard_normal(DIMENSIONS).tolist())
+        response = await desk.client.search(
+            mode=SEMANTIC, query_vector=query.tolist(), filter=chosen, explain=True
+        )
+        best = sorted(rest, key=lambda i: -float(vectors[i] @ query))[:10]
+        names = {result.message.text.split()[1] for result in response.results}
+        found += len(names & {str(i) for i in best})
+        assert len(response.results) == 10
+    assert response.explanation.semantic_plan == (Plan.HNSW_ITERATIVE if filtered else Plan.HNSW)
+    assert found >= 98
+
+
+async def test_two_workspaces_never_see_each_other(deployment: Deployment) -> None:
+    """Whatever is asked in whatever way, everything found must be of the caller's own workspace."""
+    other_metadata = await deployment.other_workspace()
+    other = await deployment.admin.fetchval(
+        "select workspace_id from spine.workspace where name = 'other'"
+    )
+    libraries = [
+        await Library(deployment.admin, workspace).open()
+        for workspace in (deployment.workspace, other)
+    ]
+    owned: list[set[str]] = []
+    for library in libraries:
+        names = [f"shared words {i}" for i in range(30)]
+        vectors = [unit(1, i / 10) for i in range(30)]
+        messages = await library.add_messages(names, vectors)
+        atoms = [await library.add_atom("shared atom", "words", [m], unit(1)) for m in messages[:5]]
+        topic = await library.add_topic("shared words", messages)
+        owned.append({str(each) for each in [*messages, *atoms, topic]})
+    dice = random.Random(1)
+    async with deployment.serving("search") as channel:
+        clients = [Client(channel, deployment.metadata), Client(channel, other_metadata)]
+        for _ in range(300):
+            mine = dice.randrange(2)
+            foreign = libraries[1 - mine]
+            chosen = dice.choice(
+                [
+                    None,
+                    pb.SearchFilter(source_ids=[str(foreign.source)]),
+                    pb.SearchFilter(labels=[2]),
+                ]
+            )
+            response = await clients[mine].search(
+                dice.choice(["shared", "words atom", '"shared words"', "sharde"]),
+                mode=dice.choice([0, 1, 2, 3]),
+                kinds=dice.choice([[], [1], [2], [1, 2, 3]]),
+                query_vector=unit(1, dice.random()).tolist(),
+                filter=chosen,
+                page_size=dice.choice([1, 100]),
+            )
+            for result in response.results:
+                subject = getattr(result, str(result.WhichOneof("subject")))
+                assert subject.id in owned[mine]
+                grounds = [each.message.id for each in getattr(subject, "evidence", [])]
+                assert set(grounds) <= owned[mine]

@@ -1,0 +1,117 @@
+"""Queries as terms."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.search.words import TERMS_MAX, Alternative, Match, corrections, parse, slips
+
+
+def terms(query: str) -> list[str]:
+    """The texts of a query's terms."""
+    return [term.text for term in parse(query).terms]
+
+
+def forms(query: str) -> set[tuple[str, str]]:
+    """The alternatives of a query's only term."""
+    (term,) = parse(query).terms
+    return {(form.match.value, form.text) for form in term.alternatives}
+
+
+def test_phrases_and_exclusions_are_taken_apart() -> None:
+    """Quoted phrases must occur, words and phrases after a minus must not, and the rest only helps."""
+    words = parse('why "lock timeout" -staging -"dry run" deploy')
+    assert words.phrases == ("lock timeout",)
+    assert words.exclusions == ("staging", "dry run")
+    assert [term.text for term in words.terms] == ["lock timeout", "why", "deploy"]
+    assert words.meaning == "why deploy lock timeout"
+
+
+def test_typographic_quotes_and_wide_letters_are_read_as_typed() -> None:
+    """Curly quotes must work like straight ones, and compatibility forms like their plain letters."""
+    assert parse("“lock timeout”").phrases == ("lock timeout",)
+    assert terms("ｄｅｐｌｏｙ") == ["deploy"]
+
+
+@pytest.mark.parametrize("query", ["git commit -m", "ls --all", "a - b", "x-y"])
+def test_flags_and_dashes_exclude_nothing(query: str) -> None:
+    """A flag of a command, a lone dash or a hyphen must not exclude anything."""
+    assert parse(query).exclusions == ()
+
+
+@pytest.mark.parametrize(
+    "identifier", ["0x80070005", "foo_bar", "v1.2.3", "ERR-1234", "a.b.c", "pm_1Abc", "/etc/fstab"]
+)
+def test_identifiers_stay_whole(identifier: str) -> None:
+    """Identifiers, versions, error codes and paths must be looked for as they stand."""
+    assert terms(identifier) == [identifier]
+    assert (Match.WHOLE.value, identifier) in forms(identifier)
+
+
+def test_humps_may_also_be_words() -> None:
+    """PaymentIntent must be found as it stands, by its start, and as two words side by side."""
+    expected = {
+        ("whole", "PaymentIntent"),
+        ("stem_start", "PaymentIntent"),
+        ("whole", "Payment Intent"),
+    }
+    assert forms("PaymentIntent") == expected
+
+
+def test_cyrillic_words_lose_their_endings() -> None:
+    """A Cyrillic word must also be looked for without its last letters."""
+    assert ("start", "міграц") in forms("міграцію")
+    assert ("start", "баз") not in forms("база")
+
+
+def test_slashes_separate_words_but_not_paths() -> None:
+    """Two words around a slash are two terms; a path or an address is one."""
+    assert terms("cpu/gpu") == ["cpu", "gpu"]
+    assert terms("https://example.org/a/b") == ["https://example.org/a/b"]
+
+
+def test_stop_words_are_dropped_while_others_remain() -> None:
+    """Ukrainian stop words must be ignored beside other words, and kept when they are all there is."""
+    assert terms("де та як налаштувати сервер") == ["налаштувати", "сервер"]
+    assert terms("як що") == ["як", "що"]
+
+
+def test_equal_words_count_once_and_many_are_cut() -> None:
+    """Repeated words must be one term whatever their case, and no query may have more than TERMS_MAX."""
+    assert terms("Disk disk DISK full") == ["Disk", "full"]
+    assert len(terms(" ".join(f"word{i}" for i in range(500)))) == TERMS_MAX
+
+
+@given(st.text(max_size=300))
+def test_no_text_is_an_error(query: str) -> None:
+    """Any text must be readable, and starts must be letters and digits alone."""
+    words = parse(query)
+    assert len(words.terms) <= TERMS_MAX
+    for term in words.terms:
+        for form in term.alternatives:
+            assert form.text
+            assert form.match is Match.WHOLE or form.text.isalnum()
+    if query.strip():
+        assert words.meaning
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "count"),
+    [("nvidia", "nvidia", 0), ("nvidai", "nvidia", 1), ("driver", "drivr", 1), ("abc", "xyz", 3)],
+)
+def test_slips_are_counted(left: str, right: str, count: int) -> None:
+    """Insertions, deletions, replacements and swaps must each count once."""
+    assert slips(left, right, 3) == count
+
+
+def test_corrections_are_near_and_few() -> None:
+    """Only words that a slip or two explain must be offered, the nearest first."""
+    assert corrections("nvidai", ["nvidia", "nvram", "nvidiagraph"]) == ["nvidia"]
+    assert corrections("configuraton", ["configur", "confirm"]) == ["configur"]
+
+
+def test_alternatives_are_distinct() -> None:
+    """No alternative may be listed twice."""
+    for term in parse("PaymentIntent міграцію a_b").terms:
+        assert len(set(term.alternatives)) == len(term.alternatives)
+        assert all(isinstance(form, Alternative) for form in term.alternatives)
