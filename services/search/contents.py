@@ -87,7 +87,7 @@ def message(row: Row) -> types.Message:
         importance=types.Importance(
             score=row["importance_score"],
             label=number(types.ImportanceLabel, row["importance_label"]),
-            factors=_parsed(row["importance_factors"], types.ImportanceFactor),
+            factors=_factors(row["importance_factors"]),
             version=row["importance_version"],
         ),
         received_at=timestamp(row["received_at"]),
@@ -152,11 +152,15 @@ def _evidence(row: Row, grounds: Row | None) -> types.Evidence:
 
 
 def _parsed(value: str | None, kind: type[Any]) -> list[Any]:
-    """Read a stored JSON list of spans, files or factors."""
+    """Read a stored JSON list of spans or files."""
     items = json.loads(value) if value else []
-    if isinstance(items, dict):
-        items = [{"name": key, "value": each} for key, each in items.items()]
     return [ParseDict(item, kind(), ignore_unknown_fields=True) for item in items]
+
+
+def _factors(value: str) -> list[types.ImportanceFactor]:
+    """Read a stored JSON object of factors; the largest comes first."""
+    factors = sorted(json.loads(value).items(), key=lambda item: (-item[1], item[0]))
+    return [types.ImportanceFactor(name=key, value=addend) for key, addend in factors]
 
 
 def _ids(subjects: Sequence[Subject], kind: str) -> list[UUID]:

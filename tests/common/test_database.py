@@ -93,7 +93,8 @@ async def test_a_killed_backend_is_survived(deployment: Deployment, server: Post
     """kill -9 of one backend resets the whole server; calls in that window fail as unavailable and then succeed."""
     async with opened() as database:
         async with database.connection() as connection:
-            os.kill(await connection.fetchval("select pg_backend_pid()"), signal.SIGKILL)
+            pid = await connection.fetchval("select pg_backend_pid()")
+        os.kill(pid, signal.SIGKILL)
         await tries_until_answer(database)
         assert await answer(database) == 1
 
@@ -146,14 +147,15 @@ async def test_a_cancelled_call_gives_its_connection_back(deployment: Deployment
     """Calls that are cancelled in the middle of a transaction leave no connection and no lock behind."""
     source = "insert into ingest.source (workspace_id, kind, external_id) values ($1, 'api', 'x')"
     async with Database.open(DatabaseSettings.read(), "winnow_ingest", size=1) as database:
+
+        async def slow() -> None:
+            async with database.transaction(deployment.workspace) as connection:
+                await connection.execute(source, deployment.workspace)
+                await connection.execute("select pg_sleep(60)")
+
         for _ in range(5):
             with pytest.raises(TimeoutError):
-                async with (
-                    asyncio.timeout(0.1),
-                    database.transaction(deployment.workspace) as connection,
-                ):
-                    await connection.execute(source, deployment.workspace)
-                    await connection.execute("select pg_sleep(60)")
+                await asyncio.wait_for(slow(), 0.1)
         async with asyncio.timeout(5), database.transaction(deployment.workspace) as connection:
             assert await connection.fetchval("select count(*) from ingest.source") == 0
 
@@ -216,10 +218,14 @@ async def test_an_error_rolls_back(deployment: Deployment) -> None:
     """Nothing of a transaction stays when its body fails."""
     source = "insert into ingest.source (workspace_id, kind, external_id) values ($1, 'api', 'x')"
     async with Database.open(DatabaseSettings.read(), "winnow_ingest") as database:
-        with pytest.raises(RuntimeError):
+
+        async def failing() -> None:
             async with database.transaction(deployment.workspace) as connection:
                 await connection.execute(source, deployment.workspace)
                 raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await failing()
     assert await deployment.admin.fetchval("select count(*) from ingest.source") == 0
 
 

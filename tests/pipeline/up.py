@@ -118,8 +118,8 @@ def up(data: Path, **settings: str) -> Iterator[Up]:
         process.communicate(timeout=60)
 
 
-def export(path: Path, chat: int, count: int) -> Path:
-    """Write a Telegram export of `count` messages, each with words of its own."""
+def export(path: Path, chat: int, count: int, distinct: int = 1 << 30) -> Path:
+    """Write a Telegram export of `count` messages with `distinct` texts; the same text is encoded once a batch."""
     began = 1_780_000_000
     messages = [
         {
@@ -129,8 +129,7 @@ def export(path: Path, chat: int, count: int) -> Path:
             "date": "2026-06-01T00:00:00",
             "from": f"person {number % 5}",
             "from_id": f"user{number % 5}",
-            "text": f"We fixed incident {chat}-{number}: the service on host-{number % 17} now retries, "
-            f"because request {number * 7919} timed out after {number % 60} seconds. Should we alert on it?",
+            "text": _text(chat, number % distinct),
         }
         for number in range(1, count + 1)
     ]
@@ -142,6 +141,13 @@ def export(path: Path, chat: int, count: int) -> Path:
     }
     path.write_text(json.dumps(chat_export, ensure_ascii=False))
     return path
+
+
+def _text(chat: int, number: int) -> str:
+    return (
+        f"We fixed incident {chat}-{number}: the service on host-{number % 17} now retries, "
+        f"because request {number * 7919} timed out after {number % 60} seconds. Should we alert on it?"
+    )
 
 
 async def checks(running: Up) -> dict[str, int]:

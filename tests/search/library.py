@@ -99,7 +99,7 @@ class Library:
             "text_sha256": sha(text),
             "importance_score": 0.5,
             "importance_label": "weak",
-            "importance_factors": '[{"name": "question", "value": 0.5}]',
+            "importance_factors": '{"short": -0.1, "question": 0.6}',
             "importance_version": "1",
         } | fields
 

@@ -287,3 +287,30 @@ async def test_limits_name_the_field(desk: Desk, field: str) -> None:
             response_deserializer=pb.SearchResponse.FromString,
         )(request, metadata=desk.client.metadata, timeout=10)
     assert field in str(failure.value.details())
+
+
+async def test_a_message_comes_whole(desk: Desk) -> None:
+    """A message must come with its author, spans, files, importance and times, as ingest stored them."""
+    await desk.library.add_message(
+        "look: code",
+        author_external_id="a1",
+        author_name="Ann",
+        author_is_bot=True,
+        thread_id="t",
+        reply_to_external_id="9",
+        edited_at=START,
+        entities='[{"length":4,"offset":6,"type":"code"}]',
+        attachments='[{"file_name":"a.png","size_bytes":12,"type":"photo"}]',
+    )
+    response = await desk.client.search("code", mode=KEYWORD)
+    message = response.results[0].message
+    assert (message.author.external_id, message.author.name) == ("a1", "Ann")
+    assert message.author.is_bot
+    assert (message.thread_id, message.reply_to_external_id) == ("t", "9")
+    assert message.entities == [types.Entity(type="code", offset=6, length=4)]
+    assert message.attachments[0].size_bytes == 12
+    assert [factor.name for factor in message.importance.factors] == ["question", "short"]
+    assert message.importance.label == types.IMPORTANCE_LABEL_WEAK
+    assert message.edited_at.seconds == int(START.timestamp())
+    assert not message.HasField("deleted_at")
+    assert message.received_at.seconds

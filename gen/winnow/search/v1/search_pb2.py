@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from winnow.types.v1 import types_pb2 as winnow_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwinnow/search/v1/search.proto\x12\x10winnow.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bwinnow/types/v1/types.proto\"\xf1\x03\n\x0cSearchFilter\x12.\n\nsource_ids\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01R\tsourceIds\x12\x41\n\x13\x61uthor_external_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01(\x80\x02R\x11\x61uthorExternalIds\x12\x39\n\nsent_after\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tsentAfter\x12;\n\x0bsent_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nsentBefore\x12K\n\natom_types\x18\x05 \x03(\x0e\x32\x19.winnow.types.v1.AtomTypeB\x11\xbaH\x0e\x92\x01\x0b\x10\n\"\x07\x82\x01\x04\x10\x01 \x00R\tatomTypes\x12K\n\x06labels\x18\x06 \x03(\x0e\x32 .winnow.types.v1.ImportanceLabelB\x11\xbaH\x0e\x92\x01\x0b\x10\x03\"\x07\x82\x01\x04\x10\x01 \x00R\x06labels\x12,\n\ttopic_ids\x18\x07 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01R\x08topicIds\x12.\n\nthread_ids\x18\x08 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03(\x80\x02R\tthreadIds\"\x85\x01\n\nLegOptions\x12 \n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00R\x05limit\x12$\n\tscore_min\x18\x02 \x01(\x01\x42\x07\xbaH\x04\x12\x02@\x01R\x08scoreMin\x12/\n\x06weight\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\x06weight\"\xfb\x03\n\rSearchRequest\x12$\n\x05query\x18\x01 \x01(\tB\x0e\xbaH\x0br\t\x10\x01(\x80 \xba\x01\x01\x00R\x05query\x12:\n\x04mode\x18\x02 \x01(\x0e\x32\x1c.winnow.search.v1.SearchModeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12\x45\n\x05kinds\x18\x03 \x03(\x0e\x32\x1c.winnow.types.v1.SubjectKindB\x11\xbaH\x0e\x92\x01\x0b\x10\x03\"\x07\x82\x01\x04\x10\x01 \x00R\x05kinds\x12\x36\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1e.winnow.search.v1.SearchFilterR\x06\x66ilter\x12&\n\tpage_size\x18\x05 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x08pageSize\x12\'\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08R\tpageToken\x12\x38\n\x08semantic\x18\x07 \x01(\x0b\x32\x1c.winnow.search.v1.LegOptionsR\x08semantic\x12\x36\n\x07keyword\x18\x08 \x01(\x0b\x32\x1c.winnow.search.v1.LegOptionsR\x07keyword\x12\x18\n\x07\x65xplain\x18\t \x01(\x08R\x07\x65xplain\x12,\n\x0cquery_vector\x18\n \x03(\x02\x42\t\xbaH\x06\x92\x01\x03\x10\x80@R\x0bqueryVector\"4\n\x08LegScore\x12\x12\n\x04rank\x18\x01 \x01(\x05R\x04rank\x12\x14\n\x05score\x18\x02 \x01(\x01R\x05score\"\xe2\x02\n\x0cSearchResult\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.winnow.types.v1.SubjectKindR\x04kind\x12\x14\n\x05score\x18\x02 \x01(\x01R\x05score\x12\x36\n\x08semantic\x18\x03 \x01(\x0b\x32\x1a.winnow.search.v1.LegScoreR\x08semantic\x12\x34\n\x07keyword\x18\x04 \x01(\x0b\x32\x1a.winnow.search.v1.LegScoreR\x07keyword\x12\x34\n\x07message\x18\x05 \x01(\x0b\x32\x18.winnow.types.v1.MessageH\x00R\x07message\x12+\n\x04\x61tom\x18\x06 \x01(\x0b\x32\x15.winnow.types.v1.AtomH\x00R\x04\x61tom\x12.\n\x05topic\x18\x07 \x01(\x0b\x32\x16.winnow.types.v1.TopicH\x00R\x05topicB\t\n\x07subject\"\x80\x01\n\tFreshness\x12-\n\x12pending_embeddings\x18\x01 \x01(\x03R\x11pendingEmbeddings\x12\x44\n\x10searchable_up_to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0esearchableUpTo\"\xcb\x03\n\x0b\x45xplanation\x12#\n\rsemantic_plan\x18\x01 \x01(\tR\x0csemanticPlan\x12%\n\x0e\x65stimated_rows\x18\x02 \x01(\x03R\restimatedRows\x12/\n\x13semantic_candidates\x18\x03 \x01(\x05R\x12semanticCandidates\x12-\n\x12keyword_candidates\x18\x04 \x01(\x05R\x11keywordCandidates\x12@\n\x0e\x65mbed_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\rembedDuration\x12\x46\n\x11semantic_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x10semanticDuration\x12\x44\n\x10keyword_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0fkeywordDuration\x12@\n\x0e\x66\x65tch_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationR\rfetchDuration\"\xad\x02\n\x0eSearchResponse\x12\x38\n\x07results\x18\x01 \x03(\x0b\x32\x1e.winnow.search.v1.SearchResultR\x07results\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x39\n\tfreshness\x18\x03 \x01(\x0b\x32\x1b.winnow.search.v1.FreshnessR\tfreshness\x12\x1a\n\x08warnings\x18\x04 \x03(\tR\x08warnings\x12!\n\x0cunder_filled\x18\x05 \x01(\x08R\x0bunderFilled\x12?\n\x0b\x65xplanation\x18\x06 \x01(\x0b\x32\x1d.winnow.search.v1.ExplanationR\x0b\x65xplanation*t\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x01\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x02\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x03\x32\\\n\rSearchService\x12K\n\x06Search\x12\x1f.winnow.search.v1.SearchRequest\x1a .winnow.search.v1.SearchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwinnow/search/v1/search.proto\x12\x10winnow.search.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bwinnow/types/v1/types.proto\"\xf9\x03\n\x0cSearchFilter\x12.\n\nsource_ids\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01R\tsourceIds\x12\x45\n\x13\x61uthor_external_ids\x18\x02 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\x10\x64\"\x0br\t\x10\x01(\x80\x02\xba\x01\x01\x00R\x11\x61uthorExternalIds\x12\x39\n\nsent_after\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tsentAfter\x12;\n\x0bsent_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nsentBefore\x12K\n\natom_types\x18\x05 \x03(\x0e\x32\x19.winnow.types.v1.AtomTypeB\x11\xbaH\x0e\x92\x01\x0b\x10\n\"\x07\x82\x01\x04\x10\x01 \x00R\tatomTypes\x12K\n\x06labels\x18\x06 \x03(\x0e\x32 .winnow.types.v1.ImportanceLabelB\x11\xbaH\x0e\x92\x01\x0b\x10\x03\"\x07\x82\x01\x04\x10\x01 \x00R\x06labels\x12,\n\ttopic_ids\x18\x07 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x64\"\x05r\x03\xb0\x01\x01R\x08topicIds\x12\x32\n\nthread_ids\x18\x08 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\x64\"\tr\x07(\x80\x02\xba\x01\x01\x00R\tthreadIds\"\x85\x01\n\nLegOptions\x12 \n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00R\x05limit\x12$\n\tscore_min\x18\x02 \x01(\x01\x42\x07\xbaH\x04\x12\x02@\x01R\x08scoreMin\x12/\n\x06weight\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00R\x06weight\"\xfb\x03\n\rSearchRequest\x12$\n\x05query\x18\x01 \x01(\tB\x0e\xbaH\x0br\t\x10\x01(\x80 \xba\x01\x01\x00R\x05query\x12:\n\x04mode\x18\x02 \x01(\x0e\x32\x1c.winnow.search.v1.SearchModeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12\x45\n\x05kinds\x18\x03 \x03(\x0e\x32\x1c.winnow.types.v1.SubjectKindB\x11\xbaH\x0e\x92\x01\x0b\x10\x03\"\x07\x82\x01\x04\x10\x01 \x00R\x05kinds\x12\x36\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1e.winnow.search.v1.SearchFilterR\x06\x66ilter\x12&\n\tpage_size\x18\x05 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x08pageSize\x12\'\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08R\tpageToken\x12\x38\n\x08semantic\x18\x07 \x01(\x0b\x32\x1c.winnow.search.v1.LegOptionsR\x08semantic\x12\x36\n\x07keyword\x18\x08 \x01(\x0b\x32\x1c.winnow.search.v1.LegOptionsR\x07keyword\x12\x18\n\x07\x65xplain\x18\t \x01(\x08R\x07\x65xplain\x12,\n\x0cquery_vector\x18\n \x03(\x02\x42\t\xbaH\x06\x92\x01\x03\x10\x80@R\x0bqueryVector\"4\n\x08LegScore\x12\x12\n\x04rank\x18\x01 \x01(\x05R\x04rank\x12\x14\n\x05score\x18\x02 \x01(\x01R\x05score\"\xe2\x02\n\x0cSearchResult\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.winnow.types.v1.SubjectKindR\x04kind\x12\x14\n\x05score\x18\x02 \x01(\x01R\x05score\x12\x36\n\x08semantic\x18\x03 \x01(\x0b\x32\x1a.winnow.search.v1.LegScoreR\x08semantic\x12\x34\n\x07keyword\x18\x04 \x01(\x0b\x32\x1a.winnow.search.v1.LegScoreR\x07keyword\x12\x34\n\x07message\x18\x05 \x01(\x0b\x32\x18.winnow.types.v1.MessageH\x00R\x07message\x12+\n\x04\x61tom\x18\x06 \x01(\x0b\x32\x15.winnow.types.v1.AtomH\x00R\x04\x61tom\x12.\n\x05topic\x18\x07 \x01(\x0b\x32\x16.winnow.types.v1.TopicH\x00R\x05topicB\t\n\x07subject\"\x80\x01\n\tFreshness\x12-\n\x12pending_embeddings\x18\x01 \x01(\x03R\x11pendingEmbeddings\x12\x44\n\x10searchable_up_to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0esearchableUpTo\"\xcb\x03\n\x0b\x45xplanation\x12#\n\rsemantic_plan\x18\x01 \x01(\tR\x0csemanticPlan\x12%\n\x0e\x65stimated_rows\x18\x02 \x01(\x03R\restimatedRows\x12/\n\x13semantic_candidates\x18\x03 \x01(\x05R\x12semanticCandidates\x12-\n\x12keyword_candidates\x18\x04 \x01(\x05R\x11keywordCandidates\x12@\n\x0e\x65mbed_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\rembedDuration\x12\x46\n\x11semantic_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x10semanticDuration\x12\x44\n\x10keyword_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0fkeywordDuration\x12@\n\x0e\x66\x65tch_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationR\rfetchDuration\"\xad\x02\n\x0eSearchResponse\x12\x38\n\x07results\x18\x01 \x03(\x0b\x32\x1e.winnow.search.v1.SearchResultR\x07results\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x39\n\tfreshness\x18\x03 \x01(\x0b\x32\x1b.winnow.search.v1.FreshnessR\tfreshness\x12\x1a\n\x08warnings\x18\x04 \x03(\tR\x08warnings\x12!\n\x0cunder_filled\x18\x05 \x01(\x08R\x0bunderFilled\x12?\n\x0b\x65xplanation\x18\x06 \x01(\x0b\x32\x1d.winnow.search.v1.ExplanationR\x0b\x65xplanation*t\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x01\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x02\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x03\x32\\\n\rSearchService\x12K\n\x06Search\x12\x1f.winnow.search.v1.SearchRequest\x1a .winnow.search.v1.SearchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHFILTER'].fields_by_name['source_ids']._loaded_options = None
   _globals['_SEARCHFILTER'].fields_by_name['source_ids']._serialized_options = b'\272H\014\222\001\t\020d\"\005r\003\260\001\001'
   _globals['_SEARCHFILTER'].fields_by_name['author_external_ids']._loaded_options = None
-  _globals['_SEARCHFILTER'].fields_by_name['author_external_ids']._serialized_options = b'\272H\016\222\001\013\020d\"\007r\005\020\001(\200\002'
+  _globals['_SEARCHFILTER'].fields_by_name['author_external_ids']._serialized_options = b'\272H\022\222\001\017\020d\"\013r\t\020\001(\200\002\272\001\001\000'
   _globals['_SEARCHFILTER'].fields_by_name['atom_types']._loaded_options = None
   _globals['_SEARCHFILTER'].fields_by_name['atom_types']._serialized_options = b'\272H\016\222\001\013\020\n\"\007\202\001\004\020\001 \000'
   _globals['_SEARCHFILTER'].fields_by_name['labels']._loaded_options = None
@@ -46,7 +46,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHFILTER'].fields_by_name['topic_ids']._loaded_options = None
   _globals['_SEARCHFILTER'].fields_by_name['topic_ids']._serialized_options = b'\272H\014\222\001\t\020d\"\005r\003\260\001\001'
   _globals['_SEARCHFILTER'].fields_by_name['thread_ids']._loaded_options = None
-  _globals['_SEARCHFILTER'].fields_by_name['thread_ids']._serialized_options = b'\272H\014\222\001\t\020d\"\005r\003(\200\002'
+  _globals['_SEARCHFILTER'].fields_by_name['thread_ids']._serialized_options = b'\272H\020\222\001\r\020d\"\tr\007(\200\002\272\001\001\000'
   _globals['_LEGOPTIONS'].fields_by_name['limit']._loaded_options = None
   _globals['_LEGOPTIONS'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LEGOPTIONS'].fields_by_name['score_min']._loaded_options = None
@@ -65,24 +65,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003(\200\010'
   _globals['_SEARCHREQUEST'].fields_by_name['query_vector']._loaded_options = None
   _globals['_SEARCHREQUEST'].fields_by_name['query_vector']._serialized_options = b'\272H\006\222\001\003\020\200@'
-  _globals['_SEARCHMODE']._serialized_start=2628
-  _globals['_SEARCHMODE']._serialized_end=2744
+  _globals['_SEARCHMODE']._serialized_start=2636
+  _globals['_SEARCHMODE']._serialized_end=2752
   _globals['_SEARCHFILTER']._serialized_start=175
-  _globals['_SEARCHFILTER']._serialized_end=672
-  _globals['_LEGOPTIONS']._serialized_start=675
-  _globals['_LEGOPTIONS']._serialized_end=808
-  _globals['_SEARCHREQUEST']._serialized_start=811
-  _globals['_SEARCHREQUEST']._serialized_end=1318
-  _globals['_LEGSCORE']._serialized_start=1320
-  _globals['_LEGSCORE']._serialized_end=1372
-  _globals['_SEARCHRESULT']._serialized_start=1375
-  _globals['_SEARCHRESULT']._serialized_end=1729
-  _globals['_FRESHNESS']._serialized_start=1732
-  _globals['_FRESHNESS']._serialized_end=1860
-  _globals['_EXPLANATION']._serialized_start=1863
-  _globals['_EXPLANATION']._serialized_end=2322
-  _globals['_SEARCHRESPONSE']._serialized_start=2325
-  _globals['_SEARCHRESPONSE']._serialized_end=2626
-  _globals['_SEARCHSERVICE']._serialized_start=2746
-  _globals['_SEARCHSERVICE']._serialized_end=2838
+  _globals['_SEARCHFILTER']._serialized_end=680
+  _globals['_LEGOPTIONS']._serialized_start=683
+  _globals['_LEGOPTIONS']._serialized_end=816
+  _globals['_SEARCHREQUEST']._serialized_start=819
+  _globals['_SEARCHREQUEST']._serialized_end=1326
+  _globals['_LEGSCORE']._serialized_start=1328
+  _globals['_LEGSCORE']._serialized_end=1380
+  _globals['_SEARCHRESULT']._serialized_start=1383
+  _globals['_SEARCHRESULT']._serialized_end=1737
+  _globals['_FRESHNESS']._serialized_start=1740
+  _globals['_FRESHNESS']._serialized_end=1868
+  _globals['_EXPLANATION']._serialized_start=1871
+  _globals['_EXPLANATION']._serialized_end=2330
+  _globals['_SEARCHRESPONSE']._serialized_start=2333
+  _globals['_SEARCHRESPONSE']._serialized_end=2634
+  _globals['_SEARCHSERVICE']._serialized_start=2754
+  _globals['_SEARCHSERVICE']._serialized_end=2846
 # @@protoc_insertion_point(module_scope)

@@ -130,7 +130,7 @@ class LegOptions(_message.Message):
     score_min: _builtins.float
     """Drop candidates below this score of the leg itself; 0 keeps all."""
     weight: _builtins.float
-    """How much the leg counts in the fusion; 1 if 0."""
+    """How much the leg counts in the fusion; 1 if 0. The keyword leg counts the less, the more of the query's words occur nowhere."""
     def __init__(
         self,
         *,
@@ -223,7 +223,7 @@ class LegScore(_message.Message):
     RANK_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
-    """From 1."""
+    """From 1. In a hybrid search, hits that stand near each other in a conversation rank higher than by their score alone."""
     score: _builtins.float
     """The cosine (semantic), or the text rank (keyword)."""
     def __init__(

@@ -1,0 +1,327 @@
+"""Streams a corpus through a running ingest service, beside a bare COPY and row-at-a-time INSERTs of the same rows.
+
+    python -m benchmarks.ingest [--corpus result.json[.xz]] [--messages 20000] [--rounds 1]
+
+Everything is on this machine: PostgreSQL (durable) and nats-server as `winnow up` starts them, the
+ingest service with its relay as a process of its own, and this client. A generation of vectors is
+open, so every message with text makes its task for embedding. The three ways take turns, each round
+in a workspace of its own; figures are medians of the rounds. The corpus is a Telegram export; without
+one a chat is made up. The last line is one JSON object.
+"""
+
+import argparse
+import asyncio
+import json
+import lzma
+import os
+import random
+import shutil
+import statistics
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import grpc
+import uvloop
+
+from services.cli.embedded import DataDirectory, EmbeddedRuntime
+from services.cli.importers import ImportedMessage
+from services.cli.importers.telegram import TelegramExport
+from services.cli.importing import message_input
+from services.cli.running import service_child, service_environment
+from services.common.auth import SCOPES, mint_key, store_key
+from services.common.bootstrap import bring_up
+from services.common.rpc import CHANNEL_OPTIONS
+from services.ingest.features import ScoredInput
+from services.ingest.scoring import Conversation
+from winnow.ingest.v1 import ingest_pb2 as pb
+
+FRAME = 500
+INSERTED_SAMPLE = 2000
+_TICK = os.sysconf("SC_CLK_TCK")
+_METHOD = "/winnow.ingest.v1.IngestService/StreamMessages"
+_OPEN_GENERATION = "select embedder.open_generation('m', repeat('0', 64), 8, 'mean', '', '')"
+_DUE = "select count(*) from spine.task where hint_at <= now()"
+_BARE = """create schema bench;
+  create table bench.copied (like ingest.message including all);
+  create table bench.inserted (like ingest.message including all)"""
+
+
+# --- the corpus
+
+
+def read_corpus(path: Path, most: int) -> list[pb.MessageInput]:
+    """Read a Telegram export, packed or not."""
+    with TemporaryDirectory() as folder:
+        plain = path
+        if path.suffix == ".xz":
+            plain = Path(folder) / "result.json"
+            with lzma.open(path) as packed, plain.open("wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked)
+        found = (item for item in TelegramExport(plain) if isinstance(item, ImportedMessage))
+        return [message_input(item) for item, _ in zip(found, range(most), strict=False)]
+
+
+def make_corpus(count: int) -> list[pb.MessageInput]:
+    """Make up a chat: words as frequent as in a language, a few dozen authors, questions, links and replies."""
+    dice = random.Random(7)
+    letters = "etaoinshrdlucmfwypvbgkjqxzабвгдежзиклмнопрсту"
+    words = ["".join(dice.choices(letters, k=dice.randint(1, 9))) for _ in range(20_000)]
+    weights = [1 / rank for rank in range(1, len(words) + 1)]
+    return [_made_up(number, dice, words, weights) for number in range(count)]
+
+
+def _made_up(
+    number: int, dice: random.Random, words: list[str], weights: list[float]
+) -> pb.MessageInput:
+    text = " ".join(dice.choices(words, weights, k=1 + int(dice.expovariate(1 / 11))))
+    text += dice.choice(["", "", "", ".", "?", " :)", f" https://example.org/{number}"])
+    message = pb.MessageInput(external_id=str(number), text=text)
+    author = dice.randint(1, 40)
+    message.author.external_id, message.author.name = f"user{author}", f"Author {author}"
+    message.sent_at.seconds = 1_600_000_000 + number * 7
+    if number and dice.random() < 0.1:
+        message.reply_to_external_id = str(max(0, number - dice.randint(1, 30)))
+    return message
+
+
+# --- the machine
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+
+def resident_mb(pid: int) -> float:
+    """The resident memory of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
+@dataclass
+class Bench:
+    """A running deployment: its servers' pids, the address of ingest, and the owner's connection."""
+
+    pids: dict[str, int]
+    address: str
+    admin: asyncpg.Connection
+
+    def cpu(self) -> dict[str, float]:
+        """The processor time of every part so far."""
+        spent = {"client": time.process_time()}
+        for name, pid in self.pids.items():
+            spent[name] = sum(map(cpu_seconds, family(pid) if name == "postgres" else [pid]))
+        return spent
+
+    async def quiet(self) -> None:
+        """Wait until the relay has hinted everything."""
+        while await self.admin.fetchval(_DUE):
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def deployed() -> AsyncIterator[Bench]:
+    """Start the servers and ingest in a directory that is thrown away."""
+    with TemporaryDirectory(prefix="winnow-bench-") as folder:
+        os.chmod(folder, 0o755)  # noqa: S103 - PostgreSQL runs as another user
+        data = DataDirectory(Path(folder) / "data")
+        async with EmbeddedRuntime.open(data) as runtime:
+            password = data.secret("app-password")
+            await bring_up(runtime.admin_database_url, password, None)
+            admin = await asyncpg.connect(runtime.admin_database_url)
+            await admin.execute(_OPEN_GENERATION)
+            await admin.execute(_BARE)
+            address = f"127.0.0.1:{runtime.ports.ingest}"
+            environment = service_environment(runtime, password, {"ingest": address})
+            pids = {"postgres": _postmaster(data)}
+            child = service_child("ingest", environment, address)
+
+            async def ready(pid: int) -> None:
+                pids["ingest"] = pid
+                await child.ready(pid)
+
+            await runtime.start(replace(child, ready=ready))
+            yield Bench(pids, address, admin)
+            await admin.close()
+
+
+def _postmaster(data: DataDirectory) -> int:
+    return int((data.resolved().postgres / "postmaster.pid").read_text().split()[0])
+
+
+# --- the three ways
+
+
+@dataclass
+class Round:
+    """What one round has measured."""
+
+    stream_rate: float = 0
+    last_to_first: float = 0
+    copy_rate: float = 0
+    insert_rate: float = 0
+    rss_mb: float = 0
+    rss_growth_mb: float = 0
+    cpu_us: dict[str, float] = field(default_factory=dict)
+
+
+def frames(corpus: Sequence[pb.MessageInput]) -> list[bytes]:
+    """The corpus as frames on the wire."""
+    source = pb.SourceRef(kind=pb.SOURCE_KIND_IMPORT, external_id="bench", title="Bench")
+    return [
+        pb.StreamMessagesRequest(
+            sequence=start, source=source, messages=corpus[start : start + FRAME]
+        ).SerializeToString()
+        for start in range(0, len(corpus), FRAME)
+    ]
+
+
+async def stream(bench: Bench, key: str, wire: Sequence[bytes], count: int, into: Round) -> None:
+    """Send every frame and wait for the last acknowledgement."""
+    pid, marks, memory = bench.pids["ingest"], [], []
+    async with grpc.aio.insecure_channel(bench.address, options=CHANNEL_OPTIONS) as channel:
+        method = channel.stream_stream(
+            _METHOD, response_deserializer=pb.StreamMessagesResponse.FromString
+        )
+        before, began = bench.cpu(), time.perf_counter()
+        created = 0
+        async for reply in method(iter(wire), metadata=(("authorization", f"Bearer {key}"),)):
+            created += reply.created
+            marks.append(time.perf_counter())
+            memory.append(resident_mb(pid))
+        seconds, after = marks[-1] - began, bench.cpu()
+    assert created == count, f"{created} of {count} were created"
+    into.stream_rate = count / seconds
+    into.last_to_first = _last_to_first([began, *marks])
+    into.rss_mb, into.rss_growth_mb = max(memory), memory[-1] - memory[len(memory) // 10]
+    into.cpu_us = {name: (after[name] - before[name]) / count * 1e6 for name in after}
+
+
+def _last_to_first(marks: Sequence[float]) -> float:
+    """The rate of the last tenth of the run over that of the first."""
+    tenth = max(1, (len(marks) - 1) // 10)
+    return (marks[tenth] - marks[0]) / (marks[-1] - marks[-1 - tenth])
+
+
+async def saved_rows(admin: asyncpg.Connection, workspace: UUID) -> tuple[list[str], list[Any]]:
+    """The rows that ingest has made, without what PostgreSQL computes."""
+    columns = await admin.fetch(
+        """select attname from pg_attribute where attrelid = 'ingest.message'::regclass
+           and attnum > 0 and attgenerated = '' and not attisdropped order by attnum"""
+    )
+    names = [row["attname"] for row in columns]
+    query = f"select {', '.join(names)} from ingest.message where workspace_id = $1 order by id"
+    return names, [tuple(row) for row in await admin.fetch(query, workspace)]
+
+
+async def copy(admin: asyncpg.Connection, names: list[str], rows: list[Any]) -> float:
+    """COPY all rows into a table with the same indexes; return rows a second."""
+    began = time.perf_counter()
+    await admin.copy_records_to_table("copied", schema_name="bench", records=rows, columns=names)
+    return len(rows) / (time.perf_counter() - began)
+
+
+async def insert(admin: asyncpg.Connection, names: list[str], rows: list[Any]) -> float:
+    """INSERT a sample of the rows one by one, each its own transaction; return rows a second."""
+    values = ", ".join(f"${number}" for number in range(1, len(names) + 1))
+    statement = await admin.prepare(
+        f"insert into bench.inserted ({', '.join(names)}) values ({values})"
+    )
+    sample = rows[:: max(1, len(rows) // INSERTED_SAMPLE)][:INSERTED_SAMPLE]
+    began = time.perf_counter()
+    for row in sample:
+        await statement.fetch(*row)
+    return len(sample) / (time.perf_counter() - began)
+
+
+async def measure(bench: Bench, wire: Sequence[bytes], count: int, number: int) -> Round:
+    """One round of all three."""
+    result, key = Round(), mint_key()
+    workspace = await store_key(bench.admin, f"round {number}", "bench", key, SCOPES)
+    await stream(bench, key.text, wire, count, result)
+    await bench.quiet()
+    names, rows = await saved_rows(bench.admin, workspace)
+    assert len(rows) == count
+    result.copy_rate = await copy(bench.admin, names, rows)
+    result.insert_rate = await insert(bench.admin, names, rows)
+    return result
+
+
+def score_cpu_us(corpus: Sequence[pb.MessageInput]) -> float:
+    """Processor time to score one message in its conversation, in microseconds."""
+    inputs = [
+        ScoredInput(m.author.name, m.text, m.author.is_bot, m.external_id, m.reply_to_external_id)
+        for m in corpus[:20_000]
+    ]
+    best = float("inf")
+    for _ in range(3):
+        conversation, began = Conversation(), time.process_time()
+        for each in inputs:
+            conversation.score(each)
+        best = min(best, time.process_time() - began)
+    return best / len(inputs) * 1e6
+
+
+# --- the command
+
+
+def show(rounds: Sequence[Round]) -> Iterator[str]:
+    """A table of the rounds."""
+    yield "round   stream/s  last:first     copy/s  insert/s  stream:copy  stream:insert   rss MB (+)"
+    for number, r in enumerate(rounds, start=1):
+        yield (
+            f"{number:5}  {r.stream_rate:9,.0f}  {r.last_to_first:10.2f}  {r.copy_rate:9,.0f}"
+            f"  {r.insert_rate:8,.0f}  {r.stream_rate / r.copy_rate:11.2f}"
+            f"  {r.stream_rate / r.insert_rate:13.1f}  {r.rss_mb:7.1f} ({r.rss_growth_mb:+.1f})"
+        )
+    for name in rounds[0].cpu_us:
+        spent = statistics.median(r.cpu_us[name] for r in rounds)
+        yield f"processor time, {name:8} {spent:6.1f} µs a message"
+
+
+async def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest")
+    parser.add_argument("--corpus", type=Path, help="a Telegram export, may end in .xz")
+    parser.add_argument("--messages", type=int, help="at most this many (made up: 20,000)")
+    parser.add_argument("--rounds", type=int, default=1)
+    options = parser.parse_args()
+    most = options.messages or (1 << 62 if options.corpus else 20_000)
+    corpus = read_corpus(options.corpus, most) if options.corpus else make_corpus(most)
+    wire = frames(corpus)
+    print(f"{len(corpus):,} messages in {len(wire):,} frames, {sum(map(len, wire)) >> 10:,} KiB")
+    score_us = score_cpu_us(corpus)
+    async with deployed() as bench:
+        rounds = [await measure(bench, wire, len(corpus), n) for n in range(options.rounds)]
+    print("\n".join(show(rounds)))
+
+    def median(name: str) -> float:
+        return statistics.median(getattr(each, name) for each in rounds)
+
+    figures = {
+        "messages_per_second": round(median("stream_rate")),
+        "last_to_first_ratio": round(median("last_to_first"), 3),
+        "score_cpu_us": round(score_us, 1),
+        "copy_messages_per_second": round(median("copy_rate")),
+        "insert_messages_per_second": round(median("insert_rate")),
+        "rss_mb": round(max(each.rss_mb for each in rounds), 1),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

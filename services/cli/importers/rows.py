@@ -1,0 +1,92 @@
+"""What readers of JSON rows share: fields of a known type, times, and why a row is no message."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from services.cli.importers import ImportFailure, Truncated, UnreadableExport
+from services.cli.importers.telegram_json import BrokenJson, Event, ValueTooLarge, build_value
+
+Row = dict[str, Any]
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class NoMessage(Exception):
+    """The row is no message: `reason` is counted, `detail` is shown."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class WrongShape(Exception):
+    """The JSON is well formed and yet not what the file should hold; its text says why."""
+
+
+def string(row: Row, name: str) -> str:
+    """The text of a field; empty if it is absent or something else."""
+    value = row.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def nested(row: Row, name: str) -> Row:
+    """The object of a field; empty if it is absent or something else."""
+    value = row.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def listed(row: Row, name: str) -> list[Row]:
+    """The objects in the array of a field; whatever else it holds is left out."""
+    value = row.get(name)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def key(row: Row, name: str) -> str:
+    """The id in a field, a text or a whole number; empty if it is absent or something else."""
+    value = row.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else ""
+
+
+def size(row: Row, name: str) -> int:
+    """A count of bytes; 0 if it is absent or impossible."""
+    value = row.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return 0
+    return value if 0 <= value < 1 << 63 else 0
+
+
+def within_range(time: datetime) -> datetime | None:
+    """The time in UTC, or None if it lies outside of what ingest accepts."""
+    return time.astimezone(UTC) if EARLIEST <= time < LATEST else None
+
+
+def array_items(events: Iterator[Event]) -> Iterator[Any]:
+    """The values of a file that is one JSON array, one by one. Raises WrongShape."""
+    if next(events)[0] != "start_array":
+        raise WrongShape("the file is no JSON array")
+    for first in events:
+        if first[0] == "end_array":
+            break
+        yield build_value(events, first)
+    for _ in events:  # nothing may follow, and only reading to the end finds out
+        continue
+
+
+READ_ERRORS = (BrokenJson, ValueTooLarge, WrongShape, OSError)
+
+
+def failure_of(file: Path, error: Exception, messages_read: int) -> ImportFailure:
+    """One of READ_ERRORS as what a user is told."""
+    if isinstance(error, BrokenJson) and error.last_byte == 0:
+        return UnreadableExport(file, "the file is empty")
+    if isinstance(error, BrokenJson) and error.at_end:
+        return Truncated(file, error.last_byte, messages_read)
+    if isinstance(error, BrokenJson):
+        return UnreadableExport(file, f"{error}; {messages_read} whole messages were read")
+    if isinstance(error, ValueTooLarge):
+        return UnreadableExport(file, "one value is too large for a message")
+    return UnreadableExport(file, getattr(error, "strerror", None) or str(error))

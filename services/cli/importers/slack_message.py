@@ -1,0 +1,152 @@
+"""One row of a Slack export becomes a message, or the reason why not; pure."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from services.cli.importers import ImportedAttachment, ImportedMessage
+from services.cli.importers.rows import (
+    NoMessage,
+    Row,
+    key,
+    listed,
+    nested,
+    size,
+    string,
+    within_range,
+)
+from services.cli.importers.slack_text import markup_of, render
+
+PREFIX = "slack:"
+# A subtype is an event of the channel (someone joined, a topic was set) unless it is one of these.
+SPOKEN = frozenset(
+    (
+        "",
+        "bot_message",
+        "file_comment",
+        "file_share",
+        "me_message",
+        "slackbot_response",
+        "thread_broadcast",
+    )
+)
+_STAMP = re.compile(r"(\d{1,11})\.(\d{1,6})", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FILE_KINDS = {"image": "photo", "video": "video_file", "audio": "audio_file"}
+
+
+@dataclass(slots=True)
+class Directory:
+    """Names by id, and which people are bots."""
+
+    people: dict[str, str] = field(default_factory=dict)
+    bots: set[str] = field(default_factory=lambda: {"USLACKBOT"})
+    channels: dict[str, str] = field(default_factory=dict)
+
+    def add_person(self, row: Row) -> None:
+        """Learn a row of users.json."""
+        number, profile = key(row, "id"), nested(row, "profile")
+        if not number:
+            return
+        self.people[number] = _name(profile) or string(row, "real_name") or string(row, "name")
+        if row.get("is_bot") is True:
+            self.bots.add(number)
+
+
+def place(row: object) -> str:
+    """How a report names the row."""
+    return (
+        f"message {row['ts']}" if isinstance(row, dict) and key(row, "ts") else "a row without ts"
+    )
+
+
+def check_row(row: object) -> Row:
+    """The row of what was said; of a recorded edit, the text it led to. Raises NoMessage."""
+    if not isinstance(row, dict):
+        raise NoMessage("not a JSON object")
+    kind, subtype = row.get("type", "message"), row.get("subtype") or ""
+    if subtype == "message_changed" and nested(row, "message"):
+        inner = nested(row, "message")
+        return check_row(
+            {"edited": {"ts": row.get("ts")}, **inner, "subtype": inner.get("subtype")}
+        )
+    if kind != "message":
+        raise NoMessage("unknown type", str(kind)[:80])
+    if subtype not in SPOKEN:
+        raise NoMessage(subtype[:80] if isinstance(subtype, str) else "unknown subtype")
+    return row
+
+
+def read_message(row: Row, chat_external_id: str, directory: Directory) -> ImportedMessage:
+    """The message of a checked row. Raises NoMessage for one without a usable time."""
+    stamp = string(row, "ts")
+    sent_at = read_stamp(stamp)
+    if sent_at is None:
+        raise NoMessage("no usable ts", stamp[:80])
+    thread = string(row, "thread_ts")
+    thread = "" if thread == stamp else thread  # the first message of a thread is in the channel
+    text, entities = render(markup_of(row), directory.people, directory.channels)
+    author, name, is_bot = _author(row, directory)
+    attachments = tuple(
+        _attachment(file) for file in (*listed(row, "files"), nested(row, "file")) if file
+    )
+    return ImportedMessage(
+        chat_external_id=chat_external_id,
+        external_id=stamp,
+        thread_id=thread,
+        reply_to_external_id=thread,
+        author_external_id=author,
+        author_name=name,
+        author_is_bot=is_bot,
+        text=text,
+        sent_at=sent_at,
+        edited_at=read_stamp(string(nested(row, "edited"), "ts")),
+        entities=entities,
+        attachments=attachments,
+        kind=attachments[0].type if attachments else "text",
+    )
+
+
+def read_stamp(stamp: str) -> datetime | None:
+    """The time of a `ts`, exact to the microsecond; None if it is none or out of range."""
+    match = _STAMP.fullmatch(stamp)
+    if match is None:
+        return None
+    try:
+        moment = timedelta(seconds=int(match[1]), microseconds=int(match[2].ljust(6, "0")))
+        return within_range(_EPOCH + moment)
+    except OverflowError:
+        return None
+
+
+def _author(row: Row, directory: Directory) -> tuple[str, str, bool]:
+    """Id, name and whether a bot speaks; a bot may speak under a name of its own choice."""
+    user, bot = key(row, "user"), key(row, "bot_id")
+    bot_name = string(row, "username") or string(nested(row, "bot_profile"), "name")
+    if bot or row.get("subtype") == "bot_message":
+        return user or bot, bot_name or directory.people.get(user, ""), True
+    name = directory.people.get(user) or _name(nested(row, "user_profile")) or bot_name
+    return user, name, user in directory.bots
+
+
+def _name(profile: Row) -> str:
+    """What people see: the display name, if one was chosen."""
+    return next(
+        (
+            name
+            for field in ("display_name", "real_name", "name")
+            if (name := string(profile, field))
+        ),
+        "",
+    )
+
+
+def _attachment(file: Row) -> ImportedAttachment:
+    """A file; of one that was deleted or is hidden by the plan's limit only that there was one."""
+    media = string(file, "mimetype")
+    return ImportedAttachment(
+        _FILE_KINDS.get(media.partition("/")[0], "document"),
+        string(file, "name") or string(file, "title"),
+        media,
+        size(file, "size"),
+    )

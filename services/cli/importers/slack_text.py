@@ -1,0 +1,123 @@
+"""Slack's message markup as readable text: mentions, channels, links, dates and escapes."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from services.cli.importers import ImportedEntity
+from services.cli.importers.rendering import Rendering
+from services.cli.importers.rows import Row, listed, string
+
+_TOKEN = re.compile(r"<([^<>]+)>")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_CONTACTS = {"mailto:": "email", "tel:": "phone"}
+
+
+def render(
+    markup: str, people: Mapping[str, str], channels: Mapping[str, str]
+) -> tuple[str, tuple[ImportedEntity, ...]]:
+    """The text a reader sees and its spans; people and channels are names by id."""
+    rendering = Rendering()
+    end = 0
+    for match in _TOKEN.finditer(markup):
+        rendering.add(_unescape(markup[end : match.start()]))
+        _add_token(rendering, match[1], people, channels)
+        end = match.end()
+    rendering.add(_unescape(markup[end:]))
+    return rendering.finish()
+
+
+def _add_token(
+    rendering: Rendering, token: str, people: Mapping[str, str], channels: Mapping[str, str]
+) -> None:
+    target, _, label = (_unescape(part) for part in token.partition("|"))
+    if target.startswith("@"):
+        name = people.get(target[1:]) or label or target[1:]
+        rendering.add(f"@{name.removeprefix('@')}", "mention", f"slack://user?id={target[1:]}")
+    elif target.startswith("#"):
+        name = label or channels.get(target[1:]) or target[1:]
+        rendering.add(f"#{name.removeprefix('#')}", "hashtag", f"slack://channel?id={target[1:]}")
+    elif target.startswith("!"):
+        _add_command(rendering, target[1:], label)
+    elif _SCHEME.match(target):
+        _add_link(rendering, target, label)
+    else:
+        rendering.add(f"<{_unescape(token)}>")
+
+
+def _add_command(rendering: Rendering, command: str, label: str) -> None:
+    """`!here`, `!subteam^S1|@ops`, `!date^0^{date}|today`: a group is a mention, a date is text."""
+    name, _, value = command.partition("^")
+    if name == "date":
+        rendering.add(label or value)
+    else:
+        rendering.add(f"@{(label or value or name).removeprefix('@')}", "mention")
+
+
+def _add_link(rendering: Rendering, target: str, label: str) -> None:
+    for scheme, kind in _CONTACTS.items():
+        if target.startswith(scheme):
+            rendering.add(label or target.removeprefix(scheme), kind, target)
+            return
+    if label and label != target:
+        rendering.add(label, "text_link", target)
+    else:
+        rendering.add(target, "link")
+
+
+def _unescape(text: str) -> str:
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def markup_of(row: Row) -> str:
+    """What a message says, as markup: its text, or if that is empty, its attachments or its blocks."""
+    return (
+        string(row, "text")
+        or "\n".join(words for item in listed(row, "attachments") if (words := _attached(item)))
+        or "\n".join(words for block in listed(row, "blocks") if (words := "".join(_block(block))))
+    )
+
+
+def _attached(item: Row) -> str:
+    lines = [string(item, name) for name in ("pretext", "title", "text")]
+    for pair in listed(item, "fields"):
+        lines += [string(pair, "title"), string(pair, "value")]
+    return "\n".join(line for line in lines if line) or string(item, "fallback")
+
+
+def _block(block: Row) -> Iterator[str]:
+    """The words of a block in reading order, whatever it is nested in."""
+    waiting: list[Any] = [block]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting.extend(reversed(item))
+        elif isinstance(item, dict):
+            yield _element(item)
+            if string(item, "type") not in ("text", "plain_text", "mrkdwn", "link"):
+                waiting.extend(
+                    item[name] for name in ("elements", "fields", "text") if name in item
+                )
+
+
+def _element(item: Row) -> str:
+    """The markup of one element; empty for one that only holds others."""
+    match string(item, "type"):
+        case "mrkdwn":
+            return string(item, "text")
+        case "text" | "plain_text":
+            return _escape(string(item, "text"))
+        case "link":
+            return f"<{_escape(string(item, 'url'))}|{_escape(string(item, 'text'))}>"
+        case "user":
+            return f"<@{_escape(string(item, 'user_id'))}>"
+        case "channel":
+            return f"<#{_escape(string(item, 'channel_id'))}>"
+        case "emoji":
+            return f":{_escape(string(item, 'name'))}:"
+        case _:
+            return ""

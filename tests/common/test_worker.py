@@ -1,0 +1,163 @@
+"""A worker loses no task, keeps no task it has lost, tells no secrets, and stops when it is asked to."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+from services.common.errors import DatabaseUnavailable, ItemFailed
+from services.common.outbox import Task
+from services.common.worker import Result
+from tests.common.stages import (
+    STAGE,
+    Recorder,
+    eventually,
+    make,
+    running,
+    states,
+    store_of,
+    until,
+    until_true,
+)
+from tests.conftest import Deployment
+
+
+class Failing(Recorder):
+    """A stage that fails with one error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str]]:
+        """Raise the error."""
+        self.calls.append(len(tasks))
+        raise self.error
+
+
+class Postponing(Recorder):
+    """A stage that gives no result for some tasks."""
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str]]:
+        """Return results for what is not called `later`."""
+        return [result for result in await super().perform(tasks) if result.value != "later"]
+
+
+async def test_a_drained_worker_ends_what_it_took(deployment: Deployment) -> None:
+    """Asked to stop, a worker finishes and commits what it holds, and takes nothing new."""
+    stage = Recorder(seconds=0.5)
+    async with running(stage) as parts:
+        await make(deployment, "taken")
+        await stage.started.wait()
+        parts.worker.drain()
+        await make(deployment, "left")
+        await parts.working
+        assert await states(deployment.admin) == {"done": 1, "ready": 1}
+    assert stage.written == ["taken"]
+
+
+async def test_a_cancelled_worker_hands_its_tasks_back(deployment: Deployment) -> None:
+    """A worker that may not finish gives its tasks back at once and uncounted; nobody waits for the lease."""
+    stage = Recorder(seconds=3600)
+    async with running(stage, task_lease_seconds=600) as parts:
+        await make(deployment, "a", "b")
+        await stage.started.wait()
+        parts.working.cancel()
+        await until_true(deployment.admin, "bool_and(state = 'ready') from spine.task")
+    row = await deployment.admin.fetchrow("select max(attempts), min(error_class) from spine.task")
+    assert tuple(row) == (0, "stopped")
+    second = Recorder()
+    async with running(second):
+        await until(deployment.admin, done=2)
+
+
+async def test_work_on_lost_tasks_is_stopped(deployment: Deployment) -> None:
+    """Once others hold all of its tasks, a worker stops working on them and goes on with other work."""
+    stage = Recorder(seconds=3600)
+    async with running(stage, task_lease_seconds=0.9) as parts:
+        ids = await make(deployment, "lost")
+        await stage.started.wait()
+        await deployment.admin.execute("update spine.task set lease_until = now() - interval '1 s'")
+        async with store_of(lease=600) as store:
+            [task] = await store.claim(deployment.workspace, STAGE, ids, uuid4())
+            await eventually(lambda: stage.cancelled == 1)
+            stage.seconds = 0
+            await make(deployment, "other")
+            await until(deployment.admin, done=1, leased=1)
+            assert await store.extend([task]) == {task.id}
+        assert not parts.working.done()
+    assert stage.written == ["other"]
+
+
+async def test_long_work_keeps_its_lease(deployment: Deployment) -> None:
+    """Work that takes several leases is done once, by one worker."""
+    stage = Recorder(seconds=2)
+    async with running(stage, again_seconds=0.2, task_lease_seconds=0.6):
+        await make(deployment, "slow")
+        await until(deployment.admin, done=1)
+    assert stage.calls == [1]
+    assert await deployment.admin.fetchval("select fence from spine.task") == 1
+
+
+async def test_results_that_are_not_there_come_later(deployment: Deployment) -> None:
+    """A task without a result is given back uncounted, and its neighbours are done."""
+    stage = Postponing()
+    async with running(stage):
+        await make(deployment, "now", "later")
+        await until(deployment.admin, done=1, ready=1)
+    row = await deployment.admin.fetchrow(
+        """select attempts, error_class, available_at > now() + interval '20 s' as later
+           from spine.task where state = 'ready'"""
+    )
+    assert tuple(row) == (0, "postponed", True)
+    assert stage.written == ["now"]
+
+
+async def test_failures_tell_callers_no_secrets(deployment: Deployment) -> None:
+    """The text of an unforeseen exception stays in the logs; callers who list tasks see its class."""
+    async with running(Failing(RuntimeError("postgres://u:hunter2@db")), task_attempts_max=1):
+        await make(deployment, "a")
+        await until(deployment.admin, dead=1)
+    row = await deployment.admin.fetchrow("select error_class, error from spine.task")
+    assert row["error_class"] == "RuntimeError"
+    assert "hunter2" not in row["error"]
+
+
+async def test_any_failure_can_be_recorded(deployment: Deployment) -> None:
+    """A failure whose text PostgreSQL cannot store, or that is very long, ends the task all the same."""
+    error = ItemFailed("odd", "NUL \0, a lone surrogate \udc00, and " + "ї" * 10_000)
+    async with running(Failing(error), task_attempts_max=1):
+        await make(deployment, "a")
+        await until(deployment.admin, dead=1)
+    text = await deployment.admin.fetchval("select error from spine.task")
+    assert text.startswith("NUL , a lone surrogate ?, and їїї")
+    assert len(text) == 2000
+
+
+async def test_the_attempts_run_out(deployment: Deployment) -> None:
+    """A task that fails by itself is tried as often as allowed, then it is dead."""
+    stage = Failing(ItemFailed("bad", "no"))
+    async with running(stage, task_attempts_max=4, task_retry_seconds=0.01):
+        await make(deployment, "a")
+        await until(deployment.admin, dead=1)
+    assert stage.calls == [1, 1, 1, 1]
+    assert await deployment.admin.fetchval("select attempts from spine.task") == 4
+
+
+async def test_a_stage_without_its_database_is_no_failure(deployment: Deployment) -> None:
+    """When a stage cannot read the database its tasks are given back, uncounted."""
+    stage = Failing(DatabaseUnavailable("away"))
+    async with running(stage, task_attempts_max=1):
+        await make(deployment, "a")
+        await eventually(lambda: len(stage.calls) >= 2)
+    assert await states(deployment.admin) in ({"ready": 1}, {"leased": 1})
+    assert await deployment.admin.fetchval("select attempts from spine.task") <= 1
+
+
+async def test_every_slot_comes_back(deployment: Deployment) -> None:
+    """However many batches fail, the worker takes the next one."""
+    stage = Recorder(poison=frozenset(f"bad{n}" for n in range(12)))
+    async with running(stage, task_attempts_max=1):
+        for n in range(12):
+            await make(deployment, f"bad{n}")
+        await until(deployment.admin, dead=12)
+        await make(deployment, "good")
+        await until(deployment.admin, dead=12, done=1)
