@@ -19,7 +19,9 @@ from services.cli.importers import (
     Importer,
     ImportFailure,
 )
+from services.cli.importers.discord import DiscordExport
 from services.cli.importers.jsonlines import JsonLines
+from services.cli.importers.slack import SlackExport
 from services.cli.importers.telegram import TelegramExport
 from services.cli.options import Session, command
 from services.cli.target import Target
@@ -30,6 +32,7 @@ from winnow.types.v1 import types_pb2 as types
 FRAME_MESSAGES = 250
 FRAME_BYTES = 512 << 10
 FRAMES_AHEAD = 8
+NAME_BYTES_MAX = 512
 RETRIES, RETRIES_BEFORE_FIRST = 60, 5
 _TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
@@ -92,9 +95,7 @@ class FrameReader:
                 if messages:
                     yield Frame(next(self._numbers), source, messages)
                     messages = []
-                source = pb.SourceRef(
-                    kind=self._kind, external_id=item.external_id, title=item.title
-                )
+                source = source_ref(item, self._kind)
         if messages:
             yield Frame(next(self._numbers), source, messages)
 
@@ -112,6 +113,16 @@ def _is_full(messages: list[pb.MessageInput]) -> bool:
     return len(messages) % 16 == 0 and sum(m.ByteSize() for m in messages) >= FRAME_BYTES
 
 
+def source_ref(chat: ImportedChat, kind: pb.SourceKind.ValueType) -> pb.SourceRef:
+    """A chat as the contract has it; a title that is too long is cut."""
+    return pb.SourceRef(kind=kind, external_id=chat.external_id, title=_fitting(chat.title))
+
+
+def _fitting(name: str) -> str:
+    """As much of a name as the contract takes."""
+    return name.encode()[:NAME_BYTES_MAX].decode(errors="ignore").replace("\0", "")
+
+
 def message_input(message: ImportedMessage) -> pb.MessageInput:
     """An imported message as the contract has it."""
     sent_at = Timestamp()
@@ -122,7 +133,7 @@ def message_input(message: ImportedMessage) -> pb.MessageInput:
         reply_to_external_id=message.reply_to_external_id,
         author=types.Author(
             external_id=message.author_external_id,
-            name=message.author_name,
+            name=_fitting(message.author_name),
             is_bot=message.author_is_bot,
         ),
         text=message.text,
@@ -244,7 +255,9 @@ async def run_import(
         TimeRemainingColumn(),
     )
     reader = FrameReader(importer, kind)
-    with Progress(*columns, console=session.progress, disable=session.as_json, transient=True) as bar:
+    with Progress(
+        *columns, console=session.progress, disable=session.as_json, transient=True
+    ) as bar:
         shown = bar.add_task("", total=max(importer.bytes_total, 1), rate="")
 
         def show() -> None:
@@ -282,6 +295,28 @@ async def import_telegram(session: Session, file: Path) -> None:
 async def import_jsonl(session: Session, file: Path) -> None:
     """Import JSON Lines: one object a line with `id`, `text`, `sent_at` and, if known, `author`, `chat`, …"""
     await _import(session, JsonLines(file), pb.SOURCE_KIND_IMPORT)
+
+
+@import_group.command("slack")
+@click.argument("path", type=click.Path(path_type=Path))
+@command
+async def import_slack(session: Session, path: Path) -> None:
+    """Import an export of Slack: the zip, or the folder it was unpacked to.
+
+    What people and bots said is imported, joins and the like are left out and counted.
+    """
+    await _import(session, SlackExport(path), pb.SOURCE_KIND_IMPORT)
+
+
+@import_group.command("discord")
+@click.argument("file", type=_FILE)
+@command
+async def import_discord(session: Session, file: Path) -> None:
+    """Import a JSON export of DiscordChatExporter: one channel or thread a file.
+
+    Joins, pins, calls and the like are left out and counted. Importing a newer, overlapping export adds what is new.
+    """
+    await _import(session, DiscordExport(file), pb.SOURCE_KIND_IMPORT)
 
 
 async def _import(session: Session, importer: Importer, kind: pb.SourceKind.ValueType) -> None:

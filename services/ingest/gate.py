@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -92,4 +93,12 @@ def _input_of_row(row: Any) -> ScoredInput:
 
 
 def _stored(importance: Importance) -> Score:
-    return Score(importance.score, importance.label, json.dumps(dict(importance.factors)))
+    factors = ",".join([_member(factor) for factor in importance.factors])
+    return Score(importance.score, importance.label, f"{{{factors}}}")
+
+
+@lru_cache(maxsize=1 << 14)
+def _member(factor: tuple[str, float]) -> str:
+    """A factor as a member of a JSON object; addends are few, and writing a float is dear."""
+    name, value = factor
+    return f"{json.dumps(name)}:{value!r}"

@@ -26,6 +26,8 @@ SOURCE_KINDS = {
 }
 _SENT_MIN = datetime(1900, 1, 1, tzinfo=UTC)
 _SENT_MAX = datetime(2100, 1, 1, tzinfo=UTC)
+_SECOND = 1_000_000_000
+_WRONG_NANOS = "nanos must be 0 to 999,999,999"
 _OUT_OF_RANGE = "must lie between the years 1900 and 2100"
 
 
@@ -76,20 +78,24 @@ def read_message(validator: protovalidate.Validator, message: pb.MessageInput) -
 
 def _unsaid_violations(message: pb.MessageInput) -> list[FieldViolation]:
     """What the rules in the proto cannot say."""
-    found = [
-        FieldViolation(field, "nanos must be 0 to 999,999,999")
-        for field, moment in (("sent_at", message.sent_at), ("edited_at", message.edited_at))
-        if not 0 <= moment.nanos < 1_000_000_000
-    ]
-    listed: dict[str, Iterable[Any]] = {
-        "entities": message.entities,
-        "attachments": message.attachments,
-    }
-    for name, items in listed.items():
-        for number, item in enumerate(items):
-            if "\0" in item.type:
-                found.append(FieldViolation(f"{name}[{number}].type", "must not contain NUL"))
+    found: list[FieldViolation] = []
+    if not 0 <= message.sent_at.nanos < _SECOND:
+        found.append(FieldViolation("sent_at", _WRONG_NANOS))
+    if message.HasField("edited_at") and not 0 <= message.edited_at.nanos < _SECOND:
+        found.append(FieldViolation("edited_at", _WRONG_NANOS))
+    if message.entities:
+        found += _nul_types("entities", message.entities)
+    if message.attachments:
+        found += _nul_types("attachments", message.attachments)
     return found
+
+
+def _nul_types(name: str, items: Iterable[Any]) -> list[FieldViolation]:
+    return [
+        FieldViolation(f"{name}[{number}].type", "must not contain NUL")
+        for number, item in enumerate(items)
+        if "\0" in item.type
+    ]
 
 
 def _time(moment: Any) -> datetime:
@@ -98,7 +104,7 @@ def _time(moment: Any) -> datetime:
 
 def read_time(field: str, moment: Any) -> datetime:
     """Read a time whose limits no rule in the proto checks; raises InvalidFields."""
-    if 0 <= moment.nanos < 1_000_000_000 and abs(moment.seconds) < 1 << 33:
+    if 0 <= moment.nanos < _SECOND and abs(moment.seconds) < 1 << 33:
         time = _time(moment)
         if _SENT_MIN <= time < _SENT_MAX:
             return time

@@ -1,9 +1,17 @@
-"""A nats-server that tests may kill, freeze and wipe."""
+"""A nats-server that tests may kill, freeze and wipe, and the whole contract behind the real edge."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
 
+import asyncpg
+import grpc
 import pytest
+import pytest_asyncio
 
+from services.common.auth import SCOPES, mint_key, store_key
+from services.common.database import Database, DatabaseSettings
+from services.common.service import Service, serving
+from tests.common.edge import CONCURRENCY_MAX, Edge, Handlers, servicers
 from tests.conftest import free_port
 from tests.servers import NatsServer
 
@@ -22,3 +30,36 @@ def nats() -> Iterator[NatsServer]:
 def nats_url(nats: NatsServer) -> str:
     """The same server, for the deployment."""
     return nats.url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def serving_edge(postgres_url: str) -> AsyncIterator[Edge]:
+    """Every service of the contract, served once for all tests."""
+    name = f"test_{uuid4().hex}"
+    owner = await asyncpg.connect(f"{postgres_url}/postgres")
+    await owner.execute(f"create database {name} template template_winnow strategy file_copy")
+    admin = await asyncpg.connect(f"{postgres_url}/{name}")
+    key, handlers = mint_key(), Handlers()
+    workspace = await store_key(admin, "test", "test", key, SCOPES)
+    url = f"{postgres_url}/{name}".replace("postgres:", "winnow_app:", 1)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("WINNOW_SEARCH_ADDRESS", f"127.0.0.1:{free_port()}")
+        environment.setenv("WINNOW_RPC_CONCURRENCY_MAX", str(CONCURRENCY_MAX))
+        async with (
+            Database.open(DatabaseSettings(database_url=url), "winnow_search") as database,
+            serving(Service("search", database, servicers(handlers))) as address,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            metadata = (("authorization", f"Bearer {key.text}"),)
+            yield Edge(channel, handlers, admin, workspace, metadata)
+    await admin.close()
+    await owner.execute(f"drop database {name} with (force)")
+    await owner.close()
+
+
+@pytest.fixture
+def edge(serving_edge: Edge) -> Edge:
+    """The same with handlers that have seen nothing and only reply."""
+    serving_edge.handlers.seen.clear()
+    serving_edge.handlers.act = serving_edge.handlers.act_after_reply = None
+    return serving_edge

@@ -128,7 +128,8 @@ class SlackExport:
 
     def _unlisted(self, folder: str) -> ImportedChat:
         self.summary.note(UNLISTED)
-        return ImportedChat(PREFIX + folder, folder, "channel")
+        name = folder.encode(errors="replace").decode()  # a folder's name need not be UTF-8
+        return ImportedChat(PREFIX + name, name, "channel")
 
     def _read_day(
         self, files: Files, day: str, chat: str, directory: Directory

@@ -64,15 +64,12 @@ def check_row(row: object) -> Row:
     """The row of what was said; of a recorded edit, the text it led to. Raises NoMessage."""
     if not isinstance(row, dict):
         raise NoMessage("not a JSON object")
+    if row.get("subtype") == "message_changed" and nested(row, "message"):
+        row = {"edited": {"ts": row.get("ts")}, **nested(row, "message")}
     kind, subtype = row.get("type", "message"), row.get("subtype") or ""
-    if subtype == "message_changed" and nested(row, "message"):
-        inner = nested(row, "message")
-        return check_row(
-            {"edited": {"ts": row.get("ts")}, **inner, "subtype": inner.get("subtype")}
-        )
     if kind != "message":
-        raise NoMessage("unknown type", str(kind)[:80])
-    if subtype not in SPOKEN:
+        raise NoMessage("unknown type", kind[:80] if isinstance(kind, str) else "")
+    if not isinstance(subtype, str) or subtype not in SPOKEN:
         raise NoMessage(subtype[:80] if isinstance(subtype, str) else "unknown subtype")
     return row
 

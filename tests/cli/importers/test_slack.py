@@ -1,0 +1,472 @@
+"""Slack exports: zipped and unpacked, every quirk of rows and markup, damage, and arbitrary bytes."""
+
+import io
+import json
+import tracemalloc
+import zipfile
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.cli.importers import (
+    ImportedAttachment,
+    ImportedChat,
+    ImportedEntity,
+    ImportedItem,
+    ImportedMessage,
+    ImportFailure,
+    SkippedRow,
+    Truncated,
+    UnreadableExport,
+)
+from services.cli.importers.slack import BROKEN_DAY, UNLISTED, SlackExport
+from services.cli.importers.slack_text import render
+
+SLOW_DISK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+DAY = "general/2024-05-01.json"
+USERS = [
+    {"id": "U1", "name": "ada", "real_name": "Ada L", "profile": {"display_name": "Ada"}},
+    {"id": "U2", "name": "grace", "real_name": "Grace H", "profile": {"display_name": ""}},
+    {"id": "U3", "name": "ci", "is_bot": True, "profile": {"real_name": "CI"}},
+]
+CHANNELS = [{"id": "C1", "name": "general"}, {"id": "C2", "name": "ops"}]
+
+
+def row(seconds: int, text: str = "hello", **fields: Any) -> dict[str, Any]:
+    """A message row as Slack writes it."""
+    return {"type": "message", "user": "U1", "ts": f"{seconds}.000100", "text": text} | fields
+
+
+def export(*rows: Any, **files: Any) -> dict[str, Any]:
+    """The files of an export of one channel and one day."""
+    return {"users.json": USERS, "channels.json": CHANNELS, DAY: list(rows)} | files
+
+
+def as_bytes(content: Any) -> bytes:
+    """Bytes as they are, anything else as JSON."""
+    return content if isinstance(content, bytes) else json.dumps(content).encode()
+
+
+def unpacked(folder: Path, files: Mapping[str, Any]) -> SlackExport:
+    """The files as a folder to import."""
+    for name, content in files.items():
+        path = folder / "export" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(as_bytes(content))
+    return SlackExport(folder / "export")
+
+
+def zipped(folder: Path, files: Mapping[str, Any]) -> SlackExport:
+    """The files as a zip to import."""
+    with zipfile.ZipFile(folder / "export.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, as_bytes(content))
+    return SlackExport(folder / "export.zip")
+
+
+def messages(items: Iterable[ImportedItem]) -> list[ImportedMessage]:
+    """Only the messages."""
+    return [item for item in items if isinstance(item, ImportedMessage)]
+
+
+def only(folder: Path, one: dict[str, Any]) -> ImportedMessage:
+    """The message that an export of one row gives."""
+    (message,) = messages(unpacked(folder, export(one)))
+    return message
+
+
+def drain(source: Iterable[ImportedItem]) -> tuple[list[ImportedItem], ImportFailure | None]:
+    """Everything read before the end or the failure."""
+    items: list[ImportedItem] = []
+    try:
+        items.extend(source)
+    except ImportFailure as failure:
+        return items, failure
+    return items, None
+
+
+def test_zip_and_folder(tmp_path: Path) -> None:
+    """A zip and the folder it unpacks to give the same chat and messages, with every plain field."""
+    files = export(row(1714557600, "hi"))
+    items = list(unpacked(tmp_path, files))
+    assert items == list(zipped(tmp_path, files))
+    assert items == [
+        ImportedChat("slack:C1", "general", "channel"),
+        ImportedMessage(
+            chat_external_id="slack:C1",
+            external_id="1714557600.000100",
+            thread_id="",
+            reply_to_external_id="",
+            author_external_id="U1",
+            author_name="Ada",
+            author_is_bot=False,
+            text="hi",
+            sent_at=datetime(2024, 5, 1, 10, 0, 0, 100, tzinfo=UTC),
+        ),
+    ]
+
+
+def test_days_and_channels_in_order(tmp_path: Path) -> None:
+    """Every channel's days are read in order, one channel after the other."""
+    files = export(row(3)) | {
+        "general/2024-04-30.json": [row(2)],
+        "ops/2024-04-01.json": [row(1)],
+        "general/canvas.json": [row(9)],
+        "canvases.json": [],
+    }
+    for source in (unpacked(tmp_path, files), zipped(tmp_path, files)):
+        seen = [(m.chat_external_id, m.external_id[0]) for m in messages(source)]
+        assert seen == [("slack:C1", "2"), ("slack:C1", "3"), ("slack:C2", "1")]
+
+
+def test_packed_deeper(tmp_path: Path) -> None:
+    """An export that was packed again inside of a folder, with a Mac's shadow files, is found."""
+    files = {f"Team export/{name}": content for name, content in export(row(1)).items()}
+    files["__MACOSX/Team export/._users.json"] = b"\0"
+    files["__MACOSX/users.json"] = b"\0"
+    assert len(messages(zipped(tmp_path, files))) == 1
+
+
+def test_folder_named_in_other_letters(tmp_path: Path) -> None:
+    """A packer that writes UTF-8 names without saying so does not part a channel from its id."""
+    files = {"channels.json": [{"id": "C9", "name": "загальний"}]}
+    zipped(tmp_path, files)
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w") as archive:
+        archive.writestr("channels.json", as_bytes(files["channels.json"]))
+        archive.writestr("xxxxxxxxxxxxxxxxxx/2024-05-01.json", as_bytes([row(1)]))
+    name = "загальний".encode()
+    (tmp_path / "export.zip").write_bytes(raw.getvalue().replace(b"x" * len(name), name))
+    (message,) = messages(SlackExport(tmp_path / "export.zip"))
+    assert message.chat_external_id == "slack:C9"
+
+
+def test_private_conversations(tmp_path: Path) -> None:
+    """Groups keep their names; direct messages, whose folder is their id, are called by their members."""
+    files = export() | {
+        "groups.json": [{"id": "G1", "name": "board"}],
+        "mpims.json": [{"id": "G2", "name": "mpdm-ada--grace-1", "members": ["U1", "U2", "U9"]}],
+        "dms.json": [{"id": "D1", "members": ["U1", "U2"]}],
+        "board/2024-05-01.json": [row(1)],
+        "mpdm-ada--grace-1/2024-05-01.json": [row(1)],
+        "D1/2024-05-01.json": [row(1)],
+    }
+    chats = {item for item in unpacked(tmp_path, files) if isinstance(item, ImportedChat)}
+    assert chats == {
+        ImportedChat("slack:C1", "general", "channel"),
+        ImportedChat("slack:G1", "board", "group"),
+        ImportedChat("slack:G2", "Ada, Grace H, U9", "mpim"),
+        ImportedChat("slack:D1", "Ada, Grace H", "dm"),
+    }
+
+
+def test_unlisted_channel(tmp_path: Path) -> None:
+    """Without the lists, folders stand for ids, ids for names, and it is said."""
+    source = unpacked(tmp_path, {DAY: [row(1)]})
+    items = list(source)
+    assert items[0] == ImportedChat("slack:general", "general", "channel")
+    assert messages(items)[0].author_external_id == "U1"
+    assert source.summary.notes == {UNLISTED: 1}
+
+
+def test_threads(tmp_path: Path) -> None:
+    """A reply is in its thread and answers its first message, which itself stays in the channel."""
+    rows = [
+        row(1, thread_ts="1.000100", reply_count=2),
+        row(2, thread_ts="1.000100", parent_user_id="U1"),
+        row(3, thread_ts="1.000100", subtype="thread_broadcast"),
+    ]
+    placed = [
+        (m.thread_id, m.reply_to_external_id) for m in messages(unpacked(tmp_path, export(*rows)))
+    ]
+    assert placed == [("", ""), ("1.000100", "1.000100"), ("1.000100", "1.000100")]
+
+
+def test_edits(tmp_path: Path) -> None:
+    """An edit has its time, whether it is a mark on the message or a row of its own."""
+    edited = {"user": "U1", "ts": "1714557700.000000"}
+    changed = {
+        "type": "message",
+        "subtype": "message_changed",
+        "ts": "1714557700.000000",
+        "message": {"type": "message", "user": "U1", "ts": "1.000100", "text": "new"},
+    }
+    for one in (row(1, "new", edited=edited), changed):
+        message = only(tmp_path, one)
+        assert (message.external_id, message.text) == ("1.000100", "new")
+        assert message.edited_at == datetime(2024, 5, 1, 10, 1, 40, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("fields", "author"),
+    [
+        ({}, ("U1", "Ada", False)),
+        ({"user": "U2"}, ("U2", "Grace H", False)),
+        ({"user": "U3"}, ("U3", "CI", True)),
+        ({"user": "USLACKBOT"}, ("USLACKBOT", "", True)),
+        ({"user": "W9", "user_profile": {"real_name": "Lin"}}, ("W9", "Lin", False)),
+        ({"user": "U1", "bot_id": "B1", "bot_profile": {"name": "CI"}}, ("U1", "CI", True)),
+        (
+            {"user": None, "subtype": "bot_message", "bot_id": "B2", "username": "Deploys"},
+            ("B2", "Deploys", True),
+        ),
+    ],
+)
+def test_authors(tmp_path: Path, fields: dict[str, Any], author: tuple[str, str, bool]) -> None:
+    """People have the names that others see; bots are known by how they speak and by the list."""
+    message = only(tmp_path, row(1, **fields))
+    assert (message.author_external_id, message.author_name, message.author_is_bot) == author
+
+
+@pytest.mark.parametrize(
+    ("file", "attachment"),
+    [
+        (
+            {"name": "a.png", "mimetype": "image/png", "size": 3},
+            ImportedAttachment("photo", "a.png", "image/png", 3),
+        ),
+        (
+            {"name": "a.mp4", "mimetype": "video/mp4"},
+            ImportedAttachment("video_file", "a.mp4", "video/mp4"),
+        ),
+        ({"title": "Plan", "size": -1}, ImportedAttachment("document", "Plan")),
+        ({"id": "F1", "mode": "tombstone"}, ImportedAttachment("document")),
+        ({"id": "F1", "mode": "hidden_by_limit"}, ImportedAttachment("document")),
+    ],
+)
+def test_files(tmp_path: Path, file: dict[str, Any], attachment: ImportedAttachment) -> None:
+    """Files are attachments, in new exports and in old ones; of a deleted one little is known."""
+    for fields in ({"files": [file]}, {"file": file, "subtype": "file_share"}):
+        message = only(tmp_path, row(1, "see", **fields))
+        assert message.attachments == (attachment,)
+        assert (message.kind, message.text) == (attachment.type, "see")
+
+
+@pytest.mark.parametrize(
+    ("markup", "text", "spans"),
+    [
+        ("<@U1> &lt;b&gt; &amp;amp;", "@Ada <b> &amp;", [("mention", "@Ada", "slack://user?id=U1")]),
+        ("<@U9|lin>", "@lin", [("mention", "@lin", "slack://user?id=U9")]),
+        ("<@W8>", "@W8", [("mention", "@W8", "slack://user?id=W8")]),
+        ("in <#C2|>", "in #ops", [("hashtag", "#ops", "slack://channel?id=C2")]),
+        ("in <#C1|old>", "in #old", [("hashtag", "#old", "slack://channel?id=C1")]),
+        ("😀 <https://a.test/?a=1&amp;b=2>", "😀 https://a.test/?a=1&b=2", [("link", "https://a.test/?a=1&b=2", "")]),
+        ("<https://a.test|the &lt;docs&gt;>", "the <docs>", [("text_link", "the <docs>", "https://a.test")]),
+        ("<mailto:a@b.test|a@b.test>", "a@b.test", [("email", "a@b.test", "mailto:a@b.test")]),
+        ("<!here> <!subteam^S1|@ops>", "@here @ops", [("mention", "@here", ""), ("mention", "@ops", "")]),
+        ("<!date^1714557600^{date}|May 1st>", "May 1st", []),
+        ("`a &lt; b` and ```x\ny```", "`a < b` and ```x\ny```", [("code", "a < b", ""), ("pre", "x\ny", "")]),
+        ("1 <2 and 3> 4, <>", "1 <2 and 3> 4, <>", []),
+    ],
+)  # fmt: skip
+def test_markup(markup: str, text: str, spans: list[tuple[str, str, str]]) -> None:
+    """Markup becomes what people read, and every span is where its words are."""
+    rendered, entities = render(markup, {"U1": "Ada"}, {"C2": "ops"})
+    assert rendered == text
+    assert [(e.type, text[e.offset :][: e.length], e.url) for e in entities] == spans
+
+
+def test_bot_attachments_and_blocks(tmp_path: Path) -> None:
+    """A message without text says what its attachments say, or its blocks."""
+    attached = {
+        "pretext": "Deploy",
+        "title": "<https://ci.test|#42>",
+        "text": "failed",
+        "fallback": "x",
+        "fields": [{"title": "Step", "value": "test"}],
+    }
+    assert (
+        only(tmp_path, row(1, "", attachments=[attached])).text == "Deploy\n#42\nfailed\nStep\ntest"
+    )
+    assert only(tmp_path, row(1, "", attachments=[{"fallback": "fell"}])).text == "fell"
+    assert only(tmp_path, row(1, "own", attachments=[attached])).text == "own"
+    rich = {
+        "type": "rich_text",
+        "elements": [
+            {
+                "type": "rich_text_section",
+                "elements": [
+                    {"type": "text", "text": "a <b> "},
+                    {"type": "user", "user_id": "U2"},
+                    {"type": "link", "url": "https://a.test", "text": " docs"},
+                    {"type": "emoji", "name": "tada"},
+                ],
+            }
+        ],
+    }
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": "<#C2> &amp;"}}
+    message = only(tmp_path, row(1, "", blocks=[rich, section]))
+    assert message.text == "a <b> @Grace H docs:tada:\n#ops &"
+    assert [e.type for e in message.entities] == ["mention", "text_link", "hashtag"]
+
+
+def test_skipped_rows_are_counted(tmp_path: Path) -> None:
+    """Rows that nobody said are reported one by one and counted by reason."""
+    rows = [
+        row(1, subtype="channel_join"),
+        row(2, subtype="channel_join"),
+        row(3, subtype="tombstone"),
+        row(4, subtype=["odd"]),
+        row(5, type="event"),
+        "nonsense",
+        row(6, ts="soon"),
+        row(7, ts="99999999999.000000"),
+        row(8, ts=None),
+        row(9, subtype="me_message"),
+    ]
+    source = unpacked(tmp_path, export(*rows))
+    items = list(source)
+    assert SkippedRow(f"{DAY}, message 1.000100", "channel_join") in items
+    assert [m.external_id for m in messages(items)] == ["9.000100"]
+    assert source.summary.skipped == {
+        "channel_join": 2,
+        "tombstone": 1,
+        "unknown subtype": 1,
+        "unknown type": 1,
+        "not a JSON object": 1,
+        "no usable ts": 3,
+    }
+
+
+def test_damaged_day(tmp_path: Path) -> None:
+    """A day that is cut off is read as far as it is whole, the others too, and the end says where."""
+    data = as_bytes([row(1), row(2)])
+    files = export() | {DAY: data[:-20], "ops/2024-05-01.json": [row(3)]}
+    for source in (unpacked(tmp_path, files), zipped(tmp_path, files)):
+        items, failure = drain(source)
+        assert [m.external_id[0] for m in messages(items)] == ["1", "3"]
+        assert isinstance(failure, Truncated)
+        assert (failure.file, failure.byte_offset) == (source.file / DAY, len(data) - 20)
+        assert source.summary.skipped == {BROKEN_DAY: 1}
+
+
+def test_damaged_zip(tmp_path: Path) -> None:
+    """A zip that is cut off anywhere is refused; one whose bytes were changed gives typed errors only."""
+    zipped(tmp_path, export(row(1, "x" * 500)))
+    file = tmp_path / "export.zip"
+    data = file.read_bytes()
+    for length in range(0, len(data), 7):
+        file.write_bytes(data[:length])
+        with pytest.raises(UnreadableExport, match=r"export\.zip: no whole zip file"):
+            SlackExport(file)
+    for place in range(len(data)):
+        file.write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
+        drain_file(file)
+
+
+def drain_file(path: Path) -> None:
+    """Read an export that may be refused at once."""
+    try:
+        export = SlackExport(path)
+    except ImportFailure:
+        return
+    drain(export)
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"readme.json": {}}, "not a Slack export"),
+        (export() | {"users.json": b"{}"}, "users.json: the file is no JSON array"),
+        (export() | {"channels.json": b""}, "channels.json: the file is empty"),
+        (export() | {DAY: {"messages": []}}, f"{DAY}: the file is no JSON array"),
+    ],
+)
+def test_unreadable(tmp_path: Path, files: dict[str, Any], reason: str) -> None:
+    """What is no export is refused with one line that names the file and the reason."""
+    for pack in (unpacked, zipped):
+        with pytest.raises(UnreadableExport, match=reason):
+            list(pack(tmp_path, files))
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A path that is not there is refused at once."""
+    with pytest.raises(UnreadableExport, match="No such file"):
+        SlackExport(tmp_path / "absent.zip")
+
+
+def test_progress_and_reading_twice(tmp_path: Path) -> None:
+    """The bytes read rise to the export's size, and iterating again starts over."""
+    files = export(*(row(n, "x" * 1000) for n in range(200)))
+    for source in (unpacked(tmp_path, files), zipped(tmp_path, files)):
+        seen = [source.bytes_read for _ in source]
+        assert seen == sorted(seen)
+        assert 0 < seen[0] < seen[-1] == source.bytes_total
+        assert list(source) == list(source)
+        assert source.summary.messages == 200
+
+
+def test_flat_memory(tmp_path: Path) -> None:
+    """Only a small, constant part of an export is ever held, however large one day is."""
+    source = zipped(tmp_path, export(*(row(n, "x" * 300) for n in range(15_000))))
+    tracemalloc.start()
+    count = sum(1 for _ in source)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 15_001
+    assert peak < 4 << 20 < source.bytes_total
+
+
+@SLOW_DISK
+@given(data=st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_arbitrary_bytes(tmp_path: Path, data: bytes) -> None:
+    """Arbitrary bytes, as a zip or as any file of one, give typed errors only."""
+    (tmp_path / "export.zip").write_bytes(data)
+    drain_file(tmp_path / "export.zip")
+    for name in ("users.json", "channels.json", DAY):
+        drain(zipped(tmp_path, export() | {name: data}))
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                "id type subtype name text ts thread_ts user message edited files file profile members "
+                "display_name elements fields blocks attachments title value is_bot".split()
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=25,
+)
+FIELDS = "type subtype text ts thread_ts user edited files file blocks attachments message bot_id"
+
+
+@SLOW_DISK
+@given(
+    index=st.lists(JSON_VALUES, max_size=3), rows=st.lists(JSON_VALUES, max_size=4), odd=JSON_VALUES
+)
+def test_arbitrary_shapes(tmp_path: Path, index: list[Any], rows: list[Any], odd: Any) -> None:
+    """Well-formed JSON of any shape gives messages, skipped rows or typed errors only."""
+    rows += [row(1, "") | {field: odd} for field in FIELDS.split()]
+    rows.append({"type": "message", "subtype": "message_changed", "message": odd})
+    files = {"users.json": index, "channels.json": index, "dms.json": index, DAY: rows}
+    items, failure = drain(zipped(tmp_path, files))
+    assert failure is not None or len(items) == len(rows) + 1
+
+
+@given(
+    st.text(
+        st.sampled_from("<>@#!|^&lt;amp`\nUC12: https😀") | st.characters(exclude_categories=["Cs"])
+    )
+)
+def test_spans_lie_within_the_text(markup: str) -> None:
+    """Whatever is written, every span covers characters of the text."""
+    text, entities = render(markup, {"U1": "Ada"}, {"C2": "ops"})
+    assert all(e.length > 0 and e.offset + e.length <= len(text) for e in entities)
+
+
+def test_long_markup_is_bounded() -> None:
+    """A text of nothing but mentions has no more spans than ingest takes."""
+    text, entities = render("<@U1>" * 3000, {}, {})
+    assert text == "@U1" * 3000
+    assert len(entities) == 1000
+    assert entities[0] == ImportedEntity("mention", 0, 3, "slack://user?id=U1")

@@ -1,0 +1,153 @@
+"""The gate: every message is scored in the light of those before it, wherever they are known from."""
+
+from services.ingest.features import Context, Reading, ScoredInput, read
+from services.ingest.memory import Memory
+from services.ingest.messages import EPOCH, Draft, draft
+from services.ingest.scoring import Conversation
+from services.ingest.store import SourceKey
+from tests.ingest.conftest import SOURCE, Ingest, at, message
+from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.types.v1 import types_pb2 as types
+
+ROOM = SourceKey("api", "room")
+ADA, BOB = types.Author(name="Ada"), types.Author(name="Bob")
+TALK = [
+    message(1, "Which port does the exporter listen on after the upgrade?", author=ADA),
+    message(2, "9187", author=BOB),
+    message(3, "thanks!", author=ADA),
+    message(4, "Does anybody know why replication stopped with error 57P03?", author=BOB),
+    message(5, "the standby was promoted by the watchdog", author=ADA),
+    message(6, "ok", author=BOB),
+]
+
+
+def expected() -> list[float]:
+    """The scores of the talk, one message after the other."""
+    conversation = Conversation()
+    inputs = [ScoredInput(m.author.name, m.text, False, m.external_id) for m in TALK]
+    return [conversation.score(each).score for each in inputs]
+
+
+async def scores(ingest: Ingest) -> list[float]:
+    """The stored scores of the talk."""
+    rows = await ingest.rows("select importance_score from ingest.message order by external_id")
+    return [row["importance_score"] for row in rows]
+
+
+async def test_context_within_a_batch(ingest: Ingest) -> None:
+    """A batch is scored as a conversation, in the order of sending, whatever the order in the request."""
+    await ingest.send(*reversed(TALK))
+    assert await scores(ingest) == expected()
+
+
+async def test_context_from_the_database(ingest: Ingest) -> None:
+    """Messages that come one by one are scored like those that come together."""
+    for each in TALK:
+        await ingest.send(each)
+    assert await scores(ingest) == expected()
+
+
+async def test_context_within_a_stream(ingest: Ingest) -> None:
+    """Frames of a stream are scored like one batch, though the frame before may not be committed yet."""
+    frames = [
+        pb.StreamMessagesRequest(sequence=n, source=SOURCE, messages=[each])
+        for n, each in enumerate(TALK)
+    ]
+    await ingest.stream(frames)
+    assert await scores(ingest) == expected()
+
+
+async def test_threads_are_conversations(ingest: Ingest) -> None:
+    """A message in another thread is not heard."""
+    apart = [pb.MessageInput() for _ in TALK]
+    for copy, each in zip(apart, TALK, strict=True):
+        copy.MergeFrom(each)
+        copy.external_id, copy.thread_id = f"other {each.external_id}", "other"
+    mixed = [each for pair in zip(TALK, apart, strict=True) for each in pair]
+    await ingest.send(*mixed)
+    rows = await ingest.rows(
+        "select thread_id, importance_score from ingest.message order by thread_id, external_id"
+    )
+    assert [row["importance_score"] for row in rows] == expected() * 2
+
+
+async def test_an_edit_does_not_hear_its_older_self(ingest: Ingest) -> None:
+    """The last message sent again with an edit is scored by what was said before it, not as a repetition of itself."""
+    last = TALK[4]
+    edited = pb.MessageInput()
+    edited.MergeFrom(last)
+    edited.edited_at.CopyFrom(at(60))
+    frames = [
+        pb.StreamMessagesRequest(sequence=1, source=SOURCE, messages=TALK[:5]),
+        pb.StreamMessagesRequest(sequence=2, source=SOURCE, messages=[edited]),
+    ]
+    await ingest.stream(frames)
+    assert (await scores(ingest))[4] == expected()[4]
+
+
+async def test_a_reply_hears_what_it_replies_to(ingest: Ingest) -> None:
+    """A reply to an old question is an answer, whether the question is in the batch or stored long since."""
+    question = TALK[0]
+    chatter = [message(n, f"chatter number {n} about nothing", author=BOB) for n in range(10, 40)]
+    answer = message(50, "9187", author=BOB, reply_to_external_id="1")
+    plain = message(51, "9187", author=BOB)
+    await ingest.send(question, *chatter)
+    results = {r.external_id: r for r in await ingest.send(answer, include_factors=True)}
+    results |= {r.external_id: r for r in await ingest.send(plain, include_factors=True)}
+    names = {
+        key: {factor.name for factor in result.importance.factors}
+        for key, result in results.items()
+    }
+    assert names["50"] & {"answer", "short_answer"}
+    assert not names["51"] & {"answer", "short_answer"}
+
+
+def said(key: str, seconds: int, thread: str = "") -> tuple[Draft, Reading]:
+    """A draft and how it reads."""
+    each = draft(
+        key, thread, "", ("", "", False), key, EPOCH.replace(year=2000 + seconds), None, None, None
+    )
+    return each, read(ScoredInput("", key, False, key), Context())
+
+
+def sent(memory: Memory, *messages: tuple[Draft, Reading]) -> None:
+    """Put messages through the memory as the gate does."""
+    drafts = [each for each, _ in messages]
+    recalled = memory.recall(ROOM, drafts)
+    for each, reading in messages:
+        recalled.tails[each.thread_id].add(reading, each.sent_at)
+        recalled.messages[each.external_id] = reading
+    memory.keep(ROOM, drafts, recalled)
+
+
+def test_memory_goes_on_where_the_last_batch_ended() -> None:
+    """A batch after the last one needs no database; one that reaches back, or another source, does."""
+    memory = Memory()
+    sent(memory, said("a", 1), said("b", 5))
+    assert memory.recall(ROOM, [said("c", 5)[0]]).is_complete
+    assert not memory.recall(ROOM, [said("c", 4)[0]]).is_complete
+    assert not memory.recall(ROOM, [said("b", 6)[0]]).is_complete
+    assert not memory.recall(ROOM, [said("c", 6, "thread")[0]]).is_complete
+    assert not memory.recall(SourceKey("api", "other"), [said("c", 6)[0]]).is_complete
+
+
+def test_memory_keeps_the_newest_tail() -> None:
+    """Old history that comes later does not push out the end of the conversation."""
+    memory = Memory()
+    sent(memory, said("new", 9))
+    sent(memory, said("old", 1))
+    (tail,) = memory.recall(ROOM, [said("next", 10)[0]]).tails.values()
+    assert [reading.message_id for reading in tail.readings] == ["new"]
+
+
+def test_memory_is_bounded() -> None:
+    """However many conversations and messages come, only the last ones are kept."""
+    memory = Memory(tails_max=3, messages_max=5)
+    for number in range(20):
+        sent(memory, said(str(number), number, f"thread {number}"))
+    warm = [
+        number
+        for number in range(20)
+        if not memory.recall(ROOM, [said("x", 30, f"thread {number}")[0]]).cold_threads
+    ]
+    assert warm == [17, 18, 19]
