@@ -129,7 +129,7 @@ class Bench:
 
     async def quiet(self) -> None:
         """Wait until the relay has hinted everything."""
-        while await self.admin.fetchval(_DUE):
+        while await self.admin.fetchval(_DUE):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 

@@ -10,12 +10,18 @@ import click
 import uvloop
 
 from services.cli.failures import explained
+from services.cli.running import running_briefly
+from services.common.llama import EmbeddingModel
+from services.common.models import ModelEntry, ModelStore
 from services.extractor import evaluation as extraction_evaluation
 from services.extractor.extraction import Label, WindowMessage
 from services.extractor.service import ExtractorSettings, open_engine
 from services.ingest import evaluation as importance_evaluation
 from services.ingest.features import ScoredInput
 from services.ingest.scoring import Conversation
+from services.search import evaluation as retrieval_evaluation
+from services.search.evaluated_deployment import EvaluatedDeployment
+from services.search.evaluation import MODES, PlainModel
 
 _DATA = click.option(
     "--data",
@@ -85,6 +91,52 @@ def extraction(
         )
     _print_table({f"engine {reader.engine.name}": report, **report["by_chat"]})
     click.echo(json.dumps({"engine": reader.engine.version, "model": reader.model_name, **report}))
+
+
+@evaluate.command("retrieval")
+@_DATA
+def retrieval(data: Path) -> None:
+    """Judge searches: DATA/*.messages.jsonl and *.queries.jsonl, through ingest, embedder and search as they run.
+
+    Starts servers of its own on a data directory that is thrown away. Beside the product: BM25 and the cosine of
+    each embedding model that is here, over single messages.
+    """
+    with explained():
+        report = uvloop.run(_judge_searches(data))
+    rows = {"all": report, **report["by_file"]}
+    rows |= {f"language {name}": row for name, row in report["by_language"].items()}
+    for name, row in rows.items():
+        plain = ", ".join(f"{leg} {row['plain'][leg]['ndcg_at_10']:.3f}" for leg in row["plain"])
+        modes = ", ".join(f"{mode} {row[f'{mode}_ndcg_at_10']:.3f}" for mode in MODES)
+        click.echo(f"{name:<14} nDCG@10: {modes}; plain single messages: {plain}")
+    click.echo(json.dumps(report))
+
+
+async def _judge_searches(data: Path) -> dict[str, Any]:
+    click.echo("starting servers; embedding the messages takes a few minutes …", err=True)
+    names = ("ingest", "embedder", "search")
+    with ExitStack() as models:
+        plain = [_plain_model(entry.name, models) for entry in _embedding_models()]
+        async with (
+            running_briefly(lambda event: None, names) as up_now,
+            up_now.target.channel("ingest") as ingest,
+            up_now.target.channel("search") as search,
+        ):
+            deployment = EvaluatedDeployment(ingest, search, up_now.target.metadata)
+            return await retrieval_evaluation.evaluate(data, deployment.load, plain)
+
+
+def _embedding_models() -> list[ModelEntry]:
+    store = ModelStore.open()
+    entries = store.registry.entries
+    return [entry for entry in entries if entry.role == "embedding" and store.has(entry.name)]
+
+
+def _plain_model(name: str, models: ExitStack) -> PlainModel:
+    resolved = ModelStore.open().resolve(name, "embedding")
+    model = EmbeddingModel.open(resolved.path)
+    models.callback(model.close)
+    return PlainModel(name, model, resolved.query_prefix, resolved.passage_prefix)
 
 
 def label_messages(messages: Sequence[WindowMessage]) -> list[tuple[Label, float]]:

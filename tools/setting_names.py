@@ -20,7 +20,8 @@ def names() -> list[str]:
     groups: list[type[Settings]] = [Settings]
     for group in groups:
         groups += group.__subclasses__()
-    return sorted(EXTRA.union(*(group.names() for group in groups)))
+    ours = [group for group in groups if group.__module__.startswith("services.")]
+    return sorted(EXTRA.union(*(group.names() for group in ours)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import click
 
 PARTS = {
     "backfill": "services.cli.status:backfill",
+    "bot": "services.cli.telegram_bot.command:bot_group",
     "dead": "services.cli.status:dead",
     "demo": "services.cli.demonstrate:demo",
     "evaluate": "services.evaluating:evaluate",

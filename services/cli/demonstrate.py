@@ -1,9 +1,7 @@
 """`winnow demo`: the main job on a sample chat in one go."""
 
 import asyncio
-import os
 import signal
-import tempfile
 import time
 import tomllib
 from importlib import resources
@@ -13,12 +11,12 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from services.cli.embedded import DataDirectory, cancelled_by
+from services.cli.embedded import cancelled_by
 from services.cli.importers.telegram import TelegramExport
 from services.cli.importing import run_import
 from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, as_dict, command
-from services.cli.running import running
+from services.cli.running import running, running_briefly
 from services.cli.searching import ask, show
 from services.cli.target import Target
 from services.cli.up import announce
@@ -48,35 +46,31 @@ async def demo(session: Session, chat: Path | None, keep: bool) -> None:
     Uses ports of its own and a data directory that is thrown away, unless --keep.
     """
     await asyncio.to_thread(fetch_wanted, session.progress, session.as_json)
-    with cancelled_by(signal.SIGINT, signal.SIGTERM):
-        if keep:
-            await _demonstrate(session, session.data, chat)
-            return
-        with tempfile.TemporaryDirectory(prefix="winnow-demo-") as folder:
-            # Root runs the servers under another account, which has to pass through.
-            os.chmod(folder, 0o755)  # noqa: S103
-            await _demonstrate(session, DataDirectory(Path(folder, "data")), chat)
-
-
-async def _demonstrate(session: Session, data: DataDirectory, chat: Path | None) -> None:
-    began = time.monotonic()
     tell = announce(session.progress, quiet=True)
+    began = time.monotonic()
     session.progress.print("starting PostgreSQL, NATS and the four services …")
-    async with running(data, {}, tell) as up_now:
-        target = up_now.target
-        with resources.as_file(resources.files("services.cli.demo") / "chat.json") as sample:
-            importer = TelegramExport(chat or sample)
-            kind = ingest_pb2.SOURCE_KIND_TELEGRAM
-            _, failure = await run_import(session, target, importer, kind)
-        if failure:
-            raise failure
-        status = await _settle(session, target)
-        questions = _questions()
-        answers = []
-        for question in questions:
-            request = search_pb2.SearchRequest(query=question, page_size=ANSWERS)
-            answers.append(await ask(target, request))
-        _report(session, status, questions, answers, time.monotonic() - began)
+    place = running(session.data, {}, tell) if keep else running_briefly(tell)
+    with cancelled_by(signal.SIGINT, signal.SIGTERM):
+        async with place as up_now:
+            await _demonstrate(session, up_now.target, chat)
+            if not session.as_json:
+                session.console.print(f"done in {time.monotonic() - began:.0f} s")
+
+
+async def _demonstrate(session: Session, target: Target, chat: Path | None) -> None:
+    with resources.as_file(resources.files("services.cli.demo") / "chat.json") as sample:
+        importer = TelegramExport(chat or sample)
+        kind = ingest_pb2.SOURCE_KIND_TELEGRAM
+        _, failure = await run_import(session, target, importer, kind)
+    if failure:
+        raise failure
+    status = await _settle(session, target)
+    questions = _questions()
+    answers = []
+    for question in questions:
+        request = search_pb2.SearchRequest(query=question, page_size=ANSWERS)
+        answers.append(await ask(target, request))
+    _report(session, status, questions, answers)
 
 
 async def _settle(session: Session, target: Target) -> pipeline_pb2.GetStatusResponse:
@@ -89,7 +83,9 @@ async def _settle(session: Session, target: Target) -> pipeline_pb2.GetStatusRes
             TextColumn("{task.fields[left]}"),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=session.progress, disable=session.as_json, transient=True) as bar:
+        with Progress(
+            *columns, console=session.progress, disable=session.as_json, transient=True
+        ) as bar:
             shown = bar.add_task("", total=None, left="")
             while True:
                 status: pipeline_pb2.GetStatusResponse = await pipeline.GetStatus(
@@ -117,14 +113,13 @@ def _report(
     status: pipeline_pb2.GetStatusResponse,
     questions: list[str],
     answers: list[search_pb2.SearchResponse],
-    seconds: float,
 ) -> None:
     if session.as_json:
         asked = [
             {"question": question, **as_dict(answer)}
             for question, answer in zip(questions, answers, strict=True)
         ]
-        session.print_json({**as_dict(status), "seconds": seconds, "questions": asked})
+        session.print_json({**as_dict(status), "questions": asked})
         return
     for question, answer in zip(questions, answers, strict=True):
         session.console.print(Text(f"\n{question}", "bold yellow"))
@@ -132,6 +127,5 @@ def _report(
     session.console.print(
         f"\n[bold]{status.messages} messages[/bold] ({status.messages_signal} signal, {status.messages_weak} weak, "
         f"{status.messages_noise} noise) → [bold]{status.topics} topics, {status.atoms} atoms[/bold], "
-        f"[bold]{status.vectors} vectors[/bold] ({status.vectors_missing} missing), {status.tasks_dead} dead tasks, "
-        f"in {seconds:.0f} s"
+        f"[bold]{status.vectors} vectors[/bold] ({status.vectors_missing} missing), {status.tasks_dead} dead tasks"
     )

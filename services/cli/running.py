@@ -3,10 +3,12 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import grpc
@@ -32,9 +34,12 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    data: DataDirectory, ports: Mapping[str, int], on_event: Callable[[Event], None]
+    data: DataDirectory,
+    ports: Mapping[str, int],
+    on_event: Callable[[Event], None],
+    names: Sequence[str] = NAMES,
 ) -> AsyncIterator[Running]:
-    """Start everything and lend it; stop everything at the end."""
+    """Start the servers and the named services and lend them; stop everything at the end."""
     async with EmbeddedRuntime.open(data, ports=ports, on_event=on_event) as runtime:
         password = data.secret("app-password")
         path = data.secrets / KEY_SECRET
@@ -44,8 +49,20 @@ async def running(
             write_private(path, key + "\n")
         addresses = {name: f"127.0.0.1:{getattr(runtime.ports, name)}" for name in NAMES}
         environment = service_environment(runtime, password, addresses)
-        await runtime.start(*(service_child(name, environment, addresses[name]) for name in NAMES))
+        await runtime.start(*(service_child(name, environment, addresses[name]) for name in names))
         yield Running(runtime, Target(addresses, key))
+
+
+@asynccontextmanager
+async def running_briefly(
+    on_event: Callable[[Event], None], names: Sequence[str] = NAMES
+) -> AsyncIterator[Running]:
+    """The same on a data directory that is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="winnow-") as folder:
+        # Root runs the servers under another account, which has to pass through.
+        os.chmod(folder, 0o755)  # noqa: S103
+        async with running(DataDirectory(Path(folder, "data")), {}, on_event, names) as up_now:
+            yield up_now
 
 
 def service_environment(
@@ -79,7 +96,11 @@ async def _serves(address: str, pid: int) -> None:
     """Wait until the service says that it serves."""
     async with grpc.aio.insecure_channel(address) as channel:
         while not await _answers(channel):
-            await asyncio.sleep(0.05)
+            await _pause()
+
+
+async def _pause() -> None:
+    await asyncio.sleep(0.05)
 
 
 async def _answers(channel: grpc.aio.Channel) -> bool:

@@ -5,6 +5,7 @@ import hmac
 import re
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -72,8 +73,8 @@ async def store_key(
 class Authenticator:
     """Knows callers by their keys; remembers each for ten seconds, so that a revoked key stops working soon."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database, self._clock = database, clock
         self._known: dict[str, tuple[float, bytes, Caller]] = {}
 
     async def caller(self, authorization: str) -> Caller:
@@ -90,7 +91,7 @@ class Authenticator:
 
     async def _find(self, prefix: str) -> tuple[bytes, Caller]:
         known = self._known.get(prefix)
-        if known and known[0] > time.monotonic():
+        if known and known[0] > self._clock():
             return known[1], known[2]
         async with self._database.connection() as connection:
             row = await connection.fetchrow("select * from spine.find_api_key($1)", prefix)
@@ -100,6 +101,6 @@ class Authenticator:
         caller = Caller(row["workspace_id"], row["id"], frozenset(row["scopes"]))
         if len(self._known) >= _CACHE_KEYS_MAX:
             self._known.clear()
-        until = time.monotonic() + _CACHE_SECONDS
+        until = self._clock() + _CACHE_SECONDS
         self._known[prefix] = (until, row["secret_sha256"], caller)
         return row["secret_sha256"], caller

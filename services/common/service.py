@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ from services.common.auth import Authenticator
 from services.common.database import Database
 from services.common.errors import InvalidSetting
 from services.common.rpc import OPTIONS, Edge, RpcSettings
-from services.common.worker import Worker
+from services.common.worker import STOP_SECONDS, Worker
 
 log = logging.getLogger(__name__)
 
@@ -111,21 +111,20 @@ async def serving(service: Service) -> AsyncIterator[str]:
 async def _finish(
     workers: Sequence[asyncio.Task[None]], loops: Sequence[asyncio.Task[None]]
 ) -> None:
-    """Let workers end what they took; after the grace their leases run out by themselves."""
+    """Let workers end what they took; after the grace they hand it back."""
     if workers:
         _, late = await asyncio.wait(workers, timeout=GRACE_SECONDS)
-        for worker in late:
-            worker.cancel()
-    await _cancel(loops)
+        await _cancel(late, again_seconds=2 * STOP_SECONDS)
+    await _cancel(loops, again_seconds=0.5)
 
 
-async def _cancel(loops: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: before Python 3.12 asyncio.wait_for, which drivers use, may forget a cancellation."""
-    pending = set(loops)
+async def _cancel(tasks: Iterable[asyncio.Task[None]], again_seconds: float) -> None:
+    """Cancel until all have ended: before Python 3.12 asyncio.wait_for may forget a cancellation, also in drivers."""
+    pending = set(tasks)
     while pending:
-        for loop in pending:
-            loop.cancel()
-        _, pending = await asyncio.wait(pending, timeout=0.5)
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=again_seconds)
 
 
 async def _listen(service: Service) -> tuple[grpc.aio.Server, health.HealthServicer, str]:

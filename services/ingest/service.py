@@ -28,7 +28,7 @@ class IngestSettings(Settings):
     """How much ingest does at once, and from which scores on a message is weak or a signal."""
 
     ingest_commits_max: int = Field(default=6, ge=1, le=100)
-    ingest_wait_seconds: float = Field(default=3, gt=0)
+    ingest_wait_seconds: float = Field(default=5, gt=0)
     importance_weak: float = DEFAULT_THRESHOLDS.weak
     importance_signal: float = DEFAULT_THRESHOLDS.signal
 

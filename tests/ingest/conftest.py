@@ -1,5 +1,6 @@
 """A running ingest service, and messages to send to it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,11 @@ class Ingest:
         """The specs of a stage's tasks, in the order they were made."""
         query = "select spec from spine.task where stage = $1 order by id"
         return [row["spec"] for row in await self.rows(query, stage)]
+
+    async def waiting_for_a_lock(self) -> None:
+        """Return once some transaction waits for a lock."""
+        while not await self.rows("select from pg_locks where not granted"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

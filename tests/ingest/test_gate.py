@@ -77,11 +77,8 @@ async def test_an_edit_does_not_hear_its_older_self(ingest: Ingest) -> None:
     edited = pb.MessageInput()
     edited.MergeFrom(last)
     edited.edited_at.CopyFrom(at(60))
-    frames = [
-        pb.StreamMessagesRequest(sequence=1, source=SOURCE, messages=TALK[:5]),
-        pb.StreamMessagesRequest(sequence=2, source=SOURCE, messages=[edited]),
-    ]
-    await ingest.stream(frames)
+    await ingest.send(*TALK[:5])
+    await ingest.send(edited)
     assert (await scores(ingest))[4] == expected()[4]
 
 

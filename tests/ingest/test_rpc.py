@@ -218,6 +218,17 @@ async def test_creation_asks_for_work_in_the_same_transaction(
     assert all(row[0] for row in made)
 
 
+@pytest.mark.parametrize("function", ["enqueue_embedding", "enqueue", "announce"])
+async def test_nothing_is_saved_without_its_work(ingest: Ingest, function: str) -> None:
+    """When a task or the event cannot be made, neither a message nor a source nor a task is left."""
+    statement = f"revoke execute on function spine.{function} from winnow_ingest"
+    await ingest.deployment.admin.execute(statement)
+    error = await failure(ingest.send(message(1)))
+    assert error.code() is grpc.StatusCode.INTERNAL
+    for table in ("ingest.source", "ingest.message", "spine.task", "spine.event"):
+        assert not await ingest.rows(f"select from {table}")
+
+
 async def test_edits_ask_for_work(ingest: Ingest, generation: str) -> None:
     """An edit asks for a new vector and a new look at its window, also when a text returns to what it was."""
     await ingest.send(message(1, "one"))

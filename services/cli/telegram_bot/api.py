@@ -1,0 +1,147 @@
+"""A client of the Telegram Bot API; its errors are one line and never hold the token."""
+
+import asyncio
+import http.client
+import json
+import re
+import threading
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from services.cli.importers.rows import Row, nested, string
+from services.common.errors import InvalidSetting, WinnowError
+
+UPDATE_KINDS = ("message", "edited_message", "channel_post", "edited_channel_post")
+REPLY_BYTES_MAX = 64 << 20
+REQUEST_SECONDS = 30
+_TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{10,200}")
+_REDACTED = "<token>"
+T = TypeVar("T")
+
+
+class TelegramFailure(WinnowError):
+    """Telegram refuses, and asking again would not help."""
+
+
+class TryLater(WinnowError):
+    """Telegram cannot be reached or is busy; `retry_seconds` is what it asked for, if it did."""
+
+    def __init__(self, reason: str, retry_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_seconds = retry_seconds
+
+
+class BotApi:
+    """Calls methods of the Bot API under `root` with a bot's token."""
+
+    def __init__(self, root: str, token: str) -> None:
+        if urlsplit(root).scheme not in ("http", "https") or not urlsplit(root).hostname:
+            raise InvalidSetting("WINNOW_TELEGRAM_API: must be an http or https address")
+        if not _TOKEN.fullmatch(token):
+            raise InvalidSetting("the Telegram token does not look like 123456:ABC-…")
+        self._root, self._token = root.rstrip("/"), token
+        self._opener = urllib.request.OpenerDirector()  # follows no redirect: the address is secret
+        for handler in (
+            urllib.request.ProxyHandler(),
+            urllib.request.HTTPHandler(),
+            urllib.request.HTTPSHandler(),
+        ):
+            self._opener.add_handler(handler)
+
+    async def call(self, method: str, seconds: float = REQUEST_SECONDS, **parameters: Any) -> Any:
+        """Call a method and return its result. Raises TryLater or TelegramFailure."""
+        request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+            f"{self._root}/bot{self._token}/{method}",
+            json.dumps(parameters).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            status, body = await in_thread(lambda: self._exchange(request, seconds))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise TryLater(f"cannot reach Telegram: {self._shown(error)}") from None
+        return self._result(method, status, _object(body))
+
+    async def updates(self, offset: int | None, poll_seconds: int) -> list[Row]:
+        """The updates from `offset` on (None: all unconfirmed), waiting for the first one. Confirms older ones."""
+        parameters: dict[str, Any] = {} if offset is None else {"offset": offset}
+        found = await self.call(
+            "getUpdates",
+            REQUEST_SECONDS + poll_seconds,
+            timeout=poll_seconds,
+            allowed_updates=UPDATE_KINDS,
+            **parameters,
+        )
+        if not isinstance(found, list) or not all(map(is_update, found)):
+            raise TryLater("getUpdates: Telegram's answer is no list of updates")
+        return found
+
+    def _exchange(self, request: urllib.request.Request, seconds: float) -> tuple[int, bytes]:
+        with self._opener.open(request, timeout=seconds) as response:
+            body: bytes = response.read(REPLY_BYTES_MAX + 1)
+        if len(body) > REPLY_BYTES_MAX:
+            raise ValueError("the answer is too large")
+        return response.status, body
+
+    def _result(self, method: str, status: int, reply: Row) -> Any:
+        if reply.get("ok") is True and status == http.client.OK:
+            return reply.get("result")
+        said = self._shown(string(reply, "description") or f"HTTP {status}")
+        if status == http.client.TOO_MANY_REQUESTS:
+            wait = nested(reply, "parameters").get("retry_after")
+            seconds = wait if isinstance(wait, int) and 0 <= wait < 1 << 31 else None
+            raise TryLater(f"{method}: {said}", seconds)
+        if status in (http.client.UNAUTHORIZED, http.client.NOT_FOUND):
+            raise TelegramFailure(f"Telegram does not know the bot's token ({said})")
+        if status == http.client.CONFLICT:
+            raise TelegramFailure(
+                f"another program receives this bot's updates, by polling or by a webhook: stop it first ({said})"
+            )
+        if http.client.BAD_REQUEST <= status < http.client.INTERNAL_SERVER_ERROR:
+            raise TelegramFailure(f"{method}: {said}")
+        raise TryLater(f"{method}: {said}")
+
+    def _shown(self, what: object) -> str:
+        """One line without the token."""
+        line = " ".join(str(what).split())[:300]
+        return line.replace(self._token, _REDACTED).replace(
+            self._token.partition(":")[2], _REDACTED
+        )
+
+
+def is_update(value: object) -> bool:
+    """Whether a value is an object with the id of an update."""
+    number = value.get("update_id") if isinstance(value, dict) else None
+    return isinstance(number, int) and not isinstance(number, bool)
+
+
+def _object(body: bytes) -> Row:
+    """The JSON object of a reply; empty if it is something else, such as a proxy's page."""
+    try:
+        reply = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return reply if isinstance(reply, dict) else {}
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """Run a blocking call in a thread of its own, which a cancelled caller leaves behind without waiting."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(set_outcome: Callable[[Any], None], outcome: Any) -> None:
+        if not future.done():
+            set_outcome(outcome)
+
+    def run() -> None:
+        try:
+            outcome: tuple[Callable[[Any], None], Any] = (future.set_result, function())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            outcome = (future.set_exception, error)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await future

@@ -1,0 +1,144 @@
+"""`winnow bot telegram`: receives the messages of the chats that a bot is in, until Ctrl-C."""
+
+import asyncio
+import re
+import signal
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from pydantic import Field, SecretStr
+
+from services.cli.embedded import cancelled_by
+from services.cli.options import Session, command
+from services.cli.telegram_bot.api import UPDATE_KINDS, BotApi
+from services.cli.telegram_bot.delivery import Delivery
+from services.cli.telegram_bot.polling import Poller
+from services.cli.telegram_bot.receiving import Receiver
+from services.cli.telegram_bot.webhook import CONNECTIONS_MAX, Webhook
+from services.common.errors import InvalidSetting
+from services.common.settings import Settings, refuse_unknown
+
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,255}")
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+class TelegramSettings(Settings):
+    """How Telegram is reached; the API may be a server of one's own."""
+
+    telegram_token: SecretStr = SecretStr("")
+    telegram_api: str = "https://api.telegram.org"
+    telegram_poll_seconds: int = Field(default=50, ge=0, le=300)
+    telegram_webhook_secret: SecretStr = SecretStr("")
+
+
+@click.group("bot")
+def bot_group() -> None:
+    """Receive messages as they are written."""
+
+
+@bot_group.command("telegram")
+@click.option("--token-file", type=_FILE, help="Holds the bot's token (or WINNOW_TELEGRAM_TOKEN).")
+@click.option(
+    "--webhook", is_flag=True, help="Let Telegram push updates, rather than poll for them."
+)
+@click.option("--listen", default="127.0.0.1:8080", metavar="HOST:PORT", show_default=True)
+@click.option("--path", default="/telegram", metavar="/PATH", show_default=True)
+@click.option(
+    "--secret-file",
+    type=_FILE,
+    help="Holds the secret that Telegram shows at the webhook (or WINNOW_TELEGRAM_WEBHOOK_SECRET).",
+)
+@click.option("--public-url", help="Tell Telegram to push here: the https address of the webhook.")
+@command
+async def telegram(
+    session: Session,
+    token_file: Path | None,
+    webhook: bool,
+    listen: str,
+    path: str,
+    secret_file: Path | None,
+    public_url: str | None,
+) -> None:
+    """Receive what is written in the chats that a bot is in: messages, edits and channel posts.
+
+    Without --webhook it polls, which needs no public address. A webhook listens for plain HTTP behind a proxy that
+    ends TLS. To see every message of a group, switch off the bot's privacy mode or make it an administrator.
+    """
+    refuse_unknown()
+    settings = TelegramSettings.read()
+    token = _secret(token_file, settings.telegram_token)
+    with cancelled_by(signal.SIGINT, signal.SIGTERM):
+        target = session.target
+        async with target.channel("ingest") as channel:
+            receiver = Receiver(Delivery(channel, target), _tell)
+            try:
+                if webhook:
+                    api = BotApi(settings.telegram_api, token) if public_url else None
+                    secret = _secret(secret_file, settings.telegram_webhook_secret)
+                    await _serve(receiver, listen, path, secret, api, public_url)
+                else:
+                    await _poll(receiver, settings, token)
+            except asyncio.CancelledError:
+                _tell("stopped")
+            finally:
+                _report(session, receiver)
+
+
+async def _poll(receiver: Receiver, settings: TelegramSettings, token: str) -> None:
+    if not token:
+        raise InvalidSetting("WINNOW_TELEGRAM_TOKEN: set it, or give --token-file")
+    api = BotApi(settings.telegram_api, token)
+    await Poller(api, receiver, settings.telegram_poll_seconds, _tell).run()
+
+
+async def _serve(
+    receiver: Receiver,
+    listen: str,
+    path: str,
+    secret: str,
+    api: BotApi | None,
+    public_url: str | None,
+) -> None:
+    host, port = _address(listen)
+    if not _PATH.fullmatch(path):
+        raise click.BadParameter(f"{path!r} is no path", param_hint="--path")
+    if not _SECRET.fullmatch(secret):
+        raise InvalidSetting(
+            "WINNOW_TELEGRAM_WEBHOOK_SECRET: must be 1 to 256 letters, digits, _ or -, as Telegram allows"
+        )
+    async with Webhook(receiver, path, secret, _tell).listening(host, port) as chosen:
+        _tell(f"listening on http://{host}:{chosen}{path}")
+        if api is not None:
+            await api.call(
+                "setWebhook",
+                url=public_url,
+                secret_token=secret,
+                allowed_updates=UPDATE_KINDS,
+                max_connections=min(CONNECTIONS_MAX, 40),
+            )
+        await asyncio.get_running_loop().create_future()
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise click.BadParameter(f"{listen!r} is not HOST:PORT", param_hint="--listen")
+    return host.strip("[]"), int(port)
+
+
+def _secret(file: Path | None, setting: SecretStr) -> str:
+    """A secret from its file, else from the environment; never from the command line, which others can see."""
+    return file.read_text("utf-8").strip() if file else setting.get_secret_value()
+
+
+def _tell(line: str) -> None:
+    click.echo(f"winnow: {line}", err=True)
+
+
+def _report(session: Session, receiver: Receiver) -> None:
+    if session.as_json:
+        session.print_json(asdict(receiver.tally))
+    else:
+        _tell(str(receiver.tally))

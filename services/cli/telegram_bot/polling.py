@@ -1,0 +1,71 @@
+"""Long polling: asks Telegram for updates and confirms them once they are committed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import grpc
+
+from services.cli.importers.rows import Row, string
+from services.cli.telegram_bot.api import BotApi, TryLater
+from services.cli.telegram_bot.delivery import TRANSIENT
+from services.cli.telegram_bot.receiving import Receiver
+
+WAIT_SECONDS_MAX = 60.0
+_FIRST_WAIT_SECONDS = 0.5
+T = TypeVar("T")
+
+
+class Poller:
+    """Polls for ever; outages of Telegram and of ingest are waited out, refusals are raised."""
+
+    def __init__(
+        self,
+        api: BotApi,
+        receiver: Receiver,
+        poll_seconds: int,
+        tell: Callable[[str], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._api, self._receiver, self._poll_seconds = api, receiver, poll_seconds
+        self._tell, self._sleep = tell, sleep
+
+    async def run(self) -> None:
+        """Receive until cancelled. Raises TelegramFailure or AioRpcError."""
+        me = await self._patiently(lambda: self._api.call("getMe"))
+        name = string(me, "username") if isinstance(me, dict) else ""
+        self._tell(f"receiving the messages of @{name}")
+        offset: int | None = None
+        while True:
+            updates = await self._patiently(
+                lambda offset=offset: self._api.updates(offset, self._poll_seconds)  # type: ignore[misc]
+            )
+            if updates:
+                await self._patiently(lambda updates=updates: self._accept(updates))  # type: ignore[misc]
+                # The next request confirms everything before this number, so only now.
+                offset = max(update["update_id"] for update in updates) + 1
+
+    async def _accept(self, updates: Sequence[Row]) -> None:
+        try:
+            await self._receiver.accept(updates)
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in TRANSIENT:
+                raise
+            raise TryLater(f"cannot reach ingest: {error.details()}") from error
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Repeat until it works, for as long as waiting may help; says so once an outage."""
+        failures = 0
+        while True:
+            try:
+                result = await attempt()
+            except TryLater as error:
+                failures += 1
+                wait = min(_FIRST_WAIT_SECONDS * 2 ** min(failures, 10), WAIT_SECONDS_MAX)
+                if failures == 1:
+                    self._tell(f"{error}; trying again")
+                await self._sleep(wait if error.retry_seconds is None else error.retry_seconds)
+                continue
+            if failures:
+                self._tell("and on it goes")
+            return result

@@ -1,0 +1,45 @@
+"""What an update of the Bot API means; pure and total: whatever comes in is told apart, nothing raises."""
+
+from dataclasses import dataclass
+
+from services.cli.importers import ImportedChat, ImportedMessage, SkippedRow
+from services.cli.importers.rows import NoMessage, Row, key, nested
+from services.cli.telegram_bot.api import UPDATE_KINDS
+from services.cli.telegram_bot.message import read_chat, read_message
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A message, new or edited, and the chat it is in."""
+
+    chat: ImportedChat
+    message: ImportedMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A group has become a supergroup: its old id, and the chat that it is now."""
+
+    old_external_id: str
+    chat: ImportedChat
+
+
+def read_update(update: Row) -> Post | Migration | SkippedRow:
+    """Tell what an update is."""
+    place = f"update {key(update, 'update_id')[:32]}"
+    row = next((row for kind in UPDATE_KINDS if (row := nested(update, kind))), None)
+    if row is None:
+        return SkippedRow(place, "another kind of update")
+    try:
+        chat = read_chat(nested(row, "chat"))
+        return _migration(row, chat) or Post(chat, read_message(row, chat))
+    except NoMessage as error:
+        return SkippedRow(place, error.reason, error.detail)
+
+
+def _migration(row: Row, chat: ImportedChat) -> Migration | None:
+    """Telegram says it twice: in the group, which it closes, and in the supergroup, which it opens."""
+    new, old = key(row, "migrate_to_chat_id")[:32], key(row, "migrate_from_chat_id")[:32]
+    if new:
+        return Migration(chat.external_id, ImportedChat(new, chat.title, "supergroup"))
+    return Migration(old, chat) if old else None

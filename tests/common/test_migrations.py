@@ -1,0 +1,171 @@
+"""The schema is made once, by one process at a time, never changed afterwards, and lets nobody do too much."""
+
+import asyncio
+import importlib
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from services.common import sql
+from services.common.database import Database, DatabaseSettings
+from services.common.errors import DatabaseUnavailable, InvalidSetting
+from services.common.migrations import SCHEMA_DIRECTORY, migrate, read
+from tests.conftest import Deployment, free_port
+
+SERVICES = SCHEMA_DIRECTORY.parents[1]
+OURS = "('spine', 'ingest', 'extractor', 'embedder', 'search')"
+
+
+@pytest.fixture
+async def empty_url(postgres_url: str) -> AsyncIterator[str]:
+    """A database with nothing in it."""
+    name = f"empty_{uuid4().hex}"
+    connection = await asyncpg.connect(f"{postgres_url}/postgres")
+    await connection.execute(f"create database {name}")
+    yield f"{postgres_url}/{name}"
+    await connection.execute(f"drop database {name} with (force)")
+    await connection.close()
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> Path:
+    """A copy of the migrations that a test may spoil."""
+    return Path(shutil.copytree(SCHEMA_DIRECTORY, tmp_path / "schema"))
+
+
+async def test_a_fresh_database_gets_everything_once(empty_url: str) -> None:
+    """The first run applies every file in order, the second nothing."""
+    first = [migration.version for migration in await migrate(empty_url)]
+    assert first == list(range(1, len(read()) + 1))
+    assert await migrate(empty_url) == []
+
+
+async def test_many_at_once_are_one(empty_url: str) -> None:
+    """Of processes that migrate at once one does it, and the others find it done."""
+    results = await asyncio.gather(*(migrate(empty_url) for _ in range(4)))
+    assert sorted(len(result) for result in results) == [0, 0, 0, len(read())]
+
+
+async def test_an_edited_migration_is_refused(empty_url: str, schema: Path) -> None:
+    """A file that was changed after it was applied stops the next run, before anything else is done."""
+    await migrate(empty_url, schema)
+    first, last = schema / "0001_spine.sql", len(read(schema)) + 1
+    first.write_text(first.read_text() + "-- changed\n")
+    (schema / f"{last:04}_next.sql").write_text("create table public.next ();")
+    with pytest.raises(InvalidSetting, match="0001"):
+        await migrate(empty_url, schema)
+    connection = await asyncpg.connect(empty_url)
+    assert await connection.fetchval("select to_regclass('public.next')") is None
+    await connection.close()
+
+
+async def test_a_failed_migration_leaves_nothing(empty_url: str, schema: Path) -> None:
+    """A file is applied whole or not at all, and can be applied once it is mended."""
+    last = schema / f"{len(read(schema)) + 1:04}_next.sql"
+    last.write_text("create table public.next (); select 1/0;")
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(empty_url, schema)
+    last.write_text("create table public.next ();")
+    assert [migration.name for migration in await migrate(empty_url, schema)] == ["next"]
+
+
+async def test_an_older_release_runs_on_a_newer_schema(empty_url: str, schema: Path) -> None:
+    """A release that knows fewer migrations than were applied finds nothing to do."""
+    (schema / f"{len(read(schema)) + 1:04}_next.sql").write_text("create table public.next ();")
+    await migrate(empty_url, schema)
+    assert await migrate(empty_url) == []
+
+
+@pytest.mark.parametrize("wrong", ["0001_again.sql", "9999_far.sql"])
+def test_gaps_and_repeats_are_refused(schema: Path, wrong: str) -> None:
+    """Files that are not numbered one by one are refused before anything is touched."""
+    (schema / wrong).write_text("select 1;")
+    with pytest.raises(InvalidSetting, match="numbered"):
+        read(schema)
+
+
+async def test_a_server_that_is_not_there_is_said_so() -> None:
+    """A wrong address is unavailable, a wrong URL a wrong setting."""
+    with pytest.raises(DatabaseUnavailable):
+        await migrate(f"postgresql://u:p@127.0.0.1:{free_port()}/x")
+    with pytest.raises(InvalidSetting, match="--database-url"):
+        await migrate("mysql://u:p@127.0.0.1/x")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(SERVICES.glob("*/*.sql")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+async def test_every_query_is_allowed_and_correct(deployment: Deployment, path: Path) -> None:
+    """Every named query of a service can be prepared under the role of the service."""
+    module = importlib.import_module(f"services.{path.parent.name}.{path.stem}")
+    assert module.QUERIES.keys() == sql.load(path).keys()
+    failed = {}
+    async with Database.open(DatabaseSettings.read(), f"winnow_{path.parent.name}") as database:
+        for name, query in module.QUERIES.items():
+            # Search names the generation and its dimensions in the text, so that their index is used.
+            text = query.replace("{generation}", str(uuid4())).replace("{dimensions}", "384")
+            try:
+                async with database.transaction(deployment.workspace) as connection:
+                    await connection.prepare(text)
+            except asyncpg.PostgresError as error:
+                failed[name] = str(error)
+    assert failed == {}
+
+
+async def test_functions_with_rights_are_closed(deployment: Deployment) -> None:
+    """A function that runs with its owner's rights fixes its search path, and only named roles may call it."""
+    rows = await deployment.admin.fetch(
+        f"""select p.oid::regprocedure::text as name,
+              has_function_privilege('public', p.oid, 'execute') as public,
+              coalesce(array_to_string(p.proconfig, ' '), '') as config, o.rolname as owner
+            from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_roles o on o.oid = p.proowner
+            where n.nspname in {OURS} and p.prosecdef"""
+    )
+    assert len(rows) > 15
+    assert [row["name"] for row in rows if row["public"]] == []
+    # pg_temp must come last, or a caller's temporary objects would be found first.
+    wanted = r"search_path=pg_catalog,( public,)? pg_temp( |$)"
+    assert await deployment.admin.fetch(
+        "select x from unnest($1::text[]) x where x !~ $2", [r["config"] for r in rows], wanted
+    ) == []  # fmt: skip
+    others = {row["name"].partition("(")[0] for row in rows if row["owner"] != "winnow_spine"}
+    assert others <= {"embedder.open_generation"}
+
+
+async def test_nobody_can_create_objects(deployment: Deployment) -> None:
+    """No service role, and not the login, may create anything in any schema, and none has special rights."""
+    rows = await deployment.admin.fetch(
+        """select r.rolname || ': ' || n.nspname from pg_roles r, pg_namespace n
+           where r.rolname like 'winnow\\_%' and r.rolname <> 'winnow_spine' and n.nspname !~ '^pg_'
+             and has_schema_privilege(r.oid, n.oid, 'create')"""
+    )
+    assert rows == []
+    rows = await deployment.admin.fetch(
+        """select rolname from pg_roles where rolname like 'winnow\\_%'
+           and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolinherit or rolreplication)"""
+    )
+    assert rows == []
+
+
+async def test_search_can_only_read(deployment: Deployment) -> None:
+    """Search's role may change no row of any table."""
+    rows = await deployment.admin.fetch(
+        f"""select c.oid::regclass from pg_class c join pg_namespace n on n.oid = c.relnamespace
+            where n.nspname in {OURS} and c.relkind in ('r', 'p', 'v')
+              and has_table_privilege('winnow_search', c.oid, 'insert, update, delete, truncate')"""
+    )
+    assert rows == []
+
+
+def test_two_queries_of_one_name_are_refused(tmp_path: Path) -> None:
+    """A name stands for one query."""
+    path = tmp_path / "store.sql"
+    path.write_text("-- name: a\nselect 1;\n-- name: b\nselect 2;\n")
+    assert sql.load(path) == {"a": "select 1", "b": "select 2"}
+    path.write_text("-- name: a\nselect 1;\n-- name: a\nselect 2;\n")
+    with pytest.raises(ValueError, match="same name"):
+        sql.load(path)

@@ -1,0 +1,108 @@
+"""Settings are read from the environment, and a mistake in it is one line that names the variable."""
+
+import pytest
+from pydantic import Field, SecretStr
+
+from services.common.addresses import NAMES, AddressSettings
+from services.common.bus import BusSettings
+from services.common.database import DatabaseSettings
+from services.common.errors import InvalidSetting
+from services.common.outbox import RelaySettings
+from services.common.rpc import RpcSettings
+from services.common.settings import Settings, known_names, refuse_unknown
+from services.common.telemetry import LogSettings
+from services.common.worker import WorkerSettings
+from tools.setting_names import names
+
+GROUPS = (
+    AddressSettings,
+    BusSettings,
+    DatabaseSettings,
+    LogSettings,
+    RelaySettings,
+    RpcSettings,
+    WorkerSettings,
+)
+
+
+class Example(Settings):
+    """A group of settings."""
+
+    example_url: SecretStr = Field(min_length=1)
+    example_count: int = Field(default=3, ge=1, le=9)
+
+
+def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable sets its field, and a field without one has its default."""
+    monkeypatch.setenv("WINNOW_EXAMPLE_URL", "x")
+    assert Example.read().example_count == 3
+    monkeypatch.setenv("WINNOW_EXAMPLE_COUNT", "5")
+    assert Example.read().example_count == 5
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("WINNOW_EXAMPLE_COUNT", "0"),
+        ("WINNOW_EXAMPLE_COUNT", "many"),
+        ("WINNOW_EXAMPLE_COUNT", ""),
+        ("WINNOW_EXAMPLE_URL", ""),
+        ("WINNOW_EXAMPLE_URL", None),
+    ],
+)
+def test_a_mistake_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str | None
+) -> None:
+    """A value that is missing, misspelt or out of range is one line with the variable's name."""
+    monkeypatch.setenv("WINNOW_EXAMPLE_URL", "x")
+    if value is None:
+        monkeypatch.delenv(variable)
+    else:
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidSetting) as caught:
+        Example.read()
+    assert str(caught.value).startswith(f"{variable}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret is in neither the repr of its group nor the error about another field."""
+    monkeypatch.setenv("WINNOW_EXAMPLE_URL", "postgres://u:hunter2@db")
+    assert "hunter2" not in repr(Example.read())
+    monkeypatch.setenv("WINNOW_EXAMPLE_COUNT", "hunter2")
+    with pytest.raises(InvalidSetting) as caught:
+        Example.read()
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
+def test_credentials_are_secrets(group: type[Settings]) -> None:
+    """Whatever may hold a password is a SecretStr."""
+    for name, field in group.model_fields.items():
+        if any(word in name for word in ("url", "key", "password", "token")):
+            assert field.annotation is SecretStr, name
+
+
+def test_settings_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group is fixed once it is read."""
+    monkeypatch.setenv("WINNOW_EXAMPLE_URL", "x")
+    with pytest.raises(ValueError, match="frozen"):
+        Example.read().example_count = 4  # type: ignore[misc]
+
+
+def test_unknown_variables_are_refused() -> None:
+    """A variable with our prefix that nothing reads is an error that names a similar one."""
+    refuse_unknown({"WINNOW_NATS_URL": "x", "HOME": "/"})
+    with pytest.raises(InvalidSetting, match=r"WINNOW_NATS_ULR.*WINNOW_NATS_URL"):
+        refuse_unknown({"WINNOW_NATS_ULR": "x"})
+
+
+def test_the_list_of_variables_is_whole() -> None:
+    """The list that is shipped names what the code reads, all of it and nothing else."""
+    assert known_names() == set(names())
+
+
+def test_every_service_has_an_address() -> None:
+    """Addresses are found by the names of the services, and no two are the same."""
+    addresses = AddressSettings()
+    assert len({addresses.of(name) for name in NAMES}) == len(NAMES)

@@ -1,0 +1,36 @@
+"""Logs are readable by machines and people, and keep passwords."""
+
+import json
+import logging
+
+import pytest
+
+from services.common.telemetry import JsonFormatter, TextFormatter
+
+
+def record(message: str, error: Exception | None = None) -> logging.LogRecord:
+    """A record of a warning."""
+    information = (type(error), error, error.__traceback__) if error else None
+    return logging.LogRecord("a.b", logging.WARNING, "", 0, "%s", (message,), information)
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_passwords_of_urls_are_hidden(formatter: logging.Formatter) -> None:
+    """A URL in a message or in the text of an exception shows no password."""
+    secret = "postgresql://u:hunt'er2@db:5432/x, nats://:hunter2@n"
+    text = formatter.format(record(secret, RuntimeError(secret)))
+    assert "er2" not in text
+    assert "postgresql://u:***@db:5432/x" in text
+
+
+def test_a_line_of_json_holds_it_all() -> None:
+    """Whatever is logged, each event is one line that parses."""
+    for message in ("plain", "two\nlines", 'quotes " and \\', "текст ☃", "\0\x1b", "a://b:c"):
+        line = JsonFormatter().format(record(message, ValueError(message)))
+        assert "\n" not in line
+        fields = json.loads(line)
+        assert fields["message"] == message
+        assert fields["level"] == "warning"
+        assert fields["logger"] == "a.b"
+        assert "ValueError" in fields["traceback"]
+        assert fields["time"].endswith("Z")
