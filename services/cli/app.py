@@ -6,16 +6,20 @@ from importlib.metadata import version
 import click
 
 PARTS = {
+    "atoms": "services.cli.knowledge:atoms",
     "backfill": "services.cli.status:backfill",
     "bot": "services.cli.telegram_bot.command:bot_group",
     "dead": "services.cli.status:dead",
     "demo": "services.cli.demonstrate:demo",
     "evaluate": "services.evaluating:evaluate",
     "doctor": "services.cli.doctor:doctor",
+    "extract": "services.cli.knowledge:extract",
     "import": "services.cli.importing:import_group",
     "models": "services.cli.modelling:models",
+    "runs": "services.cli.knowledge:runs",
     "search": "services.cli.searching:search",
     "status": "services.cli.status:status",
+    "topics": "services.cli.knowledge:topics",
     "up": "services.cli.up:up",
 }
 

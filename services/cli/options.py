@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import uvloop
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
@@ -44,15 +45,25 @@ class Session:
 
 def as_dict(message: Message) -> dict[str, Any]:
     """A message as JSON values: proto names, zeros included, 64-bit numbers as numbers."""
-    raw = MessageToDict(
+    raw: dict[str, Any] = MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    numbers = {
-        field.name
-        for field in message.DESCRIPTOR.fields
-        if field.cpp_type == field.CPPTYPE_INT64 and not field.is_repeated
-    }
-    return {name: int(value) if name in numbers else value for name, value in raw.items()}
+    return _with_numbers(message.DESCRIPTOR, raw)
+
+
+def _with_numbers(kind: Descriptor, raw: dict[str, Any]) -> dict[str, Any]:
+    """The values with 64-bit integers as numbers, which JSON of protobuf writes as strings."""
+    for name in raw.keys() & kind.fields_by_name.keys():
+        field = kind.fields_by_name[name]
+        values = raw[name] if isinstance(raw[name], list) else [raw[name]]
+        if field.cpp_type in (field.CPPTYPE_INT64, field.CPPTYPE_UINT64):
+            numbers = [int(value) for value in values]
+            raw[name] = numbers if isinstance(raw[name], list) else numbers[0]
+        elif field.message_type and not field.message_type.GetOptions().map_entry:
+            for value in values:
+                if isinstance(value, dict):
+                    _with_numbers(field.message_type, value)
+    return raw
 
 
 def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

@@ -119,18 +119,18 @@ def _render(result: pb.SearchResult) -> list[str | tuple[str, str]]:
             ("topic ", "magenta"),
             f"{result.topic.title} ({result.topic.message_count} messages)",
         ]
-    return [*_signed(result.message)]
+    return [*signed(result.message)]
 
 
 def _render_atom(atom: types.Atom) -> list[str | tuple[str, str]]:
     kind = types.AtomType.Name(atom.type).removeprefix("ATOM_TYPE_").lower()
     parts: list[str | tuple[str, str]] = [(f"{kind}: ", "green"), (atom.title, "bold")]
     for evidence in atom.evidence:
-        parts += ["\n       ", ("← ", "dim"), *_signed(evidence.message, evidence.quote)]
+        parts += ["\n       ", ("← ", "dim"), *signed(evidence.message, evidence.quote)]
     return parts
 
 
-def _signed(message: types.Message, text: str = "") -> list[str | tuple[str, str]]:
+def signed(message: types.Message, text: str = "") -> list[str | tuple[str, str]]:
     """Who said it when, and the words."""
     when = message.sent_at.ToDatetime().strftime("%Y-%m-%d %H:%M")
     who = message.author.name or message.author.external_id or "?"

@@ -97,8 +97,11 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
                 before=position.uuid(0) if position else None,
             )
             passages = await library.evidence(connection, workspace, [row["id"] for row in rows])
+            ids = {e["message_id"] for found in passages.values() for e in found}
+            wanted = sorted(ids) if request.include_messages else []
+            messages = await library.messages(connection, workspace, wanted)
         token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
-        atoms = [rendering.atom(row, passages[row["id"]]) for row in rows]
+        atoms = [rendering.atom(row, passages[row["id"]], messages) for row in rows]
         return pb.ListAtomsResponse(atoms=atoms, next_page_token=token)
 
     async def GetAtom(self, request: pb.GetAtomRequest, context: Any) -> pb.GetAtomResponse:

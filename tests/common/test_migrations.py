@@ -3,7 +3,7 @@
 import asyncio
 import importlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -102,10 +102,11 @@ async def test_a_server_that_is_not_there_is_said_so() -> None:
 async def test_every_query_is_allowed_and_correct(deployment: Deployment, path: Path) -> None:
     """Every named query of a service can be prepared under the role of the service."""
     module = importlib.import_module(f"services.{path.parent.name}.{path.stem}")
-    assert module.QUERIES.keys() == sql.load(path).keys()
+    names = sql.load(path).keys()
+    [queries] = (v for v in vars(module).values() if isinstance(v, Mapping) and v.keys() == names)
     failed = {}
     async with Database.open(DatabaseSettings.read(), f"winnow_{path.parent.name}") as database:
-        for name, query in module.QUERIES.items():
+        for name, query in queries.items():
             # Search names the generation and its dimensions in the text, so that their index is used.
             text = query.replace("{generation}", str(uuid4())).replace("{dimensions}", "384")
             try:

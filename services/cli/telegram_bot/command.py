@@ -81,8 +81,6 @@ async def telegram(
                 else:
                     await _poll(receiver, settings, token)
             except asyncio.CancelledError:
-                _tell("stopped")
-            finally:
                 _report(session, receiver)
 
 
@@ -141,4 +139,4 @@ def _report(session: Session, receiver: Receiver) -> None:
     if session.as_json:
         session.print_json(asdict(receiver.tally))
     else:
-        _tell(str(receiver.tally))
+        _tell(f"stopped after {receiver.tally}")

@@ -8,8 +8,8 @@ import grpc
 
 from services.cli.importers import ImportedChat
 from services.cli.importing import FRAME_BYTES, message_input, source_ref
-from services.cli.telegram_bot.updates import Post
 from services.cli.target import Target
+from services.cli.telegram_bot.updates import Post
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from winnow.types.v1 import types_pb2 as types

@@ -10,11 +10,10 @@ from services.cli.importers import (
     ImportedEntity,
     ImportedMessage,
 )
-from services.cli.importers.rendering import URL_BYTES_MAX
+from services.cli.importers.rendering import ENTITIES_MAX, URL_BYTES_MAX
 from services.cli.importers.rows import (
     NoMessage,
     Row,
-    key,
     listed,
     nested,
     size,
@@ -58,27 +57,27 @@ _ENTITY_TYPE_CHARACTERS_MAX = 64
 
 def read_chat(row: Row) -> ImportedChat:
     """The chat of a message. Raises NoMessage for one without an id."""
-    number = key(row, "id")
-    if not number or len(number) > 32:
+    chat = number(row, "id")
+    if not chat:
         raise NoMessage("chat without an id")
-    return ImportedChat(number, words(row, "title") or _person(row), words(row, "type"))
+    return ImportedChat(chat, words(row, "title") or _person(row), words(row, "type"))
 
 
 def read_message(row: Row, chat: ImportedChat) -> ImportedMessage:
     """What was said. Raises NoMessage for a service message, or one that lacks its number or time."""
-    number, sent_at = key(row, "message_id"), _time(row, "date")
-    if not number or sent_at is None:
+    message, sent_at = number(row, "message_id"), _time(row, "date")
+    if not message or sent_at is None:
         raise NoMessage("no usable number or date")
     attachments = _attachments(row)
     name = "text" if "text" in row else "caption"
     text = words(row, name)
     if not text and not attachments:
         raise NoMessage("service")
-    thread = key(row, "message_thread_id") if row.get("is_topic_message") is True else ""
+    thread = number(row, "message_thread_id") if row.get("is_topic_message") is True else ""
     author, author_name, is_bot = _author(row)
     return ImportedMessage(
         chat_external_id=chat.external_id,
-        external_id=number,
+        external_id=message,
         thread_id=thread,
         reply_to_external_id=_replied(row, chat, thread),
         author_external_id=author,
@@ -88,11 +87,19 @@ def read_message(row: Row, chat: ImportedChat) -> ImportedMessage:
         sent_at=sent_at,
         edited_at=_time(row, "edit_date"),
         entities=_entities(
-            string(row, name), listed(row, f"{name}_entities".removeprefix("text_"))
+            string(row, name), listed(row, "entities" if name == "text" else "caption_entities")
         ),
         attachments=attachments,
         kind=attachments[0].type if attachments else "text",
     )
+
+
+def number(row: Row, name: str) -> str:
+    """An id, as text; empty if it is absent or no 64-bit whole number."""
+    value = row.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return ""
+    return str(value) if -(1 << 63) <= value < 1 << 63 else ""
 
 
 def words(row: Row, name: str) -> str:
@@ -114,28 +121,27 @@ def _time(row: Row, name: str) -> datetime | None:
 def _replied(row: Row, chat: ImportedChat, thread: str) -> str:
     """The message answered within this chat; the row that opened a forum topic is no such message."""
     replied = nested(row, "reply_to_message")
-    number = key(replied, "message_id")
-    elsewhere = "chat" in replied and key(nested(replied, "chat"), "id") != chat.external_id
-    opened = thread != "" and number == thread
-    return "" if elsewhere or opened else number
+    answered = number(replied, "message_id")
+    elsewhere = "chat" in replied and number(nested(replied, "chat"), "id") != chat.external_id
+    opened = thread != "" and answered == thread
+    return "" if elsewhere or opened else answered
 
 
 def _author(row: Row) -> tuple[str, str, bool]:
     """Id, name and whether a bot; a channel, or a group for its anonymous admins, may speak for itself."""
     chat = nested(row, "sender_chat")
-    number = chat.get("id")
-    if isinstance(number, int) and not isinstance(number, bool):
-        return _peer(number), words(chat, "title") or _person(chat), False
+    if speaker := number(chat, "id"):
+        return _peer(int(speaker)), words(chat, "title") or _person(chat), False
     person = nested(row, "from")
-    user = key(person, "id")[:32]
+    user = number(person, "id")
     return f"user{user}" if user else "", _person(person), person.get("is_bot") is True
 
 
-def _peer(number: int) -> str:
+def _peer(chat: int) -> str:
     """How exports name a chat that speaks: its kind and its bare number."""
-    if number > 0:
-        return f"user{number}"
-    bare = -number
+    if chat > 0:
+        return f"user{chat}"
+    bare = -chat
     return f"channel{bare - _CHANNEL_BASE}" if bare > _CHANNEL_BASE else f"chat{bare}"
 
 
@@ -155,12 +161,12 @@ def _entities(text: str, rows: list[Row]) -> tuple[ImportedEntity, ...]:
         start, end = place.get(first), place.get(first + length)
         if start is not None and end is not None and start < end:
             found.append(_entity(row, start, end - start))
-    return tuple(found)
+    return tuple(found[:ENTITIES_MAX])
 
 
 def _entity(row: Row, offset: int, length: int) -> ImportedEntity:
     kind = words(row, "type")[:_ENTITY_TYPE_CHARACTERS_MAX]
-    user = key(nested(row, "user"), "id")
+    user = number(nested(row, "user"), "id")
     url = f"tg://user?id={user}" if kind == "text_mention" and user else words(row, "url")
     return ImportedEntity(
         _SPANS.get(kind, kind),

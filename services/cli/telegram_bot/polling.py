@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import grpc
@@ -32,16 +33,15 @@ class Poller:
 
     async def run(self) -> None:
         """Receive until cancelled. Raises TelegramFailure or AioRpcError."""
-        me = await self._patiently(lambda: self._api.call("getMe"))
+        me = await self._patiently(partial(self._api.call, "getMe"))
         name = string(me, "username") if isinstance(me, dict) else ""
         self._tell(f"receiving the messages of @{name}")
         offset: int | None = None
         while True:
-            updates = await self._patiently(
-                lambda offset=offset: self._api.updates(offset, self._poll_seconds)  # type: ignore[misc]
-            )
+            ask = partial(self._api.updates, offset, self._poll_seconds)
+            updates = await self._patiently(ask)
             if updates:
-                await self._patiently(lambda updates=updates: self._accept(updates))  # type: ignore[misc]
+                await self._patiently(partial(self._accept, updates))
                 # The next request confirms everything before this number, so only now.
                 offset = max(update["update_id"] for update in updates) + 1
 
@@ -67,5 +67,5 @@ class Poller:
                 await self._sleep(wait if error.retry_seconds is None else error.retry_seconds)
                 continue
             if failures:
-                self._tell("and on it goes")
+                self._tell("works again")
             return result

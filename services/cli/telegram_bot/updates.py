@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from services.cli.importers import ImportedChat, ImportedMessage, SkippedRow
-from services.cli.importers.rows import NoMessage, Row, key, nested
+from services.cli.importers.rows import NoMessage, Row, nested
 from services.cli.telegram_bot.api import UPDATE_KINDS
-from services.cli.telegram_bot.message import read_chat, read_message
+from services.cli.telegram_bot.message import number, read_chat, read_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Migration:
 
 def read_update(update: Row) -> Post | Migration | SkippedRow:
     """Tell what an update is."""
-    place = f"update {key(update, 'update_id')[:32]}"
+    place = f"update {number(update, 'update_id')}"
     row = next((row for kind in UPDATE_KINDS if (row := nested(update, kind))), None)
     if row is None:
         return SkippedRow(place, "another kind of update")
@@ -39,7 +39,7 @@ def read_update(update: Row) -> Post | Migration | SkippedRow:
 
 def _migration(row: Row, chat: ImportedChat) -> Migration | None:
     """Telegram says it twice: in the group, which it closes, and in the supergroup, which it opens."""
-    new, old = key(row, "migrate_to_chat_id")[:32], key(row, "migrate_from_chat_id")[:32]
+    new, old = number(row, "migrate_to_chat_id"), number(row, "migrate_from_chat_id")
     if new:
         return Migration(chat.external_id, ImportedChat(new, chat.title, "supergroup"))
     return Migration(old, chat) if old else None

@@ -412,6 +412,7 @@ class ListAtomsRequest(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     TOPIC_ID_FIELD_NUMBER: _builtins.int
     SOURCE_ID_FIELD_NUMBER: _builtins.int
+    INCLUDE_MESSAGES_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 500; 50 if 0."""
     page_token: _builtins.str
@@ -422,6 +423,8 @@ class ListAtomsRequest(_message.Message):
     """Only of this topic."""
     source_id: _builtins.str
     """Only of this source."""
+    include_messages: _builtins.bool
+    """Include the messages themselves in the evidence: who said it, when, and in which words."""
     def __init__(
         self,
         *,
@@ -430,10 +433,11 @@ class ListAtomsRequest(_message.Message):
         type: _types_pb2.AtomType.ValueType = ...,
         topic_id: _builtins.str = ...,
         source_id: _builtins.str = ...,
+        include_messages: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id", "topic_id", b"topic_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_messages", b"include_messages", "page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id", "topic_id", b"topic_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

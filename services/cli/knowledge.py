@@ -1,0 +1,291 @@
+"""`winnow topics`, `winnow atoms`, `winnow runs` and `winnow extract`: what conversations have taught."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import click
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from services.cli.options import Session, command
+from services.cli.searching import ATOM_TYPES, signed
+from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
+from winnow.types.v1 import types_pb2 as types
+
+DEADLINE_SECONDS = 30
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@asynccontextmanager
+async def extractor(session: Session) -> AsyncIterator[Any]:
+    """Lend the stub of the extractor."""
+    async with session.target.channel("extractor") as channel:
+        yield ExtractorServiceStub(channel)
+
+
+async def ask(session: Session, method: str, request: Message) -> Any:
+    """Call the extractor and return its reply."""
+    async with extractor(session) as stub:
+        call = getattr(stub, method)
+        return await call(request, metadata=session.target.metadata, timeout=DEADLINE_SECONDS)
+
+
+def paged(function: F) -> F:
+    """Give a command --limit and --page-token."""
+    limit = click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
+    token = click.option("--page-token", default="", help="Where the page before ended.")
+    return limit(token(function))
+
+
+def word(enum: Any, value: int) -> str:
+    """The name of an enum's value as people write it, for example `solution`."""
+    prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
+    return str(enum.Name(value)).removeprefix(prefix).lower()
+
+
+def words(enum: Any) -> list[str]:
+    """Every value that a filter may name."""
+    return [word(enum, value) for value in enum.values()[1:]]
+
+
+def number(enum: Any, name: str | None) -> int:
+    """The value of a name; the unspecified one for none."""
+    prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
+    return int(enum.Value(prefix + name.upper())) if name else 0
+
+
+def moment(time: Timestamp) -> str:
+    """A time to the minute in UTC."""
+    return time.ToDatetime().strftime("%Y-%m-%d %H:%M") if time.seconds else ""
+
+
+def listing(*columns: str) -> Table:
+    """A table whose first column is an id that must stay whole."""
+    table = Table(box=None)
+    for column in columns:
+        table.add_column(column, no_wrap=column == columns[0], overflow="fold")
+    return table
+
+
+def show_page(session: Session, table: Table, response: Any, what: str) -> None:
+    """Print one page and how to get the next."""
+    session.console.print(table if table.row_count else f"no {what}")
+    if response.next_page_token:
+        session.console.print(
+            f"[dim]there are more: repeat with --page-token {escape(response.next_page_token)}[/dim]"
+        )
+
+
+# --- topics
+
+
+@click.group()
+def topics() -> None:
+    """Show what conversations were about."""
+
+
+@topics.command("list")
+@click.option("--source", default="", help="Only of this source's id.")
+@paged
+@command
+async def topics_list(session: Session, source: str, limit: int, page_token: str) -> None:
+    """List topics, the one with the latest message first."""
+    request = pb.ListTopicsRequest(page_size=limit, page_token=page_token, source_id=source)
+    response = await ask(session, "ListTopics", request)
+    if session.as_json:
+        session.print_message(response)
+        return
+    table = listing("id", "messages", "atoms", "last message", "title")
+    for topic in response.topics:
+        counts = (str(topic.message_count), str(topic.atom_count))
+        table.add_row(topic.id, *counts, moment(topic.last_message_at), escape(topic.title))
+    show_page(session, table, response, "topics")
+
+
+@topics.command("show")
+@click.argument("topic_id")
+@command
+async def topics_show(session: Session, topic_id: str) -> None:
+    """Show a topic with its atoms and who said them."""
+    response = await ask(session, "GetTopic", pb.GetTopicRequest(topic_id=topic_id))
+    if session.as_json:
+        session.print_message(response)
+        return
+    topic = response.topic
+    span = f"{moment(topic.first_message_at)} to {moment(topic.last_message_at)}"
+    session.console.print(Text.assemble((topic.title, "bold"), f"\n{topic.id}"))
+    session.console.print(f"{topic.message_count} messages, {span}; {topic.atom_count} atoms")
+    if not response.atom_ids:
+        return
+    request = pb.ListAtomsRequest(topic_id=topic_id, page_size=500, include_messages=True)
+    for atom in (await ask(session, "ListAtoms", request)).atoms:
+        session.console.print(Text.assemble("\n", *atom_lines(atom)))
+
+
+# --- atoms
+
+
+@click.group()
+def atoms() -> None:
+    """Show the pieces of knowledge that were found, and what they rest on."""
+
+
+@atoms.command("list")
+@click.option("--type", "atom_type", type=click.Choice(ATOM_TYPES), help="Only of this type.")
+@click.option("--topic", default="", help="Only of this topic's id.")
+@click.option("--source", default="", help="Only of this source's id.")
+@paged
+@command
+async def atoms_list(
+    session: Session, atom_type: str | None, topic: str, source: str, limit: int, page_token: str
+) -> None:
+    """List atoms, newest first."""
+    request = pb.ListAtomsRequest(
+        page_size=limit,
+        page_token=page_token,
+        type=number(types.AtomType, atom_type),  # type: ignore[arg-type]
+        topic_id=topic,
+        source_id=source,
+        include_messages=True,
+    )
+    response = await ask(session, "ListAtoms", request)
+    if session.as_json:
+        session.print_message(response)
+        return
+    table = listing("id", "type", "state", "title", "said by")
+    for atom in response.atoms:
+        said = ", ".join(dict.fromkeys(_author(evidence) for evidence in atom.evidence))
+        kind = word(types.AtomType, atom.type)
+        table.add_row(atom.id, kind, state(atom), escape(atom.title), escape(said))
+    show_page(session, table, response, "atoms")
+
+
+@atoms.command("show")
+@click.argument("atom_id")
+@command
+async def atoms_show(session: Session, atom_id: str) -> None:
+    """Show an atom with its evidence, who said it, and its links."""
+    response = await ask(session, "GetAtom", pb.GetAtomRequest(atom_id=atom_id))
+    if session.as_json:
+        session.print_message(response)
+        return
+    session.console.print(Text.assemble(*atom_lines(response.atom)))
+    for link in response.links:
+        kind = word(types.LinkType, link.type).replace("_", " ")
+        ends = (
+            f"{kind} {link.to_atom_id}"
+            if link.from_atom_id == response.atom.id
+            else f"{link.from_atom_id} {kind} this"
+        )
+        session.console.print(f"  [dim]→[/dim] {ends}  [dim]{link.confidence:.2f}[/dim]")
+
+
+@atoms.command("versions")
+@click.argument("atom_id")
+@paged
+@command
+async def atoms_versions(session: Session, atom_id: str, limit: int, page_token: str) -> None:
+    """List the versions of an atom, newest first."""
+    request = pb.ListAtomVersionsRequest(atom_id=atom_id, page_size=limit, page_token=page_token)
+    response = await ask(session, "ListAtomVersions", request)
+    if session.as_json:
+        session.print_message(response)
+        return
+    table = listing("version", "made", "type", "state", "title", "content")
+    for version in response.versions:
+        kind = word(types.AtomType, version.type)
+        judged = word(types.ApprovalState, version.approval_state)
+        said = (escape(version.title), escape(version.content))
+        table.add_row(str(version.version), moment(version.created_at), kind, judged, *said)
+    show_page(session, table, response, "versions")
+
+
+def state(atom: types.Atom) -> str:
+    """Whether an atom was judged, and whether it still holds."""
+    judged = word(types.ApprovalState, atom.approval_state)
+    return f"{judged}, ended {moment(atom.valid_to)}" if atom.HasField("valid_to") else judged
+
+
+def atom_lines(atom: types.Atom) -> list[str | tuple[str, str]]:
+    """An atom in full: what it says, and each passage with who said it."""
+    facts = f"{state(atom)}, version {atom.version}, confidence {atom.confidence:.2f}"
+    parts: list[str | tuple[str, str]] = [
+        (f"{word(types.AtomType, atom.type)}: ", "green"),
+        (atom.title, "bold"),
+        f"\n  {atom.content}\n",
+        (f"  {atom.id}  {facts}", "dim"),
+    ]
+    if atom.topic_title:
+        parts.append((f"\n  topic {atom.topic_id}  {atom.topic_title}", "dim"))
+    for evidence in atom.evidence:
+        parts += ["\n  ", ("← ", "dim"), *signed(evidence.message, evidence.quote)]
+    return parts
+
+
+def _author(evidence: types.Evidence) -> str:
+    return evidence.message.author.name or evidence.message.author.external_id or "?"
+
+
+# --- runs, extract
+
+
+@click.group()
+def runs() -> None:
+    """Show how readings of conversations went."""
+
+
+@runs.command("list")
+@click.option("--outcome", type=click.Choice(words(pb.RunOutcome)), help="Only with this outcome.")
+@paged
+@command
+async def runs_list(session: Session, outcome: str | None, limit: int, page_token: str) -> None:
+    """List extraction runs, newest first, with what they cost and what they dropped."""
+    request = pb.ListRunsRequest(
+        page_size=limit,
+        page_token=page_token,
+        outcome=number(pb.RunOutcome, outcome),  # type: ignore[arg-type]
+    )
+    response = await ask(session, "ListRuns", request)
+    if session.as_json:
+        session.print_message(response)
+        return
+    columns = ("id", "when", "outcome", "messages", "atoms", "calls", "tokens", "took", "dropped")
+    table = listing(*columns)
+    for run in response.runs:
+        dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(run.rejected.items()))
+        table.add_row(
+            run.id,
+            moment(run.created_at),
+            word(pb.RunOutcome, run.outcome),
+            str(run.messages),
+            str(run.atoms),
+            str(run.model_calls),
+            str(run.tokens_in + run.tokens_out),
+            f"{run.duration_seconds:.2f} s",
+            dropped,
+        )
+    show_page(session, table, response, "runs")
+
+
+@click.group()
+def extract() -> None:
+    """Read conversations."""
+
+
+@extract.command("now")
+@click.option("--source", default="", help="Only of this source's id.")
+@command
+async def extract_now(session: Session, source: str) -> None:
+    """Read what waits in open windows now, without waiting for the conversations to pause."""
+    response = await ask(session, "ExtractNow", pb.ExtractNowRequest(source_id=source))
+    if session.as_json:
+        session.print_message(response)
+    elif response.conversations:
+        session.console.print(f"{response.conversations} conversations are being read")
+    else:
+        session.console.print("nothing waits to be read")

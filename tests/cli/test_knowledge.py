@@ -1,0 +1,130 @@
+"""`winnow topics`, `atoms`, `runs` and `extract` against an extractor that runs."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.conftest import Deployment
+from tests.extractor.saved import TALK, say, settled
+
+
+class Command:
+    """The `winnow` command of a user who has a key of the deployment."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._environment = os.environ | {"WINNOW_API_KEY": deployment.api_key}
+
+    async def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Run it; return its exit code and what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "services",
+            *arguments,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self._environment | {"COLUMNS": "200"},
+        )
+        out, err = await process.communicate()
+        return process.returncode or 0, out.decode(), err.decode()
+
+    async def said(self, *arguments: str) -> str:
+        """What it prints when all is well."""
+        code, out, err = await self.run(*arguments)
+        assert code == 0, err
+        return out
+
+    async def json(self, *arguments: str) -> Any:
+        """What it prints with --json."""
+        return json.loads(await self.said(*arguments, "--json"))
+
+
+@pytest.fixture
+async def winnow(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Command]:
+    """A command, and an extractor that has read a conversation."""
+    monkeypatch.setenv("WINNOW_EXTRACTION_ENGINE", "grounded")
+    monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "0.2")
+    async with deployment.serving("extractor"):
+        await say(deployment, TALK)
+        await settled(deployment)
+        yield Command(deployment)
+
+
+async def test_atoms_are_listed_and_shown_with_who_said_them(winnow: Command) -> None:
+    """Ids stay whole, every quote stands with its author, and --json has the same."""
+    listed = await winnow.json("atoms", "list")
+    assert len(listed["atoms"]) >= 2
+    table = await winnow.said("atoms", "list")
+    for atom in listed["atoms"]:
+        assert atom["id"] in table
+        shown = await winnow.said("atoms", "show", atom["id"])
+        assert atom["title"] in shown
+        for evidence in atom["evidence"]:
+            assert evidence["message"]["author"]["external_id"] in shown
+            assert evidence["quote"].split()[0] in shown
+        versions = await winnow.json("atoms", "versions", atom["id"])
+        assert [version["version"] for version in versions["versions"]] == [1]
+        assert atom["content"] in await winnow.said("atoms", "versions", atom["id"])
+
+
+async def test_filters_and_pages(winnow: Command) -> None:
+    """A type shows only itself, and pages of one go through everything once."""
+    everything = (await winnow.json("atoms", "list"))["atoms"]
+    kind = everything[0]["type"].removeprefix("ATOM_TYPE_").lower()
+    same = (await winnow.json("atoms", "list", "--type", kind))["atoms"]
+    assert {atom["type"] for atom in same} == {everything[0]["type"]}
+    seen, token = [], ""
+    while True:
+        page = await winnow.json("atoms", "list", "--limit", "1", "--page-token", token)
+        seen += [atom["id"] for atom in page["atoms"]]
+        token = page["next_page_token"]
+        if not token:
+            break
+    assert seen == [atom["id"] for atom in everything]
+    assert "--page-token" in await winnow.said("atoms", "list", "--limit", "1")
+
+
+async def test_topics_and_runs(winnow: Command) -> None:
+    """A topic shows its atoms with their quotes; a run shows its outcome, with numbers as numbers."""
+    topics = (await winnow.json("topics", "list"))["topics"]
+    assert topics[0]["id"] in await winnow.said("topics", "list")
+    shown = await winnow.said("topics", "show", topics[0]["id"])
+    assert topics[0]["title"] in shown
+    assert "ann" in shown
+    runs = (await winnow.json("runs", "list", "--outcome", "ok"))["runs"]
+    assert [(run["outcome"], run["tokens_in"]) for run in runs] == [("RUN_OUTCOME_OK", 0)]
+    assert runs[0]["id"] in await winnow.said("runs", "list")
+    assert not (await winnow.json("runs", "list", "--outcome", "cut_off"))["runs"]
+
+
+async def test_extract_now_says_what_waits(winnow: Command) -> None:
+    """Nothing waits once everything was read."""
+    assert "nothing waits" in await winnow.said("extract", "now")
+    assert (await winnow.json("extract", "now"))["conversations"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (("atoms", "show", "nonsense"), 4, "atom_id"),
+        (("atoms", "show", str(uuid4())), 1, "no atom"),
+        (("topics", "list", "--source", "x"), 4, "source_id"),
+        (("atoms", "list", "--page-token", "x"), 4, "page_token"),
+        (("atoms", "list", "--type", "rumour"), 2, "--type"),
+    ],
+)
+async def test_what_is_wrong_is_named(
+    winnow: Command, arguments: tuple[str, ...], code: int, named: str
+) -> None:
+    """Bad input ends with its exit code and names the field, without a traceback."""
+    done, _, err = await winnow.run(*arguments)
+    assert done == code, err
+    assert named in err
+    assert "Traceback" not in err
