@@ -44,6 +44,7 @@ from winnow.ingest.v1 import ingest_pb2 as pb
 
 FRAME = 500
 INSERTED_SAMPLE = 2000
+WARM_UP_FRAMES = 4
 _TICK = os.sysconf("SC_CLK_TCK")
 _METHOD = "/winnow.ingest.v1.IngestService/StreamMessages"
 _OPEN_GENERATION = "select embedder.open_generation('m', repeat('0', 64), 8, 'mean', '', '')"
@@ -147,7 +148,7 @@ async def deployed() -> AsyncIterator[Bench]:
             await admin.execute(_BARE)
             address = f"127.0.0.1:{runtime.ports.ingest}"
             environment = service_environment(runtime, password, {"ingest": address})
-            pids = {"postgres": _postmaster(data)}
+            pids = {name: _pid(data, name) for name in ("postgres", "nats")}
             child = service_child("ingest", environment, address)
 
             async def ready(pid: int) -> None:
@@ -159,8 +160,8 @@ async def deployed() -> AsyncIterator[Bench]:
             await admin.close()
 
 
-def _postmaster(data: DataDirectory) -> int:
-    return int((data.resolved().postgres / "postmaster.pid").read_text().split()[0])
+def _pid(data: DataDirectory, name: str) -> int:
+    return int((data.resolved().records / f"{name}.pid").read_text().split()[0])
 
 
 # --- the three ways
@@ -194,6 +195,7 @@ async def stream(bench: Bench, key: str, wire: Sequence[bytes], count: int, into
     """Send every frame and wait for the last acknowledgement."""
     pid, marks, memory = bench.pids["ingest"], [], []
     async with grpc.aio.insecure_channel(bench.address, options=CHANNEL_OPTIONS) as channel:
+        await channel.channel_ready()
         method = channel.stream_stream(
             _METHOD, response_deserializer=pb.StreamMessagesResponse.FromString
         )
@@ -261,6 +263,15 @@ async def measure(bench: Bench, wire: Sequence[bytes], count: int, number: int) 
     return result
 
 
+async def warm_up(bench: Bench, wire: Sequence[bytes]) -> None:
+    """Let connections open and statements be planned, in a workspace of their own."""
+    key = mint_key()
+    await store_key(bench.admin, "warm-up", "bench", key, SCOPES)
+    count = sum(len(pb.StreamMessagesRequest.FromString(each).messages) for each in wire)
+    await stream(bench, key.text, wire, count, Round())
+    await bench.quiet()
+
+
 def score_cpu_us(corpus: Sequence[pb.MessageInput]) -> float:
     """Processor time to score one message in its conversation, in microseconds."""
     inputs = [
@@ -306,6 +317,7 @@ async def main() -> None:
     print(f"{len(corpus):,} messages in {len(wire):,} frames, {sum(map(len, wire)) >> 10:,} KiB")
     score_us = score_cpu_us(corpus)
     async with deployed() as bench:
+        await warm_up(bench, wire[:WARM_UP_FRAMES])
         rounds = [await measure(bench, wire, len(corpus), n) for n in range(options.rounds)]
     print("\n".join(show(rounds)))
 

@@ -15,6 +15,7 @@ PARTS = {
     "doctor": "services.cli.doctor:doctor",
     "extract": "services.cli.knowledge:extract",
     "import": "services.cli.importing:import_group",
+    "keys": "services.cli.keys:keys",
     "models": "services.cli.modelling:models",
     "runs": "services.cli.knowledge:runs",
     "search": "services.cli.searching:search",

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from winnow.types.v1 import types_pb2 as types
 FRAME_MESSAGES = 250
 FRAME_BYTES = 512 << 10
 FRAMES_AHEAD = 8
+DELETIONS_MAX = 500
 NAME_BYTES_MAX = 512
 RETRIES, RETRIES_BEFORE_FIRST = 60, 5
 _TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -80,14 +81,17 @@ class FrameReader:
         self._importer, self._kind = importer, kind
         self._numbers = itertools.count()
         self.failure: ImportFailure | None = None
+        self.deleted: list[tuple[pb.SourceRef, str]] = []
 
     def __iter__(self) -> Iterator[Frame]:
-        """Read the file once; `failure` says afterwards where it broke."""
+        """Read the file once; then `failure` says where it broke, and `deleted` what the file says is deleted."""
         source = pb.SourceRef(kind=self._kind)
         messages: list[pb.MessageInput] = []
         for item in self._items():
             if isinstance(item, ImportedMessage):
                 messages.append(message_input(item))
+                if item.deleted:
+                    self.deleted.append((source, item.external_id))
                 if _is_full(messages):
                     yield Frame(next(self._numbers), source, messages)
                     messages = []
@@ -238,6 +242,23 @@ class Sender:
         return self._next
 
 
+async def delete(target: Target, messages: Sequence[tuple[pb.SourceRef, str]]) -> int:
+    """Mark messages as deleted; return how many were live."""
+    deleted = 0
+    async with target.channel("ingest") as channel:
+        stub = IngestServiceStub(channel)
+        for start in range(0, len(messages), DELETIONS_MAX):
+            chunk = messages[start : start + DELETIONS_MAX]
+            for _, group in itertools.groupby(chunk, key=lambda each: each[0].external_id):
+                named = list(group)
+                request = pb.DeleteMessagesRequest(
+                    source=named[0][0], external_ids=[key for _, key in named]
+                )
+                reply = await stub.DeleteMessages(request, metadata=target.metadata, timeout=60)
+                deleted += reply.deleted
+    return deleted
+
+
 def _request(frame: Frame) -> pb.StreamMessagesRequest:
     return pb.StreamMessagesRequest(
         sequence=frame.number, source=frame.source, messages=frame.messages
@@ -267,6 +288,7 @@ async def run_import(
 
         sender = Sender(target, show)
         await sender.send(reader)
+        sender.counts.deleted = await delete(target, reader.deleted)
     return sender.counts, reader.failure
 
 
@@ -338,15 +360,17 @@ def _report(session: Session, importer: Importer, counts: Counts) -> None:
             "updated": counts.updated,
             "unchanged": counts.unchanged,
             "rejected": counts.rejected,
+            "deleted": counts.deleted,
             "skipped": summary.skipped,
             "notes": summary.notes,
         }
         session.print_json(result)
         return
-    changed = counts.created or counts.updated
+    changed = counts.created or counts.updated or counts.deleted
     session.console.print(
         f"{importer.file.name}: {counts.created} new, {counts.updated} changed, "
         f"{counts.unchanged} unchanged, {counts.rejected} rejected"
+        + (f", {counts.deleted} deleted" if counts.deleted else "")
         + ("" if changed else " — nothing has changed")
     )
     for reason, count in {**summary.skipped, **summary.notes}.items():

@@ -75,6 +75,11 @@ def listing(*columns: str) -> Table:
 def show_page(session: Session, table: Table, response: Any, what: str) -> None:
     """Print one page and how to get the next."""
     session.console.print(table if table.row_count else f"no {what}")
+    show_more(session, response)
+
+
+def show_more(session: Session, response: Any) -> None:
+    """Say how to get the next page, if there is one."""
     if response.next_page_token:
         session.console.print(
             f"[dim]there are more: repeat with --page-token {escape(response.next_page_token)}[/dim]"
@@ -196,13 +201,21 @@ async def atoms_versions(session: Session, atom_id: str, limit: int, page_token:
     if session.as_json:
         session.print_message(response)
         return
-    table = listing("version", "made", "type", "state", "title", "content")
     for version in response.versions:
-        kind = word(types.AtomType, version.type)
-        judged = word(types.ApprovalState, version.approval_state)
-        said = (escape(version.title), escape(version.content))
-        table.add_row(str(version.version), moment(version.created_at), kind, judged, *said)
-    show_page(session, table, response, "versions")
+        session.console.print(Text.assemble(*version_lines(version)))
+    show_more(session, response)
+
+
+def version_lines(version: pb.AtomVersion) -> list[str | tuple[str, str]]:
+    """A version in full: its words, when they were made, and what became of them."""
+    judged = word(types.ApprovalState, version.approval_state)
+    return [
+        (f"{version.version}. ", "bold"),
+        (f"{word(types.AtomType, version.type)}: ", "green"),
+        (version.title, "bold"),
+        f"\n  {version.content}\n",
+        (f"  {moment(version.created_at)}  {judged}", "dim"),
+    ]
 
 
 def state(atom: types.Atom) -> str:

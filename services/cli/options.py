@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 import uvloop
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
@@ -51,7 +50,7 @@ def as_dict(message: Message) -> dict[str, Any]:
     return _with_numbers(message.DESCRIPTOR, raw)
 
 
-def _with_numbers(kind: Descriptor, raw: dict[str, Any]) -> dict[str, Any]:
+def _with_numbers(kind: Any, raw: dict[str, Any]) -> dict[str, Any]:
     """The values with 64-bit integers as numbers, which JSON of protobuf writes as strings."""
     for name in raw.keys() & kind.fields_by_name.keys():
         field = kind.fields_by_name[name]

@@ -41,6 +41,10 @@ class NotFound(WinnowError):
         super().__init__(f"no {kind} {name}")
 
 
+class Conflict(WinnowError):
+    """A resource has changed since the caller read it."""
+
+
 class InvalidCredentials(WinnowError):
     """No API key, or one that is unknown, revoked or expired; always the same text."""
 

@@ -1,4 +1,7 @@
-"""Writes one reading of a window: what it says again keeps its id, what it no longer says is retired."""
+"""Writes one reading of a window: what it says again keeps its id, what it no longer says is retired.
+
+What people have judged or edited stays as they left it while its messages stand.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +11,8 @@ from uuid import UUID
 
 from services.common.database import Connection
 from services.common.ids import uuid7
-from services.extractor.extraction import AtomDraft, Extraction
+from services.extractor.extraction import Extraction
+from services.extractor.placing import KnownAtom, PlacedAtom, place
 from services.extractor.store import QUERIES, text_sha256, title_key
 
 
@@ -18,19 +22,6 @@ class Change:
 
     atoms: dict[UUID, bytes | None]
     topics: dict[UUID, bytes | None]
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedAtom:
-    """A draft with the id, the version and the topic it is saved under."""
-
-    id: UUID
-    version: int
-    changed: bool
-    topic_id: UUID | None
-    draft: AtomDraft
-    sha256: bytes
-    valid_from: datetime
 
 
 async def write(
@@ -43,19 +34,25 @@ async def write(
     sent_at: dict[UUID, datetime],
 ) -> Change:
     """Replace what earlier readings of the window left by what this one says."""
-    known = await connection.fetch(QUERIES["live_atoms_of_window"], workspace, window)
+    rows = await connection.fetch(QUERIES["known_atoms_of_window"], workspace, window)
+    known = [_known(row) for row in rows]
     topics, fresh_topics = await _put_topics(connection, workspace, source, run, extraction)
-    placed = _place(known, extraction, topics, sent_at)
-    gone = sorted({row["id"] for row in known} - {atom.id for atom in placed})
-    touched = sorted({row["id"] for row in known} | {atom.id for atom in placed})
+    placed = place(known, extraction, topics, sent_at)
+    said = {atom.id for atom in placed}
+    kept = sorted(atom.id for atom in known if atom.id not in said and atom.outlives_silence)
+    gone = sorted({atom.id for atom in known} - said - set(kept))
+    touched = sorted(said.union(gone))
     await connection.execute(QUERIES["forget_links"], workspace, touched)
     await connection.execute(QUERIES["forget_evidence"], workspace, touched)
+    await connection.execute(QUERIES["forget_lost_evidence"], workspace, kept)
+    await connection.execute(QUERIES["realign_evidence"], workspace, kept)
     await connection.execute(QUERIES["retire_atoms"], workspace, gone)
-    await _put_atoms(connection, workspace, source, window, run, placed, {r["id"] for r in known})
+    await _put_atoms(connection, workspace, source, window, run, placed)
     await _put_evidence(connection, workspace, placed)
     await _put_links(connection, workspace, run, placed, extraction)
     retired = await _assign_messages(connection, workspace, window, topics, extraction)
-    atoms: dict[UUID, bytes | None] = {atom.id: atom.sha256 for atom in placed if atom.changed}
+    await connection.execute(QUERIES["leave_topics"], workspace, retired)
+    atoms: dict[UUID, bytes | None] = {atom.id: atom.sha256 for atom in placed if atom.is_changed}
     return Change(atoms | dict.fromkeys(gone), dict(fresh_topics) | dict.fromkeys(retired))
 
 
@@ -80,43 +77,20 @@ async def _put_topics(
     return [ids[title_key(topic.title)] for topic in extraction.topics], fresh
 
 
-def _place(
-    known: Sequence[Any],
-    extraction: Extraction,
-    topics: Sequence[UUID],
-    sent_at: dict[UUID, datetime],
-) -> list[PlacedAtom]:
-    """Give every draft an id: that of the known atom with the same words, or else the same evidence and type."""
-    topic_of = {
-        position: topics[index]
-        for index, topic in enumerate(extraction.topics)
-        for position in topic.atom_indices
-    }
-    left = {row["id"]: row for row in known}
-    placed: list[PlacedAtom] = []
-    for position, draft in enumerate(extraction.atoms):
-        sha256 = text_sha256(f"{draft.title}\n{draft.content}")
-        match = _match(left, draft, sha256)
-        if match is not None:
-            del left[match["id"]]
-        changed = match is None or match["text_sha256"] != sha256 or match["type"] != draft.type
-        version = 1 if match is None else match["version"] + changed
-        identity = uuid7() if match is None else match["id"]
-        first = min(sent_at[message] for message in draft.message_ids)  # type: ignore[index]
-        topic = topic_of.get(position)
-        placed.append(PlacedAtom(identity, version, changed, topic, draft, sha256, first))
-    return placed
-
-
-def _match(left: dict[UUID, Any], draft: AtomDraft, sha256: bytes) -> Any | None:
-    same_words = [row for row in left.values() if row["text_sha256"] == sha256]
-    cited = sorted(draft.message_ids, key=str)
-    same_evidence = [
-        row
-        for row in left.values()
-        if row["type"] == draft.type and sorted(row["message_ids"], key=str) == cited
-    ]
-    return next(iter(same_words or same_evidence), None)
+def _known(row: Any) -> KnownAtom:
+    return KnownAtom(
+        row["id"],
+        row["version"],
+        tuple(row["texts"]),
+        tuple(row["types"]),
+        frozenset(row["message_ids"]),
+        len(row["message_ids"]),
+        row["standing"],
+        row["approval_state"],
+        row["origin"],
+        row["is_ended"],
+        row["is_invalidated"],
+    )
 
 
 async def _put_atoms(
@@ -126,9 +100,15 @@ async def _put_atoms(
     window: UUID,
     run: UUID,
     placed: Sequence[PlacedAtom],
-    known: set[UUID],
 ) -> None:
-    fresh = [atom for atom in placed if atom.id not in known]
+    held = sorted((atom for atom in placed if atom.is_held), key=lambda atom: atom.id)
+    await connection.execute(
+        QUERIES["move_held_atoms"],
+        workspace,
+        [atom.id for atom in held],
+        [atom.topic_id for atom in held],
+    )
+    fresh = [atom for atom in placed if not atom.is_known]
     await connection.execute(
         QUERIES["add_atoms"],
         workspace,
@@ -143,7 +123,8 @@ async def _put_atoms(
         [atom.draft.confidence for atom in fresh],
         [atom.valid_from for atom in fresh],
     )
-    for atom in sorted((a for a in placed if a.id in known), key=lambda atom: atom.id):
+    known = [atom for atom in placed if atom.is_known and not atom.is_held]
+    for atom in sorted(known, key=lambda atom: atom.id):
         draft = atom.draft
         text = (draft.type, draft.title, draft.content, atom.sha256, draft.confidence)
         await connection.execute(
@@ -155,7 +136,7 @@ async def _put_atoms(
             atom.valid_from,
             atom.version,
         )
-    changed = [atom for atom in placed if atom.changed]
+    changed = [atom for atom in placed if atom.is_changed]
     await connection.execute(
         QUERIES["add_atom_versions"],
         workspace,

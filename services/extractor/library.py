@@ -45,10 +45,12 @@ async def atoms(
     source: UUID | None = None,
     atom: UUID | None = None,
     before: UUID | None = None,
+    state: str = "",
+    only_invalidated: bool = False,
 ) -> Sequence[Row]:
-    """Live atoms, newest first; `before` is the last one's id."""
-    filters = (type_name, topic, source, atom, before)
-    return await connection.fetch(QUERIES["atoms"], workspace, *filters, limit)
+    """Live atoms, newest first; `before` is the last one's id. Invalidated ones if asked for, or by id."""
+    filters = (type_name, topic, source, atom, before, limit, only_invalidated, state)
+    return await connection.fetch(QUERIES["atoms"], workspace, *filters)
 
 
 async def evidence(

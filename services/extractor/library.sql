@@ -30,10 +30,13 @@ limit 1000;
 
 -- name: atoms
 select a.id, a.source_id, a.type, a.title, a.content, a.confidence, a.approval_state, a.version, a.topic_id,
-  t.title as topic_title, a.valid_from, a.valid_to, a.created_at, a.updated_at
+  t.title as topic_title, a.valid_from, a.valid_to, a.created_at, a.updated_at, a.invalidated_at
 from extractor.atom a
 left join extractor.topic t on t.workspace_id = a.workspace_id and t.id = a.topic_id
-where a.workspace_id = $1 and a.retired_at is null
+where a.workspace_id = $1
+  and case when $8::bool then a.invalidated_at is not null
+    else a.retired_at is null or $5::uuid is not null and a.invalidated_at is not null end
+  and ($9 = '' or a.approval_state = $9)
   and ($2 = '' or a.type = $2) and ($3::uuid is null or a.topic_id = $3) and ($4::uuid is null or a.source_id = $4)
   and ($5::uuid is null or a.id = $5) and ($6::uuid is null or a.id < $6)
 order by a.id desc
@@ -61,8 +64,13 @@ where l.workspace_id = $1 and (l.from_atom_id = $2 or l.to_atom_id = $2)
 order by l.from_atom_id, l.to_atom_id, l.type;
 
 -- name: versions
-select v.version, v.type, v.title, v.content, v.approval_state, v.created_at, v.run_id
+select v.version, v.type, v.title, v.content, v.approval_state, v.created_at, v.run_id, v.origin,
+  last.reason, last.created_at as reviewed_at
 from extractor.atom_version v
+left join lateral (
+  select r.reason, r.created_at from extractor.review r
+  where r.workspace_id = v.workspace_id and r.atom_id = v.atom_id and r.version = v.version
+  order by r.id desc limit 1) last on true
 where v.workspace_id = $1 and v.atom_id = $2 and ($3::int is null or v.version < $3)
 order by v.version desc
 limit $4;

@@ -69,6 +69,7 @@ def atom(
         created_at=timestamp(row["created_at"]),
         updated_at=timestamp(row["updated_at"]),
         source_id=str(row["source_id"]),
+        invalidated_at=timestamp(row["invalidated_at"]),
     )
 
 
@@ -125,7 +126,10 @@ def version(row: Row) -> pb.AtomVersion:
         content=row["content"],
         approval_state=number(types.ApprovalState, row["approval_state"]),
         created_at=timestamp(row["created_at"]),
-        run_id=str(row["run_id"]),
+        run_id=str(row["run_id"] or ""),
+        origin=number(pb.AtomOrigin, row["origin"]),
+        reason=row["reason"] or "",
+        reviewed_at=timestamp(row["reviewed_at"]),
     )
 
 

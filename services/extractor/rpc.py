@@ -1,16 +1,18 @@
 """ExtractorService: requests to the library and back."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 from services.common import pages
-from services.common.database import Database
+from services.common.database import Connection, Database
 from services.common.errors import NotFound
 from services.common.ids import uuid7
 from services.common.outbox import enqueue
 from services.common.rpc import current_caller
-from services.extractor import library, rendering, store
+from services.extractor import edits, library, rendering, review, store
+from services.extractor.review import Reviewer
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1 import extractor_pb2_grpc
 from winnow.types.v1 import types_pb2 as types
@@ -23,11 +25,33 @@ SCOPES = {
     "GetAtom": "read",
     "ListAtomVersions": "read",
     "ListRuns": "read",
+    "ReviewAtom": "admin",
+    "UpdateAtom": "admin",
+    "InvalidateAtom": "admin",
 }
 
 
 def _uuid(text: str) -> UUID | None:
     return UUID(text) if text else None
+
+
+def _reviewer(request: Any) -> Reviewer:
+    caller, body = current_caller(), request.SerializeToString(deterministic=True)
+    digest = hashlib.sha256(request.DESCRIPTOR.name.encode() + body).digest()
+    return Reviewer(
+        caller.workspace, caller.key_id, request.reason, _uuid(request.request_id), digest
+    )
+
+
+async def _read_atom(connection: Connection, workspace: UUID, atom: UUID) -> types.Atom:
+    """One atom with its evidence and the messages."""
+    rows = await library.atoms(connection, workspace, limit=1, atom=atom)
+    if not rows:
+        raise NotFound("atom", str(atom))
+    passages = (await library.evidence(connection, workspace, [atom]))[atom]
+    ids = [passage["message_id"] for passage in passages]
+    messages = await library.messages(connection, workspace, ids)
+    return rendering.atom(rows[0], passages, messages)
 
 
 class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
@@ -95,6 +119,8 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
                 topic=_uuid(request.topic_id),
                 source=_uuid(request.source_id),
                 before=position.uuid(0) if position else None,
+                state=rendering.name(types.ApprovalState, request.approval_state),
+                only_invalidated=request.only_invalidated,
             )
             passages = await library.evidence(connection, workspace, [row["id"] for row in rows])
             ids = {e["message_id"] for found in passages.values() for e in found}
@@ -106,19 +132,60 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
 
     async def GetAtom(self, request: pb.GetAtomRequest, context: Any) -> pb.GetAtomResponse:
         """Return an atom, the messages it rests on, and its links."""
-        workspace, atom = current_caller().workspace, UUID(request.atom_id)
+        workspace, identity = current_caller().workspace, UUID(request.atom_id)
         async with self._database.transaction(workspace) as connection:
-            rows = await library.atoms(connection, workspace, limit=1, atom=atom)
-            if not rows:
-                raise NotFound("atom", request.atom_id)
-            passages = (await library.evidence(connection, workspace, [atom]))[atom]
-            ids = [passage["message_id"] for passage in passages]
-            messages = await library.messages(connection, workspace, ids)
-            links = await library.links(connection, workspace, atom)
-        return pb.GetAtomResponse(
-            atom=rendering.atom(rows[0], passages, messages),
-            links=[rendering.link(row) for row in links],
-        )
+            atom = await _read_atom(connection, workspace, identity)
+            links = await library.links(connection, workspace, identity)
+        return pb.GetAtomResponse(atom=atom, links=[rendering.link(row) for row in links])
+
+    async def ReviewAtom(
+        self, request: pb.ReviewAtomRequest, context: Any
+    ) -> pb.ReviewAtomResponse:
+        """Judge a version of an atom."""
+        atom, version = UUID(request.atom_id), request.version
+        state: Any = rendering.name(types.ApprovalState, request.approval_state)
+
+        async def act(connection: Connection, reviewer: Reviewer) -> None:
+            await review.judge(connection, reviewer, atom, version, state)
+
+        return pb.ReviewAtomResponse(atom=await self._reviewed(request, atom, act))
+
+    async def UpdateAtom(
+        self, request: pb.UpdateAtomRequest, context: Any
+    ) -> pb.UpdateAtomResponse:
+        """Change an atom by hand."""
+        atom, changes = UUID(request.atom.id), edits.changes_of(request)
+
+        async def act(connection: Connection, reviewer: Reviewer) -> None:
+            await review.edit(connection, reviewer, atom, request.atom.version, changes)
+
+        return pb.UpdateAtomResponse(atom=await self._reviewed(request, atom, act))
+
+    async def InvalidateAtom(
+        self, request: pb.InvalidateAtomRequest, context: Any
+    ) -> pb.InvalidateAtomResponse:
+        """Say that an atom was wrong."""
+        atom = UUID(request.atom_id)
+
+        async def act(connection: Connection, reviewer: Reviewer) -> None:
+            await review.invalidate(connection, reviewer, atom)
+
+        return pb.InvalidateAtomResponse(atom=await self._reviewed(request, atom, act))
+
+    async def _reviewed(
+        self, request: Any, atom: UUID, act: Callable[[Connection, Reviewer], Awaitable[None]]
+    ) -> types.Atom:
+        """Carry out what a person asks, and return the atom as it is then."""
+        reviewer = _reviewer(request)
+
+        async def attempt() -> types.Atom:
+            async with self._database.transaction(reviewer.workspace) as connection:
+                await act(connection, reviewer)
+                return await _read_atom(connection, reviewer.workspace, atom)
+
+        result = await self._database.retrying(attempt)
+        self._kick()
+        return result
 
     async def ListAtomVersions(
         self, request: pb.ListAtomVersionsRequest, context: Any

@@ -58,6 +58,11 @@ def text_sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+def atom_sha256(title: str, content: str) -> bytes:
+    """The hash of an atom's text."""
+    return text_sha256(f"{title}\n{content}")
+
+
 def title_key(title: str) -> str:
     """A title folded for comparison."""
     return " ".join(unicodedata.normalize("NFKC", title).casefold().split())

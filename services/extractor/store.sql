@@ -126,12 +126,21 @@ where t.workspace_id = $1 and t.id = any ($2::uuid[]) and t.retired_at is null
     select from extractor.topic_message m where m.workspace_id = t.workspace_id and m.topic_id = t.id)
 returning t.id;
 
--- name: live_atoms_of_window
-select a.id, a.type, a.title, a.content, a.version, a.topic_id, a.text_sha256,
+-- name: known_atoms_of_window
+select a.id, a.version, a.approval_state, a.origin, a.valid_to is not null as is_ended,
+  a.invalidated_at is not null as is_invalidated,
+  array(select v.title || E'\n' || v.content from extractor.atom_version v
+        where v.workspace_id = a.workspace_id and v.atom_id = a.id order by v.version desc limit 20) as texts,
+  array(select v.type from extractor.atom_version v
+        where v.workspace_id = a.workspace_id and v.atom_id = a.id order by v.version desc limit 20) as types,
   array(select e.message_id from extractor.atom_evidence e
-        where e.workspace_id = a.workspace_id and e.atom_id = a.id order by e.message_id) as message_ids
+        where e.workspace_id = a.workspace_id and e.atom_id = a.id order by e.message_id) as message_ids,
+  (select count(*) from extractor.atom_evidence e
+    join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
+    where e.workspace_id = a.workspace_id and e.atom_id = a.id and m.deleted_at is null and strpos(m.text, e.quote) > 0
+  ) as standing
 from extractor.atom a
-where a.workspace_id = $1 and a.window_id = $2 and a.retired_at is null
+where a.workspace_id = $1 and a.window_id = $2 and (a.retired_at is null or a.invalidated_at is not null)
 order by a.id
 for update of a;
 
@@ -149,6 +158,15 @@ set topic_id = $3, type = $4, title = $5, content = $6, text_sha256 = $7, confid
     updated_at = now(), approval_state = case when $10 > a.version then 'proposed' else a.approval_state end
 where a.workspace_id = $1 and a.id = $2;
 
+-- name: move_held_atoms
+update extractor.atom a set topic_id = x.topic_id
+from unnest($2::uuid[], $3::uuid[]) as x (id, topic_id)
+where a.workspace_id = $1 and a.id = x.id and a.topic_id is distinct from x.topic_id;
+
+-- name: leave_topics
+update extractor.atom a set topic_id = null
+where a.workspace_id = $1 and a.topic_id = any ($2::uuid[]) and (a.retired_at is null or a.invalidated_at is not null);
+
 -- name: add_atom_versions
 insert into extractor.atom_version (workspace_id, atom_id, version, type, title, content, run_id)
 select $1, x.atom_id, x.version, x.type, x.title, x.content, $2
@@ -156,7 +174,20 @@ from unnest($3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[]) as x (ato
 order by x.atom_id;
 
 -- name: retire_atoms
-update extractor.atom set retired_at = now(), updated_at = now() where workspace_id = $1 and id = any ($2::uuid[]);
+update extractor.atom set retired_at = coalesce(retired_at, now()), invalidated_at = null, updated_at = now()
+where workspace_id = $1 and id = any ($2::uuid[]);
+
+-- name: forget_lost_evidence
+delete from extractor.atom_evidence e
+where e.workspace_id = $1 and e.atom_id = any ($2::uuid[]) and not exists (
+  select from ingest.message m
+  where m.workspace_id = e.workspace_id and m.id = e.message_id and m.deleted_at is null and strpos(m.text, e.quote) > 0);
+
+-- name: realign_evidence
+update extractor.atom_evidence e set quote_offset = strpos(m.text, e.quote) - 1
+from ingest.message m
+where e.workspace_id = $1 and e.atom_id = any ($2::uuid[]) and m.workspace_id = e.workspace_id and m.id = e.message_id
+  and substr(m.text, e.quote_offset + 1, char_length(e.quote)) <> e.quote;
 
 -- name: forget_evidence
 delete from extractor.atom_evidence where workspace_id = $1 and atom_id = any ($2::uuid[]);

@@ -44,6 +44,7 @@ class IngestSettings(Settings):
 async def open_service() -> AsyncIterator[Service]:
     """Open the database, the bus and the relay."""
     settings, database_settings = IngestSettings.read(), DatabaseSettings.read()
+    thresholds = settings.thresholds()
     async with (
         Database.open(database_settings, "winnow_ingest") as database,
         Database.open(database_settings, "winnow_relay", size=2) as relay_database,
@@ -53,7 +54,7 @@ async def open_service() -> AsyncIterator[Service]:
         sources = Sources()
         slots = CommitSlots(settings.ingest_commits_max, settings.ingest_wait_seconds)
         saver = Saver(database, sources, slots, VERSION, relay.kick)
-        gate = Gate(database, sources, settings.thresholds())
+        gate = Gate(database, sources, thresholds)
         intake = Intake(database, sources, protovalidate.Validator(), gate, saver)
         rpc = IngestRpc(database, intake, saver, VERSION)
         servicer = Servicer(

@@ -30,7 +30,9 @@ def settings(server: NatsServer, **others: int) -> BusSettings:
     return BusSettings(nats_url=server.url, **others)
 
 
-async def test_a_killed_broker_loses_nothing(deployment: Deployment, nats: NatsServer) -> None:
+async def test_a_killed_broker_loses_nothing(
+    deployment: Deployment, nats: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
     """Work goes on after the broker was killed and started again, in the same relay and worker."""
     stage = Recorder()
     async with running(stage):
@@ -38,7 +40,8 @@ async def test_a_killed_broker_loses_nothing(deployment: Deployment, nats: NatsS
         await until(deployment.admin, done=1)
         nats.stop(signal.SIGKILL)
         await make(deployment, "while it is away")
-        await asyncio.sleep(1.5)
+        # The first hint fails, then the first look at the streams.
+        await eventually(lambda: caplog.text.count("relay: NATS") >= 2)
         nats.start()
         await until(deployment.admin, done=2)
         await make(deployment, "after")
@@ -65,7 +68,7 @@ async def test_a_wiped_store_loses_no_hint(deployment: Deployment, nats: NatsSer
 
 
 async def test_a_frozen_broker_stops_nothing_for_good(
-    deployment: Deployment, nats: NatsServer
+    deployment: Deployment, nats: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After the broker stood still for some seconds, tasks made meanwhile are done."""
     stage = Recorder()
@@ -75,7 +78,7 @@ async def test_a_frozen_broker_stops_nothing_for_good(
         nats.send(signal.SIGSTOP)
         try:
             await make(deployment, "while it is frozen")
-            await asyncio.sleep(4)
+            await eventually(lambda: "relay: NATS" in caplog.text)
         finally:
             nats.send(signal.SIGCONT)
         await until(deployment.admin, done=2)

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from services.common import migrations
-from services.common.database import Database, DatabaseSettings, check_versions
+from services.common.database import Database, DatabaseSettings, check_versions, translated
 from services.common.errors import DatabaseUnavailable, InvalidSetting
 from tests.common.stages import Recorder, make, running, until
 from tests.conftest import PASSWORD, Deployment, free_port
@@ -167,6 +167,34 @@ async def test_a_wrong_argument_is_not_the_databases_fault(deployment: Deploymen
             with pytest.raises((asyncpg.DataError, ValueError)):
                 async with database.connection() as connection:
                     await connection.fetchval("select $1::text", wrong)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("no route"),
+        TimeoutError(),
+        asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InternalClientError("unexpected message"),
+        asyncpg.ConnectionDoesNotExistError("gone"),
+        asyncpg.CannotConnectNowError("starting up"),
+        asyncpg.AdminShutdownError("stopping"),
+        asyncpg.CrashShutdownError("reset"),
+        asyncpg.QueryCanceledError("took too long"),
+        asyncpg.LockNotAvailableError("locked"),
+        asyncpg.TooManyConnectionsError("full"),
+        asyncpg.DiskFullError("full"),
+        asyncpg.ReadOnlySQLTransactionError("standby"),
+        asyncpg.PostgresIOError("disk"),
+        asyncpg.IdleInTransactionSessionTimeoutError("idle"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_the_state_of_the_server_is_nobodys_fault(error: Exception) -> None:
+    """Every error that a server in trouble can cause is unavailable, so that work is kept and callers come back."""
+    with pytest.raises(DatabaseUnavailable):
+        async with translated():
+            raise error
 
 
 async def test_conflicts_are_tried_again(deployment: Deployment) -> None:

@@ -90,7 +90,8 @@ async def test_work_on_lost_tasks_is_stopped(deployment: Deployment) -> None:
 async def test_long_work_keeps_its_lease(deployment: Deployment) -> None:
     """Work that takes several leases is done once, by one worker."""
     stage = Recorder(seconds=2)
-    async with running(stage, again_seconds=0.2, task_lease_seconds=0.6):
+    limits = {"again_seconds": 0.2, "task_lease_seconds": 0.6}
+    async with running(stage, **limits), running(stage, **limits):
         await make(deployment, "slow")
         await until(deployment.admin, done=1)
     assert stage.calls == [1]

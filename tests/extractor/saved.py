@@ -40,7 +40,8 @@ async def say(
         label = "noise" if text in NOISE else "signal"
         await admin.execute(
             """insert into ingest.message (workspace_id, id, source_id, external_id,
-                 author_external_id, text, sent_at, content_sha256, text_sha256, importance_score, importance_label, importance_factors, importance_version)
+                 author_external_id, text, sent_at, content_sha256, text_sha256,
+                 importance_score, importance_label, importance_factors, importance_version)
                values ($1, $2, $3, $4, $5, $6, $7, $8, $8, 0.5, $9, '[]', 'test')""",
             workspace,
             identity,

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from services.common.database import Database, DatabaseSettings
-from services.extractor import library, store
+from services.extractor import library, review, store
 from tests.conftest import Deployment
 from tests.extractor.saved import TALK, change, say, settled
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -193,5 +193,5 @@ async def test_every_query_prepares_under_its_role(deployment: Deployment) -> No
         Database.open(DatabaseSettings.read(), "winnow_extractor") as database,
         database.transaction(deployment.workspace) as connection,
     ):
-        for query in {**store.QUERIES, **library.QUERIES}.values():
+        for query in {**store.QUERIES, **library.QUERIES, **review.QUERIES}.values():
             await connection.prepare(query)

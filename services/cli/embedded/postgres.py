@@ -110,7 +110,9 @@ class Postgres:
         _check_known(self.account)
         staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.data.path))
         give(staging, self.account)
-        write_private(staging / "password", self._password + "\n", self.account)
+        write_private(
+            staging / "password", self.data.secret("postgres.password") + "\n", self.account
+        )
         status, said = await run(self._initdb(staging), self.account)
         if status != 0:
             raise EmbeddedError(f"initdb failed: {' '.join(said.split())[-500:]}")
@@ -176,12 +178,14 @@ class Postgres:
         finally:
             connection.terminate()
 
-    @property
-    def _password(self) -> str:
-        return self.data.secret("postgres.password")
-
     def _url(self, database: str) -> str:
-        return f"postgresql://{USER}:{self._password}@{LOOPBACK}:{self.ports.postgres}/{database}"
+        return owner_url(self.data, self.ports, database)
+
+
+def owner_url(data: DataDirectory, ports: Ports, database: str = DATABASE) -> str:
+    """The superuser's login to the embedded PostgreSQL."""
+    password = data.secret("postgres.password")
+    return f"postgresql://{USER}:{password}@{LOOPBACK}:{ports.postgres}/{database}"
 
 
 async def reclaim(data: DataDirectory) -> None:

@@ -5,12 +5,14 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.conftest import free_port
 
 TOKEN = "123456789:AAE-double_of_a_token_0123456789abc"
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
@@ -56,7 +58,7 @@ class BotApiDouble:
         with self.changed:
             self.injected.append(Injected(status, json.dumps({"ok": False} | reply).encode()))
 
-    def wait_until(self, what: Any, seconds: float = 30) -> None:
+    def wait_until(self, what: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until a condition of the state holds."""
         with self.changed:
             assert self.changed.wait_for(what, seconds)
@@ -81,7 +83,9 @@ class BotApiDouble:
 
     def _set_webhook(self, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if not parameters["url"].startswith("https://"):
-            return _error(400, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook")
+            return _error(
+                400, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook"
+            )
         self.webhook = parameters
         return 200, {"ok": True, "result": True}
 
@@ -116,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     double: BotApiDouble
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_POST(self) -> None:
         """Answer one call."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         match = re.fullmatch(r"/bot([^/]+)/(\w+)", self.path)
@@ -162,7 +166,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def bot_api() -> Iterator[BotApiDouble]:
     """Run the double on a free port."""
-    server = _Server(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", free_port()), _Handler)
     double = BotApiDouble(f"http://127.0.0.1:{server.server_address[1]}")
     server.RequestHandlerClass = type("Handler", (_Handler,), {"double": double})
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,8 +1,9 @@
 """A Bot API double, and a bot on the real ingest service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import grpc
 import pytest
@@ -18,9 +19,21 @@ from tests.conftest import Deployment
 class Bot:
     """A receiver on a deployment, what it told its user, and what is stored."""
 
-    receiver: Receiver
-    told: list[str]
-    deployment: Deployment
+    deployment: Deployment = field(init=False)
+    receiver: Receiver = field(init=False)
+    told: list[str] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until_told(self, words: str) -> None:
+        """Wait until the user is told something."""
+        while not any(words in line for line in self.told):
+            self.news.clear()
+            await self.news.wait()
+
+    def tell(self, line: str) -> None:
+        """Keep what the user is told."""
+        self.told.append(line)
+        self.news.set()
 
     async def stored(self, column: str = "text") -> dict[tuple[str, str], str]:
         """A column of every live message by chat and number."""
@@ -46,28 +59,30 @@ async def bot(deployment: Deployment) -> AsyncIterator[Bot]:
         yield made
 
 
-class connected:  # noqa: N801 - used as a function
+@pytest.fixture
+async def lone_bot() -> AsyncIterator[Bot]:
+    """A bot whose ingest service is nowhere."""
+    async with _calling("127.0.0.1:1", "no key") as made:
+        yield made
+
+
+@asynccontextmanager
+async def connected(deployment: Deployment) -> AsyncIterator[Bot]:
     """A bot that would call ingest, whether that runs or not."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
-        address = deployment.address("ingest")
-        self._channel = grpc.aio.insecure_channel(
-            address, options=[("grpc.max_reconnect_backoff_ms", 200)]
-        )
-        self._target = Target({"ingest": address}, deployment.api_key)
-
-    async def __aenter__(self) -> Bot:
-        """Make the bot."""
-        told: list[str] = []
-        receiver = Receiver(Delivery(self._channel, self._target), told.append)
-        return Bot(receiver, told, self._deployment)
-
-    async def __aexit__(self, *failure: object) -> None:
-        """Close the channel."""
-        await self._channel.close()
+    async with _calling(deployment.address("ingest"), deployment.api_key) as bot:
+        bot.deployment = deployment
+        yield bot
 
 
-async def until(double: BotApiDouble, what: object) -> None:
+@asynccontextmanager
+async def _calling(address: str, api_key: str) -> AsyncIterator[Bot]:
+    options = [("grpc.max_reconnect_backoff_ms", 200)]
+    async with grpc.aio.insecure_channel(address, options=options) as channel:
+        bot = Bot()
+        bot.receiver = Receiver(Delivery(channel, Target({"ingest": address}, api_key)), bot.tell)
+        yield bot
+
+
+async def until(double: BotApiDouble, what: Callable[[], bool]) -> None:
     """Wait for a state of Telegram without holding up the bot."""
     await asyncio.to_thread(double.wait_until, what)

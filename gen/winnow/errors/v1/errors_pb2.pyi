@@ -52,6 +52,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL: a defect; the request id in the metadata finds it in the logs."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 14
     """DEADLINE_EXCEEDED: the call's deadline, or the server's own limit, passed."""
+    ERROR_REASON_CONFLICT: _ErrorReason.ValueType  # 15
+    """ABORTED: the resource has changed since the caller read it; read it again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons of errors in the domain `winnow`; the name without the prefix ERROR_REASON_ is sent."""
@@ -86,4 +88,6 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 13
 """INTERNAL: a defect; the request id in the metadata finds it in the logs."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 14
 """DEADLINE_EXCEEDED: the call's deadline, or the server's own limit, passed."""
+ERROR_REASON_CONFLICT: ErrorReason.ValueType  # 15
+"""ABORTED: the resource has changed since the caller read it; read it again."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from winnow.types.v1 import types_pb2 as winnow_dot_types_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#winnow/extractor/v1/extractor.proto\x12\x13winnow.extractor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bwinnow/types/v1/types.proto\"\xdf\x04\n\x03Run\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\twindow_id\x18\x02 \x01(\tR\x08windowId\x12\x16\n\x06\x65ngine\x18\x03 \x01(\tR\x06\x65ngine\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\x12%\n\x0eprompt_version\x18\x05 \x01(\tR\rpromptVersion\x12\x39\n\x07outcome\x18\x06 \x01(\x0e\x32\x1f.winnow.extractor.v1.RunOutcomeR\x07outcome\x12\x1b\n\ttokens_in\x18\x07 \x01(\x03R\x08tokensIn\x12\x1d\n\ntokens_out\x18\x08 \x01(\x03R\ttokensOut\x12\x1f\n\x0bmodel_calls\x18\t \x01(\x05R\nmodelCalls\x12)\n\x10\x64uration_seconds\x18\n \x01(\x01R\x0f\x64urationSeconds\x12\x1a\n\x08messages\x18\x0b \x01(\x05R\x08messages\x12%\n\x0emessages_noise\x18\x0c \x01(\x05R\rmessagesNoise\x12\x14\n\x05\x61toms\x18\r \x01(\x05R\x05\x61toms\x12\x42\n\x08rejected\x18\x0e \x03(\x0b\x32&.winnow.extractor.v1.Run.RejectedEntryR\x08rejected\x12\x39\n\ncreated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x1a;\n\rRejectedEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x05R\x05value:\x02\x38\x01\"\x99\x01\n\x08\x41tomLink\x12 \n\x0c\x66rom_atom_id\x18\x01 \x01(\tR\nfromAtomId\x12\x1c\n\nto_atom_id\x18\x02 \x01(\tR\x08toAtomId\x12-\n\x04type\x18\x03 \x01(\x0e\x32\x19.winnow.types.v1.LinkTypeR\x04type\x12\x1e\n\nconfidence\x18\x04 \x01(\x01R\nconfidence\"\x9f\x02\n\x0b\x41tomVersion\x12\x18\n\x07version\x18\x01 \x01(\rR\x07version\x12-\n\x04type\x18\x02 \x01(\x0e\x32\x19.winnow.types.v1.AtomTypeR\x04type\x12\x14\n\x05title\x18\x03 \x01(\tR\x05title\x12\x18\n\x07\x63ontent\x18\x04 \x01(\tR\x07\x63ontent\x12\x45\n\x0e\x61pproval_state\x18\x05 \x01(\x0e\x32\x1e.winnow.types.v1.ApprovalStateR\rapprovalState\x12\x39\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x15\n\x06run_id\x18\x07 \x01(\tR\x05runId\"=\n\x11\x45xtractNowRequest\x12(\n\tsource_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\x08sourceId\":\n\x12\x45xtractNowResponse\x12$\n\rconversations\x18\x01 \x01(\x05R\rconversations\"\x8f\x01\n\x11ListTopicsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08R\tpageToken\x12(\n\tsource_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\x08sourceId\"l\n\x12ListTopicsResponse\x12.\n\x06topics\x18\x01 \x03(\x0b\x32\x16.winnow.types.v1.TopicR\x06topics\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"6\n\x0fGetTopicRequest\x12#\n\x08topic_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07topicId\"|\n\x10GetTopicResponse\x12,\n\x05topic\x18\x01 \x01(\x0b\x32\x16.winnow.types.v1.TopicR\x05topic\x12\x1f\n\x0bmessage_ids\x18\x02 \x03(\tR\nmessageIds\x12\x19\n\x08\x61tom_ids\x18\x03 \x03(\tR\x07\x61tomIds\"\x9a\x02\n\x10ListAtomsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08R\tpageToken\x12\x37\n\x04type\x18\x03 \x01(\x0e\x32\x19.winnow.types.v1.AtomTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12&\n\x08topic_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\x07topicId\x12(\n\tsource_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\x08sourceId\x12)\n\x10include_messages\x18\x06 \x01(\x08R\x0fincludeMessages\"h\n\x11ListAtomsResponse\x12+\n\x05\x61toms\x18\x01 \x03(\x0b\x32\x15.winnow.types.v1.AtomR\x05\x61toms\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n\x0eGetAtomRequest\x12!\n\x07\x61tom_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06\x61tomId\"q\n\x0fGetAtomResponse\x12)\n\x04\x61tom\x18\x01 \x01(\x0b\x32\x15.winnow.types.v1.AtomR\x04\x61tom\x12\x33\n\x05links\x18\x02 \x03(\x0b\x32\x1d.winnow.extractor.v1.AtomLinkR\x05links\"\x8e\x01\n\x17ListAtomVersionsRequest\x12!\n\x07\x61tom_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06\x61tomId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08R\tpageToken\"\x80\x01\n\x18ListAtomVersionsResponse\x12<\n\x08versions\x18\x01 \x03(\x0b\x32 .winnow.extractor.v1.AtomVersionR\x08versions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa8\x01\n\x0fListRunsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08R\tpageToken\x12\x43\n\x07outcome\x18\x03 \x01(\x0e\x32\x1f.winnow.extractor.v1.RunOutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x07outcome\"h\n\x10ListRunsResponse\x12,\n\x04runs\x18\x01 \x03(\x0b\x32\x18.winnow.extractor.v1.RunR\x04runs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xa2\x01\n\nRunOutcome\x12\x1b\n\x17RUN_OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eRUN_OUTCOME_OK\x10\x01\x12\x15\n\x11RUN_OUTCOME_EMPTY\x10\x02\x12\x17\n\x13RUN_OUTCOME_INVALID\x10\x03\x12\x17\n\x13RUN_OUTCOME_CUT_OFF\x10\x04\x12\x1a\n\x16RUN_OUTCOME_UNGROUNDED\x10\x05\x32\xa5\x05\n\x10\x45xtractorService\x12]\n\nExtractNow\x12&.winnow.extractor.v1.ExtractNowRequest\x1a\'.winnow.extractor.v1.ExtractNowResponse\x12]\n\nListTopics\x12&.winnow.extractor.v1.ListTopicsRequest\x1a\'.winnow.extractor.v1.ListTopicsResponse\x12W\n\x08GetTopic\x12$.winnow.extractor.v1.GetTopicRequest\x1a%.winnow.extractor.v1.GetTopicResponse\x12Z\n\tListAtoms\x12%.winnow.extractor.v1.ListAtomsRequest\x1a&.winnow.extractor.v1.ListAtomsResponse\x12T\n\x07GetAtom\x12#.winnow.extractor.v1.GetAtomRequest\x1a$.winnow.extractor.v1.GetAtomResponse\x12o\n\x10ListAtomVersions\x12,.winnow.extractor.v1.ListAtomVersionsRequest\x1a-.winnow.extractor.v1.ListAtomVersionsResponse\x12W\n\x08ListRuns\x12$.winnow.extractor.v1.ListRunsRequest\x1a%.winnow.extractor.v1.ListRunsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#winnow/extractor/v1/extractor.proto\x12\x13winnow.extractor.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bwinnow/types/v1/types.proto\"\xdf\x04\n\x03Run\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\twindow_id\x18\x02 \x01(\tR\x08windowId\x12\x16\n\x06\x65ngine\x18\x03 \x01(\tR\x06\x65ngine\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\x12%\n\x0eprompt_version\x18\x05 \x01(\tR\rpromptVersion\x12\x39\n\x07outcome\x18\x06 \x01(\x0e\x32\x1f.winnow.extractor.v1.RunOutcomeR\x07outcome\x12\x1b\n\ttokens_in\x18\x07 \x01(\x03R\x08tokensIn\x12\x1d\n\ntokens_out\x18\x08 \x01(\x03R\ttokensOut\x12\x1f\n\x0bmodel_calls\x18\t \x01(\x05R\nmodelCalls\x12)\n\x10\x64uration_seconds\x18\n \x01(\x01R\x0f\x64urationSeconds\x12\x1a\n\x08messages\x18\x0b \x01(\x05R\x08messages\x12%\n\x0emessages_noise\x18\x0c \x01(\x05R\rmessagesNoise\x12\x14\n\x05\x61toms\x18\r \x01(\x05R\x05\x61toms\x12\x42\n\x08rejected\x18\x0e \x03(\x0b\x32&.winnow.extractor.v1.Run.RejectedEntryR\x08rejected\x12\x39\n\ncreated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x1a;\n\rRejectedEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x05R\x05value:\x02\x38\x01\"\x99\x01\n\x08\x41tomLink\x12 \n\x0c\x66rom_atom_id\x18\x01 \x01(\tR\nfromAtomId\x12\x1c\n\nto_atom_id\x18\x02 \x01(\tR\x08toAtomId\x12-\n\x04type\x18\x03 \x01(\x0e\x32\x19.winnow.types.v1.LinkTypeR\x04type\x12\x1e\n\nconfidence\x18\x04 \x01(\x01R\nconfidence\"\xad\x03\n\x0b\x41tomVersion\x12\x18\n\x07version\x18\x01 \x01(\rR\x07version\x12-\n\x04type\x18\x02 \x01(\x0e\x32\x19.winnow.types.v1.AtomTypeR\x04type\x12\x14\n\x05title\x18\x03 \x01(\tR\x05title\x12\x18\n\x07\x63ontent\x18\x04 \x01(\tR\x07\x63ontent\x12\x45\n\x0e\x61pproval_state\x18\x05 \x01(\x0e\x32\x1e.winnow.types.v1.ApprovalStateR\rapprovalState\x12\x39\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x15\n\x06run_id\x18\x07 \x01(\tR\x05runId\x12\x37\n\x06origin\x18\x08 \x01(\x0e\x32\x1f.winnow.extractor.v1.AtomOriginR\x06origin\x12\x16\n\x06reason\x18\t \x01(\tR\x06reason\x12;\n\x0breviewed_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nreviewedAt\"=\n\x11\x45xtractNowRequest\x12(\n\tsource_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\x08sourceId\":\n\x12\x45xtractNowResponse\x12$\n\rconversations\x18\x01 \x01(\x05R\rconversations\"\x8f\x01\n\x11ListTopicsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08R\tpageToken\x12(\n\tsource_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\x08sourceId\"l\n\x12ListTopicsResponse\x12.\n\x06topics\x18\x01 \x03(\x0b\x32\x16.winnow.types.v1.TopicR\x06topics\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"6\n\x0fGetTopicRequest\x12#\n\x08topic_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07topicId\"|\n\x10GetTopicResponse\x12,\n\x05topic\x18\x01 \x01(\x0b\x32\x16.winnow.types.v1.TopicR\x05topic\x12\x1f\n\x0bmessage_ids\x18\x02 \x03(\tR\nmessageIds\x12\x19\n\x08\x61tom_ids\x18\x03 \x03(\tR\x07\x61tomIds\"\x96\x03\n\x10ListAtomsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08R\tpageToken\x12\x37\n\x04type\x18\x03 \x01(\x0e\x32\x19.winnow.types.v1.AtomTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12&\n\x08topic_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\x07topicId\x12(\n\tsource_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\x08sourceId\x12)\n\x10include_messages\x18\x06 \x01(\x08R\x0fincludeMessages\x12O\n\x0e\x61pproval_state\x18\x07 \x01(\x0e\x32\x1e.winnow.types.v1.ApprovalStateB\x08\xbaH\x05\x82\x01\x02\x10\x01R\rapprovalState\x12)\n\x10only_invalidated\x18\x08 \x01(\x08R\x0fonlyInvalidated\"h\n\x11ListAtomsResponse\x12+\n\x05\x61toms\x18\x01 \x03(\x0b\x32\x15.winnow.types.v1.AtomR\x05\x61toms\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n\x0eGetAtomRequest\x12!\n\x07\x61tom_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06\x61tomId\"q\n\x0fGetAtomResponse\x12)\n\x04\x61tom\x18\x01 \x01(\x0b\x32\x15.winnow.types.v1.AtomR\x04\x61tom\x12\x33\n\x05links\x18\x02 \x03(\x0b\x32\x1d.winnow.extractor.v1.AtomLinkR\x05links\"\x8e\x01\n\x17ListAtomVersionsRequest\x12!\n\x07\x61tom_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06\x61tomId\x12\'\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08R\tpageToken\"\x80\x01\n\x18ListAtomVersionsResponse\x12<\n\x08versions\x18\x01 \x03(\x0b\x32 .winnow.extractor.v1.AtomVersionR\x08versions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x82\x02\n\x11ReviewAtomRequest\x12!\n\x07\x61tom_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06\x61tomId\x12%\n\x07version\x18\x02 \x01(\rB\x0b\xbaH\x08*\x06\x18\xff\xff\xff\xff\x07R\x07version\x12Q\n\x0e\x61pproval_state\x18\x03 \x01(\x0e\x32\x1e.winnow.types.v1.ApprovalStateB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\rapprovalState\x12$\n\x06reason\x18\x04 \x01(\tB\x0c\xbaH\tr\x07(\xd0\x0f\xba\x01\x01\x00R\x06reason\x12*\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"?\n\x12ReviewAtomResponse\x12)\n\x04\x61tom\x18\x01 \x01(\x0b\x32\x15.winnow.types.v1.AtomR\x04\x61tom\"\xcb\x02\n\x11UpdateAtomRequest\x12\x31\n\x04\x61tom\x18\x01 \x01(\x0b\x32\x15.winnow.types.v1.AtomB\x06\xbaH\x03\xc8\x01\x01R\x04\x61tom\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12$\n\x06reason\x18\x03 \x01(\tB\x0c\xbaH\tr\x07(\xd0\x0f\xba\x01\x01\x00R\x06reason\x12*\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId:t\xbaHq\x1ao\n\x07\x61tom.id\x12\x16\x61tom.id must be a UUID\x1aLthis.atom.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')\"?\n\x12UpdateAtomResponse\x12)\n\x04\x61tom\x18\x01 \x01(\x0b\x32\x15.winnow.types.v1.AtomR\x04\x61tom\"\x8c\x01\n\x15InvalidateAtomRequest\x12!\n\x07\x61tom_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06\x61tomId\x12$\n\x06reason\x18\x02 \x01(\tB\x0c\xbaH\tr\x07(\xd0\x0f\xba\x01\x01\x00R\x06reason\x12*\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"C\n\x16InvalidateAtomResponse\x12)\n\x04\x61tom\x18\x01 \x01(\x0b\x32\x15.winnow.types.v1.AtomR\x04\x61tom\"\xa8\x01\n\x0fListRunsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08R\tpageToken\x12\x43\n\x07outcome\x18\x03 \x01(\x0e\x32\x1f.winnow.extractor.v1.RunOutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x07outcome\"h\n\x10ListRunsResponse\x12,\n\x04runs\x18\x01 \x03(\x0b\x32\x18.winnow.extractor.v1.RunR\x04runs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xa2\x01\n\nRunOutcome\x12\x1b\n\x17RUN_OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eRUN_OUTCOME_OK\x10\x01\x12\x15\n\x11RUN_OUTCOME_EMPTY\x10\x02\x12\x17\n\x13RUN_OUTCOME_INVALID\x10\x03\x12\x17\n\x13RUN_OUTCOME_CUT_OFF\x10\x04\x12\x1a\n\x16RUN_OUTCOME_UNGROUNDED\x10\x05*]\n\nAtomOrigin\x12\x1b\n\x17\x41TOM_ORIGIN_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41TOM_ORIGIN_EXTRACTION\x10\x01\x12\x16\n\x12\x41TOM_ORIGIN_PERSON\x10\x02\x32\xce\x07\n\x10\x45xtractorService\x12]\n\nExtractNow\x12&.winnow.extractor.v1.ExtractNowRequest\x1a\'.winnow.extractor.v1.ExtractNowResponse\x12]\n\nListTopics\x12&.winnow.extractor.v1.ListTopicsRequest\x1a\'.winnow.extractor.v1.ListTopicsResponse\x12W\n\x08GetTopic\x12$.winnow.extractor.v1.GetTopicRequest\x1a%.winnow.extractor.v1.GetTopicResponse\x12Z\n\tListAtoms\x12%.winnow.extractor.v1.ListAtomsRequest\x1a&.winnow.extractor.v1.ListAtomsResponse\x12T\n\x07GetAtom\x12#.winnow.extractor.v1.GetAtomRequest\x1a$.winnow.extractor.v1.GetAtomResponse\x12o\n\x10ListAtomVersions\x12,.winnow.extractor.v1.ListAtomVersionsRequest\x1a-.winnow.extractor.v1.ListAtomVersionsResponse\x12]\n\nReviewAtom\x12&.winnow.extractor.v1.ReviewAtomRequest\x1a\'.winnow.extractor.v1.ReviewAtomResponse\x12]\n\nUpdateAtom\x12&.winnow.extractor.v1.UpdateAtomRequest\x1a\'.winnow.extractor.v1.UpdateAtomResponse\x12i\n\x0eInvalidateAtom\x12*.winnow.extractor.v1.InvalidateAtomRequest\x1a+.winnow.extractor.v1.InvalidateAtomResponse\x12W\n\x08ListRuns\x12$.winnow.extractor.v1.ListRunsRequest\x1a%.winnow.extractor.v1.ListRunsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +57,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTATOMSREQUEST'].fields_by_name['topic_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_LISTATOMSREQUEST'].fields_by_name['source_id']._loaded_options = None
   _globals['_LISTATOMSREQUEST'].fields_by_name['source_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_LISTATOMSREQUEST'].fields_by_name['approval_state']._loaded_options = None
+  _globals['_LISTATOMSREQUEST'].fields_by_name['approval_state']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_GETATOMREQUEST'].fields_by_name['atom_id']._loaded_options = None
   _globals['_GETATOMREQUEST'].fields_by_name['atom_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTATOMVERSIONSREQUEST'].fields_by_name['atom_id']._loaded_options = None
@@ -64,50 +67,88 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTATOMVERSIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\364\003(\000'
   _globals['_LISTATOMVERSIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTATOMVERSIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003(\200\010'
+  _globals['_REVIEWATOMREQUEST'].fields_by_name['atom_id']._loaded_options = None
+  _globals['_REVIEWATOMREQUEST'].fields_by_name['atom_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REVIEWATOMREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_REVIEWATOMREQUEST'].fields_by_name['version']._serialized_options = b'\272H\010*\006\030\377\377\377\377\007'
+  _globals['_REVIEWATOMREQUEST'].fields_by_name['approval_state']._loaded_options = None
+  _globals['_REVIEWATOMREQUEST'].fields_by_name['approval_state']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_REVIEWATOMREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_REVIEWATOMREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\tr\007(\320\017\272\001\001\000'
+  _globals['_REVIEWATOMREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REVIEWATOMREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_UPDATEATOMREQUEST'].fields_by_name['atom']._loaded_options = None
+  _globals['_UPDATEATOMREQUEST'].fields_by_name['atom']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_UPDATEATOMREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_UPDATEATOMREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\tr\007(\320\017\272\001\001\000'
+  _globals['_UPDATEATOMREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEATOMREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_UPDATEATOMREQUEST']._loaded_options = None
+  _globals['_UPDATEATOMREQUEST']._serialized_options = b'\272Hq\032o\n\007atom.id\022\026atom.id must be a UUID\032Lthis.atom.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')'
+  _globals['_INVALIDATEATOMREQUEST'].fields_by_name['atom_id']._loaded_options = None
+  _globals['_INVALIDATEATOMREQUEST'].fields_by_name['atom_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_INVALIDATEATOMREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_INVALIDATEATOMREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\tr\007(\320\017\272\001\001\000'
+  _globals['_INVALIDATEATOMREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_INVALIDATEATOMREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_LISTRUNSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTRUNSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\364\003(\000'
   _globals['_LISTRUNSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTRUNSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003(\200\010'
   _globals['_LISTRUNSREQUEST'].fields_by_name['outcome']._loaded_options = None
   _globals['_LISTRUNSREQUEST'].fields_by_name['outcome']._serialized_options = b'\272H\005\202\001\002\020\001'
-  _globals['_RUNOUTCOME']._serialized_start=2881
-  _globals['_RUNOUTCOME']._serialized_end=3043
-  _globals['_RUN']._serialized_start=152
-  _globals['_RUN']._serialized_end=759
-  _globals['_RUN_REJECTEDENTRY']._serialized_start=700
-  _globals['_RUN_REJECTEDENTRY']._serialized_end=759
-  _globals['_ATOMLINK']._serialized_start=762
-  _globals['_ATOMLINK']._serialized_end=915
-  _globals['_ATOMVERSION']._serialized_start=918
-  _globals['_ATOMVERSION']._serialized_end=1205
-  _globals['_EXTRACTNOWREQUEST']._serialized_start=1207
-  _globals['_EXTRACTNOWREQUEST']._serialized_end=1268
-  _globals['_EXTRACTNOWRESPONSE']._serialized_start=1270
-  _globals['_EXTRACTNOWRESPONSE']._serialized_end=1328
-  _globals['_LISTTOPICSREQUEST']._serialized_start=1331
-  _globals['_LISTTOPICSREQUEST']._serialized_end=1474
-  _globals['_LISTTOPICSRESPONSE']._serialized_start=1476
-  _globals['_LISTTOPICSRESPONSE']._serialized_end=1584
-  _globals['_GETTOPICREQUEST']._serialized_start=1586
-  _globals['_GETTOPICREQUEST']._serialized_end=1640
-  _globals['_GETTOPICRESPONSE']._serialized_start=1642
-  _globals['_GETTOPICRESPONSE']._serialized_end=1766
-  _globals['_LISTATOMSREQUEST']._serialized_start=1769
-  _globals['_LISTATOMSREQUEST']._serialized_end=2051
-  _globals['_LISTATOMSRESPONSE']._serialized_start=2053
-  _globals['_LISTATOMSRESPONSE']._serialized_end=2157
-  _globals['_GETATOMREQUEST']._serialized_start=2159
-  _globals['_GETATOMREQUEST']._serialized_end=2210
-  _globals['_GETATOMRESPONSE']._serialized_start=2212
-  _globals['_GETATOMRESPONSE']._serialized_end=2325
-  _globals['_LISTATOMVERSIONSREQUEST']._serialized_start=2328
-  _globals['_LISTATOMVERSIONSREQUEST']._serialized_end=2470
-  _globals['_LISTATOMVERSIONSRESPONSE']._serialized_start=2473
-  _globals['_LISTATOMVERSIONSRESPONSE']._serialized_end=2601
-  _globals['_LISTRUNSREQUEST']._serialized_start=2604
-  _globals['_LISTRUNSREQUEST']._serialized_end=2772
-  _globals['_LISTRUNSRESPONSE']._serialized_start=2774
-  _globals['_LISTRUNSRESPONSE']._serialized_end=2878
-  _globals['_EXTRACTORSERVICE']._serialized_start=3046
-  _globals['_EXTRACTORSERVICE']._serialized_end=3723
+  _globals['_RUNOUTCOME']._serialized_start=4118
+  _globals['_RUNOUTCOME']._serialized_end=4280
+  _globals['_ATOMORIGIN']._serialized_start=4282
+  _globals['_ATOMORIGIN']._serialized_end=4375
+  _globals['_RUN']._serialized_start=186
+  _globals['_RUN']._serialized_end=793
+  _globals['_RUN_REJECTEDENTRY']._serialized_start=734
+  _globals['_RUN_REJECTEDENTRY']._serialized_end=793
+  _globals['_ATOMLINK']._serialized_start=796
+  _globals['_ATOMLINK']._serialized_end=949
+  _globals['_ATOMVERSION']._serialized_start=952
+  _globals['_ATOMVERSION']._serialized_end=1381
+  _globals['_EXTRACTNOWREQUEST']._serialized_start=1383
+  _globals['_EXTRACTNOWREQUEST']._serialized_end=1444
+  _globals['_EXTRACTNOWRESPONSE']._serialized_start=1446
+  _globals['_EXTRACTNOWRESPONSE']._serialized_end=1504
+  _globals['_LISTTOPICSREQUEST']._serialized_start=1507
+  _globals['_LISTTOPICSREQUEST']._serialized_end=1650
+  _globals['_LISTTOPICSRESPONSE']._serialized_start=1652
+  _globals['_LISTTOPICSRESPONSE']._serialized_end=1760
+  _globals['_GETTOPICREQUEST']._serialized_start=1762
+  _globals['_GETTOPICREQUEST']._serialized_end=1816
+  _globals['_GETTOPICRESPONSE']._serialized_start=1818
+  _globals['_GETTOPICRESPONSE']._serialized_end=1942
+  _globals['_LISTATOMSREQUEST']._serialized_start=1945
+  _globals['_LISTATOMSREQUEST']._serialized_end=2351
+  _globals['_LISTATOMSRESPONSE']._serialized_start=2353
+  _globals['_LISTATOMSRESPONSE']._serialized_end=2457
+  _globals['_GETATOMREQUEST']._serialized_start=2459
+  _globals['_GETATOMREQUEST']._serialized_end=2510
+  _globals['_GETATOMRESPONSE']._serialized_start=2512
+  _globals['_GETATOMRESPONSE']._serialized_end=2625
+  _globals['_LISTATOMVERSIONSREQUEST']._serialized_start=2628
+  _globals['_LISTATOMVERSIONSREQUEST']._serialized_end=2770
+  _globals['_LISTATOMVERSIONSRESPONSE']._serialized_start=2773
+  _globals['_LISTATOMVERSIONSRESPONSE']._serialized_end=2901
+  _globals['_REVIEWATOMREQUEST']._serialized_start=2904
+  _globals['_REVIEWATOMREQUEST']._serialized_end=3162
+  _globals['_REVIEWATOMRESPONSE']._serialized_start=3164
+  _globals['_REVIEWATOMRESPONSE']._serialized_end=3227
+  _globals['_UPDATEATOMREQUEST']._serialized_start=3230
+  _globals['_UPDATEATOMREQUEST']._serialized_end=3561
+  _globals['_UPDATEATOMRESPONSE']._serialized_start=3563
+  _globals['_UPDATEATOMRESPONSE']._serialized_end=3626
+  _globals['_INVALIDATEATOMREQUEST']._serialized_start=3629
+  _globals['_INVALIDATEATOMREQUEST']._serialized_end=3769
+  _globals['_INVALIDATEATOMRESPONSE']._serialized_start=3771
+  _globals['_INVALIDATEATOMRESPONSE']._serialized_end=3838
+  _globals['_LISTRUNSREQUEST']._serialized_start=3841
+  _globals['_LISTRUNSREQUEST']._serialized_end=4009
+  _globals['_LISTRUNSRESPONSE']._serialized_start=4011
+  _globals['_LISTRUNSRESPONSE']._serialized_end=4115
+  _globals['_EXTRACTORSERVICE']._serialized_start=4378
+  _globals['_EXTRACTORSERVICE']._serialized_end=5352
 # @@protoc_insertion_point(module_scope)

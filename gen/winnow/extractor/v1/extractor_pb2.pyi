@@ -5,6 +5,7 @@ How conversations become knowledge."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -56,6 +57,30 @@ RUN_OUTCOME_CUT_OFF: RunOutcome.ValueType  # 4
 RUN_OUTCOME_UNGROUNDED: RunOutcome.ValueType  # 5
 """Nothing that the model said was found in the messages."""
 Global___RunOutcome: _TypeAlias = RunOutcome  # noqa: Y015
+
+class _AtomOrigin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AtomOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AtomOrigin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ATOM_ORIGIN_UNSPECIFIED: _AtomOrigin.ValueType  # 0
+    """Never sent."""
+    ATOM_ORIGIN_EXTRACTION: _AtomOrigin.ValueType  # 1
+    """A reading of the conversation."""
+    ATOM_ORIGIN_PERSON: _AtomOrigin.ValueType  # 2
+    """A person."""
+
+class AtomOrigin(_AtomOrigin, metaclass=_AtomOriginEnumTypeWrapper):
+    """Who wrote a version of an atom."""
+
+ATOM_ORIGIN_UNSPECIFIED: AtomOrigin.ValueType  # 0
+"""Never sent."""
+ATOM_ORIGIN_EXTRACTION: AtomOrigin.ValueType  # 1
+"""A reading of the conversation."""
+ATOM_ORIGIN_PERSON: AtomOrigin.ValueType  # 2
+"""A person."""
+Global___AtomOrigin: _TypeAlias = AtomOrigin  # noqa: Y015
 
 @_typing.final
 class Run(_message.Message):
@@ -206,6 +231,9 @@ class AtomVersion(_message.Message):
     APPROVAL_STATE_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     RUN_ID_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REVIEWED_AT_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Its number, from 1."""
     type: _types_pb2.AtomType.ValueType
@@ -217,10 +245,18 @@ class AtomVersion(_message.Message):
     approval_state: _types_pb2.ApprovalState.ValueType
     """Whether this version was judged."""
     run_id: _builtins.str
-    """The run that made it."""
+    """The run that made it; empty if a person did."""
+    origin: Global___AtomOrigin.ValueType
+    """Who wrote it."""
+    reason: _builtins.str
+    """Why it was judged so, in the words of whoever last did."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
+
+    @_builtins.property
+    def reviewed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was last judged; unset if never."""
 
     def __init__(
         self,
@@ -232,10 +268,13 @@ class AtomVersion(_message.Message):
         approval_state: _types_pb2.ApprovalState.ValueType = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         run_id: _builtins.str = ...,
+        origin: Global___AtomOrigin.ValueType = ...,
+        reason: _builtins.str = ...,
+        reviewed_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "reviewed_at", b"reviewed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "content", b"content", "created_at", b"created_at", "run_id", b"run_id", "title", b"title", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "content", b"content", "created_at", b"created_at", "origin", b"origin", "reason", b"reason", "reviewed_at", b"reviewed_at", "run_id", b"run_id", "title", b"title", "type", b"type", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -413,6 +452,8 @@ class ListAtomsRequest(_message.Message):
     TOPIC_ID_FIELD_NUMBER: _builtins.int
     SOURCE_ID_FIELD_NUMBER: _builtins.int
     INCLUDE_MESSAGES_FIELD_NUMBER: _builtins.int
+    APPROVAL_STATE_FIELD_NUMBER: _builtins.int
+    ONLY_INVALIDATED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 500; 50 if 0."""
     page_token: _builtins.str
@@ -425,6 +466,10 @@ class ListAtomsRequest(_message.Message):
     """Only of this source."""
     include_messages: _builtins.bool
     """Include the messages themselves in the evidence: who said it, when, and in which words."""
+    approval_state: _types_pb2.ApprovalState.ValueType
+    """Only in this state."""
+    only_invalidated: _builtins.bool
+    """List what was invalidated instead of what is live."""
     def __init__(
         self,
         *,
@@ -434,10 +479,12 @@ class ListAtomsRequest(_message.Message):
         topic_id: _builtins.str = ...,
         source_id: _builtins.str = ...,
         include_messages: _builtins.bool = ...,
+        approval_state: _types_pb2.ApprovalState.ValueType = ...,
+        only_invalidated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_messages", b"include_messages", "page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id", "topic_id", b"topic_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "include_messages", b"include_messages", "only_invalidated", b"only_invalidated", "page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id", "topic_id", b"topic_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -580,6 +627,192 @@ class ListAtomVersionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAtomVersionsResponse: _TypeAlias = ListAtomVersionsResponse  # noqa: Y015
+
+@_typing.final
+class ReviewAtomRequest(_message.Message):
+    """A judgement of one version of an atom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    APPROVAL_STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    atom_id: _builtins.str
+    """The atom's id (UUID)."""
+    version: _builtins.int
+    """The version that is judged; the current one if 0. The atom is in the state of its current version."""
+    approval_state: _types_pb2.ApprovalState.ValueType
+    """APPROVED, REJECTED, or PROPOSED to take either back."""
+    reason: _builtins.str
+    """Why, for people; may be empty."""
+    request_id: _builtins.str
+    """A UUID of the caller's: a repeated request with it changes nothing and returns the atom. INVALID_ARGUMENT if another request
+    had it.
+    """
+    def __init__(
+        self,
+        *,
+        atom_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        approval_state: _types_pb2.ApprovalState.ValueType = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "atom_id", b"atom_id", "reason", b"reason", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviewAtomRequest: _TypeAlias = ReviewAtomRequest  # noqa: Y015
+
+@_typing.final
+class ReviewAtomResponse(_message.Message):
+    """The judged atom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def atom(self) -> _types_pb2.Atom:
+        """The atom with its evidence."""
+
+    def __init__(
+        self,
+        *,
+        atom: _types_pb2.Atom | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviewAtomResponse: _TypeAlias = ReviewAtomResponse  # noqa: Y015
+
+@_typing.final
+class UpdateAtomRequest(_message.Message):
+    """A change of one atom by hand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, for people; may be empty."""
+    request_id: _builtins.str
+    """A UUID of the caller's: a repeated request with it changes nothing and returns the atom. INVALID_ARGUMENT if another request
+    had it.
+    """
+    @_builtins.property
+    def atom(self) -> _types_pb2.Atom:
+        """The atom's id and what is to be changed. Its `version`, if not 0, must be the current one, so that nobody overwrites what they
+        have not seen. `valid_to` ends it: it was true until then, and holds again if unset.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which of `type`, `title`, `content` and `valid_to` to change; those that are set if empty."""
+
+    def __init__(
+        self,
+        *,
+        atom: _types_pb2.Atom | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom", "reason", b"reason", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAtomRequest: _TypeAlias = UpdateAtomRequest  # noqa: Y015
+
+@_typing.final
+class UpdateAtomResponse(_message.Message):
+    """The changed atom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def atom(self) -> _types_pb2.Atom:
+        """The atom with its evidence."""
+
+    def __init__(
+        self,
+        *,
+        atom: _types_pb2.Atom | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAtomResponse: _TypeAlias = UpdateAtomResponse  # noqa: Y015
+
+@_typing.final
+class InvalidateAtomRequest(_message.Message):
+    """An atom that was wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    atom_id: _builtins.str
+    """The atom's id (UUID)."""
+    reason: _builtins.str
+    """Why, for people; may be empty."""
+    request_id: _builtins.str
+    """A UUID of the caller's: a repeated request with it changes nothing and returns the atom. INVALID_ARGUMENT if another request
+    had it.
+    """
+    def __init__(
+        self,
+        *,
+        atom_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom_id", b"atom_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvalidateAtomRequest: _TypeAlias = InvalidateAtomRequest  # noqa: Y015
+
+@_typing.final
+class InvalidateAtomResponse(_message.Message):
+    """The invalidated atom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def atom(self) -> _types_pb2.Atom:
+        """The atom with its evidence."""
+
+    def __init__(
+        self,
+        *,
+        atom: _types_pb2.Atom | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvalidateAtomResponse: _TypeAlias = InvalidateAtomResponse  # noqa: Y015
 
 @_typing.final
 class ListRunsRequest(_message.Message):

@@ -67,6 +67,21 @@ class ExtractorServiceStub:
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsRequest.SerializeToString,
                 response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsResponse.FromString,
                 _registered_method=True)
+        self.ReviewAtom = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/ReviewAtom',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ReviewAtomRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ReviewAtomResponse.FromString,
+                _registered_method=True)
+        self.UpdateAtom = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/UpdateAtom',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.UpdateAtomRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.UpdateAtomResponse.FromString,
+                _registered_method=True)
+        self.InvalidateAtom = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/InvalidateAtom',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomResponse.FromString,
+                _registered_method=True)
         self.ListRuns = channel.unary_unary(
                 '/winnow.extractor.v1.ExtractorService/ListRuns',
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListRunsRequest.SerializeToString,
@@ -109,7 +124,8 @@ class ExtractorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAtom(self, request, context):
-        """Returns one atom with its evidence, the messages themselves, and its links. NOT_FOUND if there is none. Needs scope `read`.
+        """Returns one atom with its evidence, the messages themselves, and its links; an invalidated one too. NOT_FOUND if there is
+        none. Needs scope `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,6 +133,33 @@ class ExtractorServiceServicer:
 
     def ListAtomVersions(self, request, context):
         """Lists the versions of an atom, newest first. NOT_FOUND if there is no such atom. Needs scope `read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReviewAtom(self, request, context):
+        """Approves or rejects a version of an atom, or takes such a judgement back. Search leaves out what is rejected, and no later
+        reading of the conversation brings it back. What is judged otherwise than as rejected is no longer invalidated. NOT_FOUND if
+        there is no such atom or version. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateAtom(self, request, context):
+        """Changes an atom by hand. New words or another type make a new, approved version, which no later reading of the conversation
+        changes; its vectors follow. NOT_FOUND if there is no such atom, ABORTED if it has another version than the request names,
+        INVALID_ARGUMENT for a mask that names what cannot be changed. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InvalidateAtom(self, request, context):
+        """Says that an atom was wrong from the start: it is no longer live, and no later reading of the conversation brings it back.
+        What was true and is no more is ended by UpdateAtom with `valid_to` instead. NOT_FOUND if there is no such atom. Needs scope
+        `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -161,6 +204,21 @@ def add_ExtractorServiceServicer_to_server(servicer, server):
                     servicer.ListAtomVersions,
                     request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsRequest.FromString,
                     response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsResponse.SerializeToString,
+            ),
+            'ReviewAtom': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviewAtom,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ReviewAtomRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ReviewAtomResponse.SerializeToString,
+            ),
+            'UpdateAtom': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAtom,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.UpdateAtomRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.UpdateAtomResponse.SerializeToString,
+            ),
+            'InvalidateAtom': grpc.unary_unary_rpc_method_handler(
+                    servicer.InvalidateAtom,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomResponse.SerializeToString,
             ),
             'ListRuns': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRuns,
@@ -333,6 +391,87 @@ class ExtractorService:
             '/winnow.extractor.v1.ExtractorService/ListAtomVersions',
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsRequest.SerializeToString,
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviewAtom(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/ReviewAtom',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.ReviewAtomRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.ReviewAtomResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateAtom(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/UpdateAtom',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.UpdateAtomRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.UpdateAtomResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InvalidateAtom(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/InvalidateAtom',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomResponse.FromString,
             options,
             channel_credentials,
             insecure,

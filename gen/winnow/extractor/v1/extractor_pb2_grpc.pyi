@@ -28,9 +28,26 @@ class ExtractorServiceStub:
     ListAtoms: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListAtomsRequest, _extractor_pb2.ListAtomsResponse]
     """Lists live atoms, newest first. Needs scope `read`."""
     GetAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.GetAtomRequest, _extractor_pb2.GetAtomResponse]
-    """Returns one atom with its evidence, the messages themselves, and its links. NOT_FOUND if there is none. Needs scope `read`."""
+    """Returns one atom with its evidence, the messages themselves, and its links; an invalidated one too. NOT_FOUND if there is
+    none. Needs scope `read`.
+    """
     ListAtomVersions: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListAtomVersionsRequest, _extractor_pb2.ListAtomVersionsResponse]
     """Lists the versions of an atom, newest first. NOT_FOUND if there is no such atom. Needs scope `read`."""
+    ReviewAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ReviewAtomRequest, _extractor_pb2.ReviewAtomResponse]
+    """Approves or rejects a version of an atom, or takes such a judgement back. Search leaves out what is rejected, and no later
+    reading of the conversation brings it back. What is judged otherwise than as rejected is no longer invalidated. NOT_FOUND if
+    there is no such atom or version. Needs scope `admin`.
+    """
+    UpdateAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.UpdateAtomRequest, _extractor_pb2.UpdateAtomResponse]
+    """Changes an atom by hand. New words or another type make a new, approved version, which no later reading of the conversation
+    changes; its vectors follow. NOT_FOUND if there is no such atom, ABORTED if it has another version than the request names,
+    INVALID_ARGUMENT for a mask that names what cannot be changed. Needs scope `admin`.
+    """
+    InvalidateAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.InvalidateAtomRequest, _extractor_pb2.InvalidateAtomResponse]
+    """Says that an atom was wrong from the start: it is no longer live, and no later reading of the conversation brings it back.
+    What was true and is no more is ended by UpdateAtom with `valid_to` instead. NOT_FOUND if there is no such atom. Needs scope
+    `admin`.
+    """
     ListRuns: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListRunsRequest, _extractor_pb2.ListRunsResponse]
     """Lists extraction runs, newest first. Needs scope `read`."""
 
@@ -78,7 +95,9 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extractor_pb2.GetAtomRequest,
         context: _aio.ServicerContext[_extractor_pb2.GetAtomRequest, _abc.Awaitable[_extractor_pb2.GetAtomResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.GetAtomResponse]:
-        """Returns one atom with its evidence, the messages themselves, and its links. NOT_FOUND if there is none. Needs scope `read`."""
+        """Returns one atom with its evidence, the messages themselves, and its links; an invalidated one too. NOT_FOUND if there is
+        none. Needs scope `read`.
+        """
 
     @_abc_1.abstractmethod
     def ListAtomVersions(
@@ -87,6 +106,39 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_extractor_pb2.ListAtomVersionsRequest, _abc.Awaitable[_extractor_pb2.ListAtomVersionsResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.ListAtomVersionsResponse]:
         """Lists the versions of an atom, newest first. NOT_FOUND if there is no such atom. Needs scope `read`."""
+
+    @_abc_1.abstractmethod
+    def ReviewAtom(
+        self,
+        request: _extractor_pb2.ReviewAtomRequest,
+        context: _aio.ServicerContext[_extractor_pb2.ReviewAtomRequest, _abc.Awaitable[_extractor_pb2.ReviewAtomResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.ReviewAtomResponse]:
+        """Approves or rejects a version of an atom, or takes such a judgement back. Search leaves out what is rejected, and no later
+        reading of the conversation brings it back. What is judged otherwise than as rejected is no longer invalidated. NOT_FOUND if
+        there is no such atom or version. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateAtom(
+        self,
+        request: _extractor_pb2.UpdateAtomRequest,
+        context: _aio.ServicerContext[_extractor_pb2.UpdateAtomRequest, _abc.Awaitable[_extractor_pb2.UpdateAtomResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.UpdateAtomResponse]:
+        """Changes an atom by hand. New words or another type make a new, approved version, which no later reading of the conversation
+        changes; its vectors follow. NOT_FOUND if there is no such atom, ABORTED if it has another version than the request names,
+        INVALID_ARGUMENT for a mask that names what cannot be changed. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def InvalidateAtom(
+        self,
+        request: _extractor_pb2.InvalidateAtomRequest,
+        context: _aio.ServicerContext[_extractor_pb2.InvalidateAtomRequest, _abc.Awaitable[_extractor_pb2.InvalidateAtomResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.InvalidateAtomResponse]:
+        """Says that an atom was wrong from the start: it is no longer live, and no later reading of the conversation brings it back.
+        What was true and is no more is ended by UpdateAtom with `valid_to` instead. NOT_FOUND if there is no such atom. Needs scope
+        `admin`.
+        """
 
     @_abc_1.abstractmethod
     def ListRuns(

@@ -519,6 +519,7 @@ class Atom(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     SOURCE_ID_FIELD_NUMBER: _builtins.int
+    INVALIDATED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id (UUIDv7)."""
     type: Global___AtomType.ValueType
@@ -559,6 +560,10 @@ class Atom(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When this version was made."""
 
+    @_builtins.property
+    def invalidated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was said to have been wrong from the start; unset otherwise."""
+
     def __init__(
         self,
         *,
@@ -577,10 +582,11 @@ class Atom(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         source_id: _builtins.str = ...,
+        invalidated_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "invalidated_at", b"invalidated_at", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "confidence", b"confidence", "content", b"content", "created_at", b"created_at", "evidence", b"evidence", "id", b"id", "source_id", b"source_id", "title", b"title", "topic_id", b"topic_id", "topic_title", b"topic_title", "type", b"type", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "confidence", b"confidence", "content", b"content", "created_at", b"created_at", "evidence", b"evidence", "id", b"id", "invalidated_at", b"invalidated_at", "source_id", b"source_id", "title", b"title", "topic_id", b"topic_id", "topic_title", b"topic_title", "type", b"type", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

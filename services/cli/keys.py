@@ -1,0 +1,103 @@
+"""`winnow keys`: the API keys of a deployment, managed with the owner's login to its database."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+import click
+from rich.table import Table
+
+from services.cli.embedded import DataDirectory
+from services.cli.embedded.postgres import owner_url
+from services.cli.failures import UNREACHABLE, Failure
+from services.cli.options import Session, command
+from services.common.auth import SCOPES
+from services.common.keys import WORKSPACE, create_key, list_keys, revoke_key
+
+_DATABASE = click.option(
+    "--database-url",
+    envvar="WINNOW_ADMIN_DATABASE_URL",
+    help="The owner's login (or WINNOW_ADMIN_DATABASE_URL); by default that of `winnow up`.",
+)
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke API keys."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--workspace", default=WORKSPACE, show_default=True, help="Made if it is new.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    help="Repeatable; all by default.",
+)
+@click.option("--days", type=click.IntRange(1), help="Expires after so many days.")
+@_DATABASE
+@command
+async def keys_create(
+    session: Session,
+    name: str,
+    workspace: str,
+    scopes: tuple[str, ...],
+    days: int | None,
+    database_url: str | None,
+) -> None:
+    """Make a key called NAME and print it; it cannot be shown again."""
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    url = database_url or _embedded(session.data)
+    key = await create_key(url, name, workspace, scopes or SCOPES, expires_at)
+    if session.as_json:
+        session.print_json({"key": key.text, "prefix": key.prefix, "workspace": workspace})
+    else:
+        session.console.print(key.text)
+
+
+@keys.command("list")
+@_DATABASE
+@command
+async def keys_list(session: Session, database_url: str | None) -> None:
+    """List keys without their secrets."""
+    found = await list_keys(database_url or _embedded(session.data))
+    if session.as_json:
+        session.print_json([{n: _plain(v) for n, v in asdict(key).items()} for key in found])
+        return
+    table = Table(
+        "prefix", "workspace", "name", "scopes", "created", "expires", "revoked", box=None
+    )
+    for key in found:
+        dates = (key.created_at, key.expires_at, key.revoked_at)
+        shown = [moment.strftime("%Y-%m-%d %H:%M") if moment else "" for moment in dates]
+        table.add_row(key.prefix, key.workspace, key.name, " ".join(key.scopes), *shown)
+    session.console.print(table)
+
+
+@keys.command("revoke")
+@click.argument("prefix")
+@_DATABASE
+@command
+async def keys_revoke(session: Session, prefix: str, database_url: str | None) -> None:
+    """Revoke the key that starts with wk_PREFIX; services refuse it within ten seconds."""
+    await revoke_key(database_url or _embedded(session.data), prefix)
+    if session.as_json:
+        session.print_json({"revoked": prefix})
+    else:
+        session.console.print(f"revoked {prefix}")
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _embedded(data: DataDirectory) -> str:
+    """The owner's login to the database of a running `winnow up`."""
+    state = data.runtime_state()
+    if state is None:
+        raise Failure(
+            f"nothing runs on {data.path}: start it with `winnow up`, or pass --database-url",
+            UNREACHABLE,
+        )
+    return owner_url(data, state.ports)

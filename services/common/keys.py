@@ -1,0 +1,82 @@
+"""API keys as their owner manages them: made, listed and revoked with the owner's login to the database."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from services.common.auth import SCOPES, NewKey, mint_key, store_key
+from services.common.database import translated
+from services.common.errors import NotFound
+
+WORKSPACE = "default"
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """A key without its secret."""
+
+    prefix: str
+    workspace: str
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+@asynccontextmanager
+async def owner_connection(admin_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Connect as the owner of the schema."""
+    async with translated():
+        connection = await asyncpg.connect(admin_url, timeout=10)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def create_key(
+    admin_url: str,
+    name: str,
+    workspace: str = WORKSPACE,
+    scopes: tuple[str, ...] = SCOPES,
+    expires_at: datetime | None = None,
+) -> NewKey:
+    """Make a key for a workspace, which is made if it is new; only this reply holds the key's text."""
+    key = mint_key()
+    async with owner_connection(admin_url) as connection, connection.transaction():
+        workspace_id = await store_key(connection, workspace, name, key, scopes)
+        await connection.execute(
+            "update spine.api_key set expires_at = $3 where workspace_id = $1 and prefix = $2",
+            workspace_id,
+            key.prefix,
+            expires_at,
+        )
+    return key
+
+
+async def list_keys(admin_url: str) -> list[KeyRecord]:
+    """All keys of all workspaces, oldest first."""
+    async with owner_connection(admin_url) as connection:
+        rows = await connection.fetch(
+            """select k.prefix, w.name as workspace, k.name, k.scopes, k.created_at, k.expires_at, k.revoked_at
+               from spine.api_key k join spine.workspace w using (workspace_id) order by k.id"""
+        )
+    return [KeyRecord(*row) for row in rows]
+
+
+async def revoke_key(admin_url: str, prefix: str) -> UUID:
+    """Revoke a key by its public part; services stop accepting it within ten seconds. Raises NotFound."""
+    async with owner_connection(admin_url) as connection:
+        revoked: UUID | None = await connection.fetchval(
+            """update spine.api_key set revoked_at = coalesce(revoked_at, now()) where prefix = $1
+               returning id""",
+            prefix.removeprefix("wk_").partition(".")[0],
+        )
+    if revoked is None:
+        raise NotFound("key", prefix)
+    return revoked

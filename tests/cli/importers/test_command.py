@@ -1,0 +1,87 @@
+"""`winnow import` of Slack and Discord exports into a real ingest service."""
+
+import asyncio
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Deployment, run_winnow
+
+
+async def imported(kind: str, path: Path, data: Path) -> dict[str, Any]:
+    """What the command reports."""
+    command = ("import", kind, str(path), "--data-dir", str(data), "--json")
+    ended = await asyncio.to_thread(run_winnow, *command)
+    assert ended.returncode == 0, ended.stderr
+    report: dict[str, Any] = json.loads(ended.stdout)
+    return report
+
+
+async def sources(deployment: Deployment) -> list[tuple[str, ...]]:
+    """Every message with its source."""
+    rows = await deployment.admin.fetch(
+        "select s.kind, s.external_id, s.title, m.external_id as number, m.thread_id, m.text "
+        "from ingest.message m join ingest.source s on s.id = m.source_id order by 2, 4"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_slack(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Slack zip is stored a source a channel; importing it again changes nothing."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    said = {"type": "message", "user": "U1", "ts": "1.000001", "text": "hi <@U1>"}
+    reply = said | {"ts": "2.000001", "thread_ts": "1.000001", "text": "ок"}
+    files = {
+        "users.json": [{"id": "U1", "name": "ada"}],
+        "channels.json": [{"id": "C1", "name": "general"}, {"id": "C2", "name": "ops"}],
+        "general/1970-01-01.json": [said, reply, said | {"subtype": "channel_join"}],
+        "ops/1970-01-01.json": [said],
+    }
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, json.dumps(content))
+    async with deployment.serving("ingest"):
+        first = await imported("slack", tmp_path / "export.zip", tmp_path)
+        assert (first["created"], first["chats"], first["skipped"]) == (3, 2, {"channel_join": 1})
+        again = await imported("slack", tmp_path / "export.zip", tmp_path)
+        assert (again["created"], again["unchanged"]) == (0, 3)
+    assert await sources(deployment) == [
+        ("import", "slack:C1", "general", "1.000001", "", "hi @ada"),
+        ("import", "slack:C1", "general", "2.000001", "1.000001", "ок"),
+        ("import", "slack:C2", "ops", "1.000001", "", "hi @ada"),
+    ]
+
+
+async def test_discord(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later export that overlaps adds what is new and what was edited, under a title however long."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    file = tmp_path / "general.json"
+    title = "щ" * 300
+
+    def export(*rows: dict[str, Any]) -> None:
+        channel = {"id": "42", "type": "GuildTextChat", "name": title}
+        file.write_text(json.dumps({"channel": channel, "messages": rows}))
+
+    row = {"id": "1", "type": "Default", "timestamp": "2024-05-01T10:00:00+00:00", "content": "a"}
+    other = row | {"id": "2", "content": "b"}
+    edited = row | {"content": "a!", "timestampEdited": "2024-05-01T10:05:00+00:00"}
+    async with deployment.serving("ingest"):
+        export(row, other)
+        assert (await imported("discord", file, tmp_path))["created"] == 2
+        export(edited, other, row | {"id": "3", "content": "c"})
+        report = await imported("discord", file, tmp_path)
+        assert (report["created"], report["updated"], report["unchanged"]) == (1, 1, 1)
+    stored = await sources(deployment)
+    assert [(row[1], row[3], row[5]) for row in stored] == [
+        ("discord:42", "1", "a!"),
+        ("discord:42", "2", "b"),
+        ("discord:42", "3", "c"),
+    ]
+    assert stored[0][2] == "щ" * 256

@@ -1,0 +1,261 @@
+"""Polling against a Bot API double over HTTP and a real ingest service."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import grpc
+import pytest
+
+from services.cli.telegram_bot.api import UPDATE_KINDS, BotApi, TelegramFailure, TryLater
+from services.cli.telegram_bot.polling import Poller
+from services.common.auth import mint_key, store_key
+from services.common.errors import InvalidSetting
+from tests.cli.telegram_bot.bot_api import TOKEN, BotApiDouble
+from tests.cli.telegram_bot.conftest import Bot, connected, until
+from tests.cli.telegram_bot.conversation import GROUP, message
+from tests.conftest import Deployment
+
+TEAM_ID = "-1001234"
+
+
+@asynccontextmanager
+async def polling(bot: Bot, telegram: BotApiDouble, **options: Any) -> AsyncIterator[None]:
+    """A poller that runs meanwhile; its failure is raised."""
+    poller = Poller(BotApi(telegram.root, TOKEN), bot.receiver, 30, bot.tell, **options)
+    task = asyncio.create_task(poller.run())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_messages_and_edits(bot: Bot, telegram: BotApiDouble) -> None:
+    """Messages, edits and posts are stored, asked for by kind, and confirmed afterwards."""
+    telegram.add(message=message(1, "first"))
+    telegram.add(my_chat_member={"chat": {}})
+    async with polling(bot, telegram):
+        await until(telegram, telegram.confirmed)
+        telegram.add(message=message(2, "second", reply_to_message=message(1)))
+        telegram.add(edited_message=message(1, "first, edited", edit_date=1714557999))
+        telegram.add(channel_post=message(3, "post"))
+        telegram.add(edited_channel_post=message(3, "post 2", edit_date=1714557999))
+        telegram.add(message=message(4, "", left_chat_member={}))
+        await until(telegram, telegram.confirmed)
+    assert await bot.stored() == {
+        (TEAM_ID, "1"): "first, edited",
+        (TEAM_ID, "2"): "second",
+        (TEAM_ID, "3"): "post 2",
+    }
+    assert (await bot.stored("reply_to_external_id"))[TEAM_ID, "2"] == "1"
+    assert telegram.calls[1][1]["allowed_updates"] == list(UPDATE_KINDS)
+    assert bot.receiver.tally.skipped == {"service": 1}
+    assert bot.told == ["receiving the messages of @double"]
+
+
+async def test_edit_before_its_message(bot: Bot, telegram: BotApiDouble) -> None:
+    """An edit that is read before its message, or twice, leaves the later text."""
+    for _ in range(2):
+        telegram.add(edited_message=message(1, "new", edit_date=1714557999))
+        telegram.add(message=message(1, "old"))
+    async with polling(bot, telegram):
+        await until(telegram, telegram.confirmed)
+    assert await bot.stored() == {(TEAM_ID, "1"): "new"}
+
+
+async def test_offset_follows_the_commit(deployment: Deployment, telegram: BotApiDouble) -> None:
+    """While ingest is away nothing is confirmed; when it is back everything is stored."""
+    for number in range(1, 251):
+        telegram.add(message=message(number))
+    async with connected(deployment) as bot, polling(bot, telegram):
+        await until(telegram, lambda: telegram.served == 100)
+        await bot.until_told("cannot reach ingest")
+        assert len(telegram.updates) == 250
+        async with deployment.serving("ingest"):
+            await until(telegram, telegram.confirmed)
+            assert len(await bot.stored()) == 250
+    assert bot.told[2] == "works again"
+
+
+async def test_too_many_requests(bot: Bot, telegram: BotApiDouble) -> None:
+    """Telegram is left alone for exactly as long as it asks, and outages are waited out ever longer."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    telegram.inject(429, description="Too Many Requests", parameters={"retry_after": 17})
+    telegram.inject(502)
+    telegram.inject(None)
+    telegram.add(message=message(1))
+    async with polling(bot, telegram, sleep=sleep):
+        await until(telegram, telegram.confirmed)
+    assert waits == [17, 2, 4]
+    assert len(await bot.stored()) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "reply", "expected"),
+    [
+        (401, {"description": "Unauthorized"}, "does not know the bot's token"),
+        (409, {"description": "Conflict: terminated by other getUpdates"}, "another program"),
+        (400, {"description": f"Bad Request near {TOKEN}"}, "Bad Request near <token>"),
+    ],
+)
+async def test_refusals(
+    bot: Bot, telegram: BotApiDouble, status: int, reply: dict[str, Any], expected: str
+) -> None:
+    """A refusal ends the bot with one line that does not hold the token."""
+    telegram.inject(status, **reply)
+    poller = Poller(BotApi(telegram.root, TOKEN), bot.receiver, 0, bot.tell)
+    with pytest.raises(TelegramFailure, match=expected) as failure:
+        await poller.run()
+    assert TOKEN not in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+async def test_two_pollers(bot: Bot, telegram: BotApiDouble) -> None:
+    """Of two bots with one token the first is told that there is another."""
+    api = BotApi(telegram.root, TOKEN)
+    first = asyncio.create_task(api.updates(None, 30))
+    await until(telegram, lambda: len(telegram.calls) == 1)
+    await api.updates(None, 0)
+    with pytest.raises(TelegramFailure, match="another program"):
+        await first
+
+
+async def test_webhook_is_set(telegram: BotApiDouble) -> None:
+    """Polling beside a webhook says so."""
+    telegram.webhook = {"url": "https://a.test"}
+    with pytest.raises(TelegramFailure, match="webhook is active"):
+        await BotApi(telegram.root, TOKEN).updates(None, 0)
+
+
+async def test_wrong_token(telegram: BotApiDouble) -> None:
+    """A token that Telegram does not know is one clear error, one that cannot be any is another."""
+    wrong = TOKEN[:-1] + "X"
+    with pytest.raises(TelegramFailure, match="does not know the bot's token") as failure:
+        await BotApi(telegram.root, wrong).call("getMe")
+    assert wrong not in str(failure.value)
+    for impossible in ("", "12345", "1:a b", TOKEN + "\n", "../" + TOKEN):
+        with pytest.raises(InvalidSetting, match="does not look like"):
+            BotApi(telegram.root, impossible)
+    with pytest.raises(InvalidSetting, match="WINNOW_TELEGRAM_API"):
+        BotApi("file:///etc", TOKEN)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"ok": true, "result": [7]}', b"\xff"])
+async def test_odd_answers(
+    telegram: BotApiDouble, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer that is not the API's, such as a proxy's page, is an outage; the token is nowhere in the logs."""
+    caplog.set_level(logging.DEBUG)
+    telegram.inject(200)
+    telegram.injected[0].body = body
+    with pytest.raises(TryLater) as failure:
+        await BotApi(telegram.root, TOKEN).updates(None, 0)
+    assert TOKEN not in str(failure.value) + caplog.text
+
+
+async def test_nothing_listens() -> None:
+    """A server that is not there is an outage, told without the token."""
+    with pytest.raises(TryLater, match="cannot reach Telegram") as failure:
+        await BotApi("http://127.0.0.1:1", TOKEN).call("getMe")
+    assert TOKEN not in str(failure.value)
+
+
+async def test_redirects_are_not_followed(telegram: BotApiDouble) -> None:
+    """The address holds the token, so no answer sends it elsewhere."""
+    telegram.inject(302)
+    with pytest.raises(TryLater, match="HTTP 302"):
+        await BotApi(telegram.root, TOKEN).call("getMe")
+
+
+async def test_rejected_messages(bot: Bot, telegram: BotApiDouble) -> None:
+    """A message that breaks a limit is told and confirmed, and its neighbours are stored."""
+    telegram.add(message=message(1, "x" * 20_000))
+    telegram.add(message=message(2))
+    async with polling(bot, telegram):
+        await until(telegram, telegram.confirmed)
+    assert list(await bot.stored()) == [(TEAM_ID, "2")]
+    assert bot.receiver.tally.rejected == 1
+    assert bot.told[1].startswith(f"rejected message 1 of chat {TEAM_ID}: text: ")
+
+
+async def test_large_batches(bot: Bot, telegram: BotApiDouble) -> None:
+    """A hundred messages of the greatest length, more than one request may hold, are stored."""
+    for number in range(1, 101):
+        telegram.add(message=message(number, "😀" * 4096))
+    async with polling(bot, telegram):
+        await until(telegram, telegram.confirmed)
+    assert len(await bot.stored()) == 100
+
+
+async def test_group_becomes_a_supergroup(bot: Bot, telegram: BotApiDouble) -> None:
+    """One conversation goes on: its past moves to the supergroup, numbered as exports of it are."""
+    history = [
+        {"message": message(1, "question", chat=GROUP)},
+        {"message": message(2, "answer", chat=GROUP, reply_to_message=message(1, chat=GROUP))},
+        {"edited_message": message(1, "question?", chat=GROUP, edit_date=1714557999)},
+        {"message": message(3, "", chat=GROUP, migrate_to_chat_id=-1001234)},
+        {"message": message(1, "", migrate_from_chat_id=-55)},
+        {"message": message(2, "on we go")},
+    ]
+    expected = {
+        (TEAM_ID, "-999999999"): "question?",
+        (TEAM_ID, "-999999998"): "answer",
+        (TEAM_ID, "2"): "on we go",
+    }
+    for _ in range(2):  # a crash reads them all again
+        for update in history:
+            telegram.add(**update)
+        async with polling(bot, telegram):
+            await until(telegram, telegram.confirmed)
+        assert await bot.stored() == expected
+    assert (await bot.stored("reply_to_external_id"))[TEAM_ID, "-999999998"] == "-999999999"
+    assert f"group -55 is now supergroup {TEAM_ID}; 2 messages moved" in bot.told
+
+
+async def test_long_history_moves(bot: Bot) -> None:
+    """All pages of a group's past move."""
+    rows = [message(number, chat=GROUP) for number in range(1, 601)]
+    await bot.receiver.accept([{"update_id": 1, "message": row} for row in rows])
+    moved = {"update_id": 2, "message": message(601, "", chat=GROUP, migrate_to_chat_id=-1001234)}
+    await bot.receiver.accept([moved])
+    stored = await bot.stored()
+    assert len(stored) == 600
+    assert {chat for chat, _ in stored} == {TEAM_ID}
+
+
+async def test_migration_with_a_key_that_may_not_read(deployment: Deployment) -> None:
+    """With the scope `ingest` alone the past stays where it is, which is told, and the bot goes on."""
+    key = mint_key()
+    await store_key(deployment.admin, "test", "narrow", key, ["ingest"])
+    deployment.api_key = key.text
+    async with deployment.serving("ingest"), connected(deployment) as bot:
+        await bot.receiver.accept(
+            [
+                {"update_id": 1, "message": message(1, chat=GROUP)},
+                {
+                    "update_id": 2,
+                    "message": message(2, "", chat=GROUP, migrate_to_chat_id=-1001234),
+                },
+                {"update_id": 3, "message": message(2)},
+            ]
+        )
+        assert set(await bot.stored()) == {("-55", "1"), (TEAM_ID, "2")}
+    assert "lacks the scope" in bot.told[0]
+
+
+async def test_wrong_api_key(deployment: Deployment, telegram: BotApiDouble) -> None:
+    """A key that ingest refuses ends the bot, with nothing confirmed."""
+    deployment.api_key = "wrong"
+    telegram.add(message=message(1))
+    async with deployment.serving("ingest"), connected(deployment) as bot:
+        poller = Poller(BotApi(telegram.root, TOKEN), bot.receiver, 0, bot.tell)
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await poller.run()
+    assert failure.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert len(telegram.updates) == 1
