@@ -25,7 +25,9 @@ def run(names: tuple[str, ...]) -> None:
     with explained():
         refuse_unknown()
         start_logging(LogSettings.read())
-        modules = {name: importlib.import_module(f"services.{name}.service") for name in names or NAMES}
+        modules = {
+            name: importlib.import_module(f"services.{name}.service") for name in names or NAMES
+        }
         uvloop.run(run_services({name: module.open_service for name, module in modules.items()}))
 
 

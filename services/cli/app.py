@@ -6,7 +6,7 @@ from importlib.metadata import version
 import click
 
 PARTS = {
-    "atoms": "services.cli.knowledge:atoms",
+    "atoms": "services.cli.reviewing:atoms",
     "backfill": "services.cli.status:backfill",
     "bot": "services.cli.telegram_bot.command:bot_group",
     "dead": "services.cli.status:dead",

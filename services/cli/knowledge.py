@@ -144,11 +144,14 @@ def atoms() -> None:
 @click.option("--type", "atom_type", type=click.Choice(ATOM_TYPES), help="Only of this type.")
 @click.option("--topic", default="", help="Only of this topic's id.")
 @click.option("--source", default="", help="Only of this source's id.")
+@click.option("--state", type=click.Choice(words(types.ApprovalState)), help="Only in this state.")
+@click.option("--invalidated", is_flag=True, help="What was invalidated instead of what is live.")
 @paged
 @command
 async def atoms_list(
-    session: Session, atom_type: str | None, topic: str, source: str, limit: int, page_token: str
-) -> None:
+    session: Session, atom_type: str | None, topic: str, source: str, state: str | None,
+    invalidated: bool, limit: int, page_token: str,
+) -> None:  # fmt: skip
     """List atoms, newest first."""
     request = pb.ListAtomsRequest(
         page_size=limit,
@@ -156,6 +159,8 @@ async def atoms_list(
         type=number(types.AtomType, atom_type),  # type: ignore[arg-type]
         topic_id=topic,
         source_id=source,
+        approval_state=number(types.ApprovalState, state),  # type: ignore[arg-type]
+        only_invalidated=invalidated,
         include_messages=True,
     )
     response = await ask(session, "ListAtoms", request)
@@ -166,7 +171,7 @@ async def atoms_list(
     for atom in response.atoms:
         said = ", ".join(dict.fromkeys(_author(evidence) for evidence in atom.evidence))
         kind = word(types.AtomType, atom.type)
-        table.add_row(atom.id, kind, state(atom), escape(atom.title), escape(said))
+        table.add_row(atom.id, kind, standing(atom), escape(atom.title), escape(said))
     show_page(session, table, response, "atoms")
 
 
@@ -214,19 +219,25 @@ def version_lines(version: pb.AtomVersion) -> list[str | tuple[str, str]]:
         (f"{word(types.AtomType, version.type)}: ", "green"),
         (version.title, "bold"),
         f"\n  {version.content}\n",
-        (f"  {moment(version.created_at)}  {judged}", "dim"),
+        (
+            f"  {moment(version.created_at)} by {word(pb.AtomOrigin, version.origin)}, {judged}",
+            "dim",
+        ),
+        (f": {version.reason}" if version.reason else "", "dim"),
     ]
 
 
-def state(atom: types.Atom) -> str:
+def standing(atom: types.Atom) -> str:
     """Whether an atom was judged, and whether it still holds."""
     judged = word(types.ApprovalState, atom.approval_state)
+    if atom.HasField("invalidated_at"):
+        return f"{judged}, invalidated {moment(atom.invalidated_at)}"
     return f"{judged}, ended {moment(atom.valid_to)}" if atom.HasField("valid_to") else judged
 
 
 def atom_lines(atom: types.Atom) -> list[str | tuple[str, str]]:
     """An atom in full: what it says, and each passage with who said it."""
-    facts = f"{state(atom)}, version {atom.version}, confidence {atom.confidence:.2f}"
+    facts = f"{standing(atom)}, version {atom.version}, confidence {atom.confidence:.2f}"
     parts: list[str | tuple[str, str]] = [
         (f"{word(types.AtomType, atom.type)}: ", "green"),
         (atom.title, "bold"),

@@ -60,8 +60,7 @@ async def translated() -> AsyncIterator[None]:
     try:
         yield
     except _UNAVAILABLE as error:
-        # asyncpg counts these among its errors of state: a URL that is none, and a plan to be made anew.
-        if isinstance(error, (ValueError, *_STALE_PLAN)):
+        if isinstance(error, _STALE_PLAN):
             raise
         raise DatabaseUnavailable("the database does not answer or cannot write") from error
 

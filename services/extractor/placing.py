@@ -43,16 +43,18 @@ class KnownAtom:
 
     @property
     def is_held(self) -> bool:
-        """Whether a reading must leave its words alone: only an approval ends with the words it rested on."""
-        approved_alone = self.state == "approved" and self.origin != "person" and not self.is_ended
-        if approved_alone and not self.is_invalidated:
-            return self.standing == self.passages
-        return self.is_judged
+        """Whether a reading must leave its words alone.
+
+        Words that no person wrote are held only while all that they rest on stands, unless they were refused.
+        """
+        if self.is_invalidated or self.origin == "person" or self.state == "rejected":
+            return True
+        return self.is_judged and self.standing == self.passages
 
     @property
     def outlives_silence(self) -> bool:
         """Whether it stays though a reading does not mention it."""
-        return self.is_judged and self.standing > 0
+        return self.is_held and self.standing > 0
 
 
 @dataclass(frozen=True, slots=True)

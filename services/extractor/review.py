@@ -57,7 +57,7 @@ async def edit(
         raise Conflict(f"atom {atom} has version {known['version']} now, not {seen}")
     end = changes.get("valid_to")
     if end is not None and end < known["valid_from"]:
-        raise InvalidFields(FieldViolation("atom.valid_to", "must not be before valid_from"))
+        raise InvalidFields(FieldViolation("valid_to", "must not be before valid_from"))
     if "valid_to" in changes:
         await connection.execute(QUERIES["end_atom"], reviewer.workspace, atom, end)
     await _restore(connection, reviewer, known)

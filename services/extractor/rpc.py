@@ -154,10 +154,10 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         self, request: pb.UpdateAtomRequest, context: Any
     ) -> pb.UpdateAtomResponse:
         """Change an atom by hand."""
-        atom, changes = UUID(request.atom.id), edits.changes_of(request)
+        atom, changes = UUID(request.atom_id), edits.changes_of(request)
 
         async def act(connection: Connection, reviewer: Reviewer) -> None:
-            await review.edit(connection, reviewer, atom, request.atom.version, changes)
+            await review.edit(connection, reviewer, atom, request.version, changes)
 
         return pb.UpdateAtomResponse(atom=await self._reviewed(request, atom, act))
 

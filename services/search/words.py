@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from services.search.lexicon import Lexicon, ukrainian
+
 TERMS_MAX: Final = 32
 TERM_CHARACTERS_MAX: Final = 200
 LATIN_START_LETTERS_MIN: Final = 6
@@ -57,12 +59,13 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A query: what helps, what must occur, what must not, and the text to compare by meaning."""
+    """A query: what helps, what must occur, what must not, and the text to compare by meaning, also in English."""
 
     terms: tuple[Term, ...]
     phrases: tuple[str, ...]
     exclusions: tuple[str, ...]
     meaning: str
+    translation: str | None = None
 
     @property
     def constrains(self) -> bool:
@@ -70,8 +73,12 @@ class Words:
         return bool(self.phrases or self.exclusions)
 
 
-def parse(query: str) -> Words:
-    """Read a query: "phrases" must occur, -words and -"phrases" must not, all else helps; never an error."""
+def parse(query: str, lexicon: Lexicon | None = None) -> Words:
+    """Read a query: "phrases" must occur, -words and -"phrases" must not, all else helps; never an error.
+
+    What the lexicon (by default the Ukrainian one) knows is a word's form as well.
+    """
+    lexicon = lexicon or ukrainian()
     phrases: list[str] = []
     exclusions: list[str] = []
     bare: list[str] = []
@@ -87,9 +94,15 @@ def parse(query: str) -> Words:
         else:
             bare.append(text)
     texts = _distinct([*phrases, *(token for text in bare for token in _tokens(text))])
-    terms = tuple(_term(text) for text in _without_stop_words(texts)[:TERMS_MAX])
+    terms = tuple(_term(text, lexicon) for text in _without_stop_words(texts)[:TERMS_MAX])
     meaning = " ".join([*bare, *phrases]).strip() or normal.strip() or query
-    return Words(terms, tuple(phrases[:TERMS_MAX]), tuple(exclusions[:TERMS_MAX]), meaning)
+    return Words(
+        terms,
+        tuple(phrases[:TERMS_MAX]),
+        tuple(exclusions[:TERMS_MAX]),
+        meaning,
+        lexicon.translate(meaning),
+    )
 
 
 def corrections(word: str, known: Iterable[str]) -> list[str]:
@@ -155,13 +168,14 @@ def _without_stop_words(texts: list[str]) -> list[str]:
     return [text for text in texts if text.casefold() not in STOP_WORDS] or texts
 
 
-def _term(text: str) -> Term:
+def _term(text: str, lexicon: Lexicon) -> Term:
     forms = [Alternative(Match.WHOLE, text)]
     if _LETTERS.fullmatch(text):
         forms += _Word(text).forms()
     pieces = " ".join(_ALPHANUMERIC.findall(_HUMP.sub(" ", text)))
     if pieces.casefold() != text.casefold() and not any(c.isspace() for c in text):
         forms.append(Alternative(Match.WHOLE, pieces))
+    forms += (Alternative(Match.WHOLE, meaning) for meaning in lexicon.meanings(text))
     return Term(text, tuple(dict.fromkeys(forms)))
 
 

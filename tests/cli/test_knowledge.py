@@ -128,3 +128,31 @@ async def test_what_is_wrong_is_named(
     assert done == code, err
     assert named in err
     assert "Traceback" not in err
+
+
+async def test_a_person_judges_edits_and_withdraws(winnow: Command) -> None:
+    """Each word of a person shows in the lists, and the versions say who wrote them and why."""
+    first, second = (await winnow.json("atoms", "list"))["atoms"][:2]
+    await winnow.said("atoms", "approve", first["id"], "--reason", "checked [twice]")
+    assert "checked [twice]" in await winnow.said("atoms", "versions", first["id"])
+    edited = await winnow.said(
+        "atoms", "edit", first["id"], "--title", "Sieben Tage", "--version", "1"
+    )
+    assert "Sieben Tage" in edited
+    versions = (await winnow.json("atoms", "versions", first["id"]))["versions"]
+    assert [version["origin"] for version in versions] == [
+        "ATOM_ORIGIN_PERSON",
+        "ATOM_ORIGIN_EXTRACTION",
+    ]
+    code, _, err = await winnow.run("atoms", "edit", first["id"], "--title", "x", "--version", "1")
+    assert (code, "version 2" in err) == (1, True)
+    assert "ended 2030-01-01" in await winnow.said(
+        "atoms", "edit", first["id"], "--until", "2030-01-01"
+    )
+    assert "ended" not in await winnow.said("atoms", "edit", first["id"], "--holds")
+    await winnow.said("atoms", "reject", second["id"])
+    rejected = await winnow.json("atoms", "list", "--state", "rejected")
+    assert [atom["id"] for atom in rejected["atoms"]] == [second["id"]]
+    assert "invalidated" in await winnow.said("atoms", "invalidate", second["id"])
+    assert second["id"] in await winnow.said("atoms", "list", "--invalidated")
+    assert (await winnow.run("atoms", "edit", first["id"]))[0] == 2

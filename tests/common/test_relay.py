@@ -205,9 +205,10 @@ async def test_a_kick_is_never_lost(deployment: Deployment) -> None:
     ):
         relay = Relay(database, bus, RelaySettings(relay_idle_seconds=3600))
         task = asyncio.create_task(relay.run())
-        for turn in range(20):
+        for turn in range(30):
+            relay.kick()
+            await asyncio.sleep(0.0005 * turn)
             await make(deployment, f"s{turn}")
             relay.kick()
-            await asyncio.sleep(0.001 * turn)
-        await until_true(deployment.admin, "bool_and(hint_count > 0) from spine.task")
+            await until_true(deployment.admin, "bool_and(hint_count > 0) from spine.task")
         task.cancel()

@@ -72,6 +72,8 @@ def test_an_old_type_counts_for_judged_atoms_alone() -> None:
         ({"state": "rejected", "standing": 0}, True, False),
         ({"origin": "person", "state": "approved", "standing": 0}, True, False),
         ({"is_ended": True}, True, True),
+        ({"is_ended": True, "passages": 2}, False, False),
+        ({"origin": "person", "state": "approved", "passages": 2}, True, True),
         ({"is_invalidated": True, "state": "approved", "standing": 0}, True, False),
     ],
 )

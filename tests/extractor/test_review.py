@@ -55,8 +55,9 @@ class Reviewing:
 
     async def edit(self, mask: tuple[str, ...] = (), **fields: Any) -> types.Atom:
         """Change the atom."""
-        atom = types.Atom(id=self.atom.id, **fields)
-        request = pb.UpdateAtomRequest(atom=atom, update_mask=FieldMask(paths=mask))
+        request = pb.UpdateAtomRequest(
+            atom_id=self.atom.id, update_mask=FieldMask(paths=mask), **fields
+        )
         return (await self.call("UpdateAtom", request)).atom
 
     async def invalidate(self, **fields: Any) -> types.Atom:
@@ -238,9 +239,10 @@ async def test_an_approved_atom_follows_an_edited_message(talk: Reviewing) -> No
 
 
 async def test_nothing_outlives_its_messages(talk: Reviewing) -> None:
-    """When the message is deleted, a person's version of what it said goes too, with its quotes."""
+    """When the messages are deleted, a person's version of what they said goes too, with its quotes."""
     await talk.edit(title="Keep WAL for a week")
-    await change(talk.deployment, talk.messages[4], deleted=True)
+    for evidence in talk.atom.evidence:
+        await change(talk.deployment, UUID(evidence.message_id), deleted=True)
     await settled(talk.deployment)
     assert talk.atom.id not in await talk.listed()
     quotes = await talk.deployment.admin.fetchval(
@@ -286,12 +288,12 @@ async def test_nobody_overwrites_what_they_have_not_seen(talk: Reviewing) -> Non
     ("mask", "fields", "named"),
     [
         ((), {}, "update_mask"),
-        (("confidence",), {"confidence": 1.0}, "update_mask"),
-        (("title",), {}, "atom.title"),
-        (("content",), {"content": "  "}, "atom.content"),
+        (("confidence",), {}, "update_mask"),
+        (("title",), {}, "title"),
+        (("content",), {"content": "  "}, "content"),
         (("title",), {"title": "x" * 201}, "title"),
         (("title",), {"title": "a\0b"}, "title"),
-        (("valid_to",), {"valid_to": Timestamp(seconds=1 << 60)}, "atom.valid_to"),
+        (("valid_to",), {"valid_to": Timestamp(seconds=1 << 60)}, "valid_to"),
     ],
 )
 async def test_nonsense_is_refused_by_field(

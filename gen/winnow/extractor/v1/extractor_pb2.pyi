@@ -698,10 +698,25 @@ class UpdateAtomRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ATOM_FIELD_NUMBER: _builtins.int
+    ATOM_ID_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    atom_id: _builtins.str
+    """The atom's id (UUID)."""
+    version: _builtins.int
+    """The version that the caller has seen; if not 0 it must be the current one, so that nobody overwrites what they have not seen."""
+    type: _types_pb2.AtomType.ValueType
+    """What kind of knowledge it is."""
+    title: _builtins.str
+    """One line."""
+    content: _builtins.str
+    """The knowledge itself."""
     reason: _builtins.str
     """Why, for people; may be empty."""
     request_id: _builtins.str
@@ -709,26 +724,29 @@ class UpdateAtomRequest(_message.Message):
     had it.
     """
     @_builtins.property
-    def atom(self) -> _types_pb2.Atom:
-        """The atom's id and what is to be changed. Its `version`, if not 0, must be the current one, so that nobody overwrites what they
-        have not seen. `valid_to` ends it: it was true until then, and holds again if unset.
-        """
-
-    @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Which of `type`, `title`, `content` and `valid_to` to change; those that are set if empty."""
+
+    @_builtins.property
+    def valid_to(self) -> _timestamp_pb2.Timestamp:
+        """It was true until then; named in the mask and unset it holds again."""
 
     def __init__(
         self,
         *,
-        atom: _types_pb2.Atom | None = ...,
+        atom_id: _builtins.str = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        version: _builtins.int = ...,
+        type: _types_pb2.AtomType.ValueType = ...,
+        title: _builtins.str = ...,
+        content: _builtins.str = ...,
+        valid_to: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask", "valid_to", b"valid_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom", "reason", b"reason", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom_id", b"atom_id", "content", b"content", "reason", b"reason", "request_id", b"request_id", "title", b"title", "type", b"type", "update_mask", b"update_mask", "valid_to", b"valid_to", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
