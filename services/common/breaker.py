@@ -8,7 +8,10 @@ _DOUBLINGS_MAX = 30
 
 
 class Breaker:
-    """Opens after three failures in a row, for 1 s and then twice as long each time; one success closes it."""
+    """Opens after three failures in a row, for 1 s and then twice as long each time; one success closes it.
+
+    A provider that asks for a wait gets it after its first failure.
+    """
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, seconds_max: float = 60
@@ -22,12 +25,14 @@ class Breaker:
         self._failures = 0
         self._open_until = 0.0
 
-    def failed(self) -> None:
-        """The provider has not answered."""
+    def failed(self, asked_seconds: float = 0) -> None:
+        """The provider has not answered, or asks to be left alone for some seconds."""
         self._failures += 1
+        self._open_until = max(self._open_until, self._clock() + asked_seconds)
         if self._failures >= _FAILURES_MAX:
             doublings = min(self._failures - _FAILURES_MAX, _DOUBLINGS_MAX)
-            self._open_until = self._clock() + min(2.0**doublings, self._seconds_max)
+            wait = max(asked_seconds, min(2.0**doublings, self._seconds_max))
+            self._open_until = self._clock() + wait
 
     def wait_seconds(self) -> float:
         """How long to leave the provider alone; 0 when it may be called."""

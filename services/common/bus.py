@@ -32,7 +32,7 @@ from winnow.events.v1.events_pb2 import TaskHint
 log = logging.getLogger(__name__)
 
 TASKS_STREAM, EVENTS_STREAM = "WINNOW_TASKS", "WINNOW_EVENTS"
-STAGES = ("embed", "window", "extract")
+STAGES = ("embed", "window", "extract", "erase_extractor", "erase_embedder", "rescore")
 HINT_TASKS_MAX = 64
 # Both the client and the server may say that something is gone or cannot be reached in these ways.
 TRANSIENT = (NatsError, TimeoutError, OSError, asyncio.InvalidStateError)

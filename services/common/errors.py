@@ -81,6 +81,14 @@ class ModelUnavailable(Unavailable):
     """A model or its provider does not answer."""
 
 
+class ProviderBusy(ModelUnavailable):
+    """A provider asks to be left alone for some seconds."""
+
+    def __init__(self, text: str, retry_seconds: float) -> None:
+        super().__init__(text)
+        self.retry_seconds = retry_seconds
+
+
 class ModelError(WinnowError):
     """A model cannot be found, fetched, loaded or used."""
 

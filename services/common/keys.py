@@ -69,6 +69,13 @@ async def list_keys(admin_url: str) -> list[KeyRecord]:
     return [KeyRecord(*row) for row in rows]
 
 
+async def is_known(admin_url: str, key_text: str) -> bool:
+    """Tell whether the database has the key and it is not revoked."""
+    prefix = key_text.partition(".")[0].removeprefix("wk_")
+    keys = await list_keys(admin_url)
+    return any(key.prefix == prefix and key.revoked_at is None for key in keys)
+
+
 async def revoke_key(admin_url: str, prefix: str) -> UUID:
     """Revoke a key by its public part; services stop accepting it within ten seconds. Raises NotFound."""
     async with owner_connection(admin_url) as connection:

@@ -52,4 +52,6 @@ def start_logging(settings: LogSettings) -> None:
     text = TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else text)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    # It logs the URL of every request.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("nats").setLevel(logging.ERROR)

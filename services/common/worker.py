@@ -16,7 +16,13 @@ from pydantic import Field
 from services.common.breaker import Breaker
 from services.common.bus import TRANSIENT, BusUnavailable, Hint, HintReader
 from services.common.database import Connection, Database
-from services.common.errors import DatabaseUnavailable, ItemFailed, Unavailable, WinnowError
+from services.common.errors import (
+    DatabaseUnavailable,
+    ItemFailed,
+    ProviderBusy,
+    Unavailable,
+    WinnowError,
+)
 from services.common.outbox import Task, TaskStore, complete
 from services.common.settings import Settings
 
@@ -231,8 +237,8 @@ class Worker(Generic[R]):
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _give_back(self, tasks: Sequence[Task], error: Unavailable) -> None:
-        self._breaker.failed()
-        delay = self._breaker.wait_seconds() or error.retry_seconds
+        self._breaker.failed(error.retry_seconds if isinstance(error, ProviderBusy) else 0)
+        delay = max(self._breaker.wait_seconds(), error.retry_seconds)
         log.warning("%s: gave %d tasks back: %s", self._stage.name, len(tasks), error)
         name, text = type(error).__name__, str(error)
         await self._insist(lambda: self._store.release(tasks, name, text, delay))

@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 
 from services.common.auth import SCOPES, Authenticator, Caller, mint_key, store_key
-from services.common.bootstrap import create_key, is_known
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import InsufficientScope, InvalidCredentials
+from services.common.keys import create_key, is_known
 from tests.conftest import Deployment
 
 

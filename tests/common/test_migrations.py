@@ -63,11 +63,14 @@ async def test_an_edited_migration_is_refused(empty_url: str, schema: Path) -> N
     await connection.close()
 
 
-async def test_a_failed_migration_leaves_nothing(empty_url: str, schema: Path) -> None:
+@pytest.mark.parametrize(
+    "wrong", ["select 1/0;", "alter table public.winnow_migration rename to elsewhere;"]
+)
+async def test_a_failed_migration_leaves_nothing(empty_url: str, schema: Path, wrong: str) -> None:
     """A file is applied whole or not at all, and can be applied once it is mended."""
     last = schema / f"{len(read(schema)) + 1:04}_next.sql"
-    last.write_text("create table public.next (); select 1/0;")
-    with pytest.raises(asyncpg.DivisionByZeroError):
+    last.write_text(f"create table public.next (); {wrong}")
+    with pytest.raises(asyncpg.PostgresError):
         await migrate(empty_url, schema)
     last.write_text("create table public.next ();")
     assert [migration.name for migration in await migrate(empty_url, schema)] == ["next"]

@@ -1,6 +1,9 @@
 """The spine's rules, each on a real PostgreSQL and nats-server."""
 
 import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
@@ -164,6 +167,43 @@ async def test_an_expired_lease_is_hinted_again(deployment: Deployment) -> None:
     async with running(stage):
         await until(deployment.admin, done=1)
     assert stage.written == ["a"]
+
+
+async def test_tasks_are_locked_in_one_order(deployment: Deployment, database_url: str) -> None:
+    """Producers, workers and relays that touch the same tasks at once never deadlock."""
+    order = random.Random(7)
+    subjects, workspace = [uuid4() for _ in range(40)], deployment.workspace
+    lease = timedelta(seconds=60)
+
+    async def produce(connection: asyncpg.Connection) -> None:
+        async with connection.transaction():
+            chosen = order.sample(subjects, 30)
+            await enqueue(connection, workspace, STAGE, chosen, ["x"] * 30)
+            await enqueue(connection, workspace, "window", chosen, ["y"] * 30)
+
+    async def work(connection: asyncpg.Connection) -> None:
+        ids = [row["id"] for row in await connection.fetch("select id from spine.task")]
+        claim = "select * from spine.claim($1, $2, $3, $4, $5, 99)"
+        rows = list(await connection.fetch(claim, workspace, STAGE, ids, uuid4(), lease))
+        order.shuffle(rows)
+        keys = workspace, [row["id"] for row in rows], [row["fence"] for row in rows]
+        await connection.fetch("select * from spine.extend($1, $2, $3, $4)", *keys, lease)
+        async with connection.transaction():
+            complete_all = "select * from spine.complete($1, $2, $3, $4)"
+            await connection.fetch(complete_all, *keys, [1] * len(rows))
+            await connection.execute("select pg_sleep(0.002)")
+        await connection.execute("delete from spine.task where state = 'done' and random() < 0.5")
+
+    async def relay(connection: asyncpg.Connection) -> None:
+        await connection.fetch("select * from spine.take_hints(20, $1, $1)", timedelta(0))
+
+    async def repeat(turn: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
+        connection = await asyncpg.connect(database_url)
+        for _ in range(40):
+            await turn(connection)
+        await connection.close()
+
+    await asyncio.gather(*(repeat(turn) for turn in (produce, work, relay) for _ in range(3)))
 
 
 async def test_services_cannot_write_tasks_directly(deployment: Deployment) -> None:

@@ -1,0 +1,215 @@
+"""A language model behind an OpenAI-compatible URL: Ollama, vLLM, llama-server, OpenAI."""
+
+import asyncio
+import json
+import math
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import Field, SecretStr
+
+from services.common.errors import InvalidSetting, ItemFailed, ModelUnavailable, ProviderBusy
+from services.common.settings import Settings
+
+ANSWER_BYTES_MAX: Final = 1 << 20
+RETRY_SECONDS_MAX: Final = 3600.0
+CHOSEN_PROBABILITY: Final = 0.9
+_CHOICE_TOKENS_MAX: Final = 32
+_REFUSED: Final = (400, 413, 422)
+_UNBOUNDED: Final = ("minLength", "maxLength")
+
+
+class ProviderSettings(Settings):
+    """Where a model is that does not run in this process; no URL means that it does."""
+
+    generation_url: str = Field(default="", description="for example http://127.0.0.1:11434/v1")
+    generation_api_key: SecretStr = SecretStr("")
+    generation_api_key_file: Path | None = None
+    generation_timeout_seconds: float = Field(default=120, gt=0)
+
+    def api_key(self) -> str:
+        """The key from the environment or from its file; empty if there is none."""
+        if self.generation_api_key_file is None:
+            return self.generation_api_key.get_secret_value().strip()
+        try:
+            return self.generation_api_key_file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidSetting(
+                f"WINNOW_GENERATION_API_KEY_FILE: cannot read it: {type(error).__name__}"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A generated text and the tokens that the provider counts for it; `finish_reason` is stop or length."""
+
+    text: str
+    finish_reason: str
+    tokens_in: int
+    tokens_out: int
+
+
+class OpenAIModel:
+    """A model of a provider. Every call has a connection, a deadline and a bound on its answer of its own.
+
+    Raises ModelUnavailable when the provider is at fault and ItemFailed when what it was asked is.
+    """
+
+    def __init__(self, url: str, model: str, key: str = "", timeout_seconds: float = 120) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidSetting("WINNOW_GENERATION_URL: must be an http:// or https:// URL")
+        if parts.username or parts.password:
+            raise InvalidSetting(
+                "WINNOW_GENERATION_URL: put the key into WINNOW_GENERATION_API_KEY"
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise InvalidSetting("WINNOW_GENERATION_API_KEY: must be one line of ASCII")
+        self._url = parts._replace(path=parts.path.rstrip("/") + "/chat/completions").geturl()
+        self._host, self._model, self._timeout_seconds = parts.hostname, model, timeout_seconds
+        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._tls: ssl.SSLContext | bool = parts.scheme == "https" and httpx.create_ssl_context()
+
+    @classmethod
+    def open(cls, settings: ProviderSettings, model: str) -> Self:
+        """A model as the settings name its provider."""
+        key, timeout = settings.api_key(), settings.generation_timeout_seconds
+        return cls(settings.generation_url, model, key, timeout)
+
+    def count_tokens(self, prompt: str) -> int:
+        """About how many tokens a prompt takes: four bytes each, since only the provider knows."""
+        return math.ceil(len(prompt.encode("utf-8", "replace")) / 4)
+
+    async def complete(
+        self, messages: list[dict[str, str]], schema: dict[str, Any] | None, max_tokens: int
+    ) -> Completion:
+        """Answer a chat, constrained to a JSON schema when one is given."""
+        body = {
+            "model": self._model,
+            "messages": messages,
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "stream": False,
+        }
+        if schema is not None:
+            form = {"name": "answer", "strict": True, "schema": _strict(schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": form}
+        return _completion(await self._post(body))
+
+    async def choose(self, prompt: str, options: Sequence[str]) -> list[float]:
+        """Log-probabilities from one constrained answer: the option it names is taken to be 90 % likely.
+
+        An answer that names none leaves all options equal.
+        """
+        names = [option.strip() for option in options]
+        if not names or not all(names):
+            raise ValueError("options must be texts that are not empty")
+        choice = {"type": "string", "enum": names}
+        schema = {
+            "type": "object",
+            "properties": {"answer": choice},
+            "required": ["answer"],
+            "additionalProperties": False,
+        }
+        chat = [{"role": "user", "content": prompt}]
+        completion = await self.complete(chat, schema, _CHOICE_TOKENS_MAX)
+        return _log_probabilities(_chosen(completion.text, names), len(names))
+
+    async def _post(self, body: Mapping[str, Any]) -> bytes:
+        """Send a request and return the body of its answer; every failure is in our own words."""
+        try:
+            async with (
+                asyncio.timeout(self._timeout_seconds),
+                httpx.AsyncClient(verify=self._tls, timeout=self._timeout_seconds) as client,
+                client.stream("POST", self._url, json=body, headers=self._headers) as response,
+            ):
+                return await self._read(response)
+        except (TimeoutError, httpx.TimeoutException):
+            text = f"{self._host} did not answer within {self._timeout_seconds:g} s"
+            raise ModelUnavailable(text) from None
+        except (httpx.HTTPError, OSError) as error:
+            raise ModelUnavailable(f"{self._host}: {type(error).__name__}") from error
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        self._check(response)
+        answer = bytearray()
+        async for piece in response.aiter_bytes():
+            answer += piece
+            if len(answer) > ANSWER_BYTES_MAX:
+                text = f"{self._host} answered with more than {ANSWER_BYTES_MAX} bytes"
+                raise ItemFailed("answer_too_long", text)
+        return bytes(answer)
+
+    def _check(self, response: httpx.Response) -> None:
+        status = response.status_code
+        if status == httpx.codes.OK:
+            return
+        text = f"{self._host} answered with HTTP {status}"
+        if status in _REFUSED:
+            raise ItemFailed("refused", text)
+        asked = retry_after_seconds(response.headers.get("retry-after", ""), datetime.now(UTC))
+        if asked:
+            raise ProviderBusy(text, asked)
+        raise ModelUnavailable(text)
+
+
+def retry_after_seconds(value: str, now: datetime) -> float:
+    """The wait that a Retry-After header asks for (RFC 9110, 10.2.3), 0 to an hour; 0 if it cannot be read."""
+    try:
+        seconds = float(value) if value.strip().isdigit() else _until(value, now)
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), RETRY_SECONDS_MAX)
+
+
+def _until(date: str, now: datetime) -> float:
+    moment = parsedate_to_datetime(date)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+
+
+def _strict(schema: Any) -> Any:
+    """The schema without bounds on strings, which not every provider takes; answers are checked for them anyway."""
+    if isinstance(schema, dict):
+        return {name: _strict(value) for name, value in schema.items() if name not in _UNBOUNDED}
+    return [_strict(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def _completion(answer: bytes) -> Completion:
+    """Read an answer; ItemFailed if it is not one."""
+    try:
+        parsed = json.loads(answer)
+        choice, usage = parsed["choices"][0], parsed.get("usage") or {}
+        text, reason = choice["message"].get("content"), choice.get("finish_reason")
+        spent = [_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens")]
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        raise ItemFailed("bad_answer", "the provider's answer is no chat completion") from error
+    finish = "length" if reason == "length" else "stop"
+    return Completion(text if isinstance(text, str) else "", finish, *spent)
+
+
+def _count(value: Any) -> int:
+    return value if type(value) is int and 0 <= value < 1 << 31 else 0
+
+
+def _chosen(text: str, names: Sequence[str]) -> int | None:
+    """The position of the option that an answer names."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    named = answer.get("answer") if isinstance(answer, dict) else None
+    return names.index(named) if named in names else None
+
+
+def _log_probabilities(chosen: int | None, count: int) -> list[float]:
+    if chosen is None or count == 1:
+        return [-math.log(count)] * count
+    rest = math.log((1 - CHOSEN_PROBABILITY) / (count - 1))
+    return [math.log(CHOSEN_PROBABILITY) if at == chosen else rest for at in range(count)]

@@ -1,0 +1,135 @@
+"""Every service shows the tasks of the caller's workspace, and lets its people replay the dead ones."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import grpc
+import pytest
+
+from services.common import pages
+from services.common.database import Database, DatabaseSettings
+from services.common.outbox import enqueue
+from services.common.pipeline import pipeline_servicer
+from services.common.service import Service, serving
+from tests.common.edge import details_of, failure
+from tests.common.stages import STAGE, make, states
+from tests.conftest import Deployment
+from winnow.pipeline.v1 import pipeline_pb2 as pb
+from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
+
+KILL = "update spine.task set state = 'dead', hint_at = null, attempts = 5, error_class = 'bad', error = 'no'"
+
+
+@pytest.fixture
+async def stub(deployment: Deployment) -> AsyncIterator[PipelineServiceStub]:
+    """The pipeline as search serves it."""
+    async with Database.open(DatabaseSettings.read(), "winnow_search") as database:
+        service = Service("search", database, [pipeline_servicer(database)])
+        async with serving(service) as address, grpc.aio.insecure_channel(address) as channel:
+            yield PipelineServiceStub(channel)
+
+
+async def test_an_empty_workspace_owes_nothing(
+    deployment: Deployment, stub: PipelineServiceStub
+) -> None:
+    """Before anything came in every count is 0."""
+    status = await stub.GetStatus(pb.GetStatusRequest(), metadata=deployment.metadata)
+    assert status == pb.GetStatusResponse()
+
+
+async def test_stages_are_counted(deployment: Deployment, stub: PipelineServiceStub) -> None:
+    """Tasks are counted by stage and state, and the age of the oldest is told."""
+    await make(deployment, *"abcdef")
+    change = "update spine.task set {} where spec = any ($1)"
+    for what, specs in [
+        ("state = 'done', hint_at = null", "ab"),
+        ("state = 'dead', hint_at = null", "c"),
+        ("state = 'leased', lease_until = now() - interval '1 h'", "d"),
+        ("available_at = now() + interval '1 h'", "e"),
+        ("created_at = now() - interval '90 s', available_at = now() - interval '90 s'", "f"),
+    ]:
+        await deployment.admin.execute(change.format(what), list(specs))
+    status = await stub.GetStatus(pb.GetStatusRequest(), metadata=deployment.metadata)
+    [stage] = status.stages
+    counts = (stage.ready, stage.scheduled, stage.leased, stage.done, stage.dead)
+    assert (stage.stage, counts) == (STAGE, (1, 1, 1, 2, 1))
+    assert 90 <= stage.oldest_task_age_seconds == status.oldest_task_age_seconds < 900
+    assert (status.tasks_dead, status.leases_expired) == (1, 1)
+
+
+async def test_pages_hold_every_task_once(
+    deployment: Deployment, stub: PipelineServiceStub
+) -> None:
+    """Following the pages gives every task, oldest first, whatever their size."""
+    ids = sorted(await make(deployment, *[f"s{n}" for n in range(11)]))
+    for size in (1, 4, 11, 50):
+        found: list[UUID] = []
+        token = ""
+        while True:
+            request = pb.ListTasksRequest(page_size=size, page_token=token, stage=STAGE)
+            reply = await stub.ListTasks(request, metadata=deployment.metadata)
+            found += [UUID(task.id) for task in reply.tasks]
+            if not (token := reply.next_page_token):
+                break
+        assert found == ids
+
+
+async def test_tasks_are_chosen_by_state_and_stage(
+    deployment: Deployment, stub: PipelineServiceStub
+) -> None:
+    """Filters leave out what does not match, and a dead task says why it died."""
+    await make(deployment, "a", "b")
+    await enqueue(deployment.admin, deployment.workspace, "window", [uuid4()], ["w"])
+    await deployment.admin.execute(KILL + " where spec = 'a'")
+    for request, specs in [
+        (pb.ListTasksRequest(), {"a", "b", "w"}),
+        (pb.ListTasksRequest(state=pb.TASK_STATE_READY), {"b", "w"}),
+        (pb.ListTasksRequest(stage="window"), {"w"}),
+        (pb.ListTasksRequest(stage="window", state=pb.TASK_STATE_DEAD), set()),
+        (pb.ListTasksRequest(stage="unheard_of"), set()),
+    ]:
+        reply = await stub.ListTasks(request, metadata=deployment.metadata)
+        assert {task.spec for task in reply.tasks} == specs
+    request = pb.ListTasksRequest(state=pb.TASK_STATE_DEAD)
+    [dead] = (await stub.ListTasks(request, metadata=deployment.metadata)).tasks
+    assert (dead.spec, dead.attempts, dead.error_class, dead.error) == ("a", 5, "bad", "no")
+
+
+@pytest.mark.parametrize("position", [["zzz"], [5], [None], [{}], [["x"]], ["\ud800"], [1e400]])
+async def test_a_forged_token_is_the_callers_fault(
+    deployment: Deployment, stub: PipelineServiceStub, position: list[object]
+) -> None:
+    """A token that leads nowhere is INVALID_ARGUMENT, whatever is in it."""
+    token = pages.encode(pb.ListTasksRequest(), position)
+    request = pb.ListTasksRequest(page_token=token)
+    error = await failure(stub.ListTasks(request, metadata=deployment.metadata))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details_of(error).reason == "INVALID_PAGE_TOKEN"
+
+
+async def test_dead_tasks_are_replayed(deployment: Deployment, stub: PipelineServiceStub) -> None:
+    """A dry run only counts; a replay opens the chosen tasks again."""
+    ids = await make(deployment, "a", "b", "c")
+    await deployment.admin.execute(KILL)
+    chosen = pb.ReplayTasksRequest(task_ids=[str(ids[0]), str(uuid4())], dry_run=True)
+    reply = await stub.ReplayTasks(chosen, metadata=deployment.metadata)
+    assert (reply.replayed, await states(deployment.admin)) == (1, {"dead": 3})
+    chosen.dry_run = False
+    reply = await stub.ReplayTasks(chosen, metadata=deployment.metadata)
+    assert (reply.replayed, await states(deployment.admin)) == (1, {"dead": 2, "ready": 1})
+    rest = pb.ReplayTasksRequest(stage=STAGE)
+    assert (await stub.ReplayTasks(rest, metadata=deployment.metadata)).replayed == 2
+
+
+async def test_others_see_and_change_nothing(
+    deployment: Deployment, stub: PipelineServiceStub
+) -> None:
+    """Another workspace's key finds no task, counts none and replays none, even when it names one."""
+    [task] = await make(deployment, "a")
+    await deployment.admin.execute(KILL)
+    metadata = await deployment.other_workspace()
+    assert await stub.GetStatus(pb.GetStatusRequest(), metadata=metadata) == pb.GetStatusResponse()
+    assert not (await stub.ListTasks(pb.ListTasksRequest(), metadata=metadata)).tasks
+    for request in (pb.ReplayTasksRequest(), pb.ReplayTasksRequest(task_ids=[str(task)])):
+        assert (await stub.ReplayTasks(request, metadata=metadata)).replayed == 0
+    assert await states(deployment.admin) == {"dead": 1}
