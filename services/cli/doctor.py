@@ -1,6 +1,7 @@
 """`winnow doctor`: checks what Winnow needs, one line each, and says how to mend what is wrong."""
 
 import asyncio
+import json
 import platform
 import shutil
 import sys
@@ -21,6 +22,7 @@ from services.common.addresses import NAMES
 from services.common.errors import WinnowError
 from services.common.llama import EmbeddingModel
 from services.common.models import ModelStore
+from services.common.openai import OpenAIModel, ProviderSettings
 
 DISK_BYTES_MIN = 1 << 30
 
@@ -81,7 +83,33 @@ async def _models(session: Session) -> list[Finding]:
             continue
         if role == "embedding":
             findings.append(await _self_test(model.path))
-    return findings
+    return findings + await provider_findings()
+
+
+async def provider_findings() -> list[Finding]:
+    """Ask the model behind a URL, if one is set, for a constrained answer."""
+    settings = ProviderSettings.read()
+    if not settings.generation_url:
+        return []
+    name = ModelChoice.read().generation_model
+    try:
+        model = OpenAIModel.open(settings, name)
+        schema = {
+            "type": "object",
+            "properties": {"answer": {"type": "string", "enum": ["yes", "no"]}},
+            "required": ["answer"],
+            "additionalProperties": False,
+        }
+        chat = [{"role": "user", "content": "Is water wet? Answer in JSON."}]
+        completion = await model.complete(chat, schema, 32)
+        said = json.loads(completion.text)
+    except WinnowError as error:
+        return [Finding("provider", False, str(error))]
+    except ValueError:
+        return [Finding("provider", False, f"{name} does not hold to a JSON schema")]
+    ok = isinstance(said, dict) and said.get("answer") in ("yes", "no")
+    detail = f"{name} answers, {completion.tokens_in} tokens read"
+    return [Finding("provider", ok, detail if ok else f"{name} does not hold to a JSON schema")]
 
 
 async def _self_test(path: Path) -> Finding:

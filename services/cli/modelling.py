@@ -21,9 +21,12 @@ class ModelChoice(Settings):
 
     embedding_model: str = "multilingual-e5-small"
     generation_model: str = "smollm2-135m-instruct"
+    generation_url: str = ""
 
     def wanted(self) -> list[tuple[str, Role]]:
-        """Both models with their roles."""
+        """The models of this machine with their roles; what is behind a URL is none of them."""
+        if self.generation_url:
+            return [(self.embedding_model, "embedding")]
         return [(self.embedding_model, "embedding"), (self.generation_model, "generation")]
 
 

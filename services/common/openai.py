@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 from pydantic import Field, SecretStr
@@ -63,9 +63,7 @@ class OpenAIModel:
     """
 
     def __init__(self, url: str, model: str, key: str = "", timeout_seconds: float = 120) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidSetting("WINNOW_GENERATION_URL: must be an http:// or https:// URL")
+        parts = _parts(url)
         if parts.username or parts.password:
             raise InvalidSetting(
                 "WINNOW_GENERATION_URL: put the key into WINNOW_GENERATION_API_KEY"
@@ -74,7 +72,10 @@ class OpenAIModel:
             raise InvalidSetting("WINNOW_GENERATION_API_KEY: must be one line of ASCII")
         self._url = parts._replace(path=parts.path.rstrip("/") + "/chat/completions").geturl()
         self._host, self._model, self._timeout_seconds = parts.hostname, model, timeout_seconds
-        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+        # Compressed answers could grow beyond their bound in one piece.
+        self._headers = {"accept-encoding": "identity"}
+        if key:
+            self._headers["authorization"] = f"Bearer {key}"
         self._tls: ssl.SSLContext | bool = parts.scheme == "https" and httpx.create_ssl_context()
 
     @classmethod
@@ -140,7 +141,7 @@ class OpenAIModel:
     async def _read(self, response: httpx.Response) -> bytes:
         self._check(response)
         answer = bytearray()
-        async for piece in response.aiter_bytes():
+        async for piece in response.aiter_raw():
             answer += piece
             if len(answer) > ANSWER_BYTES_MAX:
                 text = f"{self._host} answered with more than {ANSWER_BYTES_MAX} bytes"
@@ -158,6 +159,17 @@ class OpenAIModel:
         if asked:
             raise ProviderBusy(text, asked)
         raise ModelUnavailable(text)
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        httpx.URL(url)
+        parts = urlsplit(url)
+    except (ValueError, httpx.InvalidURL):
+        parts = SplitResult("", "", "", "", "")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidSetting("WINNOW_GENERATION_URL: must be an http:// or https:// URL")
+    return parts
 
 
 def retry_after_seconds(value: str, now: datetime) -> float:

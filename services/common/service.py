@@ -6,7 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from google.protobuf import descriptor_pool
@@ -19,7 +19,7 @@ from services.common.auth import Authenticator
 from services.common.database import Database
 from services.common.errors import InvalidSetting
 from services.common.rpc import OPTIONS, Edge, RpcSettings
-from services.common.worker import STOP_SECONDS, Worker
+from services.common.worker import STOP_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,16 @@ class Servicer:
     scopes: Mapping[str, str]
 
 
+class Drainable(Protocol):
+    """Work that ends by itself once it is told to, such as a Worker."""
+
+    def drain(self) -> None:
+        """Take no more work."""
+
+    async def run(self) -> None:
+        """Work until drained."""
+
+
 @dataclass(frozen=True)
 class Service:
     """What a process runs under one name."""
@@ -44,7 +54,7 @@ class Service:
     name: str
     database: Database
     servicers: Sequence[Servicer]
-    workers: Sequence[Worker[Any]] = ()
+    workers: Sequence[Drainable] = ()
     loops: Sequence[Callable[[], Coroutine[Any, Any, None]]] = field(default=())
 
 

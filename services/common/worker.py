@@ -134,6 +134,10 @@ class Worker(Generic[R]):
         try:
             for workspace, ids in _wanted(hints).items():
                 for start in range(0, len(ids), self._batch_max):
+                    if self._breaker.wait_seconds():
+                        # What the hints name further is left alone as well; they come again.
+                        await _answer(hints, again=True)
+                        return
                     chunk = ids[start : start + self._batch_max]
                     name = self._stage.name
                     tasks = await self._store.claim(workspace, name, chunk, self._owner)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from pydantic import Field
 
@@ -17,6 +18,7 @@ from services.common.settings import Settings
 from services.common.worker import Worker, WorkerSettings
 from services.embedder import store
 from services.embedder.debts import Debts
+from services.embedder.erasing import Chunk, EraseStage
 from services.embedder.generations import Generation, Generations
 from services.embedder.models import GgufModels, LoadedModel, ModelOpener
 from services.embedder.queries import QueryEmbedder
@@ -70,7 +72,8 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             SCOPES,
         )
         servicers = [servicer, pipeline_servicer(database)]
-        yield Service("embedder", database, servicers, [worker], [relay.run, reconciliation.run])
+        workers: list[Worker[Any]] = [worker, _eraser(database, bus, relay)]
+        yield Service("embedder", database, servicers, workers, [relay.run, reconciliation.run])
 
 
 def _gguf_models(settings: EmbedderSettings) -> ModelOpener:
@@ -100,6 +103,13 @@ def _worker(
         hints_max=settings.embed_hints_max,
         parallel=settings.embed_parallel,
     )
+
+
+def _eraser(database: Database, bus: Bus, relay: Relay) -> Worker[Chunk]:
+    stage, options = EraseStage(relay.kick), WorkerSettings.read()
+    tasks = TaskStore(database, options.task_lease_seconds, options.task_attempts_max)
+    reader = bus.hints(stage.name, waiting_max=16)
+    return Worker(stage, reader, tasks, database, options, batch_max=4)
 
 
 async def _open_models(

@@ -145,6 +145,17 @@ async def remove_outdated(
     await connection.execute(QUERIES["remove_outdated"], workspace, generation, kinds, ids)
 
 
+async def erase_vectors(
+    connection: Connection, workspace: UUID, operation: UUID, of_what: str, chunk: int
+) -> None:
+    """Remove every vector of what an erasure names, in all generations, and report how many there were."""
+    place = (workspace, operation, of_what, chunk)
+    rows = await connection.fetch(QUERIES["erased_subjects"], *place)
+    kinds, ids = [row["kind"] for row in rows], [row["id"] for row in rows]
+    count = await connection.fetchval(QUERIES["remove_vectors"], workspace, kinds, ids)
+    await connection.execute(QUERIES["add_erasure"], *place, count)
+
+
 async def workspaces(connection: Connection) -> list[UUID]:
     """Return the ids of all workspaces."""
     return [row["workspace_id"] for row in await connection.fetch(QUERIES["workspaces"])]

@@ -101,3 +101,24 @@ select kind, subject_id from spine.stale_vectors($1, $2, $3);
 
 -- name: embedding_debt
 select kind, missing, dead from spine.embedding_debt($1, $2, $3, $4);
+
+-- name: erased_subjects
+select 'message' as kind, x.id from ingest.erasure e cross join lateral unnest(e.message_ids) as x (id)
+where $3::text = 'messages' and e.workspace_id = $1 and e.operation_id = $2 and e.chunk = $4
+union all
+select 'atom', x.id from extractor.erasure e cross join lateral unnest(e.atom_ids) as x (id)
+where $3::text = 'knowledge' and e.workspace_id = $1 and e.operation_id = $2 and e.chunk = $4
+union all
+select 'topic', x.id from extractor.erasure e cross join lateral unnest(e.topic_ids) as x (id)
+where $3::text = 'knowledge' and e.workspace_id = $1 and e.operation_id = $2 and e.chunk = $4;
+
+-- name: remove_vectors
+with gone as (
+  delete from embedder.vector v
+  using embedder.generation g, unnest($2::text[], $3::uuid[]) as x (kind, subject_id)
+  where v.workspace_id = $1 and v.generation_id = g.id and v.kind = x.kind and v.subject_id = x.subject_id
+  returning 1)
+select count(*)::int from gone;
+
+-- name: add_erasure
+insert into embedder.erasure (workspace_id, operation_id, of_what, chunk, vectors) values ($1, $2, $3, $4, $5);

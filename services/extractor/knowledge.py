@@ -33,13 +33,18 @@ async def write(
     extraction: Extraction,
     sent_at: dict[UUID, datetime],
 ) -> Change:
-    """Replace what earlier readings of the window left by what this one says."""
+    """Replace what earlier readings of the window left by what this one says.
+
+    A reading that failed says nothing about what it does not mention.
+    """
     rows = await connection.fetch(QUERIES["known_atoms_of_window"], workspace, window)
     known = [_known(row) for row in rows]
     topics, fresh_topics = await _put_topics(connection, workspace, source, run, extraction)
     placed = place(known, extraction, topics, sent_at)
     said = {atom.id for atom in placed}
-    kept = sorted(atom.id for atom in known if atom.id not in said and atom.outlives_silence)
+    failed = extraction.outcome in ("invalid", "cut_off")
+    stays = [atom.stands if failed else atom.outlives_silence for atom in known]
+    kept = sorted(a.id for a, s in zip(known, stays, strict=True) if s and a.id not in said)
     gone = sorted({atom.id for atom in known} - said - set(kept))
     touched = sorted(said.union(gone))
     await connection.execute(QUERIES["forget_links"], workspace, touched)
@@ -50,7 +55,9 @@ async def write(
     await _put_atoms(connection, workspace, source, window, run, placed)
     await _put_evidence(connection, workspace, placed)
     await _put_links(connection, workspace, run, placed, extraction)
-    retired = await _assign_messages(connection, workspace, window, topics, extraction)
+    retired: list[UUID] = []
+    if topics or not failed:
+        retired = await _assign_messages(connection, workspace, window, topics, extraction)
     await connection.execute(QUERIES["leave_topics"], workspace, retired)
     atoms: dict[UUID, bytes | None] = {atom.id: atom.sha256 for atom in placed if atom.is_changed}
     return Change(atoms | dict.fromkeys(gone), dict(fresh_topics) | dict.fromkeys(retired))

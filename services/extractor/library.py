@@ -18,12 +18,12 @@ async def topics(
     *,
     limit: int,
     source: UUID | None = None,
-    topic: UUID | None = None,
+    ids: Sequence[UUID] | None = None,
     before: tuple[Any, UUID] | None = None,
 ) -> Sequence[Row]:
     """Live topics, the one with the latest message first; `before` is the last one's (last_at, id)."""
     position = before or (None, None)
-    return await connection.fetch(QUERIES["topics"], workspace, source, topic, *position, limit)
+    return await connection.fetch(QUERIES["topics"], workspace, source, ids, *position, limit)
 
 
 async def topic_contents(
@@ -43,13 +43,13 @@ async def atoms(
     type_name: str = "",
     topic: UUID | None = None,
     source: UUID | None = None,
-    atom: UUID | None = None,
+    ids: Sequence[UUID] | None = None,
     before: UUID | None = None,
     state: str = "",
     only_invalidated: bool = False,
 ) -> Sequence[Row]:
     """Live atoms, newest first; `before` is the last one's id. Invalidated ones if asked for, or by id."""
-    filters = (type_name, topic, source, atom, before, limit, only_invalidated, state)
+    filters = (type_name, topic, source, ids, before, limit, only_invalidated, state)
     return await connection.fetch(QUERIES["atoms"], workspace, *filters)
 
 
@@ -88,3 +88,14 @@ async def runs(
 ) -> Sequence[Row]:
     """Extraction runs, newest first."""
     return await connection.fetch(QUERIES["runs"], workspace, outcome, before, limit)
+
+
+async def feed_end(connection: Connection, workspace: UUID) -> int:
+    """The position of the last change."""
+    position: int = await connection.fetchval(QUERIES["feed_end"], workspace)
+    return position
+
+
+async def changes(connection: Connection, workspace: UUID, after: int, limit: int) -> Sequence[Row]:
+    """What changed after a position, in order: position, kind and subject of each."""
+    return await connection.fetch(QUERIES["changes"], workspace, after, limit)

@@ -10,7 +10,7 @@ left join lateral (
 left join lateral (
   select count(*) as atoms from extractor.atom x
   where x.workspace_id = t.workspace_id and x.topic_id = t.id and x.retired_at is null) a on true
-where t.workspace_id = $1 and t.retired_at is null and ($2::uuid is null or t.source_id = $2) and ($3::uuid is null or t.id = $3)
+where t.workspace_id = $1 and t.retired_at is null and ($2::uuid is null or t.source_id = $2) and ($3::uuid[] is null or t.id = any ($3))
   and ($4::timestamptz is null or (coalesce(s.last_at, t.created_at), t.id) < ($4, $5::uuid))
 order by coalesce(s.last_at, t.created_at) desc, t.id desc
 limit $6;
@@ -35,10 +35,10 @@ from extractor.atom a
 left join extractor.topic t on t.workspace_id = a.workspace_id and t.id = a.topic_id
 where a.workspace_id = $1
   and case when $8::bool then a.invalidated_at is not null
-    else a.retired_at is null or $5::uuid is not null and a.invalidated_at is not null end
+    else a.retired_at is null or $5::uuid[] is not null and a.invalidated_at is not null end
   and ($9 = '' or a.approval_state = $9)
   and ($2 = '' or a.type = $2) and ($3::uuid is null or a.topic_id = $3) and ($4::uuid is null or a.source_id = $4)
-  and ($5::uuid is null or a.id = $5) and ($6::uuid is null or a.id < $6)
+  and ($5::uuid[] is null or a.id = any ($5)) and ($6::uuid is null or a.id < $6)
 order by a.id desc
 limit $7;
 
@@ -82,3 +82,12 @@ from extractor.run r
 where r.workspace_id = $1 and ($2 = '' or r.outcome = $2) and ($3::uuid is null or r.id < $3)
 order by r.id desc
 limit $4;
+
+-- name: feed_end
+select coalesce((select p.position from extractor.feed_position p where p.workspace_id = $1), 0);
+
+-- name: changes
+select f.position, f.kind, f.subject_id from extractor.feed f
+where f.workspace_id = $1 and f.position > $2
+order by f.position
+limit $3;

@@ -56,6 +56,11 @@ class KnownAtom:
         """Whether it stays though a reading does not mention it."""
         return self.is_held and self.standing > 0
 
+    @property
+    def stands(self) -> bool:
+        """Whether it stays though a reading failed: all that it rests on stands."""
+        return self.outlives_silence or 0 < self.passages == self.standing
+
 
 @dataclass(frozen=True, slots=True)
 class PlacedAtom:

@@ -1,7 +1,7 @@
 """ExtractorService: requests to the library and back."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from services.common.ids import uuid7
 from services.common.outbox import enqueue
 from services.common.rpc import current_caller
 from services.extractor import edits, library, rendering, review, store
+from services.extractor.feed import Feed
 from services.extractor.review import Reviewer
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1 import extractor_pb2_grpc
@@ -25,6 +26,7 @@ SCOPES = {
     "GetAtom": "read",
     "ListAtomVersions": "read",
     "ListRuns": "read",
+    "StreamKnowledge": "read",
     "ReviewAtom": "admin",
     "UpdateAtom": "admin",
     "InvalidateAtom": "admin",
@@ -45,7 +47,7 @@ def _reviewer(request: Any) -> Reviewer:
 
 async def _read_atom(connection: Connection, workspace: UUID, atom: UUID) -> types.Atom:
     """One atom with its evidence and the messages."""
-    rows = await library.atoms(connection, workspace, limit=1, atom=atom)
+    rows = await library.atoms(connection, workspace, limit=1, ids=[atom])
     if not rows:
         raise NotFound("atom", str(atom))
     passages = (await library.evidence(connection, workspace, [atom]))[atom]
@@ -57,8 +59,8 @@ async def _read_atom(connection: Connection, workspace: UUID, atom: UUID) -> typ
 class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
     """Answers from the caller's workspace."""
 
-    def __init__(self, database: Database, kick: Callable[[], None]) -> None:
-        self._database, self._kick = database, kick
+    def __init__(self, database: Database, kick: Callable[[], None], feed: Feed) -> None:
+        self._database, self._kick, self._feed = database, kick, feed
 
     async def ExtractNow(
         self, request: pb.ExtractNowRequest, context: Any
@@ -96,7 +98,7 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         """Return a topic with its messages and atoms."""
         workspace, topic = current_caller().workspace, UUID(request.topic_id)
         async with self._database.transaction(workspace) as connection:
-            rows = await library.topics(connection, workspace, limit=1, topic=topic)
+            rows = await library.topics(connection, workspace, limit=1, ids=[topic])
             if not rows:
                 raise NotFound("topic", request.topic_id)
             messages, atoms = await library.topic_contents(connection, workspace, topic)
@@ -217,3 +219,12 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
             )
         token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
         return pb.ListRunsResponse(runs=[rendering.run(row) for row in rows], next_page_token=token)
+
+    async def StreamKnowledge(
+        self, request: pb.StreamKnowledgeRequest, context: Any
+    ) -> AsyncIterator[pb.StreamKnowledgeResponse]:
+        """Send what changed, and then what changes."""
+        workspace = current_caller().workspace
+        after = await self._feed.start(workspace, request)
+        async for change in self._feed.follow(workspace, after):
+            yield change

@@ -11,15 +11,19 @@ from pydantic import Field
 
 from services.common.bus import Bus, BusSettings
 from services.common.database import Database, DatabaseSettings
+from services.common.errors import InvalidSetting
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
+from services.common.openai import OpenAIModel, ProviderSettings
 from services.common.outbox import Relay, RelaySettings, TaskStore
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.worker import Worker, WorkerSettings
 from services.extractor.combined import Capability, CombinedEngine
-from services.extractor.extraction import Engine
+from services.extractor.erasing import EraseStage
+from services.extractor.extraction import Engine, Model
+from services.extractor.feed import Feed
 from services.extractor.generative import GenerativeEngine
 from services.extractor.grounded import GroundedEngine
 from services.extractor.rpc import SCOPES, ExtractorRpc
@@ -39,9 +43,12 @@ class ExtractorSettings(Settings):
     extraction_engine: Literal["grounded", "combined", "generative"] = "combined"
     extraction_capability: Literal["auto", "none", "choices", "generate"] = "auto"
     generation_model: str = Field(
-        default="smollm2-135m-instruct", min_length=1, description="a known name or a GGUF file"
+        default="smollm2-135m-instruct",
+        min_length=1,
+        description="a known name or a GGUF file, or what the provider behind a URL calls it",
     )
     generation_threads: int = Field(default=1, ge=1, le=64)
+    feed_poll_seconds: float = Field(default=0.5, gt=0)
     window_messages_max: int = Field(default=36, ge=1, le=500)
     window_idle_seconds: float = Field(default=1800, gt=0)
     window_settle_seconds: float = Field(default=20, ge=0)
@@ -80,17 +87,18 @@ async def open_service() -> AsyncIterator[Service]:
             Bus.open(BusSettings.read(), "extractor") as bus,
         ):
             relay = Relay(relay_database, bus, RelaySettings.read())
+            feed = Feed(database, settings.feed_poll_seconds)
             servicers = [
                 Servicer(
                     "winnow.extractor.v1.ExtractorService",
                     add_ExtractorServiceServicer_to_server,
-                    ExtractorRpc(database, relay.kick),
+                    ExtractorRpc(database, relay.kick, feed),
                     SCOPES,
                 ),
                 pipeline_servicer(database),
             ]
             workers = _workers(settings, reader, database, bus, relay)
-            yield Service("extractor", database, servicers, workers, [relay.run])
+            yield Service("extractor", database, servicers, [*workers, feed], [relay.run])
 
 
 def _workers(
@@ -100,11 +108,13 @@ def _workers(
     tasks = TaskStore(database, options.task_lease_seconds, options.task_attempts_max)
     cutting = WindowStage(limits, reader.engine.version, relay.kick)
     reading = ExtractStage(database, reader.engine, reader.model_name, limits, relay.kick)
+    # What a model has read is committed at once: when the provider fails after it, it is not paid for twice.
+    batch = {"hints_max": 1, "batch_max": 1 if reader.model_name else 4}
+    erasing = EraseStage(reader.engine.version, relay.kick)
     return [
+        Worker(erasing, bus.hints(erasing.name, 16), tasks, database, options, batch_max=4),
         Worker(cutting, bus.hints(cutting.name, 64), tasks, database, options, batch_max=64),
-        Worker(
-            reading, bus.hints(reading.name, 64), tasks, database, options, hints_max=1, batch_max=4
-        ),
+        Worker(reading, bus.hints(reading.name, 64), tasks, database, options, **batch),
     ]
 
 
@@ -113,18 +123,39 @@ def open_engine(settings: ExtractorSettings, models: ExitStack) -> Reader:
     grounded = GroundedEngine()
     if settings.extraction_engine == "grounded" or settings.extraction_capability == "none":
         return Reader(grounded, "")
+    loaded = _open_model(settings, models)
+    if settings.extraction_engine == "generative":
+        return Reader(GenerativeEngine(loaded.model, loaded.name), loaded.name)
+    capability = _capability(settings, loaded.is_able)
+    log.info("model %s is trusted to %s", loaded.name, capability)
+    engine = CombinedEngine(grounded, loaded.model, capability, loaded.name)
+    return Reader(engine, loaded.name)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model, and whether it is known to word and select well."""
+
+    model: Model
+    name: str
+    is_able: bool
+
+
+def _open_model(settings: ExtractorSettings, models: ExitStack) -> LoadedModel:
+    """Open the model in this process, or reach for the one behind the URL that is set."""
+    provider = ProviderSettings.read()
+    if provider.generation_url:
+        name = settings.generation_model
+        if "generation_model" not in settings.model_fields_set:
+            raise InvalidSetting("WINNOW_GENERATION_MODEL: name the model behind the URL")
+        return LoadedModel(OpenAIModel.open(provider, name), name, True)
     resolved = ModelStore.open().resolve(settings.generation_model, "generation")
     model = GenerationModel.open(resolved.path, threads=settings.generation_threads)
     models.callback(model.close)
-    if settings.extraction_engine == "generative":
-        return Reader(GenerativeEngine(model, resolved.name), resolved.name)
-    capability = _capability(settings, resolved.file_bytes)
-    log.info("model %s is trusted to %s", resolved.name, capability)
-    engine = CombinedEngine(grounded, model, capability, resolved.name)
-    return Reader(engine, resolved.name)
+    return LoadedModel(model, resolved.name, resolved.file_bytes >= GENERATES_FROM_BYTES)
 
 
-def _capability(settings: ExtractorSettings, file_bytes: int) -> Capability:
+def _capability(settings: ExtractorSettings, is_able: bool) -> Capability:
     if settings.extraction_capability != "auto":
         return settings.extraction_capability
-    return "generate" if file_bytes >= GENERATES_FROM_BYTES else "choices"
+    return "generate" if is_able else "choices"

@@ -68,6 +68,16 @@ def title_key(title: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", title).casefold().split())
 
 
+async def lock_for_writing(connection: Connection, workspace: UUID) -> None:
+    """Let nobody erase in the workspace until this transaction ends."""
+    await connection.execute(QUERIES["lock_for_writing"], workspace)
+
+
+async def lock_for_erasing(connection: Connection, workspace: UUID) -> None:
+    """Wait for all who write in the workspace, and keep others out until this transaction ends."""
+    await connection.execute(QUERIES["lock_for_erasing"], workspace)
+
+
 async def lock_sources(connection: Connection, workspace: UUID, sources: Iterable[UUID]) -> None:
     """Let one transaction at a time cut the conversations of a source."""
     for source in sorted(sources):

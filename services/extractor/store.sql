@@ -1,3 +1,10 @@
+-- name: lock_for_writing
+-- Who writes what was read of messages shares this lock; who erases waits for them, and they find the messages changed.
+select pg_advisory_xact_lock_shared(hashtextextended('extractor.erasure:' || $1::uuid::text, 0));
+
+-- name: lock_for_erasing
+select pg_advisory_xact_lock(hashtextextended('extractor.erasure:' || $1::uuid::text, 0));
+
 -- name: lock_source
 select pg_advisory_xact_lock(hashtextextended('extractor.source:' || $1::uuid || $2::uuid, 0));
 

@@ -58,6 +58,7 @@ class WindowStage:
         changed = sorted({r.subject for r in requests if r.kind == "changed"})
         closing = {r.subject for r in requests if r.kind == "close"}
         sources = {r.subject for r in requests if r.kind != "changed"}
+        await store.lock_for_writing(connection, workspace)
         await store.lock_sources(connection, workspace, sources)
         for request in requests:
             if request.first and request.last:
@@ -100,14 +101,20 @@ def _arrival(each: Pending) -> Arrival:
 
 
 async def enqueue_reading(
-    connection: Connection, workspace: UUID, windows: Sequence[UUID], engine_version: str
+    connection: Connection,
+    workspace: UUID,
+    windows: Sequence[UUID],
+    engine_version: str,
+    *,
+    reopen: bool = False,
 ) -> None:
     """Ask for every window to be read as it stands now, unless it holds noise alone and never was."""
     texts = await store.window_texts(connection, workspace, sorted(set(windows)))
     known = await _windows_with_runs(connection, workspace, [text.window_id for text in texts])
     wanted = [text for text in texts if text.worth_reading or text.window_id in known]
     specs = [f"{engine_version}:{text.digest}" for text in wanted]
-    await enqueue(connection, workspace, "extract", [text.window_id for text in wanted], specs)
+    subjects = [text.window_id for text in wanted]
+    await enqueue(connection, workspace, "extract", subjects, specs, reopen=reopen)
 
 
 async def _windows_with_runs(
@@ -175,9 +182,17 @@ class ExtractStage:
     async def write(
         self, connection: Connection, workspace: UUID, results: Sequence[Result[Reading | None]]
     ) -> None:
-        """Save what was read, with the tasks that embed it and the fact that announces it."""
+        """Save what was read, with the tasks that embed it and the fact that announces it.
+
+        What was read of a text that has changed meanwhile is left to a newer task: it may be erased.
+        """
+        await store.lock_for_writing(connection, workspace)
+        subjects = sorted({result.task.subject for result in results})
+        texts = await store.window_texts(connection, workspace, subjects)
+        current = {(text.window_id, text.digest) for text in texts}
         for result in sorted(results, key=lambda result: result.task.subject):
-            if result.value is not None:
+            seen = (result.task.subject, result.task.spec.rpartition(":")[2])
+            if result.value is not None and seen in current:
                 await self._save(connection, workspace, result.value)
 
     async def _save(self, connection: Connection, workspace: UUID, reading: Reading) -> None:

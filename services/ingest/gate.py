@@ -47,7 +47,7 @@ class Gate:
         reading = read(_input_of(each), context)
         tail.add(reading, each.sent_at)
         recalled.messages[each.external_id] = reading
-        return _stored(weigh(reading, context, self._thresholds))
+        return stored_score(weigh(reading, context, self._thresholds))
 
     async def _ask(
         self, workspace: UUID, source: SourceKey, ordered: Sequence[Draft], recalled: Recalled
@@ -63,13 +63,13 @@ class Gate:
             besides = [each.external_id for each in ordered]
             earlier = await store.conversation_tails(*place, threads, besides, CONTEXT_MESSAGES)
         for row in replied:
-            recalled.messages[row["external_id"]] = read(_input_of_row(row), Context())
+            recalled.messages[row["external_id"]] = read(input_of_row(row), Context())
         for row in earlier:
             _add_row(recalled.tails[row["thread_id"]], row)
 
 
 def _add_row(tail: Tail, row: Any) -> None:
-    tail.add(read(_input_of_row(row), Context(tail.readings)), row["sent_at"])
+    tail.add(read(input_of_row(row), Context(tail.readings)), row["sent_at"])
 
 
 def _input_of(each: Draft) -> ScoredInput:
@@ -82,7 +82,8 @@ def _input_of(each: Draft) -> ScoredInput:
     )
 
 
-def _input_of_row(row: Any) -> ScoredInput:
+def input_of_row(row: Any) -> ScoredInput:
+    """A stored message as the scorer sees it."""
     return ScoredInput(
         row["author_name"] or row["author_external_id"],
         row["text"],
@@ -92,7 +93,8 @@ def _input_of_row(row: Any) -> ScoredInput:
     )
 
 
-def _stored(importance: Importance) -> Score:
+def stored_score(importance: Importance) -> Score:
+    """An importance as it is stored."""
     factors = ",".join([_member(factor) for factor in importance.factors])
     return Score(importance.score, importance.label, f"{{{factors}}}")
 

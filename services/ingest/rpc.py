@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from services.common.database import Database
+from services.common.database import Connection, Database
 from services.common.errors import FieldViolation, InvalidFields, NotFound
 from services.common.rpc import current_caller
-from services.ingest import listing, store
+from services.ingest import listing, rescoring, store
+from services.ingest.erasing import Target, erase
 from services.ingest.intake import Batch, Intake, Sender
 from services.ingest.limits import in_order
+from services.ingest.operations import NewOperation, Operations
 from services.ingest.reading import read_source, read_time
 from services.ingest.rendering import Results, message_of
 from services.ingest.saving import Saver
@@ -27,6 +29,11 @@ SCOPES = {
     "GetMessage": "read",
     "ListMessages": "read",
     "ListSources": "read",
+    "EraseMessages": "admin",
+    "EraseSource": "admin",
+    "RescoreMessages": "admin",
+    "GetOperation": "admin",
+    "ListOperations": "admin",
 }
 FRAMES_AHEAD = 3
 
@@ -43,10 +50,15 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
     """Answers in the caller's workspace."""
 
     def __init__(
-        self, database: Database, intake: Intake, saver: Saver, scorer_version: str
+        self,
+        database: Database,
+        intake: Intake,
+        saver: Saver,
+        operations: Operations,
+        scorer_version: str,
     ) -> None:
         self._database, self._intake, self._saver = database, intake, saver
-        self._scorer_version = scorer_version
+        self._operations, self._scorer_version = operations, scorer_version
 
     async def IngestMessages(
         self, request: pb.IngestMessagesRequest, context: Any
@@ -131,6 +143,72 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
     ) -> pb.ListSourcesResponse:
         """Return a page of sources."""
         return await listing.sources(self._database, current_caller().workspace, request)
+
+    async def EraseMessages(
+        self, request: pb.EraseMessagesRequest, context: Any
+    ) -> pb.EraseMessagesResponse:
+        """Begin to erase messages by keys or by author."""
+        source = _uuid(request.source_id)
+        target = Target(source, request.external_ids, request.author_external_id)
+        operation = await self._erase(target, request.request_id)
+        return pb.EraseMessagesResponse(operation=operation)
+
+    async def EraseSource(
+        self, request: pb.EraseSourceRequest, context: Any
+    ) -> pb.EraseSourceResponse:
+        """Begin to erase all messages of a source."""
+        operation = await self._erase(Target(UUID(request.source_id)), request.request_id)
+        return pb.EraseSourceResponse(operation=operation)
+
+    async def _erase(self, target: Target, request_id: str) -> pb.Operation:
+        workspace = current_caller().workspace
+
+        async def work(connection: Connection, operation: UUID) -> None:
+            await erase(connection, workspace, operation, target)
+
+        new = NewOperation("erase", _uuid(request_id), source_id=target.source_id)
+        return await self._operations.begin(workspace, new, work)
+
+    async def RescoreMessages(
+        self, request: pb.RescoreMessagesRequest, context: Any
+    ) -> pb.RescoreMessagesResponse:
+        """Begin to score stored messages again."""
+        workspace = current_caller().workspace
+        after, before = request.sent_after, request.sent_before
+        new = NewOperation(
+            "rescore",
+            _uuid(request.request_id),
+            dry_run=request.dry_run,
+            source_id=_uuid(request.source_id),
+            sent_after=read_time("sent_after", after) if request.HasField("sent_after") else None,
+            sent_before=read_time("sent_before", before)
+            if request.HasField("sent_before")
+            else None,
+        )
+
+        async def work(connection: Connection, operation: UUID) -> None:
+            await rescoring.begin(connection, workspace, operation)
+
+        operation = await self._operations.begin(workspace, new, work)
+        return pb.RescoreMessagesResponse(operation=operation)
+
+    async def GetOperation(
+        self, request: pb.GetOperationRequest, context: Any
+    ) -> pb.GetOperationResponse:
+        """Return an operation with its receipt."""
+        workspace = current_caller().workspace
+        found = await self._operations.get(workspace, UUID(request.operation_id))
+        return pb.GetOperationResponse(operation=found)
+
+    async def ListOperations(
+        self, request: pb.ListOperationsRequest, context: Any
+    ) -> pb.ListOperationsResponse:
+        """Return a page of operations."""
+        return await self._operations.page(current_caller().workspace, request)
+
+
+def _uuid(text: str) -> UUID | None:
+    return UUID(text) if text else None
 
 
 async def _frames(requests: AsyncIterator[pb.StreamMessagesRequest]) -> AsyncIterator[Frame]:

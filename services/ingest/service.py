@@ -9,13 +9,16 @@ from pydantic import Field
 from services.common.bus import Bus, BusSettings
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import InvalidSetting
-from services.common.outbox import Relay, RelaySettings
+from services.common.outbox import Relay, RelaySettings, TaskStore
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
+from services.common.worker import Worker, WorkerSettings
 from services.ingest.gate import Gate
 from services.ingest.intake import Intake
 from services.ingest.limits import CommitSlots
+from services.ingest.operations import Operations
+from services.ingest.rescoring import Rescored, RescoreStage
 from services.ingest.rpc import SCOPES, IngestRpc
 from services.ingest.saving import Saver
 from services.ingest.scoring import DEFAULT_THRESHOLDS, Thresholds
@@ -56,10 +59,19 @@ async def open_service() -> AsyncIterator[Service]:
         saver = Saver(database, sources, slots, VERSION, relay.kick)
         gate = Gate(database, sources, thresholds)
         intake = Intake(database, sources, protovalidate.Validator(), gate, saver)
-        rpc = IngestRpc(database, intake, saver, VERSION)
+        operations = Operations(database, relay.kick)
+        rpc = IngestRpc(database, intake, saver, operations, VERSION)
+        rescoring = RescoreStage(database, thresholds, VERSION, relay.kick)
         servicer = Servicer(
             "winnow.ingest.v1.IngestService", add_IngestServiceServicer_to_server, rpc, SCOPES
         )
-        yield Service(
-            "ingest", database, [servicer, pipeline_servicer(database)], loops=[relay.run]
-        )
+        servicers = [servicer, pipeline_servicer(database)]
+        workers = [_worker(rescoring, database, bus)]
+        yield Service("ingest", database, servicers, workers, [relay.run])
+
+
+def _worker(stage: RescoreStage, database: Database, bus: Bus) -> Worker[Rescored]:
+    options = WorkerSettings.read()
+    tasks = TaskStore(database, options.task_lease_seconds, options.task_attempts_max)
+    reader = bus.hints(stage.name, waiting_max=16)
+    return Worker(stage, reader, tasks, database, options, hints_max=1, batch_max=1)

@@ -33,9 +33,9 @@ on conflict (workspace_id, source_id, external_id) do update set
   content_sha256 = excluded.content_sha256, text_sha256 = excluded.text_sha256,
   importance_score = excluded.importance_score, importance_label = excluded.importance_label,
   importance_factors = excluded.importance_factors, importance_version = excluded.importance_version
-where m.content_sha256 = decode(repeat('00', 32), 'hex')
+where m.erased_at is null and (m.content_sha256 = decode(repeat('00', 32), 'hex')
   or (coalesce(excluded.edited_at, excluded.sent_at), excluded.content_sha256)
-     > (coalesce(m.edited_at, m.sent_at), m.content_sha256)
+     > (coalesce(m.edited_at, m.sent_at), m.content_sha256))
 returning new.external_id, new.id, old.id is null as created, new.deleted_at is null as live,
   old.text_sha256 is distinct from new.text_sha256 as text_changed;
 

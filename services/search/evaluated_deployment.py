@@ -22,7 +22,8 @@ from winnow.types.v1 import types_pb2
 _BATCH: Final = 500
 _APART: Final = timedelta(minutes=1)
 _START: Final = datetime(2024, 1, 1, tzinfo=UTC)
-_POLL_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 2.0
+_FAILED_POLLS_MAX: Final = 10
 _MODES: Final = {
     "semantic": search_pb2.SEARCH_MODE_SEMANTIC,
     "keyword": search_pb2.SEARCH_MODE_KEYWORD,
@@ -63,12 +64,20 @@ class EvaluatedDeployment:
             await stub.IngestMessages(request, metadata=self.metadata, timeout=60)
 
     async def _embedded(self) -> None:
+        """Wait; counting is dear while so much is written, so it may fail now and then."""
         stub = PipelineServiceStub(self.search)
+        failed = 0
         while True:
             request = pipeline_pb2.GetStatusRequest()
-            status = await stub.GetStatus(request, metadata=self.metadata, timeout=60)
-            if status.serving_model and not status.vectors_missing:
-                return
+            try:
+                status = await stub.GetStatus(request, metadata=self.metadata, timeout=60)
+                failed = 0
+                if status.serving_model and not status.vectors_missing:
+                    return
+            except grpc.aio.AioRpcError as error:
+                failed += 1
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or failed > _FAILED_POLLS_MAX:
+                    raise
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _sources(self, names: dict[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 In a chat, what answers a question rarely repeats its words, and stands next to what does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from services.search import ranking
 from services.search.keyword import KeywordCandidates
-from services.search.ranking import Hit
+from services.search.ranking import Hit, Reach, Surroundings
 from services.search.store import Document, Near, Neighbour, Step, Subject
 
 ANCHORS_MAX: Final = 60
@@ -39,8 +39,8 @@ def by_words(
     weights = np.array(candidates.lookup.weights)
     counts = ranking.term_counts(documents, len(weights))
     steps = [neighbour.step for neighbour in neighbours]
-    places = ranking.surroundings(steps, _positions([d.subject for d in documents]))
-    scores = ranking.word_score(counts + places.credit(counts, ranking.WORD_CREDIT), weights)
+    places = _surroundings(steps, [d.subject for d in documents], ranking.WORD_REACH)
+    scores = ranking.word_score(counts + places.credit(counts, ranking.WORD_REACH), weights)
     return ranking.best_first(
         Hit(document.subject, float(score), float(score))
         for document, score in zip(documents, scores, strict=True)
@@ -60,13 +60,14 @@ def by_meaning_around(nearest: Sequence[Near], steps: Sequence[Step]) -> list[Hi
         return []
     cosines = np.array([near.cosine for near in nearest])
     excess = cosines - cosines.min()
-    places = ranking.surroundings(steps, _positions([near.subject for near in nearest]))
-    order = cosines + places.credit(excess, ranking.VECTOR_CREDIT)
+    places = _surroundings(steps, [near.subject for near in nearest], ranking.VECTOR_REACH)
+    order = cosines + places.credit(excess, ranking.VECTOR_REACH)
     return ranking.best_first(
         Hit(near.subject, float(value), near.cosine)
         for near, value in zip(nearest, order, strict=True)
     )
 
 
-def _positions(subjects: Sequence[Subject]) -> dict[UUID, int]:
-    return {subject.id: position for position, subject in enumerate(subjects)}
+def _surroundings(steps: Iterable[Step], subjects: Sequence[Subject], reach: Reach) -> Surroundings:
+    positions = {subject.id: position for position, subject in enumerate(subjects)}
+    return ranking.surroundings(steps, positions, reach.steps_max)

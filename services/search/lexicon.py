@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from os.path import commonprefix
 from typing import Final, Self
 
 # The share of a query's words of the language that must be known before its translation says what the query says.
@@ -105,7 +104,8 @@ def _keys(plain: str) -> set[str]:
 
 def _distance(key: str, known: str) -> tuple[int, int] | None:
     """Count the letters that two forms do not share, and compare their lengths; None if they are of different words."""
-    shared = len(commonprefix((key, known)))
+    pairs = enumerate(zip(key, known, strict=False))
+    shared = next((i for i, (a, b) in pairs if a != b), min(len(key), len(known)))
     if shared < _START_LETTERS - (len(known) == _START_LETTERS):
         return None
     if not (_ENDING.fullmatch(key, shared) and _DICTIONARY_ENDING.fullmatch(known, shared)):

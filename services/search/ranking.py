@@ -18,15 +18,24 @@ LENGTH_TYPICAL: Final = 12.0
 LENGTH_LEAST: Final = 5
 SHAPE: Final = (SATURATION, LENGTH_SHARE, LENGTH_TYPICAL, LENGTH_LEAST)
 
-STEPS_MAX: Final = 5
-WORD_CREDIT: Final = 0.4
-VECTOR_CREDIT: Final = 0.2
-CREDIT_DECAY: Final = 0.8
-
 # Cormack, Clarke and Büttcher 2009.
 FUSION_RANK: Final = 60
 
 Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How much of a message's score its neighbours get: a share next to it, less with every step, up to some steps."""
+
+    share: float
+    decay: float
+    steps_max: int
+
+
+# Words name a subject once, and the talk about it goes on; meaning is in every message by itself.
+WORD_REACH: Final = Reach(share=0.4, decay=0.9, steps_max=12)
+VECTOR_REACH: Final = Reach(share=0.2, decay=0.8, steps_max=5)
 
 
 def rarity(documents: int, containing: int) -> float:
@@ -63,9 +72,9 @@ class Surroundings:
     right: npt.NDArray[np.intp]
     steps: npt.NDArray[np.intp]
 
-    def credit(self, values: Array, share: float) -> Array:
-        """What each message gets of its neighbours' values: a share of the next one's, and less with every step."""
-        given = share * CREDIT_DECAY ** (self.steps - 1)
+    def credit(self, values: Array, reach: Reach) -> Array:
+        """What each message gets of its neighbours' values."""
+        given = reach.share * reach.decay ** (self.steps - 1)
         total = np.zeros_like(values)
         weights = given if values.ndim == 1 else given[:, None]
         np.add.at(total, self.left, weights * values[self.right])
@@ -73,8 +82,10 @@ class Surroundings:
         return total
 
 
-def surroundings(steps: Iterable[Step], positions: Mapping[UUID, int]) -> Surroundings:
-    """Find the pairs of known messages that stand at most STEPS_MAX apart, seen from any anchor."""
+def surroundings(
+    steps: Iterable[Step], positions: Mapping[UUID, int], steps_max: int
+) -> Surroundings:
+    """Find the pairs of known messages that stand at most so many steps apart, seen from any anchor."""
     windows: dict[int, list[tuple[int, int]]] = {}
     for step in steps:
         anchor, other = positions.get(step.anchor), positions.get(step.other)
@@ -84,8 +95,8 @@ def surroundings(steps: Iterable[Step], positions: Mapping[UUID, int]) -> Surrou
     for window in windows.values():
         window.sort()
         for i, (count, left) in enumerate(window):
-            for other_count, right in window[i + 1 : i + 1 + STEPS_MAX]:
-                if other_count - count <= STEPS_MAX:
+            for other_count, right in window[i + 1 : i + 1 + steps_max]:
+                if other_count - count <= steps_max:
                     pairs[min(left, right), max(left, right)] = other_count - count
     ends = np.array(list(pairs), np.intp).reshape(-1, 2)
     return Surroundings(ends[:, 0], ends[:, 1], np.array(list(pairs.values()), np.intp))

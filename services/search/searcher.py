@@ -15,7 +15,7 @@ from services.search.contents import Contents
 from services.search.freshness import FreshnessGauge, Serving
 from services.search.keyword import KeywordCandidates, KeywordLeg
 from services.search.query_vectors import QueryVector, QueryVectors
-from services.search.ranking import Fused, Hit
+from services.search.ranking import VECTOR_REACH, WORD_REACH, Fused, Hit
 from services.search.semantic import SemanticCandidates, SemanticLeg
 from services.search.statistics import Statistics
 from services.search.store import Filter, Freshness, Generation
@@ -113,31 +113,34 @@ class Searcher:
         """
         words = parse(question.text)
         answer = Answer()
-        (keyword, question), vector = await asyncio.gather(
+        (keyword, question), vectors = await asyncio.gather(
             self._find_words(workspace, question, words, answer),
             self._embed(question, words, answer),
         )
         async with self._database.transaction(workspace) as connection:
-            generation = await self._generation(connection, question, vector, answer)
-            if vector is not None and generation is not None:
+            generation = await self._generation(connection, question, vectors, answer)
+            if vectors and generation is not None:
                 await self._find_meaning(
-                    connection, workspace, generation, question, vector, answer
+                    connection, workspace, generation, question, vectors, answer
                 )
             ranked = await self._rank(connection, workspace, question, keyword, answer)
             await self._fetch(connection, workspace, question, ranked, answer)
             answer.freshness = await self._freshness.read(connection, workspace, generation)
         return answer
 
-    async def _embed(self, question: Question, words: Words, answer: Answer) -> QueryVector | None:
-        """Return the query's vector; None if the semantic leg has to stay away."""
-        if question.semantic is None or question.vector is not None:
-            return question.vector
-        if not await self._is_serving():
-            return None
-        text = words.meaning if question.is_hybrid else question.text
+    async def _embed(
+        self, question: Question, words: Words, answer: Answer
+    ) -> Sequence[QueryVector]:
+        """Return the vectors of the query and of its translation; none if the semantic leg has to stay away."""
+        if question.vector is not None:
+            return [question.vector]
+        if question.semantic is None or not await self._is_serving():
+            return []
+        texts = [words.meaning if question.is_hybrid else question.text]
+        texts += [words.translation] if words.translation else []
         try:
-            answer.timings.embed, vector = await self._timed(
-                self._vectors.of(text, question.authorization)
+            answer.timings.embed, vectors = await self._timed(
+                asyncio.gather(*(self._vectors.of(text, question.authorization) for text in texts))
             )
         except ModelUnavailable:
             if not question.is_hybrid:
@@ -145,8 +148,8 @@ class Searcher:
             answer.warnings.append(
                 "the embedder does not answer: these results were found by words alone"
             )
-            return None
-        return vector
+            return []
+        return vectors
 
     async def _is_serving(self) -> bool:
         """Whether any generation serves; without one there is nothing to compare a vector with."""
@@ -179,11 +182,11 @@ class Searcher:
         self,
         connection: Connection,
         question: Question,
-        vector: QueryVector | None,
+        vectors: Sequence[QueryVector],
         answer: Answer,
     ) -> Generation | None:
-        """Return the serving generation; check that the vector is of it."""
-        expected = vector.generation if vector else None
+        """Return the serving generation; check that the vectors are of it."""
+        expected = vectors[0].generation if vectors else None
         generation = await self._serving.generation(connection, expected)
         if question.semantic is None:
             return generation
@@ -193,8 +196,9 @@ class Searcher:
             answer.warnings.append(
                 "nothing has been embedded yet: these results were found by words alone"
             )
-        elif vector is not None:
-            if expected not in (None, generation.id):
+            return None
+        for vector in vectors:
+            if vector.generation not in (None, generation.id):
                 raise ModelUnavailable(
                     "the embedder has another generation than the one that serves"
                 )
@@ -207,7 +211,7 @@ class Searcher:
         workspace: UUID,
         generation: Generation,
         question: Question,
-        vector: QueryVector,
+        vectors: Sequence[QueryVector],
         answer: Answer,
     ) -> None:
         limit = question.semantic.limit if question.semantic else 0
@@ -218,7 +222,7 @@ class Searcher:
                 generation,
                 question.filter,
                 question.kinds,
-                vector.value,
+                [vector.value for vector in vectors],
                 max(limit, question.pool),
             )
         )
@@ -255,7 +259,7 @@ class Searcher:
             return legs.by_meaning(nearest)
         ids = legs.messages(nearest)
         seconds, steps = await self._timed(
-            store.steps(connection, workspace, ids, NEIGHBOURS_WITHIN, ranking.STEPS_MAX)
+            store.steps(connection, workspace, ids, NEIGHBOURS_WITHIN, VECTOR_REACH.steps_max)
         )
         answer.timings.semantic += seconds
         return legs.by_meaning_around(nearest, steps)
@@ -279,7 +283,7 @@ class Searcher:
             legs.anchors(keyword.documents),
             keyword.lookup.queries,
             NEIGHBOURS_WITHIN,
-            ranking.STEPS_MAX,
+            WORD_REACH.steps_max,
         )
         ordered = legs.by_words(keyword, around, wordless=question.is_hybrid)
         answer.timings.keyword += self._clock() - started

@@ -156,3 +156,17 @@ async def test_a_person_judges_edits_and_withdraws(winnow: Command) -> None:
     assert "invalidated" in await winnow.said("atoms", "invalidate", second["id"])
     assert second["id"] in await winnow.said("atoms", "list", "--invalidated")
     assert (await winnow.run("atoms", "edit", first["id"]))[0] == 2
+
+
+async def test_knowledge_is_followed_line_by_line(winnow: Command) -> None:
+    """`winnow follow --limit` ends after so many changes, and its last cursor goes on from there."""
+    lines = [
+        json.loads(line)
+        for line in (await winnow.said("follow", "--limit", "2", "--json")).splitlines()
+    ]
+    assert len(lines) == 2
+    (third,) = (
+        await winnow.said("follow", "--cursor", lines[-1]["cursor"], "--limit", "1", "--json")
+    ).splitlines()
+    assert int(json.loads(third)["cursor"]) > int(lines[-1]["cursor"])
+    assert await winnow.said("follow", "--limit", "1")

@@ -88,7 +88,7 @@ class Reviewing:
         kind: Any = types.AtomType.Name(self.atom.type).removeprefix("ATOM_TYPE_").lower()
         return AtomDraft(kind, title, content, evidence, 0.5)
 
-    async def reread(self, *drafts: AtomDraft) -> Change:
+    async def reread(self, *drafts: AtomDraft, outcome: Any = "ok") -> Change:
         """Read the window again, with an engine that now says this."""
         workspace = self.deployment.workspace
         sent_at = {message: datetime(2026, 1, 5, tzinfo=UTC) for message in self.messages}
@@ -101,7 +101,7 @@ class Reviewing:
         ):
             place = (workspace, row["source_id"], row["window_id"], uuid7())
             return await knowledge.write(
-                connection, *place, Extraction(atoms=drafts, outcome="ok"), sent_at
+                connection, *place, Extraction(atoms=drafts, outcome=outcome), sent_at
             )
 
     async def embed_specs(self) -> list[str]:
@@ -222,6 +222,15 @@ async def test_no_reading_brings_back_what_was_refused(talk: Reviewing, verdict:
         accepted = [a for a in live.values() if a.approval_state != types.APPROVAL_STATE_REJECTED]
         assert not [a for a in accepted if "even days" in a.content]
         assert (await talk.now()).version == 1
+
+
+async def test_a_failed_reading_takes_nothing_away(talk: Reviewing) -> None:
+    """When the model's answer cannot be read, atoms whose messages stand stay as they are, with their topics."""
+    before = await talk.listed()
+    await talk.reread(outcome="invalid")
+    assert await talk.listed() == before
+    await talk.reread(outcome="empty")
+    assert not await talk.listed()
 
 
 async def test_an_approved_atom_follows_an_edited_message(talk: Reviewing) -> None:

@@ -8,7 +8,7 @@ import pytest
 from services.search import legs, ranking
 from services.search.keyword import KeywordCandidates, Lookup, candidate_query
 from services.search.ranking import Hit
-from services.search.semantic import EXACT_ROWS_MAX, Plan, choose_plan
+from services.search.semantic import EXACT_ROWS_MAX, Plan, choose_plan, unite
 from services.search.statistics import TERM_DOCUMENTS_MAX
 from services.search.store import Document, Near, Neighbour, Step, Subject
 
@@ -105,6 +105,13 @@ def test_coverage_is_the_share_of_the_weight_that_occurs() -> None:
     assert Lookup((), (), (), ()).coverage == 0
 
 
+def test_the_better_of_two_cosines_counts() -> None:
+    """Of several vectors of one query, each subject must be judged by the one it is nearest to."""
+    a, b, c = subjects(3)
+    united = unite([[Near(a, 0.8), Near(b, 0.7)], [Near(b, 0.9), Near(c, 0.1)]])
+    assert united == [Near(b, 0.9), Near(a, 0.8), Near(c, 0.1)]
+
+
 def test_few_rows_are_read_exactly() -> None:
     """Few rows must be compared one by one, many through the index."""
     assert choose_plan(EXACT_ROWS_MAX, filtered=True) is Plan.EXACT
@@ -116,7 +123,7 @@ def test_steps_between_neighbours_are_inferred() -> None:
     """Two messages seen from a third must stand as far apart as their steps differ."""
     anchor, left, right = (uuid4() for _ in range(3))
     positions = {anchor: 0, left: 1, right: 2}
-    places = ranking.surroundings([Step(anchor, left, -2), Step(anchor, right, 2)], positions)
+    places = ranking.surroundings([Step(anchor, left, -2), Step(anchor, right, 2)], positions, 5)
     pairs = {
         (int(a), int(b)): int(steps)
         for a, b, steps in zip(places.left, places.right, places.steps, strict=True)

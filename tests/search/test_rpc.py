@@ -71,6 +71,18 @@ async def test_the_embedder_is_asked_in_the_name_of_the_caller(desk: Desk) -> No
     assert service.asked == [("where is it", f"Bearer {desk.deployment.api_key}")]
 
 
+@pytest.mark.parametrize("mode", [SEMANTIC, KEYWORD, HYBRID])
+async def test_a_ukrainian_query_finds_english_messages(desk: Desk, mode: "pb.SearchMode") -> None:
+    """What a query means in English must be searched for as well, by words and by meaning."""
+    await desk.library.add_message("the server is down", unit(1), thread_id="a")
+    await desk.library.add_message("сніданок о дев'ятій", unit(0, 1), thread_id="b")
+    assert desk.library.generation
+    known = {"помилка серверів": unit(0, 0.9, 1), "error server": unit(1)}
+    async with embedder(desk.deployment, desk.library.generation, known):
+        response = await desk.client.search("помилка серверів", mode=mode)
+    assert texts(response)[0] == "the server is down"
+
+
 async def test_without_the_embedder_hybrid_says_so_and_semantic_fails(desk: Desk) -> None:
     """While the embedder is away, hybrid must answer from words with a warning, and semantic must fail."""
     await desk.library.add_message("disk is full", unit(1))

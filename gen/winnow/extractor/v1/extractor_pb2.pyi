@@ -833,6 +833,100 @@ class InvalidateAtomResponse(_message.Message):
 Global___InvalidateAtomResponse: _TypeAlias = InvalidateAtomResponse  # noqa: Y015
 
 @_typing.final
+class StreamKnowledgeRequest(_message.Message):
+    """Where to start."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    ONLY_NEW_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """The last cursor that was received; from the beginning if empty."""
+    only_new: _builtins.bool
+    """Only what changes from now on; `cursor` must be empty."""
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+        only_new: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "only_new", b"only_new"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamKnowledgeRequest: _TypeAlias = StreamKnowledgeRequest  # noqa: Y015
+
+@_typing.final
+class StreamKnowledgeResponse(_message.Message):
+    """One change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    ATOM_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    REMOVAL_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Goes on after this change when it is sent in a later request."""
+    @_builtins.property
+    def atom(self) -> _types_pb2.Atom:
+        """A live atom as it is now, its evidence with the messages."""
+
+    @_builtins.property
+    def topic(self) -> _types_pb2.Topic:
+        """A live topic as it is now."""
+
+    @_builtins.property
+    def removal(self) -> Global___Removal:
+        """Something is no longer live."""
+
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+        atom: _types_pb2.Atom | None = ...,
+        topic: _types_pb2.Topic | None = ...,
+        removal: Global___Removal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom", "change", b"change", "removal", b"removal", "topic", b"topic"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom", "change", b"change", "cursor", b"cursor", "removal", b"removal", "topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["atom", "topic", "removal"]  # noqa: Y015
+    _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
+
+Global___StreamKnowledgeResponse: _TypeAlias = StreamKnowledgeResponse  # noqa: Y015
+
+@_typing.final
+class Removal(_message.Message):
+    """An atom or topic that is no longer live."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    kind: _types_pb2.SubjectKind.ValueType
+    """What it was."""
+    id: _builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        kind: _types_pb2.SubjectKind.ValueType = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Removal: _TypeAlias = Removal  # noqa: Y015
+
+@_typing.final
 class ListRunsRequest(_message.Message):
     """Which runs to list."""
 

@@ -82,6 +82,11 @@ class ExtractorServiceStub:
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomRequest.SerializeToString,
                 response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomResponse.FromString,
                 _registered_method=True)
+        self.StreamKnowledge = channel.unary_stream(
+                '/winnow.extractor.v1.ExtractorService/StreamKnowledge',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.StreamKnowledgeRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.StreamKnowledgeResponse.FromString,
+                _registered_method=True)
         self.ListRuns = channel.unary_unary(
                 '/winnow.extractor.v1.ExtractorService/ListRuns',
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListRunsRequest.SerializeToString,
@@ -165,6 +170,14 @@ class ExtractorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamKnowledge(self, request, context):
+        """Follows knowledge: every atom and topic in its last state, in the order of their last changes, and then each change as it is
+        committed. Ends when the service stops; a caller that goes on from the last cursor misses nothing. Needs scope `read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRuns(self, request, context):
         """Lists extraction runs, newest first. Needs scope `read`.
         """
@@ -219,6 +232,11 @@ def add_ExtractorServiceServicer_to_server(servicer, server):
                     servicer.InvalidateAtom,
                     request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomRequest.FromString,
                     response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomResponse.SerializeToString,
+            ),
+            'StreamKnowledge': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamKnowledge,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.StreamKnowledgeRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.StreamKnowledgeResponse.SerializeToString,
             ),
             'ListRuns': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRuns,
@@ -472,6 +490,33 @@ class ExtractorService:
             '/winnow.extractor.v1.ExtractorService/InvalidateAtom',
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomRequest.SerializeToString,
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.InvalidateAtomResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamKnowledge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/StreamKnowledge',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.StreamKnowledgeRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.StreamKnowledgeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,10 @@ class ExtractorServiceStub:
     What was true and is no more is ended by UpdateAtom with `valid_to` instead. NOT_FOUND if there is no such atom. Needs scope
     `admin`.
     """
+    StreamKnowledge: _aio.UnaryStreamMultiCallable[_extractor_pb2.StreamKnowledgeRequest, _extractor_pb2.StreamKnowledgeResponse]
+    """Follows knowledge: every atom and topic in its last state, in the order of their last changes, and then each change as it is
+    committed. Ends when the service stops; a caller that goes on from the last cursor misses nothing. Needs scope `read`.
+    """
     ListRuns: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListRunsRequest, _extractor_pb2.ListRunsResponse]
     """Lists extraction runs, newest first. Needs scope `read`."""
 
@@ -138,6 +142,16 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Says that an atom was wrong from the start: it is no longer live, and no later reading of the conversation brings it back.
         What was true and is no more is ended by UpdateAtom with `valid_to` instead. NOT_FOUND if there is no such atom. Needs scope
         `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamKnowledge(
+        self,
+        request: _extractor_pb2.StreamKnowledgeRequest,
+        context: _aio.ServicerContext[_extractor_pb2.StreamKnowledgeRequest, _abc.AsyncIterator[_extractor_pb2.StreamKnowledgeResponse]],
+    ) -> _abc.AsyncIterator[_extractor_pb2.StreamKnowledgeResponse]:
+        """Follows knowledge: every atom and topic in its last state, in the order of their last changes, and then each change as it is
+        committed. Ends when the service stops; a caller that goes on from the last cursor misses nothing. Needs scope `read`.
         """
 
     @_abc_1.abstractmethod

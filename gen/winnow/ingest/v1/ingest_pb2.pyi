@@ -82,6 +82,54 @@ INGEST_OUTCOME_REJECTED: IngestOutcome.ValueType  # 4
 """It breaks a limit and is not saved; the result says which."""
 Global___IngestOutcome: _TypeAlias = IngestOutcome  # noqa: Y015
 
+class _OperationKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OperationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OperationKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OPERATION_KIND_UNSPECIFIED: _OperationKind.ValueType  # 0
+    """Never sent."""
+    OPERATION_KIND_ERASE: _OperationKind.ValueType  # 1
+    """Removes all that was made of some messages."""
+    OPERATION_KIND_RESCORE: _OperationKind.ValueType  # 2
+    """Scores messages again."""
+
+class OperationKind(_OperationKind, metaclass=_OperationKindEnumTypeWrapper):
+    """What an operation does."""
+
+OPERATION_KIND_UNSPECIFIED: OperationKind.ValueType  # 0
+"""Never sent."""
+OPERATION_KIND_ERASE: OperationKind.ValueType  # 1
+"""Removes all that was made of some messages."""
+OPERATION_KIND_RESCORE: OperationKind.ValueType  # 2
+"""Scores messages again."""
+Global___OperationKind: _TypeAlias = OperationKind  # noqa: Y015
+
+class _OperationState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OperationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OperationState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OPERATION_STATE_UNSPECIFIED: _OperationState.ValueType  # 0
+    """Never sent."""
+    OPERATION_STATE_RUNNING: _OperationState.ValueType  # 1
+    """Some of its tasks are open, or have failed too often and wait for ReplayTasks."""
+    OPERATION_STATE_SUCCEEDED: _OperationState.ValueType  # 2
+    """All of its tasks are done."""
+
+class OperationState(_OperationState, metaclass=_OperationStateEnumTypeWrapper):
+    """How far an operation is."""
+
+OPERATION_STATE_UNSPECIFIED: OperationState.ValueType  # 0
+"""Never sent."""
+OPERATION_STATE_RUNNING: OperationState.ValueType  # 1
+"""Some of its tasks are open, or have failed too often and wait for ReplayTasks."""
+OPERATION_STATE_SUCCEEDED: OperationState.ValueType  # 2
+"""All of its tasks are done."""
+Global___OperationState: _TypeAlias = OperationState  # noqa: Y015
+
 @_typing.final
 class SourceRef(_message.Message):
     """Names a source; it is created when first named."""
@@ -759,3 +807,437 @@ class ListSourcesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSourcesResponse: _TypeAlias = ListSourcesResponse  # noqa: Y015
+
+@_typing.final
+class Operation(_message.Message):
+    """Work in the background that survives restarts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_FIELD_NUMBER: _builtins.int
+    TASKS_DEAD_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    RESCORE_RECEIPT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id (UUIDv7)."""
+    kind: Global___OperationKind.ValueType
+    """What it does."""
+    state: Global___OperationState.ValueType
+    """How far it is."""
+    tasks_dead: _builtins.int
+    """How many of its tasks have failed too often; above 0 it goes on only after ReplayTasks."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for."""
+
+    @_builtins.property
+    def finished_at(self) -> _timestamp_pb2.Timestamp:
+        """When its last task ended; unset while it runs."""
+
+    @_builtins.property
+    def receipt(self) -> Global___ErasureReceipt:
+        """What was removed so far; only of ERASE, and unset in lists."""
+
+    @_builtins.property
+    def rescore_receipt(self) -> Global___RescoreReceipt:
+        """What was scored so far; only of RESCORE, and unset in lists."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        kind: Global___OperationKind.ValueType = ...,
+        state: Global___OperationState.ValueType = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        finished_at: _timestamp_pb2.Timestamp | None = ...,
+        tasks_dead: _builtins.int = ...,
+        receipt: Global___ErasureReceipt | None = ...,
+        rescore_receipt: Global___RescoreReceipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at", "receipt", b"receipt", "rescore_receipt", b"rescore_receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at", "id", b"id", "kind", b"kind", "receipt", b"receipt", "rescore_receipt", b"rescore_receipt", "state", b"state", "tasks_dead", b"tasks_dead"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Operation: _TypeAlias = Operation  # noqa: Y015
+
+@_typing.final
+class ErasureReceipt(_message.Message):
+    """What an erasure has removed. The counts are final once the operation has SUCCEEDED."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    ATOMS_FIELD_NUMBER: _builtins.int
+    ATOMS_READ_AGAIN_FIELD_NUMBER: _builtins.int
+    TOPIC_LINKS_FIELD_NUMBER: _builtins.int
+    WINDOW_MEMBERSHIPS_FIELD_NUMBER: _builtins.int
+    VERIFIED_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    messages: _builtins.int
+    """Messages whose content is gone; those erased before are not counted again."""
+    vectors: _builtins.int
+    """Vectors of the messages, and of the atoms and topics removed with them, in every generation."""
+    evidence: _builtins.int
+    """Quotes of the messages in atoms."""
+    atoms: _builtins.int
+    """Live atoms that were removed because they rested on nothing else."""
+    atoms_read_again: _builtins.int
+    """Live atoms that were removed though they rested on other messages too; their conversations are read again."""
+    topic_links: _builtins.int
+    """Links between the messages and topics."""
+    window_memberships: _builtins.int
+    """Places of the messages in open and closed windows of conversations."""
+    verified: _builtins.bool
+    """The operation has SUCCEEDED, and a query just now found nothing left of the messages; false if something was found."""
+    remaining: _builtins.int
+    """How many rows that query found; 0 if verified."""
+    def __init__(
+        self,
+        *,
+        messages: _builtins.int = ...,
+        vectors: _builtins.int = ...,
+        evidence: _builtins.int = ...,
+        atoms: _builtins.int = ...,
+        atoms_read_again: _builtins.int = ...,
+        topic_links: _builtins.int = ...,
+        window_memberships: _builtins.int = ...,
+        verified: _builtins.bool = ...,
+        remaining: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atoms", b"atoms", "atoms_read_again", b"atoms_read_again", "evidence", b"evidence", "messages", b"messages", "remaining", b"remaining", "topic_links", b"topic_links", "vectors", b"vectors", "verified", b"verified", "window_memberships", b"window_memberships"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasureReceipt: _TypeAlias = ErasureReceipt  # noqa: Y015
+
+@_typing.final
+class RescoreReceipt(_message.Message):
+    """What a rescore has found; with dry_run, what it would have changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    SCORES_CHANGED_FIELD_NUMBER: _builtins.int
+    LABELS_CHANGED_FIELD_NUMBER: _builtins.int
+    BECAME_NOISE_FIELD_NUMBER: _builtins.int
+    BECAME_WEAK_FIELD_NUMBER: _builtins.int
+    BECAME_SIGNAL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    messages: _builtins.int
+    """Live messages that were scored."""
+    scores_changed: _builtins.int
+    """How many have another score, label, factors or version than before."""
+    labels_changed: _builtins.int
+    """How many have another label than before."""
+    became_noise: _builtins.int
+    """How many of those are noise now."""
+    became_weak: _builtins.int
+    """How many of those are weak now."""
+    became_signal: _builtins.int
+    """How many of those are signals now."""
+    dry_run: _builtins.bool
+    """Nothing was changed."""
+    def __init__(
+        self,
+        *,
+        messages: _builtins.int = ...,
+        scores_changed: _builtins.int = ...,
+        labels_changed: _builtins.int = ...,
+        became_noise: _builtins.int = ...,
+        became_weak: _builtins.int = ...,
+        became_signal: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["became_noise", b"became_noise", "became_signal", b"became_signal", "became_weak", b"became_weak", "dry_run", b"dry_run", "labels_changed", b"labels_changed", "messages", b"messages", "scores_changed", b"scores_changed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RescoreReceipt: _TypeAlias = RescoreReceipt  # noqa: Y015
+
+@_typing.final
+class EraseMessagesRequest(_message.Message):
+    """Messages to erase: by keys within a source, or by author."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    EXTERNAL_IDS_FIELD_NUMBER: _builtins.int
+    AUTHOR_EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """Only of this source; needed with external_ids."""
+    author_external_id: _builtins.str
+    """All messages by this author so far."""
+    request_id: _builtins.str
+    """A UUID of the caller's for this request; a repeat returns the operation that the first one made."""
+    @_builtins.property
+    def external_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The messages' ids in the source, at most 500. Keys that are not known are remembered: such messages are never stored."""
+
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        external_ids: _abc.Iterable[_builtins.str] | None = ...,
+        author_external_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_external_id", b"author_external_id", "external_ids", b"external_ids", "request_id", b"request_id", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseMessagesRequest: _TypeAlias = EraseMessagesRequest  # noqa: Y015
+
+@_typing.final
+class EraseMessagesResponse(_message.Message):
+    """The erasure that was begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> Global___Operation:
+        """The operation; ask for it again to see its receipt grow."""
+
+    def __init__(
+        self,
+        *,
+        operation: Global___Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseMessagesResponse: _TypeAlias = EraseMessagesResponse  # noqa: Y015
+
+@_typing.final
+class EraseSourceRequest(_message.Message):
+    """Which source to erase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """Its id (UUID)."""
+    request_id: _builtins.str
+    """A UUID of the caller's for this request; a repeat returns the operation that the first one made."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseSourceRequest: _TypeAlias = EraseSourceRequest  # noqa: Y015
+
+@_typing.final
+class EraseSourceResponse(_message.Message):
+    """The erasure that was begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> Global___Operation:
+        """The operation; ask for it again to see its receipt grow."""
+
+    def __init__(
+        self,
+        *,
+        operation: Global___Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseSourceResponse: _TypeAlias = EraseSourceResponse  # noqa: Y015
+
+@_typing.final
+class RescoreMessagesRequest(_message.Message):
+    """Which messages to score again; all filters must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    SENT_AFTER_FIELD_NUMBER: _builtins.int
+    SENT_BEFORE_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """Only of this source."""
+    dry_run: _builtins.bool
+    """Count what would change, and change nothing."""
+    request_id: _builtins.str
+    """A UUID of the caller's for this request; a repeat returns the operation that the first one made."""
+    @_builtins.property
+    def sent_after(self) -> _timestamp_pb2.Timestamp:
+        """Only sent at or after this."""
+
+    @_builtins.property
+    def sent_before(self) -> _timestamp_pb2.Timestamp:
+        """Only sent before this."""
+
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        sent_after: _timestamp_pb2.Timestamp | None = ...,
+        sent_before: _timestamp_pb2.Timestamp | None = ...,
+        dry_run: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sent_after", b"sent_after", "sent_before", b"sent_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "request_id", b"request_id", "sent_after", b"sent_after", "sent_before", b"sent_before", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RescoreMessagesRequest: _TypeAlias = RescoreMessagesRequest  # noqa: Y015
+
+@_typing.final
+class RescoreMessagesResponse(_message.Message):
+    """The rescore that was begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> Global___Operation:
+        """The operation; ask for it again to see its receipt grow."""
+
+    def __init__(
+        self,
+        *,
+        operation: Global___Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RescoreMessagesResponse: _TypeAlias = RescoreMessagesResponse  # noqa: Y015
+
+@_typing.final
+class GetOperationRequest(_message.Message):
+    """Which operation to return."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    operation_id: _builtins.str
+    """Its id (UUID)."""
+    def __init__(
+        self,
+        *,
+        operation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation_id", b"operation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOperationRequest: _TypeAlias = GetOperationRequest  # noqa: Y015
+
+@_typing.final
+class GetOperationResponse(_message.Message):
+    """The operation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> Global___Operation:
+        """The operation with its receipt."""
+
+    def __init__(
+        self,
+        *,
+        operation: Global___Operation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOperationResponse: _TypeAlias = GetOperationResponse  # noqa: Y015
+
+@_typing.final
+class ListOperationsRequest(_message.Message):
+    """Which operations to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many, 1 to 500; 50 if 0."""
+    page_token: _builtins.str
+    """The next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOperationsRequest: _TypeAlias = ListOperationsRequest  # noqa: Y015
+
+@_typing.final
+class ListOperationsResponse(_message.Message):
+    """One page of operations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Ask for the next page with this; empty on the last."""
+    @_builtins.property
+    def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Operation]:
+        """The operations, newest first."""
+
+    def __init__(
+        self,
+        *,
+        operations: _abc.Iterable[Global___Operation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "operations", b"operations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOperationsResponse: _TypeAlias = ListOperationsResponse  # noqa: Y015

@@ -74,6 +74,31 @@ class IngestServiceStub:
                 request_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListSourcesRequest.SerializeToString,
                 response_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListSourcesResponse.FromString,
                 _registered_method=True)
+        self.EraseMessages = channel.unary_unary(
+                '/winnow.ingest.v1.IngestService/EraseMessages',
+                request_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseMessagesRequest.SerializeToString,
+                response_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseMessagesResponse.FromString,
+                _registered_method=True)
+        self.EraseSource = channel.unary_unary(
+                '/winnow.ingest.v1.IngestService/EraseSource',
+                request_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseSourceRequest.SerializeToString,
+                response_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseSourceResponse.FromString,
+                _registered_method=True)
+        self.RescoreMessages = channel.unary_unary(
+                '/winnow.ingest.v1.IngestService/RescoreMessages',
+                request_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.RescoreMessagesRequest.SerializeToString,
+                response_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.RescoreMessagesResponse.FromString,
+                _registered_method=True)
+        self.GetOperation = channel.unary_unary(
+                '/winnow.ingest.v1.IngestService/GetOperation',
+                request_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.GetOperationRequest.SerializeToString,
+                response_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.GetOperationResponse.FromString,
+                _registered_method=True)
+        self.ListOperations = channel.unary_unary(
+                '/winnow.ingest.v1.IngestService/ListOperations',
+                request_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListOperationsRequest.SerializeToString,
+                response_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListOperationsResponse.FromString,
+                _registered_method=True)
 
 
 class IngestServiceServicer:
@@ -138,6 +163,48 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseMessages(self, request, context):
+        """Erases messages for good, named by their keys or by their author: text, author, entities, attachments and factors are gone
+        when the call returns; what was made of them is removed by the returned operation, which GetOperation follows. A later
+        import does not bring them back. NOT_FOUND if there is no such source. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseSource(self, request, context):
+        """The same for every message of a source, and for its title. Messages that come later are new. It is one transaction: if
+        the deadline passes (DEADLINE_EXCEEDED), nothing is erased, and a large source is erased in parts with EraseMessages.
+        NOT_FOUND if there is no such source. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RescoreMessages(self, request, context):
+        """Scores stored messages again with the scorer and thresholds of this release, in the order of their conversations, as an
+        operation in the background. Messages that are no longer noise have their windows read if they never were.
+        NOT_FOUND if there is no such source. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOperation(self, request, context):
+        """Returns an operation with its receipt so far. NOT_FOUND if there is none in the workspace. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOperations(self, request, context):
+        """Lists operations without receipts, newest first. INVALID_ARGUMENT with INVALID_PAGE_TOKEN for a token of another call.
+        Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -175,6 +242,31 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.ListSources,
                     request_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListSourcesRequest.FromString,
                     response_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListSourcesResponse.SerializeToString,
+            ),
+            'EraseMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseMessages,
+                    request_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseMessagesRequest.FromString,
+                    response_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseMessagesResponse.SerializeToString,
+            ),
+            'EraseSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseSource,
+                    request_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseSourceRequest.FromString,
+                    response_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseSourceResponse.SerializeToString,
+            ),
+            'RescoreMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.RescoreMessages,
+                    request_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.RescoreMessagesRequest.FromString,
+                    response_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.RescoreMessagesResponse.SerializeToString,
+            ),
+            'GetOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOperation,
+                    request_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.GetOperationRequest.FromString,
+                    response_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.GetOperationResponse.SerializeToString,
+            ),
+            'ListOperations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOperations,
+                    request_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListOperationsRequest.FromString,
+                    response_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListOperationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -371,6 +463,141 @@ class IngestService:
             '/winnow.ingest.v1.IngestService/ListSources',
             winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListSourcesRequest.SerializeToString,
             winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListSourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.ingest.v1.IngestService/EraseMessages',
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseMessagesRequest.SerializeToString,
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.ingest.v1.IngestService/EraseSource',
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseSourceRequest.SerializeToString,
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.EraseSourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RescoreMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.ingest.v1.IngestService/RescoreMessages',
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.RescoreMessagesRequest.SerializeToString,
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.RescoreMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.ingest.v1.IngestService/GetOperation',
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.GetOperationRequest.SerializeToString,
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.GetOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOperations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.ingest.v1.IngestService/ListOperations',
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListOperationsRequest.SerializeToString,
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.ListOperationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,27 @@ class IngestServiceStub:
     """Lists messages, oldest first. INVALID_ARGUMENT with INVALID_PAGE_TOKEN for a token of another call. Needs scope `read`."""
     ListSources: _aio.UnaryUnaryMultiCallable[_ingest_pb2.ListSourcesRequest, _ingest_pb2.ListSourcesResponse]
     """Lists the sources of the workspace in the order they were first seen. Needs scope `read`."""
+    EraseMessages: _aio.UnaryUnaryMultiCallable[_ingest_pb2.EraseMessagesRequest, _ingest_pb2.EraseMessagesResponse]
+    """Erases messages for good, named by their keys or by their author: text, author, entities, attachments and factors are gone
+    when the call returns; what was made of them is removed by the returned operation, which GetOperation follows. A later
+    import does not bring them back. NOT_FOUND if there is no such source. Needs scope `admin`.
+    """
+    EraseSource: _aio.UnaryUnaryMultiCallable[_ingest_pb2.EraseSourceRequest, _ingest_pb2.EraseSourceResponse]
+    """The same for every message of a source, and for its title. Messages that come later are new. It is one transaction: if
+    the deadline passes (DEADLINE_EXCEEDED), nothing is erased, and a large source is erased in parts with EraseMessages.
+    NOT_FOUND if there is no such source. Needs scope `admin`.
+    """
+    RescoreMessages: _aio.UnaryUnaryMultiCallable[_ingest_pb2.RescoreMessagesRequest, _ingest_pb2.RescoreMessagesResponse]
+    """Scores stored messages again with the scorer and thresholds of this release, in the order of their conversations, as an
+    operation in the background. Messages that are no longer noise have their windows read if they never were.
+    NOT_FOUND if there is no such source. Needs scope `admin`.
+    """
+    GetOperation: _aio.UnaryUnaryMultiCallable[_ingest_pb2.GetOperationRequest, _ingest_pb2.GetOperationResponse]
+    """Returns an operation with its receipt so far. NOT_FOUND if there is none in the workspace. Needs scope `admin`."""
+    ListOperations: _aio.UnaryUnaryMultiCallable[_ingest_pb2.ListOperationsRequest, _ingest_pb2.ListOperationsResponse]
+    """Lists operations without receipts, newest first. INVALID_ARGUMENT with INVALID_PAGE_TOKEN for a token of another call.
+    Needs scope `admin`.
+    """
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     """Accepts messages, scores them and gives them back.
@@ -117,5 +138,56 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ingest_pb2.ListSourcesRequest, _abc.Awaitable[_ingest_pb2.ListSourcesResponse]],
     ) -> _abc.Awaitable[_ingest_pb2.ListSourcesResponse]:
         """Lists the sources of the workspace in the order they were first seen. Needs scope `read`."""
+
+    @_abc_1.abstractmethod
+    def EraseMessages(
+        self,
+        request: _ingest_pb2.EraseMessagesRequest,
+        context: _aio.ServicerContext[_ingest_pb2.EraseMessagesRequest, _abc.Awaitable[_ingest_pb2.EraseMessagesResponse]],
+    ) -> _abc.Awaitable[_ingest_pb2.EraseMessagesResponse]:
+        """Erases messages for good, named by their keys or by their author: text, author, entities, attachments and factors are gone
+        when the call returns; what was made of them is removed by the returned operation, which GetOperation follows. A later
+        import does not bring them back. NOT_FOUND if there is no such source. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def EraseSource(
+        self,
+        request: _ingest_pb2.EraseSourceRequest,
+        context: _aio.ServicerContext[_ingest_pb2.EraseSourceRequest, _abc.Awaitable[_ingest_pb2.EraseSourceResponse]],
+    ) -> _abc.Awaitable[_ingest_pb2.EraseSourceResponse]:
+        """The same for every message of a source, and for its title. Messages that come later are new. It is one transaction: if
+        the deadline passes (DEADLINE_EXCEEDED), nothing is erased, and a large source is erased in parts with EraseMessages.
+        NOT_FOUND if there is no such source. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def RescoreMessages(
+        self,
+        request: _ingest_pb2.RescoreMessagesRequest,
+        context: _aio.ServicerContext[_ingest_pb2.RescoreMessagesRequest, _abc.Awaitable[_ingest_pb2.RescoreMessagesResponse]],
+    ) -> _abc.Awaitable[_ingest_pb2.RescoreMessagesResponse]:
+        """Scores stored messages again with the scorer and thresholds of this release, in the order of their conversations, as an
+        operation in the background. Messages that are no longer noise have their windows read if they never were.
+        NOT_FOUND if there is no such source. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOperation(
+        self,
+        request: _ingest_pb2.GetOperationRequest,
+        context: _aio.ServicerContext[_ingest_pb2.GetOperationRequest, _abc.Awaitable[_ingest_pb2.GetOperationResponse]],
+    ) -> _abc.Awaitable[_ingest_pb2.GetOperationResponse]:
+        """Returns an operation with its receipt so far. NOT_FOUND if there is none in the workspace. Needs scope `admin`."""
+
+    @_abc_1.abstractmethod
+    def ListOperations(
+        self,
+        request: _ingest_pb2.ListOperationsRequest,
+        context: _aio.ServicerContext[_ingest_pb2.ListOperationsRequest, _abc.Awaitable[_ingest_pb2.ListOperationsResponse]],
+    ) -> _abc.Awaitable[_ingest_pb2.ListOperationsResponse]:
+        """Lists operations without receipts, newest first. INVALID_ARGUMENT with INVALID_PAGE_TOKEN for a token of another call.
+        Needs scope `admin`.
+        """
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,231 @@
+"""`winnow erase`, `winnow rescore` and `winnow operations`: work of ingest that goes on in the background."""
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import click
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.table import Table
+
+from services.cli.failures import FAILED, USAGE, Failure
+from services.cli.options import Session, command
+from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
+
+DEADLINE_SECONDS = 600
+LOOK_SECONDS = 0.3
+
+_yes = click.option("--yes", is_flag=True, help="Do not ask; needed when nobody can answer.")
+_no_wait = click.option("--no-wait", is_flag=True, help="Only begin; print the operation's id.")
+_ERASED = (
+    ("messages", "messages"),
+    ("vectors", "vectors"),
+    ("evidence", "quotes in atoms"),
+    ("atoms", "atoms without other evidence"),
+    ("atoms_read_again", "atoms whose conversations are read again"),
+    ("topic_links", "links to topics"),
+    ("window_memberships", "places in windows"),
+)
+_RESCORED = (
+    ("messages", "messages scored"),
+    ("scores_changed", "scores changed"),
+    ("labels_changed", "labels changed"),
+    ("became_noise", "became noise"),
+    ("became_weak", "became weak"),
+    ("became_signal", "became signal"),
+)
+
+
+async def ask(session: Session, method: str, request: Message) -> Any:
+    """Call ingest and return its reply."""
+    target = session.target
+    async with target.channel("ingest") as channel:
+        call = getattr(IngestServiceStub(channel), method)
+        return await call(request, metadata=target.metadata, timeout=DEADLINE_SECONDS)
+
+
+# --- erase
+
+
+@click.group()
+def erase() -> None:
+    """Remove messages, and all that was made of them, for good."""
+
+
+@erase.command("messages")
+@click.argument("keys", nargs=-1, required=True)
+@click.option("--source", required=True, help="The id of their source.")
+@_no_wait
+@_yes
+@command
+async def erase_messages(
+    session: Session, keys: tuple[str, ...], source: str, yes: bool, no_wait: bool
+) -> None:
+    """Erase the messages of a source that have these KEYS there."""
+    confirm(f"Erase {len(keys)} messages of source {source} for good?", yes)
+    request = pb.EraseMessagesRequest(source_id=source, external_ids=keys, request_id=str(uuid4()))
+    reply = await ask(session, "EraseMessages", request)
+    await follow(session, reply.operation, no_wait)
+
+
+@erase.command("author")
+@click.argument("author")
+@click.option("--source", default="", help="Only in the source with this id.")
+@_no_wait
+@_yes
+@command
+async def erase_author(
+    session: Session, author: str, source: str, yes: bool, no_wait: bool
+) -> None:
+    """Erase all messages by the AUTHOR with this id, as `winnow atoms show` and exports have it."""
+    confirm(f"Erase all messages by author {author} for good?", yes)
+    request = pb.EraseMessagesRequest(
+        source_id=source, author_external_id=author, request_id=str(uuid4())
+    )
+    reply = await ask(session, "EraseMessages", request)
+    await follow(session, reply.operation, no_wait)
+
+
+@erase.command("source")
+@click.argument("source")
+@_no_wait
+@_yes
+@command
+async def erase_source(session: Session, source: str, yes: bool, no_wait: bool) -> None:
+    """Erase all messages of the SOURCE with this id, and its title."""
+    confirm(f"Erase all messages of source {source} for good?", yes)
+    request = pb.EraseSourceRequest(source_id=source, request_id=str(uuid4()))
+    reply = await ask(session, "EraseSource", request)
+    await follow(session, reply.operation, no_wait)
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before what cannot be undone; without a terminal --yes must have been given."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Failure("--yes: needed when the command does not run in a terminal", USAGE)
+    if not click.confirm(question, err=True):
+        raise Failure("nothing was changed", FAILED)
+
+
+# --- rescore
+
+
+@click.command()
+@click.option("--source", default="", help="Only of the source with this id.")
+@click.option("--after", type=click.DateTime(), help="Only sent at or after this time (UTC).")
+@click.option("--before", type=click.DateTime(), help="Only sent before this time (UTC).")
+@click.option("--dry-run", is_flag=True, help="Count what would change, and change nothing.")
+@_no_wait
+@_yes
+@command
+async def rescore(
+    session: Session, source: str, after: datetime | None, before: datetime | None,
+    dry_run: bool, yes: bool, no_wait: bool,
+) -> None:  # fmt: skip
+    """Score stored messages again with the scorer and thresholds that ingest has now."""
+    if not dry_run:
+        confirm("Score the messages again? Conversations that matter now are read.", yes)
+    request = pb.RescoreMessagesRequest(
+        source_id=source,
+        sent_after=_time(after),
+        sent_before=_time(before),
+        dry_run=dry_run,
+        request_id=str(uuid4()),
+    )
+    reply = await ask(session, "RescoreMessages", request)
+    await follow(session, reply.operation, no_wait)
+
+
+def _time(moment: datetime | None) -> Timestamp | None:
+    if moment is None:
+        return None
+    time = Timestamp()
+    time.FromDatetime(moment.replace(tzinfo=UTC))
+    return time
+
+
+# --- operations
+
+
+@click.group()
+def operations() -> None:
+    """Show what erasures and rescores have done."""
+
+
+@operations.command("show")
+@click.argument("operation_id")
+@command
+async def operations_show(session: Session, operation_id: str) -> None:
+    """Show an operation with its receipt."""
+    show(session, await read(session, operation_id))
+
+
+@operations.command("list")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
+@click.option("--page-token", default="", help="Where the page before ended.")
+@command
+async def operations_list(session: Session, limit: int, page_token: str) -> None:
+    """List operations, newest first."""
+    request = pb.ListOperationsRequest(page_size=limit, page_token=page_token)
+    response = await ask(session, "ListOperations", request)
+    if session.as_json:
+        session.print_message(response)
+        return
+    table = Table("id", "kind", "state", "created", box=None)
+    for each in response.operations:
+        created = each.created_at.ToDatetime().strftime("%Y-%m-%d %H:%M")
+        table.add_row(each.id, _kind(each), _state(each), created)
+    session.console.print(table if response.operations else "no operations")
+    if response.next_page_token:
+        session.console.print(f"there are more: --page-token {response.next_page_token}")
+
+
+async def read(session: Session, operation_id: str) -> pb.Operation:
+    """Ask for an operation with its receipt."""
+    request = pb.GetOperationRequest(operation_id=operation_id)
+    operation: pb.Operation = (await ask(session, "GetOperation", request)).operation
+    return operation
+
+
+async def follow(session: Session, operation: pb.Operation, no_wait: bool) -> None:
+    """Wait for the end of an operation, which goes on if this is interrupted, and print its receipt."""
+    while operation.state == pb.OPERATION_STATE_RUNNING and not (no_wait or operation.tasks_dead):
+        await asyncio.sleep(LOOK_SECONDS)
+        operation = await read(session, operation.id)
+    show(session, operation)
+    if operation.tasks_dead:
+        raise Failure("some tasks have failed: see `winnow dead list`", FAILED)
+
+
+def show(session: Session, operation: pb.Operation) -> None:
+    """Print an operation with its receipt."""
+    if session.as_json:
+        session.print_message(operation)
+        return
+    session.console.print(f"{_kind(operation)} {operation.id}: {_state(operation)}")
+    table = Table(show_header=False, box=None)
+    is_erasure = operation.kind == pb.OPERATION_KIND_ERASE
+    receipt: Any = operation.receipt if is_erasure else operation.rescore_receipt
+    for field, label in _ERASED if is_erasure else _RESCORED:
+        table.add_row(label, str(getattr(receipt, field)))
+    session.console.print(table)
+    if is_erasure and operation.state == pb.OPERATION_STATE_SUCCEEDED:
+        found = "nothing is left" if receipt.verified else f"{receipt.remaining} rows are left"
+        session.console.print(f"verified by query: {found}")
+    if not is_erasure and receipt.dry_run:
+        session.console.print("nothing was changed")
+
+
+def _kind(operation: pb.Operation) -> str:
+    return pb.OperationKind.Name(operation.kind).removeprefix("OPERATION_KIND_").lower()
+
+
+def _state(operation: pb.Operation) -> str:
+    name = pb.OperationState.Name(operation.state).removeprefix("OPERATION_STATE_").lower()
+    return f"{name}, {operation.tasks_dead} tasks failed" if operation.tasks_dead else name

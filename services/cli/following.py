@@ -1,0 +1,49 @@
+"""`winnow follow`: knowledge as it appears."""
+
+import click
+from rich.text import Text
+
+from services.cli.failures import UNREACHABLE, Failure
+from services.cli.knowledge import atom_lines, extractor, word
+from services.cli.options import Session, command
+from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.types.v1 import types_pb2 as types
+
+
+@click.command()
+@click.option("--cursor", default="", help="Go on after this one; from the beginning if empty.")
+@click.option("--only-new", is_flag=True, help="Only what changes from now on.")
+@click.option("--limit", default=0, type=click.IntRange(0), help="End after so many; 0 is never.")
+@command
+async def follow(session: Session, cursor: str, only_new: bool, limit: int) -> None:
+    """Show atoms and topics, and then each that is new, changed or gone; with --json a line each.
+
+    Each line of --json has the cursor with which a later call goes on.
+    """
+    request = pb.StreamKnowledgeRequest(cursor=cursor, only_new=only_new)
+    async with extractor(session) as stub:
+        call = stub.StreamKnowledge(request, metadata=session.target.metadata)
+        shown = 0
+        async for change in call:
+            show(session, change)
+            cursor, shown = change.cursor, shown + 1
+            if shown == limit:
+                call.cancel()
+                return
+    raise Failure(f"the service has stopped; go on with --cursor {cursor or 0}", UNREACHABLE)
+
+
+def show(session: Session, change: pb.StreamKnowledgeResponse) -> None:
+    """Print one change."""
+    if session.as_json:
+        session.print_message(change)
+    elif change.HasField("atom"):
+        session.console.print(Text.assemble(*atom_lines(change.atom)))
+    elif change.HasField("topic"):
+        topic = change.topic
+        counts = f"{topic.message_count} messages, {topic.atom_count} atoms"
+        title = Text.assemble(("topic: ", "magenta"), (topic.title, "bold"))
+        session.console.print(title, Text(f"\n  {topic.id}  {counts}", "dim"), sep="")
+    else:
+        kind = word(types.SubjectKind, change.removal.kind)
+        session.console.print(Text(f"gone: {kind} {change.removal.id}", "dim"))

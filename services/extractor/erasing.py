@@ -1,0 +1,117 @@
+"""The stage `erase_extractor`: nothing that was made of erased messages outlives one transaction a chunk.
+
+An atom that rests on other messages too is removed with its words, and what is left of its conversation is read again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from services.common import sql
+from services.common.database import Connection
+from services.common.outbox import Task, enqueue
+from services.common.worker import Result
+from services.extractor import store
+from services.extractor.subscriptions import enqueue_reading
+
+QUERIES = sql.load(Path(__file__).with_name("erasing.sql"))
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Messages of one erasure, by the number of their chunk."""
+
+    operation: UUID
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What has gone, how much of it counts, and the windows that may say some of it still."""
+
+    ids: list[UUID]
+    windows: set[UUID]
+    counts: tuple[int, ...]
+
+
+class EraseStage:
+    """Removes what windows, topics and atoms hold of erased messages."""
+
+    name = "erase_extractor"
+
+    def __init__(self, engine_version: str, kick: Callable[[], None]) -> None:
+        self._engine_version, self.after_commit = engine_version, kick
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Chunk]]:
+        """Read what is asked: the spec is the number of a chunk."""
+        return [Result(task, Chunk(task.subject, int(task.spec)), 0) for task in tasks]
+
+    async def write(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[Chunk]]
+    ) -> None:
+        """Remove chunk after chunk, once nobody writes what was read before."""
+        await store.lock_for_erasing(connection, workspace)
+        for result in sorted(
+            results, key=lambda result: (result.value.operation, result.value.number)
+        ):
+            await self._erase(connection, workspace, result.value)
+
+    async def _erase(self, connection: Connection, workspace: UUID, chunk: Chunk) -> None:
+        place = (workspace, chunk.operation, chunk.number)
+        messages: list[UUID] = await connection.fetchval(QUERIES["messages_of_chunk"], *place)
+        saw = await connection.fetch(QUERIES["windows_that_saw"], workspace, messages)
+        own = sorted({row["id"] for row in saw if row["is_own"]})
+        evidence = await connection.fetchval(QUERIES["count_evidence"], workspace, messages)
+        atoms = await _remove_atoms(connection, workspace, messages, saw)
+        topics = await _remove_topics(connection, workspace, messages, own, saw)
+        members = await connection.fetchval(QUERIES["remove_memberships"], workspace, messages)
+        counts = (evidence, *topics.counts, members, *atoms.counts)
+        await connection.execute(QUERIES["add_report"], *place, *counts, atoms.ids, topics.ids)
+        # Some windows say the same as before, and their tasks are done.
+        windows = sorted({*own, *atoms.windows, *topics.windows})
+        await enqueue_reading(connection, workspace, windows, self._engine_version, reopen=True)
+        spec = f"knowledge:{chunk.number}"
+        await enqueue(connection, workspace, "erase_embedder", [chunk.operation], [spec])
+
+
+async def _remove_atoms(
+    connection: Connection, workspace: UUID, messages: Sequence[UUID], saw: Sequence[Any]
+) -> Removed:
+    """Remove atoms that rest on the messages, and history that may repeat them."""
+    windows = sorted({row["id"] for row in saw})
+    rows = await connection.fetch(QUERIES["atoms_to_remove"], workspace, messages, windows)
+    ids = [row["id"] for row in rows]
+    for name in ("evidence", "links", "reviews", "versions", "atoms"):
+        await connection.execute(QUERIES[f"remove_{name}"], workspace, ids)
+    for name in ("reviews", "versions"):
+        await connection.execute(QUERIES[f"remove_earlier_{name}"], workspace, windows)
+    live = [row for row in rows if row["is_live"]]
+    shared = {row["window_id"] for row in live if row["rests_on_others"]}
+    again = sum(row["rests_on_others"] for row in live)
+    return Removed(ids, shared, (len(live) - again, again))
+
+
+async def _remove_topics(
+    connection: Connection,
+    workspace: UUID,
+    messages: Sequence[UUID],
+    own: Sequence[UUID],
+    saw: Sequence[Any],
+) -> Removed:
+    """Take the messages out of their topics, and remove the topics whose titles nothing else explains."""
+    sources = sorted({row["source_id"] for row in saw})
+    links = await connection.fetch(QUERIES["remove_topic_messages"], workspace, messages)
+    left = sorted({row["topic_id"] for row in links})
+    rows = await connection.fetch(QUERIES["topics_to_remove"], workspace, left, own, sources)
+    ids = [row["id"] for row in rows]
+    read = await connection.fetch(QUERIES["windows_of_topics"], workspace, ids)
+    for name in (
+        "leave_removed_topics",
+        "remove_messages_of_topics",
+        "remove_topic_versions",
+        "remove_topics",
+    ):
+        await connection.execute(QUERIES[name], workspace, ids)
+    return Removed(ids, {row["window_id"] for row in read}, (len(links),))

@@ -1,0 +1,113 @@
+-- name: messages_of_chunk
+select e.message_ids from ingest.erasure e where e.workspace_id = $1 and e.operation_id = $2 and e.chunk = $3;
+
+-- name: windows_that_saw
+-- The windows of messages, and those that may have seen them as context: the next two of the conversation, and those with replies.
+with own as (
+  select distinct c.id, c.source_id, c.thread_id, c.first_sent_at
+  from extractor.window_message w
+  join extractor.conversation_window c on c.workspace_id = w.workspace_id and c.id = w.window_id
+  where w.workspace_id = $1 and w.message_id = any ($2::uuid[]))
+select o.id, o.source_id, true as is_own from own o
+union
+select n.id, o.source_id, false from own o cross join lateral (
+  select c.id from extractor.conversation_window c
+  where c.workspace_id = $1 and c.source_id = o.source_id and c.thread_id = o.thread_id and c.first_sent_at > o.first_sent_at
+  order by c.first_sent_at, c.id limit 2) n
+union
+select w.window_id, r.source_id, false
+from ingest.message m
+join ingest.message r on r.workspace_id = m.workspace_id and r.source_id = m.source_id and r.reply_to_external_id = m.external_id
+join extractor.window_message w on w.workspace_id = r.workspace_id and w.message_id = r.id
+where m.workspace_id = $1 and m.id = any ($2::uuid[]);
+
+-- name: atoms_to_remove
+-- Atoms that rest on the messages or on nothing, and rows of history that may repeat words no longer cited.
+select a.id, a.window_id, a.retired_at is null as is_live,
+  exists (select from extractor.atom_evidence e
+    where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.message_id <> all ($2::uuid[])) as rests_on_others
+from extractor.atom a
+where a.workspace_id = $1 and (
+  a.id in (select e.atom_id from extractor.atom_evidence e where e.workspace_id = $1 and e.message_id = any ($2::uuid[]))
+  or a.window_id = any ($3::uuid[]) and (
+    a.retired_at is not null and a.invalidated_at is null
+    or not exists (select from extractor.atom_evidence e where e.workspace_id = a.workspace_id and e.atom_id = a.id)))
+order by a.id
+for update of a;
+
+-- name: count_evidence
+select count(*)::int from extractor.atom_evidence e where e.workspace_id = $1 and e.message_id = any ($2::uuid[]);
+
+-- name: remove_evidence
+delete from extractor.atom_evidence e where e.workspace_id = $1 and e.atom_id = any ($2::uuid[]);
+
+-- name: remove_links
+delete from extractor.atom_link l
+where l.workspace_id = $1 and (l.from_atom_id = any ($2::uuid[]) or l.to_atom_id = any ($2::uuid[]));
+
+-- name: remove_reviews
+delete from extractor.review r where r.workspace_id = $1 and r.atom_id = any ($2::uuid[]);
+
+-- name: remove_versions
+delete from extractor.atom_version v where v.workspace_id = $1 and v.atom_id = any ($2::uuid[]);
+
+-- name: remove_atoms
+delete from extractor.atom a where a.workspace_id = $1 and a.id = any ($2::uuid[]);
+
+-- name: remove_earlier_reviews
+delete from extractor.review r using extractor.atom a
+where r.workspace_id = $1 and a.workspace_id = r.workspace_id and a.id = r.atom_id and r.version < a.version
+  and a.window_id = any ($2::uuid[]);
+
+-- name: remove_earlier_versions
+delete from extractor.atom_version v using extractor.atom a
+where v.workspace_id = $1 and a.workspace_id = v.workspace_id and a.id = v.atom_id and v.version < a.version
+  and a.window_id = any ($2::uuid[]);
+
+-- name: remove_topic_messages
+delete from extractor.topic_message t where t.workspace_id = $1 and t.message_id = any ($2::uuid[]) returning t.topic_id;
+
+-- name: topics_to_remove
+-- Topics without messages, topics with a word in the title that none of their messages has, and retired ones.
+select t.id from extractor.topic t
+where t.workspace_id = $1 and (
+  t.retired_at is not null and t.source_id = any ($4::uuid[])
+  or (t.id = any ($2::uuid[]) or t.id in (
+      select x.topic_id from extractor.topic_message x where x.workspace_id = $1 and x.window_id = any ($3::uuid[])))
+    and (
+      not exists (select from extractor.topic_message x where x.workspace_id = $1 and x.topic_id = t.id)
+      or exists (
+        select from unnest(tsvector_to_array(t.words)) as w (word)
+        where not exists (
+          select from extractor.topic_message x
+          join ingest.message m on m.workspace_id = x.workspace_id and m.id = x.message_id and m.deleted_at is null
+          where x.workspace_id = $1 and x.topic_id = t.id and w.word = any (tsvector_to_array(m.words))))))
+order by t.id
+for update of t;
+
+-- name: windows_of_topics
+select distinct t.window_id from extractor.topic_message t where t.workspace_id = $1 and t.topic_id = any ($2::uuid[]);
+
+-- name: leave_removed_topics
+update extractor.atom a set topic_id = null where a.workspace_id = $1 and a.topic_id = any ($2::uuid[]);
+
+-- name: remove_messages_of_topics
+delete from extractor.topic_message t where t.workspace_id = $1 and t.topic_id = any ($2::uuid[]);
+
+-- name: remove_topic_versions
+delete from extractor.topic_version t where t.workspace_id = $1 and t.topic_id = any ($2::uuid[]);
+
+-- name: remove_topics
+delete from extractor.topic t where t.workspace_id = $1 and t.id = any ($2::uuid[]);
+
+-- name: remove_memberships
+with closed as (
+  delete from extractor.window_message w where w.workspace_id = $1 and w.message_id = any ($2::uuid[]) returning 1),
+waiting as (
+  delete from extractor.pending_message p where p.workspace_id = $1 and p.message_id = any ($2::uuid[]) returning 1)
+select ((select count(*) from closed) + (select count(*) from waiting))::int;
+
+-- name: add_report
+insert into extractor.erasure
+  (workspace_id, operation_id, chunk, evidence, topic_links, window_memberships, atoms, atoms_read_again, atom_ids, topic_ids)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);

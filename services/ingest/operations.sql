@@ -1,0 +1,112 @@
+-- name: operation_of_request
+select o.id from ingest.operation o where o.workspace_id = $1 and o.request_id = $2;
+
+-- name: add_operation
+insert into ingest.operation (workspace_id, kind, dry_run, source_id, sent_after, sent_before, request_id)
+values ($1, $2, $3, $4, $5, $6, $7)
+returning id;
+
+-- name: operations
+select o.id, o.kind, o.dry_run, o.created_at, coalesce(t.open, 0) as open, coalesce(t.dead, 0) as dead, t.finished_at
+from (
+  select x.id, x.kind, x.dry_run, x.created_at from ingest.operation x
+  where x.workspace_id = $1 and ($2::uuid is null or x.id = $2) and ($3::uuid is null or x.id < $3)
+  order by x.id desc limit $4) o
+left join lateral spine.operation_tasks($1, array[o.id]) t on true
+order by o.id desc;
+
+-- name: erase_receipt
+select messages, vectors, evidence, atoms, atoms_read_again, topic_links, window_memberships, remaining
+from spine.erasure_receipt($1, $2);
+
+-- name: rescore_receipt
+select coalesce(sum(b.messages), 0)::bigint as messages, coalesce(sum(b.scores_changed), 0)::bigint as scores_changed,
+  coalesce(sum(b.became_noise), 0)::bigint as became_noise, coalesce(sum(b.became_weak), 0)::bigint as became_weak,
+  coalesce(sum(b.became_signal), 0)::bigint as became_signal
+from ingest.rescored_batch b
+where b.workspace_id = $1 and b.operation_id = $2;
+
+-- name: source_exists
+select true from ingest.source s where s.workspace_id = $1 and s.id = $2;
+
+-- name: messages_to_erase
+-- By key, by author or of a whole source, in the order in which every writer locks them.
+select m.id from ingest.message m
+where m.workspace_id = $1 and m.erased_at is null and ($2::uuid is null or m.source_id = $2)
+  and ($3::text[] is null or m.external_id = any ($3::text[])) and ($4::text = '' or m.author_external_id = $4)
+order by m.source_id, m.external_id collate "C";
+
+-- name: erase_messages
+with chosen as (
+  select m.id from ingest.message m
+  where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.erased_at is null
+  order by m.source_id, m.external_id collate "C"
+  for update)
+update ingest.message m set
+  erased_at = now(), deleted_at = coalesce(m.deleted_at, now()), text = '', author_external_id = '', author_name = '',
+  author_is_bot = false, reply_to_external_id = '', entities = null, attachments = null,
+  content_sha256 = decode(repeat('00', 32), 'hex'), text_sha256 = sha256(''),
+  importance_score = 0, importance_label = 'noise', importance_factors = '{}', importance_version = ''
+from chosen
+where m.workspace_id = $1 and m.id = chosen.id
+returning new.id, new.source_id, old.deleted_at is null as was_live,
+  old.content_sha256 <> decode(repeat('00', 32), 'hex') as was_known;
+
+-- name: forget_source_title
+update ingest.source s set title = '' where s.workspace_id = $1 and s.id = $2 and s.title <> '';
+
+-- name: add_erasure
+insert into ingest.erasure (workspace_id, operation_id, chunk, message_ids) values ($1, $2, $3, $4);
+
+-- name: rescore
+select o.dry_run, o.source_id, o.sent_after, o.sent_before, b.source_id as after_source, b.thread_id as after_thread,
+  b.sent_at as after_sent_at, b.message_id as after_message
+from ingest.operation o
+left join ingest.rescored_batch b on b.workspace_id = o.workspace_id and b.operation_id = o.id and b.batch = $3 - 1
+where o.workspace_id = $1 and o.id = $2;
+
+-- name: messages_to_rescore
+select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
+  m.author_is_bot, m.text, m.sent_at, m.content_sha256, m.importance_score, m.importance_label,
+  m.importance_factors::text as importance_factors, m.importance_version
+from ingest.message m
+where m.workspace_id = $1 and m.deleted_at is null
+  and ($2::uuid is null or (m.source_id, m.thread_id, m.sent_at, m.id) > ($2, $3::text, $4::timestamptz, $5::uuid))
+  and ($6::uuid is null or m.source_id = $6)
+  and ($7::timestamptz is null or m.sent_at >= $7) and ($8::timestamptz is null or m.sent_at < $8)
+order by m.source_id, m.thread_id, m.sent_at, m.id
+limit $9;
+
+-- name: said_before
+select m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
+  m.author_is_bot, m.text, m.sent_at
+from unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::uuid[]) as c (source_id, thread_id, sent_at, message_id)
+cross join lateral (
+  select t.id, t.source_id, t.external_id, t.thread_id, t.reply_to_external_id, t.author_external_id, t.author_name,
+    t.author_is_bot, t.text, t.sent_at
+  from ingest.message t
+  where t.workspace_id = $1 and t.source_id = c.source_id and t.thread_id = c.thread_id
+    and (t.sent_at, t.id) < (c.sent_at, c.message_id) and t.content_sha256 <> decode(repeat('00', 32), 'hex')
+  order by t.sent_at desc, t.id desc
+  limit $6) m
+order by m.source_id, m.thread_id, m.sent_at, m.id;
+
+-- name: replied_to
+select m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
+  m.author_is_bot, m.text, m.sent_at
+from unnest($2::uuid[], $3::text[]) as c (source_id, external_id)
+join ingest.message m on m.workspace_id = $1 and m.source_id = c.source_id and m.external_id = c.external_id
+where m.content_sha256 <> decode(repeat('00', 32), 'hex');
+
+-- name: put_scores
+update ingest.message m set
+  importance_score = x.score, importance_label = x.label, importance_factors = x.factors, importance_version = $7
+from unnest($2::uuid[], $3::bytea[], $4::real[], $5::text[], $6::jsonb[]) as x (id, content_sha256, score, label, factors)
+where m.workspace_id = $1 and m.id = x.id and m.content_sha256 = x.content_sha256 and m.deleted_at is null
+returning m.id;
+
+-- name: add_rescored_batch
+insert into ingest.rescored_batch
+  (workspace_id, operation_id, batch, source_id, thread_id, sent_at, message_id, messages, scores_changed, became_noise,
+   became_weak, became_signal)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);

@@ -1,0 +1,218 @@
+"""Rescoring: batch after batch in the order of conversations, each batch one task that makes the next."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.common.database import Connection, Database
+from services.common.errors import ItemFailed
+from services.common.outbox import Task, enqueue
+from services.common.worker import Result
+from services.ingest.features import CONTEXT_MESSAGES, Context, Reading, read
+from services.ingest.gate import input_of_row, stored_score
+from services.ingest.operations import QUERIES
+from services.ingest.reading import strides
+from services.ingest.scoring import Thresholds, weigh
+from services.ingest.store import Score
+
+STAGE = "rescore"
+BATCH_MESSAGES = 500
+# A message is read in the light of those before it, and so are these: twice as many make batches independent.
+BEFORE_MESSAGES = 2 * CONTEXT_MESSAGES
+
+Conversation = tuple[UUID, str]
+"""The ids of a source and of a thread."""
+
+
+async def begin(connection: Connection, workspace: UUID, operation: UUID) -> None:
+    """Make the task of the first batch."""
+    await enqueue(connection, workspace, STAGE, [operation], ["0"])
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """One batch: its messages as they were stored, with the scores that they get."""
+
+    dry_run: bool
+    rows: Sequence[Any]
+    scores: Sequence[Score]
+    version: str
+
+    def changed(self) -> list[tuple[Any, Score]]:
+        """The messages whose stored importance differs from what they get, in the order of their ids."""
+        pairs = zip(self.rows, self.scores, strict=True)
+        found = [(row, score) for row, score in pairs if self._differs(row, score)]
+        return sorted(found, key=lambda pair: pair[0]["id"])
+
+    def _differs(self, row: Any, score: Score) -> bool:
+        stored = (row["importance_label"], row["importance_version"])
+        return (
+            stored != (score.label, self.version)
+            or abs(row["importance_score"] - score.score) > 1e-6
+            or json.loads(row["importance_factors"]) != json.loads(score.factors)
+        )
+
+
+class RescoreStage:
+    """Scores batches of stored messages with the scorer of this release."""
+
+    name = STAGE
+
+    def __init__(
+        self, database: Database, thresholds: Thresholds, version: str, kick: Callable[[], None]
+    ) -> None:
+        self._database, self._thresholds, self._version = database, thresholds, version
+        self.after_commit = kick
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Rescored]]:
+        """Read and score the batch of each task."""
+        results = []
+        for task in tasks:
+            rescored = await self._rescore(task)
+            results.append(Result(task, rescored, len(rescored.rows)))
+        return results
+
+    async def _rescore(self, task: Task) -> Rescored:
+        workspace = task.workspace
+        async with self._database.transaction(workspace) as connection:
+            asked = await connection.fetchrow(
+                QUERIES["rescore"], workspace, task.subject, int(task.spec)
+            )
+            if asked is None:
+                raise ItemFailed("no_operation", f"no operation {task.subject}")
+            after = [asked[f"after_{name}"] for name in ("source", "thread", "sent_at", "message")]
+            period = (asked["source_id"], asked["sent_after"], asked["sent_before"])
+            rows = await connection.fetch(
+                QUERIES["messages_to_rescore"], workspace, *after, *period, BATCH_MESSAGES
+            )
+            before = await _said_before(connection, workspace, rows)
+            parents = await _replied_to(connection, workspace, rows)
+        scores = await self._score(rows, before, parents)
+        return Rescored(asked["dry_run"], rows, scores, self._version)
+
+    async def _score(
+        self,
+        rows: Sequence[Any],
+        tails: dict[Conversation, list[Reading]],
+        parents: dict[tuple[UUID, str], Reading],
+    ) -> list[Score]:
+        scores = []
+        async for stride in strides(rows):
+            for row in stride:
+                tail = tails.setdefault((row["source_id"], row["thread_id"]), [])
+                parent = parents.get((row["source_id"], row["reply_to_external_id"]))
+                context = Context(tail[-CONTEXT_MESSAGES:], parent)
+                reading = read(input_of_row(row), context)
+                tail.append(reading)
+                scores.append(stored_score(weigh(reading, context, self._thresholds)))
+        return scores
+
+    async def write(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[Rescored]]
+    ) -> None:
+        """Store what has changed, count it, and ask for the next batch and for windows worth reading now."""
+        for result in sorted(results, key=lambda result: result.task.id):
+            rescored = result.value
+            if not rescored.rows:
+                continue
+            changed = rescored.changed()
+            if not rescored.dry_run:
+                changed = await self._put(connection, workspace, result.task, changed)
+            batch = int(result.task.spec)
+            await _report(connection, workspace, result, changed)
+            if len(rescored.rows) == BATCH_MESSAGES:
+                following = [str(batch + 1)]
+                await enqueue(connection, workspace, STAGE, [result.task.subject], following)
+
+    async def _put(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        task: Task,
+        changed: Sequence[tuple[Any, Score]],
+    ) -> list[tuple[Any, Score]]:
+        """Store scores, except of messages that were edited or deleted since; return those stored."""
+        rows = await connection.fetch(
+            QUERIES["put_scores"],
+            workspace,
+            [row["id"] for row, _ in changed],
+            [row["content_sha256"] for row, _ in changed],
+            [score.score for _, score in changed],
+            [score.label for _, score in changed],
+            [score.factors for _, score in changed],
+            self._version,
+        )
+        stored = {row["id"] for row in rows}
+        kept = [(row, score) for row, score in changed if row["id"] in stored]
+        risen = [
+            row["id"]
+            for row, score in kept
+            if row["importance_label"] == "noise" and score.label != "noise"
+        ]
+        spec = f"changed:rescored:{task.subject}"
+        await enqueue(connection, workspace, "window", risen, [spec] * len(risen))
+        return kept
+
+
+async def _report(
+    connection: Connection,
+    workspace: UUID,
+    result: Result[Rescored],
+    changed: Sequence[tuple[Any, Score]],
+) -> None:
+    labels = Counter(s.label for row, s in changed if s.label != row["importance_label"])
+    last = result.value.rows[-1]
+    await connection.execute(
+        QUERIES["add_rescored_batch"],
+        workspace,
+        result.task.subject,
+        int(result.task.spec),
+        last["source_id"],
+        last["thread_id"],
+        last["sent_at"],
+        last["id"],
+        len(result.value.rows),
+        len(changed),
+        *(labels[label] for label in ("noise", "weak", "signal")),
+    )
+
+
+async def _said_before(
+    connection: Connection, workspace: UUID, rows: Sequence[Any]
+) -> dict[Conversation, list[Reading]]:
+    """The last messages of each conversation before the first of it among the rows."""
+    first: dict[Conversation, tuple[datetime, UUID]] = {}
+    for row in rows:
+        place = (row["source_id"], row["thread_id"])
+        first.setdefault(place, (row["sent_at"], row["id"]))
+    found = await connection.fetch(
+        QUERIES["said_before"],
+        workspace,
+        [source for source, _ in first],
+        [thread for _, thread in first],
+        [sent_at for sent_at, _ in first.values()],
+        [message for _, message in first.values()],
+        BEFORE_MESSAGES,
+    )
+    tails: dict[Conversation, list[Reading]] = {}
+    for row in found:
+        tail = tails.setdefault((row["source_id"], row["thread_id"]), [])
+        tail.append(read(input_of_row(row), Context(tail[-CONTEXT_MESSAGES:])))
+    return tails
+
+
+async def _replied_to(
+    connection: Connection, workspace: UUID, rows: Sequence[Any]
+) -> dict[tuple[UUID, str], Reading]:
+    """The messages that the rows reply to, by source and external id."""
+    keys = {(r["source_id"], r["reply_to_external_id"]) for r in rows if r["reply_to_external_id"]}
+    listed = sorted(keys)
+    sources, external_ids = [key[0] for key in listed], [key[1] for key in listed]
+    found = await connection.fetch(QUERIES["replied_to"], workspace, sources, external_ids)
+    return {
+        (row["source_id"], row["external_id"]): read(input_of_row(row), Context()) for row in found
+    }

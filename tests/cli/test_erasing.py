@@ -1,0 +1,66 @@
+"""`winnow erase`, `rescore` and `operations` against services that run."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.cli.failures import USAGE
+from services.common.service import serving
+from services.common.testing import FakeEncoder
+from services.embedder.service import open_service as open_embedder
+from tests.cli.test_knowledge import Command
+from tests.conftest import Deployment
+from tests.embedder.conftest import fake_models
+from tests.extractor.saved import TALK, say, settled
+
+
+@pytest.fixture
+async def winnow(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Command]:
+    """A command, and services that have worked on a conversation."""
+    monkeypatch.setenv("WINNOW_EXTRACTION_ENGINE", "grounded")
+    monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "0.2")
+    async with (
+        open_embedder(fake_models(FakeEncoder(8))) as embedder,
+        serving(embedder),
+        deployment.serving("extractor"),
+        deployment.serving("ingest"),
+    ):
+        await say(deployment, TALK)
+        await settled(deployment)
+        yield Command(deployment)
+
+
+async def test_an_erasure_prints_its_receipt(winnow: Command, deployment: Deployment) -> None:
+    """Without a terminal --yes is needed; with it the receipt is printed, and shown again by its id."""
+    code, _, err = await winnow.run("erase", "author", "bob")
+    assert code == USAGE
+    assert "--yes" in err
+    assert "verified by query: nothing is left" in await winnow.said(
+        "erase", "author", "bob", "--yes"
+    )
+    (operation,) = (await winnow.json("operations", "list"))["operations"]
+    shown = await winnow.json("operations", "show", operation["id"])
+    assert shown["receipt"]["messages"] == sum(author == "bob" for author, _ in TALK)
+    assert shown["receipt"]["verified"] is True
+    assert operation["id"] in await winnow.said("operations", "list")
+    source = str(await deployment.admin.fetchval("select id from ingest.source"))
+    by_key = await winnow.json("erase", "messages", "0", "--source", source, "--yes")
+    assert by_key["receipt"]["messages"] == 1
+    rest = await winnow.json("erase", "source", source, "--yes")
+    assert rest["receipt"]["messages"] == sum(author == "ann" for author, _ in TALK) - 1
+    assert not await deployment.admin.fetchval(
+        "select count(*) from ingest.message where text <> ''"
+    )
+
+
+async def test_a_rescore_prints_what_changed(winnow: Command) -> None:
+    """A dry run says so and needs no answer; a real one changes what the dry run counted."""
+    assert "nothing was changed" in await winnow.said("rescore", "--dry-run")
+    code, _, err = await winnow.run("rescore")
+    assert (code, "--yes" in err) == (USAGE, True)
+    done = await winnow.json("rescore", "--yes", "--after", "2020-01-01")
+    assert done["rescore_receipt"]["scores_changed"] == len(TALK)
+    again = await winnow.json("rescore", "--yes")
+    assert again["rescore_receipt"]["scores_changed"] == 0
+    _, begun, _ = await winnow.run("rescore", "--yes", "--no-wait")
+    assert "rescore" in begun
