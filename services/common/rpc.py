@@ -14,7 +14,7 @@ import protovalidate
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from services.common import errors
 from services.common.auth import Authenticator, Caller
@@ -57,7 +57,6 @@ class RpcSettings(Settings):
     rpc_concurrency_max: int = Field(default=256, ge=1)
     rpc_connection_age_seconds: float = Field(default=0, ge=0)
     rpc_reflection: bool = True
-    internal_api_key: SecretStr = SecretStr("")
 
 
 def current_caller() -> Caller:

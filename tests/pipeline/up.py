@@ -66,7 +66,7 @@ class Up:
         finally:
             await connection.close()
 
-    def settled(self, timeout_seconds: float = 90) -> dict[str, Any]:
+    def settled(self, timeout_seconds: float = 240) -> dict[str, Any]:
         """Wait until nothing is left to do, and return the state."""
         deadline = time.monotonic() + timeout_seconds
         state: dict[str, Any] = {}
