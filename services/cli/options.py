@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
@@ -17,6 +18,8 @@ from rich.console import Console
 from services.cli.embedded import DataDirectory
 from services.cli.failures import INTERRUPTED, explained
 from services.cli.target import Target, data_directory, find
+
+PIPE_COLUMNS = 200
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
     @wraps(function)
     def run(data_dir: Path | None, as_json: bool, **arguments: Any) -> None:
-        console = Console(highlight=False, soft_wrap=True)
+        # Whatever reads a pipe has no edge to wrap at.
+        width = None if sys.stdout.isatty() else PIPE_COLUMNS
+        console = Console(highlight=False, soft_wrap=True, width=width)
         session = Session(
             data_directory(data_dir), as_json, console, Console(stderr=True, highlight=False)
         )
