@@ -3,7 +3,9 @@
 In a chat, what answers a question rarely repeats its words, and stands next to what does.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -11,10 +13,10 @@ import numpy as np
 
 from services.search import ranking
 from services.search.keyword import KeywordCandidates
-from services.search.ranking import Hit, Reach, Surroundings
+from services.search.ranking import Hit
 from services.search.store import Document, Near, Neighbour, Step, Subject
 
-ANCHORS_MAX: Final = 60
+ANCHORS_MAX: Final = 30
 
 
 def anchors(documents: Sequence[Document]) -> list[UUID]:
@@ -22,9 +24,9 @@ def anchors(documents: Sequence[Document]) -> list[UUID]:
     return [d.subject.id for d in documents[:ANCHORS_MAX] if d.subject.kind == "message"]
 
 
-def messages(nearest: Sequence[Near]) -> list[UUID]:
-    """The messages among the candidates of the semantic leg."""
-    return [near.subject.id for near in nearest if near.subject.kind == "message"]
+def similar(nearest: Sequence[Near]) -> list[UUID]:
+    """The messages whose surroundings the semantic leg looks at: those among the nearest subjects."""
+    return [n.subject.id for n in nearest[:ANCHORS_MAX] if n.subject.kind == "message"]
 
 
 def by_words(
@@ -39,8 +41,8 @@ def by_words(
     weights = np.array(candidates.lookup.weights)
     counts = ranking.term_counts(documents, len(weights))
     steps = [neighbour.step for neighbour in neighbours]
-    places = _surroundings(steps, [d.subject for d in documents], ranking.WORD_REACH)
-    scores = ranking.word_score(counts + places.credit(counts, ranking.WORD_REACH), weights)
+    places = ranking.surroundings(steps, _positions([d.subject for d in documents]))
+    scores = ranking.word_score(counts + places.credit(counts), weights)
     return ranking.best_first(
         Hit(document.subject, float(score), float(score))
         for document, score in zip(documents, scores, strict=True)
@@ -55,19 +57,39 @@ def by_meaning(nearest: Sequence[Near]) -> list[Hit]:
 
 
 def by_meaning_around(nearest: Sequence[Near], steps: Sequence[Step]) -> list[Hit]:
-    """Order subjects by their cosine and by how far those of their neighbours exceed the least of all candidates."""
+    """Order subjects by how far they and their neighbours exceed the nearest ones' least cosine.
+
+    What stands around the nearest ones is found as well; if its own cosine is not known, its score is NaN.
+    """
     if not nearest:
         return []
-    cosines = np.array([near.cosine for near in nearest])
-    excess = cosines - cosines.min()
-    places = _surroundings(steps, [near.subject for near in nearest], ranking.VECTOR_REACH)
-    order = cosines + places.credit(excess, ranking.VECTOR_REACH)
+    cosines = {near.subject: near.cosine for near in nearest}
+    known = {subject.id for subject in cosines}
+    others = dict.fromkeys(step.other for step in steps if step.other not in known)
+    subjects = [*cosines, *(Subject("message", other) for other in others)]
+    above = np.array([cosines.get(subject, -1.0) for subject in subjects])
+    above -= nearest[min(ANCHORS_MAX, len(nearest)) - 1].cosine
+    excess = np.maximum(above, 0.0)
+    total = excess + ranking.surroundings(steps, _positions(subjects)).credit(excess)
+    order = np.where(total > 0, total, above)
     return ranking.best_first(
-        Hit(near.subject, float(value), near.cosine)
-        for near, value in zip(nearest, order, strict=True)
+        Hit(subject, float(value), cosines.get(subject, math.nan))
+        for subject, value in zip(subjects, order, strict=True)
     )
 
 
-def _surroundings(steps: Iterable[Step], subjects: Sequence[Subject], reach: Reach) -> Surroundings:
-    positions = {subject.id: position for position, subject in enumerate(subjects)}
-    return ranking.surroundings(steps, positions, reach.steps_max)
+def unscored(hits: Sequence[Hit]) -> list[UUID]:
+    """The messages that were found by their surroundings alone."""
+    return [hit.subject.id for hit in hits if math.isnan(hit.score)]
+
+
+def with_scores(hits: Sequence[Hit], cosines: Mapping[UUID, float]) -> list[Hit]:
+    """Give messages found by their surroundings their own cosines; 0 to those that have no vector yet."""
+    return [
+        replace(hit, score=cosines.get(hit.subject.id, 0.0)) if math.isnan(hit.score) else hit
+        for hit in hits
+    ]
+
+
+def _positions(subjects: Sequence[Subject]) -> dict[UUID, int]:
+    return {subject.id: position for position, subject in enumerate(subjects)}

@@ -22,20 +22,21 @@ SHAPE: Final = (SATURATION, LENGTH_SHARE, LENGTH_TYPICAL, LENGTH_LEAST)
 FUSION_RANK: Final = 60
 
 Array = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How much of a message's score its neighbours get: a share next to it, less with every step, up to some steps."""
+    """How much of a message's score those after it and before it get: a share next to it, less with every step."""
 
-    share: float
+    after: float
+    before: float
     decay: float
     steps_max: int
 
 
-# Words name a subject once, and the talk about it goes on; meaning is in every message by itself.
-WORD_REACH: Final = Reach(share=0.4, decay=0.9, steps_max=12)
-VECTOR_REACH: Final = Reach(share=0.2, decay=0.8, steps_max=5)
+# What answers comes after what asks, and the talk goes on about what was named once.
+REACH: Final = Reach(after=0.5, before=0.25, decay=0.9, steps_max=12)
 
 
 def rarity(documents: int, containing: int) -> float:
@@ -66,40 +67,45 @@ def term_counts(documents: Sequence[Document], terms: int) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Which messages stand near which, as parallel arrays of positions and steps."""
+    """Pairs of messages that stand near each other: their positions and the steps between them, in parallel."""
 
-    left: npt.NDArray[np.intp]
-    right: npt.NDArray[np.intp]
-    steps: npt.NDArray[np.intp]
+    earlier: Positions
+    later: Positions
+    steps: Positions
 
-    def credit(self, values: Array, reach: Reach) -> Array:
+    def credit(self, values: Array, reach: Reach = REACH) -> Array:
         """What each message gets of its neighbours' values."""
-        given = reach.share * reach.decay ** (self.steps - 1)
+        share = reach.decay ** (self.steps - 1)
+        weights = share if values.ndim == 1 else share[:, None]
         total = np.zeros_like(values)
-        weights = given if values.ndim == 1 else given[:, None]
-        np.add.at(total, self.left, weights * values[self.right])
-        np.add.at(total, self.right, weights * values[self.left])
+        np.add.at(total, self.later, reach.after * weights * values[self.earlier])
+        np.add.at(total, self.earlier, reach.before * weights * values[self.later])
         return total
 
 
 def surroundings(
-    steps: Iterable[Step], positions: Mapping[UUID, int], steps_max: int
+    steps: Iterable[Step], positions: Mapping[UUID, int], steps_max: int = REACH.steps_max
 ) -> Surroundings:
     """Find the pairs of known messages that stand at most so many steps apart, seen from any anchor."""
-    windows: dict[int, list[tuple[int, int]]] = {}
-    for step in steps:
-        anchor, other = positions.get(step.anchor), positions.get(step.other)
-        if anchor is not None and other is not None:
-            windows.setdefault(anchor, [(0, anchor)]).append((step.count, other))
-    pairs: dict[tuple[int, int], int] = {}
-    for window in windows.values():
-        window.sort()
-        for i, (count, left) in enumerate(window):
-            for other_count, right in window[i + 1 : i + 1 + steps_max]:
-                if other_count - count <= steps_max:
-                    pairs[min(left, right), max(left, right)] = other_count - count
-    ends = np.array(list(pairs), np.intp).reshape(-1, 2)
-    return Surroundings(ends[:, 0], ends[:, 1], np.array(list(pairs.values()), np.intp))
+    seen = {
+        (positions[step.anchor], step.count, positions[step.other])
+        for step in steps
+        if step.anchor in positions and step.other in positions
+    }
+    seen |= {(anchor, 0, anchor) for anchor, _, _ in seen}
+    rows = np.array(sorted(seen), np.intp).reshape(-1, 3)
+    pairs = np.concatenate([_pairs(rows, rank, steps_max) for rank in range(1, steps_max + 1)])
+    earlier, later, apart = pairs.T
+    _, firsts = np.unique(earlier * len(positions) + later, return_index=True)
+    return Surroundings(earlier[firsts], later[firsts], apart[firsts])
+
+
+def _pairs(rows: Positions, rank: int, steps_max: int) -> Positions:
+    """Pair each row (anchor, count, message) with the one so many rows later: (earlier, later, steps), shape (n, 3)."""
+    left, right = rows[:-rank], rows[rank:]
+    counts = right[:, 1] - left[:, 1]
+    near = (left[:, 0] == right[:, 0]) & (counts <= steps_max)
+    return np.stack((left[near, 2], right[near, 2], counts[near]), axis=1)
 
 
 @dataclass(frozen=True, slots=True)

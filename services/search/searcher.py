@@ -15,7 +15,7 @@ from services.search.contents import Contents
 from services.search.freshness import FreshnessGauge, Serving
 from services.search.keyword import KeywordCandidates, KeywordLeg
 from services.search.query_vectors import QueryVector, QueryVectors
-from services.search.ranking import VECTOR_REACH, WORD_REACH, Fused, Hit
+from services.search.ranking import REACH, Fused, Hit
 from services.search.semantic import SemanticCandidates, SemanticLeg
 from services.search.statistics import Statistics
 from services.search.store import Filter, Freshness, Generation
@@ -119,11 +119,12 @@ class Searcher:
         )
         async with self._database.transaction(workspace) as connection:
             generation = await self._generation(connection, question, vectors, answer)
+            meaning: list[Hit] = []
             if vectors and generation is not None:
-                await self._find_meaning(
+                meaning = await self._find_meaning(
                     connection, workspace, generation, question, vectors, answer
                 )
-            ranked = await self._rank(connection, workspace, question, keyword, answer)
+            ranked = await self._rank(connection, workspace, question, meaning, keyword, answer)
             await self._fetch(connection, workspace, question, ranked, answer)
             answer.freshness = await self._freshness.read(connection, workspace, generation)
         return answer
@@ -213,25 +214,45 @@ class Searcher:
         question: Question,
         vectors: Sequence[QueryVector],
         answer: Answer,
-    ) -> None:
-        limit = question.semantic.limit if question.semantic else 0
-        answer.timings.semantic, answer.semantic = await self._timed(
-            self._semantic.find(
+    ) -> list[Hit]:
+        """Return what is near to the vectors: by cosine; in a hybrid search by the surroundings as well."""
+        leg, values = question.semantic or Leg(), [vector.value for vector in vectors]
+        started = self._clock()
+        answer.semantic = await self._semantic.find(
+            connection,
+            workspace,
+            generation,
+            question.filter,
+            question.kinds,
+            values,
+            max(leg.limit, question.pool),
+        )
+        nearest = answer.semantic.nearest
+        if question.is_hybrid:
+            steps = await store.steps(
                 connection,
                 workspace,
-                generation,
                 question.filter,
-                question.kinds,
-                [vector.value for vector in vectors],
-                max(limit, question.pool),
+                legs.similar(nearest),
+                NEIGHBOURS_WITHIN,
+                REACH.steps_max,
             )
-        )
+            ordered = legs.by_meaning_around(nearest, steps)
+            ordered = ordered if leg.score_min else ordered[: leg.limit or HYBRID_LIMIT_DEFAULT]
+            unknown = legs.unscored(ordered)
+            cosines = await store.cosines(connection, workspace, generation, unknown, values)
+            ordered = legs.with_scores(ordered, cosines)
+        else:
+            ordered = legs.by_meaning(nearest)
+        answer.timings.semantic = self._clock() - started
+        return ordered
 
     async def _rank(
         self,
         connection: Connection,
         workspace: UUID,
         question: Question,
+        meaning: list[Hit],
         keyword: KeywordCandidates | None,
         answer: Answer,
     ) -> list[Fused]:
@@ -239,8 +260,7 @@ class Searcher:
         hits: dict[str, list[Hit]] = {}
         weights: dict[str, float] = {}
         if question.semantic is not None:
-            ordered = await self._order_meaning(connection, workspace, question, answer)
-            hits["semantic"] = _cut(ordered, question, question.semantic)
+            hits["semantic"] = _cut(meaning, question, question.semantic)
             weights["semantic"] = question.semantic.weight
         if question.keyword is not None and keyword is not None:
             ordered = await self._order_words(connection, workspace, question, keyword, answer)
@@ -249,20 +269,6 @@ class Searcher:
             weights["keyword"] = question.keyword.weight * coverage
             answer.keyword_candidates = len(hits["keyword"])
         return ranking.fuse(hits, weights) if question.is_hybrid else _alone(hits)
-
-    async def _order_meaning(
-        self, connection: Connection, workspace: UUID, question: Question, answer: Answer
-    ) -> list[Hit]:
-        """Order by cosine; in a hybrid search by the surroundings as well."""
-        nearest = answer.semantic.nearest
-        if not question.is_hybrid or not nearest:
-            return legs.by_meaning(nearest)
-        ids = legs.messages(nearest)
-        seconds, steps = await self._timed(
-            store.steps(connection, workspace, ids, NEIGHBOURS_WITHIN, VECTOR_REACH.steps_max)
-        )
-        answer.timings.semantic += seconds
-        return legs.by_meaning_around(nearest, steps)
 
     async def _order_words(
         self,
@@ -283,7 +289,7 @@ class Searcher:
             legs.anchors(keyword.documents),
             keyword.lookup.queries,
             NEIGHBOURS_WITHIN,
-            WORD_REACH.steps_max,
+            REACH.steps_max,
         )
         ordered = legs.by_words(keyword, around, wordless=question.is_hybrid)
         answer.timings.keyword += self._clock() - started

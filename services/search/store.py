@@ -193,13 +193,28 @@ async def neighbours(
 async def steps(
     connection: Connection,
     workspace: UUID,
+    chosen: Filter,
     messages: Sequence[UUID],
     within: timedelta,
     steps_max: int,
 ) -> list[Step]:
-    """Return which of some messages follow each other closely in their conversations."""
-    rows = await connection.fetch(_SQL["steps"], workspace, messages, within, steps_max)
+    """Return the live messages around others in their conversations that satisfy the filter."""
+    arguments = (workspace, messages, within, steps_max, chosen.is_empty)
+    rows = await connection.fetch(_SQL["steps"], *chosen.arguments(), *arguments)
     return [Step(row["anchor"], row["id"], row["step"]) for row in rows]
+
+
+async def cosines(
+    connection: Connection,
+    workspace: UUID,
+    generation: Generation,
+    messages: Sequence[UUID],
+    vectors: Sequence[bytes],
+) -> dict[UUID, float]:
+    """Return each message's best cosine with any of some vectors; those not embedded yet are left out."""
+    text = _of_generation(_SQL["cosines"], generation.id, generation.dimensions)
+    rows = await connection.fetch(text, workspace, messages, vectors)
+    return {row["id"]: row["cosine"] for row in rows}
 
 
 async def serving_generation(connection: Connection) -> Generation | None:

@@ -58,16 +58,35 @@ document as materialized (
 select p.anchor, p.id, p.step, d.length, d.terms, d.fits from pair p join document d on d.id = p.id;
 
 -- name: steps
-select a.id as anchor, n.id, n.step
-from unnest($2::uuid[]) as u (id)
-join ingest.message a on a.workspace_id = $1 and a.id = u.id
-cross join lateral (
-  select b.id, row_number() over (order by b.sent_at, b.id) as step
-  from ingest.message b
-  where b.workspace_id = $1 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
-    and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $3::interval
-  order by b.sent_at, b.id limit $4::int) n
-where n.id = any ($2::uuid[]);
+with pair as materialized (
+  select a.id as anchor, n.id, n.step
+  from unnest($11::uuid[]) as u (id)
+  join ingest.message a on a.workspace_id = $10 and a.id = u.id
+  cross join lateral (
+    (select b.id, -row_number() over (order by b.sent_at desc, b.id desc) as step
+     from ingest.message b
+     where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
+       and (b.sent_at, b.id) < (a.sent_at, a.id) and b.sent_at >= a.sent_at - $12::interval
+     order by b.sent_at desc, b.id desc limit $13::int)
+    union all
+    (select b.id, row_number() over (order by b.sent_at, b.id)
+     from ingest.message b
+     where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
+       and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $12::interval
+     order by b.sent_at, b.id limit $13::int)) n),
+fit as materialized (
+  select m.id
+  from (select distinct p.id from pair p) m
+  where $14::bool or (select true from search.live_messages({filter}) f where f.id = m.id) is not null)
+select p.anchor, p.id, p.step from pair p join fit f on f.id = p.id;
+
+-- name: cosines
+select v.subject_id as id, max(1 - ((v.embedding::halfvec({dimensions})) <=> q.vector::halfvec({dimensions}))) as cosine
+from embedder.vector v
+join ingest.message m on m.workspace_id = v.workspace_id and m.id = v.subject_id and m.text_sha256 = v.text_sha256
+cross join unnest($3::halfvec[]) as q (vector)
+where v.workspace_id = $1 and v.generation_id = '{generation}' and v.kind = 'message' and v.subject_id = any ($2::uuid[])
+group by v.subject_id;
 
 -- name: serving_generation
 select g.id, g.model, g.dimensions from embedder.generation g where g.state = 'serving';

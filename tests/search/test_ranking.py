@@ -80,13 +80,25 @@ def test_neighbours_words_count_and_less_with_distance() -> None:
 
 
 def test_similar_messages_that_stand_together_rise() -> None:
-    """Of two messages equally near to the query, the one beside another candidate must come first."""
+    """Of messages equally near to the query, those beside another candidate must come first."""
     alone, left, right, last = subjects(4)
     nearest = [Near(alone, 0.8), Near(left, 0.8), Near(right, 0.79), Near(last, 0.5)]
     ordered = legs.by_meaning_around(nearest, [Step(left.id, right.id, 1)])
-    assert [each.subject for each in ordered][:2] == [left, right]
-    assert ordered[0].score == 0.8
+    assert [each.subject for each in ordered] == [right, left, alone, last]
+    assert [each.score for each in ordered] == [0.79, 0.8, 0.8, 0.5]
     assert legs.by_meaning(nearest)[0].subject == alone
+
+
+def test_what_follows_a_similar_message_is_found() -> None:
+    """What follows the nearest message must be found before what precedes it, and each with its own cosine."""
+    asked, far, ahead, follows = subjects(4)
+    nearest = [Near(asked, 0.9), Near(far, 0.5)]
+    steps = [Step(asked.id, follows.id, 2), Step(asked.id, ahead.id, -2)]
+    ordered = legs.by_meaning_around(nearest, steps)
+    assert [each.subject for each in ordered] == [asked, follows, ahead, far]
+    assert legs.unscored(ordered) == [follows.id, ahead.id]
+    scored = legs.with_scores(ordered, {follows.id: 0.3})
+    assert [each.score for each in scored] == [0.9, 0.3, 0.0, 0.5]
 
 
 def test_candidates_come_from_the_rarest_words() -> None:
@@ -126,6 +138,6 @@ def test_steps_between_neighbours_are_inferred() -> None:
     places = ranking.surroundings([Step(anchor, left, -2), Step(anchor, right, 2)], positions, 5)
     pairs = {
         (int(a), int(b)): int(steps)
-        for a, b, steps in zip(places.left, places.right, places.steps, strict=True)
+        for a, b, steps in zip(places.earlier, places.later, places.steps, strict=True)
     }
-    assert pairs == {(0, 1): 2, (0, 2): 2, (1, 2): 4}
+    assert pairs == {(1, 0): 2, (0, 2): 2, (1, 2): 4}
