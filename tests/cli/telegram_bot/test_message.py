@@ -22,6 +22,9 @@ from services.cli.telegram_bot.updates import Migration, Post, read_update
 from tests.cli.telegram_bot.conversation import ADA, GROUP, TEAM, message
 from winnow.ingest.v1 import ingest_pb2 as pb
 
+# Half a character is replaced, which a test of its own shows.
+_WHOLE_CHARACTERS = st.sampled_from("aщ😀𝔘\n") | st.characters(exclude_categories=["Cs"])
+
 
 def only(row: dict[str, Any], kind: str = "message") -> ImportedMessage:
     """The message of an update."""
@@ -139,11 +142,7 @@ def test_private_chat() -> None:
     assert post.chat == ImportedChat("7", "Ada L", "private")
 
 
-@given(
-    parts=st.lists(
-        st.tuples(st.text(st.sampled_from("aщ😀𝔘\n") | st.characters()), st.booleans()), max_size=6
-    )
-)
+@given(parts=st.lists(st.tuples(st.text(_WHOLE_CHARACTERS), st.booleans()), max_size=6))
 def test_offsets_are_code_points(parts: list[tuple[str, bool]]) -> None:
     """Whatever characters a text has, its spans cover the words that Telegram meant."""
     text, units = "", 0
