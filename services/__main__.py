@@ -11,7 +11,8 @@ import uvloop
 
 from services.cli.app import winnow
 from services.cli.failures import explained
-from services.common.addresses import NAMES
+from services.common.addresses import NAMES, AddressSettings
+from services.common.failpoints import FailpointSettings, arm
 from services.common.migrations import migrate as apply_migrations
 from services.common.service import run as run_services
 from services.common.settings import refuse_unknown
@@ -25,6 +26,7 @@ def run(names: tuple[str, ...]) -> None:
     with explained():
         refuse_unknown()
         start_logging(LogSettings.read())
+        arm(FailpointSettings.read(), AddressSettings.read())
         modules = {
             name: importlib.import_module(f"services.{name}.service") for name in names or NAMES
         }

@@ -26,6 +26,7 @@ from nats.js.errors import NotFoundError
 from pydantic import Field, SecretStr
 
 from services.common.errors import Unavailable, WinnowError
+from services.common.failpoints import reach
 from services.common.settings import Settings
 from winnow.events.v1.events_pb2 import TaskHint
 
@@ -159,6 +160,7 @@ class Bus:
             found = await self._js.stream_info(name)
         except NotFoundError:
             await self._js.add_stream(config)
+            await reach("bus.stream_made")
             found = await self._js.stream_info(name)
         if found.created is None:
             raise BusUnavailable(f"NATS does not say when it made the stream {name}")
@@ -218,6 +220,7 @@ class HintReader:
     async def _subscribe(self) -> JetStreamContext.PullSubscription:
         await self._bus.declare()
         await self._js.add_consumer(TASKS_STREAM, self._config)
+        await reach("bus.consumer_made")
         durable = self._config.durable_name
         self._subscription = await self._js.pull_subscribe_bind(durable, stream=TASKS_STREAM)
         return self._subscription

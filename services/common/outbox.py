@@ -17,6 +17,7 @@ from pydantic import Field
 from services.common.bus import Bus, BusUnavailable
 from services.common.database import Connection, Database
 from services.common.errors import DatabaseUnavailable
+from services.common.failpoints import reach
 from services.common.settings import Settings
 from winnow.events.v1.events_pb2 import Event
 
@@ -231,7 +232,9 @@ class Relay:
     async def _prepare(self) -> None:
         """Hint everything again if the broker has lost its store: the database knows which stream it last hinted on."""
         created_at = await self._bus.declare()
+        await reach("relay.declared")
         forgotten = await self._fetch("select spine.forget_hints($1) as count", created_at)
+        await reach("relay.forgot")
         if count := forgotten[0]["count"]:
             log.warning("relay: the stream of hints is new; %d tasks are hinted again", count)
 
@@ -249,12 +252,14 @@ class Relay:
             timedelta(seconds=settings.relay_again_seconds),
             timedelta(seconds=settings.relay_again_seconds_max),
         )
+        await reach("relay.taken")
         try:
             await self._publish_hints(rows)
         except BusUnavailable:
             # Otherwise every failure would double the time to the next hint.
             keys = [row["workspace_id"] for row in rows], [row["id"] for row in rows]
             await self._fetch("select spine.return_hints($1, $2)", *keys)
+            await reach("relay.returned")
             raise
         return len(rows)
 
@@ -264,19 +269,24 @@ class Relay:
             groups[row["workspace_id"], row["stage"]].append(row["id"])
         for (workspace, stage), ids in groups.items():
             await self._bus.publish_hint(workspace, stage, sorted(ids))
+            await reach("relay.hinted", stage)
 
     async def _relay_events(self) -> int:
         async with self._database.connection() as connection, connection.transaction():
             rows = await connection.fetch(
                 "select * from spine.take_events($1, $2)", EVENTS_MAX, FACTS
             )
+            await reach("relay.facts_taken")
             for row in rows:
                 await self._bus.publish_event(
                     row["workspace_id"], row["fact"], _event(row), row["id"]
                 )
+                await reach("relay.fact_published")
             if rows:
                 ids = [row["id"] for row in rows]
                 await connection.execute("select spine.forget_events($1)", ids)
+            await reach("relay.facts_forgotten")
+        await reach("relay.facts_committed")
         return len(rows)
 
     async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:

@@ -23,6 +23,7 @@ from services.common.errors import (
     Unavailable,
     WinnowError,
 )
+from services.common.failpoints import reach
 from services.common.outbox import Task, TaskStore, complete
 from services.common.settings import Settings
 
@@ -119,11 +120,14 @@ class Worker(Generic[R]):
             await self._pause(min(wait, 1))
             return []
         try:
-            return await self._reader.fetch(self._hints_max)
+            hints = await self._reader.fetch(self._hints_max)
         except BusUnavailable as error:
             log.warning("%s: %s", self._stage.name, error)
             await self._pause(PAUSE_SECONDS)
             return []
+        if hints:
+            await reach("worker.fetched", self._stage.name)
+        return hints
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -136,18 +140,19 @@ class Worker(Generic[R]):
                 for start in range(0, len(ids), self._batch_max):
                     if self._breaker.wait_seconds():
                         # What the hints name further is left alone as well; they come again.
-                        await _answer(hints, again=True)
+                        await self._answer(hints, again=True)
                         return
                     chunk = ids[start : start + self._batch_max]
                     name = self._stage.name
                     tasks = await self._store.claim(workspace, name, chunk, self._owner)
+                    await reach("worker.claimed", name)
                     await self._finish(tasks, hints)
         except Unavailable as error:
             log.warning("%s: %s", self._stage.name, error)
-            await _answer(hints, again=True)
+            await self._answer(hints, again=True)
             await self._pause(PAUSE_SECONDS)
         else:
-            await _answer(hints, again=False)
+            await self._answer(hints, again=False)
 
     async def _finish(self, tasks: Sequence[Task], hints: Sequence[Hint]) -> None:
         """Finish claimed tasks; those that failed before run alone, so that poison takes no neighbours."""
@@ -206,7 +211,8 @@ class Worker(Generic[R]):
             await self._attempt(tasks[middle:])
 
     async def _perform_and_commit(self, tasks: Sequence[Task]) -> None:
-        results = await self._stage.perform(tasks)
+        results, name = await self._stage.perform(tasks), self._stage.name
+        await reach("worker.performed", name)
         self._breaker.succeeded()
 
         async def commit() -> None:
@@ -215,18 +221,22 @@ class Worker(Generic[R]):
                 held = await complete(
                     connection, [r.task for r in results], [r.count for r in results]
                 )
+                await reach("worker.completed", name)
                 kept = [result for result in results if result.task.id in held]
                 if kept:
                     await self._stage.write(connection, workspace, kept)
+                await reach("worker.written", name)
 
         if results:
             await self._insist(lambda: self._database.retrying(commit))
+            await reach("worker.committed", name)
             self._stage.after_commit()
         done = {result.task.id for result in results}
         if later := [task for task in tasks if task.id not in done]:
             await self._insist(
                 lambda: self._store.release(later, "postponed", "", POSTPONED_SECONDS)
             )
+            await reach("worker.postponed", name)
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Repeat what the database did not answer for as long as a lease lasts, so that work is not thrown away."""
@@ -246,6 +256,7 @@ class Worker(Generic[R]):
         log.warning("%s: gave %d tasks back: %s", self._stage.name, len(tasks), error)
         name, text = type(error).__name__, str(error)
         await self._insist(lambda: self._store.release(tasks, name, text, delay))
+        await reach("worker.given_back", self._stage.name)
 
     async def _fail(self, task: Task, error: Exception) -> None:
         error_class = error.error_class if isinstance(error, ItemFailed) else type(error).__name__
@@ -253,7 +264,9 @@ class Worker(Generic[R]):
         delay = self._settings.task_retry_seconds * 2 ** (task.attempts - 1)
         delay *= random.uniform(0.8, 1.2)  # noqa: S311
         log.warning("%s: task %s failed: %r", self._stage.name, task.id, error)
-        if await self._insist(lambda: self._store.fail([task], error_class, text, delay)):
+        died = await self._insist(lambda: self._store.fail([task], error_class, text, delay))
+        await reach("worker.failed", self._stage.name)
+        if died:
             log.error("%s: task %s is dead: %s", self._stage.name, task.id, error_class)
 
     async def _beat(
@@ -266,10 +279,21 @@ class Worker(Generic[R]):
                 if not await self._store.extend(tasks):
                     lease.reschedule(0)
                     return
+                await reach("worker.extended", self._stage.name)
                 for hint in hints:
                     await hint.in_progress()
             except (Unavailable, *TRANSIENT) as error:
                 log.warning("%s: heartbeat: %s", self._stage.name, error)
+
+    async def _answer(self, hints: Sequence[Hint], *, again: bool) -> None:
+        """Answer hints; an answer that is lost only brings the hint back."""
+        for hint in hints:
+            await reach("worker.answering", self._stage.name)
+            try:
+                await (hint.again(1) if again else hint.acknowledge())
+            except TRANSIENT as error:
+                log.warning("nats: could not answer a hint: %s", error)
+            await reach("worker.answered", self._stage.name)
 
 
 def _wanted(hints: Sequence[Hint]) -> dict[UUID, list[UUID]]:
@@ -278,12 +302,3 @@ def _wanted(hints: Sequence[Hint]) -> dict[UUID, list[UUID]]:
     for hint in hints:
         wanted[hint.workspace].update(dict.fromkeys(hint.tasks))
     return {workspace: list(ids) for workspace, ids in wanted.items()}
-
-
-async def _answer(hints: Sequence[Hint], *, again: bool) -> None:
-    """Answer hints; an answer that is lost only brings the hint back."""
-    for hint in hints:
-        try:
-            await (hint.again(1) if again else hint.acknowledge())
-        except TRANSIENT as error:
-            log.warning("nats: could not answer a hint: %s", error)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from services.common.database import Connection, Database
+from services.common.failpoints import reach
 from services.common.outbox import Task, announce
 from services.common.worker import Result
 from services.embedder import store
@@ -67,8 +68,10 @@ class EmbedStage:
         if encoder is None:
             return []
         subjects = await self._read(asked, generation.id)
+        await reach("embed.read")
         wanted = [text for text in map(_wanted_of(subjects), asked) if text and not text.vectors]
         embedded = await _embed(generation, encoder, wanted)
+        await reach("embed.encoded")
         return [_result(task, spec, subjects, embedded) for task, spec in asked]
 
     async def _read(
@@ -89,6 +92,7 @@ class EmbedStage:
         vectors = [r.value for r in results if isinstance(r.value, SubjectVectors)]
         if gone:
             await _remove(connection, workspace, gone)
+            await reach("embed.removed")
         if vectors:
             await _write(connection, workspace, vectors)
 
@@ -149,12 +153,15 @@ async def _write(
     connection: Connection, workspace: UUID, vectors: Sequence[SubjectVectors]
 ) -> None:
     await store.lock_for_writing(connection, workspace)
+    await reach("embed.locked")
     groups: dict[UUID, list[SubjectVectors]] = defaultdict(list)
     for each in vectors:
         groups[each.generation].append(each)
     for generation, group in groups.items():
         written = await _write_current(connection, workspace, generation, group)
+        await reach("embed.vectors_written")
         await _announce(connection, workspace, generation, (each.key for each in written))
+        await reach("embed.announced")
 
 
 class _OutdatedError(Exception):

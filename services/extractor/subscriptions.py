@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.common.database import Connection, Database
+from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import Task, announce, enqueue, enqueue_embedding
 from services.common.worker import Result
@@ -60,15 +61,18 @@ class WindowStage:
         sources = {r.subject for r in requests if r.kind != "changed"}
         await store.lock_for_writing(connection, workspace)
         await store.lock_sources(connection, workspace, sources)
+        await reach("window.locked")
         for request in requests:
             if request.first and request.last:
                 span = (request.first, request.last)
                 await store.add_pending(connection, workspace, request.subject, *span)
+                await reach("window.pending_added")
         await store.drop_deleted_pending(connection, workspace, changed)
         windows = await store.windows_of(connection, workspace, changed)
         for source in sorted(sources):
             windows += await self._cut(connection, workspace, source, source in closing)
         await enqueue_reading(connection, workspace, windows, self._engine_version)
+        await reach("window.reading_asked")
 
     def after_commit(self) -> None:
         """The relay may find windows to read."""
@@ -88,10 +92,12 @@ class WindowStage:
                 own = [found[message.id] for message in closed.window.own]  # type: ignore[index]
                 reason = "request" if close and closed.reason == "age" else closed.reason
                 windows.append(await store.add_window(connection, workspace, source, reason, own))
+                await reach("window.window_added")
             if result.tail and result.look_again_at:
                 spec = f"tail:{result.tail[-1].message.id}:{len(result.tail)}"
                 moment = result.look_again_at
                 await enqueue(connection, workspace, self.name, [source], [spec], moment)
+                await reach("window.tail_asked")
         return windows
 
 
@@ -159,12 +165,14 @@ class ExtractStage:
             stored = await store.read_window(
                 connection, task.workspace, task.subject, 4 * self._limits.overlap
             )
+        await reach("extract.read")
         if task.spec.rpartition(":")[2] != stored.digest:
             return Result(task, None, 0)
         known: dict[MessageId, WindowMessage] = {m.id: m for m in stored.parents.values()}
         window = with_context(stored.messages, stored.previous, known, self._limits)
         began = time.monotonic()
         extraction = await self._engine.extract(window) if stored.messages else Extraction()
+        await reach("extract.extracted")
         record = RunRecord(
             stored.id,
             task.id,
@@ -198,13 +206,16 @@ class ExtractStage:
     async def _save(self, connection: Connection, workspace: UUID, reading: Reading) -> None:
         run, window = uuid7(), reading.record.window_id
         await store.add_run(connection, workspace, run, reading.record, reading.extraction)
+        await reach("extract.run_added")
         place = (workspace, reading.source_id, window, run)
         change = await knowledge.write(connection, *place, reading.extraction, reading.sent_at)
+        await reach("extract.knowledge_written")
         for kind, subjects in (("atom", change.atoms), ("topic", change.topics)):
             hashes = list(subjects.values())
             await enqueue_embedding(
                 connection, workspace, kind, list(subjects), hashes, reopen=True
             )
+            await reach("extract.vectors_asked", kind)
         fact = AtomsExtracted(
             run_id=str(run),
             window_id=str(window),
@@ -212,6 +223,7 @@ class ExtractStage:
             topic_ids=[str(topic) for topic in change.topics],
         )
         await announce(connection, workspace, "atoms_extracted", fact)
+        await reach("extract.announced")
 
     def after_commit(self) -> None:
         """The relay may find atoms to embed."""

@@ -7,6 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from services.common.database import Connection, Database
+from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import announce, enqueue, enqueue_embedding
 from services.ingest import store
@@ -66,6 +67,7 @@ class Saver:
         async def write(connection: Connection, source_id: UUID) -> Saved:
             version = self._scorer_version
             stored = await store.put_messages(connection, workspace, source_id, version, rows)
+            await reach("ingest.messages_put")
             turn.end()
             await _follow(connection, workspace, source_id, stored, rows)
             changed = {each.external_id: each for each in stored}
@@ -86,9 +88,11 @@ class Saver:
 
         async def write(connection: Connection, source_id: UUID) -> Removed:
             found = await store.delete_messages(connection, workspace, source_id, rows, deleted_at)
+            await reach("ingest.messages_deleted")
             gone = sorted(each.id for each in found if each.deleted)
             if gone:
                 await _follow_deletion(connection, workspace, source_id, gone)
+                await reach("ingest.deletion_followed")
             return Removed(len(gone), sum(each.remembered for each in found))
 
         return await self._commit(workspace, source, write)
@@ -102,10 +106,12 @@ class Saver:
         async def attempt() -> tuple[tuple[UUID, str], T]:
             async with self._database.transaction(workspace) as connection:
                 found = await self._sources.resolve(connection, workspace, source)
+                await reach("ingest.source_found")
                 return found, await write(connection, found[0])
 
         async with self._slots.one():
             found, result = await self._database.retrying(attempt)
+            await reach("ingest.committed")
         self._sources.remember(workspace, source, found)
         self._kick()
         return result
@@ -124,10 +130,13 @@ async def _follow(
         return
     hashes = {draft.external_id: draft.text_sha256 for _, draft, _ in rows}
     await _ask_for_vectors(connection, workspace, live, hashes)
+    await reach("ingest.vectors_asked")
     await _ask_for_windows(connection, workspace, source_id, live, hashes)
+    await reach("ingest.windows_asked")
     ids = [str(each.id) for each in live]
     fact = MessagesIngested(source_id=str(source_id), message_ids=ids)
     await announce(connection, workspace, "messages_ingested", fact)
+    await reach("ingest.announced")
 
 
 async def _ask_for_vectors(
