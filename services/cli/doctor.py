@@ -19,6 +19,7 @@ from services.cli.options import Session, command
 from services.cli.status import read_status
 from services.cli.target import find
 from services.common.addresses import NAMES
+from services.common.channels import dial
 from services.common.errors import WinnowError
 from services.common.llama import EmbeddingModel
 from services.common.models import ModelStore
@@ -140,7 +141,7 @@ async def _services(session: Session) -> list[Finding]:
 
 
 async def _health(name: str, address: str) -> Finding:
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with dial(address) as channel:
         try:
             serving = await is_serving(channel)
         except grpc.aio.AioRpcError as error:

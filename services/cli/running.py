@@ -19,6 +19,7 @@ from services.cli.health import is_serving
 from services.cli.target import KEY_SECRET, Target
 from services.common.addresses import NAMES
 from services.common.bootstrap import bring_up
+from services.common.channels import dial
 from services.common.settings import PREFIX
 
 CLIENT_ONLY = ("WINNOW_API_KEY",)
@@ -94,7 +95,7 @@ def service_child(name: str, environment: Mapping[str, str], address: str) -> Ch
 
 async def _serves(address: str, pid: int) -> None:
     """Wait until the service says that it serves."""
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with dial(address) as channel:
         while not await _answers(channel):
             await _pause()
 

@@ -11,7 +11,7 @@ import grpc
 from services.cli.embedded import DataDirectory
 from services.cli.failures import UNREACHABLE, Failure
 from services.common.addresses import NAMES, AddressSettings
-from services.common.rpc import CHANNEL_OPTIONS
+from services.common.channels import dial
 
 KEY_VARIABLE = "WINNOW_API_KEY"
 KEY_SECRET = "api-key"  # noqa: S105 - the name of a file
@@ -32,9 +32,7 @@ class Target:
     @asynccontextmanager
     async def channel(self, name: str) -> AsyncIterator[grpc.aio.Channel]:
         """Open a channel to a service."""
-        async with grpc.aio.insecure_channel(
-            self.addresses[name], options=CHANNEL_OPTIONS
-        ) as channel:
+        async with dial(self.addresses[name]) as channel:
             yield channel
 
 

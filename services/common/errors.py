@@ -59,6 +59,13 @@ class InsufficientScope(WinnowError):
         super().__init__(f"the API key lacks the scope `{scope}`")
 
 
+class CallerNotAllowed(WinnowError):
+    """The caller's certificate is valid, but is not one of those that may call the method."""
+
+    def __init__(self) -> None:
+        super().__init__("this client certificate may not call this method")
+
+
 class Overloaded(WinnowError):
     """Too much at once; the caller should wait."""
 

@@ -19,6 +19,7 @@ from pydantic import Field
 from services.common import errors
 from services.common.auth import Authenticator, Caller
 from services.common.settings import Settings
+from services.common.tls import Callers
 from winnow.errors.v1.errors_pb2 import ErrorReason
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ _TABLE: list[tuple[type[Exception], grpc.StatusCode, "ErrorReason.ValueType"]] =
     (errors.InvalidPageToken, grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_PAGE_TOKEN),
     (errors.InvalidCredentials, grpc.StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_INVALID_CREDENTIALS),
     (errors.InsufficientScope, grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_INSUFFICIENT_SCOPE),
+    (errors.CallerNotAllowed, grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_CALLER_NOT_ALLOWED),
     (errors.NotFound, grpc.StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_NOT_FOUND),
     (errors.Conflict, grpc.StatusCode.ABORTED, ErrorReason.ERROR_REASON_CONFLICT),
     (errors.Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED),
@@ -185,9 +187,13 @@ class Edge(grpc.aio.ServerInterceptor):
     """The edge of a service: it lets in known callers and valid requests, and lets no exception out."""
 
     def __init__(
-        self, authenticator: Authenticator, scopes: Mapping[str, str], concurrency_max: int
+        self,
+        authenticator: Authenticator,
+        scopes: Mapping[str, str],
+        concurrency_max: int,
+        callers: Callers,
     ) -> None:
-        self._authenticator, self._scopes = authenticator, scopes
+        self._authenticator, self._scopes, self._callers = authenticator, scopes, callers
         self._validator = protovalidate.Validator()
         self._concurrency_max, self._running = concurrency_max, 0
 
@@ -275,7 +281,8 @@ class Edge(grpc.aio.ServerInterceptor):
             self._running -= 1
 
     async def _admit(self, context: Any, name: str) -> None:
-        """Let in a known caller whose key has the scope of the method."""
+        """Let in a known caller whose certificate, if any is asked for, and whose key are good for the method."""
+        self._callers.check(name, context.auth_context())
         caller = await self._identify(context)
         caller.require(self._scopes[name])
         _caller.set(caller)

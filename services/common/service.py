@@ -19,6 +19,7 @@ from services.common.auth import Authenticator
 from services.common.database import Database
 from services.common.errors import InvalidSetting
 from services.common.rpc import OPTIONS, Edge, RpcSettings
+from services.common.tls import Callers, TlsSettings, server_credentials
 from services.common.worker import STOP_SECONDS
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,13 @@ async def _listen(service: Service) -> tuple[grpc.aio.Server, health.HealthServi
         for servicer in service.servicers
         for method, scope in servicer.scopes.items()
     }
-    edge = Edge(Authenticator(service.database), scopes, settings.rpc_concurrency_max)
+    tls = TlsSettings.read()
+    edge = Edge(
+        Authenticator(service.database),
+        scopes,
+        settings.rpc_concurrency_max,
+        Callers.parse(tls.tls_callers),
+    )
     options = list(OPTIONS)
     if settings.rpc_connection_age_seconds:
         age = int(settings.rpc_connection_age_seconds * 1000)
@@ -160,7 +167,12 @@ async def _listen(service: Service) -> tuple[grpc.aio.Server, health.HealthServi
         shown = [*names, _HEALTH, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(shown, server)
     try:
-        port = server.add_insecure_port(address)
+        credentials = server_credentials(tls)
+        port = (
+            server.add_insecure_port(address)
+            if credentials is None
+            else server.add_secure_port(address, credentials)
+        )
     except RuntimeError:
         port = 0
     if not port:

@@ -10,8 +10,8 @@ from uuid import UUID
 import grpc
 import numpy as np
 
+from services.common.channels import Link
 from services.common.errors import FieldViolation, InvalidFields, ModelUnavailable
-from services.common.rpc import CHANNEL_OPTIONS
 from services.common.vectors import to_halfvecs
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
@@ -33,21 +33,24 @@ class QueryVector:
 class QueryVectors:
     """Asks EmbedderService."""
 
-    def __init__(self, stub: EmbedderServiceStub, deadline_seconds: float) -> None:
-        self._stub, self._deadline_seconds = stub, deadline_seconds
+    def __init__(self, embedder: Link[EmbedderServiceStub], deadline_seconds: float) -> None:
+        self._embedder, self._deadline_seconds = embedder, deadline_seconds
 
     @classmethod
     @asynccontextmanager
     async def open(cls, address: str, deadline_seconds: float) -> AsyncIterator["QueryVectors"]:
         """Open a channel to the embedder, which need not be up yet."""
-        async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
-            yield cls(EmbedderServiceStub(channel), deadline_seconds)
+        link = Link(address, EmbedderServiceStub)
+        try:
+            yield cls(link, deadline_seconds)
+        finally:
+            await link.close()
 
     async def of(self, text: str, authorization: str) -> QueryVector:
         """Embed a query; raise ModelUnavailable when the embedder does not answer in time."""
         request = pb.EmbedRequest(text=text, role=pb.TEXT_ROLE_QUERY)
         try:
-            reply = await self._stub.Embed(
+            reply = await self._embedder.stub().Embed(
                 request,
                 metadata=(("authorization", authorization),),
                 timeout=self._deadline_seconds,

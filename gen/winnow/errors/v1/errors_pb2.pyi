@@ -54,6 +54,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DEADLINE_EXCEEDED: the call's deadline, or the server's own limit, passed."""
     ERROR_REASON_CONFLICT: _ErrorReason.ValueType  # 15
     """ABORTED: the resource has changed since the caller read it; read it again."""
+    ERROR_REASON_CALLER_NOT_ALLOWED: _ErrorReason.ValueType  # 16
+    """PERMISSION_DENIED: the client certificate is not one of those that may call the method."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons of errors in the domain `winnow`; the name without the prefix ERROR_REASON_ is sent."""
@@ -90,4 +92,6 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 14
 """DEADLINE_EXCEEDED: the call's deadline, or the server's own limit, passed."""
 ERROR_REASON_CONFLICT: ErrorReason.ValueType  # 15
 """ABORTED: the resource has changed since the caller read it; read it again."""
+ERROR_REASON_CALLER_NOT_ALLOWED: ErrorReason.ValueType  # 16
+"""PERMISSION_DENIED: the client certificate is not one of those that may call the method."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,62 @@
+"""Channels to services: plain unless an authority is set, then TLS, and new ones when certificates change."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+import grpc
+
+from services.common.rpc import CHANNEL_OPTIONS
+from services.common.tls import PemFiles, TlsSettings, client_files
+
+Stub = TypeVar("Stub")
+
+_LAST_CALLS_SECONDS = 60.0
+
+
+@asynccontextmanager
+async def dial(
+    address: str, settings: TlsSettings | None = None
+) -> AsyncIterator[grpc.aio.Channel]:
+    """Open a channel with the certificates of the moment, and close it at the end."""
+    async with _open(address, client_files(settings or TlsSettings.read())) as channel:
+        yield channel
+
+
+def _open(address: str, files: PemFiles | None) -> grpc.aio.Channel:
+    if files is None:
+        return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    pem = files.pem
+    credentials = grpc.ssl_channel_credentials(pem.authority, pem.key, pem.certificate)
+    return grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+
+
+class Link(Generic[Stub]):
+    """A stub of one service that lasts as long as a process: its channel follows the certificate files."""
+
+    def __init__(self, address: str, stub: Callable[[grpc.aio.Channel], Stub]) -> None:
+        self._address, self._make = address, stub
+        self._files = client_files(TlsSettings.read())
+        self._channel = _open(address, self._files)
+        self._stub = stub(self._channel)
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def stub(self) -> Stub:
+        """The stub for the next call; what is under way on an earlier channel may end there."""
+        if self._files is not None and self._files.refresh():
+            self._retire(self._channel)
+            self._channel = _open(self._address, self._files)
+            self._stub = self._make(self._channel)
+        return self._stub
+
+    async def close(self) -> None:
+        """Close every channel now."""
+        for task in self._closing:
+            task.cancel()
+        await self._channel.close()
+
+    def _retire(self, channel: grpc.aio.Channel) -> None:
+        task = asyncio.create_task(channel.close(_LAST_CALLS_SECONDS))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
