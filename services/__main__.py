@@ -13,10 +13,12 @@ from services.cli.app import winnow
 from services.cli.failures import explained
 from services.common.addresses import NAMES, AddressSettings
 from services.common.failpoints import FailpointSettings, arm
+from services.common.metrics import MetricsSettings, serving_metrics
 from services.common.migrations import migrate as apply_migrations
 from services.common.service import run as run_services
 from services.common.settings import refuse_unknown
 from services.common.telemetry import LogSettings, start_logging
+from services.common.tracing import TraceSettings, tracing
 
 
 @winnow.command()
@@ -30,7 +32,12 @@ def run(names: tuple[str, ...]) -> None:
         modules = {
             name: importlib.import_module(f"services.{name}.service") for name in names or NAMES
         }
-        uvloop.run(run_services({name: module.open_service for name, module in modules.items()}))
+        openers = {name: module.open_service for name, module in modules.items()}
+        with (
+            serving_metrics(MetricsSettings.read()),
+            tracing(TraceSettings.read(), "-".join(modules)),
+        ):
+            uvloop.run(run_services(openers))
 
 
 @winnow.command()

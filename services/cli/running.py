@@ -88,9 +88,16 @@ def service_child(name: str, environment: Mapping[str, str], address: str) -> Ch
     return Child(
         name=name,
         command=lambda: [sys.executable, "-m", "services", "run", name],
-        environment=environment,
+        environment={**environment, **_metrics_of(name, environment)},
         ready=partial(_serves, address),
     )
+
+
+def _metrics_of(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """A port of its own for each service's metrics, counted from the one that is set."""
+    variable = f"{PREFIX}METRICS_ADDRESS"
+    host, _, port = environment.get(variable, "").rpartition(":")
+    return {variable: f"{host}:{int(port) + NAMES.index(name)}"} if port.isdigit() else {}
 
 
 async def _serves(address: str, pid: int) -> None:

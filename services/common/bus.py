@@ -25,6 +25,7 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError
 from pydantic import Field, SecretStr
 
+from services.common import metrics
 from services.common.errors import Unavailable, WinnowError
 from services.common.failpoints import reach
 from services.common.settings import Settings
@@ -118,6 +119,7 @@ class Bus:
         try:
             yield
         except TRANSIENT as error:
+            metrics.BROKER_ERRORS.inc()
             if self._client.is_closed:
                 raise BusClosed("NATS has closed the connection for good") from error
             raise BusUnavailable(failure) from error

@@ -10,6 +10,7 @@ import asyncpg
 from asyncpg.exceptions import OutdatedSchemaCacheError
 from pydantic import Field, SecretStr
 
+from services.common import metrics, tracing
 from services.common.errors import DatabaseUnavailable, InvalidSetting
 from services.common.settings import Settings
 
@@ -79,8 +80,10 @@ async def explained(setting: str) -> AsyncIterator[None]:
 class Database:
     """A pool of connections that act under one role."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, role: str) -> None:
         self._pool = pool
+        self._waits = metrics.POOL_WAIT_SECONDS.labels(role)
+        self._transactions = metrics.TRANSACTION_SECONDS.labels(role)
 
     @classmethod
     @asynccontextmanager
@@ -113,26 +116,33 @@ class Database:
                 },
             )
         try:
-            database = cls(pool)
+            database = cls(pool, role)
             await _check_server(database)
-            yield database
+            with metrics.POOLS.watching(role, pool):
+                yield database
         finally:
             await _close(pool)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection that sees no workspace."""
-        async with translated(), self._pool.acquire(timeout=10) as connection:
-            yield connection
+        async with translated():
+            with metrics.timed(self._waits):
+                connection = await self._pool.acquire(timeout=10)
+            try:
+                yield connection
+            finally:
+                await self._pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self, workspace: UUID) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction that sees one workspace."""
-        async with self.connection() as connection, connection.transaction():
-            await connection.execute(
-                "select set_config('winnow.workspace_id', $1, true)", str(workspace)
-            )
-            yield connection
+        with tracing.span("sql transaction"):
+            async with self.connection() as connection:
+                with metrics.timed(self._transactions):
+                    async with connection.transaction():
+                        await _enter(connection, workspace)
+                        yield connection
 
     async def retrying(self, attempt: Callable[[], Awaitable[T]], tries: int = 4) -> T:
         """Run a whole transaction again after a deadlock, a conflict or a stale plan."""
@@ -144,6 +154,15 @@ class Database:
                     raise DatabaseUnavailable("the transaction kept conflicting") from error
                 await asyncio.sleep(0.02 * (tries - left))
         raise AssertionError("unreachable")
+
+
+async def _enter(connection: Connection, workspace: UUID) -> None:
+    """Bind the transaction to a workspace and, if one is followed, to a trace: the tasks that it makes belong to it."""
+    sql, values = "select set_config('winnow.workspace_id', $1, true)", [str(workspace)]
+    if parent := tracing.traceparent():
+        sql += ", set_config('winnow.traceparent', $2, true)"
+        values.append(parent)
+    await connection.execute(sql, *values)
 
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import Field
 
+from services.common import metrics, tracing
 from services.common.bus import Bus, BusUnavailable
 from services.common.database import Connection, Database
 from services.common.errors import DatabaseUnavailable
@@ -110,6 +111,14 @@ async def complete(
     return {row["id"] for row in rows}
 
 
+async def traces(connection: Connection, workspace: UUID, tasks: Sequence[UUID]) -> dict[UUID, str]:
+    """The W3C contexts of those tasks whose call is traced."""
+    rows = await connection.fetch(
+        "select * from spine.traces($1, $2)", [workspace] * len(tasks), tasks
+    )
+    return {row["id"]: row["traceparent"] for row in rows}
+
+
 class TaskStore:
     """Leases tasks and reports what became of them, outside the transactions that write results."""
 
@@ -131,6 +140,11 @@ class TaskStore:
             )
             for row in rows
         ]
+
+    async def traces(self, tasks: Sequence[Task]) -> dict[UUID, str]:
+        """The W3C contexts of those tasks of one workspace whose call is traced."""
+        async with self._database.connection() as connection:
+            return await traces(connection, tasks[0].workspace, [task.id for task in tasks])
 
     async def extend(self, tasks: Sequence[Task]) -> set[UUID]:
         """Extend the leases that are still held; return their tasks' ids."""
@@ -270,6 +284,10 @@ class Relay:
         for (workspace, stage), ids in groups.items():
             await self._bus.publish_hint(workspace, stage, sorted(ids))
             await reach("relay.hinted", stage)
+            metrics.HINTS_PUBLISHED.labels(stage).inc(len(ids))
+            if tracing.is_on():
+                async with self._database.connection() as connection:
+                    tracing.mark(f"hint {stage}", await traces(connection, workspace, ids))
 
     async def _relay_events(self) -> int:
         async with self._database.connection() as connection, connection.transaction():
@@ -282,6 +300,7 @@ class Relay:
                     row["workspace_id"], row["fact"], _event(row), row["id"]
                 )
                 await reach("relay.fact_published")
+                metrics.EVENTS_PUBLISHED.labels(row["fact"]).inc()
             if rows:
                 ids = [row["id"] for row in rows]
                 await connection.execute("select spine.forget_events($1)", ids)

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn
 from uuid import uuid4
@@ -16,7 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 from pydantic import Field
 
-from services.common import errors
+from services.common import errors, metrics, tracing
 from services.common.auth import Authenticator, Caller
 from services.common.settings import Settings
 from services.common.tls import Callers
@@ -227,7 +228,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: Any, name: str) -> Any:
         async def call(request: Any, context: Any) -> Any:
-            async with self._guarded(context), asyncio.timeout(_time_left(context)):
+            async with self._guarded(context, name), asyncio.timeout(_time_left(context)):
                 await self._admit(context, name)
                 self._check(request)
                 return await method(request, context)
@@ -236,7 +237,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
     def _streaming(self, method: Any, name: str) -> Any:
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with self._guarded(context):
+            async with self._guarded(context, name):
                 async with asyncio.timeout(_time_left(context)):
                     await self._admit(context, name)
                 checked = self._each(request) if hasattr(request, "__aiter__") else request
@@ -260,13 +261,14 @@ class Edge(grpc.aio.ServerInterceptor):
             raise errors.InvalidFields(*violations)
 
     @asynccontextmanager
-    async def _guarded(self, context: Any) -> AsyncIterator[None]:
-        """Take no more calls than the limit, and let no exception out."""
+    async def _guarded(self, context: Any, name: str) -> AsyncIterator[None]:
+        """Take no more calls than the limit, let no exception out, and see how each ends."""
         self._running += 1
         try:
-            if self._running > self._concurrency_max:
-                raise errors.Overloaded("too many calls at once", 0.5)
-            yield
+            with _seen(name, context):
+                if self._running > self._concurrency_max:
+                    raise errors.Overloaded("too many calls at once", 0.5)
+                yield
         except (GeneratorExit, grpc.aio.AbortError):
             raise
         except asyncio.CancelledError:
@@ -293,6 +295,25 @@ class Edge(grpc.aio.ServerInterceptor):
             raise errors.InvalidCredentials
         _authorization.set(str(values[0]))
         return await self._authenticator.caller(str(values[0]))
+
+
+@contextmanager
+def _seen(name: str, context: Any) -> Iterator[None]:
+    """Count, time and trace a call by how it ends."""
+    began, code = time.perf_counter(), grpc.StatusCode.OK
+    metrics.RPC_RUNNING.inc()
+    try:
+        with tracing.call_span(name, context.invocation_metadata() or ()):
+            yield
+    except (GeneratorExit, asyncio.CancelledError):
+        code = grpc.StatusCode.CANCELLED
+        raise
+    except Exception as error:
+        code = _rendering(_first(error), "")[0]
+        raise
+    finally:
+        metrics.RPC_RUNNING.dec()
+        metrics.RPC_SECONDS.labels(name.lstrip("/"), code.name).observe(time.perf_counter() - began)
 
 
 def _time_left(context: Any) -> float:

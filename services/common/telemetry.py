@@ -8,6 +8,7 @@ import time
 
 from pydantic import Field
 
+from services.common import tracing
 from services.common.settings import Settings
 
 
@@ -33,13 +34,14 @@ class JsonFormatter(logging.Formatter):
     """Renders a record as one JSON object, without the passwords of URLs."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return time (UTC), level, logger, message and the traceback if there is one."""
+        """Return time (UTC), level, logger, message, the ids of the trace and the traceback if there are any."""
         fields = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
             + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **tracing.log_fields(),
         }
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 from pydantic import Field
 
+from services.common import metrics, tracing
 from services.common.breaker import Breaker
 from services.common.bus import TRANSIENT, BusUnavailable, Hint, HintReader
 from services.common.database import Connection, Database
@@ -116,7 +117,9 @@ class Worker(Generic[R]):
         await self._reader.close()
 
     async def _next_hints(self) -> list[Hint]:
-        if wait := self._breaker.wait_seconds():
+        wait = self._breaker.wait_seconds()
+        metrics.BREAKER_OPEN.labels(self._stage.name).set(wait > 0)
+        if wait:
             await self._pause(min(wait, 1))
             return []
         try:
@@ -161,18 +164,38 @@ class Worker(Generic[R]):
         together = [task for task in tasks if task.attempts < ALONE_FROM_ATTEMPT]
         alone = [task for task in tasks if task.attempts >= ALONE_FROM_ATTEMPT]
         batches = ([together] if together else []) + [[task] for task in alone]
+        parents = await self._parents(tasks)
+        held = metrics.TASKS_HELD.labels(self._stage.name)
+        held.inc(len(tasks))
         try:
             async with asyncio.timeout(None) as lease:
-                await self._attempt_alive(batches, hints, lease)
+                with tracing.batch_span(self._stage.name, parents, len(tasks)):
+                    await self._attempt_alive(batches, hints, lease)
         except TimeoutError:
             if not lease.expired():
                 raise
+            self._count(len(tasks), "lost")
             log.warning(
                 "%s: stopped work on %d tasks: others hold them", self._stage.name, len(tasks)
             )
         except asyncio.CancelledError:
             await self._hand_back(tasks)
             raise
+        finally:
+            held.dec(len(tasks))
+
+    async def _parents(self, tasks: Sequence[Task]) -> dict[UUID, str]:
+        """The traces that claimed tasks belong to; not being able to tell is no reason not to work."""
+        if not tracing.is_on():
+            return {}
+        try:
+            return await self._store.traces(tasks)
+        except DatabaseUnavailable as error:
+            log.warning("%s: traces: %s", self._stage.name, error)
+            return {}
+
+    def _count(self, tasks: int, outcome: str) -> None:
+        metrics.TASKS_ENDED.labels(self._stage.name, outcome).inc(tasks)
 
     async def _attempt_alive(
         self, batches: Sequence[Sequence[Task]], hints: Sequence[Hint], lease: asyncio.Timeout
@@ -211,7 +234,10 @@ class Worker(Generic[R]):
             await self._attempt(tasks[middle:])
 
     async def _perform_and_commit(self, tasks: Sequence[Task]) -> None:
-        results, name = await self._stage.perform(tasks), self._stage.name
+        name = self._stage.name
+        metrics.BATCH_TASKS.labels(name).observe(len(tasks))
+        with metrics.timed(metrics.PERFORM_SECONDS.labels(name)), tracing.span(f"{name} perform"):
+            results = await self._stage.perform(tasks)
         await reach("worker.performed", name)
         self._breaker.succeeded()
 
@@ -228,11 +254,17 @@ class Worker(Generic[R]):
                 await reach("worker.written", name)
 
         if results:
-            await self._insist(lambda: self._database.retrying(commit))
+            with (
+                metrics.timed(metrics.COMMIT_SECONDS.labels(name)),
+                tracing.span(f"{name} commit"),
+            ):
+                await self._insist(lambda: self._database.retrying(commit))
             await reach("worker.committed", name)
+            self._count(len(results), "done")
             self._stage.after_commit()
         done = {result.task.id for result in results}
         if later := [task for task in tasks if task.id not in done]:
+            self._count(len(later), "postponed")
             await self._insist(
                 lambda: self._store.release(later, "postponed", "", POSTPONED_SECONDS)
             )
@@ -253,6 +285,7 @@ class Worker(Generic[R]):
     async def _give_back(self, tasks: Sequence[Task], error: Unavailable) -> None:
         self._breaker.failed(error.retry_seconds if isinstance(error, ProviderBusy) else 0)
         delay = max(self._breaker.wait_seconds(), error.retry_seconds)
+        self._count(len(tasks), "given_back")
         log.warning("%s: gave %d tasks back: %s", self._stage.name, len(tasks), error)
         name, text = type(error).__name__, str(error)
         await self._insist(lambda: self._store.release(tasks, name, text, delay))
@@ -266,6 +299,7 @@ class Worker(Generic[R]):
         log.warning("%s: task %s failed: %r", self._stage.name, task.id, error)
         died = await self._insist(lambda: self._store.fail([task], error_class, text, delay))
         await reach("worker.failed", self._stage.name)
+        self._count(1, "dead" if died else "failed")
         if died:
             log.error("%s: task %s is dead: %s", self._stage.name, task.id, error_class)
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from services.common import metrics, tracing
 from services.common.errors import ItemFailed, ModelUnavailable, Overloaded
 from services.common.vectors import Matrix, flaws
 
@@ -57,6 +58,7 @@ async def embed_texts(
     encoder: Encoder, texts: Sequence[str], prefix: str, *, urgent: bool = False
 ) -> list[TextVectors]:
     """Return the vectors of each text; equal texts are read once. UnusableVectors if one is not fit to store."""
+    metrics.TEXTS.labels("query" if urgent else "passage").inc(len(texts))
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     split = await _split(encoder, list(places), prefix)
     vectors = await _encode(encoder, [part for parts in split for part in parts], urgent)
@@ -81,8 +83,12 @@ async def _encode(encoder: Encoder, parts: Sequence[Tokens], urgent: bool) -> Ma
 
 
 async def _encode_chunk(encoder: Encoder, parts: Sequence[Tokens], urgent: bool) -> Matrix:
+    lane, tokens = "query" if urgent else "passage", sum(map(len, parts))
+    metrics.BATCH_TOKENS.labels(lane).observe(tokens)
+    metrics.TOKENS.labels("embedding", "in").inc(tokens)
     try:
-        vectors = await encoder.encode(parts, urgent=urgent)
+        with tracing.span("model encode", lane=lane, parts=len(parts), tokens=tokens):
+            vectors = await encoder.encode(parts, urgent=urgent)
     except Overloaded as error:
         if urgent:
             raise

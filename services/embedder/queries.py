@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+from services.common import metrics
 from services.common.errors import ModelUnavailable
 from services.embedder.embedding import Encoder, UnusableVectors, embed_texts
 from services.embedder.generations import Generation, Generations
@@ -58,6 +59,8 @@ class QueryEmbedder:
         generation, encoder = self._generations.serving()
         vectors = self._recall(generation, texts, role)
         new = [text for text in texts if text not in vectors]
+        metrics.QUERY_VECTORS.labels("memory").inc(len(vectors))
+        metrics.QUERY_VECTORS.labels("model").inc(len(new))
         for text, vector in zip(new, await _embed(generation, encoder, new, role), strict=True):
             vectors[text] = vector
             self._recent.put((generation.id, role, text), vector)

@@ -15,6 +15,7 @@ from services.common.outbox import Relay, RelaySettings, TaskStore
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
+from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
 from services.embedder import store
 from services.embedder.debts import Debts
@@ -73,7 +74,13 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
         )
         servicers = [servicer, pipeline_servicer(database)]
         workers: list[Worker[Any]] = [worker, _eraser(database, bus, relay)]
-        yield Service("embedder", database, servicers, workers, [relay.run, reconciliation.run])
+        yield Service(
+            "embedder",
+            database,
+            servicers,
+            workers,
+            [*watching(relay_database, rows=True), relay.run, reconciliation.run],
+        )
 
 
 def _gguf_models(settings: EmbedderSettings) -> ModelOpener:

@@ -19,6 +19,7 @@ from services.common.outbox import Relay, RelaySettings, TaskStore
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
+from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
 from services.extractor.combined import Capability, CombinedEngine
 from services.extractor.erasing import EraseStage
@@ -98,7 +99,13 @@ async def open_service() -> AsyncIterator[Service]:
                 pipeline_servicer(database),
             ]
             workers = _workers(settings, reader, database, bus, relay)
-            yield Service("extractor", database, servicers, [*workers, feed], [relay.run])
+            yield Service(
+                "extractor",
+                database,
+                servicers,
+                [*workers, feed],
+                [*watching(relay_database), relay.run],
+            )
 
 
 def _workers(

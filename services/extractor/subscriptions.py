@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from services.common import metrics, tracing
 from services.common.database import Connection, Database
 from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import Task, announce, enqueue, enqueue_embedding
 from services.common.worker import Result
 from services.extractor import knowledge, store
-from services.extractor.extraction import Engine, Extraction, MessageId, WindowMessage
+from services.extractor.extraction import Engine, Extraction, MessageId, Window, WindowMessage
 from services.extractor.store import Pending, RunRecord
 from services.extractor.windows import Arrival, WindowLimits, cut, with_context
 from winnow.events.v1.events_pb2 import AtomsExtracted
@@ -171,7 +172,7 @@ class ExtractStage:
         known: dict[MessageId, WindowMessage] = {m.id: m for m in stored.parents.values()}
         window = with_context(stored.messages, stored.previous, known, self._limits)
         began = time.monotonic()
-        extraction = await self._engine.extract(window) if stored.messages else Extraction()
+        extraction = await self._extract(window) if stored.messages else Extraction()
         await reach("extract.extracted")
         record = RunRecord(
             stored.id,
@@ -186,6 +187,16 @@ class ExtractStage:
         times: dict[UUID, datetime] = {m.id: m.sent_at for m in window.messages}  # type: ignore[misc]
         reading = Reading(stored.source_id, record, extraction, times)
         return Result(task, reading, len(extraction.atoms))
+
+    async def _extract(self, window: Window) -> Extraction:
+        with tracing.span(
+            "engine extract", engine=self._engine.name, messages=len(window.messages)
+        ):
+            extraction = await self._engine.extract(window)
+            tracing.note(model_calls=extraction.model_calls, tokens_in=extraction.tokens_in)
+        metrics.TOKENS.labels("generation", "in").inc(extraction.tokens_in)
+        metrics.TOKENS.labels("generation", "out").inc(extraction.tokens_out)
+        return extraction
 
     async def write(
         self, connection: Connection, workspace: UUID, results: Sequence[Result[Reading | None]]

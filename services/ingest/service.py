@@ -13,6 +13,7 @@ from services.common.outbox import Relay, RelaySettings, TaskStore
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
+from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
 from services.ingest.gate import Gate
 from services.ingest.intake import Intake
@@ -67,7 +68,9 @@ async def open_service() -> AsyncIterator[Service]:
         )
         servicers = [servicer, pipeline_servicer(database)]
         workers = [_worker(rescoring, database, bus)]
-        yield Service("ingest", database, servicers, workers, [relay.run])
+        yield Service(
+            "ingest", database, servicers, workers, [*watching(relay_database), relay.run]
+        )
 
 
 def _worker(stage: RescoreStage, database: Database, bus: Bus) -> Worker[Rescored]:

@@ -10,6 +10,7 @@ from uuid import UUID
 import grpc
 import numpy as np
 
+from services.common import tracing
 from services.common.channels import Link
 from services.common.errors import FieldViolation, InvalidFields, ModelUnavailable
 from services.common.vectors import to_halfvecs
@@ -52,7 +53,7 @@ class QueryVectors:
         try:
             reply = await self._embedder.stub().Embed(
                 request,
-                metadata=(("authorization", authorization),),
+                metadata=(("authorization", authorization), *tracing.metadata()),
                 timeout=self._deadline_seconds,
             )
         except grpc.aio.AioRpcError as error:
