@@ -49,13 +49,19 @@ $(STAMPS)/build: requirements/build.txt | $(BIN)/pip
 	@$(INSTALL) -r requirements/build.txt
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/runtime: requirements/runtime.txt requirements/llama_cpp.cmake $(STAMPS)/build
+# other options make another library, which pip would not see
+$(STAMPS)/llama: requirements/llama_cpp.cmake $(STAMPS)/build
+	@$(PIP) uninstall --quiet --quiet --yes llama-cpp-python
+	@touch $@
+
+$(STAMPS)/runtime: requirements/runtime.txt $(STAMPS)/llama
 	@command -v "$${CXX:-c++}" >/dev/null || { echo "llama.cpp is built from source: please install a C++ compiler" \
 		"(Debian, Ubuntu: build-essential; Fedora: gcc-c++; macOS: xcode-select --install)" >&2; exit 1; }
 	@echo "==> installing what Winnow runs on; the first time this compiles llama.cpp, which takes some minutes"
+	@# without pip's cache, which may hold a llama.cpp that was built for another processor or with other options
 	@CMAKE_ARGS='$(LLAMA_CPP)'" $$CMAKE_ARGS" CMAKE_BUILD_PARALLEL_LEVEL="$${CMAKE_BUILD_PARALLEL_LEVEL:-$(PROCESSORS)}" \
 		$(BIN)/python tools/heartbeat.py "installing" $(LOGS)/runtime.log \
-		$(PIP) install --verbose --require-hashes --no-build-isolation -r requirements/runtime.txt
+		$(PIP) install --verbose --no-cache-dir --require-hashes --no-build-isolation -r requirements/runtime.txt
 	@touch $@
 
 $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/runtime | $(STAMPS)/winnow

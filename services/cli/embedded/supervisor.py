@@ -19,6 +19,9 @@ from services.cli.embedded.records import forget, record
 
 # A check that fails because its child dies may be told before the death is.
 _DEATH_SEEN_SECONDS = 1.0
+_MEANINGS = {
+    signal.SIGILL: ": something was compiled for another processor; remove .venv and run make setup"
+}
 
 
 class State(StrEnum):
@@ -224,7 +227,10 @@ async def _stop(process: asyncio.subprocess.Process, child: Child) -> None:
 
 
 def _describe(status: int) -> str:
-    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    if status >= 0:
+        return f"exit status {status}"
+    number = signal.Signals(-status)
+    return f"killed by {number.name}{_MEANINGS.get(number, '')}"
 
 
 def _appended(log: Path) -> BinaryIO:

@@ -71,6 +71,17 @@ async def test_restart(supervisor: Supervisor, events: Events, tmp_path: Path) -
     assert not (tmp_path / "one.pid").exists()
 
 
+async def test_wrong_processor(supervisor: Supervisor, events: Events, tmp_path: Path) -> None:
+    """A child that meets an instruction its processor lacks is reported with what to do about it."""
+    await supervisor.start(sleeper("one"))
+    os.kill(int((tmp_path / "one.pid").read_text().split()[0]), signal.SIGILL)
+    await events.happened("one", State.READY, 2)
+    assert "killed by SIGILL: something was compiled for another processor" in " ".join(
+        map(str, events.seen)
+    )
+    await supervisor.stop()
+
+
 async def test_given_up(supervisor: Supervisor, events: Events) -> None:
     """A child that keeps dying is given up with its name, its status and the end of its log."""
     await supervisor.start(sleeper("calm"))
