@@ -11,6 +11,7 @@ import uvloop
 
 from services.cli.app import winnow
 from services.cli.failures import explained
+from services.cli.options import owner_database
 from services.common.addresses import NAMES, AddressSettings
 from services.common.failpoints import FailpointSettings, arm
 from services.common.metrics import MetricsSettings, serving_metrics
@@ -41,12 +42,7 @@ def run(names: tuple[str, ...]) -> None:
 
 
 @winnow.command()
-@click.option(
-    "--database-url",
-    envvar="WINNOW_ADMIN_DATABASE_URL",
-    required=True,
-    help="A login that may create roles and extensions (or WINNOW_ADMIN_DATABASE_URL).",
-)
+@owner_database("it must be allowed to create roles and extensions", required=True)
 def migrate(database_url: str) -> None:
     """Bring a database to the schema of this release."""
     with explained():

@@ -7,6 +7,7 @@ import click
 
 PARTS = {
     "atoms": "services.cli.reviewing:atoms",
+    "audit": "services.cli.auditing:audit",
     "backfill": "services.cli.status:backfill",
     "bot": "services.cli.telegram_bot.command:bot_group",
     "dead": "services.cli.status:dead",

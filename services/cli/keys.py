@@ -9,15 +9,11 @@ from rich.table import Table
 from services.cli.embedded import DataDirectory
 from services.cli.embedded.postgres import owner_url
 from services.cli.failures import UNREACHABLE, Failure
-from services.cli.options import Session, command
+from services.cli.options import Session, command, owner_database
 from services.common.auth import SCOPES
 from services.common.keys import WORKSPACE, create_key, list_keys, revoke_key
 
-_DATABASE = click.option(
-    "--database-url",
-    envvar="WINNOW_ADMIN_DATABASE_URL",
-    help="The owner's login (or WINNOW_ADMIN_DATABASE_URL); by default that of `winnow up`.",
-)
+_DATABASE = owner_database("by default that of `winnow up`")
 
 
 @click.group()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import click
 import uvloop
+from click.core import ParameterSource
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
@@ -20,6 +22,7 @@ from services.cli.failures import INTERRUPTED, explained
 from services.cli.target import Target, data_directory, find
 
 PIPE_COLUMNS = 200
+_PASSWORD = re.compile(r"//[^/@]*:[^/]*@|[?&]password=")
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,35 @@ def _with_numbers(kind: Any, raw: dict[str, Any]) -> dict[str, Any]:
                 if isinstance(value, dict):
                     _with_numbers(field.message_type, value)
     return raw
+
+
+def owner_database(
+    otherwise: str, *, required: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option --database-url, whose password is taken from anywhere but the command line."""
+    return click.option(
+        "--database-url",
+        envvar="WINNOW_ADMIN_DATABASE_URL",
+        required=required,
+        callback=_without_password,
+        help="The owner's login, with its password in WINNOW_ADMIN_DATABASE_URL or a password file; "
+        + otherwise,
+    )
+
+
+def _without_password(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Refuse a password that every user of the machine can read while the command runs."""
+    typed = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    if typed and value and _PASSWORD.search(value):
+        raise click.BadParameter(
+            "others can read a command line: put the password into WINNOW_ADMIN_DATABASE_URL, "
+            "or into ~/.pgpass",
+            context,
+            parameter,
+        )
+    return value
 
 
 def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

@@ -57,10 +57,27 @@ def _figures(state: pb.GetStatusResponse) -> Table:
         ("dead tasks", str(state.tasks_dead)),
         ("oldest open task", f"{state.oldest_task_age_seconds:.1f} s"),
         ("tokens spent", str(state.tokens_spent)),
+        *_quotas(state.quotas),
     ]
     for name, value in rows:
         table.add_row(name, value)
     return table
+
+
+def _quotas(quotas: pb.Quotas) -> list[tuple[str, str]]:
+    """The quotas that are set, and what of them is used up."""
+    rates = [
+        ("calls, at most", quotas.calls_per_second),
+        ("messages, at most", quotas.messages_per_second),
+    ]
+    rows = [(name, f"{rate:g} /s a process") for name, rate in rates if rate]
+    if quotas.llm_tokens_per_day:
+        waits = quotas.llm_tokens_today >= quotas.llm_tokens_per_day
+        text = f"{quotas.llm_tokens_today} of {quotas.llm_tokens_per_day}"
+        rows.append(
+            ("tokens today", f"{text}; extraction waits for midnight, UTC" if waits else text)
+        )
+    return rows
 
 
 def _stages(state: pb.GetStatusResponse) -> Table:

@@ -74,6 +74,18 @@ class Overloaded(WinnowError):
         self.retry_seconds = retry_seconds
 
 
+class RateLimited(Overloaded):
+    """The caller's workspace has used up its share for the moment."""
+
+
+class Postponed(WinnowError):
+    """Work may not be done now, and nobody is at fault: it waits, and nothing is counted against it."""
+
+    def __init__(self, why: str, retry_seconds: float) -> None:
+        super().__init__(why)
+        self.retry_seconds = retry_seconds
+
+
 class Unavailable(WinnowError):
     """Something that the service needs does not answer; the work is not at fault."""
 

@@ -1,6 +1,7 @@
 """API keys as their owner manages them: made, listed and revoked with the owner's login to the database."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from services.common.database import translated
 from services.common.errors import NotFound
 
 WORKSPACE = "default"
+PREFIX_CHARACTERS = 12
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ async def create_key(
             key.prefix,
             expires_at,
         )
+        asked = {"prefix": key.prefix, "scopes": list(scopes), "expires_at": str(expires_at or "")}
+        await _record(connection, workspace_id, "winnow keys create", asked)
     return key
 
 
@@ -78,12 +82,31 @@ async def is_known(admin_url: str, key_text: str) -> bool:
 
 async def revoke_key(admin_url: str, prefix: str) -> UUID:
     """Revoke a key by its public part; services stop accepting it within ten seconds. Raises NotFound."""
-    async with owner_connection(admin_url) as connection:
-        revoked: UUID | None = await connection.fetchval(
+    public = prefix.removeprefix("wk_").partition(".")[0]
+    async with owner_connection(admin_url) as connection, connection.transaction():
+        row = await connection.fetchrow(
             """update spine.api_key set revoked_at = coalesce(revoked_at, now()) where prefix = $1
-               returning id""",
-            prefix.removeprefix("wk_").partition(".")[0],
+               returning workspace_id, id""",
+            public,
         )
-    if revoked is None:
-        raise NotFound("key", prefix)
+        if row is None:
+            # Whatever was typed in place of a prefix may be a secret.
+            raise NotFound("key", public[:PREFIX_CHARACTERS])
+        asked = {"prefix": public}
+        await _record(connection, row["workspace_id"], "winnow keys revoke", asked)
+    revoked: UUID = row["id"]
     return revoked
+
+
+async def _record(
+    connection: asyncpg.Connection, workspace: UUID, action: str, asked: Mapping[str, object]
+) -> None:
+    """Note in the workspace's audit log, in the same transaction, what the owner's login does."""
+    await connection.execute("select set_config('winnow.workspace_id', $1, true)", str(workspace))
+    await connection.execute(
+        """insert into spine.audit (workspace_id, peer, action, request, ended_at, outcome)
+           values ($1, coalesce(host(inet_client_addr()), ''), $2, $3, now(), 'OK')""",
+        workspace,
+        action,
+        json.dumps(asked),
+    )

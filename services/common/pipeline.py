@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common import pages
 from services.common.database import Database
+from services.common.rates import QuotaSettings
 from services.common.rpc import current_caller
 from services.common.service import Servicer
 from winnow.pipeline.v1 import pipeline_pb2 as pb
@@ -20,14 +21,20 @@ _STATES = {
     pb.TASK_STATE_DONE: "done",
     pb.TASK_STATE_DEAD: "dead",
 }
+SCOPES = {
+    "GetStatus": "read",
+    "ListTasks": "read",
+    "ReplayTasks": "admin",
+    "ListAuditEntries": "admin",
+}
 _STATE_NUMBERS = {name: number for number, name in _STATES.items()}
 
 
 class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
     """Reads the gauges and the task table."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, quotas: QuotaSettings) -> None:
+        self._database, self._quotas = database, quotas
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
         """Count rows, vectors and tasks of the workspace."""
@@ -35,12 +42,19 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
         async with self._database.transaction(workspace) as connection:
             gauges = await connection.fetchrow("select * from spine.gauges($1)", workspace)
             rows = await connection.fetch("select * from spine.stages($1)", workspace)
+            tokens_today = await connection.fetchval("select spine.tokens_today($1)", workspace)
         stages = [_stage(row) for row in rows]
         return pb.GetStatusResponse(
             **dict(gauges or {}),
             stages=stages,
             tasks_dead=sum(stage.dead for stage in stages),
             oldest_task_age_seconds=max((s.oldest_task_age_seconds for s in stages), default=0),
+            quotas=pb.Quotas(
+                calls_per_second=self._quotas.rate_calls_per_second,
+                messages_per_second=self._quotas.rate_messages_per_second,
+                llm_tokens_per_day=self._quotas.llm_tokens_per_day,
+                llm_tokens_today=tokens_today,
+            ),
         )
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Any) -> pb.ListTasksResponse:
@@ -73,14 +87,31 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
             )
         return pb.ReplayTasksResponse(replayed=replayed)
 
+    async def ListAuditEntries(
+        self, request: pb.ListAuditEntriesRequest, context: Any
+    ) -> pb.ListAuditEntriesResponse:
+        """List what was done with an admin's rights, newest first."""
+        size = pages.size_of(request.page_size)
+        position = pages.decode(request, 1)
+        before = position.uuid(0) if position else None
+        workspace = current_caller().workspace
+        async with self._database.transaction(workspace) as connection:
+            rows = await connection.fetch(
+                "select * from spine.actions($1, $2, $3)", workspace, before, size
+            )
+        token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
+        return pb.ListAuditEntriesResponse(
+            entries=[_entry(row) for row in rows], next_page_token=token
+        )
+
 
 def pipeline_servicer(database: Database) -> Servicer:
     """The servicer that every service adds to its own."""
     return Servicer(
         "winnow.pipeline.v1.PipelineService",
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server,
-        PipelineRpc(database),
-        {"GetStatus": "read", "ListTasks": "read", "ReplayTasks": "admin"},
+        PipelineRpc(database, QuotaSettings.read()),
+        SCOPES,
     )
 
 
@@ -88,6 +119,17 @@ def _stage(row: Any) -> pb.StageStatus:
     fields = dict(row)
     age = fields.pop("oldest_seconds")
     return pb.StageStatus(**fields, oldest_task_age_seconds=max(0.0, age))
+
+
+def _entry(row: Any) -> pb.AuditEntry:
+    fields = dict(row)
+    entry = pb.AuditEntry(id=str(fields.pop("id")), request_json=fields.pop("request"))
+    entry.begun_at.FromDatetime(fields.pop("begun_at"))
+    if ended_at := fields.pop("ended_at"):
+        entry.ended_at.FromDatetime(ended_at)
+    for name, value in fields.items():
+        setattr(entry, name, value)
+    return entry
 
 
 def _task(row: Any) -> pb.Task:

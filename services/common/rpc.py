@@ -1,37 +1,32 @@
 """gRPC: one interceptor that authenticates, validates and translates errors for every method of every service."""
 
 import asyncio
-import logging
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import Any, NoReturn
-from uuid import uuid4
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import protovalidate
-from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2
 from pydantic import Field
 
 from services.common import errors, metrics, tracing
+from services.common.audit import AuditLog, is_recorded
 from services.common.auth import Authenticator, Caller
+from services.common.rates import Rate
 from services.common.settings import Settings
-from services.common.tls import Callers
-from winnow.errors.v1.errors_pb2 import ErrorReason
-
-log = logging.getLogger(__name__)
+from services.common.statuses import abort, code_of
+from services.common.tls import Callers, names_of
 
 REQUEST_BYTES_MAX = 1 << 20
 REPLY_BYTES_MAX = 16 << 20
 METADATA_BYTES_MAX = 8 << 10
 DEADLINE_SECONDS_MAX = 60.0
-# What a status says must fit in the metadata of a reply, whose limit is 8 KiB.
-VIOLATIONS_MAX = 10
-TEXT_CHARACTERS_MAX = 200
+# How long a stream goes on before its key is looked at again.
+KNOWN_SECONDS = 10.0
 
 _PUBLIC = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 _caller: ContextVar[Caller] = ContextVar("caller")
@@ -71,98 +66,8 @@ def current_authorization() -> str:
     return _authorization.get()
 
 
-def reason_name(reason: "ErrorReason.ValueType") -> str:
-    """The name of a reason as ErrorInfo carries it."""
-    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
-
-
-_TABLE: list[tuple[type[Exception], grpc.StatusCode, "ErrorReason.ValueType"]] = [
-    (errors.InvalidFields, grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_FIELD),
-    (errors.InvalidPageToken, grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_PAGE_TOKEN),
-    (errors.InvalidCredentials, grpc.StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_INVALID_CREDENTIALS),
-    (errors.InsufficientScope, grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_INSUFFICIENT_SCOPE),
-    (errors.CallerNotAllowed, grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_CALLER_NOT_ALLOWED),
-    (errors.NotFound, grpc.StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_NOT_FOUND),
-    (errors.Conflict, grpc.StatusCode.ABORTED, ErrorReason.ERROR_REASON_CONFLICT),
-    (errors.Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED),
-    (errors.DatabaseUnavailable, grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_DATABASE_UNAVAILABLE),
-    (errors.Unavailable, grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_MODEL_UNAVAILABLE),
-    (errors.NoServingGeneration, grpc.StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_NO_SERVING_GENERATION),
-]  # fmt: skip
-
-
 class Malformed:
     """Stands for a request whose bytes are not the message they should be."""
-
-
-def status_of(error: Exception, request_id: str) -> tuple[status_pb2.Status, float | None]:
-    """Render an error for a caller: a status with ErrorInfo, and how long to wait before a retry."""
-    error = _first(error)
-    code, reason, text = _rendering(error, request_id)
-    status = status_pb2.Status(code=code.value[0], message=_short(text))
-    info = error_details_pb2.ErrorInfo(reason=reason_name(reason), domain="winnow")
-    info.metadata["request_id"] = request_id
-    _add(status, info)
-    if isinstance(error, errors.InvalidFields):
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(
-                field=_short(v.field), description=_short(v.description)
-            )
-            for v in error.violations[:VIOLATIONS_MAX]
-        ]
-        _add(status, error_details_pb2.BadRequest(field_violations=violations))
-    retry = getattr(error, "retry_seconds", None)
-    if retry is not None:
-        retry *= random.uniform(1, 1.3)  # noqa: S311
-        delay = duration_pb2.Duration()
-        delay.FromMilliseconds(int(retry * 1000))
-        _add(status, error_details_pb2.RetryInfo(retry_delay=delay))
-    return status, retry
-
-
-def _rendering(
-    error: Exception, request_id: str
-) -> tuple[grpc.StatusCode, "ErrorReason.ValueType", str]:
-    for kind, code, reason in _TABLE:
-        if isinstance(error, kind):
-            return code, reason, str(error)
-    if isinstance(error, TimeoutError):
-        reason = ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED
-        return grpc.StatusCode.DEADLINE_EXCEEDED, reason, "the deadline passed"
-    text = f"internal error; the logs have it under request {request_id}"
-    return grpc.StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, text
-
-
-def _first(error: Exception) -> Exception:
-    """What a group of errors, as concurrent work raises it, failed of."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= TEXT_CHARACTERS_MAX else text[: TEXT_CHARACTERS_MAX - 1] + "…"
-
-
-def _add(status: status_pb2.Status, detail: Message) -> None:
-    packed = any_pb2.Any()
-    packed.Pack(detail)
-    status.details.append(packed)
-
-
-async def _abort(context: Any, error: Exception) -> NoReturn:
-    request_id = uuid4().hex
-    status, retry = status_of(error, request_id)
-    code = next(c for c in grpc.StatusCode if c.value[0] == status.code)
-    if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE):
-        log.error("request %s: %r", request_id, error, exc_info=error)
-    metadata: list[tuple[str, str | bytes]] = [
-        ("grpc-status-details-bin", status.SerializeToString())
-    ]
-    if retry is not None:
-        metadata.append(("grpc-retry-pushback-ms", str(int(retry * 1000))))
-    await context.abort(code, status.message, tuple(metadata))
-    raise AssertionError("unreachable")
 
 
 def violations_of(
@@ -193,8 +98,12 @@ class Edge(grpc.aio.ServerInterceptor):
         scopes: Mapping[str, str],
         concurrency_max: int,
         callers: Callers,
+        rate: Rate,
+        audit: AuditLog,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._authenticator, self._scopes, self._callers = authenticator, scopes, callers
+        self._rate, self._audit, self._clock = rate, audit, clock
         self._validator = protovalidate.Validator()
         self._concurrency_max, self._running = concurrency_max, 0
 
@@ -231,7 +140,8 @@ class Edge(grpc.aio.ServerInterceptor):
             async with self._guarded(context, name), asyncio.timeout(_time_left(context)):
                 await self._admit(context, name)
                 self._check(request)
-                return await method(request, context)
+                async with self._recorded(context, name, request):
+                    return await method(request, context)
 
         return call
 
@@ -240,19 +150,54 @@ class Edge(grpc.aio.ServerInterceptor):
             async with self._guarded(context, name):
                 async with asyncio.timeout(_time_left(context)):
                     await self._admit(context, name)
-                checked = self._each(request) if hasattr(request, "__aiter__") else request
-                if checked is request:
+                key = _Checked(self._clock())
+                checked = request
+                if hasattr(request, "__aiter__"):
+                    checked = self._each(request, context, key)
+                else:
                     self._check(request)
-                async with aclosing(method(checked, context)) as replies:
+                async with (
+                    self._recorded(context, name, request),
+                    aclosing(method(checked, context)) as replies,
+                ):
                     async for reply in replies:
+                        await self._still_known(context, key)
                         yield reply
 
         return call
 
-    async def _each(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def _each(
+        self, requests: AsyncIterator[Any], context: Any, key: "_Checked"
+    ) -> AsyncIterator[Any]:
         async for request in requests:
+            await self._still_known(context, key)
             self._check(request)
             yield request
+
+    async def _still_known(self, context: Any, key: "_Checked") -> None:
+        """Look at the key again now and then while a stream goes on, so that a revoked one ends it."""
+        if self._clock() - key.at > KNOWN_SECONDS:
+            await self._identify(context)
+            key.at = self._clock()
+
+    @asynccontextmanager
+    async def _recorded(self, context: Any, name: str, request: Any) -> AsyncIterator[None]:
+        """Keep a record of what is done with an admin's rights."""
+        if not is_recorded(name, self._scopes[name]) or hasattr(request, "__aiter__"):
+            yield
+            return
+        caller = current_caller()
+        entry = await self._audit.begin(caller, _origin(context), name, request)
+        outcome = grpc.StatusCode.CANCELLED.name
+        try:
+            yield
+            outcome = grpc.StatusCode.OK.name
+        except Exception as error:
+            outcome = code_of(error).name
+            raise
+        finally:
+            # Also when the caller has gone: the work was begun.
+            await asyncio.shield(self._audit.end(caller, entry, outcome))
 
     def _check(self, request: Any) -> None:
         if isinstance(request, Malformed):
@@ -276,9 +221,9 @@ class Edge(grpc.aio.ServerInterceptor):
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            await _abort(context, errors.Unavailable("the call was interrupted"))
+            await abort(context, errors.Unavailable("the call was interrupted"))
         except Exception as error:  # noqa: BLE001 - the one place where all errors end
-            await _abort(context, error)
+            await abort(context, error)
         finally:
             self._running -= 1
 
@@ -286,6 +231,7 @@ class Edge(grpc.aio.ServerInterceptor):
         """Let in a known caller whose certificate, if any is asked for, and whose key are good for the method."""
         self._callers.check(name, context.auth_context())
         caller = await self._identify(context)
+        self._rate.take(caller.workspace)
         caller.require(self._scopes[name])
         _caller.set(caller)
 
@@ -309,11 +255,24 @@ def _seen(name: str, context: Any) -> Iterator[None]:
         code = grpc.StatusCode.CANCELLED
         raise
     except Exception as error:
-        code = _rendering(_first(error), "")[0]
+        code = code_of(error)
         raise
     finally:
         metrics.RPC_RUNNING.dec()
         metrics.RPC_SECONDS.labels(name.lstrip("/"), code.name).observe(time.perf_counter() - began)
+
+
+@dataclass
+class _Checked:
+    """When the key of a stream was last looked at, on the edge's clock."""
+
+    at: float
+
+
+def _origin(context: Any) -> str:
+    """Where a call comes from: its address without the port, and the names in its certificate."""
+    address = str(context.peer()).rpartition(":")[0]
+    return " ".join([address, *sorted(names_of(context.auth_context()))])
 
 
 def _time_left(context: Any) -> float:

@@ -15,9 +15,11 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from services.common.addresses import AddressSettings
+from services.common.audit import AuditLog
 from services.common.auth import Authenticator
 from services.common.database import Database
 from services.common.errors import InvalidSetting
+from services.common.rates import QuotaSettings, Rate
 from services.common.rpc import OPTIONS, Edge, RpcSettings
 from services.common.tls import Callers, TlsSettings, server_credentials
 from services.common.worker import STOP_SECONDS
@@ -145,12 +147,14 @@ async def _listen(service: Service) -> tuple[grpc.aio.Server, health.HealthServi
         for servicer in service.servicers
         for method, scope in servicer.scopes.items()
     }
-    tls = TlsSettings.read()
+    tls, quotas = TlsSettings.read(), QuotaSettings.read()
     edge = Edge(
         Authenticator(service.database),
         scopes,
         settings.rpc_concurrency_max,
         Callers.parse(tls.tls_callers),
+        Rate("calls", quotas.rate_calls_per_second, quotas.rate_burst_seconds),
+        AuditLog(service.database),
     )
     options = list(OPTIONS)
     if settings.rpc_connection_age_seconds:

@@ -20,6 +20,7 @@ from services.common.database import Connection, Database
 from services.common.errors import (
     DatabaseUnavailable,
     ItemFailed,
+    Postponed,
     ProviderBusy,
     Unavailable,
     WinnowError,
@@ -224,6 +225,8 @@ class Worker(Generic[R]):
             await self._perform_and_commit(tasks)
         except Unavailable as error:
             await self._give_back(tasks, error)
+        except Postponed as error:
+            await self._postpone(tasks, error)
         except Exception as error:  # noqa: BLE001 - whatever a task does, its neighbours go on
             if len(tasks) == 1:
                 await self._fail(tasks[0], error)
@@ -290,6 +293,10 @@ class Worker(Generic[R]):
         name, text = type(error).__name__, str(error)
         await self._insist(lambda: self._store.release(tasks, name, text, delay))
         await reach("worker.given_back", self._stage.name)
+
+    async def _postpone(self, tasks: Sequence[Task], error: Postponed) -> None:
+        delay, text = error.retry_seconds, str(error)
+        await self._insist(lambda: self._store.release(tasks, "postponed", text, delay))
 
     async def _fail(self, task: Task, error: Exception) -> None:
         error_class = error.error_class if isinstance(error, ItemFailed) else type(error).__name__

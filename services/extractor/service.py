@@ -17,6 +17,7 @@ from services.common.models import ModelStore
 from services.common.openai import OpenAIModel, ProviderSettings
 from services.common.outbox import Relay, RelaySettings, TaskStore
 from services.common.pipeline import pipeline_servicer
+from services.common.rates import QuotaSettings
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.watch import watching
@@ -28,6 +29,7 @@ from services.extractor.feed import Feed
 from services.extractor.generative import GenerativeEngine
 from services.extractor.grounded import GroundedEngine
 from services.extractor.rpc import SCOPES, ExtractorRpc
+from services.extractor.spending import Spending
 from services.extractor.subscriptions import ExtractStage, WindowStage
 from services.extractor.windows import WindowLimits
 from winnow.extractor.v1.extractor_pb2_grpc import add_ExtractorServiceServicer_to_server
@@ -112,9 +114,10 @@ def _workers(
     settings: ExtractorSettings, reader: Reader, database: Database, bus: Bus, relay: Relay
 ) -> list[Worker[Any]]:
     limits, options = settings.limits(), WorkerSettings.read()
+    spending = Spending(database, QuotaSettings.read().llm_tokens_per_day)
     tasks = TaskStore(database, options.task_lease_seconds, options.task_attempts_max)
     cutting = WindowStage(limits, reader.engine.version, relay.kick)
-    reading = ExtractStage(database, reader.engine, reader.model_name, limits, relay.kick)
+    reading = ExtractStage(database, reader.engine, reader.model_name, limits, relay.kick, spending)
     # What a model has read is committed at once: when the provider fails after it, it is not paid for twice.
     batch = {"hints_max": 1, "batch_max": 1 if reader.model_name else 4}
     erasing = EraseStage(reader.engine.version, relay.kick)

@@ -14,6 +14,7 @@ from services.common.outbox import Task, announce, enqueue, enqueue_embedding
 from services.common.worker import Result
 from services.extractor import knowledge, store
 from services.extractor.extraction import Engine, Extraction, MessageId, Window, WindowMessage
+from services.extractor.spending import Spending
 from services.extractor.store import Pending, RunRecord
 from services.extractor.windows import Arrival, WindowLimits, cut, with_context
 from winnow.events.v1.events_pb2 import AtomsExtracted
@@ -153,8 +154,10 @@ class ExtractStage:
         model: str,
         limits: WindowLimits,
         kick: Callable[[], None],
+        spending: Spending,
     ) -> None:
         self._database, self._engine, self._model = database, engine, model
+        self._spending = spending
         self._limits, self._kick = limits, kick
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Reading | None]]:
@@ -162,6 +165,8 @@ class ExtractStage:
         return [await self._read(task) for task in tasks]
 
     async def _read(self, task: Task) -> Result[Reading | None]:
+        if self._model:
+            await self._spending.check(task.workspace)
         async with self._database.transaction(task.workspace) as connection:
             stored = await store.read_window(
                 connection, task.workspace, task.subject, 4 * self._limits.overlap

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.common.database import Connection, Database
 from services.common.errors import FieldViolation, InvalidFields, NotFound
+from services.common.rates import Rate
 from services.common.rpc import current_caller
 from services.ingest import listing, rescoring, store
 from services.ingest.erasing import Target, erase
@@ -56,7 +57,9 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         saver: Saver,
         operations: Operations,
         scorer_version: str,
+        rate: Rate,
     ) -> None:
+        self._rate = rate
         self._database, self._intake, self._saver = database, intake, saver
         self._operations, self._scorer_version = operations, scorer_version
 
@@ -66,6 +69,7 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         """Save a batch."""
         workspace = current_caller().workspace
         source = read_source(request.source)
+        self._rate.take(workspace, len(request.messages))
         batch = await self._intake.prepare(workspace, source, request.messages, Sender())
         saved = await self._intake.save(workspace, batch, all_ids=True)
         results = Results(batch, saved, self._scorer_version, factors=request.include_factors)
@@ -79,6 +83,7 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
 
         async def prepare(frame: Frame) -> tuple[pb.StreamMessagesRequest, Batch]:
             messages = frame.request.messages
+            await self._rate.wait(workspace, len(messages))
             return frame.request, await self._intake.prepare(
                 workspace, frame.source, messages, sender
             )
@@ -101,6 +106,7 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         """Save the next version of a stored message."""
         workspace = current_caller().workspace
         source = read_source(request.source)
+        self._rate.take(workspace)
         batch = await self._intake.prepare_edit(workspace, source, request)
         saved = await self._intake.save(workspace, batch, all_ids=True)
         (result,) = Results(batch, saved, self._scorer_version, factors=False).all()

@@ -11,6 +11,7 @@ from services.common.database import Database, DatabaseSettings
 from services.common.errors import InvalidSetting
 from services.common.outbox import Relay, RelaySettings, TaskStore
 from services.common.pipeline import pipeline_servicer
+from services.common.rates import QuotaSettings, Rate
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.watch import watching
@@ -48,7 +49,7 @@ class IngestSettings(Settings):
 async def open_service() -> AsyncIterator[Service]:
     """Open the database, the bus and the relay."""
     settings, database_settings = IngestSettings.read(), DatabaseSettings.read()
-    thresholds = settings.thresholds()
+    thresholds, quotas = settings.thresholds(), QuotaSettings.read()
     async with (
         Database.open(database_settings, "winnow_ingest") as database,
         Database.open(database_settings, "winnow_relay", size=2) as relay_database,
@@ -61,7 +62,8 @@ async def open_service() -> AsyncIterator[Service]:
         gate = Gate(database, sources, thresholds)
         intake = Intake(database, sources, protovalidate.Validator(), gate, saver)
         operations = Operations(database, relay.kick)
-        rpc = IngestRpc(database, intake, saver, operations, VERSION)
+        rate = Rate("messages", quotas.rate_messages_per_second, quotas.rate_burst_seconds)
+        rpc = IngestRpc(database, intake, saver, operations, VERSION, rate)
         rescoring = RescoreStage(database, thresholds, VERSION, relay.kick)
         servicer = Servicer(
             "winnow.ingest.v1.IngestService", add_IngestServiceServicer_to_server, rpc, SCOPES

@@ -1,28 +1,82 @@
-"""`winnow keys`: made, shown once, listed without secrets, revoked."""
+"""`winnow keys`: made, shown once, listed without secrets, revoked, all of it on record."""
 
 import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from tests.conftest import Deployment, run_winnow
 
 
-async def test_a_key_lives_and_is_revoked(deployment: Deployment, database_url: str) -> None:
+@pytest.fixture(autouse=True)
+def owner(deployment: Deployment, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner's login is in the environment, as it should be."""
+    monkeypatch.setenv("WINNOW_ADMIN_DATABASE_URL", database_url)
+
+
+def keys() -> dict[str, dict[str, object]]:
+    """What `winnow keys list` says, by name."""
+    return {key["name"]: key for key in json.loads(run_winnow("keys", "list", "--json").stdout)}
+
+
+async def test_a_key_lives_and_is_revoked(deployment: Deployment) -> None:
     """A made key is listed by its prefix without its secret, and is marked once revoked."""
-    place = ("--database-url", database_url)
-    made = run_winnow("keys", "create", "ci", "--workspace", "lab", "--scope", "read", *place)
+    made = run_winnow("keys", "create", "ci", "--workspace", "lab", "--scope", "read")
     key = made.stdout.strip()
     assert key.startswith("wk_")
-    prefix = key.partition(".")[0]
-    listed = run_winnow("keys", "list", "--json", *place)
-    [record] = [r for r in json.loads(listed.stdout) if r["name"] == "ci"]
-    assert (record["workspace"], record["scopes"]) == ("lab", ["read"])
-    assert key.partition(".")[2] not in listed.stdout
-    assert run_winnow("keys", "revoke", prefix, *place).returncode == 0
-    [after] = [
-        r
-        for r in json.loads(run_winnow("keys", "list", "--json", *place).stdout)
-        if r["name"] == "ci"
-    ]
-    assert after["revoked_at"]
-    unknown = run_winnow("keys", "revoke", "wk_000000000000", *place)
+    prefix, _, secret = key.partition(".")
+    assert secret not in made.stderr
+    for listed in (run_winnow("keys", "list", "--json"), run_winnow("keys", "list")):
+        assert prefix.removeprefix("wk_") in listed.stdout
+        assert secret not in listed.stdout + listed.stderr
+    assert (keys()["ci"]["workspace"], keys()["ci"]["scopes"]) == ("lab", ["read"])
+    revoked = run_winnow("keys", "revoke", prefix)
+    assert revoked.returncode == 0
+    assert keys()["ci"]["revoked_at"]
+    unknown = run_winnow("keys", "revoke", "wk_000000000000")
     assert unknown.returncode == 1
     assert "no key" in unknown.stderr
+    # A whole key is taken too, since people paste what they have; its secret is not repeated.
+    whole = run_winnow("keys", "revoke", f"wk_000000000000.{secret}")
+    assert secret not in whole.stdout + whole.stderr
+    stored = await deployment.admin.fetch("select to_jsonb(k) || '{}' as row from spine.api_key k")
+    assert all(secret not in row["row"] for row in stored)
+
+
+async def test_what_the_owner_does_is_on_record(deployment: Deployment) -> None:
+    """Making and revoking a key leaves an entry in the workspace of the key, without its secret."""
+    made = run_winnow("keys", "create", "ci", "--workspace", "test", "--days", "7")
+    prefix, _, secret = made.stdout.strip().removeprefix("wk_").partition(".")
+    run_winnow("keys", "revoke", prefix)
+    rows = await deployment.admin.fetch("select * from spine.audit order by id")
+    assert [row["action"] for row in rows] == ["winnow keys create", "winnow keys revoke"]
+    assert all(json.loads(row["request"])["prefix"] == prefix for row in rows)
+    assert {(row["workspace_id"], row["login"], row["outcome"]) for row in rows} == {
+        (deployment.workspace, "postgres", "OK")
+    }
+    assert secret not in str([dict(row) for row in rows])
+
+
+async def test_a_key_expires_when_it_is_told_to(deployment: Deployment) -> None:
+    """--days gives a key an end; without it a key has none."""
+    run_winnow("keys", "create", "short", "--days", "7")
+    run_winnow("keys", "create", "long")
+    ends = datetime.fromisoformat(str(keys()["short"]["expires_at"]))
+    assert timedelta(days=6) < ends - datetime.now(UTC) <= timedelta(days=7)
+    assert keys()["long"]["expires_at"] is None
+    assert run_winnow("keys", "create", "never", "--days", "0").returncode == 2
+    assert run_winnow("keys", "create", "root", "--scope", "everything").returncode == 2
+
+
+@pytest.mark.parametrize("command", [("keys", "list"), ("migrate",)])
+def test_a_password_on_the_command_line_is_refused(
+    command: tuple[str, ...], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command line can be read by everybody on the machine, so it must not hold the owner's password."""
+    refused = run_winnow(*command, "--database-url", database_url)
+    assert refused.returncode == 2
+    assert "WINNOW_ADMIN_DATABASE_URL" in refused.stderr
+    assert database_url not in refused.stderr
+    without, _, place = database_url.partition(":test@")
+    monkeypatch.setenv("PGPASSWORD", "test")
+    assert run_winnow(*command, "--database-url", f"{without}@{place}").returncode == 0

@@ -12,7 +12,8 @@ import pytest
 from google.protobuf import message_factory
 
 from services.common import errors
-from services.common.rpc import REQUEST_BYTES_MAX, VIOLATIONS_MAX
+from services.common.rpc import REQUEST_BYTES_MAX
+from services.common.statuses import VIOLATIONS_MAX
 from tests.common.edge import (
     BIDI,
     KINDS,

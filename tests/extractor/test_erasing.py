@@ -11,6 +11,7 @@ from services.common.outbox import Task
 from services.extractor import store
 from services.extractor.erasing import EraseStage
 from services.extractor.grounded import GroundedEngine
+from services.extractor.spending import Spending
 from services.extractor.store import Pending
 from services.extractor.subscriptions import ExtractStage
 from services.extractor.windows import WindowLimits
@@ -61,7 +62,9 @@ async def test_a_reading_of_erased_text_is_dropped(
     workspace = deployment.workspace
     async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
         source, ids = await say(deployment, TALK)
-        reading = ExtractStage(database, GroundedEngine(), "", LIMITS, lambda: None)
+        reading = ExtractStage(
+            database, GroundedEngine(), "", LIMITS, lambda: None, Spending(database, 0)
+        )
         erasing = EraseStage("version", lambda: None)
         task = await window_of(database, deployment, source, ids)
         read = await reading.perform([task])

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.common.rpc import reason_name
+from services.common.statuses import reason_name
 from tests.ingest.conftest import (
     CREATED,
     REJECTED,

@@ -56,6 +56,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED: the resource has changed since the caller read it; read it again."""
     ERROR_REASON_CALLER_NOT_ALLOWED: _ErrorReason.ValueType  # 16
     """PERMISSION_DENIED: the client certificate is not one of those that may call the method."""
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 17
+    """RESOURCE_EXHAUSTED: the workspace has used up its share of calls or messages for the moment; retry after
+    google.rpc.RetryInfo.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons of errors in the domain `winnow`; the name without the prefix ERROR_REASON_ is sent."""
@@ -94,4 +98,8 @@ ERROR_REASON_CONFLICT: ErrorReason.ValueType  # 15
 """ABORTED: the resource has changed since the caller read it; read it again."""
 ERROR_REASON_CALLER_NOT_ALLOWED: ErrorReason.ValueType  # 16
 """PERMISSION_DENIED: the client certificate is not one of those that may call the method."""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 17
+"""RESOURCE_EXHAUSTED: the workspace has used up its share of calls or messages for the moment; retry after
+google.rpc.RetryInfo.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

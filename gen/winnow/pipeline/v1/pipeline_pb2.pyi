@@ -202,6 +202,7 @@ class GetStatusResponse(_message.Message):
     SERVING_MODEL_FIELD_NUMBER: _builtins.int
     MESSAGES_IN_OPEN_WINDOWS_FIELD_NUMBER: _builtins.int
     TOKENS_SPENT_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
     messages: _builtins.int
     """Live messages."""
     messages_noise: _builtins.int
@@ -242,6 +243,10 @@ class GetStatusResponse(_message.Message):
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageStatus]:
         """Open and ended tasks, a stage each."""
 
+    @_builtins.property
+    def quotas(self) -> Global___Quotas:
+        """What the workspace may ask for, as set in the service that answers."""
+
     def __init__(
         self,
         *,
@@ -264,14 +269,49 @@ class GetStatusResponse(_message.Message):
         serving_model: _builtins.str = ...,
         messages_in_open_windows: _builtins.int = ...,
         tokens_spent: _builtins.int = ...,
+        quotas: Global___Quotas | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quotas", b"quotas"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["atoms", b"atoms", "extractions_inconsistent", b"extractions_inconsistent", "leases_expired", b"leases_expired", "messages", b"messages", "messages_in_open_windows", b"messages_in_open_windows", "messages_noise", b"messages_noise", "messages_signal", b"messages_signal", "messages_skipped", b"messages_skipped", "messages_unwindowed", b"messages_unwindowed", "messages_weak", b"messages_weak", "oldest_task_age_seconds", b"oldest_task_age_seconds", "serving_model", b"serving_model", "stages", b"stages", "tasks_dead", b"tasks_dead", "tokens_spent", b"tokens_spent", "topics", b"topics", "vectors", b"vectors", "vectors_missing", b"vectors_missing", "vectors_stale", b"vectors_stale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atoms", b"atoms", "extractions_inconsistent", b"extractions_inconsistent", "leases_expired", b"leases_expired", "messages", b"messages", "messages_in_open_windows", b"messages_in_open_windows", "messages_noise", b"messages_noise", "messages_signal", b"messages_signal", "messages_skipped", b"messages_skipped", "messages_unwindowed", b"messages_unwindowed", "messages_weak", b"messages_weak", "oldest_task_age_seconds", b"oldest_task_age_seconds", "quotas", b"quotas", "serving_model", b"serving_model", "stages", b"stages", "tasks_dead", b"tasks_dead", "tokens_spent", b"tokens_spent", "topics", b"topics", "vectors", b"vectors", "vectors_missing", b"vectors_missing", "vectors_stale", b"vectors_stale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class Quotas(_message.Message):
+    """What a workspace may ask for; 0 is no limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    MESSAGES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    LLM_TOKENS_PER_DAY_FIELD_NUMBER: _builtins.int
+    LLM_TOKENS_TODAY_FIELD_NUMBER: _builtins.int
+    calls_per_second: _builtins.float
+    """Calls a second, for each process of a service."""
+    messages_per_second: _builtins.float
+    """Messages a second, for each process of ingest."""
+    llm_tokens_per_day: _builtins.int
+    """Tokens that language models may read and write for the workspace between midnights, UTC."""
+    llm_tokens_today: _builtins.int
+    """Tokens that they have read and written since the last midnight. Once it reaches the quota, extraction waits."""
+    def __init__(
+        self,
+        *,
+        calls_per_second: _builtins.float = ...,
+        messages_per_second: _builtins.float = ...,
+        llm_tokens_per_day: _builtins.int = ...,
+        llm_tokens_today: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_second", b"calls_per_second", "llm_tokens_per_day", b"llm_tokens_per_day", "llm_tokens_today", b"llm_tokens_today", "messages_per_second", b"messages_per_second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quotas: _TypeAlias = Quotas  # noqa: Y015
 
 @_typing.final
 class ListTasksRequest(_message.Message):
@@ -388,3 +428,119 @@ class ReplayTasksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplayTasksResponse: _TypeAlias = ReplayTasksResponse  # noqa: Y015
+
+@_typing.final
+class ListAuditEntriesRequest(_message.Message):
+    """Which entries to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many, 1 to 500; 50 if 0."""
+    page_token: _builtins.str
+    """The next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEntriesRequest: _TypeAlias = ListAuditEntriesRequest  # noqa: Y015
+
+@_typing.final
+class AuditEntry(_message.Message):
+    """Something that was done with an admin's rights."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    BEGUN_AT_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
+    KEY_PREFIX_FIELD_NUMBER: _builtins.int
+    KEY_NAME_FIELD_NUMBER: _builtins.int
+    LOGIN_FIELD_NUMBER: _builtins.int
+    PEER_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    REQUEST_JSON_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id (UUIDv7)."""
+    key_prefix: _builtins.str
+    """The public part of the API key that asked; empty for a command with the owner's login to the database."""
+    key_name: _builtins.str
+    """The name of that key."""
+    login: _builtins.str
+    """The login to the database: a service's, or that of whoever ran a command."""
+    peer: _builtins.str
+    """Where the call came from, and the names in its client certificate."""
+    action: _builtins.str
+    """The method, as `package.Service/Method`, or the command, as `winnow keys create`."""
+    request_json: _builtins.str
+    """What was asked, as JSON: ids, numbers and choices, and of texts how long they are."""
+    outcome: _builtins.str
+    """The status that the call ended with, such as `OK`; empty while it goes on, or if the process died in it."""
+    @_builtins.property
+    def begun_at(self) -> _timestamp_pb2.Timestamp:
+        """When it began."""
+
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp:
+        """When it ended; unset while it goes on, or if the process died in it."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        begun_at: _timestamp_pb2.Timestamp | None = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
+        key_prefix: _builtins.str = ...,
+        key_name: _builtins.str = ...,
+        login: _builtins.str = ...,
+        peer: _builtins.str = ...,
+        action: _builtins.str = ...,
+        request_json: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begun_at", b"begun_at", "ended_at", b"ended_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "begun_at", b"begun_at", "ended_at", b"ended_at", "id", b"id", "key_name", b"key_name", "key_prefix", b"key_prefix", "login", b"login", "outcome", b"outcome", "peer", b"peer", "request_json", b"request_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditEntry: _TypeAlias = AuditEntry  # noqa: Y015
+
+@_typing.final
+class ListAuditEntriesResponse(_message.Message):
+    """One page of entries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Ask for the next page with this; empty on the last."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]:
+        """The entries, newest first."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___AuditEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa: Y015

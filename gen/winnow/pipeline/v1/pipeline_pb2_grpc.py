@@ -52,6 +52,11 @@ class PipelineServiceStub:
                 request_serializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ReplayTasksRequest.SerializeToString,
                 response_deserializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ReplayTasksResponse.FromString,
                 _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/winnow.pipeline.v1.PipelineService/ListAuditEntries',
+                request_serializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListAuditEntriesResponse.FromString,
+                _registered_method=True)
 
 
 class PipelineServiceServicer:
@@ -81,6 +86,13 @@ class PipelineServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAuditEntries(self, request, context):
+        """Lists what was done with an admin's rights, by calls and by commands, newest first. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PipelineServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +110,11 @@ def add_PipelineServiceServicer_to_server(servicer, server):
                     servicer.ReplayTasks,
                     request_deserializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ReplayTasksRequest.FromString,
                     response_serializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ReplayTasksResponse.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListAuditEntriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -184,6 +201,33 @@ class PipelineService:
             '/winnow.pipeline.v1.PipelineService/ReplayTasks',
             winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ReplayTasksRequest.SerializeToString,
             winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ReplayTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.pipeline.v1.PipelineService/ListAuditEntries',
+            winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListAuditEntriesRequest.SerializeToString,
+            winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListAuditEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,6 +25,8 @@ class PipelineServiceStub:
     """Lists tasks in a state, oldest first. Needs scope `read`."""
     ReplayTasks: _aio.UnaryUnaryMultiCallable[_pipeline_pb2.ReplayTasksRequest, _pipeline_pb2.ReplayTasksResponse]
     """Makes dead tasks ready again with fresh attempts. Needs scope `admin`."""
+    ListAuditEntries: _aio.UnaryUnaryMultiCallable[_pipeline_pb2.ListAuditEntriesRequest, _pipeline_pb2.ListAuditEntriesResponse]
+    """Lists what was done with an admin's rights, by calls and by commands, newest first. Needs scope `admin`."""
 
 class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
     """Shows the workspace's rows, vectors and tasks, and gives dead tasks another chance. Every service answers it.
@@ -55,5 +57,13 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_pipeline_pb2.ReplayTasksRequest, _abc.Awaitable[_pipeline_pb2.ReplayTasksResponse]],
     ) -> _abc.Awaitable[_pipeline_pb2.ReplayTasksResponse]:
         """Makes dead tasks ready again with fresh attempts. Needs scope `admin`."""
+
+    @_abc_1.abstractmethod
+    def ListAuditEntries(
+        self,
+        request: _pipeline_pb2.ListAuditEntriesRequest,
+        context: _aio.ServicerContext[_pipeline_pb2.ListAuditEntriesRequest, _abc.Awaitable[_pipeline_pb2.ListAuditEntriesResponse]],
+    ) -> _abc.Awaitable[_pipeline_pb2.ListAuditEntriesResponse]:
+        """Lists what was done with an admin's rights, by calls and by commands, newest first. Needs scope `admin`."""
 
 def add_PipelineServiceServicer_to_server(servicer: PipelineServiceServicer, server: _aio.Server) -> None: ...
