@@ -14,7 +14,7 @@ from services.common.errors import InsufficientScope, InvalidCredentials
 
 SCOPES = ("ingest", "read", "admin")
 _KEY = re.compile(r"wk_([0-9a-z]{12})\.([A-Za-z0-9_-]{43})")
-_CACHE_SECONDS = 10.0
+CACHE_SECONDS = 10.0
 _CACHE_KEYS_MAX = 10_000
 
 
@@ -101,6 +101,6 @@ class Authenticator:
         caller = Caller(row["workspace_id"], row["id"], frozenset(row["scopes"]))
         if len(self._known) >= _CACHE_KEYS_MAX:
             self._known.clear()
-        until = self._clock() + _CACHE_SECONDS
+        until = self._clock() + CACHE_SECONDS
         self._known[prefix] = (until, row["secret_sha256"], caller)
         return row["secret_sha256"], caller

@@ -1,6 +1,7 @@
 """API keys: made once, kept as a hash, and dead soon after they are revoked."""
 
 import hashlib
+import inspect
 import re
 from collections.abc import AsyncIterator
 
@@ -132,3 +133,10 @@ async def test_a_workspace_has_many_keys(deployment: Deployment, database_url: s
 def test_a_caller_cannot_be_changed() -> None:
     """Who calls is fixed for the whole call."""
     assert Caller.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+def test_secrets_are_compared_in_constant_time() -> None:
+    """The one place where a secret is compared uses hmac.compare_digest."""
+    source = inspect.getsource(Authenticator.caller)
+    assert "hmac.compare_digest" in source
+    assert "==" not in source

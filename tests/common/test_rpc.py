@@ -7,7 +7,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.common import errors
+from services.common import auth, errors, rpc
 from services.common.auth import mint_key
 from tests.common.edge import (
     BIDI,
@@ -218,3 +218,34 @@ async def test_calls_at_once_are_limited(edge: Edge) -> None:
     release.set()
     await asyncio.gather(*tasks)
     assert await call(edge.channel, UNARY, edge.metadata)
+
+
+@pytest.mark.parametrize("change", ["revoked_at = now()", "expires_at = now()"])
+async def test_a_key_that_ends_ends_its_streams(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """A stream that goes on is cut off soon after its key is revoked or expires, in either direction."""
+    monkeypatch.setattr(rpc, "KNOWN_SECONDS", 0.05)
+    monkeypatch.setattr(auth, "CACHE_SECONDS", 0.05)
+    key = await edge.key()
+
+    async def act(context: Any) -> None:
+        await asyncio.sleep(0.01)
+
+    edge.handlers.act = act
+    stream = edge.channel.stream_stream(BIDI)(metadata=(("authorization", f"Bearer {key}"),))
+    for _ in range(20):
+        await stream.write(b"")
+        assert await stream.read() == b""
+    prefix = key.partition(".")[0].removeprefix("wk_")
+    await edge.admin.execute(f"update spine.api_key set {change} where prefix = $1", prefix)
+
+    async def go_on() -> None:
+        async with asyncio.timeout(10):
+            while True:
+                await stream.write(b"")
+                await stream.read()
+
+    error = await failure(go_on())
+    assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert details_of(error).reason == "INVALID_CREDENTIALS"

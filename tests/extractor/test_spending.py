@@ -1,0 +1,94 @@
+"""A workspace that has spent the day's tokens waits, and nothing that waits is lost."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.common.database import Database, DatabaseSettings
+from services.common.errors import Postponed
+from services.common.ids import uuid7
+from services.extractor.spending import WAIT_SECONDS_MAX, Spending
+from tests.common.stages import until_true
+from tests.conftest import Deployment
+from tests.extractor.provider import provider
+from tests.extractor.saved import TALK, say, settled
+
+MIDNIGHT = datetime(2026, 1, 2, tzinfo=UTC)
+WAITS = """bool_and(state = 'ready' and available_at > now() and error_class = 'postponed' and attempts = 0)
+           from spine.task where stage = 'extract' and state <> 'done'"""
+
+
+async def _spend(deployment: Deployment, tokens: int, when: datetime) -> None:
+    """Record a run that cost so much."""
+    window = await deployment.admin.fetchval(
+        """with source as (insert into ingest.source (workspace_id, kind, external_id)
+                           values ($1, 'api', $2) returning id)
+           insert into extractor.conversation_window
+             (workspace_id, source_id, thread_id, first_sent_at, last_sent_at, message_count, noise_count, closed_by)
+           select $1, id, '', now(), now(), 1, 0, 'idle' from source returning id""",
+        deployment.workspace,
+        str(uuid7()),
+    )
+    await deployment.admin.execute(
+        """insert into extractor.run (workspace_id, window_id, task_id, engine, outcome, tokens_in,
+             duration_seconds, message_count, noise_count, atom_count, created_at)
+           values ($1, $2, $2, 'x', 'ok', $3, 1, 1, 0, 0, $4)""",
+        deployment.workspace,
+        window,
+        tokens,
+        when,
+    )
+
+
+@pytest.mark.parametrize(
+    ("until_midnight", "longest"),
+    [(timedelta(hours=12), WAIT_SECONDS_MAX + 30), (timedelta(seconds=60), 90)],
+)
+async def test_the_day_ends_at_midnight(
+    deployment: Deployment, until_midnight: timedelta, longest: float
+) -> None:
+    """What is over the quota waits for midnight at the longest, and looks again before; yesterday does not count."""
+    now = await deployment.admin.fetchval("select now()")
+    await _spend(deployment, 1000, now - timedelta(days=1))
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+        spending = Spending(database, 100, lambda: MIDNIGHT - until_midnight)
+        await spending.check(deployment.workspace)
+        await _spend(deployment, 99, now)
+        await spending.check(deployment.workspace)
+        await _spend(deployment, 1, now)
+        with pytest.raises(Postponed, match="WINNOW_LLM_TOKENS_PER_DAY") as postponed:
+            await spending.check(deployment.workspace)
+        assert 0 < postponed.value.retry_seconds <= longest
+        await Spending(database, 0).check(deployment.workspace)
+        await deployment.other_workspace()
+        other = await deployment.admin.fetchval(
+            "select workspace_id from spine.workspace where name = 'other'"
+        )
+        await spending.check(other)
+
+
+async def test_extraction_waits_and_goes_on(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the quota no model is called and no attempt is counted; under a higher one what waited is read."""
+    with provider() as model:
+        monkeypatch.setenv("WINNOW_EXTRACTION_ENGINE", "generative")
+        monkeypatch.setenv("WINNOW_GENERATION_URL", model.url)
+        monkeypatch.setenv("WINNOW_GENERATION_MODEL", "double")
+        monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "0.2")
+        monkeypatch.setenv("WINNOW_LLM_TOKENS_PER_DAY", "1")
+        async with deployment.serving("extractor"):
+            await say(deployment, TALK)
+            await settled(deployment)
+            asked = len(model.requests)
+            assert asked
+            await say(deployment, [(author, f"again: {text}") for author, text in TALK])
+            await until_true(deployment.admin, WAITS)
+            assert len(model.requests) == asked
+        monkeypatch.setenv("WINNOW_LLM_TOKENS_PER_DAY", "1000000")
+        await deployment.admin.execute(
+            "update spine.task set available_at = now(), hint_at = now() where state = 'ready'"
+        )
+        async with deployment.serving("extractor"):
+            await settled(deployment)
+        assert len(model.requests) > asked
