@@ -27,6 +27,8 @@ TOPICS_MAX: Final = 8
 IDS_MAX: Final = 12
 QUOTE_CHARACTERS_MAX: Final = 160
 CONTENT_CHARACTERS_MAX: Final = 400
+CURATED_CHARACTERS_MAX: Final = 200
+WORTH_MAX: Final = 3
 SUPPORT_MIN: Final = 0.4
 
 
@@ -68,13 +70,13 @@ def extract_schema(messages: int) -> dict[str, Any]:
 
 
 def curate_schema(notes: int) -> dict[str, Any]:
-    """JSON schema of decisions about notes numbered from 1, one for each."""
+    """JSON schema of what to make of notes numbered from 1, one for each: words first, judgement after them."""
     note = _object(
         n={"type": "integer", "minimum": 1, "maximum": notes},
-        keep={"type": "boolean"},
-        type={"type": "string", "enum": list(ATOM_TYPES)},
         title={"type": "string", "minLength": 1, "maxLength": TITLE_CHARACTERS_MAX},
-        content={"type": "string", "minLength": 1, "maxLength": CONTENT_CHARACTERS_MAX},
+        content={"type": "string", "minLength": 1, "maxLength": CURATED_CHARACTERS_MAX},
+        type={"type": "string", "enum": list(ATOM_TYPES)},
+        worth={"type": "integer", "minimum": 0, "maximum": WORTH_MAX},
     )
     return _object(notes={"type": "array", "items": note, "minItems": notes, "maxItems": notes})
 

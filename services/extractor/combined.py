@@ -19,6 +19,9 @@ from services.extractor.titles import tidy
 
 COMBINED_VERSION: Final = "1"
 
+_TOKENS_PER_NOTE: Final = 160
+_TOKENS_AROUND: Final = 40
+
 Capability = Literal["none", "choices", "generate"]
 
 
@@ -59,8 +62,7 @@ class CombinedEngine:
     capability: Capability = "none"
     model_name: str = ""
     trust: Trust = field(default_factory=Trust)
-    tokens_max: int = 2000
-    characters_max: int = 5000
+    characters_max: int = 3600
     delimiter: Callable[[], str] = prompting.random_delimiter
     name: Literal["combined"] = "combined"
     _unprompted: dict[str, list[float]] = field(default_factory=dict, repr=False, compare=False)
@@ -135,7 +137,8 @@ class CombinedEngine:
             {"role": "user", "content": prompting.fenced(lines, delimiter)},
         ]
         schema = answers.curate_schema(len(candidates))
-        completion = await model.complete(prompt, schema, self.tokens_max)
+        tokens_max = _TOKENS_PER_NOTE * len(candidates) + _TOKENS_AROUND
+        completion = await model.complete(prompt, schema, tokens_max)
         spent.calls += 1
         spent.tokens_in += completion.tokens_in
         spent.tokens_out += completion.tokens_out
@@ -159,7 +162,7 @@ class CombinedEngine:
             decision = decisions.get(number)
             if decision is None:
                 kept.append(candidate)
-            elif decision.get("keep") is not False or self._insists(candidate):
+            elif decision.get("worth") != 0 or self._insists(candidate):
                 kept.append(self._reworded(candidate, decision))
         return kept
 

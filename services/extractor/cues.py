@@ -23,6 +23,12 @@ GREETING: Final = _words(
     "привет*", "здравствуй*", "добр(?:ый|ого|ое) (?:день|дня|утро|утра|вечер|вечера)",
     "hola", "salut", "bonjour", "hallo", "ciao", "ol[aá]", "cześć",
 )  # fmt: skip
+LEAVING: Final = _words(
+    "bye", "good ?bye", "cya", "see (?:you|ya)(?: later| soon)?", "(?:talk|ttyl|catch you)(?: to you)? later", "ttyl",
+    "later", "bbl", "brb", "gtg", "good ?night", "lunch(?:time)?", "afk", "have a (?:nice|good|great) \\w+",
+    "бувай\\w*", "до зустрічі", "до побачення", "на добраніч", "обід\\w*", "до завтра", "пока", "до свидания",
+    "спокойной ночи", "обед\\w*",
+)  # fmt: skip
 AUDIENCE: Final = _words(
     "all", "there", "everyone", "everybody", "guys", "folks", "team", "again", "people",
     "всім", "усім", "всем", "друзі", "друзья", "колеги", "коллеги", "народ", "ребята", "хлопці",
@@ -51,6 +57,22 @@ INTERROGATIVE: Final = _words(
     "any(?:one|body)?", "am i", "чи", "як", "чому", "навіщо", "що", "де", "куди", "коли", "хто",
     "який", "яка", "яке", "які", "скільки", "чого", "как", "почему", "зачем", "что", "где", "куда",
     "когда", "кто", "какой", "какая", "какое", "какие", "сколько", "разве", "можно ли", "есть ли",
+)  # fmt: skip
+TURNING: Final = _words(
+    "btw", "by the way", "(?:one )?(?:more|other|another|unrelated) (?:thing|question)", "unrelated",
+    "до речі", "доречі", "ще (?:одне )?питання", "інше питання", "кстати", "ещё (?:один )?вопрос", "другой вопрос",
+)  # fmt: skip
+YES_NO: Final = _words(
+    "yes", "yeah", "yep", "yup", "no", "nope", "nah", "correct", "exactly", "right", "так", "ні", "ага", "угу",
+    "да", "нет", "неа", "точно",
+)  # fmt: skip
+YES_OR_NO: Final = _words(
+    "is(?:n't)?", "are(?:n't)?", "was", "were", "does(?:n't)?", "do(?:n't)?", "did(?:n't)?", "will", "would",
+    "won't", "has", "have", "had", "чи", "хіба", "невже", "разве", "неужели",
+)  # fmt: skip
+WAY: Final = _words(
+    "a way", "any way", "possible", "how", "where", "спосіб", "можна", "можливо", "як", "де",
+    "способ", "можно", "возможно", "как", "где",
 )  # fmt: skip
 ASKING: Final = _words(
     "any(?:one|body) (?:know|knows|have|here|tried|seen|else)", "is there (?:a|an|any|some\\w*)",
@@ -104,6 +126,12 @@ DECISION: Final = _words(
     "виріши\\w*", "домови\\w*", "давайте", "будемо", "зробимо", "беремо", "переходимо", "погоди\\w*",
     "ріш(?:ення|или)", "решили", "решено", "договорил\\w*", "будем", "сделаем", "берём", "перехо[дж]\\w*",
 )  # fmt: skip
+SETTLED: Final = _words(
+    "(?:we|it was|was|has been|have been|is|been) (?:\\w+ )?(?:decided|agreed|approved|settled)",
+    "we(?:'ve)? (?:decided|agreed)", "decision is", "the decision", "вирішил\\w*", "вирішено",
+    "домовил\\w*", "домовлено", "погодили", "ухвалил\\w*",
+    "решили", "решено", "договорил\\w*", "приняли решение", "утвердил\\w*",
+)  # fmt: skip
 REQUIREMENT: Final = _words(
     "must", "shall", "required", "requires?", "requirements?", "needs? to", "has to", "have to",
     "should (?:be|have|only|always|never|just|not)", "i(?:'d| would)? (?:want|like|need) (?:to|a|an)",
@@ -153,14 +181,61 @@ YOU: Final = _words(
     "you(?:'re|'ll|'ve)?", "your", "ти", "ви", "тобі", "вам", "твій", "ваш\\w*", "ты", "вы", "тебе",
     "твой", "tu", "vous", "du", "sie", "usted", "ty", "twój",
 )  # fmt: skip
+SUBORDINATE: Final = _words(
+    "if", "when", "while", "since", "because", "unless", "although", "though", "as", "after", "before",
+    "once", "whether", "якщо", "коли", "оскільки", "бо", "хоча", "поки", "після того", "перед тим",
+    "если", "когда", "поскольку", "хотя", "пока", "после того", "перед тем", "так как", "так як",
+)  # fmt: skip
+POINTING: Final = _words(
+    "it(?:'s|'ll|s)?", "this", "that(?:'s|s)?", "they(?:'re)?", "them", "these", "those", "he", "she", "him",
+    "here", "there", "so", "one", "це", "цього", "цьому", "той", "воно", "його", "її", "їх", "він", "вона",
+    "вони", "там", "тут", "так", "это", "этого", "этому", "он", "она", "они", "его", "ему", "их", "здесь",
+)  # fmt: skip
 ROUTINE: Final = _words(
     "patch(?:set|es)?", "commit\\w*", "merged?", "merging", "pull request", "reviews?", "rebased?",
     "pushed", "build", "deploy\\w*", "joined", "left", "topic", "meeting", "received", "passed",
     "коміт\\w*", "злит\\w*", "збірк\\w*", "коммит\\w*", "слит\\w*", "сборк\\w*", "успішн\\w*", "успешн\\w*",
 )  # fmt: skip
+VAGUE: Final = frozenset(
+    "few far last first second either yourself myself instead between kind lot bit case worst issue issues many "
+    "months days several little useful reasonable possible able around keep probably wonder idea question thats "
+    "doesnt dont cant didnt isnt wont whole enough alone both none looks seems around anyway once again date "
+    "кілька декілька останній перший або хтось щось справа питання ідея місяців днів знову разом взагалі "
+    "несколько последний первый либо кто-то что-то дело вопрос идея месяцев дней снова вместе вообще".split()
+)
+LABELS: Final = {
+    "problem": ("problem", "issue", "bug", "проблема", "баг", "помилка", "ошибка"),
+    "solution": (
+        "solution",
+        "fix",
+        "fixed",
+        "answer",
+        "розв'язання",
+        "решение проблемы",
+        "відповідь",
+        "ответ",
+    ),
+    "decision": ("decision", "decided", "agreed", "рішення", "вирішили", "решили"),
+    "question": ("question", "питання", "вопрос"),
+    "idea": ("idea", "proposal", "suggestion", "ідея", "пропозиція", "идея", "предложение"),
+    "blocker": ("blocker", "blocked", "блокер"),
+    "risk": ("risk", "risks", "ризик", "риск"),
+    "requirement": ("requirement", "вимога", "требование"),
+}
+LABELLED: Final = re.compile(
+    rf"\s*[\[(*]{{0,2}}({'|'.join(word for words in LABELS.values() for word in words)})[\])*]{{0,2}}\s*:\s+",
+    re.IGNORECASE,
+)
+LINKING: Final = frozenset(
+    "the a an your my our of for in on to with from by as vs та і й в у на для до від з із зі по и с со к от из".split()
+)
 LABELLING: Final = frozenset(
     "ps note nb edit edited fyi btw error warning info debug todo fixme update question problem "
-    "answer http https re fwd also example e.g i.e tldr tl;dr topic link action idea agreed "
+    "answer risk risks plan summary status result results reason fix fixed solution blocker blocked requirement "
+    "decision important reminder step steps problem issue bug "
+    "ризик план підсумок статус результат причина рішення блокер вимога важливо проблема задача "
+    "риск итог результат причина решение блокер требование важно проблема задача "
+    "http https re fwd also example e.g i.e tldr tl;dr topic link action idea agreed "
     "питання відповідь примітка помилка увага вопрос ответ примечание ошибка внимание".split()
 )
 COMMON: Final = frozenset(
@@ -186,6 +261,15 @@ COMMON: Final = frozenset(
     "какие мой твой наш ваш только также даже после перед через между свой себя спасибо привет сейчас "
     "не ни на из по до за это".split()
 )
+
+
+def labelled_as(text: str) -> str | None:
+    """The kind of knowledge that a text itself says it is, as in `Risk: …`."""
+    match = LABELLED.match(text)
+    if match is None:
+        return None
+    named = match.group(1).casefold()
+    return next(kind for kind, words in LABELS.items() if named in words)
 
 
 def count(pattern: re.Pattern[str], text: str) -> int:

@@ -101,9 +101,9 @@ def standing_out(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
 
 def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
     own = [utterance for utterance in proposal.utterances if not utterance.is_context]
-    weights = atom_types.weigh(own, proposal.role)
-    kind, rival = atom_types.choose(weights)
     asked = proposal.answers
+    weights = atom_types.weigh(own, proposal.role, asked.utterances if asked else ())
+    kind, rival = atom_types.choose(weights)
     about = titles.title(asked.utterances, rarity, asking=True) if asked else ""
     asking = kind in ("question", "problem")
     draft = AtomDraft(
@@ -126,7 +126,9 @@ def _evidence(utterance: Utterance) -> Evidence:
 
 def _confidence(proposal: Proposal) -> float:
     """How sure structure is: more said is surer, an answered matter is surer still."""
-    base = {"raised": 0.5, "reply": 0.55, "statement": 0.35, "report": 0.3}[proposal.role]
+    base = {"raised": 0.5, "reply": 0.55, "remark": 0.5, "statement": 0.35, "report": 0.3}[
+        proposal.role
+    ]
     return round(min(0.95, base + 0.02 * min(proposal.weight, 15.0)), 3)
 
 

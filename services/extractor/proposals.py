@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from services.extractor import cues
 from services.extractor.atom_types import Role
 from services.extractor.rounds import Round
-from services.extractor.utterances import Utterance
+from services.extractor.utterances import Utterance, specific_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Selection:
     statement_single_min: float = 4.5
     follow_up_min: float = 2.0
     noise_factor: float = 0.7
+    declared_factor: float = 2.0
     report_min: float = 8.0
     apart: int = 4
 
@@ -38,8 +39,10 @@ class Proposal:
 
 
 def substance(utterance: Utterance, selection: Selection) -> float:
-    """What an utterance says, less when the importance gate held it for noise."""
+    """What an utterance says: less when the importance gate held it for noise, more when it says it matters."""
     factor = selection.noise_factor if utterance.message.label == "noise" else 1.0
+    if cues.SETTLED.search(utterance.body) or cues.labelled_as(utterance.body):
+        factor *= selection.declared_factor
     return utterance.substance * factor
 
 
@@ -73,16 +76,35 @@ def _is_problem(raised: Sequence[Utterance]) -> bool:
 def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
     """The matter, and the replies to it as one answer."""
     raised = [u for u in round_.raised if substance(u, selection) >= selection.follow_up_min]
+    replies = [u for u in round_.replies if substance(u, selection) >= selection.reply_single_min]
+    said = total(replies, selection)
     asked = None
     wanted = selection.question_min if _is_worded(raised) else selection.raised_min
-    if raised and total(raised, selection) >= wanted:
-        asked = Proposal("raised", raised, total(raised, selection))
+    if (
+        raised
+        and total(raised, selection) >= wanted
+        and not (_only_asks_back(raised) and not replies)
+    ):
+        role: Role = "raised" if round_.is_worded_so else "statement"
+        asked = Proposal(role, raised, total(raised, selection))
         yield asked
-    replies = [u for u in round_.replies if substance(u, selection) >= selection.reply_single_min]
-    if replies and total(replies, selection) >= selection.reply_min:
+    answers = round_.is_worded_so or _says_enough(replies, selection)
+    if replies and said >= selection.reply_min and answers:
         cited = replies + [u for u in round_.confirming if cues.WORKED.search(u.body)]
         cited.sort(key=lambda utterance: utterance.index)
-        yield Proposal("reply", cited, total(replies, selection), asked)
+        answer: Role = "remark" if round_.is_moderated else "reply"
+        yield Proposal(answer, cited, said, asked)
+
+
+def _only_asks_back(raised: Sequence[Utterance]) -> bool:
+    """Whether someone only asks a person for more, about nothing that is named."""
+    return all(
+        u.is_question
+        and cues.YOU.search(u.body)
+        and not specific_words(u.body)
+        and len(u.words) <= 5
+        for u in raised
+    )
 
 
 def _is_worded(raised: Sequence[Utterance]) -> bool:

@@ -15,7 +15,10 @@ _PAUSE = 6
 
 @dataclass(slots=True)
 class Round:
-    """One speaker's matter (`raised`), the replies to it, the questions back, the thanks."""
+    """One speaker's matter (`raised`), the replies to it, the questions back, the thanks.
+
+    It `is_moderated` where headings lead the talk, as in a meeting.
+    """
 
     speaker: str
     raised: list[Utterance] = field(default_factory=list)
@@ -23,12 +26,20 @@ class Round:
     clarifying: list[Utterance] = field(default_factory=list)
     confirming: list[Utterance] = field(default_factory=list)
     previous: "Round | None" = None
+    is_moderated: bool = False
 
     @property
     def is_asking(self) -> bool:
         """Whether the matter is a question or a call for help, or was taken for one."""
         asked = any(utterance.is_question or utterance.is_asking for utterance in self.raised)
         return asked or bool(self.clarifying) or bool(self.confirming)
+
+    @property
+    def is_worded_so(self) -> bool:
+        """Whether the speaker's own words show that help was wanted: a question, a complaint, thanks."""
+        asked = any(utterance.is_question or utterance.is_asking for utterance in self.raised)
+        puzzled = any(cues.PROBLEM.search(utterance.body) for utterance in self.raised)
+        return asked or puzzled or bool(self.confirming)
 
 
 def rounds(utterances: Sequence[Utterance], parent_of: Sequence[int | None]) -> list[Round]:
@@ -45,8 +56,10 @@ def rounds(utterances: Sequence[Utterance], parent_of: Sequence[int | None]) -> 
             current = Round(utterance.speaker, [utterance], previous=current)
             opened.append(current)
         round_of[utterance.index] = current
+    is_moderated = any(utterance.is_heading for utterance in utterances)
     for item in opened:
         _turn_round(item)
+        item.is_moderated = is_moderated
     return [item for item in opened if item.raised or item.replies]
 
 
@@ -103,12 +116,18 @@ def _give_back(
         return
     addressees = (None, utterance.speaker)
     own = [u for u in current.replies if u.speaker == theirs.speaker and u.addressee in addressees]
-    if sum(u.substance for u in own) < _ANEW_SUBSTANCE_MIN:
+    if sum(u.substance for u in own) < _ANEW_SUBSTANCE_MIN or not _is_matter(own, current):
         return
     current.replies = [u for u in current.replies if u not in own]
     moved = Round(theirs.speaker, own, previous=current)
     opened.append(moved)
     round_of.update((u.index, moved) for u in own)
+
+
+def _is_matter(own: Sequence[Utterance], current: Round) -> bool:
+    """Whether replies may be a matter of their own: they ask or complain, or nothing was asked of them."""
+    asks = any(u.is_question or u.is_asking or cues.PROBLEM.search(u.body) for u in own)
+    return asks or not current.is_asking
 
 
 def _joins(utterance: Utterance, current: Round) -> bool:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.extractor.extraction import MessageId
 from services.extractor.utterances import Utterance, idf
 
 _REACH: Final = 24
+_AFFIRMING_REACH: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,9 @@ class Weights:
     adjacent: float = 1.1
     word: float = 1.0
     words_max: float = 2.6
+    carried: float = 0.4
+    carried_max: float = 1.0
+    affirmed: float = 1.0
     other_addressee: float = -2.6
     overheard: float = -1.5
     opening: float = -1.1
@@ -40,12 +43,8 @@ def parents(
     similarity: Similarity | None = None,
 ) -> list[int | None]:
     """For each utterance the position of the earlier one it continues or answers, if any."""
-    rarity = idf(utterances)
-    positions = {utterance.message.id: utterance.index for utterance in utterances}
-    return [
-        _parent(utterance, utterances, positions, weights, rarity, similarity)
-        for utterance in utterances
-    ]
+    looking = _Looking(utterances, weights, idf(utterances), similarity)
+    return [looking.parent(utterance) for utterance in utterances]
 
 
 def threads(
@@ -62,31 +61,54 @@ def threads(
     return grouped
 
 
-def _parent(
-    utterance: Utterance,
-    utterances: Sequence[Utterance],
-    positions: dict[MessageId, int],
-    weights: Weights,
-    rarity: Callable[[str], float],
-    similarity: Similarity | None,
-) -> int | None:
-    """Position of the earlier utterance this one most likely continues or answers."""
-    replied = positions.get(utterance.message.reply_to)
-    if utterance.is_command:
-        return None
-    if replied is not None and replied < utterance.index:
-        return replied
-    best, best_score = None, weights.threshold
-    has_spoken = any(
-        earlier.speaker == utterance.speaker
-        for earlier in utterances[max(0, utterance.index - _REACH) : utterance.index]
-    )
-    for earlier in utterances[_horizon(utterance, utterances) : utterance.index]:
-        alike = similarity(utterance.index, earlier.index) if similarity else 0.0
-        score = affinity(utterance, earlier, weights, rarity, has_spoken, alike)
-        if score >= best_score:
-            best, best_score = earlier.index, score
-    return best
+class _Looking:
+    """The search for parents through a window in order: it knows what each thread has said so far."""
+
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        weights: Weights,
+        rarity: Callable[[str], float],
+        similarity: Similarity | None,
+    ) -> None:
+        self._utterances, self._weights, self._rarity = utterances, weights, rarity
+        self._similarity = similarity
+        self._positions = {utterance.message.id: utterance.index for utterance in utterances}
+        self._said: list[set[str]] = []
+
+    def parent(self, utterance: Utterance) -> int | None:
+        """Position of the earlier utterance this one, which is the next, most likely belongs to."""
+        found = self._find(utterance)
+        said = set() if found is None else self._said[found]
+        self._said.append(said)
+        said.update(utterance.stems)
+        return found
+
+    def _find(self, utterance: Utterance) -> int | None:
+        replied = self._positions.get(utterance.message.reply_to)
+        if utterance.is_command:
+            return None
+        if replied is not None and replied < utterance.index:
+            return replied
+        recent = self._utterances[max(0, utterance.index - _REACH) : utterance.index]
+        has_spoken = any(earlier.speaker == utterance.speaker for earlier in recent)
+        if utterance.addressee is None and (
+            utterance.turns or (utterance.greets and not has_spoken)
+        ):
+            return None
+        best, best_score = None, self._weights.threshold
+        for earlier in self._utterances[_horizon(utterance, self._utterances) : utterance.index]:
+            score = self._score(utterance, earlier, has_spoken)
+            if score >= best_score:
+                best, best_score = earlier.index, score
+        return best
+
+    def _score(self, later: Utterance, earlier: Utterance, has_spoken: bool) -> float:
+        alike = self._similarity(later.index, earlier.index) if self._similarity else 0.0
+        score = affinity(later, earlier, self._weights, self._rarity, has_spoken, alike)
+        carried = (later.stems & self._said[earlier.index]) - earlier.stems
+        shared = sum(self._rarity(word) for word in carried)
+        return score + min(self._weights.carried_max, self._weights.carried * shared)
 
 
 def _horizon(utterance: Utterance, utterances: Sequence[Utterance]) -> int:
@@ -120,6 +142,9 @@ def affinity(
     score += weights.adjacent if distance == 1 else 0.0
     score += weights.step * distance + max(weights.minutes_max, weights.minute * minutes)
     score += weights.meaning * alike
+    asked = earlier.is_question and later.speaker != earlier.speaker
+    if later.affirms and asked and distance <= _AFFIRMING_REACH:
+        score += weights.affirmed
     opens = later.is_question or (later.substance >= 5 and not shared and alike < 0.5)
     if opens and not has_spoken and later.addressee is None:
         score += weights.opening

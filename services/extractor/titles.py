@@ -6,17 +6,29 @@ from typing import Final
 
 from services.extractor import cues
 from services.extractor.extraction import CONTENT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
-from services.extractor.utterances import Utterance, content_words, stem
+from services.extractor.utterances import Utterance, content_words, specific_words, stem, unlinked
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？])\s+(?=\S)|\n+|(?<=[;])\s+")
 _LEAD_IN: Final = re.compile(
     r"\s*(?:(?:so|and|but|well|ok(?:ay)?|oh|ah|hm+|btw|also|yes|no|yeah|yep|yup|nah|nope|cool|right|"
-    r"sorry|one question|question|actually|basically|anyway|um+|oops|correct|sure|please|"
+    r"guys|folks|all|team|everyone|колеги|друзі|народ|хлопці|коллеги|друзья|ребята|"
+    r"sorry|one question|question|actually|basically|anyway|um+|oops|correct|sure|please|weird|i see|"
+    r"(?:and |but )?i (?:think|guess|believe|mean)(?: that)?|afaik|afaict|iirc|imh?o|tbh|fwiw|in fact|"
     r"thanks(?: a (?:lot|ton))?|thank you|а|і|й|та|ну|так|ні|да|нет|и|но|то|ще|ещё|доречі|до речі|"
-    r"кстати|дякую|спасибо|добре|хорошо)\b[\s,.!:;…-]+|[*>•–—.-]+\s*|\d{0,2}[(\[]\w{2,12}[)\]]:?\s+)+",
+    r"кстати|дякую|спасибо|добре|хорошо|(?:я )?думаю,? що|(?:я )?думаю,? что)\b[\s,.!:;…-]+"
+    r"|[*>•–—.-]+\s*|\d{0,2}[(\[]\w{2,12}[)\]]:?\s+)+",
+    re.IGNORECASE,
+)
+_TAIL: Final = re.compile(
+    r"(?:[\s,]+(?:i (?:think|guess|believe)|iirc|afaik|imh?o|tbh|lol|haha+|thanks|though)"
+    r"|\s*[:;=8]['-]?[()DPpoO/\\|*]{1,3}|\s*\^[._]?\^|\s*\\o/|\s*[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F]+)+\s*$",
     re.IGNORECASE,
 )
 _CLAUSE_END: Final = re.compile(r"[,;:—–(]\s|\s[-–—]\s|\.\s")
+_ASIDE: Final = re.compile(r"\s*\([^()]*\)")
+_ANAPHORA_FACTOR: Final = 0.6
+_SPECIFIC_BONUS: Final = 0.6
+_PASTED: Final = re.compile(r"^\s*(?:[#$>]\s|\S+@\S+[:~]|/\S+/\S|at\s+\S+\()|[{};]\s*$|=>|\s\|\s")
 
 
 def sentences(text: str) -> list[str]:
@@ -30,27 +42,46 @@ def tidy(text: str) -> str:
 
 
 def shorten(text: str, characters_max: int = TITLE_CHARACTERS_MAX) -> str:
-    """The text cut at a clause or a word, with an ellipsis, so that it fits."""
+    """The text cut at an aside, a clause or a word, so that it fits; an open end shows an ellipsis."""
     text = tidy(text)
+    if len(text) > characters_max:
+        text = tidy(_ASIDE.sub("", text)) or text
     if len(text) <= characters_max:
         return text
     head = text[: characters_max - 1]
-    clauses = [match.start() for match in _CLAUSE_END.finditer(head)]
-    if clauses and clauses[-1] >= characters_max * 0.55:
-        return head[: clauses[-1]].rstrip(" ,;:(-–—.")
+    if not cues.SUBORDINATE.match(head):
+        clauses = [m.start() for m in _CLAUSE_END.finditer(head) if _is_whole(head[: m.start()])]
+        if clauses and clauses[-1] >= characters_max * 0.45:
+            return head[: clauses[-1]].rstrip(" ,;:(-–—.")
     space = head.rfind(" ")
     head = head[:space] if space > characters_max // 3 else head
     return head.rstrip(" ,;:(-–—.") + "…"
 
 
+def _is_whole(clause: str) -> bool:
+    """Whether nothing is left open in a clause: no bracket, no quotation."""
+    return clause.count("(") == clause.count(")") and clause.count('"') % 2 == 0
+
+
 def polish(sentence: str) -> str:
-    """A sentence as a title: without a lead-in, its first letter raised, no final stop."""
-    rest = _LEAD_IN.sub("", tidy(sentence), count=1) if _LEAD_IN.match(sentence) else tidy(sentence)
+    """A sentence as a title: without what only carries talk on, its first letter raised, no final stop."""
+    plain = cues.LABELLED.sub("", tidy(sentence), count=1)
+    rest = _LEAD_IN.sub("", plain, count=1) if _LEAD_IN.match(plain) else plain
     rest = cues.THANKS.sub("", rest).strip() if cues.THANKS.match(rest) else rest
-    rest = (rest or tidy(sentence)).lstrip(" ,.!:;").rstrip(" .,:;-!")
-    if rest[:1].islower() and rest.partition(" ")[0].isalpha():
+    rest = _TAIL.sub("", rest)
+    bare = unlinked(rest)
+    rest = bare if len(content_words(bare)) >= 2 else rest
+    rest = (rest or plain).lstrip(" ,.!:;").rstrip(" .,:;-!>")
+    first = rest.partition(" ")[0]
+    if rest[:1].islower() and first.replace("'", "").replace("’", "").isalpha():
         rest = rest[0].upper() + rest[1:]
     return rest
+
+
+def is_thin(text: str) -> bool:
+    """Whether a title says too little alone: few words of its own, or it points at what is not in it."""
+    words = content_words(text)
+    return len(words) < 3 or (len(words) < 6 and bool(cues.POINTING.search(text)))
 
 
 def best_sentence(
@@ -70,13 +101,18 @@ def best_sentence(
 
 def _sentence_weight(sentence: str, rarity: Callable[[str], float], asking: bool) -> float:
     words = set(content_words(sentence))
-    weight: float = sum(rarity(stem(word)) for word in words) ** 0.7
+    specific = min(4, len(specific_words(sentence)))
+    said = sum(rarity(stem(word)) for word in words) + _SPECIFIC_BONUS * specific
+    weight: float = said**0.7
     if sentence.rstrip().endswith(("?", "？", "؟")):
         weight *= 2.0 if asking else 0.6
     elif asking and (cues.FAILURE.search(sentence) or cues.ASKING.search(sentence)):
         weight *= 1.5
+    if cues.POINTING.search(sentence) and len(words) < 6:
+        weight *= _ANAPHORA_FACTOR
     letters = sum(character.isalpha() or character.isspace() for character in sentence)
-    weight *= 0.5 if letters < 0.75 * len(sentence) else 1.0
+    if letters < 0.75 * len(sentence) or _PASTED.search(sentence):
+        weight *= 0.5
     return weight * (0.75 if len(sentence) > 180 else 1.0)
 
 
@@ -87,10 +123,11 @@ def title(
     about: str = "",
 ) -> str:
     """A title of at most 90 characters; a thin one is completed with what it is `about`."""
-    own = polish(best_sentence(utterances, rarity, asking))
+    telling = [utterance for utterance in utterances if not utterance.confirms] or utterances
+    own = polish(best_sentence(telling, rarity, asking))
     if not own:
         own = tidy(utterances[0].body) or tidy(utterances[0].message.text)
-    if about and len(content_words(own)) < 3 and len(own) < TITLE_CHARACTERS_MAX - 24:
+    if about and is_thin(own) and len(own) < TITLE_CHARACTERS_MAX - 24:
         return f"{own} — {shorten(about, TITLE_CHARACTERS_MAX - len(own) - 3)}"
     return shorten(own)
 

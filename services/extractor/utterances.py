@@ -11,7 +11,7 @@ from services.extractor.extraction import WindowMessage
 _ADDRESSED: Final = re.compile(r"\s*[@<]?([^\s,:<>@]{2,32})(?:>|[:,](?=\s)|:$)\s*")
 _MENTION: Final = re.compile(r"(?<!\w)@([\w.|\-\[\]]{2,32})")
 _URL: Final = re.compile(
-    r"\b(?:https?://|www\.)\S+|(?<![\w.-])[\w.-]{1,80}\.(?:com|org|net|io|dev)/\S*"
+    r"(?:https?://|\bwww\.)\S+|(?<![\w.-])[\w.-]{1,80}\.(?:com|org|net|io|dev)/\S*"
 )
 _CODE: Final = re.compile(
     r"`[^`\n]{1,200}`|\b\w+(?:::|->|\(\)|_)\w*|\b\w+\.\w+\(|[{}]|\$\w+|--\w+|/\w+/\w+"
@@ -26,9 +26,12 @@ _COMMAND: Final = re.compile(
     r"\s*(?:\[(?:topic|link|agenda|тема)\]|[#!/.][a-z]{2,}(?:\s|$))", re.IGNORECASE
 )
 _HEADING: Final = re.compile(
-    r"\s*(?:\[(?:topic|agenda|тема)\]|#{1,4}\s+\w|={2,}\s*\w)", re.IGNORECASE
+    r"\s*(?:\[(?:topic|agenda|тема)\]|#(?:topic|agenda)\s|(?:new )?topic:\s|тема:\s|#{1,4}\s+(?=\w)|={2,}\s*(?=\w))\s*",
+    re.IGNORECASE,
 )
 _ECHO_REACH: Final = 4
+_TURNING_WORDS_MIN: Final = 4
+_SOCIAL: Final = (cues.THANKS, cues.GREETING, cues.LEAVING, cues.AUDIENCE, cues.REACTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class Utterance:
     has_link: bool
     is_command: bool
     is_heading: bool
+    greets: bool
+    turns: bool
+    affirms: bool
 
 
 def folded_name(name: str) -> str:
@@ -70,6 +76,44 @@ def content_words(text: str) -> tuple[str, ...]:
     return tuple(word for word in words if len(word) > 2 and word not in cues.COMMON)
 
 
+def heading_text(text: str) -> str:
+    """A heading without the mark that makes it one."""
+    return _HEADING.sub("", text, count=1).strip(" =")
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a text as they are written."""
+    return [match.group() for match in _WORD.finditer(text)]
+
+
+def is_word(word: str) -> bool:
+    """Whether a word carries meaning and could name something; `we're` and the like cannot."""
+    folded = word.casefold().replace("’", "'")
+    plain = folded.removesuffix("'s")
+    return (
+        len(plain) > 2 and "'" not in plain and plain not in cues.COMMON and plain not in cues.VAGUE
+    )
+
+
+def unlinked(text: str) -> str:
+    """The text without its links and what pointed at them."""
+    return " ".join(_URL.sub(" ", text).split()).rstrip(" -:>(")
+
+
+def specific_words(text: str) -> frozenset[str]:
+    """What a text names exactly: code, numbers, and words with a mark or a capital inside a sentence."""
+    plain = _URL.sub(" ", text)
+    found = {match.group().casefold() for match in _CODE.finditer(plain) if len(match.group()) > 2}
+    for number, match in enumerate(_WORD.finditer(plain)):
+        word = match.group()
+        inside = any(c.isdigit() or c in "._/+#" for c in word) or any(
+            c.isupper() for c in word[1:]
+        )
+        if len(word) > 1 and (inside or (number and word[0].isupper() and word[1:].islower())):
+            found.add(word.casefold())
+    return frozenset(found)
+
+
 def read(messages: Sequence[WindowMessage], context: int = 0) -> list[Utterance]:
     """Read a window's messages in order; the first `context` are marked as such."""
     names = {folded_name(message.author): message.author for message in messages}
@@ -84,17 +128,22 @@ def read(messages: Sequence[WindowMessage], context: int = 0) -> list[Utterance]
 def _silenced(utterance: Utterance, utterances: Sequence[Utterance]) -> Utterance:
     """The utterance, without substance where it is a command or echoes someone else."""
     before = utterances[max(0, utterance.index - _ECHO_REACH) : utterance.index]
-    echoes = len(utterance.stems) >= 2 and any(
-        utterance.speaker != earlier.speaker
+    if any(earlier.is_command and _echoes(utterance, earlier) for earlier in before):
+        return replace(utterance, substance=0.0, is_command=True)
+    echoes = not utterance.is_question and any(
+        _echoes(utterance, earlier) for earlier in before if not earlier.is_question
+    )
+    return replace(utterance, substance=0.0) if echoes or utterance.is_command else utterance
+
+
+def _echoes(utterance: Utterance, earlier: Utterance) -> bool:
+    """Whether someone repeats another's words, as bots do with what they are told."""
+    return (
+        len(utterance.stems) >= 2
+        and utterance.speaker != earlier.speaker
         and len(utterance.stems & earlier.stems) >= 0.75 * len(utterance.stems)
         and len(utterance.words) >= 0.6 * len(earlier.words)
-        and not utterance.is_question
-        and not earlier.is_question
-        for earlier in before
     )
-    if echoes or utterance.is_command:
-        return replace(utterance, substance=0.0)
-    return utterance
 
 
 def _utterance(
@@ -104,9 +153,9 @@ def _utterance(
     automatic: frozenset[str],
     is_context: bool,
 ) -> Utterance:
-    speaker = folded_name(message.author)
-    addressee, body = split_address(message.text[:_READ_CHARACTERS_MAX], names)
-    body = strip_greeting(body)
+    speaker = _speaker(message, names)
+    addressee, said = split_address(message.text[:_READ_CHARACTERS_MAX], names)
+    body = strip_greeting(said)
     words = content_words(body)
     words = tuple(word for word in words if word not in names)
     is_social = _is_social(body, words)
@@ -128,7 +177,19 @@ def _utterance(
         bool(_URL.search(body)),
         bool(_COMMAND.match(message.text)),
         bool(_HEADING.match(message.text)),
+        bool(cues.GREETING.match(said.lstrip())),
+        bool(cues.TURNING.match(body)) and len(words) >= _TURNING_WORDS_MIN,
+        bool(cues.YES_NO.match(body)),
     )
+
+
+def _speaker(message: WindowMessage, names: Mapping[str, str]) -> str:
+    """Who speaks, folded; bridges write what a person does as a text of nobody that begins with the name."""
+    author = folded_name(message.author)
+    if any(character.isalnum() for character in author):
+        return author
+    first = folded_name(message.text.strip().partition(" ")[0])
+    return first if first in names else author
 
 
 def split_address(text: str, names: Mapping[str, str]) -> tuple[str | None, str]:
@@ -161,6 +222,7 @@ def _may_be_name(written: str, name: str) -> bool:
         name not in cues.LABELLING
         and not any(mark in written for mark in "/()[]{}=\"'.")
         and any(character.isalpha() for character in name)
+        and (written[:1].isascii() or written[:1].isupper())
     )
 
 
@@ -200,7 +262,7 @@ def _is_social(body: str, words: Sequence[str]) -> bool:
     """Whether a text only greets, thanks or reacts."""
     if _URL.search(body) or _CODE.search(body):
         return False
-    rest = cues.strip_all(body, (cues.THANKS, cues.GREETING, cues.AUDIENCE, cues.REACTION))
+    rest = cues.strip_all(body, _SOCIAL)
     left = [word for word in content_words(rest) if word in words]
     if not left:
         return not any(character.isdigit() for character in body)

@@ -139,12 +139,83 @@ async def test_a_bot_by_its_account_takes_no_part() -> None:
 
 
 async def test_topics_are_titled_by_their_own_words() -> None:
-    """Each thread becomes a topic whose title is made of words said in it."""
+    """Each thread becomes a topic whose title is made of phrases that stand in it."""
     extraction = await ENGINE.extract(DEPLOY)
     assert extraction.topics
     said = " ".join(m.text.casefold() for m in DEPLOY.messages)
     for topic in extraction.topics:
-        assert all(word in said for word in topic.title.split(", "))
+        assert all(phrase.casefold() in said for phrase in topic.title.split(", "))
+
+
+async def test_a_topic_under_a_heading_bears_it() -> None:
+    """Where people name what they talk about, that is the topic's title; a bot's echo of it is nothing."""
+    extraction = await ENGINE.extract(
+        talk(
+            "ann: [TOPIC] Kernel versions for the spring release",
+            "log: New Topic: Kernel versions for the spring release",
+            "bob: we decided to ship 6.12 on both architectures and to drop the old flavour",
+        )
+    )
+    assert [topic.title for topic in extraction.topics] == [
+        "Kernel versions for the spring release"
+    ]
+    assert [(a.type, list(a.message_ids)) for a in extraction.atoms] == [("decision", [3])]
+
+
+async def test_a_newcomers_greeting_and_a_turn_open_a_matter() -> None:
+    """Who greets, and who says "by the way", speaks of something else than the one before."""
+    window = talk(
+        "ann: how do I rotate the signing keys of the billing service?",
+        "eve: run the keyring command with the rotate flag, then restart the workers",
+        "bob: hi there",
+        "bob: I remember a book about parsers that was built around one project, does anyone know it?",
+        "eve: До речі, новий API доставки вимагає підпис кожного запиту з першого квітня",
+    )
+    extraction = await ENGINE.extract(window)
+    assert ids(extraction.atoms) == [[1], [2], [4], [5]]
+    assert [(link.source, link.target) for link in extraction.links] == [(1, 0)]
+
+
+async def test_what_a_third_person_says_of_a_helper_takes_no_answer_away() -> None:
+    """Advice stays the answer to its question though someone later speaks of who gave it."""
+    window = talk(
+        "ann: does the page fire the load hook when it is opened for editing?",
+        "bob: ann: there is no such function as that hook",
+        "bob: you should use the ready event of the document instead",
+        "*: bob hates it when the keyboard layout changes to another language",
+    )
+    extraction = await ENGINE.extract(window)
+    assert ids(extraction.atoms)[:1] == [[1]]
+    assert {2, 3} <= set(extraction.atoms[1].message_ids)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Risk: payments have no idempotency key, a repeated delivery would charge twice", "risk"),
+        ("ризик: у платежів немає ключа, повторна доставка спише гроші двічі", "risk"),
+        ("идея: хранить идентификатор события и отбрасывать повторную доставку", "idea"),
+        ("we decided to move the queues from one broker to another in May", "decision"),
+        ("домовилися, що з травня переходимо на іншого брокера для всіх черг", "decision"),
+    ],
+)
+async def test_people_say_what_kind_it_is(said: str, kind: str) -> None:
+    """A label in front of a text, or the word that something was decided, gives the type."""
+    (atom,) = (await ENGINE.extract(talk(f"ann: {said}"))).atoms
+    assert atom.type == kind
+
+
+async def test_the_answer_to_a_yes_or_no_question_is_a_fact() -> None:
+    """Whoever asks whether something is so learns a fact; whoever asks how gets a solution."""
+    window = talk(
+        "ann: does an incomplete charge disappear by itself after a few days?",
+        "bob: no, it stays in that state until somebody authenticates or cancels the charge",
+        "cat: how can I send myself the webhooks of a local development site?",
+        "dan: cat: you can send test webhooks from the dashboard to a public endpoint",
+    )
+    assert [a.type for a in (await ENGINE.extract(window)).atoms] == [
+        "question", "insight", "question", "solution"
+    ]  # fmt: skip
 
 
 async def test_meaning_can_join_what_words_do_not() -> None:

@@ -12,6 +12,7 @@ from tests.extractor.conversation import talk
 @given(st.text(), st.integers(12, 120))
 def test_shortening_fits_and_keeps_the_beginning(text: str, characters_max: int) -> None:
     """A shortened text fits, and but for its ellipsis it is the beginning of the text."""
+    text = text.translate({ord("("): None})
     short = shorten(text, characters_max)
     assert len(short) <= characters_max
     assert " ".join(text.split()).startswith(short.rstrip("…").rstrip())
@@ -24,6 +25,20 @@ def test_words_are_not_cut() -> None:
     assert shorten(text, 40) == "the migration hangs because an…"
 
 
+def test_an_aside_goes_before_anything_else() -> None:
+    """What stands in brackets is left out where the rest then fits."""
+    text = "does it need all of the metadata (size, time, url) to show an image from another wiki"
+    assert (
+        shorten(text, 75) == "does it need all of the metadata to show an image from another wiki"
+    )
+
+
+def test_a_condition_is_not_left_alone() -> None:
+    """A cut never leaves only the condition of what was said."""
+    text = "if you charge a card before saving it, it will be used up and cannot be charged again"
+    assert shorten(text, 60) == "if you charge a card before saving it, it will be used up…"
+
+
 @pytest.mark.parametrize(
     ("said", "polished"),
     [
@@ -32,6 +47,15 @@ def test_words_are_not_cut() -> None:
         ("thanks, use version 12", "Use version 12"),
         ("npm_install fails", "npm_install fails"),
         ("so", "So"),
+        ("I think the cache is stale, iirc", "The cache is stale"),
+        ("risk: the key expires", "The key expires"),
+        ("ризик: ключ спливає", "Ключ спливає"),
+        ("колеги, а хто знає, чому впала збірка?", "Хто знає, чому впала збірка?"),
+        (
+            "the page says how to build it https://example.org/build",
+            "The page says how to build it",
+        ),
+        ("it finally builds \U0001f389 :)", "It finally builds"),
     ],
 )
 def test_lead_ins_are_dropped(said: str, polished: str) -> None:
@@ -45,6 +69,28 @@ def test_a_thin_answer_is_titled_with_its_question() -> None:
     assert title(utterances, lambda word: 1.0, about="Which port is it?") == (
         "Port 5433 — Which port is it?"
     )
+
+
+def test_the_sentence_that_names_things_is_the_title() -> None:
+    """What points at something unsaid, and what was pasted, gives way to the sentence that names it."""
+    said = "ann: Can't seem to find it at all. Where is the settings.yaml of the billing service?"
+    assert title(read(talk(said).messages), lambda word: 1.0, asking=True) == (
+        "Where is the settings.yaml of the billing service?"
+    )
+    pasted = read(
+        talk(
+            "ann: root@db-2:~$ tail log | grep lock", "ann: The lock is held by autovacuum"
+        ).messages
+    )
+    assert title(pasted, lambda word: 1.0) == "The lock is held by autovacuum"
+
+
+def test_thanks_are_no_title() -> None:
+    """A title comes from what was told, not from the thanks for it."""
+    told = read(
+        talk("bob: use the ready event instead", "ann: thanks, that works fine now!").messages
+    )
+    assert title(told, lambda word: 1.0) == "Use the ready event instead"
 
 
 def test_content_tells_who_said_what() -> None:
