@@ -4,6 +4,9 @@ PYTHON ?= python3
 # Where `make demo` keeps its data; empty means the user's data directory.
 DATA_DIR ?=
 NAME ?=
+# Which schedules of faults `make soak` runs.
+SCHEDULES ?= 20
+SEED ?= 1
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +26,7 @@ LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench clean
+.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench clean soak
 
 help: ## list the targets
 	@echo "make TARGET, one of:"
@@ -112,6 +115,11 @@ release-protos: setup-dev ## take today's protos as the contract that later ones
 lock: setup-dev ## resolve requirements/*.in anew into hash-locked files; LOCK=--upgrade takes newer versions
 	@cd requirements && for name in build runtime dev; do \
 		echo "==> $$name" && $(subst $(BIN),../$(BIN),$(COMPILE)) $(LOCK) --output-file=$$name.txt $$name.in || exit 1; done
+
+# --- proving that nothing is lost
+
+soak: setup-dev ## random faults against real processes: SCHEDULES=20 SEED=1; one again with SCHEDULES=1
+	@$(BIN)/python -m tests.faults.soak --schedules $(SCHEDULES) --seed $(SEED) --out build/soak
 
 clean: ## remove what was generated, but not .venv
 	rm -rf build dist third_party/buf .grimp_cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info

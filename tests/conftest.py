@@ -15,6 +15,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 from uuid import UUID
 
+# Servers are started from processes that use gRPC, whose handlers of forks can end a new process before it begins.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 import asyncpg
 import grpc
 import pytest

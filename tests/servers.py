@@ -1,5 +1,6 @@
 """The servers that tests talk to, started from the same pinned wheels as `winnow up`."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -21,8 +22,11 @@ _NOBODY = 65534
 class PostgresServer:
     """A PostgreSQL that can be stopped, killed and started again on the same data."""
 
-    def __init__(self, port: int, password: str) -> None:
-        self._port, self._folder = port, Path(mkdtemp(prefix="winnow-pg-"))
+    def __init__(
+        self, port: int, password: str, folder: Path | None = None, **settings: object
+    ) -> None:
+        self.port, self._folder = port, folder or Path(mkdtemp(prefix="winnow-pg-"))
+        self._settings = settings
         self._data = self._folder / "data"
         self._options: dict[str, object] = {"cwd": "/"}
         self._process: subprocess.Popen[bytes] | None = None
@@ -47,18 +51,24 @@ class PostgresServer:
         """Start, and return when connections are taken."""
         settings = {
             "listen_addresses": "127.0.0.1",
-            "port": self._port,
+            "port": self.port,
             "unix_socket_directories": "",
             "fsync": "off",
             "max_connections": 200,
             "shared_buffers": "128MB",
+            **self._settings,
         }
         arguments = [f"-c{name}={value}" for name, value in settings.items()]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # type: ignore[call-overload]
                 [BIN / "postgres", "-D", self._data, *arguments], stderr=log, **self._options
             )
-        _wait_for_postgres(self._port, self._process.poll)
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Return when connections are taken."""
+        assert self._process is not None
+        _wait_for_postgres(self.port, self._process.poll)
 
     def stop(self) -> None:
         """Stop at once, cutting all connections."""
@@ -66,9 +76,44 @@ class PostgresServer:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(30)
 
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Kill every process of the server, or tell it to end at once (SIGQUIT); nothing is written down any more."""
+        assert self._process is not None
+        children = _children_of(self._process.pid)
+        for pid in [self._process.pid, *(children if number == signal.SIGKILL else [])]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        self._process.wait(30)
+        deadline = time.monotonic() + 20
+        while any(map(_is_running, children)):
+            if time.monotonic() > deadline:
+                raise RuntimeError("processes of the server outlive it")
+            time.sleep(0.01)
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def backends(self) -> list[int]:
+        """The processes of the server besides its first."""
+        return _children_of(self._process.pid) if self._process else []
+
     def remove(self) -> None:
         """Throw the data away."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _children_of(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -87,7 +132,7 @@ class NatsServer:
     """A nats-server with JetStream that can be killed, frozen and started again on the same store."""
 
     def __init__(self, port: int, store: Path | None = None, limits: str = "") -> None:
-        self._port, self._folder = port, Path(mkdtemp(prefix="winnow-nats-"))
+        self.port, self._folder = port, Path(mkdtemp(prefix="winnow-nats-"))
         self._process: subprocess.Popen[bytes] | None = None
         self.store = store or self._folder / "store"
         self.url = f"nats://127.0.0.1:{port}"
@@ -102,7 +147,7 @@ class NatsServer:
         self._process = subprocess.Popen(
             [binary, "-c", self._configuration], stderr=subprocess.DEVNULL
         )
-        _wait_for_port(self._port, self._process.poll)
+        _wait_for_port(self.port, self._process.poll)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""

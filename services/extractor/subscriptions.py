@@ -19,15 +19,21 @@ from services.extractor.store import Pending, RunRecord
 from services.extractor.windows import Arrival, WindowLimits, cut, with_context
 from winnow.events.v1.events_pb2 import AtomsExtracted
 
+_HASH_DIGITS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class WindowRequest:
-    """What a task of the stage `window` asks: new messages of a source, a changed message, or another look."""
+    """What a task of the stage `window` asks: new messages of a source, a changed message, or another look.
+
+    A message is rewritten if its text has changed, and not if it was deleted or is worth more than before.
+    """
 
     subject: UUID
     kind: str
     first: UUID | None = None
     last: UUID | None = None
+    is_rewritten: bool = False
 
     @classmethod
     def read(cls, task: Task) -> "WindowRequest":
@@ -38,7 +44,7 @@ class WindowRequest:
             return cls(task.subject, kind, UUID(first), UUID(last))
         if kind not in ("changed", "tail", "close"):
             raise ValueError(f"spec: {task.spec!r} asks for nothing known")
-        return cls(task.subject, kind)
+        return cls(task.subject, kind, is_rewritten=len(rest) == _HASH_DIGITS)
 
 
 class WindowStage:
@@ -70,6 +76,10 @@ class WindowStage:
                 await store.add_pending(connection, workspace, request.subject, *span)
                 await reach("window.pending_added")
         await store.drop_deleted_pending(connection, workspace, changed)
+        rewritten = sorted({r.subject for r in requests if r.is_rewritten})
+        windows = await store.windows_of(connection, workspace, rewritten)
+        # A text may return to what it was, whose reading is done long since.
+        await enqueue_reading(connection, workspace, windows, self._engine_version, reopen=True)
         windows = await store.windows_of(connection, workspace, changed)
         for source in sorted(sources):
             windows += await self._cut(connection, workspace, source, source in closing)
@@ -98,7 +108,10 @@ class WindowStage:
             if result.tail and result.look_again_at:
                 spec = f"tail:{result.tail[-1].message.id}:{len(result.tail)}"
                 moment = result.look_again_at
-                await enqueue(connection, workspace, self.name, [source], [spec], moment)
+                # Another tail of as many messages may have ended in the same one, and its look is long done.
+                await enqueue(
+                    connection, workspace, self.name, [source], [spec], moment, reopen=True
+                )
                 await reach("window.tail_asked")
         return windows
 
@@ -215,9 +228,15 @@ class ExtractStage:
         texts = await store.window_texts(connection, workspace, subjects)
         current = {(text.window_id, text.digest) for text in texts}
         for result in sorted(results, key=lambda result: result.task.subject):
-            seen = (result.task.subject, result.task.spec.rpartition(":")[2])
-            if result.value is not None and seen in current:
+            task = result.task
+            if (task.subject, task.spec.rpartition(":")[2]) not in current:
+                continue
+            if result.value is not None:
                 await self._save(connection, workspace, result.value)
+            else:
+                # It was another text for a moment, and whoever changed it back found this task taken.
+                spec = [task.spec]
+                await enqueue(connection, workspace, self.name, [task.subject], spec, reopen=True)
 
     async def _save(self, connection: Connection, workspace: UUID, reading: Reading) -> None:
         run, window = uuid7(), reading.record.window_id

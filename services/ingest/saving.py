@@ -162,8 +162,9 @@ async def _ask_for_windows(
     live: Sequence[Stored],
     hashes: dict[str, bytes],
 ) -> None:
-    subjects = [each.id for each in live if not each.created]
-    specs = [f"changed:{hashes[each.external_id].hex()}" for each in live if not each.created]
+    rewritten = [each for each in live if each.text_changed and not each.created]
+    subjects = [each.id for each in rewritten]
+    specs = [f"changed:{hashes[each.external_id].hex()}" for each in rewritten]
     created = [each.id for each in live if each.created]
     if created:
         subjects.append(source_id)

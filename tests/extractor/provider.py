@@ -118,9 +118,9 @@ class Provider:
 
 
 @contextmanager
-def provider() -> Iterator[Provider]:
+def provider(double: Provider | None = None) -> Iterator[Provider]:
     """Run the server on a free port."""
-    double = Provider()
+    double = double or Provider()
 
     class Endpoint(Handler):
         protocol_version = "HTTP/1.0"

@@ -1,13 +1,18 @@
 """From saved messages to atoms, on real servers, through the extractor as it runs."""
 
 import asyncio
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import grpc
 import pytest
 
 from services.common.database import Database, DatabaseSettings
+from services.common.outbox import TaskStore, complete
+from services.common.worker import Result
 from services.extractor import library, review, store
+from services.extractor.grounded import GroundedEngine
+from services.extractor.subscriptions import ExtractStage
+from services.extractor.windows import WindowLimits
 from tests.conftest import Deployment
 from tests.extractor.saved import TALK, change, say, settled
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -100,6 +105,62 @@ async def test_an_edit_reads_only_its_window_again(deployment: Deployment) -> No
         assert any("fourteen" in quote for quote in quotes)
         assert not any("seven" in quote for quote in quotes)
         assert (await gauges(deployment, channel)).extractions_inconsistent == 0
+
+
+async def test_a_text_that_returns_is_read_again(deployment: Deployment) -> None:
+    """When an edit is taken back, the atoms are those of the text that stands there, not of the one between."""
+    async with deployment.serving("extractor") as channel:
+        _, ids = await say(deployment, TALK)
+        await settled(deployment)
+        await change(deployment, ids[4], text="Let's decide: we keep fourteen days of WAL.")
+        await settled(deployment)
+        await change(deployment, ids[4], text=TALK[4][1])
+        await settled(deployment)
+        found = (await atoms(deployment, channel)).atoms
+        quotes = [passage.quote for atom in found for passage in atom.evidence]
+        assert any("seven" in quote for quote in quotes)
+        assert not any("fourteen" in quote for quote in quotes)
+        assert (await gauges(deployment, channel)).extractions_inconsistent == 0
+
+
+async def test_a_text_that_returns_while_it_is_read_is_not_forgotten(
+    deployment: Deployment,
+) -> None:
+    """A reading that found another text leaves its task open if the text it was to read is back when it ends."""
+    async with deployment.serving("extractor"):
+        await say(deployment, TALK)
+        await settled(deployment)
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+        tasks = TaskStore(database, 60, 5)
+        row = await deployment.admin.fetchrow(
+            """update spine.task set state = 'ready', hint_at = now() where stage = 'extract'
+               returning id, workspace_id, spec"""
+        )
+        claimed = await tasks.claim(row["workspace_id"], "extract", [row["id"]], uuid4())
+        stage = ExtractStage(database, GroundedEngine(), "", WindowLimits(), lambda: None)
+        async with database.transaction(row["workspace_id"]) as connection:
+            assert await complete(connection, claimed, [0])
+            await stage.write(connection, row["workspace_id"], [Result(claimed[0], None, 0)])
+    query = "select state from spine.task where stage = 'extract'"
+    assert await deployment.admin.fetchval(query) == "ready"
+
+
+async def test_a_tail_is_looked_at_however_often_it_changes(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open window closes although a tail that ended in the same message was looked at before."""
+    monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "4")
+    source, ids = await say(deployment, TALK)
+    await deployment.admin.execute(
+        """insert into spine.task (workspace_id, stage, subject_id, spec, state, finished_at)
+           values ($1, 'window', $2, $3, 'done', now())""",
+        deployment.workspace,
+        source,
+        f"tail:{ids[-1]}:{len(TALK)}",
+    )
+    async with deployment.serving("extractor"):
+        await settled(deployment)
+    assert await deployment.admin.fetchval("select count(*) from extractor.pending_message") == 0
 
 
 async def test_a_deleted_message_is_no_evidence(deployment: Deployment) -> None:

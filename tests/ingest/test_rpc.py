@@ -253,12 +253,12 @@ async def test_a_text_that_is_emptied_loses_its_vector(ingest: Ingest, generatio
     assert (await ingest.tasks("embed"))[-1] == f"message:{generation}:gone"
 
 
-async def test_an_edit_beside_the_text_keeps_the_vector(ingest: Ingest) -> None:
-    """An edit that leaves the text alone asks for no vector."""
+async def test_an_edit_beside_the_text_costs_nothing(ingest: Ingest) -> None:
+    """An edit that leaves the text alone asks for no vector and for no reading."""
     await ingest.send(message(1, "one"))
     await ingest.send(message(1, "one", edited_at=at(10), author=types.Author(name="Ada")))
     assert len(await ingest.tasks("embed")) == 1
-    assert len(await ingest.tasks("window")) == 2
+    assert len(await ingest.tasks("window")) == 1
 
 
 async def test_events_are_announced(ingest: Ingest) -> None:

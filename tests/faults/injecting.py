@@ -1,0 +1,183 @@
+"""Breaks things as a plan says, each at its time, and mends what can be mended after its time."""
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+from collections.abc import Sequence
+from typing import Any, get_args
+from uuid import UUID, uuid4
+
+import nats
+from nats.errors import Error as NatsError
+
+from services.common.bus import HINT_TASKS_MAX, TASKS_STREAM
+from tests.faults.history import History
+from tests.faults.plans import Fault
+from tests.faults.proxies import Mode
+from tests.faults.stack import AWAY, Stack
+from winnow.events.v1.events_pb2 import TaskHint
+
+STAGES = ("embed", "window", "extract")
+JUNK = "winnow.tasks.junk"
+
+
+class Injector:
+    """Applies the faults of one schedule to a stack."""
+
+    def __init__(self, stack: Stack, workspace: UUID, history: History) -> None:
+        self._stack, self._workspace, self._history = stack, workspace, history
+        self._postgres, self._nats = asyncio.Lock(), asyncio.Lock()
+
+    async def inject(self, faults: Sequence[Fault]) -> None:
+        """Apply all of them; faults of one server wait for each other."""
+        await asyncio.gather(*(self._apply(fault) for fault in faults))
+
+    async def _apply(self, fault: Fault) -> None:
+        await asyncio.sleep(fault.at)
+        details = {"target": fault.target, "seconds": fault.seconds, "detail": fault.detail}
+        self._history.note("fault", kind=fault.kind, **details)
+        if fault.kind in get_args(Mode) or fault.kind == "reset":
+            await self._break_edge(fault)
+        else:
+            await getattr(self, f"_{fault.kind}")(fault)
+        self._history.note("mended", kind=fault.kind, target=fault.target)
+
+    async def _break_edge(self, fault: Fault) -> None:
+        replica, _, edge = fault.target.partition("/")
+        proxy = self._stack.replicas[replica].edges[edge]
+        if fault.kind == "reset":
+            return proxy.reset()
+        proxy.break_down(fault.kind)  # type: ignore[arg-type]
+        # A lost reply mends itself.
+        await asyncio.sleep(fault.seconds or 2)
+        proxy.heal()
+        return None
+
+    async def _kill(self, fault: Fault) -> None:
+        self._stack.replicas[fault.target].send(signal.SIGKILL)
+
+    async def _terminate(self, fault: Fault) -> None:
+        self._stack.replicas[fault.target].send(signal.SIGTERM)
+
+    async def _zombie(self, fault: Fault) -> None:
+        replica = self._stack.replicas[fault.target]
+        replica.send(signal.SIGSTOP)
+        await asyncio.sleep(fault.seconds)
+        replica.send(signal.SIGCONT)
+
+    async def _stall(self, fault: Fault) -> None:
+        await self._stack.rearm(fault.target, fault.detail)
+
+    _crashes = _stall
+
+    async def _provider(self, fault: Fault) -> None:
+        self._stack.model.plan += fault.detail.split()
+
+    async def _kill_nats(self, fault: Fault, wipe: bool = False) -> None:
+        async with self._nats:
+            self._stack.nats.stop(signal.SIGKILL)
+            if wipe:
+                shutil.rmtree(self._stack.nats.store)
+            await asyncio.sleep(fault.seconds)
+            await asyncio.to_thread(self._stack.nats.start)
+
+    async def _wipe_nats(self, fault: Fault) -> None:
+        await self._kill_nats(fault, wipe=True)
+
+    async def _freeze_nats(self, fault: Fault) -> None:
+        async with self._nats:
+            self._stack.nats.send(signal.SIGSTOP)
+            await asyncio.sleep(fault.seconds)
+            self._stack.nats.send(signal.SIGCONT)
+
+    async def _kill_postgres(self, fault: Fault, number: signal.Signals = signal.SIGKILL) -> None:
+        async with self._postgres:
+            await asyncio.to_thread(self._stack.postgres.kill, number)
+            await asyncio.sleep(fault.seconds)
+            await asyncio.to_thread(self._stack.postgres.start)
+
+    async def _immediate_postgres(self, fault: Fault) -> None:
+        await self._kill_postgres(fault, signal.SIGQUIT)
+
+    async def _kill_backend(self, fault: Fault) -> None:
+        """Kill one process of the database, of which it recovers by starting all of them again."""
+        async with self._postgres:
+            backends = self._stack.postgres.backends()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(random.choice(backends), signal.SIGKILL)
+            await asyncio.to_thread(self._stack.postgres.wait_until_ready)
+
+    @contextlib.asynccontextmanager
+    async def _broker(self) -> Any:
+        """A connection to the broker past all proxies; a broker that is away is no matter."""
+        async with self._nats:
+            try:
+                client = await nats.connect(
+                    self._stack.nats.url, allow_reconnect=False, connect_timeout=1, error_cb=_ignore
+                )
+            except (NatsError, OSError, TimeoutError):
+                yield None
+                return
+            try:
+                yield client.jetstream(timeout=1)
+            except (NatsError, OSError, TimeoutError) as error:
+                self._history.note("unbroken", text=repr(error))
+            finally:
+                await client.close()
+
+    async def _purge_stream(self, fault: Fault) -> None:
+        async with self._broker() as stream:
+            if stream is not None:
+                await stream.purge_stream(TASKS_STREAM)
+
+    async def _full_store(self, fault: Fault) -> None:
+        """Fill the stream of hints up to its limit, so that it refuses more."""
+        async with self._broker() as stream:
+            if stream is None:
+                return
+            try:
+                for size in (100_000, 10_000, 100):
+                    with contextlib.suppress(NatsError):
+                        while True:
+                            await stream.publish(JUNK, b"x" * size)
+                await asyncio.sleep(fault.seconds)
+            finally:
+                await stream.purge_stream(TASKS_STREAM, subject=JUNK)
+
+    async def _hints(self, fault: Fault) -> None:
+        """Hints again, in another order, of work long done, of what does not exist, and no hints at all."""
+        tasks = await self._tasks()
+        random.shuffle(tasks)
+        bodies = [self._hint(tasks) for _ in range(random.randint(1, 5))]
+        bodies += [self._hint([uuid4()]), b"\xff\xfe no hint", b""]
+        async with self._broker() as stream:
+            if stream is not None:
+                for body in bodies:
+                    for stage in STAGES:
+                        await stream.publish(f"winnow.tasks.{stage}", body)
+
+    def _hint(self, tasks: Sequence[UUID]) -> bytes:
+        ids = [task.bytes for task in tasks[:HINT_TASKS_MAX]]
+        return TaskHint(workspace_id=str(self._workspace), task_ids=ids).SerializeToString()
+
+    async def _tasks(self) -> list[UUID]:
+        try:
+            admin = await self._stack.admin()
+        except (OSError, TimeoutError, *AWAY):
+            return []
+        try:
+            rows = await admin.fetch(
+                "select id from spine.task where workspace_id = $1", self._workspace
+            )
+            return [row["id"] for row in rows]
+        except (OSError, TimeoutError, *AWAY):
+            return []
+        finally:
+            await admin.close(timeout=1)
+
+
+async def _ignore(error: Exception) -> None:
+    """Errors of the connection are raised where it is used."""

@@ -1,0 +1,129 @@
+"""Many schedules on one stack: `python -m tests.faults.soak --schedules 100 --seed 1`, or one: `--replay SEED`."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tests.conftest import make_scratch
+from tests.faults.plans import Mix, plan_of
+from tests.faults.schedules import Verdict, run
+from tests.faults.stack import Stack
+
+VIOLATIONS_MAX = 5
+
+
+class Tally:
+    """What many schedules came to."""
+
+    def __init__(self, first_seed: int) -> None:
+        self.first_seed, self.began = first_seed, time.monotonic()
+        self.seeds: list[int] = []
+        self.failed: dict[int, list[str]] = {}
+        self.messages = self.tries = self.deaths = 0
+        self.faults: Counter[str] = Counter()
+        self.slowest = 0.0
+
+    def add(self, verdict: Verdict) -> None:
+        """Count one."""
+        figures = verdict.figures
+        self.seeds.append(verdict.seed)
+        if verdict.violations:
+            self.failed[verdict.seed] = verdict.violations
+        self.messages += figures["messages"]
+        self.tries += figures["tries"]
+        self.deaths += figures["deaths"]
+        self.faults.update(figures["faults"])
+        self.slowest = max(self.slowest, figures["drain_seconds"] or 0)
+
+    def summary(self) -> dict[str, Any]:
+        """The figures so far."""
+        return {
+            "schedules": len(self.seeds),
+            "seeds": [self.seeds[0], self.seeds[-1]] if self.seeds else [],
+            "messages": self.messages,
+            "faults": sum(self.faults.values()),
+            "faults_by_kind": dict(sorted(self.faults.items())),
+            "process_deaths": self.deaths,
+            "calls_tried_again": self.tries,
+            "violations": sum(map(len, self.failed.values())),
+            "failed_seeds": sorted(self.failed),
+            "slowest_drain_seconds": self.slowest,
+            "seconds": round(time.monotonic() - self.began),
+        }
+
+
+async def soak(folder: Path, seeds: range, mix: Mix, out: Path | None = None) -> Tally:
+    """Run the schedules of some seeds one after another."""
+    tally = Tally(seeds.start)
+    async with Stack.open(folder) as stack:
+        for seed in seeds:
+            path = folder / f"history-{seed}.jsonl"
+            verdict = await run(stack, plan_of(seed, mix), path)
+            tally.add(verdict)
+            if verdict.violations:
+                _report(verdict, path, out)
+                if len(tally.failed) >= VIOLATIONS_MAX:
+                    break
+            else:
+                path.unlink()
+            _tell(tally, out)
+    return tally
+
+
+def _report(verdict: Verdict, path: Path, out: Path | None) -> None:
+    click.echo(f"seed {verdict.seed}: {len(verdict.violations)} violations", err=True)
+    for text in verdict.violations[:20]:
+        click.echo(f"  {text}", err=True)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / path.name).write_bytes(path.read_bytes())
+        for log in path.parent.glob("*.log"):
+            (out / f"{verdict.seed}-{log.name}").write_bytes(log.read_bytes())
+
+
+def _tell(tally: Tally, out: Path | None) -> None:
+    done = tally.summary()
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "summary.json").write_text(json.dumps(done, indent=2) + "\n")
+    click.echo(
+        f"{done['schedules']} schedules, {done['messages']} messages, {done['faults']} faults, "
+        f"{done['process_deaths']} deaths, {done['violations']} violations, {done['seconds']} s",
+        err=True,
+    )
+
+
+@click.command()
+@click.option("--schedules", default=20, type=click.IntRange(1), help="How many to run.")
+@click.option("--seed", default=1, help="The seed of the first; each next one has the next.")
+@click.option("--replay", type=int, help="Run the schedule of this seed alone.")
+@click.option("--messages", default=30, type=click.IntRange(1), help="Messages a schedule.")
+@click.option("--kinds", default="", help="Only these faults, separated by commas.")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep the summary and failures here.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def main(
+    schedules: int,
+    seed: int,
+    replay: int | None,
+    messages: int,
+    kinds: str,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Run schedules of faults against real processes and servers; exit with 1 if an invariant breaks."""
+    seeds = range(seed, seed + schedules) if replay is None else range(replay, replay + 1)
+    mix = Mix(messages=messages, kinds=tuple(kinds.split(",")) if kinds else ())
+    with make_scratch() as folder:
+        tally = asyncio.run(soak(folder, seeds, mix, out))
+    if as_json:
+        click.echo(json.dumps(tally.summary()))
+    raise SystemExit(1 if tally.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
