@@ -40,6 +40,11 @@ HINT_TASKS_MAX = 64
 TRANSIENT = (NatsError, TimeoutError, OSError, asyncio.InvalidStateError)
 
 
+def backfill_of(stage: str) -> str:
+    """The name under which the hints of a stage's backfill travel, apart from those of its fresh tasks."""
+    return f"{stage}_backfill"
+
+
 class BusSettings(Settings):
     """Where NATS is, and how large its streams may grow."""
 

@@ -11,7 +11,12 @@ from asyncpg.exceptions import OutdatedSchemaCacheError
 from pydantic import Field, SecretStr
 
 from services.common import metrics, tracing
-from services.common.errors import DatabaseUnavailable, InvalidSetting
+from services.common.errors import (
+    DatabaseUnavailable,
+    InvalidSetting,
+    NotFound,
+    UnfitGeneration,
+)
 from services.common.settings import Settings
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -36,6 +41,7 @@ _UNAVAILABLE = (
 )
 _CONFLICT = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _STALE_PLAN = (asyncpg.InvalidCachedStatementError, OutdatedSchemaCacheError)
+_NO_DATA_FOUND = "P0002"
 # The server answers, and does not let us in.
 _REFUSED = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -75,6 +81,21 @@ async def explained(setting: str) -> AsyncIterator[None]:
         raise InvalidSetting(f"{setting}: PostgreSQL refuses: {error.args[0]}") from error
     except ValueError as error:
         raise InvalidSetting(f"{setting}: not a postgresql:// URL") from error
+
+
+@asynccontextmanager
+async def allowed(generation: UUID) -> AsyncIterator[None]:
+    """Raise UnfitGeneration or NotFound when a function of the schema refuses to change a generation."""
+    try:
+        yield
+    except asyncpg.LockNotAvailableError:
+        raise
+    except asyncpg.ObjectNotInPrerequisiteStateError as error:
+        raise UnfitGeneration(error.args[0]) from error
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != _NO_DATA_FOUND:
+            raise
+        raise NotFound("generation", str(generation)) from error
 
 
 class Database:

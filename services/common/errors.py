@@ -119,6 +119,10 @@ class NoServingGeneration(WinnowError):
         super().__init__("nothing has been embedded yet; start the embedder and try again")
 
 
+class UnfitGeneration(WinnowError):
+    """A generation of vectors is not complete, or in a state that does not allow what is asked."""
+
+
 class ItemFailed(WinnowError):
     """One piece of work is at fault: trying it again elsewhere will fail as well."""
 

@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import Field
 
 from services.common import metrics, tracing
-from services.common.bus import Bus, BusUnavailable
+from services.common.bus import Bus, BusUnavailable, backfill_of
 from services.common.database import Connection, Database
 from services.common.errors import DatabaseUnavailable
 from services.common.failpoints import reach
@@ -88,6 +88,28 @@ async def enqueue_embedding(
         subjects,
         text_hashes,
         reopen,
+    )
+    return made
+
+
+async def enqueue_backfill(
+    connection: Connection,
+    workspace: UUID,
+    generation: UUID,
+    kind: str,
+    subjects: Sequence[UUID],
+    text_hashes: Sequence[bytes | None],
+    available_at: datetime | None = None,
+) -> int:
+    """Make or reopen the tasks that embed subjects in one generation, behind all that is fresh; return how many."""
+    made: int = await connection.fetchval(
+        "select spine.enqueue_backfill($1, $2, $3, $4, $5, coalesce($6, now()))",
+        workspace,
+        generation,
+        kind,
+        subjects,
+        text_hashes,
+        available_at,
     )
     return made
 
@@ -204,6 +226,9 @@ class RelaySettings(Settings):
 
     relay_idle_seconds: float = Field(default=0.25, gt=0)
     relay_hints_max: int = Field(default=2000, ge=1, le=10000)
+    relay_backfill_max: int = Field(
+        default=1024, ge=64, le=100_000, description="tasks of backfills hinted at a time"
+    )
     relay_again_seconds: float = Field(default=5, gt=0)
     relay_again_seconds_max: float = Field(default=300, gt=0)
 
@@ -261,10 +286,11 @@ class Relay:
     async def _relay_hints(self) -> int:
         settings = self._settings
         rows = await self._fetch(
-            "select * from spine.take_hints($1, $2, $3)",
+            "select * from spine.take_hints($1, $2, $3, $4)",
             settings.relay_hints_max,
             timedelta(seconds=settings.relay_again_seconds),
             timedelta(seconds=settings.relay_again_seconds_max),
+            settings.relay_backfill_max,
         )
         await reach("relay.taken")
         try:
@@ -278,11 +304,12 @@ class Relay:
         return len(rows)
 
     async def _publish_hints(self, rows: Sequence[Any]) -> None:
-        groups: dict[tuple[UUID, str], list[UUID]] = defaultdict(list)
+        groups: dict[tuple[int, UUID, str], list[UUID]] = defaultdict(list)
         for row in rows:
-            groups[row["workspace_id"], row["stage"]].append(row["id"])
-        for (workspace, stage), ids in groups.items():
-            await self._bus.publish_hint(workspace, stage, sorted(ids))
+            groups[row["lane"], row["workspace_id"], row["stage"]].append(row["id"])
+        for (lane, workspace, stage), ids in sorted(groups.items()):
+            name = backfill_of(stage) if lane else stage
+            await self._bus.publish_hint(workspace, name, sorted(ids))
             await reach("relay.hinted", stage)
             metrics.HINTS_PUBLISHED.labels(stage).inc(len(ids))
             if tracing.is_on():

@@ -38,6 +38,7 @@ _TABLE: list[tuple[type[Exception], grpc.StatusCode, "ErrorReason.ValueType"]] =
     (errors.DatabaseUnavailable, grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_DATABASE_UNAVAILABLE),
     (errors.Unavailable, grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_MODEL_UNAVAILABLE),
     (errors.NoServingGeneration, grpc.StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_NO_SERVING_GENERATION),
+    (errors.UnfitGeneration, grpc.StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_UNFIT_GENERATION),
 ]  # fmt: skip
 
 

@@ -29,7 +29,9 @@ class FakeEncoder:
             for text in texts
         ]
 
-    async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Matrix:
         """Return a vector for each list, shape (lists, dimensions)."""
         vectors = [self._vector(tokens) for tokens in token_lists]
         return np.array(vectors, np.float32).reshape(len(vectors), self.dimensions)

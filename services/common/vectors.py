@@ -1,9 +1,20 @@
 """Vectors between numpy and pgvector's binary form of halfvec."""
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float32]
+
+# How searches read an HNSW index: a scan goes on until it has enough rows or has seen so many.
+INDEX_SETTINGS: Final = {
+    "hnsw.ef_search": "128",
+    "hnsw.iterative_scan": "relaxed_order",
+    "hnsw.max_scan_tuples": "200000",
+    "hnsw.scan_mem_multiplier": "4",
+    "plan_cache_mode": "force_custom_plan",
+}
 
 
 def to_halfvecs(vectors: Matrix) -> list[bytes]:

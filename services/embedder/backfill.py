@@ -56,14 +56,19 @@ class Backfill:
         self._missing = missing_by_kind(debts)
         return self._progress(debts, finished=True)
 
-    async def run(self, batch_size: int) -> AsyncIterator[Progress]:
-        """Make the tasks in ordered batches and yield progress until none is left; leaving early keeps the tasks."""
+    async def run(self, batch_size: int, rate_per_second: float = 0) -> AsyncIterator[Progress]:
+        """Make the tasks in ordered batches and yield progress until none is left; leaving early keeps the tasks.
+
+        With a rate no more texts than that become available in any second.
+        """
+        if rate_per_second:
+            batch_size = max(1, min(batch_size, int(rate_per_second)))
         debts = await self._count()
         self._missing = missing_by_kind(debts)
         yield self._progress(debts)
         shown = self._clock()
         batches = self._debts.ask_for_missing(
-            self._workspace, self._generation.id, batch_size, self._kinds
+            self._workspace, self._generation.id, batch_size, self._kinds, rate_per_second
         )
         async for _ in batches:
             if self._clock() - shown >= self._progress_seconds:

@@ -1,10 +1,11 @@
 """What is missing or stale in a generation, seen from the rows, and the tasks that mend it."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from services.common.database import Database
-from services.common.outbox import enqueue_embedding
+from services.common.outbox import enqueue_backfill
 from services.embedder import store
 from services.embedder.specs import KINDS
 from services.embedder.store import Debt
@@ -41,19 +42,32 @@ class Debts:
         generation: UUID,
         batch_size: int,
         kinds: Sequence[str] = KINDS,
+        rate_per_second: float = 0,
     ) -> AsyncIterator[int]:
-        """Make the tasks that nobody has made, a transaction a batch; yields how many each batch made."""
-        after = _FIRST
+        """Make the tasks that nobody has made, a transaction a batch; yields how many each batch made.
+
+        With a rate each batch becomes available that much after the one before.
+        """
+        after, total, begun = _FIRST, 0, datetime.now(UTC)
         while True:
-            made, last = await self._ask_for_batch(workspace, generation, batch_size, kinds, after)
+            start = begun + timedelta(seconds=total / rate_per_second) if rate_per_second else None
+            made, last = await self._ask_for_batch(
+                workspace, generation, batch_size, kinds, after, start
+            )
             if last is None:
                 return
             self._after_commit()
             yield made
-            after = last
+            after, total = last, total + made
 
     async def _ask_for_batch(
-        self, workspace: UUID, generation: UUID, limit: int, kinds: Sequence[str], after: UUID
+        self,
+        workspace: UUID,
+        generation: UUID,
+        limit: int,
+        kinds: Sequence[str],
+        after: UUID,
+        available_at: datetime | None,
     ) -> tuple[int, UUID | None]:
         """Return how many tasks are new, and the last subject; None if there was none."""
 
@@ -65,8 +79,8 @@ class Debts:
                 made = 0
                 for kind, ids in store.by_kind(missing).items():
                     hashes = [missing[kind, subject] for subject in ids]
-                    made += await enqueue_embedding(
-                        connection, workspace, kind, ids, hashes, reopen=True
+                    made += await enqueue_backfill(
+                        connection, workspace, generation, kind, ids, hashes, available_at
                     )
             return made, max((subject for _, subject in missing), default=None)
 
@@ -81,8 +95,8 @@ class Debts:
                 made = 0
                 for kind, ids in store.by_kind(stale).items():
                     hashes: list[bytes | None] = [None] * len(ids)
-                    made += await enqueue_embedding(
-                        connection, workspace, kind, ids, hashes, reopen=True
+                    made += await enqueue_backfill(
+                        connection, workspace, generation, kind, ids, hashes
                     )
             return made
 

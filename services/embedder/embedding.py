@@ -35,8 +35,13 @@ class Encoder(Protocol):
     def split_texts(self, texts: Sequence[str], prefix: str = "") -> list[list[Tokens]]:
         """Return for each text, after the prefix, its tokens in parts that fit the context; none is lost."""
 
-    async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
-        """Return one unit vector for each list, shape (lists, dimensions); urgent lists never wait for others."""
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Matrix:
+        """Return one unit vector for each list, shape (lists, dimensions).
+
+        Urgent lists never wait for others; those that can wait let all others go first.
+        """
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,19 @@ class UnusableVectors(ItemFailed):
 
 
 async def embed_texts(
-    encoder: Encoder, texts: Sequence[str], prefix: str, *, urgent: bool = False
+    encoder: Encoder,
+    texts: Sequence[str],
+    prefix: str,
+    *,
+    urgent: bool = False,
+    can_wait: bool = False,
 ) -> list[TextVectors]:
     """Return the vectors of each text; equal texts are read once. UnusableVectors if one is not fit to store."""
     metrics.TEXTS.labels("query" if urgent else "passage").inc(len(texts))
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     split = await _split(encoder, list(places), prefix)
-    vectors = await _encode(encoder, [part for parts in split for part in parts], urgent)
+    parts = [part for parts in split for part in parts]
+    vectors = await _encode(encoder, parts, urgent, can_wait)
     embedded = list(_gather(split, vectors))
     return [embedded[places[text]] for text in texts]
 
@@ -73,22 +84,26 @@ async def _split(encoder: Encoder, texts: Sequence[str], prefix: str) -> list[li
     return await asyncio.to_thread(encoder.split_texts, texts, prefix)
 
 
-async def _encode(encoder: Encoder, parts: Sequence[Tokens], urgent: bool) -> Matrix:
+async def _encode(
+    encoder: Encoder, parts: Sequence[Tokens], urgent: bool, can_wait: bool
+) -> Matrix:
     size = _URGENT_PARTS_PER_CALL_MAX if urgent else _PARTS_PER_CALL_MAX
     chunks = [
-        await _encode_chunk(encoder, parts[start : start + size], urgent)
+        await _encode_chunk(encoder, parts[start : start + size], urgent, can_wait)
         for start in range(0, len(parts), size)
     ]
     return np.concatenate(chunks) if chunks else np.empty((0, encoder.dimensions), np.float32)
 
 
-async def _encode_chunk(encoder: Encoder, parts: Sequence[Tokens], urgent: bool) -> Matrix:
+async def _encode_chunk(
+    encoder: Encoder, parts: Sequence[Tokens], urgent: bool, can_wait: bool
+) -> Matrix:
     lane, tokens = "query" if urgent else "passage", sum(map(len, parts))
     metrics.BATCH_TOKENS.labels(lane).observe(tokens)
     metrics.TOKENS.labels("embedding", "in").inc(tokens)
     try:
         with tracing.span("model encode", lane=lane, parts=len(parts), tokens=tokens):
-            vectors = await encoder.encode(parts, urgent=urgent)
+            vectors = await encoder.encode(parts, urgent=urgent, can_wait=can_wait)
     except Overloaded as error:
         if urgent:
             raise

@@ -1,17 +1,20 @@
 """The generations of vectors that live beside each other, and the model of each that this process has."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from services.common.errors import ModelUnavailable, NoServingGeneration
+from services.common.errors import ModelUnavailable, NoServingGeneration, NotFound
 from services.embedder.embedding import Encoder
 
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """What makes two models give the same vectors, and the name people know it by; digest is the file's sha256."""
+    """What makes two models give the same vectors, and the name people know it by; digest is the file's sha256.
+
+    The reference is what opens the model again: a name of the registry, a path, or `openai:` and a name.
+    """
 
     name: str
     digest: str
@@ -19,29 +22,30 @@ class ModelIdentity:
     pooling: str
     query_prefix: str
     passage_prefix: str
+    reference: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class Generation:
-    """All vectors that one model makes; state is building, serving or retired."""
+    """All vectors that one model makes; state is building, serving, standby or retired."""
 
     id: UUID
     model: ModelIdentity
     state: str
     created_at: datetime
+    promoted_at: datetime | None = field(default=None, compare=False)
 
 
 class Generations:
-    """The live generations as last read, and an encoder for each model file that is here."""
+    """The live generations as last read, and the encoders of their models."""
 
     def __init__(
         self,
         read_live: Callable[[], Awaitable[Sequence[Generation]]],
-        encoders: Mapping[str, Encoder],
+        encoder_of: Callable[[str], Encoder | None],
     ) -> None:
-        self._read_live = read_live
-        self._encoders = encoders
-        self._live: Mapping[UUID, Generation] = {}
+        self._read_live, self._encoder_of = read_live, encoder_of
+        self._live: dict[UUID, Generation] = {}
 
     async def refresh(self) -> Sequence[Generation]:
         """Read and return the live generations: another process may have started or promoted one."""
@@ -57,16 +61,31 @@ class Generations:
 
     def encoder(self, generation: Generation) -> Encoder | None:
         """Return the model of a generation if this process has it."""
-        return self._encoders.get(generation.model.digest)
+        return self._encoder_of(generation.model.digest)
+
+    async def wanted(self, generation: UUID | None) -> tuple[Generation, Encoder]:
+        """Return a live generation, or the one that searches use, with its model.
+
+        Raises NotFound, NoServingGeneration or ModelUnavailable.
+        """
+        if generation is None:
+            return self.serving()
+        found = await self.find(generation)
+        if found is None:
+            raise NotFound("live generation", str(generation))
+        return found, self._require(found)
 
     def serving(self) -> tuple[Generation, Encoder]:
         """Return what searches use; NoServingGeneration or ModelUnavailable if there is none."""
         serving = next((g for g in self._live.values() if g.state == "serving"), None)
         if serving is None:
             raise NoServingGeneration
-        encoder = self.encoder(serving)
+        return serving, self._require(serving)
+
+    def _require(self, generation: Generation) -> Encoder:
+        encoder = self.encoder(generation)
         if encoder is None:
             raise ModelUnavailable(
-                f"the embedder does not have the serving model {serving.model.name}"
+                f"the embedder does not have the {generation.state} model {generation.model.name}"
             )
-        return serving, encoder
+        return encoder

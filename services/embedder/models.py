@@ -16,11 +16,16 @@ _SELF_TEST_TEXTS = 12
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready, and how many short texts a second its self-test read."""
+    """A model that is ready, and what runs it.
+
+    Its self-test read so many short texts a second; the cosine is the worst between texts read together and alone.
+    """
 
     identity: ModelIdentity
     encoder: Encoder
     texts_per_second: float
+    provider: str = "llama.cpp"
+    self_test_cosine: float = 1.0
 
 
 ModelOpener = Callable[[str], AbstractAsyncContextManager[LoadedModel]]
@@ -42,14 +47,15 @@ class GgufModels:
         )
         try:
             started = time.perf_counter()
-            await encoder.self_test(resolved.dimensions)
+            report = await encoder.self_test(resolved.dimensions)
             rate = _SELF_TEST_TEXTS / (time.perf_counter() - started)
-            yield LoadedModel(_identity(resolved), encoder, rate)
+            identity = _identity(resolved, model)
+            yield LoadedModel(identity, encoder, rate, self_test_cosine=report.cosine)
         finally:
             await asyncio.to_thread(encoder.close)
 
 
-def _identity(resolved: ResolvedModel) -> ModelIdentity:
+def _identity(resolved: ResolvedModel, reference: str) -> ModelIdentity:
     return ModelIdentity(
         resolved.name,
         resolved.digest,
@@ -57,4 +63,5 @@ def _identity(resolved: ResolvedModel) -> ModelIdentity:
         resolved.pooling,
         resolved.query_prefix,
         resolved.passage_prefix,
+        reference,
     )

@@ -48,15 +48,17 @@ class RecentVectors:
 
 
 class QueryEmbedder:
-    """Embeds texts with the model that searches use."""
+    """Embeds texts with the model that searches use, or with that of another live generation."""
 
     def __init__(self, generations: Generations, remembered_max: int) -> None:
         self._generations = generations
         self._recent = RecentVectors(remembered_max)
 
-    async def embed(self, texts: Sequence[str], role: Role) -> tuple[Generation, list[TextVector]]:
+    async def embed(
+        self, texts: Sequence[str], role: Role, wanted: UUID | None = None
+    ) -> tuple[Generation, list[TextVector]]:
         """Return a vector for each text, in order, and the generation that they can be compared with."""
-        generation, encoder = self._generations.serving()
+        generation, encoder = await self._generations.wanted(wanted)
         vectors = self._recall(generation, texts, role)
         new = [text for text in texts if text not in vectors]
         metrics.QUERY_VECTORS.labels("memory").inc(len(vectors))

@@ -1,31 +1,36 @@
 """Opens the embedder: settings, models, generations, the stage and the loops."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from pydantic import Field
 
-from services.common.bus import Bus, BusSettings
+from services.common.bus import Bus, BusSettings, HintReader, backfill_of
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import InvalidSetting
-from services.common.models import ModelError, ModelStore
+from services.common.models import ModelStore
 from services.common.outbox import Relay, RelaySettings, TaskStore
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
-from services.embedder import store
+from services.embedder import generation_store
+from services.embedder.changing import Changes, ChangeSettings
 from services.embedder.debts import Debts
 from services.embedder.erasing import Chunk, EraseStage
+from services.embedder.generation_store import IndexSettings
 from services.embedder.generations import Generation, Generations
 from services.embedder.models import GgufModels, LoadedModel, ModelOpener
 from services.embedder.queries import QueryEmbedder
 from services.embedder.reconciliation import Reconciliation
 from services.embedder.rpc import SCOPES, EmbedderRpc
+from services.embedder.shelf import Shelf
 from services.embedder.subscriptions import EmbedStage, Outcome
+from services.embedder.upkeep import Upkeep
+from services.embedder.watching import Watcher
 from winnow.embedder.v1.embedder_pb2_grpc import add_EmbedderServiceServicer_to_server
 
 log = logging.getLogger(__name__)
@@ -43,6 +48,12 @@ class EmbedderSettings(Settings):
     embed_hints_max: int = Field(default=4, ge=1, le=64, description="hints a batch, 64 tasks each")
     embed_reconcile_seconds: float = Field(default=30, gt=0)
     embed_queries_remembered_max: int = Field(default=2048, ge=0, le=1_000_000)
+    hnsw_m: int = Field(default=16, ge=2, le=100, description="neighbours of a node of the index")
+    hnsw_ef_construction: int = Field(default=64, ge=4, le=1000)
+    hnsw_build_memory_mb: int = Field(default=256, ge=1, le=1 << 20)
+    hnsw_after_rows_min: int = Field(
+        default=20_000, ge=0, description="a new generation this large is indexed once it is full"
+    )
 
 
 @asynccontextmanager
@@ -54,18 +65,26 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
         Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
         Database.open(DatabaseSettings.read(), "winnow_relay", size=2) as relay_database,
         Bus.open(BusSettings.read(), "embedder") as bus,
-        AsyncExitStack() as models,
+        Shelf.open(open_model) as shelf,
     ):
         relay = Relay(relay_database, bus, RelaySettings.read())
-        loaded = await _open_models(database, settings.embedding_model, open_model, models)
-        generations = _generations(database, loaded)
-        await generations.refresh()
+        generations = _generations(database, shelf)
+        await _open_models(database, settings, shelf)
+        await shelf.follow(await generations.refresh())
         debts = Debts(database, relay.kick)
-        worker = _worker(settings, database, bus, EmbedStage(database, generations, relay.kick))
         reconciliation = Reconciliation(debts, generations, settings.embed_reconcile_seconds)
+        changes = Changes(
+            database,
+            generations,
+            shelf,
+            debts,
+            ChangeSettings(_index_settings(settings), settings.hnsw_after_rows_min),
+            reconciliation.kick,
+        )
+        upkeep = Upkeep(database, generations, shelf, settings.hnsw_build_memory_mb)
         queries = QueryEmbedder(generations, settings.embed_queries_remembered_max)
-        rates = {digest: model.texts_per_second for digest, model in loaded.items()}
-        rpc = EmbedderRpc(database, queries, debts, generations, rates)
+        watcher = Watcher(database, debts)
+        rpc = EmbedderRpc(database, queries, debts, generations, shelf, changes, watcher)
         servicer = Servicer(
             "winnow.embedder.v1.EmbedderService",
             add_EmbedderServiceServicer_to_server,
@@ -73,14 +92,23 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             SCOPES,
         )
         servicers = [servicer, pipeline_servicer(database)]
-        workers: list[Worker[Any]] = [worker, _eraser(database, bus, relay)]
-        yield Service(
-            "embedder",
-            database,
-            servicers,
-            workers,
-            [*watching(relay_database, rows=True), relay.run, reconciliation.run],
-        )
+        fresh = EmbedStage(database, generations, relay.kick)
+        backfill = EmbedStage(database, generations, relay.kick, can_wait=True)
+        workers: list[Worker[Any]] = [
+            _worker(settings, database, bus.hints(fresh.name, waiting_max=256), fresh),
+            _worker(
+                settings, database, bus.hints(backfill_of(backfill.name), waiting_max=64), backfill
+            ),
+            _eraser(database, bus, relay),
+        ]
+        loops = [
+            *watching(relay_database, rows=True),
+            relay.run,
+            reconciliation.run,
+            upkeep.follow,
+            upkeep.mend,
+        ]
+        yield Service("embedder", database, servicers, workers, loops)
 
 
 def _gguf_models(settings: EmbedderSettings) -> ModelOpener:
@@ -88,22 +116,28 @@ def _gguf_models(settings: EmbedderSettings) -> ModelOpener:
     return models.open
 
 
-def _generations(database: Database, loaded: Mapping[str, LoadedModel]) -> Generations:
+def _generations(database: Database, shelf: Shelf) -> Generations:
     async def read_live() -> Sequence[Generation]:
         async with database.connection() as connection:
-            return await store.live_generations(connection)
+            return await generation_store.live_generations(connection)
 
-    return Generations(read_live, {digest: model.encoder for digest, model in loaded.items()})
+    return Generations(read_live, shelf.encoder)
+
+
+def _index_settings(settings: EmbedderSettings) -> IndexSettings:
+    return IndexSettings(
+        settings.hnsw_m, settings.hnsw_ef_construction, settings.hnsw_build_memory_mb
+    )
 
 
 def _worker(
-    settings: EmbedderSettings, database: Database, bus: Bus, stage: EmbedStage
+    settings: EmbedderSettings, database: Database, reader: HintReader, stage: EmbedStage
 ) -> Worker[Outcome]:
     options = WorkerSettings.read()
     tasks = TaskStore(database, options.task_lease_seconds, options.task_attempts_max)
     return Worker(
         stage,
-        bus.hints(stage.name, waiting_max=256),
+        reader,
         tasks,
         database,
         options,
@@ -119,51 +153,19 @@ def _eraser(database: Database, bus: Bus, relay: Relay) -> Worker[Chunk]:
     return Worker(stage, reader, tasks, database, options, batch_max=4)
 
 
-async def _open_models(
-    database: Database, configured: str, open_model: ModelOpener, stack: AsyncExitStack
-) -> dict[str, LoadedModel]:
-    """Open the configured model and its generation, then the models of other live generations; by digest."""
-    first = await stack.enter_async_context(open_model(configured))
-    loaded = {first.identity.digest: first}
+async def _open_models(database: Database, settings: EmbedderSettings, shelf: Shelf) -> None:
+    """Open the configured model and its generation; one that was retired while another serves stays retired."""
+    first = await shelf.add(settings.embedding_model)
     async with database.connection() as connection:
-        _check_dimensions(first, await store.live_generations(connection))
-        own = await store.open_generation(connection, first.identity)
-        live = await store.live_generations(connection)
+        _check_dimensions(first, await generation_store.live_generations(connection))
+        if await generation_store.is_retired_model(connection, first.identity.digest):
+            log.warning(
+                "WINNOW_EMBEDDING_MODEL: %s was retired and is not used", first.identity.name
+            )
+            return
+        index = _index_settings(settings)
+        own = await generation_store.start_generation(connection, first.identity, index, bulk=False)
     log.info("model %s: generation %s is %s", first.identity.name, own.id, own.state)
-    for generation in live:
-        if generation.model.digest not in loaded:
-            await _open_other(generation, open_model, stack, loaded)
-    return loaded
-
-
-async def _open_other(
-    generation: Generation,
-    open_model: ModelOpener,
-    stack: AsyncExitStack,
-    loaded: dict[str, LoadedModel],
-) -> None:
-    """Open the model of a generation that is not the configured one; without it the service can still run."""
-    name = generation.model.name
-    try:
-        model = await stack.enter_async_context(open_model(name))
-    except ModelError as error:
-        _log_missing(generation, str(error))
-        return
-    loaded[model.identity.digest] = model
-    if model.identity.digest != generation.model.digest:
-        _log_missing(generation, f"the model called {name} is now another file")
-
-
-def _log_missing(generation: Generation, reason: str) -> None:
-    log.error(
-        "generation %s is %s, but its model is missing, so its vectors are not kept up%s; "
-        "fetch the model %s, or set WINNOW_EMBEDDING_MODEL to its file: %s",
-        generation.id,
-        generation.state,
-        " and queries fail" if generation.state == "serving" else "",
-        generation.model.name,
-        reason,
-    )
 
 
 def _check_dimensions(model: LoadedModel, live: Sequence[Generation]) -> None:

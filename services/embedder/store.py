@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -13,7 +12,6 @@ import numpy as np
 from services.common import sql
 from services.common.database import Connection
 from services.common.vectors import Matrix, to_halfvecs
-from services.embedder.generations import Generation, ModelIdentity
 from services.embedder.specs import KINDS
 
 QUERIES = sql.load(Path(__file__).with_name("store.sql"))
@@ -56,33 +54,6 @@ class Debt:
     kind: str
     missing: int
     dead: int
-
-
-async def open_generation(connection: Connection, model: ModelIdentity) -> Generation:
-    """Return the generation of a model, made with its partition and index if it is new."""
-    row = await connection.fetchrow(
-        QUERIES["open_generation"],
-        model.name,
-        model.digest,
-        model.dimensions,
-        model.pooling,
-        model.query_prefix,
-        model.passage_prefix,
-    )
-    return _generation(row)
-
-
-async def live_generations(connection: Connection) -> list[Generation]:
-    """Return the generations that are building or serving."""
-    return [_generation(row) for row in await connection.fetch(QUERIES["live_generations"])]
-
-
-async def list_generations(
-    connection: Connection, workspace: UUID, before: UUID | None, limit: int
-) -> list[tuple[Generation, int]]:
-    """Return generations, newest first, with how many vectors each has in the workspace."""
-    rows = await connection.fetch(QUERIES["list_generations"], workspace, before, limit)
-    return [(_generation(row), row["vectors"]) for row in rows]
 
 
 async def read_subjects(
@@ -204,15 +175,3 @@ def _by_kind(subjects: Iterable[Subject]) -> list[list[UUID]]:
     """The ids of messages, of atoms and of topics."""
     ids = by_kind(subjects)
     return [ids.get(kind, []) for kind in KINDS]
-
-
-def _generation(row: Any) -> Generation:
-    identity = ModelIdentity(
-        row["model"],
-        row["digest"],
-        row["dimensions"],
-        row["pooling"],
-        row["query_prefix"],
-        row["passage_prefix"],
-    )
-    return Generation(row["id"], identity, row["state"], row["created_at"])

@@ -1,17 +1,66 @@
--- name: open_generation
-select id, model, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at
-from embedder.open_generation($1, $2, $3, $4, $5, $6);
+-- name: start_generation
+select id, model, reference, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at, promoted_at
+from embedder.start_generation($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: live_generations
-select id, model, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at
+select id, model, reference, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at, promoted_at
 from embedder.generation where state <> 'retired' order by id;
 
+-- name: retired_model
+-- Whether a model is only that of retired generations, while another one serves.
+select exists (select from embedder.generation where digest = $1 and state = 'retired')
+  and not exists (select from embedder.generation where digest = $1 and state <> 'retired')
+  and exists (select from embedder.generation where state = 'serving');
+
 -- name: list_generations
-select g.id, g.model, g.digest, g.dimensions, g.pooling, g.query_prefix, g.passage_prefix, g.state, g.created_at,
+select g.id, g.model, g.reference, g.digest, g.dimensions, g.pooling, g.query_prefix, g.passage_prefix, g.state, g.created_at,
+  g.promoted_at, case when g.state <> 'retired' then (select i.state from embedder.index_state(g.id) i) end as index_state,
   (select count(*) from embedder.vector v where v.workspace_id = $1 and v.generation_id = g.id) as vectors
 from embedder.generation g
-where $2::uuid is null or g.id < $2
-order by g.id desc limit $3;
+where ($2::uuid is null or g.id < $2) and ($3::uuid is null or g.id = $3)
+order by g.id desc limit $4;
+
+-- name: promote_generation
+select id, model, reference, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at, promoted_at
+from embedder.promote_generation($1, $2);
+
+-- name: retire_generation
+select id, model, reference, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at, promoted_at
+from embedder.retire_generation($1);
+
+-- name: forget_generation
+select spine.forget_generation($1);
+
+-- name: undropped_generations
+select id, retired_seconds from embedder.undropped_generations();
+
+-- name: drop_generation
+select embedder.drop_generation($1);
+
+-- name: index_state
+select state, phase, done, total from embedder.index_state($1);
+
+-- name: build_index
+select embedder.build_index($1, $2);
+
+-- name: generation_debt
+select missing, dead from embedder.generation_debt($1);
+
+-- name: is_backfill_paused
+select spine.is_backfill_paused($1);
+
+-- name: pause_backfill
+select spine.pause_backfill($1, $2);
+
+-- name: lock_generation
+-- Who retires a generation waits for those that write to it; who writes afterwards sees that it is retired.
+select pg_advisory_xact_lock_shared(hashtextextended('embedder.generation:' || $1::uuid::text, 0));
+
+-- name: lock_generation_alone
+select pg_advisory_xact_lock(hashtextextended('embedder.generation:' || $1::uuid::text, 0));
+
+-- name: is_live
+select exists (select from embedder.generation where id = $1 and state <> 'retired');
 
 -- name: read_subjects
 -- The live subjects among $3 (messages), $4 (atoms) and $5 (topics), and how many current vectors each has already.

@@ -11,6 +11,7 @@ from services.common.outbox import Task, announce
 from services.common.worker import Result
 from services.embedder import store
 from services.embedder.embedding import Encoder, embed_texts
+from services.embedder.generation_store import lock_for_writing
 from services.embedder.generations import Generation, Generations
 from services.embedder.specs import Spec, parse
 from services.embedder.store import Subject, SubjectText, SubjectVectors
@@ -38,14 +39,20 @@ Outcome = SubjectVectors | Gone | None
 
 
 class EmbedStage:
-    """Embeds the subjects of tasks in the generations that their specs name."""
+    """Embeds the subjects of tasks in the generations that their specs name; backfill can wait for all other work."""
 
     name = "embed"
 
     def __init__(
-        self, database: Database, generations: Generations, after_commit: Callable[[], None]
+        self,
+        database: Database,
+        generations: Generations,
+        after_commit: Callable[[], None],
+        *,
+        can_wait: bool = False,
     ) -> None:
         self._database, self._generations = database, generations
+        self._can_wait = can_wait
         self.after_commit = after_commit
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Outcome]]:
@@ -70,7 +77,7 @@ class EmbedStage:
         subjects = await self._read(asked, generation.id)
         await reach("embed.read")
         wanted = [text for text in map(_wanted_of(subjects), asked) if text and not text.vectors]
-        embedded = await _embed(generation, encoder, wanted)
+        embedded = await _embed(generation, encoder, wanted, self._can_wait)
         await reach("embed.encoded")
         return [_result(task, spec, subjects, embedded) for task, spec in asked]
 
@@ -110,12 +117,13 @@ def _wanted_of(
 
 
 async def _embed(
-    generation: Generation, encoder: Encoder, wanted: Sequence[SubjectText]
+    generation: Generation, encoder: Encoder, wanted: Sequence[SubjectText], can_wait: bool
 ) -> dict[Subject, SubjectVectors]:
     if not wanted:
         return {}
     texts = [subject.text for subject in wanted]
-    embedded = await embed_texts(encoder, texts, generation.model.passage_prefix)
+    prefix = generation.model.passage_prefix
+    embedded = await embed_texts(encoder, texts, prefix, can_wait=can_wait)
     made = [
         SubjectVectors(subject, generation.id, vectors.rows)
         for subject, vectors in zip(wanted, embedded, strict=True)
@@ -157,7 +165,9 @@ async def _write(
     groups: dict[UUID, list[SubjectVectors]] = defaultdict(list)
     for each in vectors:
         groups[each.generation].append(each)
-    for generation, group in groups.items():
+    for generation, group in sorted(groups.items()):
+        if not await lock_for_writing(connection, generation):
+            continue
         written = await _write_current(connection, workspace, generation, group)
         await reach("embed.vectors_written")
         await _announce(connection, workspace, generation, (each.key for each in written))

@@ -16,15 +16,6 @@ EXACT_ROWS_MAX: Final = 5_000
 FILTERED_SCAN_BREADTH: Final = 250
 _ROUNDS_MAX: Final = 3
 
-# For every connection; an index scan goes on until it has enough rows or has seen this many.
-INDEX_SETTINGS: Final = {
-    "hnsw.ef_search": "128",
-    "hnsw.iterative_scan": "relaxed_order",
-    "hnsw.max_scan_tuples": "200000",
-    "hnsw.scan_mem_multiplier": "4",
-    "plan_cache_mode": "force_custom_plan",
-}
-
 
 class Plan(StrEnum):
     """How vectors are read."""

@@ -10,10 +10,10 @@ from services.common.database import Database, DatabaseSettings
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
+from services.common.vectors import INDEX_SETTINGS
 from services.search.query_vectors import QueryVectors
 from services.search.rpc import SCOPES, SearchRpc
 from services.search.searcher import Searcher
-from services.search.semantic import INDEX_SETTINGS
 from winnow.search.v1.search_pb2_grpc import add_SearchServiceServicer_to_server
 
 

@@ -18,11 +18,13 @@ class Narrow(FakeEncoder):
         super().__init__(dimensions=8, context_tokens=4)
         self._lists_max = lists_max
 
-    async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Matrix:
         """Return vectors, or refuse."""
         if len(token_lists) > self._lists_max:
             raise Overloaded("too many texts wait for the model", 1)
-        return await super().encode(token_lists, urgent=urgent)
+        return await super().encode(token_lists, urgent=urgent, can_wait=can_wait)
 
 
 async def test_whole_is_the_mean_of_its_parts() -> None:
@@ -69,7 +71,9 @@ async def test_parts_that_cancel_out_are_refused() -> None:
     """A whole whose parts have no direction together is an error of that text, never a vector of noise."""
 
     class Opposite(FakeEncoder):
-        async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
+        async def encode(
+            self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+        ) -> Matrix:
             return np.array([[1, 0], [-1, 0]], np.float32)
 
     with pytest.raises(UnusableVectors):

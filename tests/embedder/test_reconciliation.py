@@ -1,9 +1,9 @@
 """Without being asked, the embedder mends whatever was lost, however it was lost."""
 
 from services.common.database import Database, DatabaseSettings
-from services.embedder import store
 from services.embedder.debts import Debts
-from services.embedder.generations import Generations
+from services.embedder.generation_store import live_generations
+from services.embedder.generations import Generation, Generations
 from services.embedder.reconciliation import Reconciliation
 from tests.embedder.conftest import Chat, Embedder, sha256
 
@@ -76,8 +76,8 @@ def _nothing() -> None:
 
 
 def _generations(database: Database) -> Generations:
-    async def read_live() -> list[store.Generation]:
+    async def read_live() -> list[Generation]:
         async with database.connection() as connection:
-            return await store.live_generations(connection)
+            return await live_generations(connection)
 
-    return Generations(read_live, {})
+    return Generations(read_live, lambda _: None)

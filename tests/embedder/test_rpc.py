@@ -29,13 +29,15 @@ class Counting(FakeEncoder):
         if not held:
             self.released.set()
 
-    async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Matrix:
         """Return the vectors of the fake, ordinary ones once released."""
         if urgent:
             self.urgent += map(spell, token_lists)
         else:
             await self.released.wait()
-        return await super().encode(token_lists, urgent=urgent)
+        return await super().encode(token_lists, urgent=urgent, can_wait=can_wait)
 
 
 async def expected(text: str) -> list[float]:
@@ -167,10 +169,12 @@ async def test_backfill_ends_in_spite_of_dead_tasks(
     """What failed too often is counted as dead and does not keep a backfill from ending."""
 
     class Poisoned(FakeEncoder):
-        async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
+        async def encode(
+            self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+        ) -> Matrix:
             if any(spell(tokens) == "p: poison" for tokens in token_lists):
                 raise ValueError("cannot read this")
-            return await super().encode(token_lists, urgent=urgent)
+            return await super().encode(token_lists, urgent=urgent, can_wait=can_wait)
 
     await chat.say(["fine", "poison", "good"])
     async with embedder.serving(fake_models(Poisoned())) as channel:
@@ -263,7 +267,9 @@ async def test_unusable_answers_are_the_models_fault(
     """A query whose vector is not usable fails as MODEL_UNAVAILABLE, not as an answer."""
 
     class Broken(FakeEncoder):
-        async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
+        async def encode(
+            self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+        ) -> Matrix:
             return np.full((len(token_lists), self.dimensions), np.nan, np.float32)
 
     async with embedder.serving(fake_models(Broken())) as channel:

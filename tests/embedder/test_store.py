@@ -8,8 +8,9 @@ import pytest
 from services.common.database import Database, DatabaseSettings
 from services.common.ids import uuid7
 from services.common.vectors import to_halfvecs
+from services.embedder.generation_store import IndexSettings, start_generation
 from services.embedder.generations import ModelIdentity
-from services.embedder.store import QUERIES, open_generation
+from services.embedder.store import QUERIES
 from tests.conftest import Deployment
 from tests.embedder.conftest import SENT_AT, Chat
 
@@ -33,9 +34,9 @@ async def test_first_generation_serves(deployment: Deployment) -> None:
         Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
         database.connection() as connection,
     ):
-        first = await open_generation(connection, MODEL)
-        second = await open_generation(connection, other)
-        again = await open_generation(connection, MODEL)
+        first = await start_generation(connection, MODEL, IndexSettings(), bulk=False)
+        second = await start_generation(connection, other, IndexSettings(), bulk=False)
+        again = await start_generation(connection, MODEL, IndexSettings(), bulk=False)
     assert (first.state, second.state, again) == ("serving", "building", first)
 
 
@@ -43,7 +44,7 @@ async def test_search_uses_the_graph(deployment: Deployment, chat: Chat) -> None
     """The search role's query for the nearest vectors of its workspace reads the HNSW index of the generation."""
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
         async with database.connection() as connection:
-            generation = (await open_generation(connection, MODEL)).id
+            generation = (await start_generation(connection, MODEL, IndexSettings(), bulk=False)).id
         await _fill(database, chat.workspace, generation, 2500)
     await deployment.admin.execute("analyze embedder.vector")
     query = to_halfvecs(_unit(1, seed=1))[0]

@@ -25,18 +25,22 @@ class Recorder(FakeEncoder):
         super().__init__(context_tokens=context_tokens)
         self.calls: list[list[str]] = []
 
-    async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Matrix:
         """Return the vectors of the fake."""
         self.calls.append([spell(tokens) for tokens in token_lists])
-        return await super().encode(token_lists, urgent=urgent)
+        return await super().encode(token_lists, urgent=urgent, can_wait=can_wait)
 
 
 class Poisoned(Recorder):
     """Fails whenever the poison is among the texts."""
 
-    async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Matrix:
         """Return vectors, or raise."""
-        vectors = await super().encode(token_lists, urgent=urgent)
+        vectors = await super().encode(token_lists, urgent=urgent, can_wait=can_wait)
         if any("poison" in text for text in self.calls[-1]):
             raise ValueError("cannot read this")
         return vectors
@@ -49,9 +53,11 @@ class Spoiling(FakeEncoder):
         super().__init__()
         self._flaw = flaw
 
-    async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Matrix:
         """Return vectors with the flaw."""
-        vectors = await super().encode(token_lists, urgent=urgent)
+        vectors = await super().encode(token_lists, urgent=urgent, can_wait=can_wait)
         spoilt = {
             "nan": vectors * np.float32("nan"),
             "zeros": vectors * 0,
@@ -255,11 +261,13 @@ async def test_a_slow_write_never_wins_over_a_newer_text(embedder: Embedder, cha
     entered, released = asyncio.Event(), asyncio.Event()
 
     class Slow(FakeEncoder):
-        async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
+        async def encode(
+            self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+        ) -> Matrix:
             if spell(token_lists[0]) == "p: old":
                 entered.set()
                 await released.wait()
-            return await super().encode(token_lists, urgent=urgent)
+            return await super().encode(token_lists, urgent=urgent, can_wait=can_wait)
 
     async with embedder.serving(fake_models(Slow())):
         (message,) = await chat.say(["old"])

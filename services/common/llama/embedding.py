@@ -136,10 +136,13 @@ class EmbeddingModel:
         """Return the parts of each text, ready to be encoded; a short text is one part."""
         return [self.split(tokens, prefix) for tokens in self.tokenize(texts, prefix)]
 
-    async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Vectors:
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Vectors:
         """Return one unit vector for each token list, shape (lists, dimensions).
 
-        Equal lists are encoded once. Urgent ones, queries, never wait for those that are not.
+        Equal lists are encoded once. Urgent ones, queries, never wait for those that are not; those that can wait
+        let all others go first.
         Raises TooManyTokens, ComputeFailed, Overloaded or ModelClosed; may be cancelled.
         """
         self._check_lengths(token_lists)
@@ -149,7 +152,10 @@ class EmbeddingModel:
         lengths = [len(tokens) for tokens in distinct]
         batches = plan_batches(lengths, self._tokens_per_batch, SEQUENCES_MAX)
         works = [partial(_encode_batch, [distinct[i] for i in batch]) for batch in batches]
-        encoded = await (self._queries if urgent else self._passages).run(works)
+        if urgent:
+            encoded = await self._queries.run(works)
+        else:
+            encoded = await self._passages.run(works, can_wait=can_wait)
         vectors = np.empty((len(distinct), self.dimensions), np.float32)
         vectors[np.concatenate([np.array(batch) for batch in batches])] = np.concatenate(encoded)
         return vectors[where]

@@ -59,6 +59,8 @@ class _GenerationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Gener
     """Searches read it."""
     GENERATION_STATE_RETIRED: _GenerationState.ValueType  # 3
     """No longer filled or read."""
+    GENERATION_STATE_STANDBY: _GenerationState.ValueType  # 4
+    """Served before, and is kept complete, so that a roll back takes no time."""
 
 class GenerationState(_GenerationState, metaclass=_GenerationStateEnumTypeWrapper):
     """The states of a generation."""
@@ -71,7 +73,41 @@ GENERATION_STATE_SERVING: GenerationState.ValueType  # 2
 """Searches read it."""
 GENERATION_STATE_RETIRED: GenerationState.ValueType  # 3
 """No longer filled or read."""
+GENERATION_STATE_STANDBY: GenerationState.ValueType  # 4
+"""Served before, and is kept complete, so that a roll back takes no time."""
 Global___GenerationState: _TypeAlias = GenerationState  # noqa: Y015
+
+class _IndexState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IndexStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IndexState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INDEX_STATE_UNSPECIFIED: _IndexState.ValueType  # 0
+    """Never sent."""
+    INDEX_STATE_NONE: _IndexState.ValueType  # 1
+    """There is none: it is built once the vectors are there."""
+    INDEX_STATE_BUILDING: _IndexState.ValueType  # 2
+    """Being built."""
+    INDEX_STATE_READY: _IndexState.ValueType  # 3
+    """Searches use it."""
+    INDEX_STATE_INVALID: _IndexState.ValueType  # 4
+    """A build was broken off; it is built again soon."""
+
+class IndexState(_IndexState, metaclass=_IndexStateEnumTypeWrapper):
+    """The states of the index that finds a generation's nearest vectors."""
+
+INDEX_STATE_UNSPECIFIED: IndexState.ValueType  # 0
+"""Never sent."""
+INDEX_STATE_NONE: IndexState.ValueType  # 1
+"""There is none: it is built once the vectors are there."""
+INDEX_STATE_BUILDING: IndexState.ValueType  # 2
+"""Being built."""
+INDEX_STATE_READY: IndexState.ValueType  # 3
+"""Searches use it."""
+INDEX_STATE_INVALID: IndexState.ValueType  # 4
+"""A build was broken off; it is built again soon."""
+Global___IndexState: _TypeAlias = IndexState  # noqa: Y015
 
 @_typing.final
 class Generation(_message.Message):
@@ -89,6 +125,8 @@ class Generation(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     VECTORS_FIELD_NUMBER: _builtins.int
     POOLING_FIELD_NUMBER: _builtins.int
+    PROMOTED_AT_FIELD_NUMBER: _builtins.int
+    INDEX_STATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id (UUIDv7)."""
     model: _builtins.str
@@ -107,9 +145,15 @@ class Generation(_message.Message):
     """How many vectors it has in the workspace."""
     pooling: _builtins.str
     """How the model pools its tokens' vectors into one."""
+    index_state: Global___IndexState.ValueType
+    """The state of its index; not given for a retired one."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
+
+    @_builtins.property
+    def promoted_at(self) -> _timestamp_pb2.Timestamp:
+        """When it began to serve; not set if it never did."""
 
     def __init__(
         self,
@@ -124,10 +168,12 @@ class Generation(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         vectors: _builtins.int = ...,
         pooling: _builtins.str = ...,
+        promoted_at: _timestamp_pb2.Timestamp | None = ...,
+        index_state: Global___IndexState.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "promoted_at", b"promoted_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "digest", b"digest", "dimensions", b"dimensions", "id", b"id", "model", b"model", "passage_prefix", b"passage_prefix", "pooling", b"pooling", "query_prefix", b"query_prefix", "state", b"state", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "digest", b"digest", "dimensions", b"dimensions", "id", b"id", "index_state", b"index_state", "model", b"model", "passage_prefix", b"passage_prefix", "pooling", b"pooling", "promoted_at", b"promoted_at", "query_prefix", b"query_prefix", "state", b"state", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,19 +187,23 @@ class EmbedRequest(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text."""
     role: Global___TextRole.ValueType
     """What the text is."""
+    generation_id: _builtins.str
+    """The generation whose model is to embed it; empty for the one that serves. Fails with NOT_FOUND if it is retired."""
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         role: Global___TextRole.ValueType = ...,
+        generation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id", "role", b"role", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -223,8 +273,11 @@ class EmbedBatchRequest(_message.Message):
 
     TEXTS_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
     role: Global___TextRole.ValueType
     """What the texts are."""
+    generation_id: _builtins.str
+    """The generation whose model is to embed them; empty for the one that serves. Fails with NOT_FOUND if it is retired."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The texts, 1 to 64."""
@@ -234,10 +287,11 @@ class EmbedBatchRequest(_message.Message):
         *,
         texts: _abc.Iterable[_builtins.str] | None = ...,
         role: Global___TextRole.ValueType = ...,
+        generation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id", "role", b"role", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,10 +334,16 @@ class BackfillRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
     BATCH_SIZE_FIELD_NUMBER: _builtins.int
+    RATE_PER_SECOND_FIELD_NUMBER: _builtins.int
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
     """Count only; change nothing."""
     batch_size: _builtins.int
     """How many tasks to make in one transaction, 1 to 10,000; 1,000 if 0."""
+    rate_per_second: _builtins.float
+    """At most this many texts a second; as many as go if 0."""
+    generation_id: _builtins.str
+    """The generation to complete; empty for the one that serves."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.SubjectKind.ValueType]:
         """Only these kinds; all if empty."""
@@ -294,10 +354,12 @@ class BackfillRequest(_message.Message):
         dry_run: _builtins.bool = ...,
         kinds: _abc.Iterable[_types_pb2.SubjectKind.ValueType] | None = ...,
         batch_size: _builtins.int = ...,
+        rate_per_second: _builtins.float = ...,
+        generation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "dry_run", b"dry_run", "kinds", b"kinds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "dry_run", b"dry_run", "generation_id", b"generation_id", "kinds", b"kinds", "rate_per_second", b"rate_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -317,6 +379,11 @@ class BackfillResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     ETA_SECONDS_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    TEXTS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    SELF_TEST_COSINE_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
     missing_total: _builtins.int
     """Without a current vector in all when it began."""
     embedded: _builtins.int
@@ -331,6 +398,16 @@ class BackfillResponse(_message.Message):
     """How long the rest will take at the rate so far, in seconds; in a dry run, at the rate of the model's self-test."""
     finished: _builtins.bool
     """The last message of the stream."""
+    provider: _builtins.str
+    """What runs the model: `llama.cpp` in the embedder's process, or the host of an OpenAI-compatible URL."""
+    dimensions: _builtins.int
+    """How many numbers a vector of the model has, as its self-test found."""
+    texts_per_second: _builtins.float
+    """How many short texts a second the model read in its self-test."""
+    self_test_cosine: _builtins.float
+    """The worst cosine between texts embedded together and alone in the model's self-test: 1 at best."""
+    paused: _builtins.bool
+    """The workspace's backfill is held back by PauseBackfill."""
     @_builtins.property
     def missing(self) -> _containers.RepeatedCompositeFieldContainer[Global___KindCount]:
         """Without a current vector when the backfill began, a kind each."""
@@ -346,14 +423,58 @@ class BackfillResponse(_message.Message):
         model: _builtins.str = ...,
         eta_seconds: _builtins.float = ...,
         finished: _builtins.bool = ...,
+        provider: _builtins.str = ...,
+        dimensions: _builtins.int = ...,
+        texts_per_second: _builtins.float = ...,
+        self_test_cosine: _builtins.float = ...,
+        paused: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "embedded", b"embedded", "eta_seconds", b"eta_seconds", "finished", b"finished", "missing", b"missing", "missing_total", b"missing_total", "model", b"model", "remaining", b"remaining"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "dimensions", b"dimensions", "embedded", b"embedded", "eta_seconds", b"eta_seconds", "finished", b"finished", "missing", b"missing", "missing_total", b"missing_total", "model", b"model", "paused", b"paused", "provider", b"provider", "remaining", b"remaining", "self_test_cosine", b"self_test_cosine", "texts_per_second", b"texts_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BackfillResponse: _TypeAlias = BackfillResponse  # noqa: Y015
+
+@_typing.final
+class PauseBackfillRequest(_message.Message):
+    """Whether to hold the backfill back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAUSED_FIELD_NUMBER: _builtins.int
+    paused: _builtins.bool
+    """Hold it back; false lets it go on."""
+    def __init__(
+        self,
+        *,
+        paused: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["paused", b"paused"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseBackfillRequest: _TypeAlias = PauseBackfillRequest  # noqa: Y015
+
+@_typing.final
+class PauseBackfillResponse(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseBackfillResponse: _TypeAlias = PauseBackfillResponse  # noqa: Y015
 
 @_typing.final
 class KindCount(_message.Message):
@@ -434,3 +555,290 @@ class ListGenerationsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListGenerationsResponse: _TypeAlias = ListGenerationsResponse  # noqa: Y015
+
+@_typing.final
+class StartGenerationRequest(_message.Message):
+    """Which generation to start."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    QUERY_PREFIX_FIELD_NUMBER: _builtins.int
+    PASSAGE_PREFIX_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """A model of the registry that is fetched, or `openai:` and the name of a model at WINNOW_EMBEDDING_URL."""
+    query_prefix: _builtins.str
+    """What is put before a query; what the registry says of the model if not set."""
+    passage_prefix: _builtins.str
+    """What is put before a passage; what the registry says of the model if not set."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        query_prefix: _builtins.str | None = ...,
+        passage_prefix: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_passage_prefix", b"_passage_prefix", "_query_prefix", b"_query_prefix", "passage_prefix", b"passage_prefix", "query_prefix", b"query_prefix"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_passage_prefix", b"_passage_prefix", "_query_prefix", b"_query_prefix", "model", b"model", "passage_prefix", b"passage_prefix", "query_prefix", b"query_prefix"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__passage_prefix: _TypeAlias = _typing.Literal["passage_prefix"]  # noqa: Y015
+    _WhichOneofArgType__passage_prefix: _TypeAlias = _typing.Literal["_passage_prefix", b"_passage_prefix"]  # noqa: Y015
+    _WhichOneofReturnType__query_prefix: _TypeAlias = _typing.Literal["query_prefix"]  # noqa: Y015
+    _WhichOneofArgType__query_prefix: _TypeAlias = _typing.Literal["_query_prefix", b"_query_prefix"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__passage_prefix) -> _WhichOneofReturnType__passage_prefix | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__query_prefix) -> _WhichOneofReturnType__query_prefix | None: ...
+
+Global___StartGenerationRequest: _TypeAlias = StartGenerationRequest  # noqa: Y015
+
+@_typing.final
+class StartGenerationResponse(_message.Message):
+    """The generation that is being filled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def generation(self) -> Global___Generation:
+        """The generation."""
+
+    def __init__(
+        self,
+        *,
+        generation: Global___Generation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartGenerationResponse: _TypeAlias = StartGenerationResponse  # noqa: Y015
+
+@_typing.final
+class WatchGenerationRequest(_message.Message):
+    """Which generation to watch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
+    generation_id: _builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        generation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchGenerationRequest: _TypeAlias = WatchGenerationRequest  # noqa: Y015
+
+@_typing.final
+class WatchGenerationResponse(_message.Message):
+    """How far a generation is; counts are of the caller's workspace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    DEAD_FIELD_NUMBER: _builtins.int
+    VECTORS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    ETA_SECONDS_FIELD_NUMBER: _builtins.int
+    INDEX_PHASE_FIELD_NUMBER: _builtins.int
+    INDEX_DONE_FIELD_NUMBER: _builtins.int
+    RECALL_AT_10_FIELD_NUMBER: _builtins.int
+    QUERIES_COMPARED_FIELD_NUMBER: _builtins.int
+    FINISHED_FIELD_NUMBER: _builtins.int
+    missing: _builtins.int
+    """Messages, atoms and topics without a current vector in it."""
+    dead: _builtins.int
+    """How many of those failed too often; see the dead tasks."""
+    vectors_per_second: _builtins.float
+    """Vectors written a second since the call began."""
+    eta_seconds: _builtins.float
+    """How long the vectors still missing will take at that rate, in seconds; 0 if none is missing or the rate is unknown."""
+    index_phase: _builtins.str
+    """What PostgreSQL does for the index while it is built."""
+    index_done: _builtins.float
+    """How much of that is done, 0 to 1."""
+    recall_at_10: _builtins.float
+    """Of the ten vectors nearest to a vector by exact comparison, the share that the index finds too, on average over
+    queries_compared vectors of the workspace. Only in the last message.
+    """
+    queries_compared: _builtins.int
+    """How many vectors the recall was measured with; 0 if it was not."""
+    finished: _builtins.bool
+    """All workspaces have all their vectors in it and the index is ready, so that it can be promoted; the last message."""
+    @_builtins.property
+    def generation(self) -> Global___Generation:
+        """The generation as it is now."""
+
+    def __init__(
+        self,
+        *,
+        generation: Global___Generation | None = ...,
+        missing: _builtins.int = ...,
+        dead: _builtins.int = ...,
+        vectors_per_second: _builtins.float = ...,
+        eta_seconds: _builtins.float = ...,
+        index_phase: _builtins.str = ...,
+        index_done: _builtins.float = ...,
+        recall_at_10: _builtins.float = ...,
+        queries_compared: _builtins.int = ...,
+        finished: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "eta_seconds", b"eta_seconds", "finished", b"finished", "generation", b"generation", "index_done", b"index_done", "index_phase", b"index_phase", "missing", b"missing", "queries_compared", b"queries_compared", "recall_at_10", b"recall_at_10", "vectors_per_second", b"vectors_per_second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchGenerationResponse: _TypeAlias = WatchGenerationResponse  # noqa: Y015
+
+@_typing.final
+class PromoteGenerationRequest(_message.Message):
+    """Which generation is to serve."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    generation_id: _builtins.str
+    """Its id."""
+    force: _builtins.bool
+    """Promote it although vectors or its index are missing: searches will find less until they are there."""
+    def __init__(
+        self,
+        *,
+        generation_id: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "generation_id", b"generation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromoteGenerationRequest: _TypeAlias = PromoteGenerationRequest  # noqa: Y015
+
+@_typing.final
+class PromoteGenerationResponse(_message.Message):
+    """The generation that serves now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def generation(self) -> Global___Generation:
+        """The generation."""
+
+    def __init__(
+        self,
+        *,
+        generation: Global___Generation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromoteGenerationResponse: _TypeAlias = PromoteGenerationResponse  # noqa: Y015
+
+@_typing.final
+class RollBackGenerationRequest(_message.Message):
+    """Whether to insist."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORCE_FIELD_NUMBER: _builtins.int
+    force: _builtins.bool
+    """As in PromoteGenerationRequest."""
+    def __init__(
+        self,
+        *,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackGenerationRequest: _TypeAlias = RollBackGenerationRequest  # noqa: Y015
+
+@_typing.final
+class RollBackGenerationResponse(_message.Message):
+    """The generation that serves again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def generation(self) -> Global___Generation:
+        """The generation."""
+
+    def __init__(
+        self,
+        *,
+        generation: Global___Generation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackGenerationResponse: _TypeAlias = RollBackGenerationResponse  # noqa: Y015
+
+@_typing.final
+class RetireGenerationRequest(_message.Message):
+    """Which generation to end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
+    generation_id: _builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        generation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireGenerationRequest: _TypeAlias = RetireGenerationRequest  # noqa: Y015
+
+@_typing.final
+class RetireGenerationResponse(_message.Message):
+    """The generation that was ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def generation(self) -> Global___Generation:
+        """The generation."""
+
+    def __init__(
+        self,
+        *,
+        generation: Global___Generation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireGenerationResponse: _TypeAlias = RetireGenerationResponse  # noqa: Y015

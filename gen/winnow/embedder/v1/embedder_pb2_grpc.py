@@ -52,10 +52,40 @@ class EmbedderServiceStub:
                 request_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.BackfillRequest.SerializeToString,
                 response_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.BackfillResponse.FromString,
                 _registered_method=True)
+        self.PauseBackfill = channel.unary_unary(
+                '/winnow.embedder.v1.EmbedderService/PauseBackfill',
+                request_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.PauseBackfillRequest.SerializeToString,
+                response_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.PauseBackfillResponse.FromString,
+                _registered_method=True)
         self.ListGenerations = channel.unary_unary(
                 '/winnow.embedder.v1.EmbedderService/ListGenerations',
                 request_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.ListGenerationsRequest.SerializeToString,
                 response_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.ListGenerationsResponse.FromString,
+                _registered_method=True)
+        self.StartGeneration = channel.unary_unary(
+                '/winnow.embedder.v1.EmbedderService/StartGeneration',
+                request_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.StartGenerationRequest.SerializeToString,
+                response_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.StartGenerationResponse.FromString,
+                _registered_method=True)
+        self.WatchGeneration = channel.unary_stream(
+                '/winnow.embedder.v1.EmbedderService/WatchGeneration',
+                request_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.WatchGenerationRequest.SerializeToString,
+                response_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.WatchGenerationResponse.FromString,
+                _registered_method=True)
+        self.PromoteGeneration = channel.unary_unary(
+                '/winnow.embedder.v1.EmbedderService/PromoteGeneration',
+                request_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.PromoteGenerationRequest.SerializeToString,
+                response_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.PromoteGenerationResponse.FromString,
+                _registered_method=True)
+        self.RollBackGeneration = channel.unary_unary(
+                '/winnow.embedder.v1.EmbedderService/RollBackGeneration',
+                request_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RollBackGenerationRequest.SerializeToString,
+                response_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RollBackGenerationResponse.FromString,
+                _registered_method=True)
+        self.RetireGeneration = channel.unary_unary(
+                '/winnow.embedder.v1.EmbedderService/RetireGeneration',
+                request_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationRequest.SerializeToString,
+                response_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationResponse.FromString,
                 _registered_method=True)
 
 
@@ -87,8 +117,56 @@ class EmbedderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseBackfill(self, request, context):
+        """Holds the workspace's backfill back, or lets it go on; what is fresh is embedded all the same. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListGenerations(self, request, context):
         """Lists the generations of vectors, newest first. Needs scope `read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartGeneration(self, request, context):
+        """Starts a generation of another model or of other prefixes, which is filled beside the serving one; one that is there
+        already is returned. Generations belong to the deployment, not to a workspace. Fails with INVALID_FIELD if the model
+        cannot be opened or fails its self-test. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchGeneration(self, request, context):
+        """Streams how far a generation is, until it is complete and indexed; the last message has its recall. Fails with
+        NOT_FOUND. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PromoteGeneration(self, request, context):
+        """Lets all searches read another generation, in one transaction; the one that served stands by and is kept complete.
+        Fails with UNFIT_GENERATION while it lacks vectors or its index, unless forced, and with NOT_FOUND. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackGeneration(self, request, context):
+        """Promotes the generation that served before. Fails as PromoteGeneration does, and with NOT_FOUND if none stands by.
+        Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireGeneration(self, request, context):
+        """Ends a generation that does not serve: its tasks go at once, and its vectors some seconds later, when no search can be
+        reading them. Fails with UNFIT_GENERATION if it serves, and with NOT_FOUND. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,10 +190,40 @@ def add_EmbedderServiceServicer_to_server(servicer, server):
                     request_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.BackfillRequest.FromString,
                     response_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.BackfillResponse.SerializeToString,
             ),
+            'PauseBackfill': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseBackfill,
+                    request_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.PauseBackfillRequest.FromString,
+                    response_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.PauseBackfillResponse.SerializeToString,
+            ),
             'ListGenerations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListGenerations,
                     request_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.ListGenerationsRequest.FromString,
                     response_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.ListGenerationsResponse.SerializeToString,
+            ),
+            'StartGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartGeneration,
+                    request_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.StartGenerationRequest.FromString,
+                    response_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.StartGenerationResponse.SerializeToString,
+            ),
+            'WatchGeneration': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchGeneration,
+                    request_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.WatchGenerationRequest.FromString,
+                    response_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.WatchGenerationResponse.SerializeToString,
+            ),
+            'PromoteGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.PromoteGeneration,
+                    request_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.PromoteGenerationRequest.FromString,
+                    response_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.PromoteGenerationResponse.SerializeToString,
+            ),
+            'RollBackGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackGeneration,
+                    request_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RollBackGenerationRequest.FromString,
+                    response_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RollBackGenerationResponse.SerializeToString,
+            ),
+            'RetireGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireGeneration,
+                    request_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationRequest.FromString,
+                    response_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -213,6 +321,33 @@ class EmbedderService:
             _registered_method=True)
 
     @staticmethod
+    def PauseBackfill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.embedder.v1.EmbedderService/PauseBackfill',
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.PauseBackfillRequest.SerializeToString,
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.PauseBackfillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListGenerations(request,
             target,
             options=(),
@@ -229,6 +364,141 @@ class EmbedderService:
             '/winnow.embedder.v1.EmbedderService/ListGenerations',
             winnow_dot_embedder_dot_v1_dot_embedder__pb2.ListGenerationsRequest.SerializeToString,
             winnow_dot_embedder_dot_v1_dot_embedder__pb2.ListGenerationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.embedder.v1.EmbedderService/StartGeneration',
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.StartGenerationRequest.SerializeToString,
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.StartGenerationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/winnow.embedder.v1.EmbedderService/WatchGeneration',
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.WatchGenerationRequest.SerializeToString,
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.WatchGenerationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PromoteGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.embedder.v1.EmbedderService/PromoteGeneration',
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.PromoteGenerationRequest.SerializeToString,
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.PromoteGenerationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.embedder.v1.EmbedderService/RollBackGeneration',
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.RollBackGenerationRequest.SerializeToString,
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.RollBackGenerationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.embedder.v1.EmbedderService/RetireGeneration',
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationRequest.SerializeToString,
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationResponse.FromString,
             options,
             channel_credentials,
             insecure,

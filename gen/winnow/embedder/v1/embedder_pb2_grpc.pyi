@@ -27,8 +27,31 @@ class EmbedderServiceStub:
     """Finds every live message, atom and topic without a current vector, makes a task for each, and streams progress until
     they are done; a dry run counts only. Cancelling the call leaves the tasks to be done. Needs scope `admin`.
     """
+    PauseBackfill: _aio.UnaryUnaryMultiCallable[_embedder_pb2.PauseBackfillRequest, _embedder_pb2.PauseBackfillResponse]
+    """Holds the workspace's backfill back, or lets it go on; what is fresh is embedded all the same. Needs scope `admin`."""
     ListGenerations: _aio.UnaryUnaryMultiCallable[_embedder_pb2.ListGenerationsRequest, _embedder_pb2.ListGenerationsResponse]
     """Lists the generations of vectors, newest first. Needs scope `read`."""
+    StartGeneration: _aio.UnaryUnaryMultiCallable[_embedder_pb2.StartGenerationRequest, _embedder_pb2.StartGenerationResponse]
+    """Starts a generation of another model or of other prefixes, which is filled beside the serving one; one that is there
+    already is returned. Generations belong to the deployment, not to a workspace. Fails with INVALID_FIELD if the model
+    cannot be opened or fails its self-test. Needs scope `admin`.
+    """
+    WatchGeneration: _aio.UnaryStreamMultiCallable[_embedder_pb2.WatchGenerationRequest, _embedder_pb2.WatchGenerationResponse]
+    """Streams how far a generation is, until it is complete and indexed; the last message has its recall. Fails with
+    NOT_FOUND. Needs scope `admin`.
+    """
+    PromoteGeneration: _aio.UnaryUnaryMultiCallable[_embedder_pb2.PromoteGenerationRequest, _embedder_pb2.PromoteGenerationResponse]
+    """Lets all searches read another generation, in one transaction; the one that served stands by and is kept complete.
+    Fails with UNFIT_GENERATION while it lacks vectors or its index, unless forced, and with NOT_FOUND. Needs scope `admin`.
+    """
+    RollBackGeneration: _aio.UnaryUnaryMultiCallable[_embedder_pb2.RollBackGenerationRequest, _embedder_pb2.RollBackGenerationResponse]
+    """Promotes the generation that served before. Fails as PromoteGeneration does, and with NOT_FOUND if none stands by.
+    Needs scope `admin`.
+    """
+    RetireGeneration: _aio.UnaryUnaryMultiCallable[_embedder_pb2.RetireGenerationRequest, _embedder_pb2.RetireGenerationResponse]
+    """Ends a generation that does not serve: its tasks go at once, and its vectors some seconds later, when no search can be
+    reading them. Fails with UNFIT_GENERATION if it serves, and with NOT_FOUND. Needs scope `admin`.
+    """
 
 class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Embeds queries at once, and keeps every message and atom embedded in the background.
@@ -63,11 +86,70 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def PauseBackfill(
+        self,
+        request: _embedder_pb2.PauseBackfillRequest,
+        context: _aio.ServicerContext[_embedder_pb2.PauseBackfillRequest, _abc.Awaitable[_embedder_pb2.PauseBackfillResponse]],
+    ) -> _abc.Awaitable[_embedder_pb2.PauseBackfillResponse]:
+        """Holds the workspace's backfill back, or lets it go on; what is fresh is embedded all the same. Needs scope `admin`."""
+
+    @_abc_1.abstractmethod
     def ListGenerations(
         self,
         request: _embedder_pb2.ListGenerationsRequest,
         context: _aio.ServicerContext[_embedder_pb2.ListGenerationsRequest, _abc.Awaitable[_embedder_pb2.ListGenerationsResponse]],
     ) -> _abc.Awaitable[_embedder_pb2.ListGenerationsResponse]:
         """Lists the generations of vectors, newest first. Needs scope `read`."""
+
+    @_abc_1.abstractmethod
+    def StartGeneration(
+        self,
+        request: _embedder_pb2.StartGenerationRequest,
+        context: _aio.ServicerContext[_embedder_pb2.StartGenerationRequest, _abc.Awaitable[_embedder_pb2.StartGenerationResponse]],
+    ) -> _abc.Awaitable[_embedder_pb2.StartGenerationResponse]:
+        """Starts a generation of another model or of other prefixes, which is filled beside the serving one; one that is there
+        already is returned. Generations belong to the deployment, not to a workspace. Fails with INVALID_FIELD if the model
+        cannot be opened or fails its self-test. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchGeneration(
+        self,
+        request: _embedder_pb2.WatchGenerationRequest,
+        context: _aio.ServicerContext[_embedder_pb2.WatchGenerationRequest, _abc.AsyncIterator[_embedder_pb2.WatchGenerationResponse]],
+    ) -> _abc.AsyncIterator[_embedder_pb2.WatchGenerationResponse]:
+        """Streams how far a generation is, until it is complete and indexed; the last message has its recall. Fails with
+        NOT_FOUND. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def PromoteGeneration(
+        self,
+        request: _embedder_pb2.PromoteGenerationRequest,
+        context: _aio.ServicerContext[_embedder_pb2.PromoteGenerationRequest, _abc.Awaitable[_embedder_pb2.PromoteGenerationResponse]],
+    ) -> _abc.Awaitable[_embedder_pb2.PromoteGenerationResponse]:
+        """Lets all searches read another generation, in one transaction; the one that served stands by and is kept complete.
+        Fails with UNFIT_GENERATION while it lacks vectors or its index, unless forced, and with NOT_FOUND. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def RollBackGeneration(
+        self,
+        request: _embedder_pb2.RollBackGenerationRequest,
+        context: _aio.ServicerContext[_embedder_pb2.RollBackGenerationRequest, _abc.Awaitable[_embedder_pb2.RollBackGenerationResponse]],
+    ) -> _abc.Awaitable[_embedder_pb2.RollBackGenerationResponse]:
+        """Promotes the generation that served before. Fails as PromoteGeneration does, and with NOT_FOUND if none stands by.
+        Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def RetireGeneration(
+        self,
+        request: _embedder_pb2.RetireGenerationRequest,
+        context: _aio.ServicerContext[_embedder_pb2.RetireGenerationRequest, _abc.Awaitable[_embedder_pb2.RetireGenerationResponse]],
+    ) -> _abc.Awaitable[_embedder_pb2.RetireGenerationResponse]:
+        """Ends a generation that does not serve: its tasks go at once, and its vectors some seconds later, when no search can be
+        reading them. Fails with UNFIT_GENERATION if it serves, and with NOT_FOUND. Needs scope `admin`.
+        """
 
 def add_EmbedderServiceServicer_to_server(servicer: EmbedderServiceServicer, server: _aio.Server) -> None: ...

@@ -60,6 +60,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED: the workspace has used up its share of calls or messages for the moment; retry after
     google.rpc.RetryInfo.
     """
+    ERROR_REASON_UNFIT_GENERATION: _ErrorReason.ValueType  # 18
+    """FAILED_PRECONDITION: the generation is not complete, or its state does not allow this."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons of errors in the domain `winnow`; the name without the prefix ERROR_REASON_ is sent."""
@@ -102,4 +104,6 @@ ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 17
 """RESOURCE_EXHAUSTED: the workspace has used up its share of calls or messages for the moment; retry after
 google.rpc.RetryInfo.
 """
+ERROR_REASON_UNFIT_GENERATION: ErrorReason.ValueType  # 18
+"""FAILED_PRECONDITION: the generation is not complete, or its state does not allow this."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

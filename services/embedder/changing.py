@@ -1,0 +1,121 @@
+"""Changes of generations: started, promoted, rolled back and retired, while everything is served."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+from uuid import UUID
+
+from services.common.database import Connection, Database
+from services.common.errors import (
+    FieldViolation,
+    InvalidFields,
+    ModelError,
+    ModelUnavailable,
+    NotFound,
+)
+from services.embedder import generation_store as store
+from services.embedder.debts import Debts, sum_missing
+from services.embedder.generation_store import IndexSettings
+from services.embedder.generations import Generation, Generations
+from services.embedder.shelf import Shelf
+
+T = TypeVar("T")
+
+_PATHS = ("/", "\\", ".", "~")
+
+
+@dataclass(frozen=True)
+class ChangeSettings:
+    """How indexes are made, and from how many missing vectors on the index is built after them instead of with them."""
+
+    index: IndexSettings
+    bulk_rows_min: int = 20_000
+
+
+class Changes:
+    """What an operator does to the generations of a deployment."""
+
+    def __init__(
+        self,
+        database: Database,
+        generations: Generations,
+        shelf: Shelf,
+        debts: Debts,
+        settings: ChangeSettings,
+        kick: Callable[[], None],
+    ) -> None:
+        self._database, self._generations, self._shelf = database, generations, shelf
+        self._debts, self._settings, self._kick = debts, settings, kick
+
+    async def start(
+        self, model: str, query_prefix: str | None, passage_prefix: str | None
+    ) -> Generation:
+        """Open a model and its generation, and have it filled; InvalidFields if the model cannot be used."""
+        _check_reference(model)
+        try:
+            loaded = await self._shelf.add(model)
+        except (ModelError, ModelUnavailable) as error:
+            raise InvalidFields(FieldViolation("model", str(error))) from error
+        identity = loaded.identity
+        if query_prefix is not None:
+            identity = replace(identity, query_prefix=query_prefix)
+        if passage_prefix is not None:
+            identity = replace(identity, passage_prefix=passage_prefix)
+        bulk = await self._count_everything() >= self._settings.bulk_rows_min
+        started = await self._change(
+            lambda connection: store.start_generation(
+                connection, identity, self._settings.index, bulk=bulk
+            )
+        )
+        self._kick()
+        return started
+
+    async def promote(self, generation: UUID, *, force: bool) -> Generation:
+        """Let searches read a generation; UnfitGeneration or NotFound."""
+        return await self._change(
+            lambda connection: store.promote(connection, generation, force=force)
+        )
+
+    async def roll_back(self, *, force: bool) -> Generation:
+        """Promote the generation that served last before this one; NotFound if none stands by."""
+        standby = [g for g in await self._generations.refresh() if g.state == "standby"]
+        served = [(g.promoted_at, g) for g in standby if g.promoted_at]
+        if not served:
+            raise NotFound("generation", "that served before")
+        _, previous = max(served, key=lambda each: each[0])
+        return await self.promote(previous.id, force=force)
+
+    async def retire(self, generation: UUID) -> Generation:
+        """End a generation that does not serve; its vectors are dropped by Upkeep."""
+        retired = await self._change(lambda connection: store.retire(connection, generation))
+        async with self._database.connection() as connection:
+            await store.forget_tasks(connection, generation)
+        return retired
+
+    async def _change(self, change: Callable[[Connection], Awaitable[T]]) -> T:
+        async def attempt() -> T:
+            async with self._database.connection() as connection:
+                return await change(connection)
+
+        changed = await self._database.retrying(attempt)
+        await self._generations.refresh()
+        return changed
+
+    async def _count_everything(self) -> int:
+        """Count what a generation without any vector would lack."""
+        nothing = UUID(int=0)
+        counts = [
+            sum_missing(await self._debts.count(workspace, nothing))
+            for workspace in await self._debts.workspaces()
+        ]
+        return sum(counts)
+
+
+def _check_reference(model: str) -> None:
+    """Raise InvalidFields for a path: a caller may not make the service read the files of its machine."""
+    if model.startswith("openai:"):
+        return
+    paths: Sequence[str] = [mark for mark in _PATHS if model.startswith(mark) or "/" in model]
+    if paths or model.endswith(".gguf"):
+        description = "name a model of `winnow models list`, not a file"
+        raise InvalidFields(FieldViolation("model", description))

@@ -1,0 +1,182 @@
+"""The queries about generations, one typed function each."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from services.common.database import Connection, allowed
+from services.common.errors import NotFound
+from services.embedder.generations import Generation, ModelIdentity
+from services.embedder.store import QUERIES
+
+# A build reads and compares every vector, which may take hours.
+_BUILD_SECONDS_MAX = 86400.0
+_LOCK_SECONDS = "500ms"
+
+
+@dataclass(frozen=True)
+class IndexSettings:
+    """How the HNSW index of a new generation is made: neighbours of a node, breadth of the search for them, memory."""
+
+    m: int = 16
+    ef_construction: int = 64
+    build_memory_mb: int = 256
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """none, invalid, building or ready; while it is built what PostgreSQL does, and how much is done, 0 to 1."""
+
+    state: str
+    phase: str
+    done: float
+
+
+@dataclass(frozen=True)
+class ListedGeneration:
+    """A generation with its index and the vectors that it has in one workspace; no index state if it is retired."""
+
+    generation: Generation
+    index_state: str | None
+    vectors: int
+
+
+async def start_generation(
+    connection: Connection, model: ModelIdentity, index: IndexSettings, *, bulk: bool
+) -> Generation:
+    """Return the generation of a model, made with its partition if it is new; in bulk its index is left for later."""
+    row = await connection.fetchrow(
+        QUERIES["start_generation"],
+        model.name,
+        model.reference,
+        model.digest,
+        model.dimensions,
+        model.pooling,
+        model.query_prefix,
+        model.passage_prefix,
+        index.m,
+        index.ef_construction,
+        bulk,
+    )
+    return _generation(row)
+
+
+async def live_generations(connection: Connection) -> list[Generation]:
+    """Return the generations that are building, serving or standing by."""
+    return [_generation(row) for row in await connection.fetch(QUERIES["live_generations"])]
+
+
+async def is_retired_model(connection: Connection, digest: str) -> bool:
+    """Return whether a model was retired, while another one serves."""
+    retired: bool = await connection.fetchval(QUERIES["retired_model"], digest)
+    return retired
+
+
+async def list_generations(
+    connection: Connection,
+    workspace: UUID,
+    before: UUID | None,
+    limit: int,
+    only: UUID | None = None,
+) -> list[ListedGeneration]:
+    """Return generations, newest first, with how many vectors each has in the workspace."""
+    rows = await connection.fetch(QUERIES["list_generations"], workspace, before, only, limit)
+    return [ListedGeneration(_generation(r), r["index_state"], r["vectors"]) for r in rows]
+
+
+async def describe_generation(
+    connection: Connection, workspace: UUID, generation: UUID
+) -> ListedGeneration:
+    """Return a generation as a workspace sees it, or NotFound."""
+    found = await list_generations(connection, workspace, None, 1, generation)
+    if not found:
+        raise NotFound("generation", str(generation))
+    return found[0]
+
+
+async def promote(connection: Connection, generation: UUID, *, force: bool) -> Generation:
+    """Let searches read a generation; UnfitGeneration or NotFound."""
+    async with allowed(generation):
+        row = await connection.fetchrow(QUERIES["promote_generation"], generation, force)
+    return _generation(row)
+
+
+async def retire(connection: Connection, generation: UUID) -> Generation:
+    """End a generation once nobody writes to it; UnfitGeneration or NotFound."""
+    async with connection.transaction():
+        await connection.execute(QUERIES["lock_generation_alone"], generation)
+        async with allowed(generation):
+            row = await connection.fetchrow(QUERIES["retire_generation"], generation)
+    return _generation(row)
+
+
+async def forget_tasks(connection: Connection, generation: UUID) -> None:
+    """Delete the tasks of a retired generation."""
+    await connection.execute(QUERIES["forget_generation"], generation)
+
+
+async def undropped(connection: Connection) -> dict[UUID, float]:
+    """Return the retired generations that still have vectors, and for how many seconds each has been retired."""
+    rows = await connection.fetch(QUERIES["undropped_generations"])
+    return {row["id"]: row["retired_seconds"] for row in rows}
+
+
+async def drop(connection: Connection, generation: UUID) -> None:
+    """Drop the vectors of a retired generation; DatabaseUnavailable if somebody keeps reading vectors for long."""
+    async with connection.transaction():
+        await connection.execute("select set_config('lock_timeout', $1, true)", _LOCK_SECONDS)
+        await connection.execute(QUERIES["drop_generation"], generation)
+
+
+async def index_state(connection: Connection, generation: UUID) -> IndexState:
+    """Return how far the index of a generation is."""
+    (row,) = await connection.fetch(QUERIES["index_state"], generation)
+    total = row["total"] or 0
+    return IndexState(row["state"], row["phase"] or "", row["done"] / total if total else 0.0)
+
+
+async def build_index(connection: Connection, generation: UUID, memory_mb: int) -> bool:
+    """Build the index of a generation if it has no valid one; return whether there was anything to do."""
+    async with connection.transaction():
+        await connection.execute("select set_config('statement_timeout', '0', true)")
+        acted: bool = await connection.fetchval(
+            QUERIES["build_index"], generation, memory_mb, timeout=_BUILD_SECONDS_MAX
+        )
+    return acted
+
+
+async def debt(connection: Connection, generation: UUID) -> tuple[int, int]:
+    """Return how many vectors a generation lacks in all workspaces, and for how many the task is dead."""
+    (row,) = await connection.fetch(QUERIES["generation_debt"], generation)
+    return row["missing"], row["dead"]
+
+
+async def lock_for_writing(connection: Connection, generation: UUID) -> bool:
+    """Keep a generation from being retired until this transaction ends; false if it already is."""
+    await connection.execute(QUERIES["lock_generation"], generation)
+    live: bool = await connection.fetchval(QUERIES["is_live"], generation)
+    return live
+
+
+async def is_backfill_paused(connection: Connection, workspace: UUID) -> bool:
+    """Return whether the backfill of a workspace is held back."""
+    paused: bool = await connection.fetchval(QUERIES["is_backfill_paused"], workspace)
+    return paused
+
+
+async def pause_backfill(connection: Connection, workspace: UUID, *, paused: bool) -> None:
+    """Hold the backfill of a workspace back, or let it go on."""
+    await connection.execute(QUERIES["pause_backfill"], workspace, paused)
+
+
+def _generation(row: Any) -> Generation:
+    identity = ModelIdentity(
+        row["model"],
+        row["digest"],
+        row["dimensions"],
+        row["pooling"],
+        row["query_prefix"],
+        row["passage_prefix"],
+        row["reference"],
+    )
+    return Generation(row["id"], identity, row["state"], row["created_at"], row["promoted_at"])

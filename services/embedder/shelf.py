@@ -1,0 +1,98 @@
+"""The models that this process has open: one for each live generation, opened and closed as generations come and go."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from services.common.errors import ModelError, ModelUnavailable
+from services.embedder.embedding import Encoder
+from services.embedder.generations import Generation
+from services.embedder.models import LoadedModel, ModelOpener
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS: Final = 60.0
+
+
+class Shelf:
+    """Opened models by digest. A model is opened once however many generations use it."""
+
+    def __init__(
+        self, open_model: ModelOpener, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._open_model, self._clock = open_model, clock
+        self._models: dict[str, tuple[LoadedModel, AsyncExitStack]] = {}
+        self._failed_until: dict[str, float] = {}
+        self._changing = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, open_model: ModelOpener) -> AsyncIterator["Shelf"]:
+        """Begin with no model, and close all at the end."""
+        shelf = cls(open_model)
+        try:
+            yield shelf
+        finally:
+            await shelf.keep(())
+
+    def model(self, digest: str) -> LoadedModel | None:
+        """Return a model that is open."""
+        found = self._models.get(digest)
+        return found[0] if found else None
+
+    def encoder(self, digest: str) -> Encoder | None:
+        """Return the encoder of a model that is open."""
+        found = self.model(digest)
+        return found.encoder if found else None
+
+    async def add(self, reference: str) -> LoadedModel:
+        """Open a model, which tests itself; one that is open already is returned. ModelError or ModelUnavailable."""
+        async with self._changing:
+            stack = AsyncExitStack()
+            model = await stack.enter_async_context(self._open_model(reference))
+            known = self.model(model.identity.digest)
+            if known is not None:
+                await stack.aclose()
+                return known
+            self._models[model.identity.digest] = (model, stack)
+            return model
+
+    async def follow(self, live: Sequence[Generation]) -> None:
+        """Open what the live generations need and is not here; what cannot be opened is said and tried again later."""
+        for generation in live:
+            digest = generation.model.digest
+            if self.model(digest) or self._failed_until.get(digest, 0) > self._clock():
+                continue
+            await self._follow(generation)
+
+    async def _follow(self, generation: Generation) -> None:
+        model = generation.model
+        try:
+            opened = await self.add(model.reference or model.name)
+        except (ModelError, ModelUnavailable) as error:
+            reason = str(error)
+        else:
+            if opened.identity.digest == model.digest:
+                return
+            reason = f"the model called {model.name} is now another one"
+        self._failed_until[model.digest] = self._clock() + _RETRY_SECONDS
+        log.error(
+            "generation %s is %s, but its model is missing, so its vectors are not kept up%s; "
+            "fetch the model %s, or set WINNOW_EMBEDDING_MODEL to its file: %s",
+            generation.id,
+            generation.state,
+            " and queries fail" if generation.state == "serving" else "",
+            model.name,
+            reason,
+        )
+
+    async def keep(self, live: Sequence[Generation]) -> None:
+        """Close the models that none of these generations uses."""
+        async with self._changing:
+            unused = self._models.keys() - {generation.model.digest for generation in live}
+            for digest in unused:
+                _, stack = self._models.pop(digest)
+                await stack.aclose()

@@ -1,0 +1,88 @@
+"""Keeps what belongs to generations in order: models open, indexes valid, vectors of retired generations gone."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from services.common.database import Database
+from services.common.errors import Unavailable
+from services.embedder import generation_store as store
+from services.embedder.generations import Generation, Generations
+from services.embedder.shelf import Shelf
+
+log = logging.getLogger(__name__)
+
+# Longer than anybody remembers which generation serves, and than a search that has begun with it takes.
+DROP_AFTER_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 1.0
+
+
+class Upkeep:
+    """Follows the generations of the deployment; any number of replicas may do so."""
+
+    def __init__(
+        self,
+        database: Database,
+        generations: Generations,
+        shelf: Shelf,
+        build_memory_mb: int,
+        drop_after_seconds: float = DROP_AFTER_SECONDS,
+    ) -> None:
+        self._database, self._generations, self._shelf = database, generations, shelf
+        self._build_memory_mb = build_memory_mb
+        self._drop_after_seconds = drop_after_seconds
+
+    async def follow(self) -> None:
+        """Until cancelled: open the models of new generations, close those of retired ones, and drop their vectors."""
+        while True:
+            try:
+                live = await self._generations.refresh()
+                await self._shelf.follow(live)
+                if await self.drop_retired():
+                    await self._shelf.keep(live)
+            except Unavailable as error:
+                log.warning("generations: %s", error)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def mend(self) -> None:
+        """Until cancelled: build the indexes that are missing or invalid."""
+        while True:
+            try:
+                for generation in await self._generations.refresh():
+                    await self.mend_index(generation)
+            except Unavailable as error:
+                log.warning("indexes: %s", error)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def drop_retired(self) -> Sequence[UUID]:
+        """Drop the vectors of generations that were retired some time ago; return whose."""
+        async with self._database.connection() as connection:
+            waiting = await store.undropped(connection)
+            ready = [each for each, age in waiting.items() if age >= self._drop_after_seconds]
+            for generation in ready:
+                await store.forget_tasks(connection, generation)
+                await store.drop(connection, generation)
+                log.info("generation %s: dropped its vectors", generation)
+        return ready
+
+    async def mend_index(self, generation: Generation) -> bool:
+        """Build the index of a generation if it is broken, or lacking though the vectors are there."""
+        async with self._database.connection() as connection:
+            found = await store.index_state(connection, generation.id)
+            if found.state in ("ready", "building"):
+                return False
+            if generation.state == "building" and found.state == "none":
+                missing, dead = await store.debt(connection, generation.id)
+                if missing > dead:
+                    return False
+            log.warning(
+                "generation %s: its index is %s; building it",
+                generation.id,
+                "invalid" if found.state == "invalid" else "not there",
+            )
+            built = await store.build_index(connection, generation.id, self._build_memory_mb)
+        if built:
+            log.info("generation %s: its index is ready", generation.id)
+        return built
