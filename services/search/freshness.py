@@ -21,17 +21,28 @@ class Serving:
         self._kept: tuple[float, Generation] | None = None
 
     @property
-    def known(self) -> bool:
-        """Whether a generation served within the last second."""
-        return self._kept is not None and self._kept[0] > self._clock()
+    def known(self) -> UUID | None:
+        """The generation that served within the last second."""
+        kept = self._kept
+        return kept[1].id if kept and kept[0] > self._clock() else None
+
+    def forget(self) -> None:
+        """Look again next time: what was remembered is gone."""
+        self._kept = None
 
     async def generation(self, connection: Connection, expected: UUID | None) -> Generation | None:
-        """Return the generation that serves; looks again if another one is expected."""
+        """Return the generation that serves.
+
+        The one that a query was embedded for is returned instead while it stands by, complete: between a query's
+        vector and the search another one may have been promoted.
+        """
         kept = self._kept
         if kept and kept[0] > self._clock() and expected in (None, kept[1].id):
             return kept[1]
         found = await store.serving_generation(connection)
         self._kept = (self._clock() + _SECONDS, found) if found else None
+        if expected and found and found.id != expected:
+            return await store.complete_generation(connection, expected) or found
         return found
 
 

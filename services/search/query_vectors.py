@@ -31,6 +31,10 @@ class QueryVector:
     generation: UUID | None
 
 
+class GenerationGone(ModelUnavailable):
+    """The generation that a query was to be embedded for serves no longer and is retired."""
+
+
 class QueryVectors:
     """Asks EmbedderService."""
 
@@ -47,9 +51,13 @@ class QueryVectors:
         finally:
             await link.close()
 
-    async def of(self, text: str, authorization: str) -> QueryVector:
-        """Embed a query; raise ModelUnavailable when the embedder does not answer in time."""
-        request = pb.EmbedRequest(text=text, role=pb.TEXT_ROLE_QUERY)
+    async def of(self, text: str, authorization: str, generation: UUID | None) -> QueryVector:
+        """Embed a query for a generation.
+
+        Raises GenerationGone if it is retired, and ModelUnavailable when the embedder does not answer in time.
+        """
+        wanted = str(generation) if generation else ""
+        request = pb.EmbedRequest(text=text, role=pb.TEXT_ROLE_QUERY, generation_id=wanted)
         try:
             reply = await self._embedder.stub().Embed(
                 request,
@@ -57,6 +65,8 @@ class QueryVectors:
                 timeout=self._deadline_seconds,
             )
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise GenerationGone("the serving generation has changed") from error
             log.warning("embedder: %s: %s", error.code().name, error.details())
             raise ModelUnavailable("the embedder does not answer") from error
         return encode(reply.embedding.values, UUID(reply.generation_id))

@@ -14,7 +14,7 @@ from services.search import legs, query_vectors, ranking, store
 from services.search.contents import Contents
 from services.search.freshness import FreshnessGauge, Serving
 from services.search.keyword import KeywordCandidates, KeywordLeg
-from services.search.query_vectors import QueryVector, QueryVectors
+from services.search.query_vectors import GenerationGone, QueryVector, QueryVectors
 from services.search.ranking import REACH, Fused, Hit
 from services.search.semantic import SemanticCandidates, SemanticLeg
 from services.search.statistics import Statistics
@@ -111,6 +111,13 @@ class Searcher:
 
         Raises NoServingGeneration and ModelUnavailable when only the semantic leg was asked for and cannot answer.
         """
+        try:
+            return await self._search(workspace, question)
+        except GenerationGone:
+            self._serving.forget()
+            return await self._search(workspace, question)
+
+    async def _search(self, workspace: UUID, question: Question) -> Answer:
         words = parse(question.text)
         answer = Answer()
         (keyword, question), vectors = await asyncio.gather(
@@ -135,14 +142,21 @@ class Searcher:
         """Return the vectors of the query and of its translation; none if the semantic leg has to stay away."""
         if question.vector is not None:
             return [question.vector]
-        if question.semantic is None or not await self._is_serving():
+        if question.semantic is None:
+            return []
+        serving = await self._serving_id()
+        if serving is None:
             return []
         texts = [words.meaning if question.is_hybrid else question.text]
         texts += [words.translation] if words.translation else []
         try:
             answer.timings.embed, vectors = await self._timed(
-                asyncio.gather(*(self._vectors.of(text, question.authorization) for text in texts))
+                asyncio.gather(
+                    *(self._vectors.of(text, question.authorization, serving) for text in texts)
+                )
             )
+        except GenerationGone:
+            raise
         except ModelUnavailable:
             if not question.is_hybrid:
                 raise
@@ -152,12 +166,13 @@ class Searcher:
             return []
         return vectors
 
-    async def _is_serving(self) -> bool:
-        """Whether any generation serves; without one there is nothing to compare a vector with."""
+    async def _serving_id(self) -> UUID | None:
+        """The generation that serves; without one there is nothing to compare a vector with."""
         if self._serving.known:
-            return True
+            return self._serving.known
         async with self._database.connection() as connection:
-            return await self._serving.generation(connection, None) is not None
+            serving = await self._serving.generation(connection, None)
+        return serving.id if serving else None
 
     async def _find_words(
         self, workspace: UUID, question: Question, words: Words, answer: Answer
@@ -200,9 +215,7 @@ class Searcher:
             return None
         for vector in vectors:
             if vector.generation not in (None, generation.id):
-                raise ModelUnavailable(
-                    "the embedder has another generation than the one that serves"
-                )
+                raise GenerationGone("the serving generation has changed")
             query_vectors.check_dimensions(vector, generation.dimensions)
         return generation
 

@@ -223,6 +223,12 @@ async def serving_generation(connection: Connection) -> Generation | None:
     return Generation(row["id"], row["model"], row["dimensions"]) if row else None
 
 
+async def complete_generation(connection: Connection, generation: UUID) -> Generation | None:
+    """Return a generation that serves or stands by, complete."""
+    row = await connection.fetchrow(_SQL["complete_generation"], generation)
+    return Generation(row["id"], row["model"], row["dimensions"]) if row else None
+
+
 async def count_live(
     connection: Connection, chosen: Filter, kinds: Sequence[str], limit: int
 ) -> dict[str, int]:

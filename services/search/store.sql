@@ -91,6 +91,10 @@ group by v.subject_id;
 -- name: serving_generation
 select g.id, g.model, g.dimensions from embedder.generation g where g.state = 'serving';
 
+-- name: complete_generation
+-- One that serves, or that served before and stands by: both can be searched.
+select g.id, g.model, g.dimensions from embedder.generation g where g.id = $1 and g.state in ('serving', 'standby');
+
 -- name: count_live
 select 'message' as kind, (select count(*) from (select from search.live_messages({filter}) limit $11::int) x) as documents
 where 'message' = any ($10::text[])

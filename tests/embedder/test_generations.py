@@ -1,0 +1,313 @@
+"""Generations change while everything is served: built beside, promoted, rolled back, retired."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+import grpc
+import pytest
+
+from services.common.database import Database, DatabaseSettings
+from services.common.errors import ModelError
+from services.common.testing import FakeEncoder
+from services.embedder import generation_store
+from services.embedder.generations import Generations
+from services.embedder.models import LoadedModel
+from services.embedder.shelf import Shelf
+from services.embedder.upkeep import Upkeep
+from tests.conftest import Deployment
+from tests.embedder.conftest import Chat, Embedder, fake_models, until
+from winnow.embedder.v1 import embedder_pb2 as pb
+from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
+
+MODELS = {
+    "first": fake_models(FakeEncoder(8), "first", query_prefix="1: "),
+    "second": fake_models(FakeEncoder(16), "second", query_prefix="2: "),
+}
+HNSW = """select c.relname, i.indisvalid from pg_index i join pg_class c on c.oid = i.indexrelid
+          join pg_am a on a.oid = c.relam where a.amname = 'hnsw' order by 1"""
+
+
+@asynccontextmanager
+async def open_model(name: str) -> AsyncIterator[LoadedModel]:
+    """Open one of two models by name."""
+    if name not in MODELS:
+        raise ModelError(f"no model {name}")
+    async with MODELS[name](name) as loaded:
+        yield loaded
+
+
+@pytest.fixture
+def two_models(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """Run the embedder, all its loops with it, over two models of different dimensions; the first is configured."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    return lambda: embedder.serving(open_model, reconciling=True)
+
+
+Serve = Callable[[], AbstractAsyncContextManager[grpc.aio.Channel]]
+
+
+class Operator:
+    """Calls the RPCs about generations."""
+
+    def __init__(self, channel: grpc.aio.Channel, deployment: Deployment) -> None:
+        self._stub, self._metadata = EmbedderServiceStub(channel), deployment.metadata
+
+    async def start(self, model: str, **fields: str) -> pb.Generation:
+        """Start a generation."""
+        request = pb.StartGenerationRequest(model=model, **fields)
+        return (await self._stub.StartGeneration(request, metadata=self._metadata)).generation
+
+    async def watch(self, generation: str) -> pb.WatchGenerationResponse:
+        """Return the last message of a watch."""
+        request = pb.WatchGenerationRequest(generation_id=generation)
+        *_, last = [r async for r in self._stub.WatchGeneration(request, metadata=self._metadata)]
+        return last
+
+    async def promote(self, generation: str, *, force: bool = False) -> pb.Generation:
+        """Promote a generation."""
+        request = pb.PromoteGenerationRequest(generation_id=generation, force=force)
+        return (await self._stub.PromoteGeneration(request, metadata=self._metadata)).generation
+
+    async def roll_back(self) -> pb.Generation:
+        """Promote the one before."""
+        request = pb.RollBackGenerationRequest()
+        return (await self._stub.RollBackGeneration(request, metadata=self._metadata)).generation
+
+    async def retire(self, generation: str) -> pb.Generation:
+        """Retire a generation."""
+        request = pb.RetireGenerationRequest(generation_id=generation)
+        return (await self._stub.RetireGeneration(request, metadata=self._metadata)).generation
+
+    async def embed(self, text: str, generation: str = "") -> pb.EmbedResponse:
+        """Embed a query."""
+        request = pb.EmbedRequest(text=text, generation_id=generation)
+        return await self._stub.Embed(request, metadata=self._metadata)
+
+    async def listed(self) -> dict[str, pb.Generation]:
+        """All generations by model."""
+        request = pb.ListGenerationsRequest()
+        response = await self._stub.ListGenerations(request, metadata=self._metadata)
+        return {generation.model: generation for generation in response.generations}
+
+
+async def test_a_generation_is_built_promoted_and_rolled_back(
+    two_models: Serve, deployment: Deployment, chat: Chat
+) -> None:
+    """A started generation fills by itself; promoted it serves at once, and a roll back brings the other back."""
+    async with two_models() as channel:
+        operator = Operator(channel, deployment)
+        await chat.say([f"text {n}" for n in range(150)])
+        await chat.settled()
+        started = await operator.start("second")
+        assert (started.model, started.dimensions) == ("second", 16)
+        assert started.state == pb.GENERATION_STATE_BUILDING
+        assert (await operator.start("second")).id == started.id
+        last = await operator.watch(started.id)
+        assert (last.missing, last.generation.vectors, last.finished) == (0, 150, True)
+        assert last.queries_compared == 50
+        assert last.recall_at_10 > 0.9
+        first = (await operator.listed())["first"]
+        assert (await operator.embed("why")).generation_id == first.id
+        assert (await operator.promote(started.id)).state == pb.GENERATION_STATE_SERVING
+        reply = await operator.embed("why")
+        assert (reply.generation_id, len(reply.embedding.values)) == (started.id, 16)
+        assert (await operator.embed("why", first.id)).generation_id == first.id
+        states = {name: each.state for name, each in (await operator.listed()).items()}
+        assert states == {
+            "first": pb.GENERATION_STATE_STANDBY,
+            "second": pb.GENERATION_STATE_SERVING,
+        }
+        assert await chat.debt() == (0, 0)
+        await chat.say(["one more"])
+        await chat.settled()
+        await until(lambda: _counts(chat, [151, 151]))
+        assert (await operator.roll_back()).id == first.id
+        assert (await operator.embed("why")).generation_id == first.id
+        assert await chat.debt() == (0, 0)
+
+
+async def _counts(chat: Chat, counts: list[int]) -> bool:
+    rows = await chat.admin.fetch(
+        "select count(*) as n from embedder.vector group by generation_id"
+    )
+    return [row["n"] for row in rows] == counts
+
+
+async def test_an_incomplete_generation_is_not_promoted(
+    two_models: Serve, deployment: Deployment, chat: Chat
+) -> None:
+    """A promotion is refused while any workspace lacks a vector, and says how many; force overrules it."""
+    async with two_models() as channel:
+        operator = Operator(channel, deployment)
+        await chat.say(["one", "two"])
+        await chat.settled()
+        started = await operator.start("second")
+        await operator.watch(started.id)
+        await chat.admin.execute(
+            "delete from embedder.vector where generation_id = $1", UUID(started.id)
+        )
+        # In the same breath, before anything can mend it.
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await operator.promote(started.id)
+        assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert "lacks 2 vectors" in str(caught.value.details())
+        assert (await operator.listed())["second"].state == pb.GENERATION_STATE_BUILDING
+        assert (await operator.promote(started.id, force=True)).state == pb.GENERATION_STATE_SERVING
+        await chat.settled()
+
+
+async def test_a_retired_generation_leaves_nothing(
+    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The serving generation cannot be retired; another one loses its tasks and its partition, also after a restart."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    async with embedder.serving(open_model, reconciling=True) as channel:
+        operator = Operator(channel, deployment)
+        await chat.say(["one", "two"])
+        await chat.settled()
+        second = await operator.start("second")
+        await operator.watch(second.id)
+        first = (await operator.listed())["first"]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await operator.retire(first.id)
+        assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        await operator.promote(second.id)
+        assert (await operator.retire(first.id)).state == pb.GENERATION_STATE_RETIRED
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await operator.promote(first.id, force=True)
+        assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await operator.embed("why", first.id)
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+    specs = await chat.admin.fetch("select spec from spine.task where stage = 'embed'")
+    assert [row["spec"] for row in specs if first.id in row["spec"]] == []
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), 64, 0)
+        assert await upkeep.drop_retired() == [UUID(first.id)]
+        assert await upkeep.drop_retired() == []
+    assert await chat.admin.fetchval("select count(*) from embedder.vector") == 2
+    async with embedder.serving(open_model, reconciling=True) as channel:
+        operator = Operator(channel, deployment)
+        await chat.say(["three"])
+        await chat.settled()
+        states = {name: each.state for name, each in (await operator.listed()).items()}
+        assert states["first"] == pb.GENERATION_STATE_RETIRED
+        again = await operator.start("first")
+        assert again.id != first.id
+        assert (await operator.watch(again.id)).generation.vectors == 3
+
+
+async def _generations(database: Database) -> Generations:
+    async def read_live() -> list[generation_store.Generation]:
+        async with database.connection() as connection:
+            return await generation_store.live_generations(connection)
+
+    return Generations(read_live, lambda _: None)
+
+
+async def test_other_prefixes_are_another_generation(
+    two_models: Serve, deployment: Deployment, chat: Chat
+) -> None:
+    """The same model with another prefix has vectors of its own."""
+    async with two_models() as channel:
+        operator = Operator(channel, deployment)
+        await chat.say(["one"])
+        await chat.settled()
+        started = await operator.start("first", passage_prefix="other: ")
+        assert (started.passage_prefix, started.query_prefix) == ("other: ", "1: ")
+        assert (await operator.watch(started.id)).generation.vectors == 1
+
+
+@pytest.mark.parametrize("model", ["nothing", "/etc/passwd", "../model.gguf", "~/model"])
+async def test_models_that_cannot_be_used_are_refused(
+    two_models: Serve, deployment: Deployment, model: str
+) -> None:
+    """A model that is not known, or a path of the service's machine, is refused by the name of the field."""
+    async with two_models() as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await Operator(channel, deployment).start(model)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert str(caught.value.details()).startswith("model: ")
+
+
+async def test_a_large_generation_is_indexed_once_it_is_full(
+    two_models: Serve, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above a size a new generation has no index while it fills, and a ready one before it can be promoted."""
+    monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "100")
+    monkeypatch.setenv("WINNOW_HNSW_M", "8")
+    async with two_models() as channel:
+        operator = Operator(channel, deployment)
+        await chat.say([f"text {n}" for n in range(100)])
+        await chat.settled()
+        started = await operator.start("second")
+        assert started.index_state == pb.INDEX_STATE_NONE
+        last = await operator.watch(started.id)
+        assert last.generation.index_state == pb.INDEX_STATE_READY
+        await operator.promote(started.id)
+    options = await chat.admin.fetchval(
+        "select reloptions from pg_class where relname = $1",
+        f"vector_{UUID(started.id).hex}_hnsw",
+    )
+    assert "m=8" in options
+
+
+async def test_broken_indexes_are_mended(
+    embedder: Embedder, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index that is invalid, or was dropped, is found at start and built again."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    async with embedder.serving(open_model):
+        await chat.say(["one", "two"])
+        await chat.settled()
+    ((name, _),) = await chat.admin.fetch(HNSW)
+    for damage in (
+        f"update pg_index set indisvalid = false where indexrelid = 'embedder.{name}'::regclass",
+        f"drop index embedder.{name}",
+    ):
+        await chat.admin.execute(damage)
+        async with embedder.serving(open_model, reconciling=True):
+            await until(lambda: _is_mended(chat.admin, name))
+            await chat.say(["three"])
+            await chat.settled()
+
+
+async def _is_mended(admin: asyncpg.Connection, name: str) -> bool:
+    return [tuple(row) for row in await admin.fetch(HNSW)] == [(name, True)]
+
+
+async def test_nobody_reads_half_a_promotion(
+    two_models: Serve, deployment: Deployment, chat: Chat
+) -> None:
+    """However often generations are switched, at every moment exactly one serves and it has all vectors."""
+    async with two_models() as channel:
+        operator = Operator(channel, deployment)
+        await chat.say([f"text {n}" for n in range(50)])
+        await chat.settled()
+        second = await operator.start("second")
+        await operator.watch(second.id)
+        first = (await operator.listed())["first"]
+        seen: list[tuple[int, int]] = []
+        stop = asyncio.Event()
+
+        async def sample() -> None:
+            async with Database.open(DatabaseSettings.read(), "winnow_search") as database:
+                while not stop.is_set():
+                    async with database.transaction(chat.workspace) as connection:
+                        row = await connection.fetchrow(
+                            """select count(distinct g.id) as generations, count(v.*) as vectors
+                               from embedder.generation g left join embedder.vector v on v.generation_id = g.id
+                               where g.state = 'serving'"""
+                        )
+                    seen.append((row["generations"], row["vectors"]))
+
+        sampling = asyncio.create_task(sample())
+        for _ in range(5):
+            await operator.promote(second.id)
+            await operator.promote(first.id)
+        stop.set()
+        await sampling
+    assert set(seen) == {(1, 50)}
