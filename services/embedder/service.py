@@ -48,6 +48,9 @@ class EmbedderSettings(Settings):
     embed_hints_max: int = Field(default=4, ge=1, le=64, description="hints a batch, 64 tasks each")
     embed_reconcile_seconds: float = Field(default=30, gt=0)
     embed_queries_remembered_max: int = Field(default=2048, ge=0, le=1_000_000)
+    embed_retired_seconds: float = Field(
+        default=10, ge=0, description="until the vectors of a retired generation are dropped"
+    )
     hnsw_m: int = Field(default=16, ge=2, le=100, description="neighbours of a node of the index")
     hnsw_ef_construction: int = Field(default=64, ge=4, le=1000)
     hnsw_build_memory_mb: int = Field(default=256, ge=1, le=1 << 20)
@@ -81,7 +84,13 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             ChangeSettings(_index_settings(settings), settings.hnsw_after_rows_min),
             reconciliation.kick,
         )
-        upkeep = Upkeep(database, generations, shelf, settings.hnsw_build_memory_mb)
+        upkeep = Upkeep(
+            database,
+            generations,
+            shelf,
+            settings.hnsw_build_memory_mb,
+            settings.embed_retired_seconds,
+        )
         queries = QueryEmbedder(generations, settings.embed_queries_remembered_max)
         watcher = Watcher(database, debts)
         rpc = EmbedderRpc(database, queries, debts, generations, shelf, changes, watcher)

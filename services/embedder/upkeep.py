@@ -14,13 +14,15 @@ from services.embedder.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
-# Longer than anybody remembers which generation serves, and than a search that has begun with it takes.
-DROP_AFTER_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 1.0
 
 
 class Upkeep:
-    """Follows the generations of the deployment; any number of replicas may do so."""
+    """Follows the generations of the deployment; any number of replicas may do so.
+
+    The vectors of a retired generation are dropped after longer than anybody remembers which generation serves,
+    and than a search takes that has begun with it.
+    """
 
     def __init__(
         self,
@@ -28,7 +30,7 @@ class Upkeep:
         generations: Generations,
         shelf: Shelf,
         build_memory_mb: int,
-        drop_after_seconds: float = DROP_AFTER_SECONDS,
+        drop_after_seconds: float,
     ) -> None:
         self._database, self._generations, self._shelf = database, generations, shelf
         self._build_memory_mb = build_memory_mb

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from services.common.database import Connection, Database, DatabaseSettings
-from services.common.vectors import Matrix, to_halfvecs
+from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
 from services.search import store
-from services.search.semantic import INDEX_SETTINGS, Plan
+from services.search.semantic import Plan
 from services.search.store import Filter
 from tests.conftest import Deployment
 from tests.search.conftest import Desk
