@@ -8,7 +8,7 @@ import click
 PARTS = {
     "atoms": "services.cli.reviewing:atoms",
     "audit": "services.cli.auditing:audit",
-    "backfill": "services.cli.status:backfill",
+    "backfill": "services.cli.backfilling:backfill",
     "bot": "services.cli.telegram_bot.command:bot_group",
     "dead": "services.cli.status:dead",
     "demo": "services.cli.demonstrate:demo",
@@ -17,6 +17,7 @@ PARTS = {
     "doctor": "services.cli.doctor:doctor",
     "extract": "services.cli.knowledge:extract",
     "follow": "services.cli.following:follow",
+    "generations": "services.cli.generations:generations",
     "import": "services.cli.importing:import_group",
     "keys": "services.cli.keys:keys",
     "models": "services.cli.modelling:models",

@@ -1,15 +1,11 @@
-"""`winnow status`, `winnow dead` and `winnow backfill`: how the pipeline is doing, and what to do about it."""
+"""`winnow status` and `winnow dead`: how the pipeline is doing, and what to do about it."""
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from services.cli.options import Session, as_dict, command
-from winnow.embedder.v1 import embedder_pb2 as embedder
-from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
-from winnow.types.v1.types_pb2 import SubjectKind
 
 DEADLINE_SECONDS = 30
 
@@ -135,53 +131,3 @@ async def dead_replay(
         session.print_message(response)
         return
     session.console.print(f"{response.replayed} tasks {'would be' if dry_run else 'were'} replayed")
-
-
-@click.command()
-@click.option("--dry-run", is_flag=True, help="Count what is missing and change nothing.")
-@click.option(
-    "--batch-size", default=0, type=click.IntRange(0, 10_000), help="Tasks a transaction."
-)
-@command
-async def backfill(session: Session, dry_run: bool, batch_size: int) -> None:
-    """Embed everything that has no current vector.
-
-    The embedder does this by itself every half minute; a backfill does it now and shows progress. Interrupting
-    it only stops the display.
-    """
-    target = session.target
-    request = embedder.BackfillRequest(dry_run=dry_run, batch_size=batch_size)
-    last = embedder.BackfillResponse()
-    columns = (
-        TextColumn("embedding"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[eta]}"),
-    )
-    async with target.channel("embedder") as channel:
-        with Progress(
-            *columns, console=session.progress, disable=session.as_json or dry_run, transient=True
-        ) as bar:
-            shown = bar.add_task("", total=None, eta="")
-            call = EmbedderServiceStub(channel).Backfill(request, metadata=target.metadata)
-            async for last in call:
-                eta = f"{last.eta_seconds:.0f} s left" if last.eta_seconds else ""
-                bar.update(shown, total=last.missing_total, completed=last.embedded, eta=eta)
-    if session.as_json:
-        session.print_message(last)
-        return
-    kinds = ", ".join(f"{count.count} {_kind(count.kind)}" for count in last.missing if count.count)
-    if dry_run:
-        session.console.print(
-            f"{last.missing_total} vectors are missing{f' ({kinds})' if kinds else ''}; "
-            f"model {last.model}, about {last.eta_seconds:.0f} s of work; nothing was changed"
-        )
-    else:
-        dead_ones = f", {last.dead} failed: see `winnow dead list`" if last.dead else ""
-        session.console.print(
-            f"{last.embedded} vectors were made, {last.remaining} are missing{dead_ones}"
-        )
-
-
-def _kind(kind: SubjectKind.ValueType) -> str:
-    return SubjectKind.Name(kind).removeprefix("SUBJECT_KIND_").lower() + "s"

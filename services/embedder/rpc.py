@@ -181,7 +181,7 @@ class EmbedderRpc(embedder_pb2_grpc.EmbedderServiceServicer):
     async def _progress(
         self, workspace: UUID, model: LoadedModel, progress: Progress
     ) -> pb.BackfillResponse:
-        async with self._database.connection() as connection:
+        async with self._database.transaction(workspace) as connection:
             paused = await generation_store.is_backfill_paused(connection, workspace)
         return _backfill_response(model, progress, paused)
 

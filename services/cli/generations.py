@@ -1,0 +1,204 @@
+"""`winnow generations`: which models embed, and changing them while everything is served."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from services.cli.options import Session, as_dict, command
+from winnow.embedder.v1 import embedder_pb2 as pb
+from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
+
+DEADLINE_SECONDS = 60
+# Opening a model includes reading and testing it.
+START_SECONDS = 600
+
+
+@click.group()
+def generations() -> None:
+    """List the generations of vectors, and change the model without downtime.
+
+    \b
+    winnow generations start all-MiniLM-L6-v2   fill a generation beside the serving one
+    winnow generations promote ID               let searches read it
+    winnow generations rollback                 read the one before again
+    winnow generations retire ID                drop the vectors of one that does not serve
+    """
+
+
+@asynccontextmanager
+async def _embedder(session: Session) -> AsyncIterator[EmbedderServiceStub]:
+    async with session.target.channel("embedder") as channel:
+        yield EmbedderServiceStub(channel)
+
+
+@generations.command("list")
+@command
+async def generations_list(session: Session) -> None:
+    """List generations, newest first: the model, the state, the index, and the vectors in your workspace."""
+    async with _embedder(session) as stub:
+        response = await stub.ListGenerations(
+            pb.ListGenerationsRequest(page_size=100),
+            metadata=session.target.metadata,
+            timeout=DEADLINE_SECONDS,
+        )
+    if session.as_json:
+        session.print_json([as_dict(generation) for generation in response.generations])
+        return
+    table = Table("generation", "model", "dimensions", "state", "index", "vectors", box=None)
+    for each in response.generations:
+        state, index = _state(each), _index(each)
+        table.add_row(each.id, each.model, str(each.dimensions), state, index, str(each.vectors))
+    session.console.print(table if response.generations else "no generations yet")
+
+
+@generations.command("start")
+@click.argument("model")
+@click.option("--query-prefix", default=None, help="What is put before a query.")
+@click.option("--passage-prefix", default=None, help="What is put before a passage.")
+@click.option("--promote", is_flag=True, help="Let searches read it once it is complete.")
+@click.option("--no-wait", is_flag=True, help="Only start it.")
+@command
+async def generations_start(
+    session: Session,
+    model: str,
+    query_prefix: str | None,
+    passage_prefix: str | None,
+    promote: bool,
+    no_wait: bool,
+) -> None:
+    """Start a generation of another model or prefix, and watch it fill.
+
+    MODEL is a name of `winnow models list` that is fetched, or `openai:` and the name of a model behind
+    WINNOW_EMBEDDING_URL. Interrupting only stops the display.
+    """
+    if promote and no_wait:
+        raise click.UsageError("--promote waits until the generation is complete")
+    request = pb.StartGenerationRequest(
+        model=model, query_prefix=query_prefix, passage_prefix=passage_prefix
+    )
+    metadata = session.target.metadata
+    async with _embedder(session) as stub:
+        response = await stub.StartGeneration(request, metadata=metadata, timeout=START_SECONDS)
+        generation = response.generation
+        if not session.as_json:
+            session.console.print(f"generation {generation.id} of {generation.model}")
+        last = pb.WatchGenerationResponse(generation=generation)
+        if not no_wait:
+            last = await _watch(session, stub, generation.id)
+        if promote:
+            asked = pb.PromoteGenerationRequest(generation_id=generation.id)
+            promoted = await stub.PromoteGeneration(
+                asked, metadata=metadata, timeout=DEADLINE_SECONDS
+            )
+            last.generation.CopyFrom(promoted.generation)
+    _tell(session, last)
+
+
+@generations.command("watch")
+@click.argument("generation_id")
+@command
+async def generations_watch(session: Session, generation_id: str) -> None:
+    """Show how far a generation is, until it can be promoted; ends with the recall of its index."""
+    async with _embedder(session) as stub:
+        last = await _watch(session, stub, generation_id)
+    _tell(session, last)
+
+
+@generations.command("promote")
+@click.argument("generation_id")
+@click.option("--force", is_flag=True, help="Although vectors or the index are missing.")
+@command
+async def generations_promote(session: Session, generation_id: str, force: bool) -> None:
+    """Let all searches read a generation; the one that served stands by and is kept complete."""
+    request = pb.PromoteGenerationRequest(generation_id=generation_id, force=force)
+    async with _embedder(session) as stub:
+        response = await stub.PromoteGeneration(
+            request, metadata=session.target.metadata, timeout=DEADLINE_SECONDS
+        )
+    _say(session, response.generation, "serves now")
+
+
+@generations.command("rollback")
+@click.option("--force", is_flag=True, help="Although vectors or the index are missing.")
+@command
+async def generations_rollback(session: Session, force: bool) -> None:
+    """Let all searches read the generation that served before."""
+    async with _embedder(session) as stub:
+        response = await stub.RollBackGeneration(
+            pb.RollBackGenerationRequest(force=force),
+            metadata=session.target.metadata,
+            timeout=DEADLINE_SECONDS,
+        )
+    _say(session, response.generation, "serves again")
+
+
+@generations.command("retire")
+@click.argument("generation_id")
+@command
+async def generations_retire(session: Session, generation_id: str) -> None:
+    """End a generation that does not serve, and drop its vectors; this cannot be undone."""
+    request = pb.RetireGenerationRequest(generation_id=generation_id)
+    async with _embedder(session) as stub:
+        response = await stub.RetireGeneration(
+            request, metadata=session.target.metadata, timeout=START_SECONDS
+        )
+    _say(session, response.generation, "is retired; its vectors are dropped in some seconds")
+
+
+async def _watch(
+    session: Session, stub: EmbedderServiceStub, generation_id: str
+) -> pb.WatchGenerationResponse:
+    """Show a bar until the generation is complete; return what was said last."""
+    last = pb.WatchGenerationResponse()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
+    request = pb.WatchGenerationRequest(generation_id=generation_id)
+    with Progress(
+        *columns, console=session.progress, disable=session.as_json, transient=True
+    ) as bar:
+        shown = bar.add_task("embedding", total=1, note="")
+        async for last in stub.WatchGeneration(request, metadata=session.target.metadata):
+            done = last.generation.vectors
+            total = max(done + last.missing, 1)
+            eta = f", {last.eta_seconds:.0f} s left" if last.eta_seconds else ""
+            if last.missing > last.dead:
+                note = f"{last.missing} missing, {last.vectors_per_second:.0f}/s{eta}"
+                bar.update(shown, completed=done, total=total, note=note)
+            else:
+                note = last.index_phase or "waiting for the index"
+                what = {"description": "indexing", "completed": last.index_done, "total": 1}
+                bar.update(shown, note=note, **what)  # type: ignore[arg-type]
+    return last
+
+
+def _tell(session: Session, last: pb.WatchGenerationResponse) -> None:
+    if session.as_json:
+        session.print_message(last)
+        return
+    generation = last.generation
+    recall = ""
+    if last.queries_compared:
+        recall = f", recall@10 {last.recall_at_10:.3f} against exact comparison"
+    session.console.print(
+        f"{generation.model} is {_state(generation)}: {generation.vectors} vectors, "
+        f"{last.missing} missing, index {_index(generation)}{recall}"
+    )
+
+
+def _say(session: Session, generation: pb.Generation, what: str) -> None:
+    if session.as_json:
+        session.print_message(generation)
+    else:
+        session.console.print(f"generation {generation.id} of {generation.model} {what}")
+
+
+def _state(generation: pb.Generation) -> str:
+    return pb.GenerationState.Name(generation.state).removeprefix("GENERATION_STATE_").lower()
+
+
+def _index(generation: pb.Generation) -> str:
+    if generation.index_state == pb.INDEX_STATE_UNSPECIFIED:
+        return ""
+    return pb.IndexState.Name(generation.index_state).removeprefix("INDEX_STATE_").lower()
