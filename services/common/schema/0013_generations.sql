@@ -304,6 +304,10 @@ begin
     execute format('alter function spine.%s owner to winnow_spine', f);
     execute format('revoke execute on function spine.%s from public', f);
   end loop;
+  -- Only those that make and drop tables and indexes, or see who builds one, keep the rights of the schema's owner.
+  foreach f in array array['generation_debt', 'promote_generation', 'retire_generation', 'undropped_generations'] loop
+    execute format('alter function embedder.%s owner to winnow_spine', f);
+  end loop;
   foreach f in array array['pause_backfill', 'is_backfill_paused'] loop
     execute format('alter function spine.%s owner to winnow_workspace', f);
     execute format('revoke execute on function spine.%s from public', f);
@@ -311,6 +315,8 @@ begin
 end $$;
 revoke execute on function embedder.start_generation, embedder.index_state, embedder.build_index, embedder.generation_debt,
   embedder.promote_generation, embedder.retire_generation, embedder.undropped_generations, embedder.drop_generation from public;
+grant update on embedder.generation to winnow_spine;
+grant execute on function embedder.index_state to winnow_spine;
 grant execute on function spine.take_hints to winnow_relay;
 grant execute on function spine.pause_backfill, spine.is_backfill_paused, spine.enqueue_backfill, spine.forget_generation,
   embedder.start_generation, embedder.index_state, embedder.build_index, embedder.generation_debt, embedder.promote_generation,
