@@ -71,6 +71,11 @@ def _rpc_failure(error: grpc.aio.AioRpcError) -> Failure:
     return Failure(text, FAILED)
 
 
+def is_broken_stream(error: grpc.aio.AioRpcError) -> bool:
+    """Whether gRPC itself gave up a call while a request was written; services never say INTERNAL without details."""
+    return error.code() == grpc.StatusCode.INTERNAL and _details(error) is None
+
+
 def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin" and isinstance(value, bytes):

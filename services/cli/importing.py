@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from services.cli.failures import is_broken_stream
 from services.cli.importers import (
     ImportedChat,
     ImportedItem,
@@ -219,7 +220,8 @@ class Sender:
     async def _wait_for_service(self, error: grpc.aio.AioRpcError) -> None:
         self._failures += 1
         patience = RETRIES if self.counts.total else RETRIES_BEFORE_FIRST
-        if error.code() not in _TRANSIENT or self._failures > patience:
+        is_transient = error.code() in _TRANSIENT or is_broken_stream(error)
+        if not is_transient or self._failures > patience:
             raise error
         await asyncio.sleep(min(0.1 * 2**self._failures, 1))
 

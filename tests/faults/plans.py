@@ -8,6 +8,7 @@ from typing import Literal
 
 BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 POISON = "POISON"
+NONSENSE = "nonsense:"
 LEASE_SECONDS = 1.5
 SERVICES = ("ingest", "extractor", "embedder")
 REPLICAS = tuple(f"{name}-{letter}" for name in SERVICES for letter in "ab")

@@ -27,7 +27,7 @@ class Replica:
         """The name of the service."""
         return self.name.partition("-")[0]
 
-    def start(self, failpoints: str = "") -> None:
+    def start(self, failpoints: str = "", **settings: str) -> None:
         """Start it, with failpoints armed if some are given."""
         entry = (
             ["tests.faults.process"]
@@ -38,7 +38,7 @@ class Replica:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.launch", *entry],
-                env={**self.environment, "WINNOW_FAILPOINTS": failpoints},
+                env={**self.environment, "WINNOW_FAILPOINTS": failpoints, **settings},
                 stdout=log,
                 stderr=log,
             )

@@ -164,6 +164,15 @@ class Stack:
         replica.start(failpoints)
         self._held.discard(name)
 
+    def hold(self, name: str) -> None:
+        """End a replica and let nobody start it again until it is released."""
+        self._held.add(name)
+        self.replicas[name].end()
+
+    def release(self, name: str) -> None:
+        """Let a replica that was held, or is armed, be started again whenever it has ended."""
+        self._held.discard(name)
+
     async def heal(self) -> None:
         """Undo everything that still is broken; failpoints end with the process that has them."""
         for replica in self.replicas.values():

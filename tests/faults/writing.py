@@ -9,6 +9,7 @@ from uuid import UUID
 
 import grpc
 
+from services.cli.failures import is_broken_stream
 from services.common.rpc import CHANNEL_OPTIONS
 from tests.faults.history import History
 from tests.faults.plans import Act, Version
@@ -95,7 +96,7 @@ class Writers:
                 took, code = loop.time() - began, error.code()
                 details = {"code": code.name, "took": round(took, 3), "text": error.details()}
                 self.history.note("info", op=kind, number=number, **details)
-                if code not in _AGAIN or loop.time() > end:
+                if not (code in _AGAIN or is_broken_stream(error)) or loop.time() > end:
                     self.history.note("fail", op=kind, number=number, **details)
                     return None
             attempt += 1

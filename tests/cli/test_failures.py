@@ -1,0 +1,22 @@
+"""What a client makes of the ways in which calls fail."""
+
+import grpc
+
+from services.cli.failures import is_broken_stream
+from services.common.errors import WinnowError
+from services.common.statuses import status_of
+
+
+def _error(code: grpc.StatusCode, details: bytes | None) -> grpc.aio.AioRpcError:
+    trailing = grpc.aio.Metadata()
+    if details is not None:
+        trailing.add("grpc-status-details-bin", details)
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, "Internal error from Core")
+
+
+def test_a_stream_that_grpc_gave_up_is_a_broken_connection() -> None:
+    """INTERNAL that no service has sent is tried again; what a service says of itself is not."""
+    said, _ = status_of(WinnowError("bug"), "request")
+    assert is_broken_stream(_error(grpc.StatusCode.INTERNAL, None))
+    assert not is_broken_stream(_error(grpc.StatusCode.INTERNAL, said.SerializeToString()))
+    assert not is_broken_stream(_error(grpc.StatusCode.INVALID_ARGUMENT, None))
