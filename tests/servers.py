@@ -91,6 +91,10 @@ class PostgresServer:
             time.sleep(0.01)
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
+    def logged(self, text: str) -> int:
+        """How often the server has logged a text."""
+        return (self._folder / "log").read_text("utf-8", "replace").count(text)
+
     def backends(self) -> list[int]:
         """The processes of the server besides its first."""
         return _children_of(self._process.pid) if self._process else []

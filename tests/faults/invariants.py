@@ -7,6 +7,10 @@ from typing import Any
 from tests.faults.history import Entry
 from tests.faults.plans import NONSENSE, POISON
 
+REFUSAL_SECONDS_MIN = 0.7
+# The deadline of a call and a second.
+CALL_SECONDS_MAX = 3.5
+
 
 def violations(entries: Sequence[Entry]) -> list[str]:
     """Every way in which a history breaks an invariant, each beginning with its name."""
@@ -15,7 +19,18 @@ def violations(entries: Sequence[Entry]) -> list[str]:
         if entry["event"] == "row":
             rows[entry["table"]].append(entry)
     found: list[str] = []
-    for check in (_answered, _stored, _once, _one_fence, _vectors, _at_rest, _seen, _windows):
+    for check in (
+        _answered,
+        _stored,
+        _once,
+        _one_fence,
+        _vectors,
+        _at_rest,
+        _seen,
+        _windows,
+        _locks,
+        _patience,
+    ):
         found += check(entries, rows)
     return found
 
@@ -25,10 +40,11 @@ Rows = dict[str, list[Entry]]
 
 def _answered(entries: Sequence[Entry], rows: Rows) -> Iterator[str]:
     """I0: every call ends with an answer or a status that invites another try, and none outlives its deadline."""
+    late: float = max((e["seconds"] for e in entries if e["event"] == "late"), default=0)
     for entry in entries:
         if entry["event"] == "fail":
             yield f"I0: {entry['op']} {entry['number']} failed with {entry['code']}: {entry['text']}"
-        if entry["event"] == "info" and entry["took"] > 3.5:
+        if entry["event"] == "info" and entry["took"] > CALL_SECONDS_MAX + late:
             yield f"I0: {entry['op']} {entry['number']} took {entry['took']} s, beyond its deadline"
 
 
@@ -160,6 +176,26 @@ def _windows(entries: Sequence[Entry], rows: Rows) -> Iterator[str]:
     for row in rows["message"]:
         if row["windows"] > 1 or (row["windows"] == 0 and not row["deleted"]):
             yield f"I7: {row['key']} is in {row['windows']} windows"
+
+
+def _locks(entries: Sequence[Entry], rows: Rows) -> Iterator[str]:
+    """I8: whoever takes several locks takes them in the same order as everybody else."""
+    for entry in entries:
+        if entry["event"] == "locks" and entry["deadlocks"]:
+            yield f"I8: the database has ended {entry['deadlocks']} deadlocks"
+
+
+def _patience(entries: Sequence[Entry], rows: Rows) -> Iterator[str]:
+    """I9: a hint that nobody can work on now is left alone for a while."""
+    last: dict[tuple[str, int], float] = {}
+    for entry in entries:
+        if entry["event"] == "mended" and entry["kind"] in ("wipe_nats", "kill_nats"):
+            last.clear()
+        if entry["event"] == "refused":
+            hint, moment = (entry["consumer"], entry["hint"]), entry["moment"]
+            if moment - last.get(hint, 0) < REFUSAL_SECONDS_MIN:
+                yield f"I9: {hint} was refused twice within {moment - last[hint]:.3f} s"
+            last[hint] = moment
 
 
 def summary(entries: Sequence[Entry]) -> dict[str, Any]:

@@ -1,12 +1,18 @@
 """What is left of a schedule: waits until nothing is left to do, and notes every row that the invariants look at."""
 
 import asyncio
-import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import grpc
+import nats
+from nats.aio.msg import Msg
 
+from services.common.bus import TASKS_STREAM
 from services.common.rpc import CHANNEL_OPTIONS
 from tests.faults.history import History
 from tests.faults.plans import POISON
@@ -14,7 +20,9 @@ from tests.faults.stack import AWAY, Stack
 from winnow.search.v1 import search_pb2, search_pb2_grpc
 from winnow.types.v1 import types_pb2
 
-QUIET_SECONDS = 30.0
+# Seconds on a quiet machine; on a crowded one, starting a process alone may take half a minute.
+QUIET_SECONDS = 120.0
+_REFUSED = "$JS.EVENT.ADVISORY.CONSUMER.MSG_NAKED"
 
 _OPEN = """select
   (select count(*) from spine.task where workspace_id = $1 and state in ('ready', 'leased'))
@@ -91,6 +99,51 @@ class Observer:
         await admin.close()
         return [{name: str(value) for name, value in row.items()} for row in rows]
 
+    @asynccontextmanager
+    async def watching_lateness(self) -> AsyncIterator[None]:
+        """Note how late this process itself was at the worst: no call can be blamed for that."""
+        loop, worst = asyncio.get_running_loop(), 0.0
+
+        async def watch() -> None:
+            nonlocal worst
+            while True:
+                due = loop.time() + 0.05
+                await asyncio.sleep(0.05)
+                worst = max(worst, loop.time() - due)
+
+        watching = asyncio.create_task(watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            self._history.note("late", seconds=round(worst, 3))
+
+    @asynccontextmanager
+    async def watching_refusals(self) -> AsyncIterator[None]:
+        """Note whenever a worker asks for a hint again, by the broker's clock."""
+
+        async def note(message: Msg) -> None:
+            told = json.loads(message.data)
+            moment = datetime.fromisoformat(told["timestamp"][:26].rstrip("Z"))
+            self._history.note(
+                "refused",
+                consumer=told["consumer"],
+                hint=told["stream_seq"],
+                moment=moment.replace(tzinfo=UTC).timestamp(),
+            )
+
+        client = await nats.connect(
+            self._stack.nats.url,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.1,
+            error_cb=_ignore,
+        )
+        try:
+            await client.subscribe(f"{_REFUSED}.{TASKS_STREAM}.*", cb=note)
+            yield
+        finally:
+            await client.close()
+
     async def note_rows(self) -> None:
         """Write down every row of the workspace."""
         admin = await self._stack.admin()
@@ -121,6 +174,5 @@ class Observer:
                 self._history.note("found", word=word, keys=found)
 
 
-def sha256(text: str) -> str:
-    """The hash that says which text a vector is of."""
-    return hashlib.sha256(text.encode()).hexdigest()
+async def _ignore(error: Exception) -> None:
+    """The broker is meant to go away."""

@@ -43,6 +43,8 @@ class Act:
     messages: tuple[Version, ...]
     streamed: bool
     repeated: bool
+    # How many people write the same at once, each in an order of their own.
+    crowd: int = 1
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Mix:
     faults_max: int = 5
     seconds: float = 2.0
     kinds: tuple[str, ...] = ()
+    crowds: float = 0.15
+    crowd_messages: int = 40
 
 
 def plan_of(seed: int, mix: Mix | None = None) -> Plan:
@@ -102,6 +106,11 @@ def _acts(dice: random.Random, mix: Mix) -> tuple[Act, ...]:
         changeable = [message for message in batch if POISON not in message.text]
         if changeable and chance < 0.3:
             acts.append(_change(dice, at, source, dice.choice(changeable)))
+    if dice.random() < mix.crowds:
+        source, at = "chat-1", dice.uniform(0, mix.seconds)
+        first = len(written)
+        batch = tuple(_message(dice, source, first + n) for n in range(mix.crowd_messages))
+        acts.append(Act(at, "write", source, batch, False, False, crowd=3))
     return tuple(sorted(acts, key=lambda act: act.at))
 
 

@@ -36,11 +36,11 @@ class FaultyEncoder(FakeEncoder):
         super().__init__(dimensions=32)
         self._silent = silent
 
-    async def encode(self, token_lists: Sequence[Tokens], *, urgent: bool = False) -> Matrix:
+    async def encode(self, token_lists: Sequence[Tokens], **lane: bool) -> Matrix:
         """Return a vector for each list."""
         if random.random() < self._silent:
             raise ModelUnavailable("the model does not answer")
-        vectors = await super().encode(token_lists, urgent=urgent)
+        vectors = await super().encode(token_lists, **lane)
         for place, tokens in enumerate(token_lists):
             if POISON in spell(tokens):
                 vectors[place] = np.nan

@@ -16,6 +16,7 @@ from tests.faults.stack import Stack
 from tests.faults.writing import Writers
 
 WORDS_SEARCHED = 3
+DEADLOCK = "ERROR:  deadlock detected"
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,19 @@ async def run(stack: Stack, plan: Plan, path: Path | None = None) -> Verdict:
     history.note("plan", seed=plan.seed, acts=len(plan.acts), faults=len(plan.faults))
     workspace, metadata = await stack.new_workspace(f"seed {plan.seed} {uuid4().hex[:8]}")
     deaths = sum(replica.deaths for replica in stack.replicas.values())
+    deadlocks = stack.postgres.logged(DEADLOCK)
     injector = Injector(stack, workspace, history)
-    async with Writers(stack.ingest_addresses(), metadata, history) as writers:
-        await asyncio.gather(writers.perform(plan.acts), injector.inject(plan.faults))
-    await stack.heal()
     observer = Observer(stack, workspace, history)
-    drain = await observer.until_quiet()
+    async with observer.watching_lateness(), observer.watching_refusals():
+        async with Writers(stack.ingest_addresses(), metadata, history) as writers:
+            await asyncio.gather(writers.perform(plan.acts), injector.inject(plan.faults))
+        await stack.heal()
+        drain = await observer.until_quiet()
     await observer.note_rows()
     await observer.search(metadata, _words(plan))
     deaths = sum(replica.deaths for replica in stack.replicas.values()) - deaths
+    deadlocks = stack.postgres.logged(DEADLOCK) - deadlocks
+    history.note("locks", deadlocks=deadlocks)
     history.note("end", drain=None if drain is None else round(drain, 2), deaths=deaths)
     history.close()
     return Verdict(plan.seed, violations(history.entries), summary(history.entries))

@@ -52,13 +52,18 @@ class Tally:
             "calls_tried_again": self.tries,
             "violations": sum(map(len, self.failed.values())),
             "failed_seeds": sorted(self.failed),
+            "broken": sorted(
+                {text.partition(":")[0] for found in self.failed.values() for text in found}
+            ),
             "slowest_drain_seconds": self.slowest,
             "seconds": round(time.monotonic() - self.began),
         }
 
 
-async def soak(folder: Path, seeds: range, mix: Mix, out: Path | None = None) -> Tally:
-    """Run the schedules of some seeds one after another."""
+async def soak(
+    folder: Path, seeds: range, mix: Mix, out: Path | None = None, until: str = ""
+) -> Tally:
+    """Run the schedules of some seeds one after another, or until an invariant of this name breaks."""
     tally = Tally(seeds.start)
     async with Stack.open(folder) as stack:
         for seed in seeds:
@@ -67,7 +72,8 @@ async def soak(folder: Path, seeds: range, mix: Mix, out: Path | None = None) ->
             tally.add(verdict)
             if verdict.violations:
                 _report(verdict, path, out)
-                if len(tally.failed) >= VIOLATIONS_MAX:
+                is_found = until and any(text.startswith(until) for text in verdict.violations)
+                if is_found or (not until and len(tally.failed) >= VIOLATIONS_MAX):
                     break
             else:
                 path.unlink()
@@ -104,6 +110,8 @@ def _tell(tally: Tally, out: Path | None) -> None:
 @click.option("--replay", type=int, help="Run the schedule of this seed alone.")
 @click.option("--messages", default=30, type=click.IntRange(1), help="Messages a schedule.")
 @click.option("--kinds", default="", help="Only these faults, separated by commas.")
+@click.option("--crowds", default=0.15, help="How often many write the same at once.")
+@click.option("--until", default="", help="Stop when an invariant of this name breaks.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the summary and failures here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def main(
@@ -112,14 +120,16 @@ def main(
     replay: int | None,
     messages: int,
     kinds: str,
+    crowds: float,
+    until: str,
     out: Path | None,
     as_json: bool,
 ) -> None:
     """Run schedules of faults against real processes and servers; exit with 1 if an invariant breaks."""
     seeds = range(seed, seed + schedules) if replay is None else range(replay, replay + 1)
-    mix = Mix(messages=messages, kinds=tuple(kinds.split(",")) if kinds else ())
+    mix = Mix(messages=messages, kinds=tuple(kinds.split(",")) if kinds else (), crowds=crowds)
     with make_scratch() as folder:
-        tally = asyncio.run(soak(folder, seeds, mix, out))
+        tally = asyncio.run(soak(folder, seeds, mix, out, until))
     if as_json:
         click.echo(json.dumps(tally.summary()))
     raise SystemExit(1 if tally.failed else 0)

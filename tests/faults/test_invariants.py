@@ -35,8 +35,17 @@ def good() -> list[Entry]:
         row("embeddable", kind="message", subject="m", text_sha256="h"),
         row("vector", kind="message", subject="m", text_sha256="h", unit=True),
         {"event": "found", "word": "zq1", "keys": ["k"]},
+        refused(1.0),
+        refused(1.8),
+        {"event": "locks", "deadlocks": 0},
+        {"event": "late", "seconds": 0.1},
         {"event": "end", "drain": 1.0, "deaths": 0},
     ]
+
+
+def refused(moment: float) -> Entry:
+    """A worker asks for a hint again."""
+    return {"event": "refused", "consumer": "embed", "hint": 7, "moment": moment}
 
 
 def changed(place: int, **values: Any) -> list[Entry]:
@@ -74,6 +83,8 @@ BROKEN = {
     "a message that cannot be read": ("I6", [*good(), {"event": "unseen", "key": "k", "code": "NOT_FOUND"}]),
     "a text that nobody wrote": ("I6", changed(3, text="other")),
     "a message that no search finds": ("I6", changed(11, keys=[])),
+    "a deadlock": ("I8", [*good(), {"event": "locks", "deadlocks": 1}]),
+    "a hint that storms": ("I9", [*good(), refused(1.0), refused(1.01)]),
     "a message in no window": ("I7", changed(4, windows=0)),
     "a message in two windows": ("I7", changed(4, windows=2)),
 }  # fmt: skip

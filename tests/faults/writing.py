@@ -2,8 +2,9 @@
 
 import asyncio
 import itertools
+import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -64,7 +65,8 @@ class Writers:
         await asyncio.sleep(act.at)
         if act.kind == "write":
             write = self._stream if act.streamed else self._ingest
-            ids = await self._insist("write", act, write)
+            orders = [act, *(_shuffled(act) for _ in range(act.crowd - 1))]
+            ids, *_ = await asyncio.gather(*(self._insist("write", each, write) for each in orders))
             if act.repeated:
                 await self._insist("write", act, self._ingest)
             for message in act.messages:
@@ -148,6 +150,10 @@ class Writers:
                 return
             self.history.note("seen", key=message.key, text=reply.message.text)
             return
+
+
+def _shuffled(act: Act) -> Act:
+    return replace(act, messages=tuple(random.sample(act.messages, len(act.messages))))
 
 
 def _source(act: Act) -> pb.SourceRef:
