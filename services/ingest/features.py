@@ -18,8 +18,9 @@ from services.ingest.lexicon import STEM_LETTERS
 
 TEXT_MAX = 1000
 CONTEXT_MESSAGES = 10
-ASKED_WITHIN_MESSAGES = 5
 CODE_MAX = 3
+SPECIFIC_MAX = 12
+SIMILAR = 0.6
 
 Features = dict[str, float]
 """Feature by name; an absent one is 0."""
@@ -37,7 +38,10 @@ class ScoredInput(NamedTuple):
 
 @dataclass(slots=True)
 class Reading:
-    """A message taken apart; `counts` holds how many words of each class it has, packed."""
+    """A message taken apart; `counts` holds how many words of each class it has, packed.
+
+    `content` are the words that say something, `specific` those of them that everyday talk does without.
+    """
 
     author: str
     called: str
@@ -46,8 +50,9 @@ class Reading:
     words: list[str]
     counts: int
     content: set[str]
+    specific: set[str]
     links: int
-    speaks_to: bool
+    addressee: str
     is_question: bool
     is_bot: bool
     message_id: str
@@ -69,12 +74,12 @@ def _stems(*names: str) -> frozenset[str]:
 _BITS = 10  # of a class's count: TEXT_MAX characters hold fewer than 2 ** 10 words
 _MASK = (1 << _BITS) - 1
 _CLASSES = (
-    "FUNCTION COURTESY WAITING OPINION PROBLEM REMEDY DECISION LAUGHTER OPEN_QUESTION "
-    "YOU SELF MODAL ADVICE WANT CONDITION NEGATION"
+    "FUNCTION COURTESY WAITING PROBLEM REMEDY DECISION LAUGHTER OPEN_QUESTION YOU SELF MODAL ADVICE "
+    "CONDITION"
 ).split()
 _SHIFTS = range(0, _BITS * len(_CLASSES), _BITS)
-_FUNCTION, _COURTESY, _WAITING, _OPINION, _PROBLEM, _REMEDY, _DECISION, _LAUGHTER = _SHIFTS[:8]
-_OPEN_QUESTION, _YOU, _SELF, _MODAL, _ADVICE, _WANT, _CONDITION, _NEGATION = _SHIFTS[8:]
+_FUNCTION, _COURTESY, _WAITING, _PROBLEM, _REMEDY, _DECISION, _LAUGHTER = _SHIFTS[:7]
+_OPEN_QUESTION, _YOU, _SELF, _MODAL, _ADVICE, _CONDITION = _SHIFTS[7:]
 
 
 def _class_counts() -> dict[str, int]:
@@ -91,17 +96,20 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzабвгґдеєжзиіїйкл
 _EMPTY_WORDS = _LETTERS | _stems(
     *("FUNCTION", "ACKNOWLEDGEMENT", "COURTESY", "WAITING", "OPINION", "LAUGHTER", "TALK")
 )
+_UNSPECIFIC = _EMPTY_WORDS | _stems(
+    *("EVERYDAY", "PROBLEM", "REMEDY", "DECISION", "INSTRUCTION", "ADVICE", "CONDITION")
+)
 _YOU_WORDS, _MODAL_WORDS = _stems("YOU"), _stems("MODAL")
-_SELF_WORDS, _WANT_WORDS = _stems("SELF"), _stems("WANT")
 _I, _WOULD = frozenset("i"), frozenset("d")
 _ACKNOWLEDGEMENTS = _stems("ACKNOWLEDGEMENT", "LAUGHTER")
 _INSTRUCTIONS = _stems("INSTRUCTION")
 _NO_NAMES = _stems("FUNCTION", "ACKNOWLEDGEMENT", "COURTESY", "REMEDY", "DECISION", "PROBLEM")
 
-_WORD = re.compile(r"\w+")
+_STEM = re.compile(rf"(\w{{1,{STEM_LETTERS}}})\w*")
 _LINK = re.compile(r"(?:https?://|www\.)\S+")
 _NAME = re.compile(r"[\w\-\[\]{}|^`\\]{2,24}")
-_MENTION = re.compile(r"(?<!\w)@\w+")
+_MENTION = re.compile(r"(?<!\w)@(\w+)")
+_CYRILLIC = re.compile("[\u0400-\u04ff]")
 _CODE_SIGNS = frozenset("`_{}<>\\;=$~|(")
 _CODE_LINE = re.compile(r"(?:`[^`]*`|[\w.$>:\\-]+\s*(?:\(.*\)|=.*|\{.*)[;})]*)", re.DOTALL)
 _EMOJI = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
@@ -110,6 +118,7 @@ _EMOTICONS = frozenset(
     ":) :-) ;) ;-) :( :-( :D :-D ;D :P :-P :p ;P :/ :-/ :o :O =) =( =D :| :* <3 xD XD ^^ ^_^ >_< "
     ">.> o.O -_- ) )) ))) (( ((( :)) :))) \\o/ o/".split()
 )
+_LOG = [math.log1p(number) for number in range(TEXT_MAX + 1)]
 _PUNCTUATION = ".,!?;:'\"…«»“”„’)("
 _BOT_ENDS = "0123456789_-^|` "
 
@@ -121,9 +130,10 @@ def read(message: ScoredInput, context: Context) -> Reading:
     body = text
     if "://" in text or "www." in text:
         body, links = _LINK.subn(" ", text)
-    body, speaks_to = _split_address(body.strip(), context.recent)
-    words = [word[:STEM_LETTERS] for word in _WORD.findall(body.lower())]
+    body, addressee = _split_address(body.strip(), context.recent)
+    words = _STEM.findall(body.lower())
     called, is_bot = _author_traits(message.author)
+    content = set(words) - _EMPTY_WORDS
     return Reading(
         message.author,
         called,
@@ -131,9 +141,10 @@ def read(message: ScoredInput, context: Context) -> Reading:
         body,
         words,
         sum(map(_COUNT_OF.get, words, repeat(0))),
-        set(words) - _EMPTY_WORDS,
+        content,
+        content - _UNSPECIFIC,
         links,
-        speaks_to,
+        addressee,
         "?" in body,
         is_bot or message.author_is_bot,
         message.message_id,
@@ -147,114 +158,115 @@ def _author_traits(author: str) -> tuple[str, bool]:
     return author.lower().partition(" ")[0], author.rstrip(_BOT_ENDS)[-3:].lower() == "bot"
 
 
-def _split_address(body: str, recent: Sequence[Reading]) -> tuple[str, bool]:
-    """The text without `name:`, `name,` or @mentions, and whether it had one."""
-    addressed = False
-    if "@" in body:
-        body, mentions = _MENTION.subn(" ", body)
-        body, addressed = body.strip(), mentions > 0
+def _split_address(body: str, recent: Sequence[Reading]) -> tuple[str, str]:
+    """The text without `name:`, `name,` or @mentions, and the name it is addressed to, or an empty one."""
+    addressee = ""
+    if "@" in body and (mention := _MENTION.search(body)):
+        addressee = mention[1].lower()
+        body = _MENTION.sub(" ", body).strip()
     first, _, rest = body.partition(" ")
     name = first.rstrip(":,").lower()
     if not name or not rest:
-        return body, addressed
+        return body, addressee
     if first[-1] == ":":
         if _NAME.fullmatch(name) and name[:STEM_LETTERS] not in _NO_NAMES:
-            return rest.lstrip(), True
+            return rest.lstrip(), name
     elif name in [earlier.called for earlier in recent] and name not in _NO_NAMES:
-        return rest.lstrip(" :,"), True
-    return body, addressed
-
-
-class _Past(NamedTuple):
-    """What the messages before say of this one."""
-
-    same_openings: int
-    is_copy: bool
-    was_asked: bool
-    was_just_asked: bool
+        return rest.lstrip(" :,"), name
+    return body, addressee
 
 
 def observe(reading: Reading, context: Context) -> Features:
     """The features of a message in its context."""
-    past = _look_back(reading, context)
+    own = [earlier for earlier in context.recent if earlier.author == reading.author]
+    if _is_automated(reading, own):
+        return _see_automation(reading, own)
     size = len(reading.content)
-    features: Features = {"length": min(math.log1p(len(reading.body)) / 5, 1.15)}
-    if size:
-        features["content"] = math.log1p(min(size, 16))
-    if _is_automated(reading, past):
-        _see_automation(features, reading, context)
-        return features
+    features: Features = {"length": min(_LOG[len(reading.body)] / 5, 1.15)}
     _see_size(features, reading, size)
+    _see_terms(features, reading, context)
     _see_words(features, reading, size)
     _see_form(features, reading, size)
-    _see_past(features, reading, past, size)
+    _see_past(features, reading, context, size)
+    if own and size:
+        _see_repetition(features, reading, own)
     if reading.is_question:
         _see_question(features, reading.counts, size)
     return features
 
 
-def _look_back(reading: Reading, context: Context) -> _Past:
-    author, recent = reading.author, context.recent
-    own = [earlier for earlier in recent if earlier.author == author]
-    same_openings, is_copy = 0, False
-    if own:
-        is_copy = reading.text in [earlier.text for earlier in own]
-        if len(reading.body) > 12:
-            opening = reading.body[:8]
-            same_openings = len([earlier for earlier in own if earlier.body[:8] == opening])
-    if reading.reply_to:
-        asked = _replies_to_question(reading.reply_to, context)
-        return _Past(same_openings, is_copy, asked, asked)
-    asking = [e.is_question and e.author != author for e in recent[-ASKED_WITHIN_MESSAGES:]]
-    return _Past(same_openings, is_copy, True in asking, bool(asking) and asking[-1])
-
-
-def _replies_to_question(reply_to: str, context: Context) -> bool:
-    if context.parent is not None:
-        return context.parent.is_question
-    return any(e.is_question for e in context.recent if e.message_id == reply_to)
-
-
-def _is_automated(reading: Reading, past: _Past) -> bool:
+def _is_automated(reading: Reading, own: Sequence[Reading]) -> bool:
     """A bot by name, a line like the author's last ones, a record with a link, a pasted table."""
     if reading.is_bot or "||" in reading.text:
         return True
-    if reading.links and past.same_openings:
+    same_openings = 0
+    if own and len(reading.body) > 12:
+        opening = reading.body[:8]
+        same_openings = len([earlier for earlier in own if earlier.body[:8] == opening])
+    if reading.links and same_openings:
         return True
-    if past.same_openings < 2 and not reading.links:
+    if same_openings < 2 and not reading.links:
         return False
     brackets = len(_BRACKET.findall(reading.text))
-    if past.same_openings >= 2 and brackets:
+    if same_openings >= 2 and brackets:
         return True
     plain = reading.counts >> _FUNCTION & _MASK
     return brackets >= 2 and plain <= max(2, len(reading.words) / 4)
 
 
-def _see_automation(features: Features, reading: Reading, context: Context) -> None:
-    """Of an automated line only its size counts, and what it says that its author did not before."""
-    features["automated"] = 1.0
-    features["automated_length"] = features["length"]
-    if len(reading.content) >= 7:
-        features["rich"] = 1.0
+def _see_automation(reading: Reading, own: Sequence[Reading]) -> Features:
+    """An automated line records what is kept elsewhere: what counts is what it names, and whether that is news."""
+    content = reading.content
+    features: Features = {"automated": 1.0}
+    if reading.specific:
+        features["automated_specific"] = _LOG[min(len(reading.specific), SPECIFIC_MAX)]
     if reading.is_bot:
         features["bot"] = 1.0
     if reading.counts >> _PROBLEM & _MASK:
         features["alarm"] = 1.0
-    known = [earlier.content for earlier in context.recent if earlier.author == reading.author]
-    if len(reading.content.difference(*known)) <= 2:
+    if len(content.difference(*[earlier.content for earlier in own])) <= 2:
         features["stale"] = 1.0
+    if _is_like_one(content, own):
+        features["automated_repeat"] = 1.0
+    return features
+
+
+def _is_like_one(content: set[str], earlier: Sequence[Reading]) -> bool:
+    """Whether a message says much the same as an earlier one (Jaccard index of their words)."""
+    for each in earlier:
+        shared = len(content & each.content)
+        if shared and shared >= SIMILAR * (len(content) + len(each.content) - shared):
+            return True
+    return False
 
 
 def _see_size(features: Features, reading: Reading, size: int) -> None:
     length = len(reading.body)
     if length > 80:
         features["long"] = (min(length, 300) - 80) / 100
-    if size >= 7:
-        features["rich"] = 1.0
-    elif size < 2 and not reading.links:
+    if size:
+        features["content"] = _LOG[min(size, 16)]
+    if size < 2 and not reading.links:
         features["one_word" if size else "no_content"] = 1.0
-    if reading.links:
-        features["link_only" if len(reading.words) <= 4 else "link"] = 1.0
+    if reading.links and len(reading.words) <= 4:
+        features["link_only"] = 1.0
+
+
+def _see_terms(features: Features, reading: Reading, context: Context) -> None:
+    """The words of the trade: how many there are, and whether others have just used them."""
+    specific = reading.specific
+    if not specific:
+        if not reading.links:
+            features["no_specific"] = 1.0
+        return
+    number = len(specific)
+    features["specific"] = _LOG[min(number, SPECIFIC_MAX)]
+    if number >= 3:
+        features["several_specific"] = 1.0
+    author = reading.author
+    others = [earlier.specific for earlier in context.recent if earlier.author != author]
+    if shared := number - len(specific.difference(*others)):
+        features["topical"] = min(shared, 3) / 3
 
 
 def _see_words(features: Features, reading: Reading, size: int) -> None:
@@ -268,21 +280,16 @@ def _see_words(features: Features, reading: Reading, size: int) -> None:
         features["waiting"] = 1.0
     if size <= 2 and counts >> _COURTESY & _MASK:
         features["courtesy"] = 1.0
-    if size < 2:
-        return
-    if not reading.is_question:
-        words = reading.words
-        if counts >> _ADVICE & _MASK or (
-            counts >> _MODAL & _MASK
-            and (_follows(words, _YOU_WORDS, _MODAL_WORDS, 2) or _follows(words, _I, _WOULD, 1))
-        ):
-            features["advice"] = 1.0
-        if size >= 3 and counts >> _WANT & _MASK and _follows(words, _SELF_WORDS, _WANT_WORDS, 3):
-            features["need"] = 1.0
     if size >= 3 and counts >> _CONDITION & _MASK:
         features["condition"] = 1.0
-    if size >= 3 and counts >> _NEGATION & _MASK:
-        features["negation"] = 1.0
+    if size < 2 or reading.is_question:
+        return
+    words = reading.words
+    if counts >> _ADVICE & _MASK or (
+        counts >> _MODAL & _MASK
+        and (_follows(words, _YOU_WORDS, _MODAL_WORDS, 2) or _follows(words, _I, _WOULD, 1))
+    ):
+        features["advice"] = 1.0
 
 
 def _follows(words: list[str], leads: frozenset[str], ends: frozenset[str], within: int) -> bool:
@@ -296,25 +303,26 @@ def _follows(words: list[str], leads: frozenset[str], ends: frozenset[str], with
 _CAPPED = (
     ("problem", _PROBLEM, 2),
     ("remedy", _REMEDY, 3),
-    ("decision", _DECISION, 2),
-    ("opinion", _OPINION, 2),
+    ("decision", _DECISION, 1),
 )
 
 
 def _see_form(features: Features, reading: Reading, size: int) -> None:
-    """Code, faces, shouting, corrections, commands and how the message begins."""
+    """Script, code, faces, shouting, corrections, commands and how the message begins."""
     body, words = reading.body, reading.words
     chunks = [chunk for chunk in body.split() if not (chunk.islower() and chunk.isalpha())]
-    code = _count_code(chunks)
+    code = _count_code(chunks) if chunks else 0
     if code:
         features["code"] = code / CODE_MAX
         if _CODE_LINE.fullmatch(body):
             features["code_only"] = 1.0
-    if (
-        not _EMOTICONS.isdisjoint(chunks)
-        or reading.counts >> _LAUGHTER & _MASK
-        or (not body.isascii() and _EMOJI.search(body))
-    ):
+    face = not _EMOTICONS.isdisjoint(chunks) or bool(reading.counts >> _LAUGHTER & _MASK)
+    if not body.isascii():
+        face = face or _EMOJI.search(body) is not None
+        # The same is said in fewer words without articles, and mostly without "to be".
+        if _CYRILLIC.search(body):
+            features["compact_language"] = 1.0
+    if face:
         features["face"] = 1.0
     if "!" in body and size <= 4 and not code:
         features["exclamation"] = 1.0
@@ -323,7 +331,8 @@ def _see_form(features: Features, reading: Reading, size: int) -> None:
     if body[:1] in "!/." and body[1:2].isalpha():
         features["command"] = 1.0
     if words and words[0] in _ACKNOWLEDGEMENTS:
-        features["acknowledgement_first" if size > 2 else "acknowledgement"] = 1.0
+        if size <= 2:
+            features["acknowledgement"] = 1.0
     elif len(words) >= 3 and words[0] in _INSTRUCTIONS and not reading.is_question:
         features["instruction"] = 1.0
 
@@ -350,16 +359,37 @@ def _is_code(core: str) -> bool:
     return core[:2] == "--" or core.count("/") > 1 or (core.count(".") > 1 and ".." not in core)
 
 
-def _see_past(features: Features, reading: Reading, past: _Past, size: int) -> None:
-    if reading.speaks_to or reading.reply_to:
+def _see_past(features: Features, reading: Reading, context: Context, size: int) -> None:
+    """Whom the message speaks to, and whether it answers a question of theirs or the last one."""
+    addressee = reading.addressee
+    if addressee or reading.reply_to:
         features["addressed" if size >= 2 else "addressed_briefly"] = 1.0
-    if past.is_copy and size:
+    if reading.is_question:
+        return
+    recent = context.recent
+    if reading.reply_to:
+        answers = at_once = _replies_to_question(reading.reply_to, context)
+    else:
+        theirs = [e.is_question for e in recent if e.called == addressee] if addressee else []
+        answers = True in theirs[-2:]
+        at_once = bool(recent) and recent[-1].is_question and recent[-1].author != reading.author
+    if answers:
+        features["answer"] = 1.0
+    if at_once and 1 <= size <= 2:
+        features["short_answer"] = 1.0
+
+
+def _replies_to_question(reply_to: str, context: Context) -> bool:
+    if context.parent is not None:
+        return context.parent.is_question
+    return any(e.is_question for e in context.recent if e.message_id == reply_to)
+
+
+def _see_repetition(features: Features, reading: Reading, own: Sequence[Reading]) -> None:
+    if reading.text in [earlier.text for earlier in own]:
         features["repetition"] = 1.0
-    if not reading.is_question:
-        if size >= 2 and past.was_asked:
-            features["answer"] = 1.0
-        elif size == 1 and past.was_just_asked:
-            features["short_answer"] = 1.0
+    if len(reading.content) >= 3 and _is_like_one(reading.content, own):
+        features["near_repetition"] = 1.0
 
 
 def _see_question(features: Features, counts: int, size: int) -> None:
@@ -369,17 +399,15 @@ def _see_question(features: Features, counts: int, size: int) -> None:
         features["open_question"] = 1.0
     elif you:
         features["question_to_you"] = 1.0
-    elif size >= 3:
-        features["question"] = 1.0
-    else:
+    elif size < 3:
         features["short_question"] = 1.0
 
 
 FEATURE_NAMES = tuple(
-    "length content rich long no_content one_word link link_only code code_only "
-    "problem remedy decision opinion advice need condition negation instruction "
-    "open_question question question_to_you short_question answer short_answer addressed "
-    "addressed_briefly waiting courtesy acknowledgement acknowledgement_first face exclamation "
-    "correction command repetition automated automated_length stale bot alarm".split()
+    "length content long no_content one_word specific several_specific no_specific topical link_only "
+    "code code_only problem remedy decision advice condition instruction open_question question_to_you "
+    "short_question answer short_answer addressed addressed_briefly waiting courtesy acknowledgement "
+    "face exclamation correction command repetition near_repetition compact_language automated "
+    "automated_specific automated_repeat stale bot alarm".split()
 )
 """Every feature there is."""

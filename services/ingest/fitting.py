@@ -5,6 +5,7 @@ exp(cut_k - weights . features). A ridge pulls each weight towards what is EXPEC
 is seen, so that few labels suffice; each group of labels (each annotator) has cuts of its own.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,28 +16,27 @@ from services.ingest.features import FEATURE_NAMES, Features
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-RIDGE = 500.0
+RIDGE = 1500.0
 STEPS = 500
 EXPECTED: dict[str, float] = {
-    "length": 2.5,
-    "content": 1.0,
-    "rich": 0.4,
+    "length": 2.0,
+    "content": 0.6,
     "long": 0.5,
     "no_content": -1.0,
     "one_word": -0.7,
-    "link": 0.3,
+    "specific": 0.7,
+    "several_specific": 0.5,
+    "no_specific": -0.4,
+    "topical": 0.3,
     "link_only": 2.5,
     "code": 1.0,
     "code_only": -1.0,
     "problem": 1.5,
     "remedy": 1.0,
-    "decision": 1.0,
+    "decision": 1.5,
     "advice": 1.0,
-    "need": 0.5,
     "condition": 0.5,
-    "negation": 0.3,
     "instruction": 0.3,
-    "opinion": -0.3,
     "open_question": 1.5,
     "question_to_you": 0.3,
     "short_question": -0.7,
@@ -52,10 +52,14 @@ EXPECTED: dict[str, float] = {
     "correction": -2.0,
     "command": -1.5,
     "repetition": -1.0,
-    "automated": -1.0,
-    "stale": -1.0,
-    "bot": -4.0,
-    "alarm": 1.5,
+    "near_repetition": -1.0,
+    "compact_language": 1.4,
+    "automated": 1.0,
+    "automated_specific": 0.8,
+    "automated_repeat": -0.8,
+    "stale": -0.6,
+    "bot": -1.2,
+    "alarm": 0.6,
 }
 """Logits per unit of a feature."""
 
@@ -79,13 +83,14 @@ def matrix(rows: list[Features]) -> Floats:
 
 
 def fit(features: Floats, labels: Integers, groups: Integers, ridge: float = RIDGE) -> Fit:
-    """Fit to labels 0..2; the cuts are those most accurate on group 0."""
+    """Fit to labels 0..2; between the cuts of group 0 the label is the likeliest one."""
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-9
     expected = np.array([EXPECTED.get(name, 0.0) for name in FEATURE_NAMES]) * spread
     scaled = (features - mean) / spread
-    weights = _descend(scaled, labels, groups, expected, ridge) / spread
-    ours = groups == 0
-    return Fit(weights, _best_cuts(features[ours] @ weights, labels[ours]))
+    point = _descend(scaled, labels, groups, expected, ridge)
+    weights = point[: len(expected)] / spread
+    low, high = point[len(expected) : len(expected) + 2] + mean @ weights
+    return Fit(weights, _likeliest(float(low), float(high)))
 
 
 def _descend(
@@ -102,7 +107,7 @@ def _descend(
         rate = 0.05 if step < 0.6 * STEPS else 0.01
         moved = (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.99**step)) + 1e-9)
         point = point - rate * moved
-    return point[: len(expected)]
+    return point
 
 
 def _slope(
@@ -134,15 +139,9 @@ def _sigmoid(logits: Floats) -> Floats:
     return sigmoid
 
 
-def _best_cuts(logits: Floats, labels: Integers) -> tuple[float, float]:
-    """The middle of all pairs of cuts whose accuracy is within 0.8 % of the best."""
-    grid = np.quantile(logits, np.linspace(0.1, 0.95, 60))
-    tried = [
-        (float(((logits >= low).astype(int) + (logits >= high) == labels).mean()), low, high)
-        for position, low in enumerate(grid)
-        for high in grid[position + 1 :]
-    ]
-    enough = max(tried)[0] - 0.008
-    good = np.array([(low, high) for accuracy, low, high in tried if accuracy >= enough])
-    low, high = good.mean(axis=0)
-    return float(low), float(high)
+def _likeliest(low: float, high: float) -> tuple[float, float]:
+    """Where the likeliest label changes, from the cuts of the odds: P(0) = P(1), and P(1) = P(2), solved."""
+    middle, between = math.exp(high) - 2 * math.exp(low), (low + high) / 2
+    if middle <= math.exp(between):  # The label between is never the likeliest.
+        return between, between
+    return low + high - math.log(middle), math.log(middle)

@@ -77,7 +77,9 @@ def add_up(features: Features, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> I
     total = BASE
     factors = [_BASE_FACTOR]
     for name, value in features.items():
-        addend = round(WEIGHTS[name] * value)
+        addend = WEIGHTS[name]
+        if value != 1.0:
+            addend = round(addend * value)
         if addend:
             total += addend
             factors.append((name, addend / UNIT))
