@@ -38,8 +38,8 @@ from services.cli.running import service_child, service_environment
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bootstrap import bring_up
 from services.common.rpc import CHANNEL_OPTIONS
-from services.ingest.features import ScoredInput
 from services.ingest.scoring import Conversation
+from services.ingest.wording import ScoredInput
 from winnow.ingest.v1 import ingest_pb2 as pb
 
 FRAME = 500

@@ -17,8 +17,8 @@ from services.extractor import evaluation as extraction_evaluation
 from services.extractor.extraction import Label, WindowMessage
 from services.extractor.service import ExtractorSettings, open_engine
 from services.ingest import evaluation as importance_evaluation
-from services.ingest.features import ScoredInput
 from services.ingest.scoring import Conversation
+from services.ingest.wording import ScoredInput
 from services.search import evaluation as retrieval_evaluation
 from services.search.evaluated_deployment import EvaluatedDeployment
 from services.search.evaluation import MODES, PlainModel

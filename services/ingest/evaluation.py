@@ -14,17 +14,10 @@ from typing import Any
 import numpy as np
 
 from services.common.errors import WinnowError
-from services.ingest.features import (
-    CONTEXT_MESSAGES,
-    Context,
-    Features,
-    Reading,
-    ScoredInput,
-    observe,
-    read,
-)
+from services.ingest.features import Features, observe
 from services.ingest.fitting import Floats, Integers, fit, matrix
 from services.ingest.scoring import DEFAULT_THRESHOLDS, NOISE, SIGNAL, WEAK, Thresholds, add_up
+from services.ingest.wording import CONTEXT_MESSAGES, Context, Reading, ScoredInput, read
 
 LABELS = (NOISE, WEAK, SIGNAL)
 Report = dict[str, Any]

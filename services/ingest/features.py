@@ -1,23 +1,33 @@
 """What can be seen of a message, and of the talk before it, that tells knowledge from noise; pure.
 
-`read` takes a message apart, `observe` sees it among the messages before it (at most
-CONTEXT_MESSAGES of its conversation). Only the first
-TEXT_MAX characters are read, so the cost of a message is bounded whatever its length.
+`observe` sees a message among those before it (at most CONTEXT_MESSAGES of its conversation).
 """
 
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import repeat
-from typing import NamedTuple
 
-from services.ingest import lexicon
-from services.ingest.lexicon import STEM_LETTERS
+from services.ingest.wording import (
+    ADVICE,
+    CONDITION,
+    COURTESY,
+    DECISION,
+    FUNCTION,
+    LAUGHTER,
+    MASK,
+    MODAL,
+    OPEN_QUESTION,
+    PROBLEM,
+    REMEDY,
+    SELF,
+    TEXT_MAX,
+    WAITING,
+    YOU,
+    Context,
+    Reading,
+    stems,
+)
 
-TEXT_MAX = 1000
-CONTEXT_MESSAGES = 10
 CODE_MAX = 3
 SPECIFIC_MAX = 12
 SIMILAR = 0.6
@@ -26,89 +36,11 @@ Features = dict[str, float]
 """Feature by name; an absent one is 0."""
 
 
-class ScoredInput(NamedTuple):
-    """What the gate knows of a message; `author` is the shown name, or any that stays the same."""
-
-    author: str
-    text: str
-    author_is_bot: bool = False
-    message_id: str = ""
-    reply_to: str = ""
-
-
-@dataclass(slots=True)
-class Reading:
-    """A message taken apart; `counts` holds how many words of each class it has, packed.
-
-    `content` are the words that say something, `specific` those of them that everyday talk does without.
-    """
-
-    author: str
-    called: str
-    text: str
-    body: str
-    words: list[str]
-    counts: int
-    content: set[str]
-    specific: set[str]
-    links: int
-    addressee: str
-    is_question: bool
-    is_bot: bool
-    message_id: str
-    reply_to: str
-
-
-class Context(NamedTuple):
-    """The messages before this one, oldest first; `parent` is the one replied to if it is older."""
-
-    recent: Sequence[Reading] = ()
-    parent: Reading | None = None
-
-
-def _stems(*names: str) -> frozenset[str]:
-    words = " ".join(getattr(lexicon, name) for name in names).split()
-    return frozenset(word[:STEM_LETTERS] for word in words)
-
-
-_BITS = 10  # of a class's count: TEXT_MAX characters hold fewer than 2 ** 10 words
-_MASK = (1 << _BITS) - 1
-_CLASSES = (
-    "FUNCTION COURTESY WAITING PROBLEM REMEDY DECISION LAUGHTER OPEN_QUESTION YOU SELF MODAL ADVICE "
-    "CONDITION"
-).split()
-_SHIFTS = range(0, _BITS * len(_CLASSES), _BITS)
-_FUNCTION, _COURTESY, _WAITING, _PROBLEM, _REMEDY, _DECISION, _LAUGHTER = _SHIFTS[:7]
-_OPEN_QUESTION, _YOU, _SELF, _MODAL, _ADVICE, _CONDITION = _SHIFTS[7:]
-
-
-def _class_counts() -> dict[str, int]:
-    """Stem to one in the field of every class it belongs to, so that a sum counts all at once."""
-    counts: dict[str, int] = {}
-    for name, shift in zip(_CLASSES, _SHIFTS, strict=True):
-        for stem in _stems(name):
-            counts[stem] = counts.get(stem, 0) + (1 << shift)
-    return counts
-
-
-_COUNT_OF = _class_counts()
-_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzабвгґдеєжзиіїйклмнопрстуфхцчшщьюяыэъё0123456789")
-_EMPTY_WORDS = _LETTERS | _stems(
-    *("FUNCTION", "ACKNOWLEDGEMENT", "COURTESY", "WAITING", "OPINION", "LAUGHTER", "TALK")
-)
-_UNSPECIFIC = _EMPTY_WORDS | _stems(
-    *("EVERYDAY", "PROBLEM", "REMEDY", "DECISION", "INSTRUCTION", "ADVICE", "CONDITION")
-)
-_YOU_WORDS, _MODAL_WORDS = _stems("YOU"), _stems("MODAL")
+_YOU_WORDS, _MODAL_WORDS = stems("YOU"), stems("MODAL")
 _I, _WOULD = frozenset("i"), frozenset("d")
-_ACKNOWLEDGEMENTS = _stems("ACKNOWLEDGEMENT", "LAUGHTER")
-_INSTRUCTIONS = _stems("INSTRUCTION")
-_NO_NAMES = _stems("FUNCTION", "ACKNOWLEDGEMENT", "COURTESY", "REMEDY", "DECISION", "PROBLEM")
+_ACKNOWLEDGEMENTS = stems("ACKNOWLEDGEMENT", "LAUGHTER")
+_INSTRUCTIONS = stems("INSTRUCTION")
 
-_STEM = re.compile(rf"(\w{{1,{STEM_LETTERS}}})\w*")
-_LINK = re.compile(r"(?:https?://|www\.)\S+")
-_NAME = re.compile(r"[\w\-\[\]{}|^`\\]{2,24}")
-_MENTION = re.compile(r"(?<!\w)@(\w+)")
 _CYRILLIC = re.compile("[\u0400-\u04ff]")
 _CODE_SIGNS = frozenset("`_{}<>\\;=$~|(")
 _CODE_LINE = re.compile(r"(?:`[^`]*`|[\w.$>:\\-]+\s*(?:\(.*\)|=.*|\{.*)[;})]*)", re.DOTALL)
@@ -120,60 +52,6 @@ _EMOTICONS = frozenset(
 )
 _LOG = [math.log1p(number) for number in range(TEXT_MAX + 1)]
 _PUNCTUATION = ".,!?;:'\"…«»“”„’)("
-_BOT_ENDS = "0123456789_-^|` "
-
-
-def read(message: ScoredInput, context: Context) -> Reading:
-    """Take a message apart; the names of those who spoke before tell whom it addresses."""
-    text = message.text[:TEXT_MAX]
-    links = 0
-    body = text
-    if "://" in text or "www." in text:
-        body, links = _LINK.subn(" ", text)
-    body, addressee = _split_address(body.strip(), context.recent)
-    words = _STEM.findall(body.lower())
-    called, is_bot = _author_traits(message.author)
-    content = set(words) - _EMPTY_WORDS
-    return Reading(
-        message.author,
-        called,
-        text,
-        body,
-        words,
-        sum(map(_COUNT_OF.get, words, repeat(0))),
-        content,
-        content - _UNSPECIFIC,
-        links,
-        addressee,
-        "?" in body,
-        is_bot or message.author_is_bot,
-        message.message_id,
-        message.reply_to,
-    )
-
-
-@lru_cache(maxsize=4096)
-def _author_traits(author: str) -> tuple[str, bool]:
-    """The name by which others call an author, and whether it is a bot's."""
-    return author.lower().partition(" ")[0], author.rstrip(_BOT_ENDS)[-3:].lower() == "bot"
-
-
-def _split_address(body: str, recent: Sequence[Reading]) -> tuple[str, str]:
-    """The text without `name:`, `name,` or @mentions, and the name it is addressed to, or an empty one."""
-    addressee = ""
-    if "@" in body and (mention := _MENTION.search(body)):
-        addressee = mention[1].lower()
-        body = _MENTION.sub(" ", body).strip()
-    first, _, rest = body.partition(" ")
-    name = first.rstrip(":,").lower()
-    if not name or not rest:
-        return body, addressee
-    if first[-1] == ":":
-        if _NAME.fullmatch(name) and name[:STEM_LETTERS] not in _NO_NAMES:
-            return rest.lstrip(), name
-    elif name in [earlier.called for earlier in recent] and name not in _NO_NAMES:
-        return rest.lstrip(" :,"), name
-    return body, addressee
 
 
 def observe(reading: Reading, context: Context) -> Features:
@@ -210,7 +88,7 @@ def _is_automated(reading: Reading, own: Sequence[Reading]) -> bool:
     brackets = len(_BRACKET.findall(reading.text))
     if same_openings >= 2 and brackets:
         return True
-    plain = reading.counts >> _FUNCTION & _MASK
+    plain = reading.counts >> FUNCTION & MASK
     return brackets >= 2 and plain <= max(2, len(reading.words) / 4)
 
 
@@ -222,7 +100,7 @@ def _see_automation(reading: Reading, own: Sequence[Reading]) -> Features:
         features["automated_specific"] = _LOG[min(len(reading.specific), SPECIFIC_MAX)]
     if reading.is_bot:
         features["bot"] = 1.0
-    if reading.counts >> _PROBLEM & _MASK:
+    if reading.counts >> PROBLEM & MASK:
         features["alarm"] = 1.0
     if len(content.difference(*[earlier.content for earlier in own])) <= 2:
         features["stale"] = 1.0
@@ -273,20 +151,20 @@ def _see_words(features: Features, reading: Reading, size: int) -> None:
     """The cue words, most of which count only in a message that says something."""
     counts = reading.counts
     for name, shift, most in _CAPPED:
-        number = counts >> shift & _MASK
+        number = counts >> shift & MASK
         if number:
             features[name] = min(number, most) / most
-    if size <= 3 and counts >> _WAITING & _MASK:
+    if size <= 3 and counts >> WAITING & MASK:
         features["waiting"] = 1.0
-    if size <= 2 and counts >> _COURTESY & _MASK:
+    if size <= 2 and counts >> COURTESY & MASK:
         features["courtesy"] = 1.0
-    if size >= 3 and counts >> _CONDITION & _MASK:
+    if size >= 3 and counts >> CONDITION & MASK:
         features["condition"] = 1.0
     if size < 2 or reading.is_question:
         return
     words = reading.words
-    if counts >> _ADVICE & _MASK or (
-        counts >> _MODAL & _MASK
+    if counts >> ADVICE & MASK or (
+        counts >> MODAL & MASK
         and (_follows(words, _YOU_WORDS, _MODAL_WORDS, 2) or _follows(words, _I, _WOULD, 1))
     ):
         features["advice"] = 1.0
@@ -301,9 +179,9 @@ def _follows(words: list[str], leads: frozenset[str], ends: frozenset[str], with
 
 
 _CAPPED = (
-    ("problem", _PROBLEM, 2),
-    ("remedy", _REMEDY, 3),
-    ("decision", _DECISION, 1),
+    ("problem", PROBLEM, 2),
+    ("remedy", REMEDY, 3),
+    ("decision", DECISION, 1),
 )
 
 
@@ -316,7 +194,7 @@ def _see_form(features: Features, reading: Reading, size: int) -> None:
         features["code"] = code / CODE_MAX
         if _CODE_LINE.fullmatch(body):
             features["code_only"] = 1.0
-    face = not _EMOTICONS.isdisjoint(chunks) or bool(reading.counts >> _LAUGHTER & _MASK)
+    face = not _EMOTICONS.isdisjoint(chunks) or bool(reading.counts >> LAUGHTER & MASK)
     if not body.isascii():
         face = face or _EMOJI.search(body) is not None
         # The same is said in fewer words without articles, and mostly without "to be".
@@ -394,7 +272,7 @@ def _see_repetition(features: Features, reading: Reading, own: Sequence[Reading]
 
 def _see_question(features: Features, counts: int, size: int) -> None:
     """Whether a question stands by itself or asks the other for more."""
-    open_word, you, self = (counts >> shift & _MASK for shift in (_OPEN_QUESTION, _YOU, _SELF))
+    open_word, you, self = (counts >> shift & MASK for shift in (OPEN_QUESTION, YOU, SELF))
     if size >= 3 and (open_word or self) and (not you or (self and open_word)):
         features["open_question"] = 1.0
     elif you:

@@ -9,13 +9,13 @@ from uuid import UUID
 
 from services.common.database import Database
 from services.ingest import store
-from services.ingest.features import CONTEXT_MESSAGES, Context, ScoredInput, read
 from services.ingest.memory import Memory, Recalled, Tail
 from services.ingest.messages import Draft
 from services.ingest.reading import strides
 from services.ingest.scoring import Importance, Thresholds, weigh
 from services.ingest.sources import Sources
 from services.ingest.store import Score, SourceKey
+from services.ingest.wording import CONTEXT_MESSAGES, Context, ScoredInput, read
 
 
 class Gate:

@@ -5,9 +5,9 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.ingest.features import CONTEXT_MESSAGES, Reading
 from services.ingest.messages import Draft
 from services.ingest.store import SourceKey
+from services.ingest.wording import CONTEXT_MESSAGES, Reading
 
 Place = tuple[str, str, str]
 """Kind and external id of a source, with a thread or with the external id of a message."""

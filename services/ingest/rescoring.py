@@ -12,12 +12,12 @@ from services.common.database import Connection, Database
 from services.common.errors import ItemFailed
 from services.common.outbox import Task, enqueue
 from services.common.worker import Result
-from services.ingest.features import CONTEXT_MESSAGES, Context, Reading, read
 from services.ingest.gate import input_of_row, stored_score
 from services.ingest.operations import QUERIES
 from services.ingest.reading import strides
 from services.ingest.scoring import Thresholds, weigh
 from services.ingest.store import Score
+from services.ingest.wording import CONTEXT_MESSAGES, Context, Reading, read
 
 STAGE = "rescore"
 BATCH_MESSAGES = 500

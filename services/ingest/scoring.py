@@ -10,16 +10,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
-from services.ingest.features import (
-    CONTEXT_MESSAGES,
-    Context,
-    Features,
-    Reading,
-    ScoredInput,
-    observe,
-    read,
-)
+from services.ingest.features import Features, observe
 from services.ingest.weights import BASE, UNIT, VERSION, WEIGHTS
+from services.ingest.wording import CONTEXT_MESSAGES, Context, Reading, ScoredInput, read
 
 NOISE, WEAK, SIGNAL = "noise", "weak", "signal"
 _VALUE = itemgetter(1)

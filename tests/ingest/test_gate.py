@@ -1,10 +1,10 @@
 """The gate: every message is scored in the light of those before it, wherever they are known from."""
 
-from services.ingest.features import Context, Reading, ScoredInput, read
 from services.ingest.memory import Memory
 from services.ingest.messages import EPOCH, Draft, draft
 from services.ingest.scoring import Conversation
 from services.ingest.store import SourceKey
+from services.ingest.wording import Context, Reading, ScoredInput, read
 from tests.ingest.conftest import SOURCE, Ingest, at, message
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.features import FEATURE_NAMES, TEXT_MAX, Context, ScoredInput, observe, read
+from services.ingest.features import FEATURE_NAMES, observe
 from services.ingest.scoring import (
     NOISE,
     SIGNAL,
@@ -17,6 +17,7 @@ from services.ingest.scoring import (
     score,
 )
 from services.ingest.weights import VERSION, WEIGHTS
+from services.ingest.wording import TEXT_MAX, Context, ScoredInput, read
 
 CHAT_WORDS = (
     "дякую thanks https://a.example/x `code` foo_bar() ? ! 👍 :) Ada: @ada error помилка не why чому "
