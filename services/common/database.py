@@ -115,8 +115,13 @@ class Database:
         *,
         size: int | None = None,
         server_settings: dict[str, str] | None = None,
+        only_reads: bool = False,
     ) -> AsyncIterator["Database"]:
-        """Connect under a role, check the server, and close at the end."""
+        """Connect under a role, check the server, and close at the end.
+
+        Who only reads leaves nothing in a session: its connections return to the pool without being asked to forget it,
+        which would be a round trip a call.
+        """
         timeout = settings.statement_timeout_seconds
         async with translated(), explained("WINNOW_DATABASE_URL"):
             pool = await asyncpg.create_pool(
@@ -126,6 +131,7 @@ class Database:
                 timeout=5,
                 command_timeout=timeout + 5,
                 init=_prepare_connection,
+                reset=_leave_as_is if only_reads else None,
                 server_settings={
                     "role": role,
                     "application_name": role,
@@ -165,6 +171,21 @@ class Database:
                         await _enter(connection, workspace)
                         yield connection
 
+    @asynccontextmanager
+    async def reading(self, workspace: UUID) -> AsyncIterator[Connection]:
+        """Lend a connection inside a read-only transaction that sees one workspace; begun in one round trip."""
+        begin = f"begin read only; select set_config('winnow.workspace_id', '{UUID(str(workspace))}', true)"
+        with tracing.span("sql transaction"):
+            async with self.connection() as connection:
+                with metrics.timed(self._transactions):
+                    await connection.execute(begin)
+                    try:
+                        yield connection
+                    finally:
+                        # Nothing was written, so this ends it in either case.
+                        if not connection.is_closed():
+                            await connection.execute("rollback")
+
     async def retrying(self, attempt: Callable[[], Awaitable[T]], tries: int = 4) -> T:
         """Run a whole transaction again after a deadlock, a conflict or a stale plan."""
         for left in range(tries - 1, -1, -1):
@@ -194,6 +215,10 @@ async def _prepare_connection(connection: asyncpg.Connection) -> None:
         )
     except ValueError:
         check_versions(_POSTGRES_MIN, None)
+
+
+async def _leave_as_is(connection: asyncpg.Connection) -> None:
+    """Do nothing more than the pool itself does, which is to roll back."""
 
 
 async def _close(pool: asyncpg.Pool) -> None:

@@ -109,6 +109,21 @@ BATCH_TOKENS = _histogram(
     "lane",
 )
 
+# --- searches
+
+SEARCHES = _counter("searches", "Searches that were answered, by how vectors were read.", "plan")
+SEARCHES_UNDER_FILLED = _counter(
+    "searches_under_filled", "Searches whose index scan gave less than was asked for."
+)
+SEARCH_LEGS_LOST = _counter(
+    "search_legs_lost", "Hybrid searches that were answered without a leg.", "leg"
+)
+SEARCH_RECALL = _histogram(
+    "search_recall_at_10",
+    "Share of the ten nearest that an index scan found, of searches now and then repeated exactly.",
+    (0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
+)
+
 # --- the database
 
 TRANSACTION_SECONDS = _histogram(

@@ -66,6 +66,14 @@ def encode(request: Message, position: Sequence[Any]) -> str:
 
 def decode(request: Any, positions: int) -> Position | None:
     """Return the position in a request's page_token, None on the first page; raise InvalidPageToken."""
+    position = decode_at_least(request, positions)
+    if position is not None and len(position) != positions:
+        raise InvalidPageToken
+    return position
+
+
+def decode_at_least(request: Any, positions: int) -> Position | None:
+    """The same for a position of so many values or more."""
     token = request.page_token
     if not token:
         return None
@@ -73,7 +81,7 @@ def decode(request: Any, positions: int) -> Position | None:
         body = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (ValueError, binascii.Error, RecursionError):
         raise InvalidPageToken from None
-    if not isinstance(body, list) or len(body) != positions + 1 or body[0] != _fingerprint(request):
+    if not isinstance(body, list) or len(body) <= positions or body[0] != _fingerprint(request):
         raise InvalidPageToken
     return Position(body[1:])
 

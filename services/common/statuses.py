@@ -85,6 +85,12 @@ def code_of(error: Exception) -> grpc.StatusCode:
     return _rendering(_first(error), "")[0]
 
 
+def reason_of(error: errors.WinnowError) -> tuple[int, str]:
+    """The number of the code and the name of the reason that a call fails with, for a reply that speaks of many."""
+    code, reason, _ = _rendering(error, "")
+    return int(code.value[0]), reason_name(reason)
+
+
 def _first(error: Exception) -> Exception:
     """What a group of errors, as concurrent work raises it, failed of."""
     while isinstance(error, ExceptionGroup):

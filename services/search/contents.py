@@ -53,6 +53,12 @@ class Contents:
             return {"atom": atom(row, self.evidence[subject.id], self.messages)}
         return {"topic": topic(row)}
 
+    def texts(self, subject: Subject) -> dict[str, str]:
+        """The texts that a subject is found by, by the names of their fields."""
+        row = self._of(subject.kind)[subject.id]
+        names = {"message": ("text",), "atom": ("title", "content"), "topic": ("title",)}
+        return {name: row[name] for name in names[subject.kind]}
+
     def _of(self, kind: str) -> Mapping[UUID, Row]:
         return {"message": self.messages, "atom": self.atoms, "topic": self.topics}[kind]
 

@@ -54,11 +54,16 @@ class FreshnessGauge:
         self._kept: dict[UUID, tuple[float, Freshness]] = {}
 
     async def read(
-        self, connection: Connection, workspace: UUID, generation: Generation | None
+        self,
+        connection: Connection,
+        workspace: UUID,
+        generation: Generation | None,
+        *,
+        anew: bool = False,
     ) -> Freshness:
-        """Return what has been accepted and cannot be found by meaning yet."""
+        """Return what has been accepted and cannot be found by meaning yet, as remembered unless it is wanted anew."""
         kept = self._kept.get(workspace)
-        if kept and kept[0] > self._clock():
+        if not anew and kept and kept[0] > self._clock():
             return kept[1]
         found = await store.freshness(connection, workspace, generation)
         if len(self._kept) >= _WORKSPACES_MAX:

@@ -27,6 +27,12 @@ class Lookup:
     queries: tuple[str, ...]
     containing: tuple[int, ...]
     weights: tuple[float, ...]
+    documents: int = 0
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many documents there are, then in how many each term occurs."""
+        return (self.documents, *self.containing)
 
     @property
     def found(self) -> bool:
@@ -70,9 +76,13 @@ class KeywordLeg:
         chosen: Filter,
         kinds: Sequence[str],
         limit: int,
+        counts: Sequence[int] = (),
     ) -> KeywordCandidates:
-        """Return the best documents by their own words, at most limit; if nothing is found, correct misspelt words."""
-        lookup = await self._look_up(connection, workspace, terms, kinds)
+        """Return the best documents by their own words, at most limit; if nothing is found, correct misspelt words.
+
+        Counts of an earlier page (as Lookup.counts has them) make words weigh what they weighed there.
+        """
+        lookup = await self._look_up(connection, workspace, terms, kinds, counts)
         corrected: tuple[str, ...] = ()
         if not lookup.found:
             others = await self._corrected(connection, terms)
@@ -94,7 +104,12 @@ class KeywordLeg:
         return KeywordCandidates(lookup, documents, corrected)
 
     async def _look_up(
-        self, connection: Connection, workspace: UUID, terms: Sequence[Term], kinds: Sequence[str]
+        self,
+        connection: Connection,
+        workspace: UUID,
+        terms: Sequence[Term],
+        kinds: Sequence[str],
+        counts: Sequence[int] = (),
     ) -> Lookup:
         flat = [(i, form) for i, term in enumerate(terms) for form in term.alternatives]
         compiled = await store.compile_terms(
@@ -106,13 +121,17 @@ class KeywordLeg:
         queries = list(compiled.values())
         if not queries:
             return Lookup((), (), (), ())
-        total = await self._statistics.documents(connection, workspace, kinds)
-        containing = await self._statistics.containing(connection, workspace, kinds, queries)
+        if len(counts) == len(queries) + 1:
+            total, *containing = counts
+        else:
+            total = await self._statistics.documents(connection, workspace, kinds)
+            containing = await self._statistics.containing(connection, workspace, kinds, queries)
         return Lookup(
             tuple(terms[i].text for i in compiled),
             tuple(queries),
             tuple(containing),
             tuple(ranking.rarity(total, count) for count in containing),
+            total,
         )
 
     async def _corrected(self, connection: Connection, terms: Sequence[Term]) -> list[Term]:

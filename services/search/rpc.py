@@ -1,140 +1,143 @@
 """SearchService: the contract in front of the searcher."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+import asyncio
 from typing import Any, Final
 from uuid import UUID
 
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from services.common import pages
-from services.common.errors import InvalidPageToken
+from services.common.errors import WinnowError
 from services.common.rpc import current_authorization, current_caller
-from services.search import query_vectors
-from services.search.contents import name, timestamp
-from services.search.ranking import Fused
-from services.search.searcher import RESULTS_MAX, Answer, Leg, Question, Searcher
-from services.search.store import Filter
+from services.common.statuses import reason_of
+from services.search import packing, replies, requests
+from services.search.counting import Counting
+from services.search.packing import Budget
+from services.search.searcher import Searcher
+from services.search.similarity import Similarity
+from services.search.store import Subject
 from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1 import search_pb2_grpc
-from winnow.types.v1 import types_pb2 as types
 
-PAGE_SIZE_DEFAULT: Final = 10
-SCOPES: Final = {"Search": "read"}
-_KINDS: Final = {
-    types.SUBJECT_KIND_MESSAGE: "message",
-    types.SUBJECT_KIND_ATOM: "atom",
-    types.SUBJECT_KIND_TOPIC: "topic",
+SCOPES: Final = {
+    "Search": "read",
+    "BatchSearch": "read",
+    "FindSimilar": "read",
+    "FindDuplicates": "read",
+    "Count": "read",
+    "Facet": "read",
+    "PackContext": "read",
 }
-_KIND_NUMBERS: Final = {kind: number for number, kind in _KINDS.items()}
-_KINDS_DEFAULT: Final = ("message", "atom")
+BATCH_AT_ONCE: Final = 4
+DUPLICATES_SCORE_MIN: Final = 0.95
+DUPLICATES_COMPARED: Final = 2_000
 
 
 class SearchRpc(search_pb2_grpc.SearchServiceServicer):
     """Reads requests and writes replies."""
 
     def __init__(self, searcher: Searcher) -> None:
-        self._searcher = searcher
+        self._searcher, self._counting = searcher, Counting(searcher)
+        self._similarity = Similarity(searcher)
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
         """Search the caller's workspace."""
-        question = _question(request, current_authorization())
+        question = requests.search_question(request, current_authorization())
         answer = await self._searcher.search(current_caller().workspace, question)
-        end = question.offset + question.count
-        return pb.SearchResponse(
-            results=[_result(each, answer) for each in answer.results],
-            next_page_token=pages.encode(request, [end]) if answer.more else "",
-            freshness=pb.Freshness(
-                pending_embeddings=answer.freshness.pending,
-                searchable_up_to=timestamp(answer.freshness.searchable_up_to),
-            ),
-            warnings=answer.warnings,
-            under_filled=answer.semantic.under_filled,
-            explanation=_explanation(answer) if request.explain else None,
+        return replies.search_reply(request, question, answer)
+
+    async def BatchSearch(
+        self, request: pb.BatchSearchRequest, context: Any
+    ) -> pb.BatchSearchResponse:
+        """Search several times, a few at once."""
+        turns = asyncio.Semaphore(BATCH_AT_ONCE)
+
+        async def one(each: pb.SearchRequest) -> pb.BatchSearchResult:
+            async with turns:
+                try:
+                    return pb.BatchSearchResult(response=await self.Search(each, context))
+                except WinnowError as error:
+                    code, reason = reason_of(error)
+                    failed = pb.BatchSearchError(code=code, reason=reason, message=str(error))
+                    return pb.BatchSearchResult(error=failed)
+
+        results = await asyncio.gather(*(one(each) for each in request.requests))
+        return pb.BatchSearchResponse(results=results)
+
+    async def FindSimilar(
+        self, request: pb.FindSimilarRequest, context: Any
+    ) -> pb.FindSimilarResponse:
+        """Find what is like a subject."""
+        (kind,) = requests.kinds_of([request.kind])
+        found = await self._similarity.similar(
+            current_caller().workspace,
+            Subject(kind, UUID(request.id)),
+            requests.kinds_of(request.kinds, (kind,)),
+            requests.filter_of(request),
+            request.score_min,
+            pages.size_of(request.page_size, requests.PAGE_SIZE_DEFAULT),
+        )
+        return pb.FindSimilarResponse(
+            results=[replies.near_result(near, found.contents) for near in found.nearest],
+            freshness=replies.freshness(found.freshness),
+            under_filled=found.under_filled,
         )
 
+    async def FindDuplicates(
+        self, request: pb.FindDuplicatesRequest, context: Any
+    ) -> pb.FindDuplicatesResponse:
+        """Find texts that say nearly the same."""
+        (kind,) = requests.kinds_of([request.kind] if request.kind else [], ("message",))
+        found = await self._similarity.duplicates(
+            current_caller().workspace,
+            kind,
+            requests.filter_of(request),
+            request.score_min or DUPLICATES_SCORE_MIN,
+            request.subjects_max or DUPLICATES_COMPARED,
+            pages.size_of(request.groups_max, requests.PAGE_SIZE_DEFAULT),
+        )
+        groups = [
+            pb.DuplicateGroup(
+                size=cluster.size,
+                results=[
+                    replies.near_result(near, found.contents)
+                    for near in cluster.members
+                    if near.subject in found.contents
+                ],
+            )
+            for cluster in found.clusters
+        ]
+        return pb.FindDuplicatesResponse(
+            groups=groups,
+            compared=found.compared,
+            truncated=found.truncated,
+            freshness=replies.freshness(found.freshness),
+        )
 
-def _question(request: pb.SearchRequest, authorization: str) -> Question:
-    mode = request.mode or pb.SEARCH_MODE_HYBRID
-    values = list(request.query_vector)
-    semantic = mode != pb.SEARCH_MODE_KEYWORD
-    keyword = mode != pb.SEARCH_MODE_SEMANTIC
-    return Question(
-        text=request.query,
-        kinds=tuple(dict.fromkeys(_KINDS[kind] for kind in request.kinds)) or _KINDS_DEFAULT,
-        filter=_filter(request.filter),
-        semantic=_leg(request.semantic) if semantic else None,
-        keyword=_leg(request.keyword) if keyword else None,
-        vector=query_vectors.given(values) if values and semantic else None,
-        authorization=authorization,
-        offset=_offset(request),
-        count=pages.size_of(request.page_size, PAGE_SIZE_DEFAULT),
-    )
+    async def Count(self, request: pb.CountRequest, context: Any) -> pb.CountResponse:
+        """Count what a filter leaves, or the results of a search."""
+        return await self._counting.count(
+            current_caller().workspace, request, current_authorization()
+        )
 
+    async def Facet(self, request: pb.FacetRequest, context: Any) -> pb.FacetResponse:
+        """Count the values of attributes."""
+        return await self._counting.facet(
+            current_caller().workspace, request, current_authorization()
+        )
 
-def _offset(request: pb.SearchRequest) -> int:
-    position = pages.decode(request, 1)
-    if position is None:
-        return 0
-    (offset,) = position
-    if type(offset) is not int or not 0 < offset < RESULTS_MAX:
-        raise InvalidPageToken
-    return offset
-
-
-def _leg(options: pb.LegOptions) -> Leg:
-    return Leg(options.limit, options.score_min, options.weight or 1.0)
-
-
-def _filter(chosen: pb.SearchFilter) -> Filter:
-    return Filter(
-        source_ids=_uuids(chosen.source_ids),
-        author_ids=tuple(chosen.author_external_ids) or None,
-        sent_after=_moment(chosen.sent_after) if chosen.HasField("sent_after") else None,
-        sent_before=_moment(chosen.sent_before) if chosen.HasField("sent_before") else None,
-        atom_types=tuple(name(types.AtomType, each) for each in chosen.atom_types) or None,
-        labels=tuple(name(types.ImportanceLabel, each) for each in chosen.labels) or None,
-        topic_ids=_uuids(chosen.topic_ids),
-        thread_ids=tuple(chosen.thread_ids) or None,
-    )
-
-
-def _uuids(texts: Iterable[str]) -> tuple[UUID, ...] | None:
-    return tuple(UUID(text) for text in texts) or None
-
-
-def _moment(value: Timestamp) -> datetime:
-    return value.ToDatetime(tzinfo=UTC)
-
-
-def _result(fused: Fused, answer: Answer) -> pb.SearchResult:
-    places = {
-        leg: pb.LegScore(rank=rank, score=hit.score) for leg, (rank, hit) in fused.places.items()
-    }
-    return pb.SearchResult(
-        kind=_KIND_NUMBERS[fused.subject.kind],
-        score=fused.score,
-        semantic=places.get("semantic"),
-        keyword=places.get("keyword"),
-        **answer.contents.subject(fused.subject),
-    )
-
-
-def _explanation(answer: Answer) -> pb.Explanation:
-    return pb.Explanation(
-        semantic_plan=answer.semantic.plan,
-        estimated_rows=answer.semantic.estimated_rows,
-        semantic_candidates=len(answer.semantic.nearest),
-        keyword_candidates=answer.keyword_candidates,
-        embed_duration=_duration(answer.timings.embed),
-        semantic_duration=_duration(answer.timings.semantic),
-        keyword_duration=_duration(answer.timings.keyword),
-        fetch_duration=_duration(answer.timings.fetch),
-    )
-
-
-def _duration(seconds: float) -> Duration:
-    value = Duration()
-    value.FromNanoseconds(int(seconds * 1e9))
-    return value
+    async def PackContext(
+        self, request: pb.PackContextRequest, context: Any
+    ) -> pb.PackContextResponse:
+        """Pack what a model should read."""
+        question = requests.packed_question(
+            request, current_authorization(), packing.CANDIDATES_MAX
+        )
+        diversity = (
+            request.diversity if request.HasField("diversity") else packing.DIVERSITY_DEFAULT
+        )
+        budget = Budget(
+            request.tokens_max or packing.TOKENS_DEFAULT,
+            request.items_max or packing.ITEMS_DEFAULT,
+            diversity,
+        )
+        packed = await packing.pack(self._searcher, current_caller().workspace, question, budget)
+        return replies.packed_reply(packed)

@@ -1,95 +1,51 @@
-"""One search: the legs that were asked for, their candidates in order, and the subjects of one page."""
+"""One search: the legs that were asked for, their candidates in order, and one page of them in the dress wanted."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final, TypeVar
 from uuid import UUID
 
+from services.common import metrics
 from services.common.database import Connection, Database
-from services.common.errors import ModelUnavailable, NoServingGeneration
-from services.search import legs, query_vectors, ranking, store
+from services.common.errors import DatabaseUnavailable, ModelUnavailable, NoServingGeneration
+from services.search import legs, paging, query_vectors, ranking, store
+from services.search.answer import Answer
 from services.search.contents import Contents
 from services.search.freshness import FreshnessGauge, Serving
 from services.search.keyword import KeywordCandidates, KeywordLeg
+from services.search.presenting import present
 from services.search.query_vectors import GenerationGone, QueryVector, QueryVectors
+from services.search.question import (
+    HYBRID_LIMIT_DEFAULT,
+    HYBRID_POOL,
+    RESULTS_MAX,
+    Leg,
+    Question,
+)
 from services.search.ranking import REACH, Fused, Hit
-from services.search.semantic import SemanticCandidates, SemanticLeg
+from services.search.recall import RecallProbe, Sample
+from services.search.reranking import DEPTH, Reranker, passage, reorder
+from services.search.semantic import Plan, SemanticLeg
 from services.search.statistics import Statistics
-from services.search.store import Filter, Freshness, Generation
+from services.search.store import Generation
+from services.search.waiting import Waiting
 from services.search.words import Words, parse
 
 T = TypeVar("T")
 
-RESULTS_MAX: Final = 1_000
-HYBRID_LIMIT_DEFAULT: Final = 50
-HYBRID_POOL: Final = 200
 NEIGHBOURS_WITHIN: Final = timedelta(minutes=30)
-# The same candidates for every page that they suffice for, so that pages do not overlap.
-_POOLS: Final = (20, 100, RESULTS_MAX)
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """The settings of one leg; a limit of 0 is the default."""
-
-    limit: int = 0
-    score_min: float = 0.0
-    weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is searched for, and which results of the ranking are wanted."""
-
-    text: str
-    kinds: tuple[str, ...]
-    filter: Filter
-    semantic: Leg | None
-    keyword: Leg | None
-    vector: QueryVector | None
-    authorization: str
-    offset: int
-    count: int
-
-    @property
-    def is_hybrid(self) -> bool:
-        """Whether both legs are asked for."""
-        return self.semantic is not None and self.keyword is not None
-
-    @property
-    def pool(self) -> int:
-        """How many candidates each leg looks for, before its own limit."""
-        if self.is_hybrid:
-            return HYBRID_POOL
-        end = self.offset + self.count + 1
-        return next((size for size in _POOLS if size >= end), RESULTS_MAX)
-
-
-@dataclass(slots=True)
-class Timings:
-    """Seconds that each part took."""
-
-    embed: float = 0.0
-    semantic: float = 0.0
-    keyword: float = 0.0
-    fetch: float = 0.0
-
-
-@dataclass(slots=True)
-class Answer:
-    """One page of results with all that is known about how they were found."""
-
-    results: Sequence[Fused] = ()
-    contents: Contents = field(default_factory=Contents)
-    more: bool = False
-    warnings: list[str] = field(default_factory=list)
-    freshness: Freshness = field(default_factory=lambda: Freshness(0, None))
-    semantic: SemanticCandidates = field(default_factory=SemanticCandidates)
-    keyword_candidates: int = 0
-    timings: Timings = field(default_factory=Timings)
+_NO_EMBEDDER: Final = "the embedder does not answer: these results were found by words alone"
+_NOT_EMBEDDED: Final = "nothing has been embedded yet: these results were found by words alone"
+_NO_VECTORS: Final = "vectors could not be read: these results were found by words alone"
+_LOST: Final = (
+    (NoServingGeneration, _NOT_EMBEDDED),
+    (DatabaseUnavailable, _NO_VECTORS),
+    (ModelUnavailable, _NO_EMBEDDER),
+)
+_NO_WORDS: Final = "words could not be looked up: these results were found by meaning alone"
 
 
 class Searcher:
@@ -100,138 +56,198 @@ class Searcher:
         database: Database,
         vectors: QueryVectors,
         clock: Callable[[], float] = time.monotonic,
+        reranker: Reranker | None = None,
+        probe: RecallProbe | None = None,
     ) -> None:
-        self._database, self._vectors, self._clock = database, vectors, clock
-        statistics = Statistics(clock)
-        self._keyword, self._semantic = KeywordLeg(statistics), SemanticLeg(statistics)
-        self._serving, self._freshness = Serving(clock), FreshnessGauge(clock)
+        self.database, self._vectors, self._clock = database, vectors, clock
+        self.statistics = Statistics(clock)
+        self._keyword, self.semantic = KeywordLeg(self.statistics), SemanticLeg(self.statistics)
+        self.serving, self.freshness = Serving(clock), FreshnessGauge(clock)
+        self._waiting = Waiting(database, self.serving, clock)
+        self._reranker, self._probe = reranker, probe
 
     async def search(self, workspace: UUID, question: Question) -> Answer:
         """Answer a question.
 
-        Raises NoServingGeneration and ModelUnavailable when only the semantic leg was asked for and cannot answer.
+        Raises NoServingGeneration and ModelUnavailable when only the semantic leg was asked for and cannot answer,
+        and NotFound when a message is waited for that is not there.
         """
         try:
             return await self._search(workspace, question)
         except GenerationGone:
-            self._serving.forget()
+            self.serving.forget()
             return await self._search(workspace, question)
 
     async def _search(self, workspace: UUID, question: Question) -> Answer:
+        answer, started = Answer(), self._clock()
+        if question.wait is not None:
+            answer.timings.wait, answer.wait_outcome = await self._timed(
+                self._waiting.until(workspace, question.wait)
+            )
         words = parse(question.text)
-        answer = Answer()
-        (keyword, question), vectors = await asyncio.gather(
-            self._find_words(workspace, question, words, answer),
-            self._embed(question, words, answer),
-        )
-        async with self._database.transaction(workspace) as connection:
-            generation = await self._generation(connection, question, vectors, answer)
-            meaning: list[Hit] = []
-            if vectors and generation is not None:
-                meaning = await self._find_meaning(
-                    connection, workspace, generation, question, vectors, answer
-                )
-            ranked = await self._rank(connection, workspace, question, meaning, keyword, answer)
-            await self._fetch(connection, workspace, question, ranked, answer)
-            answer.freshness = await self._freshness.read(connection, workspace, generation)
+        if words.constrains and question.keyword is not None:
+            question = await self._constrained(workspace, question, words)
+        if question.is_hybrid:
+            await self._search_both(workspace, question, words, answer)
+        else:
+            await self._search_one(workspace, question, words, answer)
+        answer.timings.total = self._clock() - started
+        metrics.SEARCHES.labels(str(answer.semantic.plan)).inc()
+        if answer.semantic.under_filled:
+            metrics.SEARCHES_UNDER_FILLED.inc()
         return answer
+
+    async def _constrained(self, workspace: UUID, question: Question, words: Words) -> Question:
+        """Add what phrases and exclusions demand to what every result must satisfy."""
+        async with self.database.reading(workspace) as connection:
+            constraint = await self._keyword.constraint(connection, words)
+        return replace(question, filter=replace(question.filter, words=constraint))
+
+    async def _search_one(
+        self, workspace: UUID, question: Question, words: Words, answer: Answer
+    ) -> None:
+        """Answer from one leg, in one transaction."""
+        vectors = await self._embed(question, words, answer)
+        async with self.database.reading(workspace) as connection:
+            if question.semantic is not None:
+                hits = await self._find_meaning(connection, workspace, question, vectors, answer)
+                name, leg = "semantic", question.semantic
+            else:
+                hits, _ = await self._find_words(connection, workspace, question, words, answer)
+                name, leg = "keyword", question.keyword or Leg()
+            hits = _cut(hits, question, leg)
+            answer.ranked = [
+                Fused(hit.subject, hit.score, {name: (rank, hit)})
+                for rank, hit in enumerate(hits, 1)
+            ]
+            answer.keyword_candidates = len(hits) if name == "keyword" else 0
+            if not question.dress.rerank:
+                await self._finish(connection, workspace, question, answer)
+        if question.dress.rerank:
+            await self._finish_reranked(workspace, question, answer)
+
+    async def _search_both(
+        self, workspace: UUID, question: Question, words: Words, answer: Answer
+    ) -> None:
+        """Answer from both legs at once, or from the one that works."""
+        by_words, by_meaning = await asyncio.gather(
+            self._words_leg(workspace, question, words, answer),
+            self._meaning_leg(workspace, question, words, answer),
+            return_exceptions=True,
+        )
+        found, near = _what_is_left(by_words, by_meaning, answer)
+        hits: dict[str, list[Hit]] = {}
+        weights: dict[str, float] = {}
+        if question.semantic is not None and near is not None:
+            hits["semantic"] = _cut(near, question, question.semantic)
+            weights["semantic"] = question.semantic.weight
+        if question.keyword is not None and found is not None:
+            ordered, coverage = found
+            hits["keyword"] = _cut(ordered, question, question.keyword)
+            weights["keyword"] = question.keyword.weight * coverage
+            answer.keyword_candidates = len(hits["keyword"])
+        answer.ranked = ranking.fuse(hits, weights)
+        if question.dress.rerank:
+            await self._finish_reranked(workspace, question, answer)
+            return
+        async with self.database.reading(workspace) as connection:
+            await self._finish(connection, workspace, question, answer)
+
+    async def _words_leg(
+        self, workspace: UUID, question: Question, words: Words, answer: Answer
+    ) -> tuple[list[Hit], float]:
+        """Return the keyword leg's candidates in order, and the share of the query that occurs anywhere."""
+        async with self.database.reading(workspace) as connection:
+            hits, keyword = await self._find_words(connection, workspace, question, words, answer)
+        return hits, keyword.lookup.coverage
+
+    async def _meaning_leg(
+        self, workspace: UUID, question: Question, words: Words, answer: Answer
+    ) -> list[Hit]:
+        """Return the semantic leg's candidates in order; raise if it has to stay away."""
+        vectors = await self._embed(question, words, answer)
+        async with self.database.reading(workspace) as connection:
+            return await self._find_meaning(connection, workspace, question, vectors, answer)
 
     async def _embed(
         self, question: Question, words: Words, answer: Answer
     ) -> Sequence[QueryVector]:
-        """Return the vectors of the query and of its translation; none if the semantic leg has to stay away."""
-        if question.vector is not None:
-            return [question.vector]
+        """Return the vectors of the query and of its translation."""
         if question.semantic is None:
             return []
+        if question.vector is not None:
+            return [question.vector]
         serving = await self._serving_id()
         if serving is None:
-            return []
+            raise NoServingGeneration
         texts = [words.meaning if question.is_hybrid else question.text]
         texts += [words.translation] if words.translation else []
-        try:
-            answer.timings.embed, vectors = await self._timed(
-                asyncio.gather(
-                    *(self._vectors.of(text, question.authorization, serving) for text in texts)
-                )
+        answer.timings.embed, vectors = await self._timed(
+            asyncio.gather(
+                *(self._vectors.of(text, question.authorization, serving) for text in texts)
             )
-        except GenerationGone:
-            raise
-        except ModelUnavailable:
-            if not question.is_hybrid:
-                raise
-            answer.warnings.append(
-                "the embedder does not answer: these results were found by words alone"
-            )
-            return []
+        )
         return vectors
 
     async def _serving_id(self) -> UUID | None:
         """The generation that serves; without one there is nothing to compare a vector with."""
-        if self._serving.known:
-            return self._serving.known
-        async with self._database.connection() as connection:
-            serving = await self._serving.generation(connection, None)
+        if self.serving.known:
+            return self.serving.known
+        async with self.database.connection() as connection:
+            serving = await self.serving.generation(connection, None)
         return serving.id if serving else None
 
     async def _find_words(
-        self, workspace: UUID, question: Question, words: Words, answer: Answer
-    ) -> tuple[KeywordCandidates | None, Question]:
-        """Return the keyword leg's candidates, and the question with what phrases and exclusions demand."""
-        if question.keyword is None:
-            return None, question
-        pool = RESULTS_MAX if not question.is_hybrid else HYBRID_POOL
+        self,
+        connection: Connection,
+        workspace: UUID,
+        question: Question,
+        words: Words,
+        answer: Answer,
+    ) -> tuple[list[Hit], KeywordCandidates]:
+        """Return what has the query's words, ordered by them and those of the surroundings."""
         started = self._clock()
-        async with self._database.transaction(workspace) as connection:
-            constraint = await self._keyword.constraint(connection, words)
-            chosen = replace(question.filter, words=constraint)
-            found = await self._keyword.find(
-                connection, workspace, words.terms, chosen, question.kinds, pool
+        pool = HYBRID_POOL if question.is_hybrid else RESULTS_MAX
+        found = await self._keyword.find(
+            connection,
+            workspace,
+            words.terms,
+            question.filter,
+            question.kinds,
+            pool,
+            question.after.counts if question.after else (),
+        )
+        hits: list[Hit] = []
+        if found.documents:
+            around = await store.neighbours(
+                connection,
+                workspace,
+                question.filter,
+                legs.anchors(found.documents),
+                found.lookup.queries,
+                NEIGHBOURS_WITHIN,
+                REACH.steps_max,
             )
-        answer.timings.keyword = self._clock() - started
+            hits = legs.by_words(found, around, wordless=question.is_hybrid)
         if found.corrected:
             listed = ", ".join(found.corrected)
             answer.warnings.append(f"nothing contains these words; searched for {listed} instead")
-        return found, replace(question, filter=chosen)
-
-    async def _generation(
-        self,
-        connection: Connection,
-        question: Question,
-        vectors: Sequence[QueryVector],
-        answer: Answer,
-    ) -> Generation | None:
-        """Return the serving generation; check that the vectors are of it."""
-        expected = vectors[0].generation if vectors else None
-        generation = await self._serving.generation(connection, expected)
-        if question.semantic is None:
-            return generation
-        if generation is None:
-            if not question.is_hybrid:
-                raise NoServingGeneration
-            answer.warnings.append(
-                "nothing has been embedded yet: these results were found by words alone"
-            )
-            return None
-        for vector in vectors:
-            if vector.generation not in (None, generation.id):
-                raise GenerationGone("the serving generation has changed")
-            query_vectors.check_dimensions(vector, generation.dimensions)
-        return generation
+        answer.lookup, answer.timings.keyword = found.lookup, self._clock() - started
+        return hits, found
 
     async def _find_meaning(
         self,
         connection: Connection,
         workspace: UUID,
-        generation: Generation,
         question: Question,
         vectors: Sequence[QueryVector],
         answer: Answer,
     ) -> list[Hit]:
         """Return what is near to the vectors: by cosine; in a hybrid search by the surroundings as well."""
-        leg, values = question.semantic or Leg(), [vector.value for vector in vectors]
+        generation = await self._generation(connection, vectors)
+        leg, values = question.semantic or Leg(), tuple(vector.value for vector in vectors)
         started = self._clock()
-        answer.semantic = await self._semantic.find(
+        answer.semantic = await self.semantic.find(
             connection,
             workspace,
             generation,
@@ -239,8 +255,12 @@ class Searcher:
             question.kinds,
             values,
             max(leg.limit, question.pool),
+            question.end,
         )
         nearest = answer.semantic.nearest
+        if answer.semantic.plan is not Plan.EXACT and self._probe is not None:
+            sample = (workspace, generation, question.filter, question.kinds, values)
+            self._probe.offer(Sample(*sample, tuple(nearest)))
         if question.is_hybrid:
             steps = await store.steps(
                 connection,
@@ -252,78 +272,65 @@ class Searcher:
             )
             ordered = legs.by_meaning_around(nearest, steps)
             ordered = ordered if leg.score_min else ordered[: leg.limit or HYBRID_LIMIT_DEFAULT]
-            unknown = legs.unscored(ordered)
-            cosines = await store.cosines(connection, workspace, generation, unknown, values)
-            ordered = legs.with_scores(ordered, cosines)
+            if unknown := legs.unscored(ordered):
+                cosines = await store.cosines(connection, workspace, generation, unknown, values)
+                ordered = legs.with_scores(ordered, cosines)
         else:
             ordered = legs.by_meaning(nearest)
         answer.timings.semantic = self._clock() - started
         return ordered
 
-    async def _rank(
-        self,
-        connection: Connection,
-        workspace: UUID,
-        question: Question,
-        meaning: list[Hit],
-        keyword: KeywordCandidates | None,
-        answer: Answer,
-    ) -> list[Fused]:
-        """Order the candidates of each leg, cut them to its limits, and join the legs."""
-        hits: dict[str, list[Hit]] = {}
-        weights: dict[str, float] = {}
-        if question.semantic is not None:
-            hits["semantic"] = _cut(meaning, question, question.semantic)
-            weights["semantic"] = question.semantic.weight
-        if question.keyword is not None and keyword is not None:
-            ordered = await self._order_words(connection, workspace, question, keyword, answer)
-            hits["keyword"] = _cut(ordered, question, question.keyword)
-            coverage = keyword.lookup.coverage if question.is_hybrid else 1.0
-            weights["keyword"] = question.keyword.weight * coverage
-            answer.keyword_candidates = len(hits["keyword"])
-        return ranking.fuse(hits, weights) if question.is_hybrid else _alone(hits)
+    async def _generation(
+        self, connection: Connection, vectors: Sequence[QueryVector]
+    ) -> Generation:
+        """Return the serving generation, which the vectors must be of."""
+        expected = vectors[0].generation if vectors else None
+        generation = await self.serving.generation(connection, expected)
+        if generation is None:
+            raise NoServingGeneration
+        for vector in vectors:
+            if vector.generation not in (None, generation.id):
+                raise GenerationGone("the serving generation has changed")
+            query_vectors.check_dimensions(vector, generation.dimensions)
+        return generation
 
-    async def _order_words(
-        self,
-        connection: Connection,
-        workspace: UUID,
-        question: Question,
-        keyword: KeywordCandidates,
-        answer: Answer,
-    ) -> list[Hit]:
-        """Order by words and those of the surroundings."""
-        if not keyword.documents:
-            return []
-        started = self._clock()
-        around = await store.neighbours(
-            connection,
-            workspace,
-            question.filter,
-            legs.anchors(keyword.documents),
-            keyword.lookup.queries,
-            NEIGHBOURS_WITHIN,
-            REACH.steps_max,
-        )
-        ordered = legs.by_words(keyword, around, wordless=question.is_hybrid)
-        answer.timings.keyword += self._clock() - started
-        return ordered
-
-    async def _fetch(
-        self,
-        connection: Connection,
-        workspace: UUID,
-        question: Question,
-        ranked: Sequence[Fused],
-        answer: Answer,
+    async def _finish(
+        self, connection: Connection, workspace: UUID, question: Question, answer: Answer
     ) -> None:
-        """Read the subjects of the page; what was deleted meanwhile is left out."""
-        end = min(question.offset + question.count, RESULTS_MAX)
-        page = ranked[question.offset : end]
-        answer.more = len(ranked) > end and end < RESULTS_MAX
-        answer.timings.fetch, answer.contents = await self._timed(
-            Contents.read(connection, workspace, [each.subject for each in page])
+        """Cut the page out of the ranking, read what is on it, and say how fresh it is."""
+        answer.timings.fetch, _ = await self._timed(
+            present(connection, workspace, question, answer)
         )
-        answer.results = [each for each in page if each.subject in answer.contents]
+        answer.total = paging.total_size(question, answer)
+        generation = await self.serving.generation(connection, None)
+        answer.freshness = await self.freshness.read(
+            connection, workspace, generation, anew=question.wait is not None
+        )
+
+    async def _finish_reranked(self, workspace: UUID, question: Question, answer: Answer) -> None:
+        """Let a model order the best anew, outside any transaction, then finish."""
+        if self._reranker is None:
+            answer.warnings.append(
+                "results were not ordered anew: this deployment has no reranker set"
+            )
+        else:
+            best = answer.ranked[:DEPTH]
+            async with self.database.reading(workspace) as connection:
+                contents = await Contents.read(
+                    connection, workspace, [each.subject for each in best]
+                )
+            best = [each for each in best if each.subject in contents]
+            texts = [passage(contents, each.subject) for each in best]
+            try:
+                answer.timings.rerank, scores = await self._timed(
+                    self._reranker.scores(question.text, texts)
+                )
+            except ModelUnavailable as error:
+                answer.warnings.append(f"results were not ordered anew: {error}")
+            else:
+                answer.ranked, answer.rerank_scores = reorder(best, scores)
+        async with self.database.reading(workspace) as connection:
+            await self._finish(connection, workspace, question, answer)
 
     async def _timed(self, work: Awaitable[T]) -> tuple[float, T]:
         started = self._clock()
@@ -331,17 +338,32 @@ class Searcher:
         return self._clock() - started, value
 
 
+def _what_is_left(
+    by_words: tuple[list[Hit], float] | BaseException,
+    by_meaning: list[Hit] | BaseException,
+    answer: Answer,
+) -> tuple[tuple[list[Hit], float] | None, list[Hit] | None]:
+    """Return what both legs found, or that of the one that works with a warning; raise what neither survives."""
+    if isinstance(by_words, BaseException):
+        if isinstance(by_meaning, BaseException) or not isinstance(by_words, DatabaseUnavailable):
+            raise by_words
+        metrics.SEARCH_LEGS_LOST.labels("keyword").inc()
+        answer.warnings.append(_NO_WORDS)
+        return None, by_meaning
+    if not isinstance(by_meaning, BaseException):
+        return by_words, by_meaning
+    if isinstance(by_meaning, GenerationGone):
+        raise by_meaning
+    warning = next((text for kind, text in _LOST if isinstance(by_meaning, kind)), None)
+    if warning is None:
+        raise by_meaning
+    metrics.SEARCH_LEGS_LOST.labels("semantic").inc()
+    answer.warnings.append(warning)
+    return by_words, None
+
+
 def _cut(hits: Sequence[Hit], question: Question, leg: Leg) -> list[Hit]:
     """Drop hits below the leg's least score, then those beyond its limit."""
     default = HYBRID_LIMIT_DEFAULT if question.is_hybrid else RESULTS_MAX
     kept = [hit for hit in hits if not leg.score_min or hit.score >= leg.score_min]
     return kept[: leg.limit or default]
-
-
-def _alone(hits: dict[str, list[Hit]]) -> list[Fused]:
-    """The hits of the only leg, each with the leg's own score."""
-    return [
-        Fused(hit.subject, hit.score, {leg: (rank, hit)})
-        for leg, ordered in hits.items()
-        for rank, hit in enumerate(ordered, 1)
-    ]

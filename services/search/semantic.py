@@ -7,12 +7,15 @@ from typing import Final
 from uuid import UUID
 
 from services.common.database import Connection
+from services.common.vectors import INDEX_SETTINGS
 from services.search import store
 from services.search.statistics import Statistics
 from services.search.store import Filter, Generation, Near, Subject
 
 # The rows that are compared with the query sooner than the index finds the best of them (about 4 µs each).
 EXACT_ROWS_MAX: Final = 5_000
+# As vectors.INDEX_SETTINGS has it.
+SCAN_BREADTH: Final = int(INDEX_SETTINGS["hnsw.ef_search"])
 FILTERED_SCAN_BREADTH: Final = 250
 _ROUNDS_MAX: Final = 3
 
@@ -28,12 +31,28 @@ class Plan(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SemanticCandidates:
-    """What the semantic leg found, best first."""
+    """What the semantic leg found, best first, how it read the vectors, and why so."""
 
     plan: Plan = Plan.NONE
+    reason: str = ""
     estimated_rows: int = 0
+    total_rows: int = 0
+    breadth: int = 0
     nearest: list[Near] = field(default_factory=list)
     under_filled: bool = False
+
+    @property
+    def selectivity(self) -> float:
+        """The share of rows that the filter leaves."""
+        return min(1.0, self.estimated_rows / self.total_rows) if self.total_rows else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A plan, and why it was chosen."""
+
+    plan: Plan
+    reason: str
 
 
 class SemanticLeg:
@@ -51,29 +70,76 @@ class SemanticLeg:
         kinds: Sequence[str],
         vectors: Sequence[bytes],
         limit: int,
+        needed: int = 0,
     ) -> SemanticCandidates:
-        """Return the limit subjects nearest to any of some vectors (as vectors.to_halfvecs encodes them)."""
-        rows = await self._estimate(connection, workspace, chosen, kinds)
-        plan = choose_plan(rows, filtered=not chosen.is_empty)
-        if plan is Plan.HNSW_ITERATIVE:
-            await store.widen_index_scan(connection, FILTERED_SCAN_BREADTH)
-        read = store.nearest_exact if plan is Plan.EXACT else _nearest_hnsw
-        found = [
-            await read(connection, workspace, generation, chosen, kinds, vector, limit)
-            for vector in vectors
-        ]
-        nearest = unite(found)[:limit]
-        under_filled = plan is not Plan.EXACT and len(nearest) < limit
-        return SemanticCandidates(plan, rows, nearest, under_filled)
+        """Return the limit subjects nearest to any of some vectors (as vectors.to_halfvecs encodes them).
+
+        If the index gives fewer than are needed, everything is compared after all: what is there is found.
+        """
+        total = await self._statistics.documents(connection, workspace, kinds)
+        rows = await self._estimate(connection, workspace, chosen, kinds, total)
+        choice, breadth = choose_plan(rows, filtered=not chosen.is_empty), 0
+        nearest: list[Near] = []
+        if choice.plan is not Plan.EXACT:
+            breadth = await _breadth(connection, choice.plan, limit)
+            nearest = unite(
+                [
+                    await _nearest_hnsw(
+                        connection, workspace, generation, chosen, kinds, vector, limit
+                    )
+                    for vector in vectors
+                ]
+            )[:limit]
+            if len(nearest) < min(needed, limit):
+                choice = Choice(Plan.EXACT, "the index gave less than was asked for")
+        if choice.plan is Plan.EXACT:
+            nearest = await find_exactly(
+                connection, workspace, generation, chosen, kinds, vectors, limit
+            )
+        under_filled = choice.plan is not Plan.EXACT and len(nearest) < limit
+        return SemanticCandidates(
+            choice.plan, choice.reason, rows, total, breadth, nearest, under_filled
+        )
 
     async def _estimate(
-        self, connection: Connection, workspace: UUID, chosen: Filter, kinds: Sequence[str]
+        self,
+        connection: Connection,
+        workspace: UUID,
+        chosen: Filter,
+        kinds: Sequence[str],
+        total: int,
     ) -> int:
         """Count what a filter leaves, exactly while it is few."""
         if chosen.is_empty:
-            return await self._statistics.documents(connection, workspace, kinds)
-        counts = await store.count_live(connection, chosen, kinds, EXACT_ROWS_MAX + 1)
-        return sum(counts.values())
+            return total
+        return await self._statistics.matching(
+            connection, workspace, chosen, kinds, EXACT_ROWS_MAX + 1
+        )
+
+
+async def find_exactly(
+    connection: Connection,
+    workspace: UUID,
+    generation: Generation,
+    chosen: Filter,
+    kinds: Sequence[str],
+    vectors: Sequence[bytes],
+    limit: int,
+) -> list[Near]:
+    """Compare vectors with everything that satisfies a filter."""
+    found = [
+        await store.nearest_exact(connection, workspace, generation, chosen, kinds, vector, limit)
+        for vector in vectors
+    ]
+    return unite(found)[:limit]
+
+
+async def _breadth(connection: Connection, plan: Plan, limit: int) -> int:
+    """Keep more candidates in this transaction's index scans if the plan needs them; return how many there are."""
+    wanted = FILTERED_SCAN_BREADTH if plan is Plan.HNSW_ITERATIVE or limit > SCAN_BREADTH else 0
+    if wanted:
+        await store.widen_index_scan(connection, wanted)
+    return wanted or SCAN_BREADTH
 
 
 async def _nearest_hnsw(
@@ -108,8 +174,11 @@ def unite(lists: Sequence[list[Near]]) -> list[Near]:
     return sorted(joined, key=lambda near: (-near.cosine, near.subject.id))
 
 
-def choose_plan(rows: int, *, filtered: bool) -> Plan:
+def choose_plan(rows: int, *, filtered: bool) -> Choice:
     """Choose how to read the vectors of some rows."""
     if rows <= EXACT_ROWS_MAX:
-        return Plan.EXACT
-    return Plan.HNSW_ITERATIVE if filtered else Plan.HNSW
+        return Choice(Plan.EXACT, f"at most {EXACT_ROWS_MAX:,} rows are compared one by one")
+    if filtered:
+        reason = "the index is walked on until enough rows satisfy the filter"
+        return Choice(Plan.HNSW_ITERATIVE, reason)
+    return Choice(Plan.HNSW, "nothing is filtered, so the index finds the nearest by itself")

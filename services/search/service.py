@@ -2,42 +2,69 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 from pydantic import Field
 
 from services.common.addresses import AddressSettings
 from services.common.database import Database, DatabaseSettings
+from services.common.errors import InvalidSetting
+from services.common.openai import OpenAIModel, ProviderSettings
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.vectors import INDEX_SETTINGS
 from services.search.query_vectors import QueryVectors
+from services.search.recall import RecallProbe
+from services.search.reranking import GradingReranker, Reranker
 from services.search.rpc import SCOPES, SearchRpc
 from services.search.searcher import Searcher
 from winnow.search.v1.search_pb2_grpc import add_SearchServiceServicer_to_server
 
 
 class SearchSettings(Settings):
-    """How long search waits for others."""
+    """How long search waits for others, how often it checks its index, and what orders results anew."""
 
     search_embed_deadline_seconds: float = Field(default=5, gt=0, le=60)
+    search_recall_sample_seconds: float = Field(
+        default=60, ge=0, description="repeat one index search in so many exactly; 0 never"
+    )
+    search_rerank: Literal["off", "provider"] = "off"
+    generation_model: str = ""
 
 
 @asynccontextmanager
 async def open_service() -> AsyncIterator[Service]:
     """Open the database and the channel; the embedder need not be up."""
     settings, address = SearchSettings.read(), AddressSettings.read().embedder_address
-    deadline = settings.search_embed_deadline_seconds
+    deadline, reranker = settings.search_embed_deadline_seconds, open_reranker(settings)
     async with (
         Database.open(
-            DatabaseSettings.read(), "winnow_search", server_settings=INDEX_SETTINGS
+            DatabaseSettings.read(),
+            "winnow_search",
+            server_settings=INDEX_SETTINGS,
+            only_reads=True,
         ) as database,
         QueryVectors.open(address, deadline) as vectors,
     ):
+        probe = RecallProbe(database, settings.search_recall_sample_seconds)
+        searcher = Searcher(database, vectors, reranker=reranker, probe=probe)
         servicer = Servicer(
             "winnow.search.v1.SearchService",
             add_SearchServiceServicer_to_server,
-            SearchRpc(Searcher(database, vectors)),
+            SearchRpc(searcher),
             SCOPES,
         )
-        yield Service("search", database, [servicer, pipeline_servicer(database)])
+        yield Service("search", database, [servicer, pipeline_servicer(database)], (), [probe.run])
+
+
+def open_reranker(settings: SearchSettings) -> Reranker | None:
+    """Reach for the model that orders results anew, if one is set."""
+    if settings.search_rerank == "off":
+        return None
+    provider = ProviderSettings.read()
+    if not provider.generation_url:
+        raise InvalidSetting("WINNOW_GENERATION_URL: WINNOW_SEARCH_RERANK=provider needs one")
+    if not settings.generation_model:
+        raise InvalidSetting("WINNOW_GENERATION_MODEL: name the model behind the URL")
+    return GradingReranker(OpenAIModel.open(provider, settings.generation_model))

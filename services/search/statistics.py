@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -24,6 +25,7 @@ class Statistics:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: dict[_Key, tuple[float, int]] = {}
+        self._full: dict[tuple[UUID, tuple[str, ...], Filter], float] = {}
 
     async def documents(self, connection: Connection, workspace: UUID, kinds: Sequence[str]) -> int:
         """How many live subjects of some kinds the workspace has, counted up to DOCUMENTS_MAX."""
@@ -35,6 +37,28 @@ class Statistics:
         counted = await store.count_live(connection, Filter(), missing, DOCUMENTS_MAX)
         self._keep({keys[kind]: count for kind, count in counted.items()})
         return known + sum(counted.values())
+
+    async def matching(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        chosen: Filter,
+        kinds: Sequence[str],
+        limit: int,
+    ) -> int:
+        """How many live subjects satisfy a filter, counted up to a limit; that the limit was reached is remembered."""
+        key = (workspace, tuple(kinds), replace(chosen, made_until=None))
+        until = self._full.get(key, 0.0)
+        if until > self._clock():
+            return limit
+        counted = await store.count_live(connection, chosen, kinds, limit)
+        total = sum(counted.values())
+        if total >= limit:
+            if len(self._full) >= _ENTRIES_MAX:
+                self._full.clear()
+            self._full[key] = self._clock() + _KEPT_SECONDS
+            return limit
+        return total
 
     async def containing(
         self, connection: Connection, workspace: UUID, kinds: Sequence[str], queries: Sequence[str]

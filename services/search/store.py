@@ -1,26 +1,17 @@
 """What search reads from the database: one function a query, always inside a transaction of one workspace."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from services.common import sql
 from services.common.database import Connection
+from services.search.conditions import Attribute, Condition, Leaf, both
+from services.search.statements import KINDS, statement
 
 Row = Any
-KINDS: Final = ("message", "atom", "topic")
-
-_FILTER = (
-    "row($1::uuid[], $2::text[], $3::timestamptz, $4::timestamptz, $5::text[], $6::text[], $7::uuid[], $8::text[],"
-    " $9::text::tsquery)::search.filter"
-)
-_SQL: Final[Mapping[str, str]] = {
-    name: text.replace("{filter}", _FILTER)
-    for name, text in sql.load(Path(__file__).with_name("store.sql")).items()
-}
+_FIXED: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +27,26 @@ class Filter:
     topic_ids: tuple[UUID, ...] | None = None
     thread_ids: tuple[str, ...] | None = None
     words: str | None = None
+    # What the database's type has no place for.
+    condition: Condition | None = None
+    # Only what was made up to this id, so that later pages see what the first one saw.
+    made_until: UUID | None = None
 
     def arguments(self) -> tuple[Any, ...]:
         """The values of the parameters $1 to $9."""
-        return tuple(getattr(self, each.name) for each in fields(self))
+        return tuple(getattr(self, each.name) for each in fields(self)[:_FIXED])
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything gets through."""
-        return all(value is None for value in self.arguments())
+        """Whether everything gets through, except what is too new."""
+        return self.condition is None and all(value is None for value in self.arguments())
+
+    @property
+    def conditions(self) -> Condition | None:
+        """Everything that is asked beside the parameters $1 to $9."""
+        if self.made_until is None:
+            return self.condition
+        return both(self.condition, Leaf(Attribute.MADE_UNTIL, (self.made_until,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,15 @@ class Subject:
 
     kind: str
     id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A source or one of its threads."""
+
+    source_id: UUID
+    source_title: str
+    thread_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +116,14 @@ class Freshness:
 
     pending: int
     searchable_up_to: datetime | None
-
-
-def statements(generation: UUID, dimensions: int) -> dict[str, str]:
-    """Every query by its name, as the server gets it."""
-    return {name: _of_generation(text, generation, dimensions) for name, text in _SQL.items()}
-
-
-def _of_generation(text: str, generation: UUID, dimensions: int) -> str:
-    """Name the generation in the text itself, so that its partition and index are known to the planner."""
-    named = text.replace("{generation}", str(UUID(str(generation))))
-    return named.replace("{dimensions}", str(int(dimensions)))
+    dead: int = 0
 
 
 async def compile_terms(
     connection: Connection, terms: Sequence[int], matches: Sequence[str], texts: Sequence[str]
 ) -> dict[int, str]:
     """Return a tsquery for each term from its alternatives; terms of stop words alone are left out."""
-    rows = await connection.fetch(_SQL["compile_terms"], terms, matches, texts)
+    rows = await connection.fetch(_text("compile_terms"), terms, matches, texts)
     return {row["term"]: row["query"] for row in rows}
 
 
@@ -130,7 +131,7 @@ async def compile_constraint(
     connection: Connection, phrases: Sequence[str], exclusions: Sequence[str]
 ) -> str | None:
     """Return the tsquery that every result must match, if there is one."""
-    query: str | None = await connection.fetchval(_SQL["compile_constraint"], phrases, exclusions)
+    query: str | None = await connection.fetchval(_text("compile_constraint"), phrases, exclusions)
     return query
 
 
@@ -139,7 +140,7 @@ async def count_documents(
 ) -> dict[str, list[int]]:
     """Return for each kind in how many live documents each query matches, counted up to a limit."""
     counts = {kind: [0] * len(queries) for kind in kinds}
-    rows = await connection.fetch(_SQL["count_documents"], kinds, queries, limit)
+    rows = await connection.fetch(_text("count_documents"), kinds, queries, limit)
     for row in rows:
         counts[row["kind"]][row["term"] - 1] = row["documents"]
     return counts
@@ -157,14 +158,18 @@ async def match_documents(
     limit: int,
 ) -> list[Document]:
     """Return the best documents that match any_query; shape is BM25's k1, b, typical and least length."""
+    asked = chosen.conditions
+    text, values = statement(
+        "match_documents" if asked is None else "match_documents_where", kinds, asked
+    )
     arguments = (kinds, any_query, queries, weights, *shape, scan_limit, limit)
-    rows = await connection.fetch(_SQL["match_documents"], *chosen.arguments(), *arguments)
+    rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
     return [_document(row) for row in rows]
 
 
 async def words_like(connection: Connection, start: str, limit: int) -> list[str]:
     """Return words of live messages that start with some letters (letters and digits only)."""
-    rows = await connection.fetch(_SQL["words_like"], start, limit)
+    rows = await connection.fetch(_text("words_like"), start, limit)
     return [row["word"] for row in rows]
 
 
@@ -178,8 +183,10 @@ async def neighbours(
     steps: int,
 ) -> list[Neighbour]:
     """Return the live messages around others in their conversations, and whether each satisfies the filter."""
-    arguments = (workspace, anchors, queries, within, steps, chosen.is_empty)
-    rows = await connection.fetch(_SQL["neighbours"], *chosen.arguments(), *arguments)
+    text, values = statement("neighbours", condition=chosen.conditions)
+    everything = chosen.is_empty and chosen.made_until is None
+    arguments = (workspace, anchors, queries, within, steps, everything, chosen.made_until)
+    rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
     return [
         Neighbour(
             Step(row["anchor"], row["id"], row["step"]),
@@ -199,8 +206,10 @@ async def steps(
     steps_max: int,
 ) -> list[Step]:
     """Return the live messages around others in their conversations that satisfy the filter."""
-    arguments = (workspace, messages, within, steps_max, chosen.is_empty)
-    rows = await connection.fetch(_SQL["steps"], *chosen.arguments(), *arguments)
+    text, values = statement("steps", condition=chosen.conditions)
+    everything = chosen.is_empty and chosen.made_until is None
+    arguments = (workspace, messages, within, steps_max, everything, chosen.made_until)
+    rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
     return [Step(row["anchor"], row["id"], row["step"]) for row in rows]
 
 
@@ -212,20 +221,20 @@ async def cosines(
     vectors: Sequence[bytes],
 ) -> dict[UUID, float]:
     """Return each message's best cosine with any of some vectors; those not embedded yet are left out."""
-    text = _of_generation(_SQL["cosines"], generation.id, generation.dimensions)
+    text, _ = statement("cosines", KINDS, None, generation.id, generation.dimensions)
     rows = await connection.fetch(text, workspace, messages, vectors)
     return {row["id"]: row["cosine"] for row in rows}
 
 
 async def serving_generation(connection: Connection) -> Generation | None:
     """Return the generation that serves, if there is one yet."""
-    row = await connection.fetchrow(_SQL["serving_generation"])
+    row = await connection.fetchrow(_text("serving_generation"))
     return Generation(row["id"], row["model"], row["dimensions"]) if row else None
 
 
 async def complete_generation(connection: Connection, generation: UUID) -> Generation | None:
     """Return a generation that serves or stands by, complete."""
-    row = await connection.fetchrow(_SQL["complete_generation"], generation)
+    row = await connection.fetchrow(_text("complete_generation"), generation)
     return Generation(row["id"], row["model"], row["dimensions"]) if row else None
 
 
@@ -233,7 +242,8 @@ async def count_live(
     connection: Connection, chosen: Filter, kinds: Sequence[str], limit: int
 ) -> dict[str, int]:
     """Return how many live subjects of each kind satisfy a filter, counted up to a limit."""
-    rows = await connection.fetch(_SQL["count_live"], *chosen.arguments(), kinds, limit)
+    text, values = statement("count_live", kinds, chosen.conditions)
+    rows = await connection.fetch(text, *chosen.arguments(), limit, *values)
     return {row["kind"]: row["documents"] for row in rows}
 
 
@@ -247,8 +257,10 @@ async def nearest_exact(
     limit: int,
 ) -> list[Near]:
     """Compare a vector with everything that satisfies a filter; exact."""
-    text = _of_generation(_SQL["nearest_exact"], generation.id, generation.dimensions)
-    rows = await connection.fetch(text, *chosen.arguments(), workspace, kinds, vector, limit)
+    text, values = statement(
+        "nearest_exact", kinds, chosen.conditions, generation.id, generation.dimensions
+    )
+    rows = await connection.fetch(text, *chosen.arguments(), workspace, vector, limit, *values)
     return [_near(row) for row in rows]
 
 
@@ -262,8 +274,10 @@ async def nearest_hnsw(
     limit: int,
 ) -> tuple[list[Near], int]:
     """Walk the index until enough parts satisfy a filter; return their subjects and how many parts there were."""
-    text = _of_generation(_SQL["nearest_hnsw"], generation.id, generation.dimensions)
-    rows = await connection.fetch(text, *chosen.arguments(), workspace, kinds, vector, limit)
+    text, values = statement(
+        "nearest_hnsw", kinds, chosen.conditions, generation.id, generation.dimensions
+    )
+    rows = await connection.fetch(text, *chosen.arguments(), workspace, vector, limit, *values)
     return [_near(row) for row in rows], rows[0]["parts"] if rows else 0
 
 
@@ -292,7 +306,7 @@ async def evidence(
 ) -> dict[UUID, list[Row]]:
     """Return the evidence of atoms, in order, by their ids."""
     found: dict[UUID, list[Row]] = {atom: [] for atom in atom_ids}
-    for row in await connection.fetch(_SQL["evidence"], workspace, atom_ids):
+    for row in await connection.fetch(_text("evidence"), workspace, atom_ids):
         found[row["atom_id"]].append(row)
     return found
 
@@ -302,10 +316,48 @@ async def freshness(
 ) -> Freshness:
     """Return what waits for its vector; without a serving generation everything does."""
     if generation is None:
-        pending: int = await connection.fetchval(_SQL["count_missing"], workspace)
+        pending: int = await connection.fetchval(_text("count_missing"), workspace)
         return Freshness(pending, None)
-    (row,) = await connection.fetch(_SQL["freshness"], generation.id)
-    return Freshness(row["pending"], row["searchable_up_to"])
+    (row,) = await connection.fetch(_text("freshness"), generation.id)
+    return Freshness(row["pending"], row["searchable_up_to"], row["dead"])
+
+
+async def pending_until(
+    connection: Connection, generation: Generation, moment: datetime
+) -> tuple[int, int]:
+    """Return how many embeddings of what was accepted up to a time are not made, and how many of them have died."""
+    (row,) = await connection.fetch(_text("pending_until"), generation.id, moment)
+    return row["pending"], row["dead"]
+
+
+async def embedding_state(connection: Connection, generation: UUID, message: UUID) -> str | None:
+    """Return whether a message is searchable, pending or dead; None if there is no such live message."""
+    state: str | None = await connection.fetchval(_text("embedding_state"), generation, message)
+    return state
+
+
+async def subject_vectors(
+    connection: Connection, workspace: UUID, generation: Generation, subject: Subject
+) -> list[bytes]:
+    """Return the vectors of the parts of a live subject; none if there is none or it has none yet."""
+    text, _ = statement(
+        "subject_vectors", (subject.kind,), None, generation.id, generation.dimensions
+    )
+    return [row["embedding"] for row in await connection.fetch(text, workspace, subject.id)]
+
+
+async def vectors(
+    connection: Connection, workspace: UUID, generation: Generation, subjects: Sequence[Subject]
+) -> dict[Subject, bytes]:
+    """Return the vector of the first part of each subject that has one."""
+    text, _ = statement("vectors", KINDS, None, generation.id, generation.dimensions)
+    kinds, ids = [each.kind for each in subjects], [each.id for each in subjects]
+    rows = await connection.fetch(text, workspace, kinds, ids)
+    return {Subject(row["kind"], row["id"]): row["embedding"] for row in rows}
+
+
+def _text(name: str) -> str:
+    return statement(name)[0]
 
 
 async def _by_id(
@@ -313,7 +365,7 @@ async def _by_id(
 ) -> dict[UUID, Row]:
     if not ids:
         return {}
-    rows = await connection.fetch(_SQL[name], workspace, ids)
+    rows = await connection.fetch(_text(name), workspace, ids)
     return {row["id"]: row for row in rows}
 
 

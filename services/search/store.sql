@@ -29,6 +29,17 @@ from search.match_documents(
   $10::text[], {filter}, $11::text::tsquery, $12::text[]::tsquery[], $13::float8[], $14::float8, $15::float8, $16::float8, $17::int,
   $18::int, $19::int) d;
 
+-- name: match_documents_where
+select d.kind, d.id, d.terms, d.length
+from search.match_documents(
+  $10::text[], {filter}, $11::text::tsquery, $12::text[]::tsquery[], $13::float8[], $14::float8, $15::float8, $16::float8, $17::int,
+  $18::int, $18::int) with ordinality as d (kind, id, terms, length, place)
+where case d.kind
+  /*each*/
+  when '{kind}' then exists (select from search.live_{kind}s({filter}) s where s.id = d.id and {condition})
+  /*end*/ end
+order by d.place limit $19::int;
+
 -- name: words_like
 select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*'), $1, $2::int) w;
 
@@ -41,19 +52,21 @@ with pair as materialized (
     (select b.id, b.words, -row_number() over (order by b.sent_at desc, b.id desc) as step
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
+       and ($16::uuid is null or b.id <= $16)
        and (b.sent_at, b.id) < (a.sent_at, a.id) and b.sent_at >= a.sent_at - $13::interval
      order by b.sent_at desc, b.id desc limit $14::int)
     union all
     (select b.id, b.words, row_number() over (order by b.sent_at, b.id)
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
+       and ($16::uuid is null or b.id <= $16)
        and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $13::interval
      order by b.sent_at, b.id limit $14::int)) n),
 document as materialized (
   select m.id, length(m.words) as length,
     (select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
      from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where m.words @@ t.query) as terms,
-    $15::bool or (select true from search.live_messages({filter}) f where f.id = m.id) is not null as fits
+    $15::bool or (select true from search.live_messages({filter}) s where s.id = m.id and {message_condition}) is not null as fits
   from (select distinct on (p.id) p.id, p.words from pair p order by p.id) m)
 select p.anchor, p.id, p.step, d.length, d.terms, d.fits from pair p join document d on d.id = p.id;
 
@@ -66,18 +79,20 @@ with pair as materialized (
     (select b.id, -row_number() over (order by b.sent_at desc, b.id desc) as step
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
+       and ($15::uuid is null or b.id <= $15)
        and (b.sent_at, b.id) < (a.sent_at, a.id) and b.sent_at >= a.sent_at - $12::interval
      order by b.sent_at desc, b.id desc limit $13::int)
     union all
     (select b.id, row_number() over (order by b.sent_at, b.id)
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
+       and ($15::uuid is null or b.id <= $15)
        and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $12::interval
      order by b.sent_at, b.id limit $13::int)) n),
 fit as materialized (
   select m.id
   from (select distinct p.id from pair p) m
-  where $14::bool or (select true from search.live_messages({filter}) f where f.id = m.id) is not null)
+  where $14::bool or (select true from search.live_messages({filter}) s where s.id = m.id and {message_condition}) is not null)
 select p.anchor, p.id, p.step from pair p join fit f on f.id = p.id;
 
 -- name: cosines
@@ -96,50 +111,34 @@ select g.id, g.model, g.dimensions from embedder.generation g where g.state = 's
 select g.id, g.model, g.dimensions from embedder.generation g where g.id = $1 and g.state in ('serving', 'standby');
 
 -- name: count_live
-select 'message' as kind, (select count(*) from (select from search.live_messages({filter}) limit $11::int) x) as documents
-where 'message' = any ($10::text[])
-union all
-select 'atom', (select count(*) from (select from search.live_atoms({filter}) limit $11::int) x)
-where 'atom' = any ($10::text[])
-union all
-select 'topic', (select count(*) from (select from search.live_topics({filter}) limit $11::int) x)
-where 'topic' = any ($10::text[]);
+/*each union all*/
+select '{kind}' as kind, (select count(*) from (select from search.live_{kind}s({filter}) s where {condition} limit $10::int) x) as documents
+/*end*/;
 
 -- name: nearest_exact
 with near as materialized (
-  select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $12::halfvec({dimensions}) as distance
-  from search.live_messages({filter}) s
-  join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = 'message'
+  /*each union all*/
+  select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $11::halfvec({dimensions}) as distance
+  from search.live_{kind}s({filter}) s
+  join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = '{kind}'
     and v.subject_id = s.id and v.text_sha256 = s.text_sha256
-  where 'message' = any ($11::text[])
-  union all
-  select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $12::halfvec({dimensions})
-  from search.live_atoms({filter}) s
-  join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = 'atom'
-    and v.subject_id = s.id and v.text_sha256 = s.text_sha256
-  where 'atom' = any ($11::text[])
-  union all
-  select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $12::halfvec({dimensions})
-  from search.live_topics({filter}) s
-  join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = 'topic'
-    and v.subject_id = s.id and v.text_sha256 = s.text_sha256
-  where 'topic' = any ($11::text[]))
+  where {condition}
+  /*end*/)
 select n.kind, n.subject_id as id, min(n.distance) as distance
-from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id limit $13::int;
+from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id limit $12::int;
 
 -- name: nearest_hnsw
 with near as materialized (
-  select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $12::halfvec({dimensions}) as distance
+  select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $11::halfvec({dimensions}) as distance
   from embedder.vector v
-  where v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = any ($11::text[])
+  where v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind in ({kinds})
     and case v.kind
-      when 'message' then
-        (select true from search.live_messages({filter}) s where s.id = v.subject_id and s.text_sha256 = v.text_sha256)
-      when 'atom' then
-        (select true from search.live_atoms({filter}) s where s.id = v.subject_id and s.text_sha256 = v.text_sha256)
-      else
-        (select true from search.live_topics({filter}) s where s.id = v.subject_id and s.text_sha256 = v.text_sha256) end
-  order by (v.embedding::halfvec({dimensions})) <=> $12::halfvec({dimensions}) limit $13::int)
+      /*each*/
+      when '{kind}' then (
+        select true from search.live_{kind}s({filter}) s
+        where s.id = v.subject_id and s.text_sha256 = v.text_sha256 and {condition})
+      /*end*/ end
+  order by (v.embedding::halfvec({dimensions})) <=> $11::halfvec({dimensions}) limit $12::int)
 select n.kind, n.subject_id as id, min(n.distance) as distance, (select count(*) from near) as parts
 from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id;
 
@@ -180,7 +179,24 @@ left join lateral (
 where t.workspace_id = $1 and t.id = any ($2::uuid[]) and t.retired_at is null;
 
 -- name: freshness
-select f.pending, f.searchable_up_to from search.freshness($1::uuid) f;
+select f.pending, f.dead, f.searchable_up_to from search.freshness($1::uuid) f;
+
+-- name: pending_until
+select f.pending, f.dead from search.freshness($1::uuid, $2::timestamptz) f;
+
+-- name: embedding_state
+select search.embedding_state($1::uuid, $2::uuid);
 
 -- name: count_missing
 select count(*) as pending from spine.missing_vectors($1::uuid, '00000000-0000-0000-0000-000000000000', null);
+
+-- name: subject_vectors
+select v.part, v.embedding from search.live_{kind}s({no_filter}) s
+join embedder.vector v on v.workspace_id = $1 and v.generation_id = '{generation}' and v.kind = '{kind}' and v.subject_id = s.id
+  and v.text_sha256 = s.text_sha256
+where s.id = $2 order by v.part;
+
+-- name: vectors
+select v.kind, v.subject_id as id, v.embedding from embedder.vector v
+join unnest($2::text[], $3::uuid[]) as u (kind, id) on v.kind = u.kind and v.subject_id = u.id
+where v.workspace_id = $1 and v.generation_id = '{generation}' and v.part = 0;

@@ -94,7 +94,7 @@ def test_forged_positions_are_read_safely(value: object) -> None:
             assert 0 <= found < 2**31
         elif isinstance(found, str):
             assert "\0" not in found
-            assert found.encode()
+            assert found.encode().decode() == found
         else:
             assert isinstance(found, UUID)
 

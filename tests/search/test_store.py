@@ -10,8 +10,9 @@ import pytest
 
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
-from services.search import store
+from services.search import statements, store
 from services.search.semantic import Plan
+from services.search.statements import KINDS
 from services.search.store import Filter
 from tests.conftest import Deployment
 from tests.search.conftest import Desk
@@ -19,6 +20,8 @@ from tests.search.library import DIMENSIONS, Client, Library, unit
 from winnow.search.v1 import search_pb2 as pb
 
 MANY = 6_000
+# What is about one kind at a time.
+ONE_KIND = ("subject_vectors", "newest_vectors")
 SEMANTIC = pb.SEARCH_MODE_SEMANTIC
 
 
@@ -49,9 +52,11 @@ async def fill(library: Library) -> Matrix:
 
 async def plan_of(connection: Connection, name: str, library: Library, chosen: Filter) -> str:
     """How the server would run a semantic query."""
-    text = store.statements(library.generation or uuid4(), DIMENSIONS)[name]
+    text, values = statements.statement(
+        name, ("message",), chosen.conditions, library.generation or uuid4(), DIMENSIONS
+    )
     vector = to_halfvecs(unit(1).reshape(1, -1))[0]
-    arguments = (library.workspace, ["message"], vector, 10)
+    arguments = (library.workspace, vector, 10, *values)
     rows = await connection.fetch(f"explain {text}", *chosen.arguments(), *arguments)
     return "\n".join(row[0] for row in rows)
 
@@ -60,8 +65,13 @@ async def test_every_query_is_allowed_and_well_formed(desk: Desk) -> None:
     """Search's own role must be able to prepare every named query."""
     assert desk.library.generation
     async with as_search(desk.library) as connection:
-        for name, text in store.statements(desk.library.generation, DIMENSIONS).items():
-            assert await connection.prepare(text), name
+        for name in statements.names():
+            kinds = (("message",), ("atom",), ("topic",)) if name in ONE_KIND else (KINDS,)
+            for each in kinds:
+                text, _ = statements.statement(
+                    name, each, None, desk.library.generation, DIMENSIONS
+                )
+                assert await connection.prepare(text), name
 
 
 async def test_search_cannot_write(desk: Desk) -> None:

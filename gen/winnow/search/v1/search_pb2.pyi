@@ -50,6 +50,114 @@ SEARCH_MODE_HYBRID: SearchMode.ValueType  # 3
 """Both, joined by reciprocal rank fusion."""
 Global___SearchMode: _TypeAlias = SearchMode  # noqa: Y015
 
+class _GroupBy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GroupByEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GroupBy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GROUP_BY_UNSPECIFIED: _GroupBy.ValueType  # 0
+    """They are not."""
+    GROUP_BY_TOPIC: _GroupBy.ValueType  # 1
+    """Their topics; what belongs to several stands in the group of each, what belongs to none in a group of its own."""
+    GROUP_BY_CONVERSATION: _GroupBy.ValueType  # 2
+    """Their conversation: the source and the thread; an atom is where its first evidence is."""
+
+class GroupBy(_GroupBy, metaclass=_GroupByEnumTypeWrapper):
+    """What results are put together by."""
+
+GROUP_BY_UNSPECIFIED: GroupBy.ValueType  # 0
+"""They are not."""
+GROUP_BY_TOPIC: GroupBy.ValueType  # 1
+"""Their topics; what belongs to several stands in the group of each, what belongs to none in a group of its own."""
+GROUP_BY_CONVERSATION: GroupBy.ValueType  # 2
+"""Their conversation: the source and the thread; an atom is where its first evidence is."""
+Global___GroupBy: _TypeAlias = GroupBy  # noqa: Y015
+
+class _WaitOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WaitOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WAIT_OUTCOME_UNSPECIFIED: _WaitOutcome.ValueType  # 0
+    """Nothing was waited for."""
+    WAIT_OUTCOME_REACHED: _WaitOutcome.ValueType  # 1
+    """It can be found by meaning."""
+    WAIT_OUTCOME_TIMED_OUT: _WaitOutcome.ValueType  # 2
+    """The time was over first."""
+    WAIT_OUTCOME_DEAD: _WaitOutcome.ValueType  # 3
+    """It failed too often to be embedded and waits for a person, so waiting longer would not help."""
+
+class WaitOutcome(_WaitOutcome, metaclass=_WaitOutcomeEnumTypeWrapper):
+    """What became of a wait_for."""
+
+WAIT_OUTCOME_UNSPECIFIED: WaitOutcome.ValueType  # 0
+"""Nothing was waited for."""
+WAIT_OUTCOME_REACHED: WaitOutcome.ValueType  # 1
+"""It can be found by meaning."""
+WAIT_OUTCOME_TIMED_OUT: WaitOutcome.ValueType  # 2
+"""The time was over first."""
+WAIT_OUTCOME_DEAD: WaitOutcome.ValueType  # 3
+"""It failed too often to be embedded and waits for a person, so waiting longer would not help."""
+Global___WaitOutcome: _TypeAlias = WaitOutcome  # noqa: Y015
+
+class _FacetKey:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FacetKeyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FacetKey.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FACET_KEY_UNSPECIFIED: _FacetKey.ValueType  # 0
+    """Not allowed in a request."""
+    FACET_KEY_KIND: _FacetKey.ValueType  # 1
+    """The kind of result."""
+    FACET_KEY_SOURCE: _FacetKey.ValueType  # 2
+    """The source."""
+    FACET_KEY_AUTHOR: _FacetKey.ValueType  # 3
+    """The author of a message."""
+    FACET_KEY_THREAD: _FacetKey.ValueType  # 4
+    """The thread of a message."""
+    FACET_KEY_TOPIC: _FacetKey.ValueType  # 5
+    """The topic of an atom, or each topic of a message."""
+    FACET_KEY_LABEL: _FacetKey.ValueType  # 6
+    """The label of a message."""
+    FACET_KEY_ATOM_TYPE: _FacetKey.ValueType  # 7
+    """The type of an atom."""
+    FACET_KEY_APPROVAL_STATE: _FacetKey.ValueType  # 8
+    """The state of approval of an atom."""
+    FACET_KEY_LANGUAGE: _FacetKey.ValueType  # 9
+    """The language."""
+    FACET_KEY_MONTH: _FacetKey.ValueType  # 10
+    """The month (UTC) in which a message was sent or since which an atom holds, as `2024-05`."""
+
+class FacetKey(_FacetKey, metaclass=_FacetKeyEnumTypeWrapper):
+    """An attribute whose values are counted."""
+
+FACET_KEY_UNSPECIFIED: FacetKey.ValueType  # 0
+"""Not allowed in a request."""
+FACET_KEY_KIND: FacetKey.ValueType  # 1
+"""The kind of result."""
+FACET_KEY_SOURCE: FacetKey.ValueType  # 2
+"""The source."""
+FACET_KEY_AUTHOR: FacetKey.ValueType  # 3
+"""The author of a message."""
+FACET_KEY_THREAD: FacetKey.ValueType  # 4
+"""The thread of a message."""
+FACET_KEY_TOPIC: FacetKey.ValueType  # 5
+"""The topic of an atom, or each topic of a message."""
+FACET_KEY_LABEL: FacetKey.ValueType  # 6
+"""The label of a message."""
+FACET_KEY_ATOM_TYPE: FacetKey.ValueType  # 7
+"""The type of an atom."""
+FACET_KEY_APPROVAL_STATE: FacetKey.ValueType  # 8
+"""The state of approval of an atom."""
+FACET_KEY_LANGUAGE: FacetKey.ValueType  # 9
+"""The language."""
+FACET_KEY_MONTH: FacetKey.ValueType  # 10
+"""The month (UTC) in which a message was sent or since which an atom holds, as `2024-05`."""
+Global___FacetKey: _TypeAlias = FacetKey  # noqa: Y015
+
 @_typing.final
 class SearchFilter(_message.Message):
     """What a result must satisfy; all that are set must hold, each of a list is an alternative."""
@@ -64,6 +172,8 @@ class SearchFilter(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     TOPIC_IDS_FIELD_NUMBER: _builtins.int
     THREAD_IDS_FIELD_NUMBER: _builtins.int
+    APPROVAL_STATES_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def source_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only of these sources."""
@@ -96,6 +206,14 @@ class SearchFilter(_message.Message):
     def thread_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only of these threads."""
 
+    @_builtins.property
+    def approval_states(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.ApprovalState.ValueType]:
+        """Only atoms in these states of approval; leaves messages and topics alone. Rejected atoms are never returned."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only in these languages, as BCP 47 names them: `en`, `uk`, `ru`, or `und` for what is in none of them or too short to tell."""
+
     def __init__(
         self,
         *,
@@ -107,14 +225,376 @@ class SearchFilter(_message.Message):
         labels: _abc.Iterable[_types_pb2.ImportanceLabel.ValueType] | None = ...,
         topic_ids: _abc.Iterable[_builtins.str] | None = ...,
         thread_ids: _abc.Iterable[_builtins.str] | None = ...,
+        approval_states: _abc.Iterable[_types_pb2.ApprovalState.ValueType] | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sent_after", b"sent_after", "sent_before", b"sent_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom_types", b"atom_types", "author_external_ids", b"author_external_ids", "labels", b"labels", "sent_after", b"sent_after", "sent_before", b"sent_before", "source_ids", b"source_ids", "thread_ids", b"thread_ids", "topic_ids", b"topic_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_states", b"approval_states", "atom_types", b"atom_types", "author_external_ids", b"author_external_ids", "labels", b"labels", "languages", b"languages", "sent_after", b"sent_after", "sent_before", b"sent_before", "source_ids", b"source_ids", "thread_ids", b"thread_ids", "topic_ids", b"topic_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchFilter: _TypeAlias = SearchFilter  # noqa: Y015
+
+@_typing.final
+class FilterExpression(_message.Message):
+    """A condition on results, joined of others by and, or and not.
+
+    A condition on something that a kind of result does not have (the label of an atom, the type of a message) does not hold for it.
+    At most 8 levels deep, 64 conditions and 1,000 values in all; what exceeds them fails with INVALID_FIELD.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALL_OF_FIELD_NUMBER: _builtins.int
+    ANY_OF_FIELD_NUMBER: _builtins.int
+    NONE_OF_FIELD_NUMBER: _builtins.int
+    SOURCE_IDS_FIELD_NUMBER: _builtins.int
+    AUTHOR_EXTERNAL_IDS_FIELD_NUMBER: _builtins.int
+    SENT_FIELD_NUMBER: _builtins.int
+    THREAD_IDS_FIELD_NUMBER: _builtins.int
+    TOPIC_IDS_FIELD_NUMBER: _builtins.int
+    ATOM_TYPES_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    APPROVAL_STATES_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def all_of(self) -> Global___FilterExpressionList:
+        """All of these hold."""
+
+    @_builtins.property
+    def any_of(self) -> Global___FilterExpressionList:
+        """At least one of these holds."""
+
+    @_builtins.property
+    def none_of(self) -> Global___FilterExpressionList:
+        """None of these holds."""
+
+    @_builtins.property
+    def source_ids(self) -> Global___IdList:
+        """It is of one of these sources."""
+
+    @_builtins.property
+    def author_external_ids(self) -> Global___TextList:
+        """It is by one of these authors (messages), grounded in a message by one (atoms), or has a message by one (topics)."""
+
+    @_builtins.property
+    def sent(self) -> Global___TimeRange:
+        """It was sent (messages), holds since (atoms), or has a message sent (topics) in this range."""
+
+    @_builtins.property
+    def thread_ids(self) -> Global___TextList:
+        """It is of one of these threads; atoms and topics by their messages."""
+
+    @_builtins.property
+    def topic_ids(self) -> Global___IdList:
+        """It belongs to one of these topics, or is one."""
+
+    @_builtins.property
+    def atom_types(self) -> Global___AtomTypeList:
+        """It is an atom of one of these types."""
+
+    @_builtins.property
+    def labels(self) -> Global___LabelList:
+        """It is a message with one of these labels."""
+
+    @_builtins.property
+    def approval_states(self) -> Global___ApprovalStateList:
+        """It is an atom in one of these states of approval; rejected ones are never returned."""
+
+    @_builtins.property
+    def languages(self) -> Global___LanguageList:
+        """It is in one of these languages."""
+
+    @_builtins.property
+    def kinds(self) -> Global___KindList:
+        """It is of one of these kinds."""
+
+    def __init__(
+        self,
+        *,
+        all_of: Global___FilterExpressionList | None = ...,
+        any_of: Global___FilterExpressionList | None = ...,
+        none_of: Global___FilterExpressionList | None = ...,
+        source_ids: Global___IdList | None = ...,
+        author_external_ids: Global___TextList | None = ...,
+        sent: Global___TimeRange | None = ...,
+        thread_ids: Global___TextList | None = ...,
+        topic_ids: Global___IdList | None = ...,
+        atom_types: Global___AtomTypeList | None = ...,
+        labels: Global___LabelList | None = ...,
+        approval_states: Global___ApprovalStateList | None = ...,
+        languages: Global___LanguageList | None = ...,
+        kinds: Global___KindList | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "approval_states", b"approval_states", "atom_types", b"atom_types", "author_external_ids", b"author_external_ids", "expression", b"expression", "kinds", b"kinds", "labels", b"labels", "languages", b"languages", "none_of", b"none_of", "sent", b"sent", "source_ids", b"source_ids", "thread_ids", b"thread_ids", "topic_ids", b"topic_ids"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "approval_states", b"approval_states", "atom_types", b"atom_types", "author_external_ids", b"author_external_ids", "expression", b"expression", "kinds", b"kinds", "labels", b"labels", "languages", b"languages", "none_of", b"none_of", "sent", b"sent", "source_ids", b"source_ids", "thread_ids", b"thread_ids", "topic_ids", b"topic_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_expression: _TypeAlias = _typing.Literal["all_of", "any_of", "none_of", "source_ids", "author_external_ids", "sent", "thread_ids", "topic_ids", "atom_types", "labels", "approval_states", "languages", "kinds"]  # noqa: Y015
+    _WhichOneofArgType_expression: _TypeAlias = _typing.Literal["expression", b"expression"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_expression) -> _WhichOneofReturnType_expression | None: ...
+
+Global___FilterExpression: _TypeAlias = FilterExpression  # noqa: Y015
+
+@_typing.final
+class FilterExpressionList(_message.Message):
+    """Conditions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPRESSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def expressions(self) -> _containers.RepeatedCompositeFieldContainer[Global___FilterExpression]:
+        """Each of them."""
+
+    def __init__(
+        self,
+        *,
+        expressions: _abc.Iterable[Global___FilterExpression] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expressions", b"expressions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterExpressionList: _TypeAlias = FilterExpressionList  # noqa: Y015
+
+@_typing.final
+class IdList(_message.Message):
+    """Ids of this workspace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Each of them."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IdList: _TypeAlias = IdList  # noqa: Y015
+
+@_typing.final
+class TextList(_message.Message):
+    """Names as the sources give them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Each of them; empty is the main conversation of a source, or an author without an id."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextList: _TypeAlias = TextList  # noqa: Y015
+
+@_typing.final
+class TimeRange(_message.Message):
+    """A span of time; an end that is not set is open."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def after(self) -> _timestamp_pb2.Timestamp:
+        """At or after this."""
+
+    @_builtins.property
+    def before(self) -> _timestamp_pb2.Timestamp:
+        """Before this."""
+
+    def __init__(
+        self,
+        *,
+        after: _timestamp_pb2.Timestamp | None = ...,
+        before: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeRange: _TypeAlias = TimeRange  # noqa: Y015
+
+@_typing.final
+class AtomTypeList(_message.Message):
+    """Types of atoms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.AtomType.ValueType]:
+        """Each of them."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_types_pb2.AtomType.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AtomTypeList: _TypeAlias = AtomTypeList  # noqa: Y015
+
+@_typing.final
+class LabelList(_message.Message):
+    """Labels of messages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.ImportanceLabel.ValueType]:
+        """Each of them."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_types_pb2.ImportanceLabel.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LabelList: _TypeAlias = LabelList  # noqa: Y015
+
+@_typing.final
+class ApprovalStateList(_message.Message):
+    """States of approval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.ApprovalState.ValueType]:
+        """Each of them."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_types_pb2.ApprovalState.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalStateList: _TypeAlias = ApprovalStateList  # noqa: Y015
+
+@_typing.final
+class LanguageList(_message.Message):
+    """Languages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Each of them, as SearchFilter.languages has them."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LanguageList: _TypeAlias = LanguageList  # noqa: Y015
+
+@_typing.final
+class KindList(_message.Message):
+    """Kinds of results."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.SubjectKind.ValueType]:
+        """Each of them."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_types_pb2.SubjectKind.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KindList: _TypeAlias = KindList  # noqa: Y015
+
+@_typing.final
+class WaitFor(_message.Message):
+    """Waits until something that was accepted can be found by meaning, for example what the caller has just written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    ACCEPTED_UNTIL_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """A message by the id that ingest gave it. NOT_FOUND if there is no such live message."""
+    @_builtins.property
+    def accepted_until(self) -> _timestamp_pb2.Timestamp:
+        """All that was accepted up to this time."""
+
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """For how long at most, up to 30 s; 5 s if unset. Then the search answers with what there is, and says so in `freshness`."""
+
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+        accepted_until: _timestamp_pb2.Timestamp | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted_until", b"accepted_until", "message_id", b"message_id", "target", b"target", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_until", b"accepted_until", "message_id", b"message_id", "target", b"target", "timeout", b"timeout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["message_id", "accepted_until"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___WaitFor: _TypeAlias = WaitFor  # noqa: Y015
 
 @_typing.final
 class LegOptions(_message.Message):
@@ -162,6 +642,13 @@ class SearchRequest(_message.Message):
     KEYWORD_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     QUERY_VECTOR_FIELD_NUMBER: _builtins.int
+    FILTER_EXPRESSION_FIELD_NUMBER: _builtins.int
+    WAIT_FOR_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    HIGHLIGHT_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    GROUP_SIZE_FIELD_NUMBER: _builtins.int
+    RERANK_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """The words or the question."""
     mode: Global___SearchMode.ValueType
@@ -172,6 +659,16 @@ class SearchRequest(_message.Message):
     """The next_page_token of the page before; all other fields must be the same."""
     explain: _builtins.bool
     """Say in the reply how the search was done."""
+    neighbours: _builtins.int
+    """Add this many messages before and after each message of the page, from its conversation; at most 10."""
+    highlight: _builtins.bool
+    """Mark the query's words in each result."""
+    group_by: Global___GroupBy.ValueType
+    """Put the results into groups; the page is then of groups, best first, and `results` stays empty."""
+    group_size: _builtins.int
+    """How many results each group shows, 1 to 10; 3 if 0."""
+    rerank: _builtins.bool
+    """Let a language model order the best results anew, if the deployment has been set to; else a warning says that it is not."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.SubjectKind.ValueType]:
         """Only these kinds; messages and atoms if empty."""
@@ -192,6 +689,14 @@ class SearchRequest(_message.Message):
     def query_vector(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """The query's vector, if the caller has it already; as many numbers as the serving generation has dimensions."""
 
+    @_builtins.property
+    def filter_expression(self) -> Global___FilterExpression:
+        """What results must satisfy as well as `filter`."""
+
+    @_builtins.property
+    def wait_for(self) -> Global___WaitFor:
+        """Wait for something to become searchable first."""
+
     def __init__(
         self,
         *,
@@ -205,10 +710,17 @@ class SearchRequest(_message.Message):
         keyword: Global___LegOptions | None = ...,
         explain: _builtins.bool = ...,
         query_vector: _abc.Iterable[_builtins.float] | None = ...,
+        filter_expression: Global___FilterExpression | None = ...,
+        wait_for: Global___WaitFor | None = ...,
+        neighbours: _builtins.int = ...,
+        highlight: _builtins.bool = ...,
+        group_by: Global___GroupBy.ValueType = ...,
+        group_size: _builtins.int = ...,
+        rerank: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "keyword", b"keyword", "semantic", b"semantic"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression", "keyword", b"keyword", "semantic", b"semantic", "wait_for", b"wait_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "filter", b"filter", "keyword", b"keyword", "kinds", b"kinds", "mode", b"mode", "page_size", b"page_size", "page_token", b"page_token", "query", b"query", "query_vector", b"query_vector", "semantic", b"semantic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "filter", b"filter", "filter_expression", b"filter_expression", "group_by", b"group_by", "group_size", b"group_size", "highlight", b"highlight", "keyword", b"keyword", "kinds", b"kinds", "mode", b"mode", "neighbours", b"neighbours", "page_size", b"page_size", "page_token", b"page_token", "query", b"query", "query_vector", b"query_vector", "rerank", b"rerank", "semantic", b"semantic", "wait_for", b"wait_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -253,10 +765,15 @@ class SearchResult(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     ATOM_FIELD_NUMBER: _builtins.int
     TOPIC_FIELD_NUMBER: _builtins.int
+    HIGHLIGHTS_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    RERANK_SCORE_FIELD_NUMBER: _builtins.int
     kind: _types_pb2.SubjectKind.ValueType
     """What kind of thing it is."""
     score: _builtins.float
     """The score it is ranked by: the leg's own, or the fused one."""
+    rerank_score: _builtins.float
+    """What the language model thinks of it, from 0 to 1; set if results were ordered anew."""
     @_builtins.property
     def semantic(self) -> Global___LegScore:
         """Its place in the semantic leg; unset if that leg did not find it."""
@@ -277,6 +794,14 @@ class SearchResult(_message.Message):
     def topic(self) -> _types_pb2.Topic:
         """A topic."""
 
+    @_builtins.property
+    def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]:
+        """Where the query's words stand; set if asked for, and in order."""
+
+    @_builtins.property
+    def neighbours(self) -> Global___Neighbours:
+        """The messages around it; set if asked for, and only for messages."""
+
     def __init__(
         self,
         *,
@@ -287,27 +812,101 @@ class SearchResult(_message.Message):
         message: _types_pb2.Message | None = ...,
         atom: _types_pb2.Atom | None = ...,
         topic: _types_pb2.Topic | None = ...,
+        highlights: _abc.Iterable[Global___Highlight] | None = ...,
+        neighbours: Global___Neighbours | None = ...,
+        rerank_score: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom", "keyword", b"keyword", "message", b"message", "semantic", b"semantic", "subject", b"subject", "topic", b"topic"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rerank_score", b"_rerank_score", "atom", b"atom", "keyword", b"keyword", "message", b"message", "neighbours", b"neighbours", "rerank_score", b"rerank_score", "semantic", b"semantic", "subject", b"subject", "topic", b"topic"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom", "keyword", b"keyword", "kind", b"kind", "message", b"message", "score", b"score", "semantic", b"semantic", "subject", b"subject", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rerank_score", b"_rerank_score", "atom", b"atom", "highlights", b"highlights", "keyword", b"keyword", "kind", b"kind", "message", b"message", "neighbours", b"neighbours", "rerank_score", b"rerank_score", "score", b"score", "semantic", b"semantic", "subject", b"subject", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rerank_score: _TypeAlias = _typing.Literal["rerank_score"]  # noqa: Y015
+    _WhichOneofArgType__rerank_score: _TypeAlias = _typing.Literal["_rerank_score", b"_rerank_score"]  # noqa: Y015
     _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["message", "atom", "topic"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rerank_score) -> _WhichOneofReturnType__rerank_score | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
 Global___SearchResult: _TypeAlias = SearchResult  # noqa: Y015
 
 @_typing.final
+class Highlight(_message.Message):
+    """A stretch of a result's text in which a word of the query stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Of which text: `text` of a message, `title` or `content` of an atom, `title` of a topic."""
+    offset: _builtins.int
+    """Where it starts, in code points from the start of that text."""
+    length: _builtins.int
+    """How long it is, in code points."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        offset: _builtins.int = ...,
+        length: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "length", b"length", "offset", b"offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Highlight: _TypeAlias = Highlight  # noqa: Y015
+
+@_typing.final
+class Neighbours(_message.Message):
+    """Live messages of the same conversation, whether they satisfy the filter or not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def before(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Message]:
+        """Those sent before, oldest first."""
+
+    @_builtins.property
+    def after(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Message]:
+        """Those sent after, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        before: _abc.Iterable[_types_pb2.Message] | None = ...,
+        after: _abc.Iterable[_types_pb2.Message] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Neighbours: _TypeAlias = Neighbours  # noqa: Y015
+
+@_typing.final
 class Freshness(_message.Message):
-    """What has been accepted and cannot be found yet."""
+    """What has been accepted and cannot be found by meaning yet; words find it at once."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PENDING_EMBEDDINGS_FIELD_NUMBER: _builtins.int
     SEARCHABLE_UP_TO_FIELD_NUMBER: _builtins.int
+    DEAD_EMBEDDINGS_FIELD_NUMBER: _builtins.int
+    WAIT_OUTCOME_FIELD_NUMBER: _builtins.int
     pending_embeddings: _builtins.int
     """Messages, atoms and topics that wait to be embedded."""
+    dead_embeddings: _builtins.int
+    """How many of them failed too often and wait for a person."""
+    wait_outcome: Global___WaitOutcome.ValueType
+    """What became of the request's wait_for."""
     @_builtins.property
     def searchable_up_to(self) -> _timestamp_pb2.Timestamp:
         """Messages accepted up to here can all be found by meaning."""
@@ -317,10 +916,12 @@ class Freshness(_message.Message):
         *,
         pending_embeddings: _builtins.int = ...,
         searchable_up_to: _timestamp_pb2.Timestamp | None = ...,
+        dead_embeddings: _builtins.int = ...,
+        wait_outcome: Global___WaitOutcome.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["searchable_up_to", b"searchable_up_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["pending_embeddings", b"pending_embeddings", "searchable_up_to", b"searchable_up_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_embeddings", b"dead_embeddings", "pending_embeddings", b"pending_embeddings", "searchable_up_to", b"searchable_up_to", "wait_outcome", b"wait_outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,6 +941,14 @@ class Explanation(_message.Message):
     SEMANTIC_DURATION_FIELD_NUMBER: _builtins.int
     KEYWORD_DURATION_FIELD_NUMBER: _builtins.int
     FETCH_DURATION_FIELD_NUMBER: _builtins.int
+    TOTAL_ROWS_FIELD_NUMBER: _builtins.int
+    SELECTIVITY_FIELD_NUMBER: _builtins.int
+    PLAN_REASON_FIELD_NUMBER: _builtins.int
+    INDEX_BREADTH_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    WAIT_DURATION_FIELD_NUMBER: _builtins.int
+    RERANK_DURATION_FIELD_NUMBER: _builtins.int
+    TOTAL_DURATION_FIELD_NUMBER: _builtins.int
     semantic_plan: _builtins.str
     """How the semantic leg read the vectors: `exact`, `hnsw`, `hnsw_iterative` or `none`."""
     estimated_rows: _builtins.int
@@ -348,6 +957,14 @@ class Explanation(_message.Message):
     """Candidates of the semantic leg."""
     keyword_candidates: _builtins.int
     """Candidates of the keyword leg."""
+    total_rows: _builtins.int
+    """How many rows there are without the filter, as estimated."""
+    selectivity: _builtins.float
+    """The share of rows that the filter leaves, from 0 to 1, as estimated; a bound if it leaves more than are counted."""
+    plan_reason: _builtins.str
+    """Why that plan was chosen, in words."""
+    index_breadth: _builtins.int
+    """How many candidates an index scan kept at a time (hnsw.ef_search); 0 if the index was not used."""
     @_builtins.property
     def embed_duration(self) -> _duration_pb2.Duration:
         """Time to embed the query."""
@@ -364,6 +981,22 @@ class Explanation(_message.Message):
     def fetch_duration(self) -> _duration_pb2.Duration:
         """Time to read the results."""
 
+    @_builtins.property
+    def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___TermExplanation]:
+        """How the query's words were understood, the rarest first."""
+
+    @_builtins.property
+    def wait_duration(self) -> _duration_pb2.Duration:
+        """Time that wait_for took."""
+
+    @_builtins.property
+    def rerank_duration(self) -> _duration_pb2.Duration:
+        """Time to order results anew."""
+
+    @_builtins.property
+    def total_duration(self) -> _duration_pb2.Duration:
+        """Time from the request's arrival at the search to the end of it; parts that ran at once overlap in it."""
+
     def __init__(
         self,
         *,
@@ -375,14 +1008,128 @@ class Explanation(_message.Message):
         semantic_duration: _duration_pb2.Duration | None = ...,
         keyword_duration: _duration_pb2.Duration | None = ...,
         fetch_duration: _duration_pb2.Duration | None = ...,
+        total_rows: _builtins.int = ...,
+        selectivity: _builtins.float = ...,
+        plan_reason: _builtins.str = ...,
+        index_breadth: _builtins.int = ...,
+        terms: _abc.Iterable[Global___TermExplanation] | None = ...,
+        wait_duration: _duration_pb2.Duration | None = ...,
+        rerank_duration: _duration_pb2.Duration | None = ...,
+        total_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["embed_duration", b"embed_duration", "fetch_duration", b"fetch_duration", "keyword_duration", b"keyword_duration", "semantic_duration", b"semantic_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["embed_duration", b"embed_duration", "fetch_duration", b"fetch_duration", "keyword_duration", b"keyword_duration", "rerank_duration", b"rerank_duration", "semantic_duration", b"semantic_duration", "total_duration", b"total_duration", "wait_duration", b"wait_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embed_duration", b"embed_duration", "estimated_rows", b"estimated_rows", "fetch_duration", b"fetch_duration", "keyword_candidates", b"keyword_candidates", "keyword_duration", b"keyword_duration", "semantic_candidates", b"semantic_candidates", "semantic_duration", b"semantic_duration", "semantic_plan", b"semantic_plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embed_duration", b"embed_duration", "estimated_rows", b"estimated_rows", "fetch_duration", b"fetch_duration", "index_breadth", b"index_breadth", "keyword_candidates", b"keyword_candidates", "keyword_duration", b"keyword_duration", "plan_reason", b"plan_reason", "rerank_duration", b"rerank_duration", "selectivity", b"selectivity", "semantic_candidates", b"semantic_candidates", "semantic_duration", b"semantic_duration", "semantic_plan", b"semantic_plan", "terms", b"terms", "total_duration", b"total_duration", "total_rows", b"total_rows", "wait_duration", b"wait_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class TermExplanation(_message.Message):
+    """One word of the query."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The word."""
+    query: _builtins.str
+    """The query of PostgreSQL that finds it in any of its forms."""
+    documents: _builtins.int
+    """In how many documents it occurs, counted up to 5,000 a kind."""
+    weight: _builtins.float
+    """What it weighs: the rarer, the more."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        query: _builtins.str = ...,
+        documents: _builtins.int = ...,
+        weight: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "query", b"query", "text", b"text", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TermExplanation: _TypeAlias = TermExplanation  # noqa: Y015
+
+@_typing.final
+class ResultGroup(_message.Message):
+    """Results that belong together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
+    size: _builtins.int
+    """How many results of the whole ranking are in the group."""
+    @_builtins.property
+    def topic(self) -> _types_pb2.Topic:
+        """Their topic."""
+
+    @_builtins.property
+    def conversation(self) -> Global___Conversation:
+        """Their conversation."""
+
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResult]:
+        """The best of them, best first."""
+
+    def __init__(
+        self,
+        *,
+        topic: _types_pb2.Topic | None = ...,
+        conversation: Global___Conversation | None = ...,
+        size: _builtins.int = ...,
+        results: _abc.Iterable[Global___SearchResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "key", b"key", "topic", b"topic"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "key", b"key", "results", b"results", "size", b"size", "topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_key: _TypeAlias = _typing.Literal["topic", "conversation"]  # noqa: Y015
+    _WhichOneofArgType_key: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_key) -> _WhichOneofReturnType_key | None: ...
+
+Global___ResultGroup: _TypeAlias = ResultGroup  # noqa: Y015
+
+@_typing.final
+class Conversation(_message.Message):
+    """A source or one of its threads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_TITLE_FIELD_NUMBER: _builtins.int
+    THREAD_ID_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source."""
+    source_title: _builtins.str
+    """Its title, for showing."""
+    thread_id: _builtins.str
+    """The thread; empty for the main conversation."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        source_title: _builtins.str = ...,
+        thread_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source_id", b"source_id", "source_title", b"source_title", "thread_id", b"thread_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Conversation: _TypeAlias = Conversation  # noqa: Y015
 
 @_typing.final
 class SearchResponse(_message.Message):
@@ -396,10 +1143,14 @@ class SearchResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     UNDER_FILLED_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Ask for the next page with this; empty on the last."""
     under_filled: _builtins.bool
     """The index may have missed results that satisfy the filter."""
+    total_size: _builtins.int
+    """How many results (or groups) all pages hold together. No search gives more than 1,000 results."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResult]:
         """The results, best first."""
@@ -416,6 +1167,10 @@ class SearchResponse(_message.Message):
     def explanation(self) -> Global___Explanation:
         """How the search was done; set if asked for."""
 
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResultGroup]:
+        """The groups of the page, best first, if results were to be put into groups."""
+
     def __init__(
         self,
         *,
@@ -425,11 +1180,739 @@ class SearchResponse(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         under_filled: _builtins.bool = ...,
         explanation: Global___Explanation | None = ...,
+        total_size: _builtins.int = ...,
+        groups: _abc.Iterable[Global___ResultGroup] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "freshness", b"freshness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "freshness", b"freshness", "next_page_token", b"next_page_token", "results", b"results", "under_filled", b"under_filled", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "freshness", b"freshness", "groups", b"groups", "next_page_token", b"next_page_token", "results", b"results", "total_size", b"total_size", "under_filled", b"under_filled", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
+
+@_typing.final
+class BatchSearchRequest(_message.Message):
+    """Several searches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchRequest]:
+        """Each of them."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___SearchRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSearchRequest: _TypeAlias = BatchSearchRequest  # noqa: Y015
+
+@_typing.final
+class BatchSearchResponse(_message.Message):
+    """The answers, in the order of the searches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchSearchResult]:
+        """Each of them."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BatchSearchResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSearchResponse: _TypeAlias = BatchSearchResponse  # noqa: Y015
+
+@_typing.final
+class BatchSearchResult(_message.Message):
+    """The answer to one search of several."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def response(self) -> Global___SearchResponse:
+        """What was found."""
+
+    @_builtins.property
+    def error(self) -> Global___BatchSearchError:
+        """Why it failed."""
+
+    def __init__(
+        self,
+        *,
+        response: Global___SearchResponse | None = ...,
+        error: Global___BatchSearchError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "response", b"response"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["response", "error"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___BatchSearchResult: _TypeAlias = BatchSearchResult  # noqa: Y015
+
+@_typing.final
+class BatchSearchError(_message.Message):
+    """Why one search of several failed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    code: _builtins.int
+    """The number of the google.rpc.Code that a lone search would have failed with."""
+    reason: _builtins.str
+    """The reason, as the name of a winnow.errors.v1.ErrorReason without its prefix."""
+    message: _builtins.str
+    """In words, naming the field if one is at fault."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSearchError: _TypeAlias = BatchSearchError  # noqa: Y015
+
+@_typing.final
+class FindSimilarRequest(_message.Message):
+    """What to find things like."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    FILTER_EXPRESSION_FIELD_NUMBER: _builtins.int
+    SCORE_MIN_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    kind: _types_pb2.SubjectKind.ValueType
+    """The kind of the subject."""
+    id: _builtins.str
+    """Its id."""
+    score_min: _builtins.float
+    """Only what has at least this cosine with the subject; 0 keeps all."""
+    page_size: _builtins.int
+    """At most this many results, 1 to 100; 10 if 0."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.SubjectKind.ValueType]:
+        """Only these kinds; those of the subject's own kind if empty."""
+
+    @_builtins.property
+    def filter(self) -> Global___SearchFilter:
+        """What results must satisfy."""
+
+    @_builtins.property
+    def filter_expression(self) -> Global___FilterExpression:
+        """What they must satisfy as well."""
+
+    def __init__(
+        self,
+        *,
+        kind: _types_pb2.SubjectKind.ValueType = ...,
+        id: _builtins.str = ...,
+        kinds: _abc.Iterable[_types_pb2.SubjectKind.ValueType] | None = ...,
+        filter: Global___SearchFilter | None = ...,
+        filter_expression: Global___FilterExpression | None = ...,
+        score_min: _builtins.float = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression", "id", b"id", "kind", b"kind", "kinds", b"kinds", "page_size", b"page_size", "score_min", b"score_min"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindSimilarRequest: _TypeAlias = FindSimilarRequest  # noqa: Y015
+
+@_typing.final
+class FindSimilarResponse(_message.Message):
+    """What is like the subject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    UNDER_FILLED_FIELD_NUMBER: _builtins.int
+    under_filled: _builtins.bool
+    """The index may have missed results that satisfy the filter."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResult]:
+        """The results with their cosines, nearest first; never the subject itself."""
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness:
+        """What has been accepted and cannot be found yet."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___SearchResult] | None = ...,
+        freshness: Global___Freshness | None = ...,
+        under_filled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "results", b"results", "under_filled", b"under_filled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindSimilarResponse: _TypeAlias = FindSimilarResponse  # noqa: Y015
+
+@_typing.final
+class FindDuplicatesRequest(_message.Message):
+    """Among what to find texts that say nearly the same."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    FILTER_EXPRESSION_FIELD_NUMBER: _builtins.int
+    SCORE_MIN_FIELD_NUMBER: _builtins.int
+    SUBJECTS_MAX_FIELD_NUMBER: _builtins.int
+    GROUPS_MAX_FIELD_NUMBER: _builtins.int
+    kind: _types_pb2.SubjectKind.ValueType
+    """The kind; messages if unspecified."""
+    score_min: _builtins.float
+    """From which cosine on two texts say nearly the same, 0.5 to 1; 0.95 if 0."""
+    subjects_max: _builtins.int
+    """Compare at most this many, the newest, 2 to 5,000; 2,000 if 0."""
+    groups_max: _builtins.int
+    """At most this many groups, the largest, 1 to 100; 10 if 0."""
+    @_builtins.property
+    def filter(self) -> Global___SearchFilter:
+        """What must be satisfied."""
+
+    @_builtins.property
+    def filter_expression(self) -> Global___FilterExpression:
+        """What must be satisfied as well."""
+
+    def __init__(
+        self,
+        *,
+        kind: _types_pb2.SubjectKind.ValueType = ...,
+        filter: Global___SearchFilter | None = ...,
+        filter_expression: Global___FilterExpression | None = ...,
+        score_min: _builtins.float = ...,
+        subjects_max: _builtins.int = ...,
+        groups_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression", "groups_max", b"groups_max", "kind", b"kind", "score_min", b"score_min", "subjects_max", b"subjects_max"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindDuplicatesRequest: _TypeAlias = FindDuplicatesRequest  # noqa: Y015
+
+@_typing.final
+class DuplicateGroup(_message.Message):
+    """Texts that say nearly the same."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    size: _builtins.int
+    """How many there are."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResult]:
+        """The oldest first, then by time, at most 20; the score of each is its cosine with the oldest."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___SearchResult] | None = ...,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DuplicateGroup: _TypeAlias = DuplicateGroup  # noqa: Y015
+
+@_typing.final
+class FindDuplicatesResponse(_message.Message):
+    """What was found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: _builtins.int
+    COMPARED_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    compared: _builtins.int
+    """How many subjects were compared with each other."""
+    truncated: _builtins.bool
+    """There were more than that."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___DuplicateGroup]:
+        """The groups, the largest first."""
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness:
+        """What has been accepted and was not compared yet."""
+
+    def __init__(
+        self,
+        *,
+        groups: _abc.Iterable[Global___DuplicateGroup] | None = ...,
+        compared: _builtins.int = ...,
+        truncated: _builtins.bool = ...,
+        freshness: Global___Freshness | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared", b"compared", "freshness", b"freshness", "groups", b"groups", "truncated", b"truncated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindDuplicatesResponse: _TypeAlias = FindDuplicatesResponse  # noqa: Y015
+
+@_typing.final
+class CountRequest(_message.Message):
+    """What to count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    FILTER_EXPRESSION_FIELD_NUMBER: _builtins.int
+    SEMANTIC_FIELD_NUMBER: _builtins.int
+    KEYWORD_FIELD_NUMBER: _builtins.int
+    QUERY_VECTOR_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """Count the results of this search; empty counts all that the filter leaves."""
+    mode: Global___SearchMode.ValueType
+    """Which legs the search uses."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.SubjectKind.ValueType]:
+        """Only these kinds; messages and atoms if empty."""
+
+    @_builtins.property
+    def filter(self) -> Global___SearchFilter:
+        """What must be satisfied."""
+
+    @_builtins.property
+    def filter_expression(self) -> Global___FilterExpression:
+        """What must be satisfied as well."""
+
+    @_builtins.property
+    def semantic(self) -> Global___LegOptions:
+        """The semantic leg."""
+
+    @_builtins.property
+    def keyword(self) -> Global___LegOptions:
+        """The keyword leg."""
+
+    @_builtins.property
+    def query_vector(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The query's vector, if the caller has it already."""
+
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        mode: Global___SearchMode.ValueType = ...,
+        kinds: _abc.Iterable[_types_pb2.SubjectKind.ValueType] | None = ...,
+        filter: Global___SearchFilter | None = ...,
+        filter_expression: Global___FilterExpression | None = ...,
+        semantic: Global___LegOptions | None = ...,
+        keyword: Global___LegOptions | None = ...,
+        query_vector: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression", "keyword", b"keyword", "semantic", b"semantic"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression", "keyword", b"keyword", "kinds", b"kinds", "mode", b"mode", "query", b"query", "query_vector", b"query_vector", "semantic", b"semantic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountRequest: _TypeAlias = CountRequest  # noqa: Y015
+
+@_typing.final
+class CountResponse(_message.Message):
+    """How many there are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """All of them. With a query it is the total_size of the search: at most 1,000, and no more than the legs' limits allow."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedCompositeFieldContainer[Global___KindCount]:
+        """By their kinds."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the caller should know, for example that one leg did not answer."""
+
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        kinds: _abc.Iterable[Global___KindCount] | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "kinds", b"kinds", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountResponse: _TypeAlias = CountResponse  # noqa: Y015
+
+@_typing.final
+class KindCount(_message.Message):
+    """How many there are of one kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    kind: _types_pb2.SubjectKind.ValueType
+    """The kind."""
+    count: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        kind: _types_pb2.SubjectKind.ValueType = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KindCount: _TypeAlias = KindCount  # noqa: Y015
+
+@_typing.final
+class FacetRequest(_message.Message):
+    """Which attributes to count, among what."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    VALUES_MAX_FIELD_NUMBER: _builtins.int
+    AMONG_FIELD_NUMBER: _builtins.int
+    values_max: _builtins.int
+    """How many values to return of each, the most frequent, 1 to 100; 10 if 0."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[Global___FacetKey.ValueType]:
+        """The attributes."""
+
+    @_builtins.property
+    def among(self) -> Global___CountRequest:
+        """Among what: as in a CountRequest, all that its filter leaves or the results of its search."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[Global___FacetKey.ValueType] | None = ...,
+        values_max: _builtins.int = ...,
+        among: Global___CountRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["among", b"among"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["among", b"among", "keys", b"keys", "values_max", b"values_max"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FacetRequest: _TypeAlias = FacetRequest  # noqa: Y015
+
+@_typing.final
+class FacetResponse(_message.Message):
+    """The values of each attribute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACETS_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """How many subjects were looked at."""
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetCounts]:
+        """In the order of the request."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the caller should know, for example that one leg did not answer."""
+
+    def __init__(
+        self,
+        *,
+        facets: _abc.Iterable[Global___FacetCounts] | None = ...,
+        count: _builtins.int = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "facets", b"facets", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FacetResponse: _TypeAlias = FacetResponse  # noqa: Y015
+
+@_typing.final
+class FacetCounts(_message.Message):
+    """The values of one attribute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    MORE_VALUES_FIELD_NUMBER: _builtins.int
+    key: Global___FacetKey.ValueType
+    """The attribute."""
+    more_values: _builtins.int
+    """How many more values there are."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetValue]:
+        """Its values, the most frequent first."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___FacetKey.ValueType = ...,
+        values: _abc.Iterable[Global___FacetValue] | None = ...,
+        more_values: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "more_values", b"more_values", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FacetCounts: _TypeAlias = FacetCounts  # noqa: Y015
+
+@_typing.final
+class FacetValue(_message.Message):
+    """One value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    """As a filter takes it: an id, or a name in lower case such as `solution`."""
+    title: _builtins.str
+    """For showing: the title of a source or a topic, the name of an author; else empty."""
+    count: _builtins.int
+    """How many subjects have it."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        title: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "title", b"title", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FacetValue: _TypeAlias = FacetValue  # noqa: Y015
+
+@_typing.final
+class PackContextRequest(_message.Message):
+    """A question, and how much may be read before it is answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    TOKENS_MAX_FIELD_NUMBER: _builtins.int
+    ITEMS_MAX_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    FILTER_EXPRESSION_FIELD_NUMBER: _builtins.int
+    WAIT_FOR_FIELD_NUMBER: _builtins.int
+    DIVERSITY_FIELD_NUMBER: _builtins.int
+    QUERY_VECTOR_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """The question."""
+    tokens_max: _builtins.int
+    """At most so many tokens in all, 64 to 32,768; 2,000 if 0. They are estimated: three bytes of UTF-8 each, which is more than
+    most models count.
+    """
+    items_max: _builtins.int
+    """At most so many items, 1 to 100; 20 if 0."""
+    diversity: _builtins.float
+    """How much being unlike the items already chosen counts against being relevant, 0 to 1; 0.3 if unset."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.SubjectKind.ValueType]:
+        """Only these kinds, of messages and atoms; both if empty."""
+
+    @_builtins.property
+    def filter(self) -> Global___SearchFilter:
+        """What items must satisfy."""
+
+    @_builtins.property
+    def filter_expression(self) -> Global___FilterExpression:
+        """What they must satisfy as well."""
+
+    @_builtins.property
+    def wait_for(self) -> Global___WaitFor:
+        """Wait for something to become searchable first."""
+
+    @_builtins.property
+    def query_vector(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The question's vector, if the caller has it already."""
+
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        tokens_max: _builtins.int = ...,
+        items_max: _builtins.int = ...,
+        kinds: _abc.Iterable[_types_pb2.SubjectKind.ValueType] | None = ...,
+        filter: Global___SearchFilter | None = ...,
+        filter_expression: Global___FilterExpression | None = ...,
+        wait_for: Global___WaitFor | None = ...,
+        diversity: _builtins.float | None = ...,
+        query_vector: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "diversity", b"diversity", "filter", b"filter", "filter_expression", b"filter_expression", "wait_for", b"wait_for"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "diversity", b"diversity", "filter", b"filter", "filter_expression", b"filter_expression", "items_max", b"items_max", "kinds", b"kinds", "query", b"query", "query_vector", b"query_vector", "tokens_max", b"tokens_max", "wait_for", b"wait_for"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
+    _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__diversity) -> _WhichOneofReturnType__diversity | None: ...
+
+Global___PackContextRequest: _TypeAlias = PackContextRequest  # noqa: Y015
+
+@_typing.final
+class ContextItem(_message.Message):
+    """One thing to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CITATION_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    MESSAGE_IDS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    citation: _builtins.int
+    """Its number, from 1: what an answer cites it by."""
+    text: _builtins.str
+    """It in words, on lines that start with its number: who said it and when, or what kind of knowledge it is, and from which messages."""
+    tokens: _builtins.int
+    """How many tokens the text is estimated to take."""
+    @_builtins.property
+    def result(self) -> Global___SearchResult:
+        """It as it was found."""
+
+    @_builtins.property
+    def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The messages that it is or is grounded in."""
+
+    def __init__(
+        self,
+        *,
+        citation: _builtins.int = ...,
+        result: Global___SearchResult | None = ...,
+        text: _builtins.str = ...,
+        message_ids: _abc.Iterable[_builtins.str] | None = ...,
+        tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citation", b"citation", "message_ids", b"message_ids", "result", b"result", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContextItem: _TypeAlias = ContextItem  # noqa: Y015
+
+@_typing.final
+class PackContextResponse(_message.Message):
+    """What to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    DUPLICATES_FIELD_NUMBER: _builtins.int
+    OVER_BUDGET_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    tokens: _builtins.int
+    """How many tokens they are estimated to take together."""
+    candidates: _builtins.int
+    """How many candidates were looked at."""
+    duplicates: _builtins.int
+    """How many were left out because another item says the same."""
+    over_budget: _builtins.int
+    """How many were left out because the budget was spent."""
+    coverage: _builtins.float
+    """The share of the question's words, by weight, that occur anywhere in the workspace, from 0 to 1."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContextItem]:
+        """The items, the most relevant first."""
+
+    @_builtins.property
+    def freshness(self) -> Global___Freshness:
+        """What has been accepted and cannot be found yet."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the caller should know, for example that one leg did not answer."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ContextItem] | None = ...,
+        tokens: _builtins.int = ...,
+        candidates: _builtins.int = ...,
+        duplicates: _builtins.int = ...,
+        over_budget: _builtins.int = ...,
+        coverage: _builtins.float = ...,
+        freshness: Global___Freshness | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "coverage", b"coverage", "duplicates", b"duplicates", "freshness", b"freshness", "items", b"items", "over_budget", b"over_budget", "tokens", b"tokens", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackContextResponse: _TypeAlias = PackContextResponse  # noqa: Y015

@@ -28,8 +28,11 @@ if _version_not_supported:
 class SearchServiceStub:
     """Finds messages, atoms and topics by meaning, by words, and by both.
 
-    Calls fail as those of IngestService do, and with NO_SERVING_GENERATION before the first vectors exist (only when the
-    semantic leg alone was asked for: a hybrid search answers from words and says so in a warning).
+    What is deleted, erased, rejected, retired or superseded is never returned, counted or packed, and nothing leaves its workspace.
+
+    Calls fail as those of IngestService do, and with NO_SERVING_GENERATION before the first vectors exist (only when vectors alone
+    were asked for: a hybrid search answers from words and says so in a warning). A filter_expression that is too deep or too large
+    fails with INVALID_FIELD.
     """
 
     def __init__(self, channel):
@@ -43,17 +46,102 @@ class SearchServiceStub:
                 request_serializer=winnow_dot_search_dot_v1_dot_search__pb2.SearchRequest.SerializeToString,
                 response_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.SearchResponse.FromString,
                 _registered_method=True)
+        self.BatchSearch = channel.unary_unary(
+                '/winnow.search.v1.SearchService/BatchSearch',
+                request_serializer=winnow_dot_search_dot_v1_dot_search__pb2.BatchSearchRequest.SerializeToString,
+                response_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.BatchSearchResponse.FromString,
+                _registered_method=True)
+        self.FindSimilar = channel.unary_unary(
+                '/winnow.search.v1.SearchService/FindSimilar',
+                request_serializer=winnow_dot_search_dot_v1_dot_search__pb2.FindSimilarRequest.SerializeToString,
+                response_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.FindSimilarResponse.FromString,
+                _registered_method=True)
+        self.FindDuplicates = channel.unary_unary(
+                '/winnow.search.v1.SearchService/FindDuplicates',
+                request_serializer=winnow_dot_search_dot_v1_dot_search__pb2.FindDuplicatesRequest.SerializeToString,
+                response_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.FindDuplicatesResponse.FromString,
+                _registered_method=True)
+        self.Count = channel.unary_unary(
+                '/winnow.search.v1.SearchService/Count',
+                request_serializer=winnow_dot_search_dot_v1_dot_search__pb2.CountRequest.SerializeToString,
+                response_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.CountResponse.FromString,
+                _registered_method=True)
+        self.Facet = channel.unary_unary(
+                '/winnow.search.v1.SearchService/Facet',
+                request_serializer=winnow_dot_search_dot_v1_dot_search__pb2.FacetRequest.SerializeToString,
+                response_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.FacetResponse.FromString,
+                _registered_method=True)
+        self.PackContext = channel.unary_unary(
+                '/winnow.search.v1.SearchService/PackContext',
+                request_serializer=winnow_dot_search_dot_v1_dot_search__pb2.PackContextRequest.SerializeToString,
+                response_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.PackContextResponse.FromString,
+                _registered_method=True)
 
 
 class SearchServiceServicer:
     """Finds messages, atoms and topics by meaning, by words, and by both.
 
-    Calls fail as those of IngestService do, and with NO_SERVING_GENERATION before the first vectors exist (only when the
-    semantic leg alone was asked for: a hybrid search answers from words and says so in a warning).
+    What is deleted, erased, rejected, retired or superseded is never returned, counted or packed, and nothing leaves its workspace.
+
+    Calls fail as those of IngestService do, and with NO_SERVING_GENERATION before the first vectors exist (only when vectors alone
+    were asked for: a hybrid search answers from words and says so in a warning). A filter_expression that is too deep or too large
+    fails with INVALID_FIELD.
     """
 
     def Search(self, request, context):
         """Searches the workspace. Needs scope `read`.
+
+        Fails with MODEL_UNAVAILABLE when the semantic leg alone was asked for and the embedder does not answer, with
+        INVALID_PAGE_TOKEN when any other field has changed since the page before, and with NOT_FOUND when wait_for names an unknown message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchSearch(self, request, context):
+        """Answers several searches, each as if it were alone; one that fails does not fail the others. Needs scope `read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindSimilar(self, request, context):
+        """Finds what is nearest in meaning to a message, an atom or a topic. Needs scope `read`.
+
+        Fails with NOT_FOUND when there is no such live subject or it has no vector yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindDuplicates(self, request, context):
+        """Finds groups of texts that say nearly the same, comparing the newest of what a filter leaves with each other. Needs scope `read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Count(self, request, context):
+        """Counts what a filter leaves, or the results of a search over all of its pages. Needs scope `read`.
+
+        Fails as Search does when it has a query.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Facet(self, request, context):
+        """Counts the values of some attributes among what a filter leaves, or among the results of a search. Needs scope `read`.
+
+        Fails as Search does when it has a query.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PackContext(self, request, context):
+        """Packs the best atoms and messages for a question, numbered for citations, into a budget of tokens: what a language model
+        should read before it answers. Needs scope `read`. Fails as a hybrid Search does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -67,6 +155,36 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     request_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.SearchRequest.FromString,
                     response_serializer=winnow_dot_search_dot_v1_dot_search__pb2.SearchResponse.SerializeToString,
             ),
+            'BatchSearch': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchSearch,
+                    request_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.BatchSearchRequest.FromString,
+                    response_serializer=winnow_dot_search_dot_v1_dot_search__pb2.BatchSearchResponse.SerializeToString,
+            ),
+            'FindSimilar': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindSimilar,
+                    request_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.FindSimilarRequest.FromString,
+                    response_serializer=winnow_dot_search_dot_v1_dot_search__pb2.FindSimilarResponse.SerializeToString,
+            ),
+            'FindDuplicates': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindDuplicates,
+                    request_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.FindDuplicatesRequest.FromString,
+                    response_serializer=winnow_dot_search_dot_v1_dot_search__pb2.FindDuplicatesResponse.SerializeToString,
+            ),
+            'Count': grpc.unary_unary_rpc_method_handler(
+                    servicer.Count,
+                    request_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.CountRequest.FromString,
+                    response_serializer=winnow_dot_search_dot_v1_dot_search__pb2.CountResponse.SerializeToString,
+            ),
+            'Facet': grpc.unary_unary_rpc_method_handler(
+                    servicer.Facet,
+                    request_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.FacetRequest.FromString,
+                    response_serializer=winnow_dot_search_dot_v1_dot_search__pb2.FacetResponse.SerializeToString,
+            ),
+            'PackContext': grpc.unary_unary_rpc_method_handler(
+                    servicer.PackContext,
+                    request_deserializer=winnow_dot_search_dot_v1_dot_search__pb2.PackContextRequest.FromString,
+                    response_serializer=winnow_dot_search_dot_v1_dot_search__pb2.PackContextResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'winnow.search.v1.SearchService', rpc_method_handlers)
@@ -78,8 +196,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
 class SearchService:
     """Finds messages, atoms and topics by meaning, by words, and by both.
 
-    Calls fail as those of IngestService do, and with NO_SERVING_GENERATION before the first vectors exist (only when the
-    semantic leg alone was asked for: a hybrid search answers from words and says so in a warning).
+    What is deleted, erased, rejected, retired or superseded is never returned, counted or packed, and nothing leaves its workspace.
+
+    Calls fail as those of IngestService do, and with NO_SERVING_GENERATION before the first vectors exist (only when vectors alone
+    were asked for: a hybrid search answers from words and says so in a warning). A filter_expression that is too deep or too large
+    fails with INVALID_FIELD.
     """
 
     @staticmethod
@@ -99,6 +220,168 @@ class SearchService:
             '/winnow.search.v1.SearchService/Search',
             winnow_dot_search_dot_v1_dot_search__pb2.SearchRequest.SerializeToString,
             winnow_dot_search_dot_v1_dot_search__pb2.SearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchSearch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.search.v1.SearchService/BatchSearch',
+            winnow_dot_search_dot_v1_dot_search__pb2.BatchSearchRequest.SerializeToString,
+            winnow_dot_search_dot_v1_dot_search__pb2.BatchSearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindSimilar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.search.v1.SearchService/FindSimilar',
+            winnow_dot_search_dot_v1_dot_search__pb2.FindSimilarRequest.SerializeToString,
+            winnow_dot_search_dot_v1_dot_search__pb2.FindSimilarResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindDuplicates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.search.v1.SearchService/FindDuplicates',
+            winnow_dot_search_dot_v1_dot_search__pb2.FindDuplicatesRequest.SerializeToString,
+            winnow_dot_search_dot_v1_dot_search__pb2.FindDuplicatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Count(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.search.v1.SearchService/Count',
+            winnow_dot_search_dot_v1_dot_search__pb2.CountRequest.SerializeToString,
+            winnow_dot_search_dot_v1_dot_search__pb2.CountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Facet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.search.v1.SearchService/Facet',
+            winnow_dot_search_dot_v1_dot_search__pb2.FacetRequest.SerializeToString,
+            winnow_dot_search_dot_v1_dot_search__pb2.FacetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PackContext(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.search.v1.SearchService/PackContext',
+            winnow_dot_search_dot_v1_dot_search__pb2.PackContextRequest.SerializeToString,
+            winnow_dot_search_dot_v1_dot_search__pb2.PackContextResponse.FromString,
             options,
             channel_credentials,
             insecure,

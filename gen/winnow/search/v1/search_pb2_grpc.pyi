@@ -15,19 +15,52 @@ GRPC_VERSION: str
 class SearchServiceStub:
     """Finds messages, atoms and topics by meaning, by words, and by both.
 
-    Calls fail as those of IngestService do, and with NO_SERVING_GENERATION before the first vectors exist (only when the
-    semantic leg alone was asked for: a hybrid search answers from words and says so in a warning).
+    What is deleted, erased, rejected, retired or superseded is never returned, counted or packed, and nothing leaves its workspace.
+
+    Calls fail as those of IngestService do, and with NO_SERVING_GENERATION before the first vectors exist (only when vectors alone
+    were asked for: a hybrid search answers from words and says so in a warning). A filter_expression that is too deep or too large
+    fails with INVALID_FIELD.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]
-    """Searches the workspace. Needs scope `read`."""
+    """Searches the workspace. Needs scope `read`.
+
+    Fails with MODEL_UNAVAILABLE when the semantic leg alone was asked for and the embedder does not answer, with
+    INVALID_PAGE_TOKEN when any other field has changed since the page before, and with NOT_FOUND when wait_for names an unknown message.
+    """
+    BatchSearch: _aio.UnaryUnaryMultiCallable[_search_pb2.BatchSearchRequest, _search_pb2.BatchSearchResponse]
+    """Answers several searches, each as if it were alone; one that fails does not fail the others. Needs scope `read`."""
+    FindSimilar: _aio.UnaryUnaryMultiCallable[_search_pb2.FindSimilarRequest, _search_pb2.FindSimilarResponse]
+    """Finds what is nearest in meaning to a message, an atom or a topic. Needs scope `read`.
+
+    Fails with NOT_FOUND when there is no such live subject or it has no vector yet.
+    """
+    FindDuplicates: _aio.UnaryUnaryMultiCallable[_search_pb2.FindDuplicatesRequest, _search_pb2.FindDuplicatesResponse]
+    """Finds groups of texts that say nearly the same, comparing the newest of what a filter leaves with each other. Needs scope `read`."""
+    Count: _aio.UnaryUnaryMultiCallable[_search_pb2.CountRequest, _search_pb2.CountResponse]
+    """Counts what a filter leaves, or the results of a search over all of its pages. Needs scope `read`.
+
+    Fails as Search does when it has a query.
+    """
+    Facet: _aio.UnaryUnaryMultiCallable[_search_pb2.FacetRequest, _search_pb2.FacetResponse]
+    """Counts the values of some attributes among what a filter leaves, or among the results of a search. Needs scope `read`.
+
+    Fails as Search does when it has a query.
+    """
+    PackContext: _aio.UnaryUnaryMultiCallable[_search_pb2.PackContextRequest, _search_pb2.PackContextResponse]
+    """Packs the best atoms and messages for a question, numbered for citations, into a budget of tokens: what a language model
+    should read before it answers. Needs scope `read`. Fails as a hybrid Search does.
+    """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     """Finds messages, atoms and topics by meaning, by words, and by both.
 
-    Calls fail as those of IngestService do, and with NO_SERVING_GENERATION before the first vectors exist (only when the
-    semantic leg alone was asked for: a hybrid search answers from words and says so in a warning).
+    What is deleted, erased, rejected, retired or superseded is never returned, counted or packed, and nothing leaves its workspace.
+
+    Calls fail as those of IngestService do, and with NO_SERVING_GENERATION before the first vectors exist (only when vectors alone
+    were asked for: a hybrid search answers from words and says so in a warning). A filter_expression that is too deep or too large
+    fails with INVALID_FIELD.
     """
 
     @_abc_1.abstractmethod
@@ -36,6 +69,69 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.SearchRequest,
         context: _aio.ServicerContext[_search_pb2.SearchRequest, _abc.Awaitable[_search_pb2.SearchResponse]],
     ) -> _abc.Awaitable[_search_pb2.SearchResponse]:
-        """Searches the workspace. Needs scope `read`."""
+        """Searches the workspace. Needs scope `read`.
+
+        Fails with MODEL_UNAVAILABLE when the semantic leg alone was asked for and the embedder does not answer, with
+        INVALID_PAGE_TOKEN when any other field has changed since the page before, and with NOT_FOUND when wait_for names an unknown message.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchSearch(
+        self,
+        request: _search_pb2.BatchSearchRequest,
+        context: _aio.ServicerContext[_search_pb2.BatchSearchRequest, _abc.Awaitable[_search_pb2.BatchSearchResponse]],
+    ) -> _abc.Awaitable[_search_pb2.BatchSearchResponse]:
+        """Answers several searches, each as if it were alone; one that fails does not fail the others. Needs scope `read`."""
+
+    @_abc_1.abstractmethod
+    def FindSimilar(
+        self,
+        request: _search_pb2.FindSimilarRequest,
+        context: _aio.ServicerContext[_search_pb2.FindSimilarRequest, _abc.Awaitable[_search_pb2.FindSimilarResponse]],
+    ) -> _abc.Awaitable[_search_pb2.FindSimilarResponse]:
+        """Finds what is nearest in meaning to a message, an atom or a topic. Needs scope `read`.
+
+        Fails with NOT_FOUND when there is no such live subject or it has no vector yet.
+        """
+
+    @_abc_1.abstractmethod
+    def FindDuplicates(
+        self,
+        request: _search_pb2.FindDuplicatesRequest,
+        context: _aio.ServicerContext[_search_pb2.FindDuplicatesRequest, _abc.Awaitable[_search_pb2.FindDuplicatesResponse]],
+    ) -> _abc.Awaitable[_search_pb2.FindDuplicatesResponse]:
+        """Finds groups of texts that say nearly the same, comparing the newest of what a filter leaves with each other. Needs scope `read`."""
+
+    @_abc_1.abstractmethod
+    def Count(
+        self,
+        request: _search_pb2.CountRequest,
+        context: _aio.ServicerContext[_search_pb2.CountRequest, _abc.Awaitable[_search_pb2.CountResponse]],
+    ) -> _abc.Awaitable[_search_pb2.CountResponse]:
+        """Counts what a filter leaves, or the results of a search over all of its pages. Needs scope `read`.
+
+        Fails as Search does when it has a query.
+        """
+
+    @_abc_1.abstractmethod
+    def Facet(
+        self,
+        request: _search_pb2.FacetRequest,
+        context: _aio.ServicerContext[_search_pb2.FacetRequest, _abc.Awaitable[_search_pb2.FacetResponse]],
+    ) -> _abc.Awaitable[_search_pb2.FacetResponse]:
+        """Counts the values of some attributes among what a filter leaves, or among the results of a search. Needs scope `read`.
+
+        Fails as Search does when it has a query.
+        """
+
+    @_abc_1.abstractmethod
+    def PackContext(
+        self,
+        request: _search_pb2.PackContextRequest,
+        context: _aio.ServicerContext[_search_pb2.PackContextRequest, _abc.Awaitable[_search_pb2.PackContextResponse]],
+    ) -> _abc.Awaitable[_search_pb2.PackContextResponse]:
+        """Packs the best atoms and messages for a question, numbered for citations, into a budget of tokens: what a language model
+        should read before it answers. Needs scope `read`. Fails as a hybrid Search does.
+        """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _aio.Server) -> None: ...

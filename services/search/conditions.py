@@ -1,0 +1,182 @@
+"""Conditions on results, joined by and, or and not, and their SQL: fixed fragments whose values are parameters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+DEPTH_MAX: Final = 8
+LEAVES_MAX: Final = 64
+VALUES_MAX: Final = 1_000
+
+
+class Attribute(StrEnum):
+    """What a condition looks at."""
+
+    SOURCE = "source"
+    AUTHOR = "author"
+    SENT = "sent"
+    THREAD = "thread"
+    TOPIC = "topic"
+    ATOM_TYPE = "atom_type"
+    LABEL = "label"
+    APPROVAL_STATE = "approval_state"
+    LANGUAGE = "language"
+    KIND = "kind"
+    MADE_UNTIL = "made_until"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One attribute is one of some values; of times, between two of which either may be None."""
+
+    attribute: Attribute
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part holds; so does an empty one."""
+
+    parts: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any_:
+    """Some part holds."""
+
+    parts: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class None_:
+    """No part holds."""
+
+    parts: tuple["Condition", ...]
+
+
+Condition = Leaf | All | Any_ | None_
+
+_OF_MESSAGES: Final = """exists (
+      select from extractor.topic_message tm
+      join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
+      where tm.workspace_id = spine.current_workspace() and tm.topic_id = s.id and {condition})"""
+_OF_EVIDENCE: Final = """exists (
+      select from extractor.atom_evidence e
+      join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id and m.deleted_at is null
+      where e.workspace_id = spine.current_workspace() and e.atom_id = s.id and {condition})"""
+
+_FIRST: Final = "'-infinity'"
+_LAST: Final = "'infinity'"
+_BETWEEN: Final = "({row}.sent_at >= {{after}} and {row}.sent_at < {{before}})"
+
+# What each attribute asks of a row `s` of search.live_messages, live_atoms or live_topics; what a kind lacks is not so.
+_FRAGMENTS: Final[dict[Attribute, dict[str, str]]] = {
+    Attribute.SOURCE: dict.fromkeys(
+        ("message", "atom", "topic"), "s.source_id = any ({value}::uuid[])"
+    ),
+    Attribute.AUTHOR: {
+        "message": "s.author_external_id = any ({value}::text[])",
+        "atom": _OF_EVIDENCE.format(condition="m.author_external_id = any ({value}::text[])"),
+        "topic": _OF_MESSAGES.format(condition="m.author_external_id = any ({value}::text[])"),
+    },
+    Attribute.SENT: {
+        "message": _BETWEEN.format(row="s"),
+        "atom": _BETWEEN.format(row="s"),
+        "topic": _OF_MESSAGES.format(condition=_BETWEEN.format(row="m")),
+    },
+    Attribute.THREAD: {
+        "message": "s.thread_id = any ({value}::text[])",
+        "atom": _OF_EVIDENCE.format(condition="m.thread_id = any ({value}::text[])"),
+        "topic": _OF_MESSAGES.format(condition="m.thread_id = any ({value}::text[])"),
+    },
+    Attribute.TOPIC: {
+        "message": """exists (
+      select from extractor.topic_message tm
+      where tm.workspace_id = spine.current_workspace() and tm.message_id = s.id
+        and tm.topic_id = any ({value}::uuid[]))""",
+        "atom": "coalesce(s.topic_id = any ({value}::uuid[]), false)",
+        "topic": "s.id = any ({value}::uuid[])",
+    },
+    Attribute.ATOM_TYPE: {"atom": "s.type = any ({value}::text[])"},
+    Attribute.LABEL: {"message": "s.importance_label = any ({value}::text[])"},
+    Attribute.APPROVAL_STATE: {"atom": "s.approval_state = any ({value}::text[])"},
+    Attribute.LANGUAGE: dict.fromkeys(
+        ("message", "atom", "topic"), "s.language = any ({value}::text[])"
+    ),
+    Attribute.MADE_UNTIL: dict.fromkeys(("message", "atom", "topic"), "s.id <= {value}::uuid"),
+}
+
+
+@dataclass(slots=True)
+class Parameters:
+    """The values of a statement's conditions, numbered after the parameters that it has itself."""
+
+    first: int
+    values: list[Any] = field(default_factory=list)
+
+    def add(self, value: Any) -> str:
+        """Take a value and return its placeholder; an equal one of before is used again."""
+        if value not in self.values:
+            self.values.append(value)
+        return f"${self.first + self.values.index(value)}"
+
+
+def to_sql(condition: Condition | None, kind: str, parameters: Parameters) -> str:
+    """The condition on a row `s` of a kind; what is not set is always so."""
+    if condition is None:
+        return "true"
+    if isinstance(condition, Leaf):
+        return _leaf(condition, kind, parameters)
+    parts = [to_sql(part, kind, parameters) for part in condition.parts]
+    if isinstance(condition, All):
+        return f"({' and '.join(parts)})" if parts else "true"
+    joined = f"({' or '.join(parts)})" if parts else "false"
+    return f"not {joined}" if isinstance(condition, None_) else joined
+
+
+def _leaf(leaf: Leaf, kind: str, parameters: Parameters) -> str:
+    if leaf.attribute is Attribute.KIND:
+        return "true" if kind in leaf.values else "false"
+    fragment = _FRAGMENTS[leaf.attribute].get(kind)
+    if fragment is None:
+        return "false"
+    if leaf.attribute is Attribute.SENT:
+        after, before = (parameters.add(end) if end else None for end in leaf.values)
+        fragment = fragment.replace("{after}", f"{after or _FIRST}::timestamptz")
+        return fragment.replace("{before}", f"{before or _LAST}::timestamptz")
+    value = leaf.values[0] if leaf.attribute is Attribute.MADE_UNTIL else list(leaf.values)
+    return fragment.replace("{value}", parameters.add(value))
+
+
+def both(left: Condition | None, right: Condition | None) -> Condition | None:
+    """The condition that both hold; None is no condition."""
+    if left is None or right is None:
+        return left or right
+    return All((left, right))
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a condition is."""
+
+    depth: int
+    leaves: int
+    values: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is within the limits."""
+        return self.depth <= DEPTH_MAX and self.leaves <= LEAVES_MAX and self.values <= VALUES_MAX
+
+
+def size_of(condition: Condition) -> Size:
+    """Measure a condition."""
+    if isinstance(condition, Leaf):
+        return Size(1, 1, len(condition.values))
+    sizes: Sequence[Size] = [size_of(part) for part in condition.parts]
+    return Size(
+        1 + max((each.depth for each in sizes), default=0),
+        sum(each.leaves for each in sizes),
+        sum(each.values for each in sizes),
+    )

@@ -1,0 +1,57 @@
+"""Results put together by topic or by conversation."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.common.database import Connection
+from services.search import lookups
+from services.search.answer import Group
+from services.search.question import Place
+from services.search.ranking import Fused
+from services.search.store import Conversation
+
+Key = UUID | Conversation | None
+
+
+async def group(
+    connection: Connection, workspace: UUID, ranked: Sequence[Fused], by: str
+) -> list[Group]:
+    """Group a ranking by `topic` or `conversation`; the group with the best result comes first."""
+    subjects = [each.subject for each in ranked]
+    members: dict[Key, list[Fused]] = {}
+    if by == "topic":
+        topics = await lookups.topics_of(connection, workspace, subjects)
+        for each in ranked:
+            found: list[Key] = [*topics.get(each.subject, ())] or [None]
+            for topic in found:
+                members.setdefault(topic, []).append(each)
+    else:
+        conversations = await lookups.conversations_of(connection, workspace, subjects)
+        for each in ranked:
+            if each.subject in conversations:
+                members.setdefault(conversations[each.subject], []).append(each)
+    groups = [Group(key, tuple(of_key)) for key, of_key in members.items()]
+    return sorted(groups, key=_position)
+
+
+def page(groups: Sequence[Group], after: Place | None, count: int) -> tuple[list[Group], bool]:
+    """Return the groups after a place, and whether there are more."""
+    start = 0
+    if after is not None:
+        last = next((i for i, each in enumerate(groups) if str(each.key) == after.key), None)
+        by_score = bisect_right(groups, (-after.score, after.id, after.key), key=_position)
+        start = by_score if last is None else last + 1
+    return list(groups[start : start + count]), len(groups) > start + count
+
+
+def place_after(groups: Sequence[Group], offset: int) -> Place:
+    """Where the page that ends with these groups ends."""
+    score, best, key = _position(groups[-1])
+    return Place(offset + len(groups), -score, best, key)
+
+
+def _position(group: Group) -> tuple[float, UUID, str]:
+    """Groups in the order of their best results; those that share one, by their keys."""
+    best = group.members[0]
+    return -best.score, best.subject.id, str(group.key)

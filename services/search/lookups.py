@@ -1,0 +1,111 @@
+"""What search reads beside the legs: counts, facets, groups, marked words, and vectors to compare with each other."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.common.database import Connection
+from services.search.statements import statement
+from services.search.store import Conversation, Filter, Generation, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value of an attribute, its title if it has one, and how many subjects have it."""
+
+    value: str
+    title: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """The most frequent values of some attributes, how many each has in all, and how many subjects were looked at."""
+
+    values: dict[str, list[FacetValue]]
+    distinct: dict[str, int]
+    subjects: int
+
+
+async def count_all(connection: Connection, chosen: Filter, kinds: Sequence[str]) -> dict[str, int]:
+    """Return how many live subjects of each kind satisfy a filter."""
+    text, values = statement("count_all", kinds, chosen.conditions)
+    rows = await connection.fetch(text, *chosen.arguments(), *values)
+    return {row["kind"]: row["documents"] for row in rows}
+
+
+async def facets(
+    connection: Connection,
+    workspace: UUID,
+    chosen: Filter,
+    kinds: Sequence[str],
+    keys: Sequence[str],
+    values_max: int,
+    ids: Sequence[UUID] | None,
+) -> Facets:
+    """Count the values of attributes among what a filter leaves; only among some ids unless they are None."""
+    text, values = statement("facets", kinds, chosen.conditions)
+    arguments = (ids, keys, workspace, values_max)
+    found: dict[str, list[FacetValue]] = defaultdict(list)
+    distinct: dict[str, int] = {}
+    subjects = 0
+    for row in await connection.fetch(text, *chosen.arguments(), *arguments, *values):
+        if not row["key"]:
+            subjects = row["n"]
+            continue
+        found[row["key"]].append(FacetValue(row["value"], row["title"] or "", row["n"]))
+        distinct[row["key"]] = row["distinct_values"]
+    return Facets(found, distinct, subjects)
+
+
+async def topics_of(
+    connection: Connection, workspace: UUID, subjects: Sequence[Subject]
+) -> dict[Subject, list[UUID]]:
+    """Return the live topics that messages and atoms belong to; a topic belongs to itself."""
+    found: dict[Subject, list[UUID]] = defaultdict(list)
+    text, _ = statement("group_by_topic")
+    for row in await connection.fetch(text, workspace, [each.id for each in subjects]):
+        found[Subject(row["kind"], row["id"])].append(row["topic_id"])
+    found |= {each: [each.id] for each in subjects if each.kind == "topic"}
+    return found
+
+
+async def conversations_of(
+    connection: Connection, workspace: UUID, subjects: Sequence[Subject]
+) -> dict[Subject, Conversation]:
+    """Return where messages, the first evidence of atoms, and topics are."""
+    text, _ = statement("group_by_conversation")
+    rows = await connection.fetch(text, workspace, [each.id for each in subjects])
+    return {
+        Subject(row["kind"], row["id"]): Conversation(
+            row["source_id"], row["source_title"], row["thread_id"]
+        )
+        for row in rows
+    }
+
+
+async def mark(
+    connection: Connection, texts: Sequence[str], query: str, marks: tuple[str, str]
+) -> list[str]:
+    """Return texts with the words that a query matches between two marks."""
+    text, _ = statement("highlight")
+    options = f"HighlightAll=true, StartSel={marks[0]}, StopSel={marks[1]}"
+    rows = await connection.fetch(text, texts, query, options)
+    return [row["marked"] for row in sorted(rows, key=lambda row: int(row["n"]))]
+
+
+async def newest_vectors(
+    connection: Connection,
+    workspace: UUID,
+    generation: Generation,
+    chosen: Filter,
+    kind: str,
+    limit: int,
+) -> list[tuple[UUID, bytes]]:
+    """Return the first vectors of the newest subjects of a kind that satisfy a filter, oldest first."""
+    text, values = statement(
+        "newest_vectors", (kind,), chosen.conditions, generation.id, generation.dimensions
+    )
+    rows = await connection.fetch(text, *chosen.arguments(), workspace, limit, *values)
+    return [(row["id"], row["embedding"]) for row in rows]

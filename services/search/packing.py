@@ -1,0 +1,173 @@
+"""What a language model should read before it answers: the best atoms and messages, unlike each other, in a budget."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+from services.common.vectors import Matrix, from_halfvec
+from services.search import store
+from services.search.answer import Answer
+from services.search.contents import Contents
+from services.search.question import Question
+from services.search.ranking import Fused
+from services.search.searcher import Searcher
+from services.search.store import Row, Subject
+
+Flags = npt.NDArray[np.bool_]
+
+CANDIDATES_MAX: Final = 60
+TOKENS_DEFAULT: Final = 2_000
+ITEMS_DEFAULT: Final = 20
+DIVERSITY_DEFAULT: Final = 0.3
+# From here on two texts say the same; short answers such as "yes" all do, and are kept if their words differ.
+SAME_COSINE: Final = 0.97
+_BYTES_PER_TOKEN: Final = 3
+_WORD: Final = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to read: its number, as it was found, in words, and the messages that it is or comes from."""
+
+    citation: int
+    fused: Fused
+    text: str
+    messages: tuple[UUID, ...]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What to read, and what was left out."""
+
+    items: tuple[Item, ...]
+    answer: Answer
+    candidates: int
+    duplicates: int
+    over_budget: int
+
+    @property
+    def tokens(self) -> int:
+        """The estimate for all items."""
+        return sum(item.tokens for item in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much may be read, and how much being alike counts against an item."""
+
+    tokens: int = TOKENS_DEFAULT
+    items: int = ITEMS_DEFAULT
+    diversity: float = DIVERSITY_DEFAULT
+
+
+async def pack(searcher: Searcher, workspace: UUID, question: Question, budget: Budget) -> Packed:
+    """Search, and pack what was found."""
+    answer = await searcher.search(workspace, question)
+    vectors: dict[Subject, bytes] = {}
+    async with searcher.database.reading(workspace) as connection:
+        generation = await searcher.serving.generation(connection, None)
+        if generation is not None:
+            subjects = [each.subject for each in answer.results]
+            vectors = await store.vectors(connection, workspace, generation, subjects)
+    return choose(answer, vectors, budget)
+
+
+def choose(answer: Answer, vectors: Mapping[Subject, bytes], budget: Budget) -> Packed:
+    """Take the items one by one: each time the one that is most relevant and least like those taken already.
+
+    Maximal marginal relevance (Carbonell and Goldstein 1998), over the fused scores scaled to 1 at most.
+    """
+    candidates = list(answer.results)
+    likeness = _likeness(candidates, vectors)
+    same = _same(candidates, answer.contents, likeness)
+    top = max((each.score for each in candidates), default=1.0) or 1.0
+    relevance = np.array([each.score / top for each in candidates])
+    taken: list[int] = []
+    left = list(range(len(candidates)))
+    items: list[Item] = []
+    duplicates = over_budget = spent = 0
+    while left and len(items) < budget.items:
+        at = max(left, key=lambda i: _marginal(i, taken, relevance, likeness, budget.diversity))
+        left.remove(at)
+        if any(same[at, other] for other in taken):
+            duplicates += 1
+            continue
+        item = _item(len(items) + 1, candidates[at], answer.contents)
+        if spent + item.tokens > budget.tokens:
+            over_budget += 1
+            continue
+        taken.append(at)
+        items.append(item)
+        spent += item.tokens
+    return Packed(tuple(items), answer, len(candidates), duplicates, over_budget)
+
+
+def _marginal(
+    at: int, taken: Sequence[int], relevance: Matrix, likeness: Matrix, diversity: float
+) -> float:
+    alike = max((float(likeness[at, other]) for other in taken), default=0.0)
+    return (1 - diversity) * float(relevance[at]) - diversity * alike
+
+
+def _likeness(candidates: Sequence[Fused], vectors: Mapping[Subject, bytes]) -> Matrix:
+    """Cosines between candidates, shape (n, n); 0 with what has no vector."""
+    known = [i for i, each in enumerate(candidates) if each.subject in vectors]
+    likeness = np.zeros((len(candidates), len(candidates)), np.float32)
+    if known:
+        rows = np.stack([from_halfvec(vectors[candidates[i].subject]) for i in known])
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        likeness[np.ix_(known, known)] = rows @ rows.T
+    return likeness
+
+
+def _same(candidates: Sequence[Fused], contents: Contents, likeness: Matrix) -> Flags:
+    """Which candidates say the same, shape (n, n): the same words, or all but the same vector and most words."""
+    words = [_words(" ".join(contents.texts(each.subject).values())) for each in candidates]
+    same = np.zeros((len(words), len(words)), np.bool_)
+    for i, left in enumerate(words):
+        for j in range(i):
+            shared = len(left & words[j]) / max(1, len(left | words[j]))
+            alike = left == words[j] or (likeness[i, j] >= SAME_COSINE and shared >= 0.5)
+            same[i, j] = same[j, i] = alike
+    return same
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.casefold()))
+
+
+def _item(citation: int, fused: Fused, contents: Contents) -> Item:
+    subject = fused.subject
+    if subject.kind == "message":
+        text = _line(contents.messages[subject.id])
+        grounds: tuple[UUID, ...] = (subject.id,)
+    else:
+        row = contents.atoms[subject.id]
+        evidence = contents.evidence[subject.id]
+        grounds = tuple(each["message_id"] for each in evidence)
+        lines = [f"{row['type']}: {row['title']}"]
+        if row["content"] and row["content"] != row["title"]:
+            lines.append(row["content"])
+        lines += [_line(contents.messages[g]) for g in grounds if g in contents.messages]
+        text = "\n".join(lines)
+    numbered = f"[{citation}] " + text.replace("\n", f"\n[{citation}] ")
+    return Item(citation, fused, numbered, grounds, estimated_tokens(numbered))
+
+
+def _line(row: Row) -> str:
+    """Who said what when, on one line, so that no message can look like another item."""
+    who = row["author_name"] or row["author_external_id"] or "?"
+    said = " ".join(row["text"].split())
+    return f"{' '.join(who.split())}, {row['sent_at']:%Y-%m-%d %H:%M}: {said}"
+
+
+def estimated_tokens(text: str) -> int:
+    """More tokens than most models count: three bytes each."""
+    return math.ceil(len(text.encode("utf-8", "replace")) / _BYTES_PER_TOKEN)

@@ -1,0 +1,94 @@
+"""What is asked: a query, its legs, what results must satisfy, and which page is wanted in what dress."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.search.query_vectors import QueryVector
+from services.search.store import Filter
+
+RESULTS_MAX: Final = 1_000
+HYBRID_LIMIT_DEFAULT: Final = 50
+HYBRID_POOL: Final = 200
+GROUP_SIZE_DEFAULT: Final = 3
+# The same candidates for every page that they suffice for, so that pages do not overlap.
+_POOLS: Final = (20, 100, RESULTS_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """The settings of one leg; a limit of 0 is the default."""
+
+    limit: int = 0
+    score_min: float = 0.0
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ends: how many came before, and the score and the id of the last; for groups its key as well."""
+
+    offset: int
+    score: float
+    id: UUID
+    key: str = ""
+    # In how many documents the words occurred: how many there were in all, then those of each word.
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What to wait for, a message or everything accepted up to a time, and for how many seconds at most."""
+
+    message: UUID | None
+    accepted_until: datetime | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """What results come with."""
+
+    neighbours: int = 0
+    highlight: bool = False
+    group_by: str = ""
+    group_size: int = GROUP_SIZE_DEFAULT
+    rerank: bool = False
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is searched for, and which results of the ranking are wanted."""
+
+    text: str
+    kinds: tuple[str, ...]
+    filter: Filter
+    semantic: Leg | None
+    keyword: Leg | None
+    vector: QueryVector | None = None
+    authorization: str = ""
+    after: Place | None = None
+    count: int = 10
+    wait: Wait | None = None
+    dress: Dress = field(default_factory=Dress)
+
+    @property
+    def is_hybrid(self) -> bool:
+        """Whether both legs are asked for."""
+        return self.semantic is not None and self.keyword is not None
+
+    @property
+    def end(self) -> int:
+        """How many results of the ranking the page and those before it hold."""
+        return (self.after.offset if self.after else 0) + self.count
+
+    @property
+    def pool(self) -> int:
+        """How many candidates each leg looks for, before its own limit."""
+        if self.is_hybrid:
+            return HYBRID_POOL
+        if self.dress.group_by or (self.semantic and self.semantic.score_min):
+            return RESULTS_MAX
+        return next((size for size in _POOLS if size >= self.end + 1), RESULTS_MAX)

@@ -1,0 +1,77 @@
+"""How much of the truth index scans find, in production: now and then one search is repeated exactly, off its path."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from services.common import metrics
+from services.common.database import Database
+from services.common.errors import WinnowError
+from services.search import semantic
+from services.search.store import Filter, Generation, Near
+
+log = logging.getLogger(__name__)
+
+AT: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A search by an index scan, and what it found."""
+
+    workspace: UUID
+    generation: Generation
+    filter: Filter
+    kinds: tuple[str, ...]
+    vectors: tuple[bytes, ...]
+    nearest: tuple[Near, ...]
+
+
+class RecallProbe:
+    """Takes at most one sample in some seconds and compares it; 0 seconds take none."""
+
+    def __init__(
+        self, database: Database, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database, self._seconds, self._clock = database, seconds, clock
+        self._next = clock()
+        self._samples: asyncio.Queue[Sample] = asyncio.Queue(1)
+
+    def offer(self, sample: Sample) -> None:
+        """Take a sample if it is time for one."""
+        if self._seconds and self._clock() >= self._next and not self._samples.full():
+            self._next = self._clock() + self._seconds
+            self._samples.put_nowait(sample)
+
+    async def run(self) -> None:
+        """Compare what is offered, for as long as the service runs."""
+        while True:
+            sample = await self._samples.get()
+            try:
+                found = await self.compare(sample)
+            except WinnowError as error:
+                log.warning("a search could not be repeated exactly: %s", error)
+                continue
+            metrics.SEARCH_RECALL.observe(found)
+            log.info("recall@%d of an index scan: %.2f", AT, found)
+
+    async def compare(self, sample: Sample) -> float:
+        """Return the share of the ten nearest that the index scan has found."""
+        async with self._database.reading(sample.workspace) as connection:
+            truth = await semantic.find_exactly(
+                connection, sample.workspace, sample.generation, sample.filter, sample.kinds,
+                sample.vectors, AT,
+            )  # fmt: skip
+        return recall(sample.nearest, truth)
+
+
+def recall(found: Sequence[Near], truth: Sequence[Near]) -> float:
+    """The share of the truth that was found among as many; 1 if there is nothing to find."""
+    if not truth:
+        return 1.0
+    best = {near.subject for near in found[: len(truth)]}
+    return sum(near.subject in best for near in truth) / len(truth)

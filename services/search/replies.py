@@ -1,0 +1,196 @@
+"""Answers in the words of the contract."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+from uuid import UUID
+
+from google.protobuf.duration_pb2 import Duration
+
+from services.search import grouping, paging
+from services.search.answer import Answer, Group
+from services.search.contents import Contents, message, timestamp
+from services.search.packing import Packed
+from services.search.question import Question
+from services.search.ranking import Fused
+from services.search.requests import page_token
+from services.search.store import Freshness, Near, Subject
+from winnow.search.v1 import search_pb2 as pb
+from winnow.types.v1 import types_pb2 as types
+
+KIND_NUMBERS: Final = {
+    "message": types.SUBJECT_KIND_MESSAGE,
+    "atom": types.SUBJECT_KIND_ATOM,
+    "topic": types.SUBJECT_KIND_TOPIC,
+}
+_OUTCOMES: Final = {
+    "": pb.WAIT_OUTCOME_UNSPECIFIED,
+    "reached": pb.WAIT_OUTCOME_REACHED,
+    "timed_out": pb.WAIT_OUTCOME_TIMED_OUT,
+    "dead": pb.WAIT_OUTCOME_DEAD,
+}
+
+
+def search_reply(
+    request: pb.SearchRequest, question: Question, answer: Answer
+) -> pb.SearchResponse:
+    """A page of a search."""
+    return pb.SearchResponse(
+        results=[result(each, answer) for each in answer.results],
+        groups=[_group(each, question, answer) for each in answer.groups],
+        next_page_token=_token(request, question, answer),
+        freshness=freshness(answer.freshness, answer.wait_outcome),
+        warnings=answer.warnings,
+        under_filled=answer.semantic.under_filled,
+        explanation=explanation(answer) if question.dress.explain else None,
+        total_size=answer.total,
+    )
+
+
+def _token(request: pb.SearchRequest, question: Question, answer: Answer) -> str:
+    """Reordered results are the best few of the ranking, and have no further pages."""
+    if not answer.more or answer.rerank_scores or not (answer.groups or answer.page):
+        return ""
+    if answer.groups:
+        before = question.after.offset if question.after else 0
+        place = grouping.place_after(answer.groups, before)
+    else:
+        place = paging.place_after(answer.page, question)
+    counts = answer.lookup.counts if answer.lookup else ()
+    return page_token(request, question, replace(place, counts=counts))
+
+
+def result(fused: Fused, answer: Answer) -> pb.SearchResult:
+    """One result with its places in the legs, and what it is to come with."""
+    subject = fused.subject
+    places = {
+        leg: pb.LegScore(rank=rank, score=hit.score) for leg, (rank, hit) in fused.places.items()
+    }
+    spans = answer.highlights.get(subject, ())
+    return pb.SearchResult(
+        kind=KIND_NUMBERS[subject.kind],
+        score=fused.score,
+        semantic=places.get("semantic"),
+        keyword=places.get("keyword"),
+        highlights=[pb.Highlight(field=s.field, offset=s.offset, length=s.length) for s in spans],
+        neighbours=_neighbours(subject, answer),
+        rerank_score=answer.rerank_scores.get(subject),
+        **answer.contents.subject(subject),
+    )
+
+
+def near_result(near: Near, contents: Contents) -> pb.SearchResult:
+    """One result that is known by its cosine alone."""
+    return pb.SearchResult(
+        kind=KIND_NUMBERS[near.subject.kind],
+        score=near.cosine,
+        **contents.subject(near.subject),
+    )
+
+
+def freshness(known: Freshness, outcome: str = "") -> pb.Freshness:
+    """What cannot be found by meaning yet."""
+    return pb.Freshness(
+        pending_embeddings=known.pending,
+        searchable_up_to=timestamp(known.searchable_up_to),
+        dead_embeddings=known.dead,
+        wait_outcome=_OUTCOMES[outcome],
+    )
+
+
+def explanation(answer: Answer) -> pb.Explanation:
+    """How a search was done."""
+    semantic, timings, lookup = answer.semantic, answer.timings, answer.lookup
+    terms = (
+        zip(lookup.texts, lookup.queries, lookup.containing, lookup.weights, strict=True)
+        if lookup
+        else ()
+    )
+    ordered = sorted(terms, key=lambda term: -term[3])
+    return pb.Explanation(
+        semantic_plan=semantic.plan,
+        plan_reason=semantic.reason,
+        estimated_rows=semantic.estimated_rows,
+        total_rows=semantic.total_rows,
+        selectivity=semantic.selectivity,
+        index_breadth=semantic.breadth,
+        semantic_candidates=len(semantic.nearest),
+        keyword_candidates=answer.keyword_candidates,
+        terms=[
+            pb.TermExplanation(text=text, query=query, documents=documents, weight=weight)
+            for text, query, documents, weight in ordered
+        ],
+        wait_duration=_duration(timings.wait),
+        embed_duration=_duration(timings.embed),
+        semantic_duration=_duration(timings.semantic),
+        keyword_duration=_duration(timings.keyword),
+        rerank_duration=_duration(timings.rerank),
+        fetch_duration=_duration(timings.fetch),
+        total_duration=_duration(timings.total),
+    )
+
+
+def _group(group: Group, question: Question, answer: Answer) -> pb.ResultGroup:
+    key: dict[str, object] = {}
+    if isinstance(group.key, UUID):
+        topic = Subject("topic", group.key)
+        key = answer.contents.subject(topic) if topic in answer.contents else {}
+    elif group.key is not None:
+        key = {
+            "conversation": pb.Conversation(
+                source_id=str(group.key.source_id),
+                source_title=group.key.source_title,
+                thread_id=group.key.thread_id,
+            )
+        }
+    shown = [m for m in group.members[: question.dress.group_size] if m.subject in answer.contents]
+    return pb.ResultGroup(
+        size=len(group.members),
+        results=[result(each, answer) for each in shown],
+        **key,  # type: ignore[arg-type]
+    )
+
+
+def _neighbours(subject: Subject, answer: Answer) -> pb.Neighbours | None:
+    if subject.kind != "message" or subject.id not in answer.around:
+        return None
+    around = answer.around[subject.id]
+    return pb.Neighbours(
+        before=_messages(around.before, answer.contents),
+        after=_messages(around.after, answer.contents),
+    )
+
+
+def _messages(ids: Sequence[UUID], contents: Contents) -> list[types.Message]:
+    return [message(contents.messages[each]) for each in ids if each in contents.messages]
+
+
+def _duration(seconds: float) -> Duration:
+    value = Duration()
+    value.FromNanoseconds(int(seconds * 1e9))
+    return value
+
+
+def packed_reply(packed: Packed) -> pb.PackContextResponse:
+    """What to read."""
+    answer = packed.answer
+    items = [
+        pb.ContextItem(
+            citation=item.citation,
+            result=result(item.fused, answer),
+            text=item.text,
+            message_ids=[str(each) for each in item.messages],
+            tokens=item.tokens,
+        )
+        for item in packed.items
+    ]
+    return pb.PackContextResponse(
+        items=items,
+        tokens=packed.tokens,
+        candidates=packed.candidates,
+        duplicates=packed.duplicates,
+        over_budget=packed.over_budget,
+        coverage=answer.lookup.coverage if answer.lookup else 0.0,
+        freshness=freshness(answer.freshness, answer.wait_outcome),
+        warnings=answer.warnings,
+    )

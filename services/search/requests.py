@@ -1,0 +1,145 @@
+"""Questions from the words of the contract."""
+
+import math
+from dataclasses import replace
+from datetime import UTC
+from typing import Any, Final
+from uuid import UUID
+
+from services.common import pages
+from services.common.errors import InvalidPageToken
+from services.common.ids import uuid7
+from services.search import query_vectors
+from services.search.filters import KIND_NAMES, expression_of, read_filter
+from services.search.question import (
+    GROUP_SIZE_DEFAULT,
+    RESULTS_MAX,
+    Dress,
+    Leg,
+    Place,
+    Question,
+    Wait,
+)
+from services.search.store import Filter
+from winnow.search.v1 import search_pb2 as pb
+
+PAGE_SIZE_DEFAULT: Final = 10
+WAIT_SECONDS_DEFAULT: Final = 5.0
+KINDS_DEFAULT: Final = ("message", "atom")
+_GROUPS: Final = {pb.GROUP_BY_TOPIC: "topic", pb.GROUP_BY_CONVERSATION: "conversation"}
+_TOKEN_VALUES: Final = 5
+
+
+def kinds_of(kinds: Any, default: tuple[str, ...] = KINDS_DEFAULT) -> tuple[str, ...]:
+    """The names of kinds, each once."""
+    return tuple(dict.fromkeys(KIND_NAMES[kind] for kind in kinds)) or default
+
+
+def filter_of(request: Any) -> Filter:
+    """The filter of a request that has `filter` and `filter_expression`."""
+    return read_filter(request.filter, expression_of(request))
+
+
+def search_question(request: pb.SearchRequest, authorization: str) -> Question:
+    """The question of a search. Raises InvalidFields and InvalidPageToken."""
+    after, made_until = _place(request)
+    chosen = replace(filter_of(request), made_until=made_until)
+    semantic, keyword = _legs(request)
+    return Question(
+        text=request.query,
+        kinds=kinds_of(request.kinds),
+        filter=chosen,
+        semantic=semantic,
+        keyword=keyword,
+        vector=_vector(request) if semantic else None,
+        authorization=authorization,
+        after=after,
+        count=pages.size_of(request.page_size, PAGE_SIZE_DEFAULT),
+        wait=wait_of(request),
+        dress=Dress(
+            request.neighbours,
+            request.highlight,
+            _GROUPS.get(request.group_by, ""),
+            request.group_size or GROUP_SIZE_DEFAULT,
+            request.rerank,
+            request.explain,
+        ),
+    )
+
+
+def counted_question(request: pb.CountRequest, authorization: str) -> Question:
+    """The question whose results are counted: all of its pages in one."""
+    semantic, keyword = _legs(request)
+    return Question(
+        text=request.query,
+        kinds=kinds_of(request.kinds),
+        filter=filter_of(request),
+        semantic=semantic,
+        keyword=keyword,
+        vector=_vector(request) if semantic else None,
+        authorization=authorization,
+        count=RESULTS_MAX,
+    )
+
+
+def packed_question(request: pb.PackContextRequest, authorization: str, count: int) -> Question:
+    """The hybrid question whose best results are packed."""
+    return Question(
+        text=request.query,
+        kinds=kinds_of(request.kinds),
+        filter=filter_of(request),
+        semantic=Leg(),
+        keyword=Leg(),
+        vector=_vector(request),
+        authorization=authorization,
+        count=count,
+        wait=wait_of(request),
+    )
+
+
+def wait_of(request: Any) -> Wait | None:
+    """What a request waits for."""
+    if not request.HasField("wait_for"):
+        return None
+    wait: pb.WaitFor = request.wait_for
+    seconds = WAIT_SECONDS_DEFAULT
+    if wait.HasField("timeout"):
+        seconds = wait.timeout.ToTimedelta().total_seconds()
+    if wait.WhichOneof("target") == "message_id":
+        return Wait(UUID(wait.message_id), None, seconds)
+    return Wait(None, wait.accepted_until.ToDatetime(tzinfo=UTC), seconds)
+
+
+def page_token(request: pb.SearchRequest, question: Question, place: Place) -> str:
+    """The token of the page after a place, of the ranking of what had been made when the first page was asked for."""
+    bound = question.filter.made_until or uuid7()
+    position = [place.offset, place.score, str(place.id), place.key, str(bound), *place.counts]
+    return pages.encode(request, position)
+
+
+def _place(request: pb.SearchRequest) -> tuple[Place | None, UUID | None]:
+    position = pages.decode_at_least(request, _TOKEN_VALUES)
+    if position is None:
+        return None, None
+    offset, score = position.integer(0, 1, RESULTS_MAX - 1), position[1]
+    if not isinstance(score, float | int) or not math.isfinite(score):
+        raise InvalidPageToken
+    counts = tuple(position.integer(i) for i in range(_TOKEN_VALUES, len(position)))
+    place = Place(offset, float(score), position.uuid(2), position.text(3), counts)
+    return place, position.uuid(4)
+
+
+def _legs(request: Any) -> tuple[Leg | None, Leg | None]:
+    mode = request.mode or pb.SEARCH_MODE_HYBRID
+    semantic = _leg(request.semantic) if mode != pb.SEARCH_MODE_KEYWORD else None
+    keyword = _leg(request.keyword) if mode != pb.SEARCH_MODE_SEMANTIC else None
+    return semantic, keyword
+
+
+def _leg(options: pb.LegOptions) -> Leg:
+    return Leg(options.limit, options.score_min, options.weight or 1.0)
+
+
+def _vector(request: Any) -> query_vectors.QueryVector | None:
+    values = list(request.query_vector)
+    return query_vectors.given(values) if values else None

@@ -1,0 +1,160 @@
+"""What is like a subject, and groups of texts that say nearly the same."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+
+from services.common.errors import NoServingGeneration, NotFound
+from services.common.vectors import Matrix, from_halfvec
+from services.search import lookups, store
+from services.search.contents import Contents
+from services.search.searcher import Searcher
+from services.search.store import Filter, Freshness, Near, Subject
+
+MEMBERS_MAX: Final = 20
+_BLOCK: Final = 512
+# Of half precision, in which vectors are kept.
+_ROUNDING: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """What is like a subject, nearest first."""
+
+    nearest: Sequence[Near]
+    contents: Contents
+    freshness: Freshness
+    under_filled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Texts that say nearly the same: the oldest few with their cosines to the oldest, and how many there are."""
+
+    members: tuple[Near, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """The largest clusters among what was compared."""
+
+    clusters: Sequence[Cluster]
+    contents: Contents
+    compared: int
+    truncated: bool
+    freshness: Freshness
+
+
+class Similarity:
+    """Compares vectors with each other."""
+
+    def __init__(self, searcher: Searcher) -> None:
+        self._searcher = searcher
+
+    async def similar(
+        self,
+        workspace: UUID,
+        subject: Subject,
+        kinds: tuple[str, ...],
+        chosen: Filter,
+        score_min: float,
+        count: int,
+    ) -> Similar:
+        """Return what is nearest to a subject by any of its parts; NotFound unless it is live and has a vector."""
+        async with self._searcher.database.reading(workspace) as connection:
+            generation = await self._searcher.serving.generation(connection, None)
+            if generation is None:
+                raise NoServingGeneration
+            vectors = await store.subject_vectors(connection, workspace, generation, subject)
+            if not vectors:
+                raise NotFound(f"{subject.kind} with a vector:", str(subject.id))
+            found = await self._searcher.semantic.find(
+                connection, workspace, generation, chosen, kinds, vectors, count + 1, count + 1
+            )
+            nearest = [
+                near
+                for near in found.nearest
+                if near.subject != subject and (not score_min or near.cosine >= score_min)
+            ][:count]
+            contents = await Contents.read(connection, workspace, [n.subject for n in nearest])
+            fresh = await self._searcher.freshness.read(connection, workspace, generation)
+        kept = [near for near in nearest if near.subject in contents]
+        return Similar(kept, contents, fresh, found.under_filled)
+
+    async def duplicates(
+        self,
+        workspace: UUID,
+        kind: str,
+        chosen: Filter,
+        score_min: float,
+        subjects_max: int,
+        groups_max: int,
+    ) -> Duplicates:
+        """Compare the newest subjects of a kind with each other."""
+        async with self._searcher.database.reading(workspace) as connection:
+            generation = await self._searcher.serving.generation(connection, None)
+            if generation is None:
+                raise NoServingGeneration
+            rows = await lookups.newest_vectors(
+                connection, workspace, generation, chosen, kind, subjects_max + 1
+            )
+            fresh = await self._searcher.freshness.read(connection, workspace, generation)
+        truncated, rows = len(rows) > subjects_max, rows[-subjects_max:]
+        subjects = [Subject(kind, each) for each, _ in rows]
+        # Millions of products: in a thread, so that nobody else waits.
+        clusters = await asyncio.to_thread(
+            _clusters, subjects, [value for _, value in rows], score_min
+        )
+        largest = clusters[:groups_max]
+        async with self._searcher.database.reading(workspace) as connection:
+            shown = [near.subject for cluster in largest for near in cluster.members]
+            contents = await Contents.read(connection, workspace, shown)
+        return Duplicates(largest, contents, len(rows), truncated, fresh)
+
+
+def _clusters(
+    subjects: Sequence[Subject], values: Sequence[bytes], score_min: float
+) -> list[Cluster]:
+    """Return clusters of two and more, the largest first."""
+    if not values:
+        return []
+    vectors = np.stack([from_halfvec(value) for value in values])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = [
+        Cluster(
+            tuple(
+                Near(subjects[i], float(min(1.0, vectors[i] @ vectors[members[0]])))
+                for i in members[:MEMBERS_MAX]
+            ),
+            len(members),
+        )
+        for members in join_near(vectors, score_min)
+    ]
+    return sorted(found, key=lambda cluster: (-cluster.size, cluster.members[0].subject.id))
+
+
+def join_near(vectors: Matrix, score_min: float) -> list[list[int]]:
+    """Group the rows of an (n, d) array of unit vectors: each joins the first group whose first row is near.
+
+    Being near is not handed on from one to the next, so a group stays about one thing.
+    """
+    count = len(vectors)
+    taken = np.zeros(count, np.bool_)
+    groups: list[list[int]] = []
+    for start in range(0, count, _BLOCK):
+        near = vectors[start : start + _BLOCK] @ vectors.T >= score_min - _ROUNDING
+        for row in range(near.shape[0]):
+            head = start + row
+            if taken[head]:
+                continue
+            members = np.flatnonzero(near[row] & ~taken)
+            members = members[members > head]
+            if len(members):
+                taken[members] = True
+                groups.append([head, *(int(i) for i in members)])
+    return groups

@@ -1,0 +1,111 @@
+"""SQL of store.sql as the server gets it: for some kinds, under some conditions, of one generation.
+
+Between `/*each JOINT*/` and `/*end*/` stands what is said once for every kind, with JOINT between. All that is put into
+a statement is a fixed fragment, a name of a kind, an id or a number that was checked; values are always parameters.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from services.common import sql
+from services.search.conditions import Condition, Parameters, to_sql
+
+KINDS: Final = ("message", "atom", "topic")
+
+_FILTER = (
+    "row($1::uuid[], $2::text[], $3::timestamptz, $4::timestamptz, $5::text[], $6::text[], $7::uuid[], $8::text[],"
+    " $9::text::tsquery)::search.filter"
+)
+_NO_FILTER = "row(null, null, null, null, null, null, null, null, null)::search.filter"
+_FILTER_PARAMETERS: Final = 9
+# The time of a row, and the columns that facets count, as far as a kind has them.
+_MOMENTS: Final = {"message": "s.sent_at", "atom": "s.sent_at", "topic": "null::timestamptz"}
+_COLUMNS: Final = {
+    "message": """s.author_external_id as author, s.author_name, s.thread_id as thread, null::uuid as topic_id,
+    s.importance_label as label, null as type, null as approval_state, s.sent_at as moment""",
+    "atom": """null as author, null as author_name, null as thread, s.topic_id, null as label, s.type, s.approval_state,
+    s.sent_at as moment""",
+    "topic": """null as author, null as author_name, null as thread, null::uuid as topic_id, null as label,
+    null as type, null as approval_state, null::timestamptz as moment""",
+}
+_EACH = re.compile(r"/\*each ?(.*?)\*/(.*?)/\*end\*/", re.DOTALL)
+_PARAMETER = re.compile(r"\$(\d+)")
+
+
+@cache
+def _texts() -> Mapping[str, str]:
+    loaded: dict[str, str] = {}
+    for name in ("store.sql", "lookups.sql"):
+        loaded |= sql.load(Path(__file__).with_name(name))
+    return {
+        name: text.replace("{filter}", _FILTER).replace("{no_filter}", _NO_FILTER)
+        for name, text in loaded.items()
+    }
+
+
+def names() -> list[str]:
+    """Every statement."""
+    return list(_texts())
+
+
+@cache
+def parameters_of(name: str) -> int:
+    """How many parameters a statement has of its own."""
+    return max((int(number) for number in _PARAMETER.findall(_texts()[name])), default=0)
+
+
+def statement(
+    name: str,
+    kinds: Sequence[str] = KINDS,
+    condition: Condition | None = None,
+    generation: UUID | None = None,
+    dimensions: int = 0,
+) -> tuple[str, list[Any]]:
+    """Return the text of a statement and the values of its conditions, which come after its own parameters."""
+    if condition is None:
+        return _plain(name, tuple(kinds), generation, dimensions), []
+    parameters = Parameters(parameters_of(name) + 1)
+    text = _expand(name, kinds, condition, parameters)
+    return _of_generation(text, generation, dimensions), parameters.values
+
+
+@cache
+def _plain(name: str, kinds: tuple[str, ...], generation: UUID | None, dimensions: int) -> str:
+    text = _expand(name, kinds, None, Parameters(0))
+    return _of_generation(text, generation, dimensions)
+
+
+def _expand(
+    name: str, kinds: Sequence[str], condition: Condition | None, parameters: Parameters
+) -> str:
+    """Say once for every kind what is to be said for each, and put in the conditions."""
+    wanted = [kind for kind in KINDS if kind in kinds]
+    asked: dict[str, str] = {}
+
+    def of_kind(text: str, kind: str) -> str:
+        # A parameter that no text names has no type, so nothing is asked before it is known to stand there.
+        if "{condition}" in text and kind not in asked:
+            asked[kind] = to_sql(condition, kind, parameters)
+        text = text.replace("{kind}", kind).replace("{condition}", asked.get(kind, ""))
+        return text.replace("{moment}", _MOMENTS[kind]).replace("{columns}", _COLUMNS[kind])
+
+    def each(match: re.Match[str]) -> str:
+        return f" {match[1]} ".join(of_kind(match[2], kind) for kind in wanted)
+
+    text = _EACH.sub(each, _texts()[name])
+    text = text.replace("{kinds}", ", ".join(f"'{kind}'" for kind in wanted))
+    if "{message_condition}" in text:
+        text = text.replace("{message_condition}", to_sql(condition, "message", parameters))
+    return of_kind(text, wanted[0]) if len(wanted) == 1 else text
+
+
+def _of_generation(text: str, generation: UUID | None, dimensions: int) -> str:
+    """Name the generation in the text itself, so that its partition and index are known to the planner."""
+    if generation is None:
+        return text
+    named = text.replace("{generation}", str(UUID(str(generation))))
+    return named.replace("{dimensions}", str(int(dimensions)))

@@ -1,0 +1,479 @@
+"""What one call of the query API can ask: expressions, groups, facets, counts, likeness, batches, surroundings."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tests.search.conftest import Desk
+from tests.search.library import START, texts, unit
+from winnow.search.v1 import search_pb2 as pb
+from winnow.search.v1.search_pb2_grpc import SearchServiceStub
+from winnow.types.v1 import types_pb2 as types
+
+SEMANTIC, KEYWORD = pb.SEARCH_MODE_SEMANTIC, pb.SEARCH_MODE_KEYWORD
+ALL_KINDS = [
+    types.SUBJECT_KIND_MESSAGE,
+    types.SUBJECT_KIND_ATOM,
+    types.SUBJECT_KIND_TOPIC,
+]
+
+
+def stub(desk: Desk) -> Any:
+    """The service as a client sees it."""
+    return SearchServiceStub(desk.client.channel)
+
+
+async def call(desk: Desk, method: str, request: Any) -> Any:
+    """Call a method with the key of the desk."""
+    return await getattr(stub(desk), method)(request, metadata=desk.client.metadata, timeout=30)
+
+
+def all_of(*parts: pb.FilterExpression) -> pb.FilterExpression:
+    """And."""
+    return pb.FilterExpression(all_of=pb.FilterExpressionList(expressions=parts))
+
+
+def any_of(*parts: pb.FilterExpression) -> pb.FilterExpression:
+    """Or."""
+    return pb.FilterExpression(any_of=pb.FilterExpressionList(expressions=parts))
+
+
+def none_of(*parts: pb.FilterExpression) -> pb.FilterExpression:
+    """Not."""
+    return pb.FilterExpression(none_of=pb.FilterExpressionList(expressions=parts))
+
+
+def by(*authors: str) -> pb.FilterExpression:
+    """By some authors."""
+    return pb.FilterExpression(author_external_ids=pb.TextList(values=authors))
+
+
+def labelled(*labels: "types.ImportanceLabel.ValueType") -> pb.FilterExpression:
+    """With some labels."""
+    return pb.FilterExpression(labels=pb.LabelList(values=labels))
+
+
+def in_language(*languages: str) -> pb.FilterExpression:
+    """In some languages."""
+    return pb.FilterExpression(languages=pb.LanguageList(values=languages))
+
+
+async def test_every_condition_holds_in_both_legs(desk: Desk) -> None:
+    """Each attribute, and and, or and not over them, must leave the same results by words and by meaning."""
+    library, near = desk.library, unit(1)
+    other = uuid4()
+    await library.add_source(other)
+    a = await library.add_message("wanted one", near, author_external_id="ann", thread_id="t")
+    b = await library.add_message(
+        "wanted two is here", near, author_external_id="bob", importance_label="signal"
+    )
+    await library.add_message("wanted, що це", near, source_id=other, author_external_id="ann")
+    topic = await library.add_topic("wanted topic", [b])
+    await library.add_vectors("topic", [topic], ["wanted topic"], [near])
+    await library.add_atom("wanted atom", "", [a], near, type="risk", approval_state="approved")
+    one, two, three = "wanted one", "wanted two is here", "wanted, що це"
+    atom, said = "wanted atom", "wanted topic"
+    after = Timestamp()
+    after.FromDatetime(START + timedelta(minutes=2))
+    risk = pb.FilterExpression(atom_types=pb.AtomTypeList(values=[types.ATOM_TYPE_RISK]))
+    cases: list[tuple[pb.FilterExpression, set[str]]] = [
+        (by("ann"), {one, three, atom}),
+        (none_of(by("ann")), {two, said}),
+        (all_of(by("ann"), none_of(in_language("uk"))), {one, atom}),
+        (any_of(labelled(types.IMPORTANCE_LABEL_SIGNAL), risk), {two, atom}),
+        (none_of(risk), {one, two, three, said}),
+        (in_language("uk"), {three}),
+        (in_language("en"), {two}),
+        (pb.FilterExpression(source_ids=pb.IdList(values=[str(other)])), {three}),
+        (pb.FilterExpression(thread_ids=pb.TextList(values=["t"])), {one, atom}),
+        (pb.FilterExpression(topic_ids=pb.IdList(values=[str(topic)])), {two, said}),
+        (pb.FilterExpression(sent=pb.TimeRange(after=after)), {two, three, said}),
+        (pb.FilterExpression(sent=pb.TimeRange(before=after)), {one, atom}),
+        (
+            pb.FilterExpression(
+                approval_states=pb.ApprovalStateList(values=[types.APPROVAL_STATE_APPROVED])
+            ),
+            {atom},
+        ),
+        (pb.FilterExpression(kinds=pb.KindList(values=[types.SUBJECT_KIND_TOPIC])), {said}),
+        (
+            none_of(any_of(by("bob"), all_of(by("ann"), in_language("und")))),
+            {three},
+        ),
+    ]
+    for expression, expected in cases:
+        chosen = {"filter_expression": expression, "kinds": ALL_KINDS}
+        assert set(await desk.client.words("wanted", **chosen)) == expected, expression
+        assert set(await desk.client.meaning(near, **chosen)) == expected, expression
+        hybrid = await desk.client.search("wanted", query_vector=near.tolist(), **chosen)
+        assert set(texts(hybrid)) == expected, expression
+
+
+async def test_the_flat_filter_knows_languages_and_approval(desk: Desk) -> None:
+    """States of approval must leave messages alone, languages must not, and both must join an expression."""
+    library, near = desk.library, unit(1)
+    message = await library.add_message("this is wanted", near, author_external_id="ann")
+    await library.add_message("це треба wanted слово", near)
+    await library.add_atom("wanted and approved", "", [message], near, approval_state="approved")
+    await library.add_atom("wanted and proposed", "", [message], near)
+    approved = pb.SearchFilter(approval_states=[types.APPROVAL_STATE_APPROVED])
+    assert set(await desk.client.words("wanted", filter=approved)) == {
+        "this is wanted",
+        "це треба wanted слово",
+        "wanted and approved",
+    }
+    both = {"filter": pb.SearchFilter(languages=["en"]), "filter_expression": by("ann")}
+    found = set(await desk.client.words("wanted", kinds=[types.SUBJECT_KIND_MESSAGE], **both))
+    assert found == {"this is wanted"}
+
+
+def nest(depth: int) -> pb.FilterExpression:
+    """An expression of some levels."""
+    expression = by("ann")
+    for _ in range(depth - 1):
+        expression = all_of(expression)
+    return expression
+
+
+@pytest.mark.parametrize(
+    ("expression", "named"),
+    [
+        (nest(9), "8 levels"),
+        (any_of(*[any_of(*[by(f"a{i}") for i in range(32)]) for _ in range(3)]), "64 conditions"),
+        (pb.FilterExpression(), "filter_expression"),
+        (all_of(), "filter_expression.all_of"),
+        (in_language("xx"), "languages"),
+    ],
+)
+async def test_expressions_have_limits(
+    desk: Desk, expression: pb.FilterExpression, named: str
+) -> None:
+    """What is too deep, too large or empty must be refused by the name of the field."""
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await desk.client.search("x", filter_expression=expression)
+    assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert named in str(failure.value.details())
+
+
+async def test_pages_do_not_move_when_something_is_added(desk: Desk) -> None:
+    """What is added between two pages must neither repeat a result nor push one out, in any mode."""
+    names = [f"page number {i}" for i in range(12)]
+    await desk.library.add_messages(names, [unit(1, i / 10) for i in range(12)])
+    fields = {"query_vector": unit(1).tolist(), "page_size": 5}
+    for mode in (SEMANTIC, KEYWORD, pb.SEARCH_MODE_HYBRID):
+        one_page = fields | {"page_size": 100}
+        whole = texts(await desk.client.search("page number", mode=mode, **one_page))
+        first = await desk.client.search("page number", mode=mode, **fields)
+        before = [text for text in whole if text in texts(first)]
+        added = await desk.library.add_messages(["page number"] * 3, [unit(1)] * 3)
+        second = await desk.client.search(
+            "page number", mode=mode, page_token=first.next_page_token, **fields
+        )
+        assert not set(texts(second)) & set(texts(first))
+        if mode == SEMANTIC:
+            assert texts(second) == whole[len(before) : len(before) + 5]
+        await desk.library.admin.execute(
+            "delete from embedder.vector where subject_id = any ($1)", added
+        )
+        await desk.library.admin.execute("delete from ingest.message where id = any ($1)", added)
+
+
+async def test_totals_agree_with_pages_and_thresholds(desk: Desk) -> None:
+    """The total must be the number of results over all pages, also under a threshold, and Count must say the same."""
+    await desk.library.add_messages([f"w {i}" for i in range(30)], [unit(1, i) for i in range(30)])
+    vector = unit(1).tolist()
+    leg = pb.LegOptions(score_min=0.3)
+    counted = 0
+    token = ""
+    while True:
+        page = await desk.client.search(
+            mode=SEMANTIC, query_vector=vector, semantic=leg, page_size=2, page_token=token
+        )
+        counted += len(page.results)
+        token = page.next_page_token
+        if not token:
+            break
+    count = await call(
+        desk,
+        "Count",
+        pb.CountRequest(query="x", mode=SEMANTIC, query_vector=vector, semantic=leg),
+    )
+    assert counted == page.total_size == count.count
+    assert 0 < counted < 30
+
+
+async def test_counting_without_a_query_counts_what_is_live(desk: Desk) -> None:
+    """Without a query everything live that satisfies the filter must be counted, by kind."""
+    message = await desk.library.add_message("a", author_external_id="ann")
+    await desk.library.add_message("b")
+    await desk.library.add_message("c", deleted_at=START)
+    await desk.library.add_atom("d", "", [message])
+    await desk.library.add_atom("e", "", [message], approval_state="rejected")
+    everything = await call(desk, "Count", pb.CountRequest())
+    assert (everything.count, [k.count for k in everything.kinds]) == (3, [2, 1])
+    of_ann = await call(desk, "Count", pb.CountRequest(filter_expression=by("ann")))
+    assert of_ann.count == 2
+
+
+async def test_facets_count_values(desk: Desk) -> None:
+    """Every attribute must be counted over what is live, the most frequent first, and titles must come along."""
+    library = desk.library
+    for i in range(3):
+        last = await library.add_message(
+            f"facet the {i}", author_external_id="ann", author_name="Ann", thread_id="t"
+        )
+    await library.add_message("facet що", author_external_id="bob", importance_label="signal")
+    await library.add_message("gone", author_external_id="bob", deleted_at=START)
+    topic = await library.add_topic("About it", [last])
+    await library.add_atom("facet atom", "", [last], topic_id=topic, type="idea")
+    keys = list(pb.FacetKey.values())[1:]
+    reply = await call(desk, "Facet", pb.FacetRequest(keys=keys))
+    found = {
+        pb.FacetKey.Name(facet.key).removeprefix("FACET_KEY_").lower(): {
+            value.value: value.count for value in facet.values
+        }
+        for facet in reply.facets
+    }
+    assert reply.count == 5
+    assert found["kind"] == {"message": 4, "atom": 1}
+    assert found["author"] == {"ann": 3, "bob": 1}
+    assert found["thread"] == {"t": 3, "": 1}
+    assert found["topic"] == {str(topic): 2}
+    assert found["label"] == {"weak": 3, "signal": 1}
+    assert found["atom_type"] == {"idea": 1}
+    assert found["approval_state"] == {"proposed": 1}
+    assert found["language"] == {"en": 3, "uk": 1, "und": 1}
+    assert found["month"] == {"2024-05": 5}
+    titles = {value.title for facet in reply.facets for value in facet.values}
+    assert {"A chat", "Ann", "About it"} <= titles
+    one = await call(
+        desk,
+        "Facet",
+        pb.FacetRequest(
+            keys=[pb.FACET_KEY_AUTHOR],
+            values_max=1,
+            among=pb.CountRequest(query="facet", mode=KEYWORD),
+        ),
+    )
+    assert [v.value for v in one.facets[0].values] == ["ann"]
+    assert (one.count, one.facets[0].more_values) == (5, 1)
+
+
+async def test_groups_hold_what_belongs_together(desk: Desk) -> None:
+    """Groups must come by their best result, count all of theirs and show the best few, on pages without overlap."""
+    library = desk.library
+    a = await library.add_messages(["alpha"], [unit(1)], thread_id="a")
+    b = await library.add_messages(["beta", "beta too"], [unit(1, 1), unit(1, 1.5)], thread_id="b")
+    await library.add_messages(["alpha later"], [unit(1, 2)], thread_id="a")
+    topic = await library.add_topic("Beta", b)
+    fields = {"mode": SEMANTIC, "query_vector": unit(1).tolist(), "group_size": 1}
+    reply = await desk.client.search(group_by=pb.GROUP_BY_CONVERSATION, **fields)
+    assert [(g.conversation.thread_id, g.size) for g in reply.groups] == [("a", 2), ("b", 2)]
+    assert [g.results[0].message.text for g in reply.groups] == ["alpha", "beta"]
+    assert (reply.total_size, len(reply.results)) == (2, 0)
+    reply = await desk.client.search(group_by=pb.GROUP_BY_TOPIC, page_size=1, **fields)
+    assert not reply.groups[0].WhichOneof("key")
+    assert reply.groups[0].results[0].message.id == str(a[0])
+    second = await desk.client.search(
+        group_by=pb.GROUP_BY_TOPIC, page_size=1, page_token=reply.next_page_token, **fields
+    )
+    assert (second.groups[0].topic.id, second.groups[0].size) == (str(topic), 2)
+    assert not second.next_page_token
+
+
+async def test_hits_come_with_their_surroundings_and_marks(desk: Desk) -> None:
+    """Neighbours must be those of the conversation, in order, and marks must be where the words stand."""
+    library = desk.library
+    await library.add_messages(["far before", "just before"], thread_id="t")
+    await library.add_message("the <b>deploys</b> 🙂 failed: deploy", thread_id="t")
+    await library.add_messages(["just after", "far after"], thread_id="t")
+    await library.add_message("elsewhere", thread_id="u")
+    reply = await desk.client.search("deploy", mode=KEYWORD, neighbours=1, highlight=True)
+    (found,) = reply.results
+    assert [m.text for m in found.neighbours.before] == ["just before"]
+    assert [m.text for m in found.neighbours.after] == ["just after"]
+    text = found.message.text
+    marked = [text[h.offset : h.offset + h.length] for h in found.highlights]
+    assert marked == ["deploys", "deploy"]
+
+
+async def test_similar_things_are_found_by_id(desk: Desk) -> None:
+    """What is nearest to a subject must be found without itself; one without a vector must be unknown."""
+    near = await desk.library.add_message("near", unit(1))
+    await desk.library.add_message("nearer", unit(1, 0.1))
+    await desk.library.add_message("far", unit(0, 1))
+    await desk.library.add_atom("an atom", "", [near], unit(1, 0.05))
+    bare = await desk.library.add_message("bare")
+    request = pb.FindSimilarRequest(kind=types.SUBJECT_KIND_MESSAGE, id=str(near))
+    reply = await call(desk, "FindSimilar", request)
+    assert texts(reply) == ["nearer", "far"]
+    assert reply.results[0].score == pytest.approx(0.995, abs=0.001)
+    request.kinds.extend(ALL_KINDS)
+    request.score_min = 0.5
+    assert texts(await call(desk, "FindSimilar", request)) == ["an atom", "nearer"]
+    for unknown in (bare, uuid4()):
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await call(
+                desk,
+                "FindSimilar",
+                pb.FindSimilarRequest(kind=types.SUBJECT_KIND_MESSAGE, id=str(unknown)),
+            )
+        assert failure.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_near_duplicates_are_grouped(desk: Desk) -> None:
+    """Texts with nearly the same vectors must be one group from the oldest on; being near is not handed on."""
+    await desk.library.add_messages(
+        ["same", "other", "same too", "chain"],
+        [unit(1), unit(0, 1), unit(1, 0.2), unit(1, 0.45)],
+    )
+    reply = await call(desk, "FindDuplicates", pb.FindDuplicatesRequest())
+    assert [[r.message.text for r in g.results] for g in reply.groups] == [["same", "same too"]]
+    assert (reply.compared, reply.truncated) == (4, False)
+    fewer = pb.FindDuplicatesRequest(subjects_max=2)
+    reply = await call(desk, "FindDuplicates", fewer)
+    assert (reply.compared, reply.truncated) == (2, True)
+
+
+async def test_a_batch_answers_each_alone(desk: Desk) -> None:
+    """Each search of a batch must be answered in its place, and one that fails must not fail the others."""
+    await desk.library.add_messages(["apple", "pear"])
+    requests = [
+        pb.SearchRequest(query="apple", mode=KEYWORD),
+        pb.SearchRequest(query="x", filter_expression=nest(9)),
+        pb.SearchRequest(query="pear", mode=KEYWORD),
+    ]
+    reply = await call(desk, "BatchSearch", pb.BatchSearchRequest(requests=requests))
+    first, failed, last = reply.results
+    assert (texts(first.response), texts(last.response)) == (["apple"], ["pear"])
+    assert (failed.error.code, failed.error.reason) == (3, "INVALID_FIELD")
+    assert "filter_expression" in failed.error.message
+
+
+def seconds(value: float) -> Duration:
+    """A duration."""
+    duration = Duration()
+    duration.FromMilliseconds(int(value * 1000))
+    return duration
+
+
+async def test_a_caller_can_wait_for_its_own_write(desk: Desk) -> None:
+    """A search that waits for a message must answer once it has its vector, and not find it missing."""
+    message = await desk.library.add_message("just written")
+    wait = pb.WaitFor(message_id=str(message), timeout=seconds(20))
+    waiting = asyncio.create_task(
+        desk.client.search(mode=SEMANTIC, query_vector=unit(1).tolist(), wait_for=wait)
+    )
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    await desk.library.add_vectors("message", [message], ["just written"], [unit(1)])
+    reply = await waiting
+    assert texts(reply) == ["just written"]
+    assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_REACHED
+
+
+async def test_waiting_ends(desk: Desk) -> None:
+    """Waiting must end at its timeout, at once when the work is dead, and be refused for an unknown message."""
+    message = await desk.library.add_message("never", unit(0, 1))
+    await desk.library.admin.execute("delete from embedder.vector")
+    hashes = await desk.library.admin.fetchval("select text_sha256 from ingest.message")
+    await desk.library.admin.execute(
+        "select spine.enqueue_embedding($1, 'message', $2, $3)",
+        desk.library.workspace,
+        [message],
+        [hashes],
+    )
+    wait = pb.WaitFor(message_id=str(message), timeout=seconds(0.1))
+    reply = await desk.client.search("never", mode=KEYWORD, wait_for=wait)
+    assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_TIMED_OUT
+    assert (reply.freshness.pending_embeddings, reply.freshness.dead_embeddings) == (1, 0)
+    until = Timestamp()
+    until.GetCurrentTime()
+    watermark = pb.WaitFor(accepted_until=until, timeout=seconds(0.1))
+    reply = await desk.client.search("never", mode=KEYWORD, wait_for=watermark)
+    assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_TIMED_OUT
+    await desk.library.admin.execute("update spine.task set state = 'dead', hint_at = null")
+    for dead in (
+        pb.WaitFor(message_id=str(message), timeout=seconds(30)),
+        pb.WaitFor(accepted_until=until, timeout=seconds(30)),
+    ):
+        reply = await desk.client.search("never", mode=KEYWORD, wait_for=dead)
+        assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_DEAD
+        assert reply.freshness.dead_embeddings == 1
+    await desk.library.admin.execute("update spine.task set state = 'done'")
+    reply = await desk.client.search("never", mode=KEYWORD, wait_for=watermark)
+    assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_REACHED
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await desk.client.search("x", wait_for=pb.WaitFor(message_id=str(uuid4())))
+    assert failure.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_context_is_packed_within_its_budget(desk: Desk) -> None:
+    """Items must be numbered, cite messages, stay within the budget, and say each thing once."""
+    library = desk.library
+    first = await library.add_message("the backup failed: disk full", unit(1), author_name="Ann")
+    await library.add_message("The backup failed: disk full!", unit(1, 0.01))
+    await library.add_atom("Backup fails", "when the disk is full", [first], unit(1, 0.3))
+    await library.add_messages(
+        [f"backup {i} " + " ".join(f"w{i}{j}" for j in range(60)) for i in range(10)],
+        [unit(1, 0.5 + i) for i in range(10)],
+    )
+    request = pb.PackContextRequest(
+        query="backup failed", tokens_max=300, query_vector=unit(1).tolist()
+    )
+    reply = await call(desk, "PackContext", request)
+    assert [item.citation for item in reply.items] == list(range(1, len(reply.items) + 1))
+    assert 0 < reply.tokens <= 300
+    assert reply.tokens == sum(item.tokens for item in reply.items)
+    assert reply.duplicates == 1
+    assert reply.over_budget >= 1
+    assert reply.coverage == pytest.approx(1)
+    said = "\n".join(item.text for item in reply.items)
+    assert said.count("disk full") == 2
+    assert "Ann, 2024-05-01 09:01: the backup failed: disk full" in said
+    assert all(
+        line.startswith(f"[{i.citation}] ") for i in reply.items for line in i.text.split("\n")
+    )
+    (atom,) = [item for item in reply.items if item.result.HasField("atom")]
+    assert list(atom.message_ids) == [str(first)]
+
+
+async def test_a_leg_that_breaks_costs_only_itself(desk: Desk) -> None:
+    """If words cannot be looked up, hybrid must answer by meaning with a warning; words alone must fail."""
+    await desk.library.add_message("found by meaning", unit(1))
+    await desk.library.admin.execute(
+        """create or replace function search.count_documents(p_kinds text[], p_terms tsquery[], p_limit int)
+             returns table (kind text, term int, documents bigint) language plpgsql security definer as
+           $$ begin raise query_canceled; end $$"""
+    )
+    reply = await desk.client.search("meaning", query_vector=unit(1).tolist())
+    assert texts(reply) == ["found by meaning"]
+    assert "words could not be looked up" in reply.warnings[0]
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await desk.client.search("meaning", mode=KEYWORD)
+    assert failure.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+async def test_explain_shows_selectivity_and_terms(desk: Desk) -> None:
+    """An explanation must tell rows, selectivity, why the plan, and what each word weighs."""
+    await desk.library.add_messages(["one two", "two"], author_external_id="ann")
+    await desk.library.add_messages(["three", "four"])
+    reply = await desk.client.search(
+        "two one",
+        query_vector=unit(1).tolist(),
+        explain=True,
+        kinds=[types.SUBJECT_KIND_MESSAGE],
+        filter=pb.SearchFilter(author_external_ids=["ann"]),
+    )
+    explanation = reply.explanation
+    assert (explanation.estimated_rows, explanation.total_rows) == (2, 4)
+    assert explanation.selectivity == pytest.approx(0.5)
+    assert "5,000" in explanation.plan_reason
+    assert [(t.text, t.documents) for t in explanation.terms] == [("one", 1), ("two", 2)]
+    assert explanation.total_duration.ToNanoseconds() > 0
