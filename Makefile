@@ -26,7 +26,7 @@ LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench clean soak
+.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench check-deploy render image-check soak clean
 
 help: ## list the targets
 	@echo "make TARGET, one of:"
@@ -112,8 +112,26 @@ generate: setup-dev ## rebuild gen/ from protos/
 release-protos: setup-dev ## take today's protos as the contract that later ones may not break
 	@$(BIN)/buf build protos --exclude-source-info -o protos/released.binpb
 
+# --- deploying
+
+# The schemas have an environment of their own: what they bring would get in the way of the tests.
+build/deploy/.installed: requirements/deploy.txt | $(BIN)/pip
+	@echo "==> installing the schemas that manifests are checked with (about 110 MB)"
+	@$(PYTHON) -m venv build/deploy
+	@build/deploy/bin/pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all: -r requirements/deploy.txt
+	@touch $@
+
+render: setup-dev ## render deploy/overlays into deploy/rendered; needs kubectl or kustomize
+	@$(BIN)/python -m tools.check_deploy --render
+
+check-deploy: build/deploy/.installed ## check the manifests against two versions of Kubernetes and the operators' kinds
+	@build/deploy/bin/python -m tools.check_deploy
+
+image-check: setup ## build deploy/Dockerfile and run the demo against its containers; needs root, buildah, podman, runc, debootstrap
+	@$(BIN)/python -m tools.image_check
+
 lock: setup-dev ## resolve requirements/*.in anew into hash-locked files; LOCK=--upgrade takes newer versions
-	@cd requirements && for name in build runtime dev; do \
+	@cd requirements && for name in build runtime dev deploy; do \
 		echo "==> $$name" && $(subst $(BIN),../$(BIN),$(COMPILE)) $(LOCK) --output-file=$$name.txt $$name.in || exit 1; done
 
 # --- proving that nothing is lost

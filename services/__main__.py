@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from pathlib import Path
 
 # gRPC reports every fork of a process that uses it; starting children is what `up` does.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -13,6 +14,7 @@ from services.cli.app import winnow
 from services.cli.failures import explained
 from services.cli.options import owner_database
 from services.common.addresses import NAMES, AddressSettings
+from services.common.bootstrap import set_app_password
 from services.common.failpoints import FailpointSettings, arm
 from services.common.metrics import MetricsSettings, serving_metrics
 from services.common.migrations import migrate as apply_migrations
@@ -43,10 +45,18 @@ def run(names: tuple[str, ...]) -> None:
 
 @winnow.command()
 @owner_database("it must be allowed to create roles and extensions", required=True)
-def migrate(database_url: str) -> None:
+@click.option(
+    "--app-password-file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Let the services log in as winnow_app, with the password in this file.",
+)
+def migrate(database_url: str, app_password_file: Path | None) -> None:
     """Bring a database to the schema of this release."""
     with explained():
         applied = uvloop.run(apply_migrations(database_url))
+        if app_password_file:
+            password = app_password_file.read_text("utf-8").strip()
+            uvloop.run(set_app_password(database_url, password))
     for migration in applied:
         click.echo(f"applied {migration.version:04} {migration.name}")
     if not applied:

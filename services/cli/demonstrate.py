@@ -39,12 +39,18 @@ ANSWERS = 3
 @click.option(
     "--keep", is_flag=True, help="Keep the data in --data-dir, so that `winnow up` finds it."
 )
+@click.option(
+    "--running", "on_running", is_flag=True, help="Use a deployment that runs, and start nothing."
+)
 @command
-async def demo(session: Session, chat: Path | None, keep: bool) -> None:
+async def demo(session: Session, chat: Path | None, keep: bool, on_running: bool) -> None:
     """Run everything on a sample chat: import, extract, embed, and ask three questions.
 
-    Uses ports of its own and a data directory that is thrown away, unless --keep.
+    Uses ports of its own and a data directory that is thrown away, unless --keep or --running.
     """
+    if on_running:
+        await _demonstrate(session, session.target, chat)
+        return
     await asyncio.to_thread(fetch_wanted, session.progress, session.as_json)
     tell = announce(session.progress, quiet=True)
     began = time.monotonic()

@@ -88,16 +88,19 @@ def service_child(name: str, environment: Mapping[str, str], address: str) -> Ch
     return Child(
         name=name,
         command=lambda: [sys.executable, "-m", "services", "run", name],
-        environment={**environment, **_metrics_of(name, environment)},
+        environment={**environment, **_ports_of(name, environment)},
         ready=partial(_serves, address),
     )
 
 
-def _metrics_of(name: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """A port of its own for each service's metrics, counted from the one that is set."""
-    variable = f"{PREFIX}METRICS_ADDRESS"
-    host, _, port = environment.get(variable, "").rpartition(":")
-    return {variable: f"{host}:{int(port) + NAMES.index(name)}"} if port.isdigit() else {}
+def _ports_of(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """A port of its own for what each process serves beside its calls, counted from the one that is set."""
+    ports = {}
+    for variable in (f"{PREFIX}METRICS_ADDRESS", f"{PREFIX}RPC_HEALTH_ADDRESS"):
+        host, _, port = environment.get(variable, "").rpartition(":")
+        if port.isdigit():
+            ports[variable] = f"{host}:{int(port) + NAMES.index(name)}"
+    return ports
 
 
 async def _serves(address: str, pid: int) -> None:

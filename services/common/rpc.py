@@ -45,6 +45,8 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.enable_retries", 1),
+    # A name that stands for many replicas is called at all of them in turn.
+    ("grpc.lb_policy_name", "round_robin"),
 ]
 
 
@@ -54,6 +56,12 @@ class RpcSettings(Settings):
     rpc_concurrency_max: int = Field(default=256, ge=1)
     rpc_connection_age_seconds: float = Field(default=0, ge=0)
     rpc_reflection: bool = True
+    rpc_drain_seconds: float = Field(
+        default=10, ge=0, description="how long calls, and then tasks, may end after SIGTERM"
+    )
+    rpc_health_address: str = Field(
+        default="", description="`host:port` that tells the health alone, without TLS: for probes"
+    )
 
 
 def current_caller() -> Caller:

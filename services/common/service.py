@@ -26,7 +26,6 @@ from services.common.worker import STOP_SECONDS
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 10.0
 _HEALTH = "grpc.health.v1.Health"
 
 
@@ -103,9 +102,10 @@ async def _expire(opening: asyncio.Timeout, stopping: asyncio.Event) -> None:
 @asynccontextmanager
 async def serving(service: Service) -> AsyncIterator[str]:
     """Serve a service and run its workers; yields its address. A part that fails stops the rest."""
-    server, status, address = await _listen(service)
+    settings = RpcSettings.read()
+    server, status, address = await _listen(service, settings)
     try:
-        async with asyncio.TaskGroup() as group:
+        async with _probed(status, settings.rpc_health_address), asyncio.TaskGroup() as group:
             workers = [group.create_task(worker.run()) for worker in service.workers]
             loops = [group.create_task(loop()) for loop in service.loops]
             log.info("%s serves on %s", service.name, address)
@@ -115,18 +115,39 @@ async def serving(service: Service) -> AsyncIterator[str]:
                 await status.enter_graceful_shutdown()
                 for worker in service.workers:
                     worker.drain()
-                await server.stop(GRACE_SECONDS)
-                await _finish(workers, loops)
+                await server.stop(settings.rpc_drain_seconds)
+                await _finish(workers, loops, settings.rpc_drain_seconds)
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def _probed(status: health.HealthServicer, address: str) -> AsyncIterator[None]:
+    """Tell the health at an address of its own as well, which needs no certificate: a prober has none."""
+    if not address:
+        yield
+        return
+    server = grpc.aio.server(options=OPTIONS)
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError:
+        raise InvalidSetting(f"WINNOW_RPC_HEALTH_ADDRESS: cannot listen on {address}") from None
+    await server.start()
+    try:
+        yield
     finally:
         await server.stop(None)
 
 
 async def _finish(
-    workers: Sequence[asyncio.Task[None]], loops: Sequence[asyncio.Task[None]]
+    workers: Sequence[asyncio.Task[None]],
+    loops: Sequence[asyncio.Task[None]],
+    grace_seconds: float,
 ) -> None:
     """Let workers end what they took; after the grace they hand it back."""
     if workers:
-        _, late = await asyncio.wait(workers, timeout=GRACE_SECONDS)
+        _, late = await asyncio.wait(workers, timeout=grace_seconds)
         await _cancel(late, again_seconds=2 * STOP_SECONDS)
     await _cancel(loops, again_seconds=0.5)
 
@@ -140,8 +161,10 @@ async def _cancel(tasks: Iterable[asyncio.Task[None]], again_seconds: float) -> 
         _, pending = await asyncio.wait(pending, timeout=again_seconds)
 
 
-async def _listen(service: Service) -> tuple[grpc.aio.Server, health.HealthServicer, str]:
-    settings, address = RpcSettings.read(), AddressSettings.read().of(service.name)
+async def _listen(
+    service: Service, settings: RpcSettings
+) -> tuple[grpc.aio.Server, health.HealthServicer, str]:
+    address = AddressSettings.read().of(service.name)
     scopes = {
         f"/{servicer.full_name}/{method}": scope
         for servicer in service.servicers

@@ -1,0 +1,272 @@
+"""What every rendered overlay of deploy/ must hold, whatever is edited in it."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.common.addresses import NAMES, AddressSettings
+from services.common.bus import STAGES, TASKS_STREAM
+from services.common.rpc import DEADLINE_SECONDS_MAX
+from services.common.settings import PREFIX, known_names
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+OVERLAYS = ("single-node", "production")
+SECRETS = {"winnow-database-owner", "winnow-database-app", "winnow-nats"}
+MADE_BY_OPERATORS = {"winnow-database-ca", "winnow-tls", "winnow-authority"}
+Manifest = dict[str, Any]
+
+every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
+
+
+@cache
+def objects(overlay: str) -> list[Manifest]:
+    """The objects of an overlay."""
+    text = (DEPLOY / "rendered" / f"{overlay}.yaml").read_text()
+    return [each for each in yaml.safe_load_all(text) if each]
+
+
+def of_kind(overlay: str, *kinds: str) -> list[Manifest]:
+    """The objects of some kinds."""
+    return [each for each in objects(overlay) if each["kind"] in kinds]
+
+
+def pods(overlay: str) -> Iterator[tuple[str, Manifest]]:
+    """The pod templates of an overlay with the names of what makes them."""
+    for each in of_kind(overlay, "Deployment", "StatefulSet", "Job"):
+        yield each["metadata"]["name"], each["spec"]["template"]
+
+
+def containers(template: Manifest) -> list[Manifest]:
+    """All containers of a pod, those that run first included."""
+    return [*template["spec"].get("initContainers", []), *template["spec"]["containers"]]
+
+
+def matches(selector: Manifest, labels: dict[str, str]) -> bool:
+    """Whether a label selector selects something with these labels."""
+    for key, value in selector.get("matchLabels", {}).items():
+        if labels.get(key) != value:
+            return False
+    for rule in selector.get("matchExpressions", []):
+        assert rule["operator"] == "In"
+        if labels.get(rule["key"]) not in rule["values"]:
+            return False
+    return True
+
+
+def labels_of(overlay: str) -> list[dict[str, str]]:
+    """The labels of every pod that there will be, those of the database's operator and of clients included."""
+    found = [template["metadata"]["labels"] for _, template in pods(overlay)]
+    found += [each["spec"]["inheritedMetadata"]["labels"] for each in of_kind(overlay, "Cluster")]
+    return [*found, {"winnow/client": "true"}]
+
+
+@every_overlay
+def test_the_rendered_files_are_fresh(overlay: str) -> None:
+    """What is committed is what kustomize makes today."""
+    if not shutil.which("kubectl"):
+        pytest.skip("no kubectl here: make check-deploy compares as well")
+    command = ["kubectl", "kustomize", DEPLOY / "overlays" / overlay]
+    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert made == (DEPLOY / "rendered" / f"{overlay}.yaml").read_text()
+
+
+@every_overlay
+def test_every_service_runs(overlay: str) -> None:
+    """There is a Deployment, a headless Service, and a budget for each service, and their selectors meet its pods."""
+    for name in NAMES:
+        labels = dict(pods(overlay))[f"winnow-{name}"]["metadata"]["labels"]
+        budgets = [
+            each
+            for each in of_kind(overlay, "PodDisruptionBudget")
+            if matches(each["spec"]["selector"], labels)
+        ]
+        services = [
+            each
+            for each in of_kind(overlay, "Service")
+            if matches({"matchLabels": each["spec"]["selector"]}, labels)
+        ]
+        assert [each["metadata"]["name"] for each in budgets] == [f"winnow-{name}"]
+        assert [each["metadata"]["name"] for each in services] == [f"winnow-{name}"]
+        assert services[0]["spec"]["clusterIP"] == "None"
+
+
+@every_overlay
+def test_ports_meet(overlay: str) -> None:
+    """A service listens on the port that its Service, its pods and the settings' defaults name."""
+    for service in of_kind(overlay, "Service"):
+        selector = {"matchLabels": service["spec"]["selector"]}
+        (template,) = [t for _, t in pods(overlay) if matches(selector, t["metadata"]["labels"])]
+        named = {
+            p["name"]: p["containerPort"] for c in containers(template) for p in c.get("ports", [])
+        }
+        for port in service["spec"]["ports"]:
+            assert named[port["targetPort"]] == port["port"]
+    for name in NAMES:
+        (container,) = dict(pods(overlay))[f"winnow-{name}"]["spec"]["containers"]
+        port = int(AddressSettings().of(name).rpartition(":")[2])
+        assert {"name": "grpc", "containerPort": port} in container["ports"]
+        listens = {"name": f"WINNOW_{name.upper()}_ADDRESS", "value": f"0.0.0.0:{port}"}
+        assert listens in container["env"]
+        assert container["args"] == ["run", name]
+
+
+@every_overlay
+def test_every_container_is_restricted(overlay: str) -> None:
+    """No root, no writable root, no capability, no way to more, bounded memory, and an image that stays what it is."""
+    (namespace,) = of_kind(overlay, "Namespace")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for name, template in pods(overlay):
+        spec = template["spec"]
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["runAsUser"] > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+        assert not any("hostPath" in volume for volume in spec["volumes"])
+        for container in containers(template):
+            security = container["securityContext"]
+            assert security["readOnlyRootFilesystem"] is True, name
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+            assert "memory" in container["resources"]["limits"]
+            assert ":" in container["image"]
+            assert not container["image"].endswith(":latest")
+
+
+@every_overlay
+def test_settings_are_known(overlay: str) -> None:
+    """Nothing in the environment is refused: every setting exists, and Kubernetes adds none of its own."""
+    known = known_names()
+    for each in of_kind(overlay, "ConfigMap"):
+        for name in each["data"]:
+            assert not name.startswith(PREFIX) or name in known, name
+    for name, template in pods(overlay):
+        assert template["spec"]["enableServiceLinks"] is False, name
+        for container in containers(template):
+            for variable in container.get("env", []):
+                assert not variable["name"].startswith(PREFIX) or variable["name"] in known
+
+
+@every_overlay
+def test_what_is_referred_to_exists(overlay: str) -> None:
+    """Settings and secrets that pods name are here, made by an operator, or listed as yours to make in the guide."""
+    maps = {each["metadata"]["name"] for each in of_kind(overlay, "ConfigMap")}
+    guide = (DEPLOY.parent / "docs" / "operating.md").read_text()
+    assert all(f"create secret generic {secret} " in guide for secret in SECRETS)
+    for _, template in pods(overlay):
+        for kind, name in references(template["spec"]):
+            assert name in (maps if kind == "configMap" else SECRETS | MADE_BY_OPERATORS), name
+
+
+def references(value: Any) -> Iterator[tuple[str, str]]:
+    """The config maps and secrets that a pod names anywhere."""
+    if isinstance(value, list):
+        for each in value:
+            yield from references(each)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key in ("configMapRef", "configMap"):
+                yield "configMap", each["name"]
+            elif key in ("secretKeyRef", "secret"):
+                yield "secret", each.get("name") or each["secretName"]
+            else:
+                yield from references(each)
+
+
+@every_overlay
+def test_probes_ask_the_process_alone(overlay: str) -> None:
+    """Start, readiness and liveness ask the health port, which knows no database; a restart would not mend one."""
+    settings = settings_of(overlay)
+    port = int(settings["WINNOW_RPC_HEALTH_ADDRESS"].rpartition(":")[2])
+    for name in NAMES:
+        (container,) = dict(pods(overlay))[f"winnow-{name}"]["spec"]["containers"]
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            assert container[probe]["grpc"] == {"port": port}
+        assert {"name": "health", "containerPort": port} in container["ports"]
+
+
+def settings_of(overlay: str) -> dict[str, str]:
+    """The settings that all services share."""
+    for each in of_kind(overlay, "ConfigMap"):
+        if each["metadata"]["name"].startswith("winnow-settings"):
+            data: dict[str, str] = each["data"]
+            return data
+    raise AssertionError("no settings")
+
+
+@every_overlay
+def test_stopping_takes_as_long_as_the_longest_call(overlay: str) -> None:
+    """Calls may last as long as the edge lets them, then tasks as long again, before Kubernetes kills."""
+    drain = float(settings_of(overlay)["WINNOW_RPC_DRAIN_SECONDS"])
+    assert drain >= DEADLINE_SECONDS_MAX
+    for name in NAMES:
+        spec = dict(pods(overlay))[f"winnow-{name}"]["spec"]
+        pause = int(spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+        assert spec["terminationGracePeriodSeconds"] > pause + 2 * drain
+
+
+@every_overlay
+def test_connections_end_and_replicas_spread(overlay: str) -> None:
+    """Clients must look replicas up again, and replicas of one service keep apart."""
+    assert 0 < float(settings_of(overlay)["WINNOW_RPC_CONNECTION_AGE_SECONDS"]) <= 900
+    for name in NAMES:
+        spread = dict(pods(overlay))[f"winnow-{name}"]["spec"]["topologySpreadConstraints"]
+        keys = {each["topologyKey"] for each in spread}
+        assert keys == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+        assert all("app.kubernetes.io/name" in each["matchLabelKeys"] for each in spread)
+
+
+@every_overlay
+def test_nothing_may_talk_unless_said(overlay: str) -> None:
+    """A policy denies everything to every pod, and each other one selects pods that there are."""
+    policies = of_kind(overlay, "NetworkPolicy")
+    deny = [each["spec"] for each in policies if each["metadata"]["name"] == "default-deny"]
+    assert deny == [{"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}]
+    labels = labels_of(overlay)
+    for policy in policies:
+        peers = [policy["spec"]["podSelector"]]
+        for rule in [*policy["spec"].get("ingress", []), *policy["spec"].get("egress", [])]:
+            sides = [*rule.get("from", []), *rule.get("to", [])]
+            peers += [p["podSelector"] for p in sides if set(p) == {"podSelector"}]
+        for selector in peers:
+            assert any(matches(selector, each) for each in labels), policy["metadata"]["name"]
+
+
+def test_replicas_are_the_autoscalers_in_production() -> None:
+    """Each service is scaled by what exists, on consumers that the code declares, and sets no number itself."""
+    targets = {
+        each["spec"]["scaleTargetRef"]["name"] for each in of_kind("production", "ScaledObject")
+    }
+    assert targets == {f"winnow-{name}" for name in NAMES}
+    for deployment in of_kind("production", "Deployment"):
+        assert "replicas" not in deployment["spec"]
+    for scaled in of_kind("production", "ScaledObject"):
+        assert scaled["spec"]["minReplicaCount"] >= 2
+        for trigger in scaled["spec"]["triggers"]:
+            if trigger["type"] == "nats-jetstream":
+                assert trigger["metadata"]["stream"] == TASKS_STREAM
+                assert trigger["metadata"]["consumer"] in STAGES
+
+
+def test_production_keeps_copies() -> None:
+    """Three brokers with three copies, and a database whose commits wait for a second instance."""
+    (nats,) = [
+        each for each in of_kind("production", "StatefulSet") if each["metadata"]["name"] == "nats"
+    ]
+    assert nats["spec"]["replicas"] == int(settings_of("production")["WINNOW_NATS_REPLICAS"]) == 3
+    (cluster,) = of_kind("production", "Cluster")
+    assert cluster["spec"]["instances"] == 3
+    assert cluster["spec"]["postgresql"]["synchronous"]["dataDurability"] == "required"
+    (configuration,) = [
+        each
+        for each in of_kind("production", "ConfigMap")
+        if each["metadata"]["name"].startswith("nats")
+    ]
+    assert configuration["data"]["nats.conf"].count("nats-route://") == 3
