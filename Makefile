@@ -26,7 +26,7 @@ LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench check-deploy render image-check soak clean
+.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench docs check-deploy render image-check soak clean
 
 help: ## list the targets
 	@echo "make TARGET, one of:"
@@ -129,6 +129,10 @@ check-deploy: build/deploy/.installed ## check the manifests against two version
 
 image-check: setup ## build deploy/Dockerfile and run the demo against its containers; needs root, buildah, podman, runc, debootstrap
 	@$(BIN)/python -m tools.image_check
+
+docs: setup-dev ## write docs/settings.md and docs/api.md anew
+	@$(BIN)/python -m tools.settings_page
+	@$(BIN)/python -m tools.api_page
 
 lock: setup-dev ## resolve requirements/*.in anew into hash-locked files; LOCK=--upgrade takes newer versions
 	@cd requirements && for name in build runtime dev deploy; do \
