@@ -141,6 +141,12 @@ async def traces(connection: Connection, workspace: UUID, tasks: Sequence[UUID])
     return {row["id"]: row["traceparent"] for row in rows}
 
 
+# One statement that binds its own transaction to the workspace, before the function that depends on it is called.
+_BOUND = """with bound as materialized (
+  select set_config('winnow.workspace_id', $1::uuid::text, true)::uuid as workspace)
+select f.* from bound,"""
+
+
 class TaskStore:
     """Leases tasks and reports what became of them, outside the transactions that write results."""
 
@@ -153,7 +159,7 @@ class TaskStore:
         self, workspace: UUID, stage: str, ids: Sequence[UUID], owner: UUID
     ) -> list[Task]:
         """Lease those of the tasks that can be worked on now."""
-        sql = "select * from spine.claim($1, $2, $3, $4, $5, $6)"
+        sql = f"{_BOUND} spine.claim(bound.workspace, $2, $3, $4, $5, $6) f"
         arguments = (workspace, stage, ids, owner, self._lease, self._attempts_max)
         rows = await self._fetch(sql, *arguments)
         return [
@@ -171,7 +177,7 @@ class TaskStore:
     async def extend(self, tasks: Sequence[Task]) -> set[UUID]:
         """Extend the leases that are still held; return their tasks' ids."""
         rows = await self._fetch(
-            "select id from spine.extend($1, $2, $3, $4)", *_keys(tasks), self._lease
+            f"{_BOUND} spine.extend(bound.workspace, $2, $3, $4) f", *_keys(tasks), self._lease
         )
         return {row["id"] for row in rows}
 
@@ -180,7 +186,7 @@ class TaskStore:
     ) -> set[UUID]:
         """Record a failure of the tasks' own; return the ids of those that died of it."""
         rows = await self._fetch(
-            "select id, dead from spine.fail($1, $2, $3, $4, $5, $6, $7)",
+            f"{_BOUND} spine.fail(bound.workspace, $2, $3, $4, $5, $6, $7) f",
             *_keys(tasks),
             error_class,
             _storable(error),
@@ -195,7 +201,7 @@ class TaskStore:
         """Give tasks back without counting the attempt."""
         delay = timedelta(seconds=delay_seconds)
         await self._fetch(
-            "select spine.release($1, $2, $3, $4, $5, $6)",
+            f"{_BOUND} spine.release(bound.workspace, $2, $3, $4, $5, $6) f",
             *_keys(tasks),
             delay,
             error_class,

@@ -198,7 +198,8 @@ async def test_tasks_are_locked_in_one_order(deployment: Deployment, database_ur
         await connection.fetch("select * from spine.take_hints(20, $1, $1)", timedelta(0))
 
     async def repeat(turn: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
-        connection = await asyncpg.connect(database_url)
+        bound = {"winnow.workspace_id": str(workspace)}
+        connection = await asyncpg.connect(database_url, server_settings=bound)
         for _ in range(40):
             await turn(connection)
         await connection.close()
