@@ -34,7 +34,7 @@ from services.cli.embedded import DataDirectory, EmbeddedRuntime
 from services.cli.importers import ImportedMessage
 from services.cli.importers.telegram import TelegramExport
 from services.cli.importing import message_input
-from services.cli.running import service_child, service_environment
+from services.cli.running import passwords, service_child, service_environment
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bootstrap import bring_up
 from services.common.rpc import CHANNEL_OPTIONS
@@ -141,13 +141,12 @@ async def deployed() -> AsyncIterator[Bench]:
         os.chmod(folder, 0o755)  # noqa: S103 - PostgreSQL runs as another user
         data = DataDirectory(Path(folder) / "data")
         async with EmbeddedRuntime.open(data) as runtime:
-            password = data.secret("app-password")
-            await bring_up(runtime.admin_database_url, password, None)
+            await bring_up(runtime.admin_database_url, passwords(runtime.data), None)
             admin = await asyncpg.connect(runtime.admin_database_url)
             await admin.execute(_OPEN_GENERATION)
             await admin.execute(_BARE)
             address = f"127.0.0.1:{runtime.ports.ingest}"
-            environment = service_environment(runtime, password, {"ingest": address})
+            environment = service_environment(runtime, "ingest", {"ingest": address})
             pids = {name: _pid(data, name) for name in ("postgres", "nats")}
             child = service_child("ingest", environment, address)
 

@@ -135,14 +135,16 @@ def postgres(port: int, password: str) -> Iterator[str]:
 class NatsServer:
     """A nats-server with JetStream that can be killed, frozen and started again on the same store."""
 
-    def __init__(self, port: int, store: Path | None = None, limits: str = "") -> None:
+    def __init__(
+        self, port: int, store: Path | None = None, limits: str = "", more: str = ""
+    ) -> None:
         self.port, self._folder = port, Path(mkdtemp(prefix="winnow-nats-"))
         self._process: subprocess.Popen[bytes] | None = None
         self.store = store or self._folder / "store"
         self.url = f"nats://127.0.0.1:{port}"
         self._configuration = self._folder / "nats.conf"
         self._configuration.write_text(
-            f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{self.store}" {limits} }}\n'
+            f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{self.store}" {limits} }}\n{more}'
         )
 
     def start(self) -> None:

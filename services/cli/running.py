@@ -15,10 +15,12 @@ import grpc
 
 from services.cli.embedded import Child, DataDirectory, EmbeddedRuntime, Event
 from services.cli.embedded.files import write_private
+from services.cli.embedded.ports import LOOPBACK
 from services.cli.health import is_serving
 from services.cli.target import KEY_SECRET, Target
 from services.common.addresses import NAMES
-from services.common.bootstrap import bring_up
+from services.common.bootstrap import bring_up, login_of
+from services.common.bus_access import SERVICES
 from services.common.channels import dial
 from services.common.settings import PREFIX
 
@@ -42,15 +44,17 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Start the servers and the named services and lend them; stop everything at the end."""
     async with EmbeddedRuntime.open(data, ports=ports, on_event=on_event) as runtime:
-        password = data.secret("app-password")
         path = data.secrets / KEY_SECRET
         known = path.read_text().strip() if path.exists() else None
-        key = await bring_up(runtime.admin_database_url, password, known)
+        key = await bring_up(runtime.admin_database_url, passwords(runtime.data), known)
         if key != known:
             write_private(path, key + "\n")
         addresses = {name: f"127.0.0.1:{getattr(runtime.ports, name)}" for name in NAMES}
-        environment = service_environment(runtime, password, addresses)
-        await runtime.start(*(service_child(name, environment, addresses[name]) for name in names))
+        children = (
+            service_child(name, service_environment(runtime, name, addresses), addresses[name])
+            for name in names
+        )
+        await runtime.start(*children)
         yield Running(runtime, Target(addresses, key))
 
 
@@ -66,21 +70,34 @@ async def running_briefly(
             yield up_now
 
 
+def passwords(data: DataDirectory) -> dict[str, str]:
+    """The password of each service's login to the database, made at the first call and then kept."""
+    return {name: data.secret(f"postgres.{name}.password") for name in NAMES}
+
+
 def service_environment(
-    runtime: EmbeddedRuntime, password: str, addresses: Mapping[str, str]
+    runtime: EmbeddedRuntime, name: str, addresses: Mapping[str, str]
 ) -> dict[str, str]:
-    """The settings of the services: the user's own, and where everything is."""
+    """The settings of a service: the user's own, where everything is, and its own way in."""
     admin = urlsplit(runtime.admin_database_url)
-    login = f"winnow_app:{quote(password, safe='')}@{admin.hostname}:{admin.port}"
+    password = quote(passwords(runtime.data)[name], safe="")
+    login = f"{login_of(name)}:{password}@{admin.hostname}:{admin.port}"
     kept = {name: value for name, value in os.environ.items() if name not in CLIENT_ONLY}
     placed = {f"{PREFIX}{name.upper()}_ADDRESS": address for name, address in addresses.items()}
     return {
         **kept,
         **placed,
         f"{PREFIX}DATABASE_URL": admin._replace(netloc=login).geturl(),
-        f"{PREFIX}NATS_URL": runtime.nats_url,
+        f"{PREFIX}NATS_URL": f"nats://{LOOPBACK}:{runtime.ports.nats}",
+        **_bus_key(runtime.data, name),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _bus_key(data: DataDirectory, name: str) -> dict[str, str]:
+    if name not in SERVICES:
+        return {}
+    return {f"{PREFIX}NATS_NKEY_FILE": str(data.nats_seed_file(name))}
 
 
 def service_child(name: str, environment: Mapping[str, str], address: str) -> Child:

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 import nats
@@ -29,12 +31,22 @@ from services.common import metrics
 from services.common.errors import Unavailable, WinnowError
 from services.common.failpoints import reach
 from services.common.settings import Settings
+from services.common.tls import client_context
 from winnow.events.v1.events_pb2 import TaskHint
 
 log = logging.getLogger(__name__)
 
 TASKS_STREAM, EVENTS_STREAM = "WINNOW_TASKS", "WINNOW_EVENTS"
-STAGES = ("embed", "window", "extract", "erase_extractor", "erase_embedder", "rescore")
+# Which service works on the tasks of each stage.
+READERS = {
+    "embed": "embedder",
+    "window": "extractor",
+    "extract": "extractor",
+    "erase_extractor": "extractor",
+    "erase_embedder": "embedder",
+    "rescore": "ingest",
+}
+STAGES = tuple(READERS)
 HINT_TASKS_MAX = 64
 # Both the client and the server may say that something is gone or cannot be reached in these ways.
 TRANSIENT = (NatsError, TimeoutError, OSError, asyncio.InvalidStateError)
@@ -49,10 +61,30 @@ class BusSettings(Settings):
     """Where NATS is, and how large its streams may grow."""
 
     nats_url: SecretStr = Field(description="nats:// URL, with credentials if the server wants any")
+    nats_nkey_file: Path | None = Field(
+        default=None, description="the seed of the service's NKEY, if the server knows it by one"
+    )
+    nats_ca_file: Path | None = Field(
+        default=None, description="signs the server: set, it is called by TLS"
+    )
+    nats_cert_file: Path | None = Field(default=None, description="PEM chain shown to the server")
+    nats_key_file: Path | None = Field(default=None, description="PEM key of the certificate")
     nats_replicas: int = Field(default=1, ge=1, le=5)
     nats_tasks_bytes_max: int = Field(default=256 << 20, ge=1 << 20)
     nats_events_bytes_max: int = Field(default=256 << 20, ge=1 << 20)
     nats_ack_wait_seconds: float = Field(default=60, gt=0)
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The context to connect with; None for what the URL's scheme says."""
+        if self.nats_ca_file is None:
+            return None
+        own = (self.nats_cert_file, self.nats_key_file)
+        return client_context(self.nats_ca_file, *own, setting="WINNOW_NATS_CA_FILE")
+
+
+def inbox_of(name: str) -> str:
+    """The prefix of the subjects that replies to a service come on, so that no other can hear them."""
+    return f"_INBOX.{name}"
 
 
 class BusUnavailable(Unavailable):
@@ -104,6 +136,9 @@ class Bus:
             client = await nats.connect(
                 settings.nats_url.get_secret_value(),
                 name=name,
+                nkeys_seed=str(settings.nats_nkey_file) if settings.nats_nkey_file else None,
+                tls=settings.tls(),
+                inbox_prefix=inbox_of(name).encode(),
                 error_cb=report,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=0.2,

@@ -107,11 +107,33 @@ def _check(
 ) -> None:
     """Raise InvalidSetting unless the key is the certificate's and the authority is one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    names = "WINNOW_TLS_CERT_FILE, WINNOW_TLS_KEY_FILE"
+    _load(context, certificate, key, authority, names, setting)
+
+
+def client_context(
+    authority: Path, certificate: Path | None, key: Path | None, *, setting: str
+) -> ssl.SSLContext:
+    """A context for a client of something else than gRPC; raises InvalidSetting that names the setting."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    own = setting.replace("_CA_", "_CERT_")
+    _load(context, certificate, key, authority, own, setting)
+    return context
+
+
+def _load(
+    context: ssl.SSLContext,
+    certificate: Path | None,
+    key: Path | None,
+    authority: Path | None,
+    own_setting: str,
+    setting: str,
+) -> None:
     if certificate and key:
         try:
             context.load_cert_chain(certificate, key, password=_no_password)
         except (OSError, ValueError) as error:
-            text = f"WINNOW_TLS_CERT_FILE, WINNOW_TLS_KEY_FILE: {certificate}, {key}: {_why(error)}"
+            text = f"{own_setting}: {certificate}, {key}: {_why(error)}"
             raise InvalidSetting(text) from error
     if authority:
         try:

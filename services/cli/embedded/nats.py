@@ -1,4 +1,4 @@
-"""The embedded NATS server: JetStream on loopback, with a password that never shows in a process list."""
+"""The embedded NATS server: JetStream on loopback, a key for each service, and no word to anybody else."""
 
 import asyncio
 import json
@@ -12,6 +12,8 @@ from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import LOOPBACK, Ports
 from services.cli.embedded.process import Account, end, minimal_environment, running, until
 from services.cli.embedded.supervisor import Child
+from services.common.bus_access import SERVICES, public_key
+from services.common.bus_access import users as bus_users
 
 USER = "winnow"
 _FILE_STORE_BYTES_MAX = 8 << 30
@@ -31,7 +33,7 @@ class Nats:
 
     @property
     def url(self) -> str:
-        """Return the URL for clients, password included."""
+        """Return the owner's URL, password included; services have keys, and may do less."""
         return f"nats://{USER}:{self._password}@{LOOPBACK}:{self.ports.nats}"
 
     def child(self) -> Child:
@@ -64,6 +66,8 @@ class Nats:
         def text(value: object) -> str:
             return json.dumps(str(value), ensure_ascii=False)
 
+        keys = {service: public_key(self.data.nats_seed(service)) for service in SERVICES}
+        users = "\n    ".join(bus_users(keys))
         # No sync_interval: messages only hint at rows of PostgreSQL, so those that a power cut takes
         # with the default flush are sent again; `always` would cost an fsync a publish for nothing.
         return f"""server_name: winnow
@@ -75,7 +79,12 @@ jetstream {{
   max_file_store: {_FILE_STORE_BYTES_MAX}
   max_memory_store: {_MEMORY_STORE_BYTES_MAX}
 }}
-authorization {{ user: {text(USER)}, password: {text(self._password)} }}
+authorization {{
+  users: [
+    {{ user: {text(USER)}, password: {text(self._password)} }}
+    {users}
+  ]
+}}
 """
 
     async def _healthy(self, pid: int) -> None:

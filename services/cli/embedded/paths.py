@@ -19,6 +19,7 @@ from services.cli.embedded.errors import DataDirectoryBusy, DataDirectoryUnusabl
 from services.cli.embedded.files import make_open, read_model, write_private
 from services.cli.embedded.ports import Ports
 from services.cli.embedded.process import Account, ProcessIdentity, run, server_account
+from services.common.bus_access import new_seed
 
 _SYSTEM_DIRECTORY = Path("/var/lib/winnow")
 
@@ -142,6 +143,17 @@ class DataDirectory:
         path = self.secrets / name
         if not path.exists():
             write_private(path, secrets.token_urlsafe(24) + "\n")
+        return path.read_text().strip()
+
+    def nats_seed_file(self, service: str) -> Path:
+        """Return the file with the seed of a service's key to NATS."""
+        return self.secrets / f"nats.{service}.nkey"
+
+    def nats_seed(self, service: str) -> str:
+        """Return the seed of a service's key to NATS, made at the first call and then kept."""
+        path = self.nats_seed_file(service)
+        if not path.exists():
+            write_private(path, new_seed() + "\n")
         return path.read_text().strip()
 
     def ports(self) -> Ports | None:

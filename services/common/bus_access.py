@@ -1,0 +1,62 @@
+"""Who may say and hear what on NATS: each service has a key of its own, and with it only the subjects that it needs."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import nkeys
+
+from services.common.bus import EVENTS_STREAM, READERS, TASKS_STREAM, inbox_of
+
+# The services that have a connection to NATS: each runs a relay, and reads the hints of its own stages.
+SERVICES = tuple(sorted(set(READERS.values())))
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """Subjects that may be published and subscribed to; everything else is refused."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def permissions(service: str) -> Permissions:
+    """What a service needs: to hint and announce, to make the streams, and to read the hints of its own stages."""
+    api = [
+        f"$JS.API.STREAM.{verb}.{stream}"
+        for verb in ("INFO", "CREATE")
+        for stream in (TASKS_STREAM, EVENTS_STREAM)
+    ]
+    for stage in sorted(stage for stage, reader in READERS.items() if reader == service):
+        consumer = f"{TASKS_STREAM}.{stage}"
+        api += [
+            f"$JS.API.CONSUMER.CREATE.{consumer}.winnow.tasks.{stage}",
+            f"$JS.API.CONSUMER.DURABLE.CREATE.{consumer}",
+            f"$JS.API.CONSUMER.INFO.{consumer}",
+            f"$JS.API.CONSUMER.MSG.NEXT.{consumer}",
+            f"$JS.ACK.{consumer}.>",
+        ]
+    return Permissions(("winnow.tasks.>", "winnow.events.>", *api), (f"{inbox_of(service)}.>",))
+
+
+def new_seed() -> str:
+    """The secret half of a new user's key, as NATS writes it."""
+    return bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)).decode()
+
+
+def public_key(seed: str) -> str:
+    """The half of a key that the server is told."""
+    return bytes(nkeys.from_seed(bytearray(seed.encode())).public_key).decode()
+
+
+def users(keys: Mapping[str, str]) -> list[str]:
+    """The users of a nats-server's configuration, a line each, by the public keys of the services."""
+    return [_user(service, keys[service]) for service in SERVICES]
+
+
+def _user(service: str, key: str) -> str:
+    allowed = permissions(service)
+    publish, subscribe = json.dumps(allowed.publish), json.dumps(allowed.subscribe)
+    rights = f"publish: {{ allow: {publish} }}, subscribe: {{ allow: {subscribe} }}"
+    return f"{{ nkey: {json.dumps(key)}, permissions: {{ {rights} }} }}"
