@@ -20,7 +20,17 @@ ROLES = tuple(f"winnow_{name}" for name in (*NAMES, "relay"))
 LOGINS = tuple(f"winnow_{name}_app" for name in NAMES)
 # What acts for one workspace: its argument cannot mislead it.
 BOUND = {
-    *("enqueue", "enqueue_embedding", "announce", "claim", "extend", "complete", "fail", "release"),
+    *(
+        "enqueue",
+        "enqueue_embedding",
+        "enqueue_backfill",
+        "announce",
+        "claim",
+        "extend",
+        "complete",
+        "fail",
+        "release",
+    ),
     *("replay", "tasks", "stages", "note_action", "end_action", "actions", "tokens_today"),
 }
 WRITERS = r"^\s*(insert|update|delete|with\b[\s\S]*\b(insert into|update|delete from))\b"

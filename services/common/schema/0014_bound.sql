@@ -9,7 +9,7 @@ declare f record;
 begin
   for f in select p.oid::regprocedure as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
            where n.nspname = 'spine' and p.proname = any (array['enqueue', 'enqueue_embedding', 'announce', 'claim', 'extend',
-             'complete', 'fail', 'release', 'replay', 'tasks', 'stages'])
+             'complete', 'fail', 'release', 'replay', 'tasks', 'stages', 'enqueue_backfill', 'pause_backfill', 'is_backfill_paused'])
   loop
     execute format('grant execute on function %s to winnow_workspace', f.name);
     execute format('alter function %s owner to winnow_workspace', f.name);
