@@ -167,7 +167,7 @@ class ExtractStage:
         model: str,
         limits: WindowLimits,
         kick: Callable[[], None],
-        spending: Spending,
+        spending: Spending | None = None,
     ) -> None:
         self._database, self._engine, self._model = database, engine, model
         self._spending = spending
@@ -178,7 +178,7 @@ class ExtractStage:
         return [await self._read(task) for task in tasks]
 
     async def _read(self, task: Task) -> Result[Reading | None]:
-        if self._model:
+        if self._model and self._spending:
             await self._spending.check(task.workspace)
         async with self._database.transaction(task.workspace) as connection:
             stored = await store.read_window(

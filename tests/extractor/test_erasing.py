@@ -11,7 +11,6 @@ from services.common.outbox import Task
 from services.extractor import store
 from services.extractor.erasing import EraseStage
 from services.extractor.grounded import GroundedEngine
-from services.extractor.spending import Spending
 from services.extractor.store import Pending
 from services.extractor.subscriptions import ExtractStage
 from services.extractor.windows import WindowLimits
