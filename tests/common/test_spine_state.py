@@ -86,6 +86,7 @@ class Spine(RuleBasedStateMachine):
     def start(self, specs: list[str]) -> None:
         """Begin with some tasks in a workspace of their own."""
         self.table.workspace, self.table.subject = uuid4(), uuid4()
+        self.table.fetch("select set_config('winnow.workspace_id', $1::uuid::text, false)")
         self.enqueue(specs)
 
     # Few rules with many ways, since Hypothesis leaves whole rules out of a run and most ways need a claim before.

@@ -152,6 +152,9 @@ class Chat:
     async def ask(self, kind: str, ids: Sequence[UUID], hashes: Sequence[bytes | None]) -> None:
         """Make the tasks that embed subjects."""
         await self.admin.execute(
+            "select set_config('winnow.workspace_id', $1, false)", str(self.workspace)
+        )
+        await self.admin.execute(
             "select spine.enqueue_embedding($1, $2, $3, $4, true)",
             self.workspace,
             kind,

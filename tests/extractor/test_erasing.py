@@ -61,9 +61,7 @@ async def test_a_reading_of_erased_text_is_dropped(
     workspace = deployment.workspace
     async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
         source, ids = await say(deployment, TALK)
-        reading = ExtractStage(
-            database, GroundedEngine(), "", LIMITS, lambda: None, Spending(database, 0)
-        )
+        reading = ExtractStage(database, GroundedEngine(), "", LIMITS, lambda: None)
         erasing = EraseStage("version", lambda: None)
         task = await window_of(database, deployment, source, ids)
         read = await reading.perform([task])
