@@ -20,7 +20,7 @@ import grpc
 
 from services.cli.embedded import DataDirectory
 from services.cli.health import is_serving
-from services.cli.running import running, service_environment
+from services.cli.running import Running, running, service_environment
 from services.common.addresses import NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -215,16 +215,23 @@ async def serving(address: str) -> None:
             await asyncio.sleep(0.2)
 
 
+def environment_of(name: str, up_now: Running, addresses: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a service in a container, which sees none of our files: the owner's login to NATS will do."""
+    every = service_environment(up_now.runtime, name, addresses)
+    ours = {key: value for key, value in every.items() if key.startswith("WINNOW_")}
+    del ours["WINNOW_NATS_URL"]
+    ours.pop("WINNOW_NATS_NKEY_FILE", None)
+    return ours | {"WINNOW_MODELS_DIR": "/models", "WINNOW_NATS_URL": up_now.runtime.nats_url}
+
+
 async def check_services(engine: Engine, image: str, models: Path, folder: Path) -> None:
     """Bring PostgreSQL and NATS up here, the services in containers, and run the demo against them."""
     data = DataDirectory(folder / "data")
     async with running(data, {}, lambda _: None, names=()) as up_now:
         addresses = up_now.target.addresses
-        every = service_environment(up_now.runtime, data.secret("app-password"), addresses)
-        ours = {key: value for key, value in every.items() if key.startswith("WINNOW_")}
-        ours |= {"WINNOW_MODELS_DIR": "/models"}
+        ours = {name: environment_of(name, up_now, addresses) for name in NAMES}
         say("starting the four services in containers")
-        with containers(engine, image, models, dict.fromkeys(NAMES, ours)):
+        with containers(engine, image, models, ours):
             await asyncio.gather(*(serving(addresses[name]) for name in NAMES))
             for name in NAMES:
                 check_process(engine, name)

@@ -72,7 +72,7 @@ async def running_briefly(
 
 def passwords(data: DataDirectory) -> dict[str, str]:
     """The password of each service's login to the database, made at the first call and then kept."""
-    return {name: data.secret(f"postgres.{name}.password") for name in NAMES}
+    return {login_of(name): data.secret(f"postgres.{name}.password") for name in NAMES}
 
 
 def service_environment(
@@ -80,7 +80,7 @@ def service_environment(
 ) -> dict[str, str]:
     """The settings of a service: the user's own, where everything is, and its own way in."""
     admin = urlsplit(runtime.admin_database_url)
-    password = quote(passwords(runtime.data)[name], safe="")
+    password = quote(passwords(runtime.data)[login_of(name)], safe="")
     login = f"{login_of(name)}:{password}@{admin.hostname}:{admin.port}"
     kept = {name: value for name, value in os.environ.items() if name not in CLIENT_ONLY}
     placed = {f"{PREFIX}{name.upper()}_ADDRESS": address for name, address in addresses.items()}

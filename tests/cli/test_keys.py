@@ -2,9 +2,13 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import asyncpg
 import pytest
 
+from services.common.addresses import NAMES
+from services.common.bootstrap import login_of
 from tests.conftest import Deployment, run_winnow
 
 
@@ -80,3 +84,27 @@ def test_a_password_on_the_command_line_is_refused(
     without, _, place = database_url.partition(":test@")
     monkeypatch.setenv("PGPASSWORD", "test")
     assert run_winnow(*command, "--database-url", f"{without}@{place}").returncode == 0
+
+
+async def test_logins_are_opened_from_files(
+    deployment: Deployment, database_url: str, tmp_path: Path
+) -> None:
+    """`winnow migrate --passwords-dir` lets each service in by the password in its file; a missing file is named."""
+    passwords = {name: f"{name}-canary" for name in NAMES}
+    for name, password in passwords.items():
+        (tmp_path / name).write_text(password + "\n")
+    try:
+        opened = run_winnow("migrate", "--passwords-dir", str(tmp_path))
+        assert opened.returncode == 0, opened.stderr
+        assert "canary" not in opened.stdout + opened.stderr
+        for name, password in passwords.items():
+            url = database_url.replace("postgres:test@", f"{login_of(name)}:{password}@")
+            connection = await asyncpg.connect(url)
+            await connection.close()
+        (tmp_path / "search").unlink()
+        refused = run_winnow("migrate", "--passwords-dir", str(tmp_path))
+        assert refused.returncode == 1
+        assert str(tmp_path / "search") in refused.stderr
+    finally:
+        for name in NAMES:
+            await deployment.admin.execute(f"alter role {login_of(name)} nologin password null")
