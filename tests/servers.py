@@ -59,6 +59,8 @@ class PostgresServer:
             **self._settings,
         }
         arguments = [f"-c{name}={value}" for name, value in settings.items()]
+        # One that was killed leaves it behind.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # type: ignore[call-overload]
                 [BIN / "postgres", "-D", self._data, *arguments], stderr=log, **self._options
@@ -89,11 +91,20 @@ class PostgresServer:
             if time.monotonic() > deadline:
                 raise RuntimeError("processes of the server outlive it")
             time.sleep(0.01)
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has stopped by itself."""
+        return self._process is None or self._process.poll() is not None
+
+    @property
+    def log(self) -> Path:
+        """What the server has to say."""
+        return self._folder / "log"
 
     def logged(self, text: str) -> int:
         """How often the server has logged a text."""
-        return (self._folder / "log").read_text("utf-8", "replace").count(text)
+        return self.log.read_text("utf-8", "replace").count(text)
 
     def backends(self) -> list[int]:
         """The processes of the server besides its first."""

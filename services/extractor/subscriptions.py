@@ -106,12 +106,10 @@ class WindowStage:
                 windows.append(await store.add_window(connection, workspace, source, reason, own))
                 await reach("window.window_added")
             if result.tail and result.look_again_at:
-                spec = f"tail:{result.tail[-1].message.id}:{len(result.tail)}"
+                # The moment tells tails apart that end in the same message: the look at another one may be long done.
+                spec = f"tail:{result.tail[-1].message.id}:{result.look_again_at.isoformat()}"
                 moment = result.look_again_at
-                # Another tail of as many messages may have ended in the same one, and its look is long done.
-                await enqueue(
-                    connection, workspace, self.name, [source], [spec], moment, reopen=True
-                )
+                await enqueue(connection, workspace, self.name, [source], [spec], moment)
                 await reach("window.tail_asked")
         return windows
 

@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from services.common.database import Database, DatabaseSettings
+from services.common.ids import uuid7
 from services.common.outbox import TaskStore, complete
 from services.common.worker import Result
 from services.extractor import library, review, store
@@ -148,19 +149,33 @@ async def test_a_text_that_returns_while_it_is_read_is_not_forgotten(
 async def test_a_tail_is_looked_at_however_often_it_changes(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An open window closes although a tail that ended in the same message was looked at before."""
-    monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "4")
-    source, ids = await say(deployment, TALK)
-    await deployment.admin.execute(
-        """insert into spine.task (workspace_id, stage, subject_id, spec, state, finished_at)
-           values ($1, 'window', $2, $3, 'done', now())""",
-        deployment.workspace,
-        source,
-        f"tail:{ids[-1]}:{len(TALK)}",
-    )
+    """An open window closes although one that ended in the same message was looked at before, and was not ready."""
+    monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "3")
+    admin = deployment.admin
     async with deployment.serving("extractor"):
+        source, (first, second, _) = await say(deployment, TALK[:3])
+        look = "spec like 'tail:%' and state = 'ready'"
+        async with asyncio.timeout(30):
+            looking = f"select exists (select from spine.task where {look})"
+            while not await admin.fetchval(looking):  # noqa: ASYNC110 - a row has no event
+                await asyncio.sleep(0.05)
+        # As if the look had come to nothing, and the first message had been cut away with others.
+        done = "state = 'done', hint_at = null, finished_at = now()"
+        await admin.execute(f"update spine.task set {done} where {look}")
+        await admin.execute("delete from extractor.pending_message where message_id = $1", first)
+        await admin.execute("update ingest.message set deleted_at = now() where id = $1", first)
+        # Another message that was said before the last one arrives.
+        await admin.execute(
+            """insert into ingest.message select (jsonb_populate_record(m, jsonb_build_object(
+                 'id', $2::uuid, 'external_id', 'late', 'received_at', clock_timestamp()))).*
+               from ingest.message m where id = $1""",
+            second,
+            late := uuid7(),
+        )
+        call = "select spine.enqueue($1, 'window', array[$2::uuid], array[$3])"
+        await admin.execute(call, deployment.workspace, source, f"new:{late}:{late}")
         await settled(deployment)
-    assert await deployment.admin.fetchval("select count(*) from extractor.pending_message") == 0
+    assert await admin.fetchval("select count(*) from extractor.window_message") == 3
 
 
 async def test_a_deleted_message_is_no_evidence(deployment: Deployment) -> None:

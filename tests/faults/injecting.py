@@ -102,6 +102,40 @@ class Injector:
     async def _immediate_postgres(self, fault: Fault) -> None:
         await self._kill_postgres(fault, signal.SIGQUIT)
 
+    async def _cut_postgres(self, fault: Fault) -> None:
+        """Cut the power of the database: what it had not forced to its disk is gone."""
+        async with self._postgres:
+            self._stack.disks["postgres"].cut()
+            await asyncio.to_thread(self._stack.postgres.kill)
+            await asyncio.to_thread(self._stack.disks["postgres"].mount_again)
+            await asyncio.sleep(fault.seconds)
+            await asyncio.to_thread(self._stack.postgres.start)
+
+    async def _cut_nats(self, fault: Fault) -> None:
+        async with self._nats:
+            self._stack.disks["nats"].cut()
+            self._stack.nats.stop(signal.SIGKILL)
+            await asyncio.to_thread(self._stack.disks["nats"].mount_again)
+            await asyncio.sleep(fault.seconds)
+            await asyncio.to_thread(self._stack.nats.start)
+
+    async def _fill_postgres(self, fault: Fault) -> None:
+        """Let the disk of the database run full, and start it again with room if it has ended of it."""
+        async with self._postgres:
+            with self._stack.disks["postgres"].filled():
+                await asyncio.sleep(fault.seconds)
+            if self._stack.postgres.has_ended:
+                await asyncio.to_thread(self._stack.postgres.start)
+            await asyncio.to_thread(self._stack.postgres.wait_until_ready)
+
+    async def _fill_nats(self, fault: Fault) -> None:
+        """Let the disk of the broker run full; with room again it is started anew, since it stays stuck."""
+        async with self._nats:
+            with self._stack.disks["nats"].filled():
+                await asyncio.sleep(fault.seconds)
+            self._stack.nats.stop(signal.SIGKILL)
+            await asyncio.to_thread(self._stack.nats.start)
+
     async def _kill_backend(self, fault: Fault) -> None:
         """Kill one process of the database, of which it recovers by starting all of them again."""
         async with self._postgres:

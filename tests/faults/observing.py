@@ -92,7 +92,7 @@ class Observer:
         admin = await self._stack.admin()
         rows = await admin.fetch(
             """select stage, state, attempts, fence, spec, error_class, error, hint_count,
-                 hint_at - now() as hint_in, lease_until - now() as lease_left from spine.task
+                 hint_at::text as hint_at, lease_until::text as lease_until, now()::text as now from spine.task
                where workspace_id = $1 and state in ('ready', 'leased') limit 20""",
             self._workspace,
         )

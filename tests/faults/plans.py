@@ -89,7 +89,7 @@ def plan_of(seed: int, mix: Mix | None = None) -> Plan:
     kinds = mix.kinds or tuple(MAKERS)
     count = dice.randint(mix.faults_min, mix.faults_max)
     moments = sorted(dice.uniform(0.05, mix.seconds) for _ in range(count))
-    faults = tuple(MAKERS[dice.choice(kinds)](dice, at) for at in moments)
+    faults = tuple((MAKERS | DISK_MAKERS)[dice.choice(kinds)](dice, at) for at in moments)
     return Plan(seed, acts, faults, frozenset(poison))
 
 
@@ -139,8 +139,8 @@ def _message(dice: random.Random, source: str, number: int) -> Version:
 
 Maker = Callable[[random.Random, float], Fault]
 STALLS = (
-    "worker.claimed:extract worker.performed:extract worker.performed:embed worker.written:extract "
-    "worker.claimed:window worker.answering:embed relay.taken worker.committed:extract"
+    "worker.claimed:extract worker.performed:extract extract.read extract.extracted worker.performed:embed "
+    "worker.written:extract worker.claimed:window worker.answering:embed relay.taken"
 ).split()
 
 
@@ -154,7 +154,7 @@ def _at(kind: str, targets: tuple[str, ...] = ("",), low: float = 0, high: float
 def _stall(dice: random.Random, at: float) -> Fault:
     """The process stands still at a chosen point for longer than its lease, and then goes on."""
     point, seconds = dice.choice(STALLS), LEASE_SECONDS + 0.5
-    stage = point.partition(":")[2]
+    stage = point.partition(":")[2] or point.partition(".")[0]
     service = {"extract": "extractor", "window": "extractor", "embed": "embedder"}.get(stage)
     target = f"{service or dice.choice(SERVICES)}-{dice.choice('ab')}"
     return Fault(at, "stall", target, seconds, f"{point}=stall:{seconds}@{dice.randint(1, 2)}")
@@ -196,4 +196,12 @@ MAKERS: dict[str, Maker] = {
     "hints": _at("hints"),
     "provider": _provider,
 }
-"""Every kind of fault, and how one of it is drawn."""
+"""Every kind of fault that needs no rights, and how one of it is drawn."""
+
+DISK_MAKERS: dict[str, Maker] = {
+    "cut_postgres": _at("cut_postgres", low=0, high=0.3),
+    "cut_nats": _at("cut_nats", low=0, high=0.3),
+    "fill_postgres": _at("fill_postgres", low=0.5, high=1.5),
+    "fill_nats": _at("fill_nats", low=0.5, high=1.5),
+}
+"""Those that need disks of their own, which root alone can make."""

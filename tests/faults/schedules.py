@@ -45,7 +45,8 @@ async def run(stack: Stack, plan: Plan, path: Path | None = None) -> Verdict:
     await observer.note_rows()
     await observer.search(metadata, _words(plan))
     deaths = sum(replica.deaths for replica in stack.replicas.values()) - deaths
-    deadlocks = stack.postgres.logged(DEADLOCK) - deadlocks
+    # A log may have lost its end together with its disk.
+    deadlocks = max(0, stack.postgres.logged(DEADLOCK) - deadlocks)
     history.note("locks", deadlocks=deadlocks)
     history.note("end", drain=None if drain is None else round(drain, 2), deaths=deaths)
     history.close()

@@ -63,7 +63,7 @@ class Tally:
 async def soak(
     folder: Path, seeds: range, mix: Mix, out: Path | None = None, until: str = ""
 ) -> Tally:
-    """Run the schedules of some seeds one after another, or until an invariant of this name breaks."""
+    """Run the schedules of some seeds one after another, or until one of these invariants breaks."""
     tally = Tally(seeds.start)
     async with Stack.open(folder) as stack:
         for seed in seeds:
@@ -71,8 +71,9 @@ async def soak(
             verdict = await run(stack, plan_of(seed, mix), path)
             tally.add(verdict)
             if verdict.violations:
-                _report(verdict, path, out)
-                is_found = until and any(text.startswith(until) for text in verdict.violations)
+                _report(verdict, path, stack.postgres.log, out)
+                names = {text.partition(":")[0] for text in verdict.violations}
+                is_found = bool(names & set(until.split(",")))
                 if is_found or (not until and len(tally.failed) >= VIOLATIONS_MAX):
                     break
             else:
@@ -81,13 +82,14 @@ async def soak(
     return tally
 
 
-def _report(verdict: Verdict, path: Path, out: Path | None) -> None:
+def _report(verdict: Verdict, path: Path, postgres: Path, out: Path | None) -> None:
     click.echo(f"seed {verdict.seed}: {len(verdict.violations)} violations", err=True)
     for text in verdict.violations[:20]:
         click.echo(f"  {text}", err=True)
     if out:
         out.mkdir(parents=True, exist_ok=True)
         (out / path.name).write_bytes(path.read_bytes())
+        (out / f"{verdict.seed}-postgres.log").write_bytes(postgres.read_bytes())
         for log in path.parent.glob("*.log"):
             (out / f"{verdict.seed}-{log.name}").write_bytes(log.read_bytes())
 
@@ -111,7 +113,7 @@ def _tell(tally: Tally, out: Path | None) -> None:
 @click.option("--messages", default=30, type=click.IntRange(1), help="Messages a schedule.")
 @click.option("--kinds", default="", help="Only these faults, separated by commas.")
 @click.option("--crowds", default=0.15, help="How often many write the same at once.")
-@click.option("--until", default="", help="Stop when an invariant of this name breaks.")
+@click.option("--until", default="", help="Stop when one of these invariants breaks.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the summary and failures here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def main(

@@ -19,6 +19,7 @@ from services.common.addresses import NAMES
 from services.common.auth import SCOPES, mint_key, store_key
 from tests.conftest import PASSWORD, free_port
 from tests.extractor.provider import provider
+from tests.faults.disks import Disk
 from tests.faults.model import RandomProvider
 from tests.faults.plans import LEASE_SECONDS, REPLICAS
 from tests.faults.process import SILENT
@@ -65,10 +66,21 @@ SETTINGS = {
 class Stack:
     """Everything that runs, and the ways to reach it."""
 
-    def __init__(self, folder: Path, model: RandomProvider, settings: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model: RandomProvider,
+        settings: Mapping[str, object],
+        disks: Mapping[str, Disk],
+        fsync: bool,
+    ) -> None:
         self.folder, self.model, self._settings = folder, model, {**SETTINGS, **settings}
-        self.postgres = PostgresServer(free_port(), PASSWORD, max_connections=300)
-        self.nats = NatsServer(free_port())
+        self.disks = disks
+        places = {name: disk.path for name, disk in disks.items()}
+        options = {"max_connections": 300, "fsync": "on" if fsync else "off"}
+        self.postgres = PostgresServer(free_port(), PASSWORD, places.get("postgres"), **options)
+        store = places["nats"] / "store" if "nats" in places else None
+        self.nats = NatsServer(free_port(), store)
         self.replicas: dict[str, Replica] = {}
         self.search_address = ""
         self.database_url = f"{self.postgres.url}/winnow"
@@ -78,12 +90,17 @@ class Stack:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, folder: Path, settings: Mapping[str, object] | None = None
+        cls,
+        folder: Path,
+        settings: Mapping[str, object] | None = None,
+        disks: Mapping[str, Disk] | None = None,
+        *,
+        fsync: bool = False,
     ) -> AsyncIterator["Stack"]:
-        """Start everything, watch over it, and stop it at the end."""
+        """Start everything, watch over it, and stop it at the end; a server may have a disk of its own."""
         with provider(RandomProvider()) as model:
             assert isinstance(model, RandomProvider)
-            stack = cls(folder, model, settings or {})
+            stack = cls(folder, model, settings or {}, disks or {}, fsync)
             try:
                 await stack._start()
                 watching = asyncio.create_task(stack._watch())

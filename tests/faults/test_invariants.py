@@ -84,7 +84,7 @@ BROKEN = {
     "a text that nobody wrote": ("I6", changed(3, text="other")),
     "a message that no search finds": ("I6", changed(11, keys=[])),
     "a deadlock": ("I8", [*good(), {"event": "locks", "deadlocks": 1}]),
-    "a hint that storms": ("I9", [*good(), refused(1.0), refused(1.01)]),
+    "a hint that storms": ("I9", [*good(), *[refused(3 + n / 100) for n in range(4)]]),
     "a message in no window": ("I7", changed(4, windows=0)),
     "a message in two windows": ("I7", changed(4, windows=2)),
 }  # fmt: skip

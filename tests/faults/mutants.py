@@ -1,0 +1,140 @@
+"""Takes one protection out of a copy of Winnow at a time, and lets the harness find that it is gone.
+
+`python -m tests.faults.mutants` runs them all; one that survives is a hole in the harness.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tests.conftest import make_scratch
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("services", "gen", "tests", "third_party", "pyproject.toml")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A text of a file that stands there a number of times, and what stands there instead."""
+
+    path: str
+    old: str
+    new: str
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A protection that is taken out, the invariants of which one must break, and the faults that call for it."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    breaks: tuple[str, ...]
+    kinds: str
+    crowds: float = 0.0
+
+
+def read_mutants() -> tuple[Mutant, ...]:
+    """The mutants of mutants.toml."""
+    found = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+    return tuple(
+        Mutant(
+            each["name"],
+            tuple(Edit(**edit) for edit in each["edit"]),
+            tuple(each["breaks"]),
+            each["kinds"],
+            each.get("crowds", 0.0),
+        )
+        for each in found["mutant"]
+    )
+
+
+MUTANTS = read_mutants()
+
+
+def copy_to(folder: Path) -> None:
+    """Copy what a run needs."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(
+                source, folder / name, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True
+            )
+        else:
+            shutil.copy(source, folder / name)
+
+
+def apply(folder: Path, mutant: Mutant) -> None:
+    """Take the protection out; ValueError if it no longer stands where it is expected."""
+    for edit in mutant.edits:
+        path = folder / edit.path
+        text = path.read_text("utf-8")
+        if text.count(edit.old) != edit.times:
+            raise ValueError(
+                f"{mutant.name}: {edit.old!r} stands {text.count(edit.old)} times in {edit.path}"
+            )
+        path.write_text(text.replace(edit.old, edit.new), "utf-8")
+
+
+def hunt(folder: Path, mutant: Mutant, schedules: int, seed: int) -> dict[str, Any]:
+    """Run schedules on the copy until one of the expected invariants breaks, and say what did."""
+    command = [sys.executable, "-m", "tests.faults.soak", "--json", "--schedules", str(schedules)]
+    command += ["--seed", str(seed), "--kinds", mutant.kinds, "--crowds", str(mutant.crowds)]
+    command += ["--until", ",".join(mutant.breaks)]
+    began = time.monotonic()
+    ran = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{folder / 'gen'}"},
+        capture_output=True,
+        text=True,
+    )
+    if not ran.stdout.strip():
+        raise RuntimeError(f"{mutant.name}: the harness itself failed: {ran.stderr[-2000:]}")
+    told = json.loads(ran.stdout.strip().splitlines()[-1])
+    return {
+        "mutant": mutant.name,
+        "killed": bool(set(told["broken"]) & set(mutant.breaks)),
+        "broken": told["broken"],
+        "schedules": told["schedules"],
+        "violations": told["violations"],
+        "seconds": round(time.monotonic() - began),
+    }
+
+
+@click.command()
+@click.option("--only", default="", help="Only mutants whose name contains this.")
+@click.option("--schedules", default=15, help="How many schedules a mutant may survive.")
+@click.option("--seed", default=1, help="The seed of the first schedule.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the summary here.")
+def main(only: str, schedules: int, seed: int, out: Path | None) -> None:
+    """Hunt every mutant; exit with 1 if one survives."""
+    results = []
+    for mutant in MUTANTS:
+        if only not in mutant.name:
+            continue
+        with make_scratch() as folder:
+            copy_to(folder)
+            apply(folder, mutant)
+            results.append(hunt(folder, mutant, schedules, seed))
+        click.echo(json.dumps(results[-1]), err=True)
+    killed = sum(result["killed"] for result in results)
+    summary = {"mutants": len(results), "killed": killed, "results": results}
+    click.echo(json.dumps({"mutants": len(results), "killed": killed}))
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(summary, indent=2) + "\n")
+    raise SystemExit(killed < len(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Power cuts of PostgreSQL and of NATS while people write, and a control that must fail. Needs root and loop devices.
+
+`python -m tests.faults.power_cuts --cuts 100` cuts each of them so often; with `--fill` their disks run full as well.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tests.conftest import make_scratch
+from tests.faults.disks import Disk, disk
+from tests.faults.plans import Mix, plan_of
+from tests.faults.schedules import run
+from tests.faults.stack import Stack
+
+CONTROL_SCHEDULES_MAX = 5
+
+
+@contextmanager
+def disks(folder: Path) -> Iterator[dict[str, Disk]]:
+    """A disk for each server."""
+    with disk(folder, "postgres", 768) as one, disk(folder, "nats", 1024) as other:
+        yield {"postgres": one, "nats": other}
+
+
+async def cut(
+    folder: Path, kind: str, cuts: int, seed: int, *, fsync: bool = True
+) -> dict[str, Any]:
+    """Cut (or fill) so often, and count what was acknowledged, lost or wrong."""
+    figures: dict[str, Any] = {"kind": kind, "fsync": fsync, "cuts": 0, "messages": 0}
+    figures |= {"violations": 0, "examples": [], "slowest_drain_seconds": 0.0}
+    mix = Mix(messages=50, faults_min=2, faults_max=2, seconds=1.6, kinds=(kind,), crowds=0.3)
+    began = time.monotonic()
+    with disks(folder) as lent:
+        async with Stack.open(folder, disks=lent, fsync=fsync) as stack:
+            # What was there before the first cut is meant to be there after it.
+            os.sync()
+            while figures["cuts"] < cuts:
+                verdict = await run(stack, plan_of(seed, mix))
+                seed += 1
+                figures["cuts"] += 2
+                figures["messages"] += verdict.figures["messages"]
+                figures["violations"] += len(verdict.violations)
+                figures["examples"] = [*figures["examples"], *verdict.violations][:5]
+                drain = verdict.figures["drain_seconds"] or 0
+                figures["slowest_drain_seconds"] = max(figures["slowest_drain_seconds"], drain)
+                figures["seconds"] = round(time.monotonic() - began)
+                click.echo(json.dumps(figures, ensure_ascii=False), err=True)
+                if not fsync and figures["violations"]:
+                    break
+    return figures
+
+
+async def control(folder: Path, seed: int) -> dict[str, Any]:
+    """Without fsync acknowledged messages must be lost, or the database must not even come up again."""
+    try:
+        return await cut(folder, "cut_postgres", 2 * CONTROL_SCHEDULES_MAX, seed, fsync=False)
+    except (RuntimeError, ExceptionGroup, OSError) as error:
+        return {"kind": "cut_postgres", "fsync": False, "violations": 1, "examples": [repr(error)]}
+
+
+@click.command()
+@click.option("--cuts", default=100, help="How often the power of each server is cut.")
+@click.option("--seed", default=1, help="The seed of the first schedule.")
+@click.option("--fill", is_flag=True, help="Let their disks run full, too, a tenth as often.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the summary here.")
+def main(cuts: int, seed: int, fill: bool, out: Path | None) -> None:
+    """Cut the power; exit with 1 if anything acknowledged is lost, or if the control loses nothing."""
+    if os.geteuid() != 0 or not shutil.which("mkfs.ext4"):
+        raise click.UsageError("power cuts need root, loop devices and mkfs.ext4 (e2fsprogs)")
+    results = []
+    kinds = [("cut_postgres", cuts), ("cut_nats", cuts)]
+    if fill:
+        kinds += [("fill_postgres", max(2, cuts // 10)), ("fill_nats", max(2, cuts // 10))]
+    for kind, count in kinds:
+        with make_scratch() as folder:
+            results.append(asyncio.run(cut(folder, kind, count, seed)))
+    with make_scratch() as folder:
+        results.append(asyncio.run(control(folder, seed)))
+    lost, control_lost = sum(r["violations"] for r in results[:-1]), results[-1]["violations"]
+    summary = {"violations": lost, "control_violations": control_lost, "results": results}
+    click.echo(json.dumps(summary, ensure_ascii=False))
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    raise SystemExit(bool(lost) or not control_lost)
+
+
+if __name__ == "__main__":
+    main()
