@@ -143,6 +143,15 @@ lock: setup-dev ## resolve requirements/*.in anew into hash-locked files; LOCK=-
 soak: setup-dev ## random faults against real processes: SCHEDULES=20 SEED=1; one again with SCHEDULES=1
 	@$(BIN)/python -m tests.faults.soak --schedules $(SCHEDULES) --seed $(SEED) --out build/soak
 
+failpoints: setup-dev ## crash every failpoint at each of its first three hits
+	@$(BIN)/python -m tests.faults.exhaustive --hits 3 --out build/failpoints
+
+mutants: setup-dev ## take one protection out at a time; the faults must find each
+	@$(BIN)/python -m tests.faults.mutants --out build/mutants.json
+
+power-cuts: setup-dev ## cut the power of PostgreSQL and NATS 100 times each; needs root, loop devices and mkfs.ext4
+	@$(BIN)/python -m tests.faults.power_cuts --cuts 100 --fill --out build/power-cuts.json
+
 clean: ## remove what was generated, but not .venv
 	rm -rf build dist third_party/buf .grimp_cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
 	find services tests tools gen benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
