@@ -26,7 +26,7 @@ LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench docs check-deploy render image-check soak clean
+.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench docs check-deploy check-examples render image-check soak clean
 
 help: ## list the targets
 	@echo "make TARGET, one of:"
@@ -126,6 +126,10 @@ render: setup-dev ## render deploy/overlays into deploy/rendered; needs kubectl 
 
 check-deploy: build/deploy/.installed ## check the manifests against two versions of Kubernetes and the operators' kinds
 	@build/deploy/bin/python -m tools.check_deploy
+
+check-examples: setup-dev models ## install what examples/client.mjs needs, and run the examples; needs npm
+	@npm install --silent --no-save --prefix examples @grpc/grpc-js @grpc/proto-loader
+	@$(BIN)/python -m pytest -q tests/pipeline/test_operating.py
 
 image-check: setup ## build deploy/Dockerfile and run the demo against its containers; needs root, buildah, podman, runc, debootstrap
 	@$(BIN)/python -m tools.image_check

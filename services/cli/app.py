@@ -26,8 +26,10 @@ PARTS = {
     "runs": "services.cli.knowledge:runs",
     "search": "services.cli.searching:search",
     "status": "services.cli.status:status",
+    "top": "services.cli.top:top",
     "topics": "services.cli.knowledge:topics",
     "up": "services.cli.up:up",
+    "validate": "services.cli.validation.command:validate",
 }
 
 

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -293,6 +293,9 @@ class HintReader:
 async def _decode(message: Msg) -> Hint | None:
     """Read a hint; one that is not ours is dropped, since the task table knows all work."""
     try:
+        delay = datetime.now(UTC) - message.metadata.timestamp
+        stage = message.subject.rpartition(".")[2]
+        metrics.HINT_DELAY.labels(stage).observe(max(0.0, delay.total_seconds()))
         hint = TaskHint.FromString(message.data)
         tasks = tuple(UUID(bytes=task) for task in hint.task_ids[:HINT_TASKS_MAX])
         return Hint(UUID(hint.workspace_id), tasks, message)

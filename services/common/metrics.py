@@ -92,6 +92,9 @@ BREAKER_OPEN = _gauge("breaker_open", "1 while the provider of a stage is left a
 # --- relay and broker
 
 HINTS_PUBLISHED = _counter("hints_published", "Tasks that were hinted on the broker.", "stage")
+HINT_DELAY = _histogram(
+    "hint_delay_seconds", "From a hint's arrival at NATS to its worker.", _LONG, "stage"
+)
 EVENTS_PUBLISHED = _counter("events_published", "Facts that were announced.", "fact")
 BROKER_ERRORS = _counter("broker_errors", "Times that NATS did not answer or store.")
 

@@ -1,0 +1,1 @@
+"""`winnow validate`: a conversation of its own goes through a running deployment, and what comes out is judged."""

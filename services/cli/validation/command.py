@@ -1,0 +1,178 @@
+"""`winnow validate`: integration, search, performance and reconciliation of a running deployment, with a verdict."""
+
+import time
+
+import click
+import grpc
+
+from services.cli.failures import FAILED
+from services.cli.options import Session, command
+from services.cli.status import read_status
+from services.cli.top import MUST_BE_ZERO
+from services.cli.validation import meters
+from services.cli.validation.conversation import Conversation, Question, sample, wait
+from services.cli.validation.report import Report, milliseconds
+from winnow.ingest.v1 import ingest_pb2
+from winnow.search.v1 import search_pb2
+
+RECALL_MIN = 0.8
+ROUNDS = 20
+# From so many rows on a search without filters must not read them all.
+INDEX_FROM_ROWS = 20_000
+
+
+@click.command()
+@click.option("--patience", default=120.0, show_default=True, help="Seconds to wait for a result.")
+@click.option(
+    "--metrics",
+    "metrics_urls",
+    multiple=True,
+    help="Where a process shows its metrics, http://HOST:PORT/metrics; repeatable. "
+    "Without it, where WINNOW_METRICS_ADDRESS has `winnow up` serve them.",
+)
+@command
+async def validate(session: Session, patience: float, metrics_urls: tuple[str, ...]) -> None:
+    """Send a small conversation through a running deployment and judge what comes out.
+
+    It is stored under a source of its own, which is erased at the end. The exit code is 0 if everything passed, else 1.
+    """
+    report = Report()
+    messages, questions = sample()
+    places = meters.urls(metrics_urls)
+    before = await meters.read(places)
+    async with Conversation.open(session.target) as conversation:
+        session.progress.print("sending a conversation and waiting for its vectors and atoms …")
+        await _integrate(report, conversation, messages, patience)
+        session.progress.print("asking questions …")
+        await _search(report, conversation, questions)
+        await _time(report, conversation)
+        session.progress.print("erasing what the check has stored …")
+    await _measure(report, places, before)
+    await _reconcile(report, session, patience)
+    if session.as_json:
+        session.print_json(report.as_json())
+    else:
+        report.show(session.console)
+    if not report.passed:
+        raise SystemExit(FAILED)
+
+
+async def _integrate(
+    report: Report,
+    conversation: Conversation,
+    messages: list[ingest_pb2.MessageInput],
+    patience: float,
+) -> None:
+    """A message goes in; its vector and the atoms of its conversation come out."""
+    seconds = await conversation.send(messages)
+    report.add(
+        "integration", "messages accepted", f"{len(messages)} in {seconds * 1000:.0f} ms", True
+    )
+    last, began = messages[-1].text, time.perf_counter()
+
+    async def is_found() -> bool:
+        try:
+            found = await conversation.search(last, search_pb2.SEARCH_MODE_SEMANTIC)
+        except grpc.aio.AioRpcError as error:
+            # In an installation that has just been made nothing can be found by meaning yet.
+            if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
+                return False
+            raise
+        return bool(found.results) and found.results[0].message.text == last
+
+    took = await wait(is_found, patience)
+    text = f"found by meaning after {took:.2f} s" if took else f"not found within {patience:.0f} s"
+    report.add("integration", "vector of the last message", text, took is not None)
+    await conversation.read_now()
+
+    async def is_read() -> bool:
+        return bool(await conversation.atoms())
+
+    took = await wait(is_read, patience)
+    atoms = await conversation.atoms()
+    text = f"{len(atoms)} after {time.perf_counter() - began:.2f} s" if took else "none came"
+    report.add("integration", "atoms", text, took is not None)
+    proven = sum(bool(atom.evidence) for atom in atoms)
+    report.add(
+        "integration", "atoms that cite messages", f"{proven} of {len(atoms)}", proven == len(atoms)
+    )
+    await _plan(report, conversation)
+
+
+async def _plan(report: Report, conversation: Conversation) -> None:
+    """How a search without filters reads the vectors."""
+    reply = await conversation.search(
+        "certificate", search_pb2.SEARCH_MODE_SEMANTIC, everywhere=True
+    )
+    plan = reply.explanation
+    uses_index = "exact" not in plan.semantic_plan.lower()
+    needed = plan.total_rows >= INDEX_FROM_ROWS
+    text = f"{plan.semantic_plan or 'none'} over {plan.total_rows} rows"
+    if not uses_index and not needed:
+        text += f"; so few are read faster without the index (from {INDEX_FROM_ROWS} on it must be used)"
+    report.add("integration", "plan of a search over everything", text, uses_index or not needed)
+
+
+async def _search(report: Report, conversation: Conversation, questions: list[Question]) -> None:
+    """How well the labelled questions are answered by each kind of search."""
+    modes = (
+        ("hybrid", search_pb2.SEARCH_MODE_HYBRID),
+        ("by meaning", search_pb2.SEARCH_MODE_SEMANTIC),
+        ("by words", search_pb2.SEARCH_MODE_KEYWORD),
+    )
+    for name, mode in modes:
+        ranks = [await _rank(conversation, question, mode) for question in questions]
+        recall = sum(rank is not None for rank in ranks) / len(ranks)
+        reciprocal = sum(1 / rank for rank in ranks if rank) / len(ranks)
+        text = f"{recall:.0%} of {len(ranks)} questions answered among five; mean reciprocal rank {reciprocal:.2f}"
+        judged = recall >= RECALL_MIN if name == "hybrid" else None
+        report.add("search", name, text, judged)
+
+
+async def _rank(
+    conversation: Conversation, question: Question, mode: "search_pb2.SearchMode.ValueType"
+) -> int | None:
+    """The place, from 1, of the first message that answers a question; None beyond the fifth."""
+    reply = await conversation.search(question.text, mode)
+    for place, result in enumerate(reply.results, 1):
+        if result.message.external_id in question.answers:
+            return place
+    return None
+
+
+async def _time(report: Report, conversation: Conversation) -> None:
+    """How long calls take, one after the other."""
+    message = sample()[0][0]
+    stored, asked = [], []
+    for number in range(ROUNDS):
+        message.external_id = f"timed-{number}"
+        stored.append(await conversation.send([message]))
+        began = time.perf_counter()
+        await conversation.search(f"question number {number}", search_pb2.SEARCH_MODE_HYBRID)
+        asked.append(time.perf_counter() - began)
+    report.add("performance", "storing a message", milliseconds(stored))
+    report.add("performance", "a hybrid search", milliseconds(asked))
+
+
+async def _measure(report: Report, places: list[str], before: meters.Reading) -> None:
+    """What the services measured of themselves meanwhile."""
+    found = list(meters.differences(before, await meters.read(places)))
+    for name, value in found:
+        report.add("performance", name, value)
+    if not found:
+        why = "no metrics could be read: set WINNOW_METRICS_ADDRESS for `winnow up`, or give --metrics"
+        report.add("performance", "stages, hints and database", why)
+
+
+async def _reconcile(report: Report, session: Session, patience: float) -> None:
+    """The figures that must be 0 at rest; while others work, they get some time."""
+
+    async def is_level() -> bool:
+        state = await read_status(session)
+        return not any(getattr(state, name) for name in MUST_BE_ZERO)
+
+    await wait(is_level, patience / 4)
+    state = await read_status(session)
+    for name in MUST_BE_ZERO:
+        value = int(getattr(state, name))
+        report.add("reconciliation", name.replace("_", " "), str(value), value == 0)

@@ -1,0 +1,175 @@
+"""The conversation that is sent through a deployment: under a source of its own, which is erased at the end."""
+
+import asyncio
+import time
+import tomllib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from uuid import uuid4
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.cli.failures import Failure
+from services.cli.target import Target
+from winnow.extractor.v1 import extractor_pb2
+from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
+from winnow.ingest.v1 import ingest_pb2
+from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
+from winnow.search.v1 import search_pb2
+from winnow.search.v1.search_pb2_grpc import SearchServiceStub
+from winnow.types.v1 import types_pb2 as types
+
+DEADLINE_SECONDS = 30
+LOOK_SECONDS = 0.1
+TITLE = "winnow validate"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A query and the messages that answer it."""
+
+    text: str
+    answers: frozenset[str]
+
+
+def sample() -> tuple[list[ingest_pb2.MessageInput], list[Question]]:
+    """The messages, sent over the last hours, and the questions about them."""
+    text = (resources.files("services.cli.validation") / "sample.toml").read_text("utf-8")
+    content = tomllib.loads(text)
+    began = datetime.now(UTC) - timedelta(hours=6)
+    messages = []
+    for index, each in enumerate(content["message"]):
+        sent_at = Timestamp()
+        sent_at.FromDatetime(began + timedelta(minutes=index))
+        author = types.Author(external_id=each["author"].lower(), name=each["author"])
+        messages.append(
+            ingest_pb2.MessageInput(
+                external_id=each["id"], text=each["text"], author=author, sent_at=sent_at
+            )
+        )
+    questions = [Question(q["text"], frozenset(q["answers"])) for q in content["question"]]
+    return messages, questions
+
+
+class Conversation:
+    """The stored conversation, and what became of it."""
+
+    def __init__(self, target: Target, source: ingest_pb2.SourceRef, source_id: str) -> None:
+        self._target, self._source, self.source_id = target, source, source_id
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, target: Target) -> AsyncIterator["Conversation"]:
+        """Send a first message, and erase the whole source at the end, whatever happens in between."""
+        source = ingest_pb2.SourceRef(
+            kind=ingest_pb2.SOURCE_KIND_API, external_id=f"validate-{uuid4()}", title=TITLE
+        )
+        sent_at = Timestamp()
+        sent_at.FromDatetime(datetime.now(UTC) - timedelta(hours=7))
+        opening = ingest_pb2.MessageInput(external_id="0", text="Good morning!", sent_at=sent_at)
+        await _send(target, source, [opening])
+        conversation = cls(target, source, await _source_id(target, source))
+        try:
+            yield conversation
+        finally:
+            await asyncio.shield(conversation.erase())
+
+    async def send(self, messages: list[ingest_pb2.MessageInput]) -> float:
+        """Store messages; return how many seconds the call took."""
+        return await _send(self._target, self._source, messages)
+
+    async def search(
+        self, query: str, mode: "search_pb2.SearchMode.ValueType", *, everywhere: bool = False
+    ) -> search_pb2.SearchResponse:
+        """Ask for messages, of the conversation alone unless everywhere."""
+        own = search_pb2.SearchFilter(source_ids=[self.source_id])
+        request = search_pb2.SearchRequest(
+            query=query,
+            mode=mode,
+            kinds=[types.SUBJECT_KIND_MESSAGE],
+            filter=None if everywhere else own,
+            page_size=5,
+            explain=True,
+        )
+        async with self._target.channel("search") as channel:
+            reply: search_pb2.SearchResponse = await SearchServiceStub(channel).Search(
+                request, metadata=self._target.metadata, timeout=DEADLINE_SECONDS
+            )
+        return reply
+
+    async def read_now(self) -> None:
+        """Ask for the conversation to be read without waiting for it to pause."""
+        async with self._target.channel("extractor") as channel:
+            await ExtractorServiceStub(channel).ExtractNow(
+                extractor_pb2.ExtractNowRequest(source_id=self.source_id),
+                metadata=self._target.metadata,
+                timeout=DEADLINE_SECONDS,
+            )
+
+    async def atoms(self) -> list[types.Atom]:
+        """The atoms of the conversation."""
+        async with self._target.channel("extractor") as channel:
+            reply = await ExtractorServiceStub(channel).ListAtoms(
+                extractor_pb2.ListAtomsRequest(source_id=self.source_id, page_size=100),
+                metadata=self._target.metadata,
+                timeout=DEADLINE_SECONDS,
+            )
+        return list(reply.atoms)
+
+    async def erase(self) -> ingest_pb2.Operation:
+        """Erase the source and wait until nothing of it is left."""
+        request = ingest_pb2.EraseSourceRequest(source_id=self.source_id, request_id=str(uuid4()))
+        async with self._target.channel("ingest") as channel:
+            stub, metadata = IngestServiceStub(channel), self._target.metadata
+            begun = await stub.EraseSource(request, metadata=metadata, timeout=DEADLINE_SECONDS)
+            operation: ingest_pb2.Operation = begun.operation
+            end = time.monotonic() + DEADLINE_SECONDS * 4
+            while operation.state == ingest_pb2.OPERATION_STATE_RUNNING:
+                if time.monotonic() > end:
+                    raise Failure(f"the check's own source {self.source_id} is still being erased")
+                await asyncio.sleep(LOOK_SECONDS)
+                asked = ingest_pb2.GetOperationRequest(operation_id=operation.id)
+                reply = await stub.GetOperation(asked, metadata=metadata, timeout=DEADLINE_SECONDS)
+                operation = reply.operation
+        return operation
+
+
+async def _send(
+    target: Target, source: ingest_pb2.SourceRef, messages: list[ingest_pb2.MessageInput]
+) -> float:
+    request = ingest_pb2.IngestMessagesRequest(source=source, messages=messages)
+    async with target.channel("ingest") as channel:
+        await channel.channel_ready()
+        began = time.perf_counter()
+        await IngestServiceStub(channel).IngestMessages(
+            request, metadata=target.metadata, timeout=DEADLINE_SECONDS
+        )
+        return time.perf_counter() - began
+
+
+async def _source_id(target: Target, source: ingest_pb2.SourceRef) -> str:
+    request = ingest_pb2.ListSourcesRequest(page_size=500)
+    async with target.channel("ingest") as channel:
+        while True:
+            reply = await IngestServiceStub(channel).ListSources(
+                request, metadata=target.metadata, timeout=DEADLINE_SECONDS
+            )
+            for each in reply.sources:
+                if each.external_id == source.external_id:
+                    return str(each.id)
+            if not reply.next_page_token:
+                raise Failure("a message was accepted, but its source is not listed")
+            request.page_token = reply.next_page_token
+
+
+async def wait(condition: Callable[[], Awaitable[bool]], seconds_max: float) -> float | None:
+    """Return after how many seconds the condition held, or None if it never did."""
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds_max:
+        if await condition():
+            return time.perf_counter() - began
+        await asyncio.sleep(LOOK_SECONDS)
+    return None

@@ -1,0 +1,84 @@
+"""Reads the metrics of the services, and tells what the check itself has cost them."""
+
+import asyncio
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from services.common.addresses import NAMES
+from services.common.metrics import MetricsSettings
+
+TIMEOUT_SECONDS = 5
+DURATIONS = (
+    ("winnow_hint_delay_seconds", "stage", "a hint on NATS"),
+    ("winnow_stage_perform_seconds", "stage", "work on a batch"),
+    ("winnow_stage_commit_seconds", "stage", "writing a batch"),
+    ("winnow_database_transaction_seconds", "role", "a transaction"),
+    ("winnow_database_pool_wait_seconds", "role", "waiting for a connection"),
+)
+
+Reading = Mapping[tuple[str, str], tuple[float, float]]
+"""Count and sum of seconds by metric and label."""
+
+
+def urls(given: Sequence[str]) -> list[str]:
+    """Where metrics are read: as given, else where `winnow up` serves them by the settings."""
+    if given:
+        return list(given)
+    host, _, port = MetricsSettings.read().metrics_address.rpartition(":")
+    return (
+        [f"http://{host}:{int(port) + index}/metrics" for index in range(len(NAMES))]
+        if port
+        else []
+    )
+
+
+async def read(places: Sequence[str]) -> Reading:
+    """Add up the durations of all processes; one that does not answer counts for nothing."""
+    texts = await asyncio.gather(*(asyncio.to_thread(_fetch, place) for place in places))
+    total: dict[tuple[str, str], tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+    for text in texts:
+        for key, count, seconds in _durations(text):
+            before = total[key]
+            total[key] = before[0] + count, before[1] + seconds
+    return total
+
+
+def _fetch(place: str) -> str:
+    if not place.startswith(("http://", "https://")):
+        return ""
+    try:
+        with urllib.request.urlopen(place, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - checked above
+            return str(answer.read().decode())
+    except (OSError, urllib.error.URLError):
+        return ""
+
+
+def _durations(text: str) -> Iterator[tuple[tuple[str, str], float, float]]:
+    wanted = {name: label for name, label, _ in DURATIONS}
+    for family in text_string_to_metric_families(text):
+        if family.name in wanted:
+            counts: dict[str, float] = {}
+            sums: dict[str, float] = {}
+            for sample in family.samples:
+                label = sample.labels.get(wanted[family.name], "")
+                if sample.name.endswith("_count"):
+                    counts[label] = sample.value
+                elif sample.name.endswith("_sum"):
+                    sums[label] = sample.value
+            for label, count in counts.items():
+                yield (family.name, label), count, sums[label]
+
+
+def differences(before: Reading, after: Reading) -> Iterator[tuple[str, str]]:
+    """What happened between two readings: its name, and its mean duration with how often it was."""
+    for name, _, what in DURATIONS:
+        for (metric, label), (count, seconds) in sorted(after.items()):
+            earlier = before.get((metric, label), (0.0, 0.0))
+            happened = count - earlier[0]
+            if metric == name and happened > 0:
+                mean = (seconds - earlier[1]) / happened
+                yield f"{what}: {label}", f"mean {mean * 1000:.1f} ms ({happened:.0f} times)"
