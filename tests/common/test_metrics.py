@@ -26,7 +26,7 @@ from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 UNITS = ("_seconds", "_total", "_bytes")
 COUNTS = {
     "winnow_tasks", "winnow_tasks_held", "winnow_rows", "winnow_reconciliation", "winnow_rpc_running",
-    "winnow_batch_tasks", "winnow_breaker_open", "winnow_model_batch_tokens", "winnow_database_connections",
+    "winnow_batch_tasks", "winnow_breaker_open", "winnow_model_batch_tokens", "winnow_database_connections", "winnow_search_recall_at_10",
 }  # fmt: skip
 
 
@@ -70,13 +70,13 @@ def test_the_address_is_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_follow_the_rules_of_prometheus() -> None:
-    """Every metric of ours has its prefix and its unit last, or is a count of things that stand there now."""
+    """Every metric of ours has its prefix and its unit last, or is a count of things or a share."""
     Gauge("other", "not ours", registry=FOREIGN)
     ours = {family.name: family for family in REGISTRY.collect()}
     ours = {name: family for name, family in ours.items() if not name.startswith("process_")}
     for name, family in ours.items():
         full = f"{name}_total" if family.type == "counter" else name
-        assert re.fullmatch(r"winnow(_[a-z]+)+", name)
+        assert re.fullmatch(r"winnow(_[a-z0-9]+)+", name)
         assert full.endswith(UNITS) or name in COUNTS, name
         assert family.documentation.endswith("."), name
 

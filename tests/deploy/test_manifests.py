@@ -1,5 +1,6 @@
 """What every rendered overlay of deploy/ must hold, whatever is edited in it."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from services.common.settings import PREFIX, known_names
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 OVERLAYS = ("single-node", "production")
-SECRETS = {"winnow-database-owner", "winnow-database-app", "winnow-nats"}
+SECRETS = {"winnow-database-owner", "winnow-database-services", "winnow-nats"}
 MADE_BY_OPERATORS = {"winnow-database-ca", "winnow-tls", "winnow-authority"}
 Manifest = dict[str, Any]
 
@@ -152,6 +153,23 @@ def test_settings_are_known(overlay: str) -> None:
         for container in containers(template):
             for variable in container.get("env", []):
                 assert not variable["name"].startswith(PREFIX) or variable["name"] in known
+
+
+@every_overlay
+def test_what_is_put_together_is_there(overlay: str) -> None:
+    """Every `$(NAME)` in a value is a variable that the same container has before it."""
+    maps = {each["metadata"]["name"]: each["data"] for each in of_kind(overlay, "ConfigMap")}
+    for name, template in pods(overlay):
+        for container in containers(template):
+            known = {
+                key
+                for source in container.get("envFrom", [])
+                for key in maps[source["configMapRef"]["name"]]
+            }
+            for variable in container.get("env", []):
+                used = set(re.findall(r"\$\((\w+)\)", variable.get("value", "")))
+                assert used <= known, (name, variable["name"], used - known)
+                known.add(variable["name"])
 
 
 @every_overlay

@@ -16,7 +16,7 @@ MONITORING = ROOT / "deploy" / "components" / "monitoring"
 SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",), "gauge": ("",)}
 # Labels that Prometheus adds to whatever it reads from a pod.
 ADDED = {"pod", "namespace", "job", "instance"}
-SELECTOR = re.compile(r"\b((?:winnow|process)_[a-z_]+)(?:\{([^}]*)\})?")
+SELECTOR = re.compile(r"\b((?:winnow|process)_[a-z0-9_]+)(?:\{([^}]*)\})?")
 BY = re.compile(r"\bby \(([^)]*)\)")
 
 
