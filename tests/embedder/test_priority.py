@@ -1,0 +1,176 @@
+"""What somebody waits for goes first: queries, then fresh messages, then backfill."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from services.common.llama.lanes import Lane
+from services.common.testing import FakeEncoder, Tokens
+from services.common.vectors import Matrix
+from tests.conftest import Deployment
+from tests.embedder.conftest import Chat, Embedder, fake_models, sha256, until
+from winnow.embedder.v1 import embedder_pb2 as pb
+from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
+
+
+class Held(FakeEncoder):
+    """Never answers what can wait, until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = asyncio.Event()
+        self.waiting = 0
+
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Matrix:
+        """Return the vectors of the fake, those of a backfill once released."""
+        if can_wait:
+            self.waiting += 1
+            await self.released.wait()
+        return await super().encode(token_lists, urgent=urgent, can_wait=can_wait)
+
+
+async def test_a_fresh_message_passes_a_backfill(
+    embedder: Embedder, deployment: Deployment, chat: Chat
+) -> None:
+    """While a backfill occupies all that it may, a fresh message gets its vector and a query its answer."""
+    encoder = Held()
+    old = await chat.say([f"old {n}" for n in range(3000)], tasks=False)
+    async with embedder.serving(fake_models(encoder), reconciling=True) as channel:
+        async with asyncio.timeout(60):
+            while encoder.waiting < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        (fresh,) = await chat.say(["fresh"])
+        await until(lambda: _has(chat, fresh), seconds=20)
+        await EmbedderServiceStub(channel).Embed(
+            pb.EmbedRequest(text="why"), metadata=deployment.metadata, timeout=20
+        )
+        assert set(await chat.vectors()) == {(fresh, 0)}
+        encoder.released.set()
+        await chat.settled()
+    assert {subject for subject, _ in await chat.vectors()} == {*old, fresh}
+
+
+async def _has(chat: Chat, message: object) -> bool:
+    return (message, 0) in await chat.vectors()
+
+
+async def test_a_backfill_is_hinted_in_a_window(embedder: Embedder, chat: Chat) -> None:
+    """Only so many tasks of a backfill are hinted and not done at a time; fresh ones always are, lost hints again."""
+    async with embedder.serving():
+        pass
+    ids = await chat.say([f"old {n}" for n in range(300)], tasks=False)
+    generation = await chat.admin.fetchval("select id from embedder.generation")
+    await chat.admin.execute(
+        "select spine.enqueue_backfill($1, $2, 'message', $3, $4)",
+        chat.workspace,
+        generation,
+        ids,
+        [sha256(f"old {n}") for n in range(300)],
+    )
+    await chat.say(["fresh 1", "fresh 2"])
+    long, soon = timedelta(hours=1), timedelta(0)
+    assert await _taken(chat, long, 100) == {0: 2, 1: 100}
+    assert await _taken(chat, long, 100) == {}
+    await chat.admin.execute("update spine.task set hint_at = now() where hint_count > 0")
+    assert await _taken(chat, soon, 100) == {0: 2, 1: 100}
+    done = """update spine.task set state = 'done', hint_at = null where id in (
+                select id from spine.task where lane = 1 and hint_count > 0 limit 40)"""
+    await chat.admin.execute(done)
+    await chat.admin.execute(
+        "update spine.task set hint_at = now() + $1 where hint_count > 0 and hint_at is not null",
+        long,
+    )
+    assert await _taken(chat, long, 100) == {1: 40}
+    await chat.admin.execute("select spine.pause_backfill($1, true)", chat.workspace)
+    assert await _taken(chat, long, 1000) == {}
+    await chat.admin.execute("select spine.pause_backfill($1, false)", chat.workspace)
+    assert await _taken(chat, long, 1000) == {1: 160}
+
+
+async def _taken(chat: Chat, again: timedelta, window: int) -> dict[int, int]:
+    rows = await chat.admin.fetch(
+        "select lane, count(*) as n from spine.take_hints(1000, $1, $1, $2) group by lane",
+        again,
+        window,
+    )
+    return {row["lane"]: row["n"] for row in rows}
+
+
+async def test_a_paused_backfill_waits(
+    embedder: Embedder, deployment: Deployment, chat: Chat
+) -> None:
+    """A backfill that is held back does nothing, fresh messages go on, and resumed it ends."""
+    async with embedder.serving() as channel:
+        stub = EmbedderServiceStub(channel)
+        await stub.PauseBackfill(pb.PauseBackfillRequest(paused=True), metadata=deployment.metadata)
+        await chat.say(["old 1", "old 2"], tasks=False)
+        replies = aiter(stub.Backfill(pb.BackfillRequest(), metadata=deployment.metadata))
+        first = await anext(replies)
+        assert (first.paused, first.remaining) == (True, 2)
+        (fresh,) = await chat.say(["fresh"])
+        await until(lambda: _has(chat, fresh))
+        assert await chat.debt() == (2, 0)
+        await stub.PauseBackfill(
+            pb.PauseBackfillRequest(paused=False), metadata=deployment.metadata
+        )
+        *_, last = [reply async for reply in replies]
+    assert (last.embedded, last.remaining, last.finished, last.paused) == (2, 0, True, False)
+
+
+async def test_a_rate_spaces_the_tasks(
+    embedder: Embedder, deployment: Deployment, chat: Chat
+) -> None:
+    """With a rate no second has more tasks than that, and a reconciliation in between makes no others."""
+    ids = await chat.say([f"text {n}" for n in range(25)], tasks=False)
+    async with embedder.serving() as channel:
+        stub = EmbedderServiceStub(channel)
+        request = pb.BackfillRequest(rate_per_second=10)
+        replies = aiter(stub.Backfill(request, metadata=deployment.metadata))
+        await anext(replies)
+        await until(lambda: _tasks(chat, len(ids)))
+        rows = await chat.admin.fetch(
+            """select extract(epoch from available_at - min(available_at) over ())::float as after, count(*) as n
+               from spine.task group by available_at order by available_at"""
+        )
+        assert [(round(row["after"], 3), row["n"]) for row in rows] == [(0, 10), (1, 10), (2, 5)]
+        *_, last = [reply async for reply in replies]
+        assert (last.embedded, last.finished) == (25, True)
+
+
+async def _tasks(chat: Chat, count: int) -> bool:
+    return bool(await chat.admin.fetchval("select count(*) = $1 from spine.task", count))
+
+
+class Nothing:
+    """A context that holds no memory."""
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+async def test_a_lane_runs_what_can_wait_last() -> None:
+    """Work that can wait is overtaken by all that comes while it waits, and keeps its own order."""
+    lane = Lane(Path("model"), "texts", [Nothing()], 100, background=False)
+    begun, go, order = threading.Event(), threading.Event(), list[str]()
+
+    def block(_: Nothing) -> None:
+        begun.set()
+        go.wait(10)
+
+    def note(name: str) -> object:
+        return lambda _: order.append(name)
+
+    first = asyncio.create_task(lane.run([block]))
+    await asyncio.to_thread(begun.wait, 10)
+    slow = asyncio.create_task(lane.run([note("old 1"), note("old 2")], can_wait=True))  # type: ignore[list-item]
+    await asyncio.sleep(0)
+    fast = asyncio.create_task(lane.run([note("fresh")]))  # type: ignore[list-item]
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(first, slow, fast)
+    lane.close()
+    assert order == ["fresh", "old 1", "old 2"]
