@@ -270,9 +270,7 @@ async def measure(bench: Deployed, options: argparse.Namespace) -> tuple[Phase, 
         await EmbedderServiceStub(channel).PauseBackfill(
             embedder_pb2.PauseBackfillRequest(paused=True), metadata=bench.metadata
         )
-    while await bench.admin.fetchval(
-        "select count(*) from spine.task where lane = 1 and hint_count > 0 and hint_at is not null"
-    ):
+    while await bench.admin.fetchval(HINTED):  # noqa: ASYNC110
         await asyncio.sleep(0.1)
     quiet = await prober.run(options.seconds, options.rate)
     await prober.close()

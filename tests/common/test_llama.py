@@ -222,6 +222,23 @@ async def test_the_self_test_measures_and_judges(embedder: EmbeddingModel) -> No
         await embedder.self_test(768)
 
 
+def test_room_for_scores_is_given_back(e5: ResolvedModel) -> None:
+    """Contexts keep no room for scores over a vocabulary of 250,000 words, which nobody asks of them."""
+    held = _resident_mb()
+    model = EmbeddingModel.open(e5.path, contexts=2)
+    token_lists = model.tokenize([f"{number} " + "ships " * 200 for number in range(8)])
+    asyncio.run(model.encode(token_lists))
+    grown = _resident_mb() - held
+    model.close()
+    # Four contexts of 512 tokens would hold 2,000 MB.
+    assert grown < 500
+
+
+def _resident_mb() -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
 async def test_a_closed_model_says_so(e5: ResolvedModel) -> None:
     """After close() every use is an error, never a crash; closing twice is harmless."""
     model = EmbeddingModel.open(e5.path, contexts=1)

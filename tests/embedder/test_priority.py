@@ -154,7 +154,7 @@ class Nothing:
 
 async def test_a_lane_runs_what_can_wait_last() -> None:
     """Work that can wait is overtaken by all that comes while it waits, and keeps its own order."""
-    lane = Lane(Path("model"), "texts", [Nothing()], 100, background=False)
+    lane = Lane(Path("model"), "texts", [], 100, background=[Nothing()])
     begun, go, order = threading.Event(), threading.Event(), list[str]()
 
     def block(_: Nothing) -> None:

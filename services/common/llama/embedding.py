@@ -78,7 +78,7 @@ class EmbeddingModel:
         tokens_per_batch: int = 256,
         part_tokens_max: int = 512,
     ) -> Self:
-        """Load the model; `contexts` batches are encoded at once, each by `threads` threads.
+        """Load the model; `contexts` batches are encoded at once, each by `threads` threads, and one of fresh texts.
 
         Raises BadModelFile or LoadFailed. No text is read in parts over `part_tokens_max` tokens.
         """
@@ -88,9 +88,9 @@ class EmbeddingModel:
         capacity = max(tokens_per_batch, part_tokens)
         unpooled = header.pooling in ("none", "unspecified")
 
-        made = [EncodingContext(weights, capacity, threads, unpooled) for _ in range(contexts + 1)]
-        passages = Lane(path, "texts", made[1:], PASSAGE_BATCHES_MAX, background=True)
-        queries = Lane(path, "queries", made[:1], QUERY_BATCHES_MAX, background=False)
+        made = [EncodingContext(weights, capacity, threads, unpooled) for _ in range(contexts + 2)]
+        queries = Lane(path, "queries", made[:1], QUERY_BATCHES_MAX)
+        passages = Lane(path, "texts", made[1:2], PASSAGE_BATCHES_MAX, background=made[2:])
         return cls(weights, header, passages, queries, tokens_per_batch, part_tokens)
 
     def close(self) -> None:

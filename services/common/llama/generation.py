@@ -73,7 +73,7 @@ class GenerationModel:
         weights = Weights(path)
         tokens_max = min(context_tokens, weights.context_tokens)
         context = TextContext(weights, tokens_max, min(BATCH_TOKENS, tokens_max), threads)
-        lane = Lane(path, "prompts", [context], calls_max, background=True)
+        lane = Lane(path, "prompts", [], calls_max, background=[context])
         return cls(weights, lane, tokens_max)
 
     def close(self) -> None:

@@ -1,13 +1,13 @@
-"""A lane: a bounded queue of work for a few contexts, each used by one thread at a time."""
+"""A lane: a bounded queue of work for a few contexts, each used by a thread of its own."""
 
 import asyncio
-import itertools
 import os
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
-from queue import PriorityQueue, SimpleQueue
 from threading import BoundedSemaphore
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -33,12 +33,13 @@ class Closable(Protocol):
 
 Context = TypeVar("Context", bound=Closable)
 Result = TypeVar("Result")
+_Job = tuple[Callable[[Any], Any], Future[Any]]
 
 
 class Lane(Generic[Context]):
     """Runs work on its contexts in order; at most `jobs_max` pieces wait or run at once.
 
-    Work that can wait is run when no other waits.
+    Work that can wait is run when no other waits, and only on the contexts that step back for the rest of the machine.
     """
 
     def __init__(
@@ -48,23 +49,24 @@ class Lane(Generic[Context]):
         contexts: Sequence[Context],
         jobs_max: int,
         *,
-        background: bool,
+        background: Sequence[Context] = (),
     ) -> None:
         self._path = path
         self._purpose = purpose
-        self._contexts = list(contexts)
-        self._free: SimpleQueue[Context] = SimpleQueue()
-        for context in self._contexts:
-            self._free.put(context)
         self._room = BoundedSemaphore(jobs_max)
-        self._threads = ThreadPoolExecutor(
-            len(self._contexts), f"llama-{purpose}", _step_back if background else None
-        )
+        self._waiting: deque[_Job] = deque()
+        self._patient: deque[_Job] = deque()
+        self._changed = threading.Condition()
         self._closed = False
-        # Whether it can wait, its number, the work and its future; the number keeps the order and is never equal.
-        self._jobs: PriorityQueue[tuple[bool, int, Callable[[Context], Any], Future[Any]]]
-        self._jobs = PriorityQueue()
-        self._numbers = itertools.count()
+        self._contexts = [*contexts, *background]
+        self._threads = [
+            threading.Thread(target=self._work, args=(context, back), name=f"llama-{purpose}")
+            for group, back in ((contexts, False), (background, True))
+            for context in group
+        ]
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
 
     async def run(
         self, works: Iterable[Callable[[Context], Result]], *, can_wait: bool = False
@@ -81,37 +83,57 @@ class Lane(Generic[Context]):
 
     def close(self) -> None:
         """Let running work end, refuse the rest with ModelClosed, and close the contexts."""
-        self._closed = True
-        self._threads.shutdown(wait=True)
+        with self._changed:
+            self._closed = True
+            left = [*self._waiting, *self._patient]
+            self._waiting.clear()
+            self._patient.clear()
+            self._changed.notify_all()
+        for _, future in left:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(ModelClosed(self._path))
+        for thread in self._threads:
+            thread.join()
         while self._contexts:
             self._contexts.pop().close()
 
     def _submit(self, work: Callable[[Context], Result], can_wait: bool) -> Future[Result]:
-        if self._closed:
-            raise ModelClosed(self._path)
         if not self._room.acquire(blocking=False):
             raise Overloaded(f"too many {self._purpose} wait for the model", RETRY_SECONDS)
         future: Future[Result] = Future()
         future.add_done_callback(lambda _: self._room.release())
-        self._jobs.put((can_wait, next(self._numbers), work, future))
-        self._threads.submit(self._run_next)
+        with self._changed:
+            closed = self._closed
+            if not closed:
+                (self._patient if can_wait else self._waiting).append((work, future))
+                self._changed.notify_all()
+        if closed:
+            future.cancel()
+            raise ModelClosed(self._path)
         return future
 
-    def _run_next(self) -> None:
-        """Run the first job; there is one for every call."""
-        _, _, work, future = self._jobs.get()
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            future.set_result(self._perform(work))
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-            future.set_exception(error)
+    def _work(self, context: Context, back: bool) -> None:
+        """Run job after job on one context until the lane is closed."""
+        if back:
+            _step_back()
+        while (job := self._next(back)) is not None:
+            work, future = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                result = work(context)
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+                future.set_exception(error)
+            else:
+                future.set_result(result)
 
-    def _perform(self, work: Callable[[Context], Result]) -> Result:
-        if self._closed:
-            raise ModelClosed(self._path)
-        context = self._free.get()
-        try:
-            return work(context)
-        finally:
-            self._free.put(context)
+    def _next(self, back: bool) -> _Job | None:
+        """Wait for a job; None once the lane is closed."""
+        with self._changed:
+            while not self._closed:
+                if self._waiting:
+                    return self._waiting.popleft()
+                if back and self._patient:
+                    return self._patient.popleft()
+                self._changed.wait()
+        return None

@@ -23,6 +23,7 @@ from services.common.llama.errors import (
     LoadFailed,
     ModelClosed,
 )
+from services.common.llama.memory import give_back
 
 Tokens = npt.NDArray[np.int32]
 Vectors = npt.NDArray[np.float32]
@@ -162,6 +163,21 @@ class EncodingContext:
         self._memory = c.llama_get_memory(self._handle)
         self._batch = _Batch(tokens_max)
         self._batch.outputs[:] = 1
+        self._settle(weights, tokens_max)
+
+    def _settle(self, weights: Weights, tokens_max: int) -> None:
+        """Compute once as much as ever, then give back the room for scores over the vocabulary.
+
+        llama.cpp makes and clears it for every token of a batch, a megabyte each with 250,000 words, and never uses it
+        here. Now that it is as large as it gets, it is not made again.
+        """
+        sequences = min(SEQUENCES_MAX, tokens_max)
+        self._fill(np.array_split(np.zeros(tokens_max, np.int32), sequences))
+        self._compute()
+        scores: Any = c.llama_get_logits(self._handle)
+        if scores:
+            address = ctypes.cast(scores, ctypes.c_void_p).value or 0
+            give_back(address, 4 * weights.vocabulary_size * tokens_max)
 
     def close(self) -> None:
         """Free the memory."""
