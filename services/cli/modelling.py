@@ -25,9 +25,12 @@ class ModelChoice(Settings):
 
     def wanted(self) -> list[tuple[str, Role]]:
         """The models of this machine with their roles; what is behind a URL is none of them."""
-        if self.generation_url:
-            return [(self.embedding_model, "embedding")]
-        return [(self.embedding_model, "embedding"), (self.generation_model, "generation")]
+        wanted: list[tuple[str, Role]] = []
+        if not self.embedding_model.startswith("openai:"):
+            wanted.append((self.embedding_model, "embedding"))
+        if not self.generation_url:
+            wanted.append((self.generation_model, "generation"))
+        return wanted
 
 
 @contextmanager

@@ -1,28 +1,21 @@
 """A language model behind an OpenAI-compatible URL: Ollama, vLLM, llama-server, OpenAI."""
 
-import asyncio
 import json
 import math
-import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import SplitResult, urlsplit
 
-import httpx
 from pydantic import Field, SecretStr
 
-from services.common.errors import InvalidSetting, ItemFailed, ModelUnavailable, ProviderBusy
+from services.common.endpoint import Endpoint, read_key
+from services.common.errors import ItemFailed
 from services.common.settings import Settings
 
 ANSWER_BYTES_MAX: Final = 1 << 20
-RETRY_SECONDS_MAX: Final = 3600.0
 CHOSEN_PROBABILITY: Final = 0.9
 _CHOICE_TOKENS_MAX: Final = 32
-_REFUSED: Final = (400, 413, 422)
 _UNBOUNDED: Final = ("minLength", "maxLength")
 
 
@@ -36,14 +29,9 @@ class ProviderSettings(Settings):
 
     def api_key(self) -> str:
         """The key from the environment or from its file; empty if there is none."""
-        if self.generation_api_key_file is None:
-            return self.generation_api_key.get_secret_value().strip()
-        try:
-            return self.generation_api_key_file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidSetting(
-                f"WINNOW_GENERATION_API_KEY_FILE: cannot read it: {type(error).__name__}"
-            ) from None
+        return read_key(
+            self.generation_api_key, self.generation_api_key_file, "WINNOW_GENERATION_API_KEY"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +51,10 @@ class OpenAIModel:
     """
 
     def __init__(self, url: str, model: str, key: str = "", timeout_seconds: float = 120) -> None:
-        parts = _parts(url)
-        if parts.username or parts.password:
-            raise InvalidSetting(
-                "WINNOW_GENERATION_URL: put the key into WINNOW_GENERATION_API_KEY"
-            )
-        if not (key.isascii() and key.isprintable()):
-            raise InvalidSetting("WINNOW_GENERATION_API_KEY: must be one line of ASCII")
-        self._url = parts._replace(path=parts.path.rstrip("/") + "/chat/completions").geturl()
-        self._host, self._model, self._timeout_seconds = parts.hostname, model, timeout_seconds
-        # Compressed answers could grow beyond their bound in one piece.
-        self._headers = {"accept-encoding": "identity"}
-        if key:
-            self._headers["authorization"] = f"Bearer {key}"
-        self._tls: ssl.SSLContext | bool = parts.scheme == "https" and httpx.create_ssl_context()
+        self._model = model
+        self._endpoint = Endpoint(
+            url, "/chat/completions", key, timeout_seconds, ANSWER_BYTES_MAX, "WINNOW_GENERATION"
+        )
 
     @classmethod
     def open(cls, settings: ProviderSettings, model: str) -> Self:
@@ -102,7 +80,7 @@ class OpenAIModel:
         if schema is not None:
             form = {"name": "answer", "strict": True, "schema": _strict(schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
-        return _completion(await self._post(body))
+        return _completion(await self._endpoint.post(body))
 
     async def choose(self, prompt: str, options: Sequence[str]) -> list[float]:
         """Log-probabilities from one constrained answer: the option it names is taken to be 90 % likely.
@@ -122,68 +100,6 @@ class OpenAIModel:
         chat = [{"role": "user", "content": prompt}]
         completion = await self.complete(chat, schema, _CHOICE_TOKENS_MAX)
         return _log_probabilities(_chosen(completion.text, names), len(names))
-
-    async def _post(self, body: Mapping[str, Any]) -> bytes:
-        """Send a request and return the body of its answer; every failure is in our own words."""
-        try:
-            async with (
-                asyncio.timeout(self._timeout_seconds),
-                httpx.AsyncClient(verify=self._tls, timeout=self._timeout_seconds) as client,
-                client.stream("POST", self._url, json=body, headers=self._headers) as response,
-            ):
-                return await self._read(response)
-        except (TimeoutError, httpx.TimeoutException):
-            text = f"{self._host} did not answer within {self._timeout_seconds:g} s"
-            raise ModelUnavailable(text) from None
-        except (httpx.HTTPError, OSError) as error:
-            raise ModelUnavailable(f"{self._host}: {type(error).__name__}") from error
-
-    async def _read(self, response: httpx.Response) -> bytes:
-        self._check(response)
-        answer = bytearray()
-        async for piece in response.aiter_raw():
-            answer += piece
-            if len(answer) > ANSWER_BYTES_MAX:
-                text = f"{self._host} answered with more than {ANSWER_BYTES_MAX} bytes"
-                raise ItemFailed("answer_too_long", text)
-        return bytes(answer)
-
-    def _check(self, response: httpx.Response) -> None:
-        status = response.status_code
-        if status == httpx.codes.OK:
-            return
-        text = f"{self._host} answered with HTTP {status}"
-        if status in _REFUSED:
-            raise ItemFailed("refused", text)
-        asked = retry_after_seconds(response.headers.get("retry-after", ""), datetime.now(UTC))
-        if asked:
-            raise ProviderBusy(text, asked)
-        raise ModelUnavailable(text)
-
-
-def _parts(url: str) -> SplitResult:
-    try:
-        httpx.URL(url)
-        parts = urlsplit(url)
-    except (ValueError, httpx.InvalidURL):
-        parts = SplitResult("", "", "", "", "")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidSetting("WINNOW_GENERATION_URL: must be an http:// or https:// URL")
-    return parts
-
-
-def retry_after_seconds(value: str, now: datetime) -> float:
-    """The wait that a Retry-After header asks for (RFC 9110, 10.2.3), 0 to an hour; 0 if it cannot be read."""
-    try:
-        seconds = float(value) if value.strip().isdigit() else _until(value, now)
-    except (ValueError, OverflowError):
-        return 0.0
-    return min(max(seconds, 0.0), RETRY_SECONDS_MAX)
-
-
-def _until(date: str, now: datetime) -> float:
-    moment = parsedate_to_datetime(date)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
 
 
 def _strict(schema: Any) -> Any:

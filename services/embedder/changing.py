@@ -1,6 +1,6 @@
 """Changes of generations: started, promoted, rolled back and retired, while everything is served."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
@@ -17,6 +17,7 @@ from services.embedder import generation_store as store
 from services.embedder.debts import Debts, sum_missing
 from services.embedder.generation_store import IndexSettings
 from services.embedder.generations import Generation, Generations
+from services.embedder.remote import PREFIX
 from services.embedder.shelf import Shelf
 
 T = TypeVar("T")
@@ -113,9 +114,8 @@ class Changes:
 
 def _check_reference(model: str) -> None:
     """Raise InvalidFields for a path: a caller may not make the service read the files of its machine."""
-    if model.startswith("openai:"):
+    if model.startswith(PREFIX):
         return
-    paths: Sequence[str] = [mark for mark in _PATHS if model.startswith(mark) or "/" in model]
-    if paths or model.endswith(".gguf"):
+    if model.startswith(_PATHS) or "/" in model or model.endswith(".gguf"):
         description = "name a model of `winnow models list`, not a file"
         raise InvalidFields(FieldViolation("model", description))

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from pydantic import Field
@@ -26,6 +26,7 @@ from services.embedder.generations import Generation, Generations
 from services.embedder.models import GgufModels, LoadedModel, ModelOpener
 from services.embedder.queries import QueryEmbedder
 from services.embedder.reconciliation import Reconciliation
+from services.embedder.remote import PREFIX, RemoteModels, RemoteSettings
 from services.embedder.rpc import SCOPES, EmbedderRpc
 from services.embedder.shelf import Shelf
 from services.embedder.subscriptions import EmbedStage, Outcome
@@ -63,7 +64,7 @@ class EmbedderSettings(Settings):
 async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[Service]:
     """Open database, bus, relay and models; without an opener, GGUF models in this process."""
     settings = EmbedderSettings.read()
-    open_model = open_model or _gguf_models(settings)
+    open_model = open_model or _models(settings)
     async with (
         Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
         Database.open(DatabaseSettings.read(), "winnow_relay", size=2) as relay_database,
@@ -120,9 +121,15 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
         yield Service("embedder", database, servicers, workers, loops)
 
 
-def _gguf_models(settings: EmbedderSettings) -> ModelOpener:
-    models = GgufModels(ModelStore.open(), settings.embedding_contexts, settings.embedding_threads)
-    return models.open
+def _models(settings: EmbedderSettings) -> ModelOpener:
+    """Open models in this process, or behind a URL, as their references say."""
+    files = GgufModels(ModelStore.open(), settings.embedding_contexts, settings.embedding_threads)
+    remote = RemoteModels(RemoteSettings.read())
+
+    def open_model(reference: str) -> AbstractAsyncContextManager[LoadedModel]:
+        return (remote if reference.startswith(PREFIX) else files).open(reference)
+
+    return open_model
 
 
 def _generations(database: Database, shelf: Shelf) -> Generations:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.doctor import provider_findings
+from services.common.endpoint import retry_after_seconds
 from services.common.errors import (
     InvalidSetting,
     ItemFailed,
@@ -22,7 +23,7 @@ from services.common.errors import (
 )
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
-from services.common.openai import OpenAIModel, ProviderSettings, retry_after_seconds
+from services.common.openai import OpenAIModel, ProviderSettings
 from services.extractor.answers import curate_schema, extract_schema
 from services.extractor.extraction import Model
 from services.extractor.generative import GenerativeEngine

@@ -1,0 +1,218 @@
+"""An embedding model behind an OpenAI-compatible URL, where all that is answered is checked."""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from pydantic import Field, SecretStr
+
+from services.common.endpoint import Endpoint, read_key
+from services.common.errors import InvalidSetting, ItemFailed, ModelError
+from services.common.llama.batching import cut_evenly
+from services.common.settings import Settings
+from services.common.vectors import Matrix
+from services.embedder.embedding import Tokens, UnusableVectors
+from services.embedder.generations import ModelIdentity
+from services.embedder.models import LoadedModel
+
+PREFIX: Final = "openai:"
+ANSWER_BYTES_MAX: Final = 32 << 20
+CHARACTERS_MIN: Final = 256
+COSINE_MIN: Final = 0.999
+# Two texts that differ in their last quarter and have the same vector were not read to their end.
+_CUT_COSINE: Final = 1 - 1e-6
+_PROBES: Final = (
+    "ok",
+    "The deploy failed again: migration 0042 waits for a lock.",
+    "Хто знає, чому впав деплой?",
+)
+
+
+class RemoteSettings(Settings):
+    """Where an embedding model is that does not run in this process, and how much it is asked at a time."""
+
+    embedding_url: str = Field(default="", description="for example http://127.0.0.1:11434/v1")
+    embedding_api_key: SecretStr = SecretStr("")
+    embedding_api_key_file: Path | None = None
+    embedding_timeout_seconds: float = Field(default=60, gt=0)
+    embedding_batch_max: int = Field(default=64, ge=1, le=2048, description="texts a call")
+    embedding_calls_max: int = Field(
+        default=2, ge=1, le=64, description="calls at once, queries apart"
+    )
+    embedding_characters_max: int = Field(
+        default=2000, ge=CHARACTERS_MIN, le=100_000, description="longer texts are read in parts"
+    )
+
+
+class RemoteEncoder:
+    """Speaks to `POST /embeddings`; tokens are the characters of a text, since only the provider knows its own."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        model: str,
+        asked_dimensions: int | None,
+        settings: RemoteSettings,
+    ) -> None:
+        self._endpoint, self._model, self._asked = endpoint, model, asked_dimensions
+        self._batch_max = settings.embedding_batch_max
+        self._calls = asyncio.Semaphore(settings.embedding_calls_max)
+        self.context_tokens = settings.embedding_characters_max
+        self.dimensions = asked_dimensions or 0
+
+    def split_texts(self, texts: Sequence[str], prefix: str = "") -> list[list[Tokens]]:
+        """Return the characters of each text in parts, each after the prefix; none is lost."""
+        room = self.context_tokens - len(prefix)
+        return [[_tokens(prefix + part) for part in _cut(text, room)] for text in texts]
+
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Matrix:
+        """Return one unit vector for each list, shape (lists, dimensions); queries are not held up by other calls.
+
+        Raises ModelUnavailable for a provider's fault, ItemFailed for what it refuses or answers badly.
+        """
+        texts = ["".join(map(chr, tokens.tolist())) for tokens in token_lists]
+        batches = [
+            texts[start : start + self._batch_max]
+            for start in range(0, len(texts), self._batch_max)
+        ]
+        call = self._call if urgent else self._call_in_turn
+        made = await asyncio.gather(*map(call, batches))
+        return np.concatenate(made) if made else np.empty((0, self.dimensions), np.float32)
+
+    async def check(self) -> float:
+        """Find the dimensions and how much is read, and return the worst cosine between texts together and alone.
+
+        Raises ModelError for a model that cannot be used.
+        """
+        together = await self._call(list(_PROBES))
+        self.dimensions = together.shape[1]
+        alone = np.concatenate([await self._call([text]) for text in _PROBES])
+        cosine = float(np.sum(together * alone, axis=1).min())
+        if not cosine >= COSINE_MIN:
+            raise ModelError(
+                f"{self._endpoint.host}: texts of {self._model} sent together agree with single ones only to "
+                f"{cosine:.5f}; {COSINE_MIN} is needed"
+            )
+        while not await self._reads(self.context_tokens):
+            self.context_tokens //= 2
+            if self.context_tokens < CHARACTERS_MIN:
+                raise ModelError(
+                    f"{self._endpoint.host}: {self._model} reads less than {CHARACTERS_MIN} characters of a text"
+                )
+        return cosine
+
+    async def _reads(self, characters: int) -> bool:
+        """Whether a text so long is read to its end."""
+        body = ("We moved the queue, and latency went down. " * characters)[: characters * 3 // 4]
+        ends = ["кішка " * characters, "lock 0042 " * characters]
+        texts = [(body + end)[:characters] for end in ends]
+        try:
+            vectors = await self._call(texts)
+        except ItemFailed:
+            return False
+        return float(vectors[0] @ vectors[1]) < _CUT_COSINE
+
+    async def _call_in_turn(self, texts: list[str]) -> Matrix:
+        async with self._calls:
+            return await self._call(texts)
+
+    async def _call(self, texts: list[str]) -> Matrix:
+        body: dict[str, Any] = {"model": self._model, "input": texts, "encoding_format": "float"}
+        if self._asked:
+            body["dimensions"] = self._asked
+        answer = await self._endpoint.post(body)
+        return read_vectors(answer, len(texts), self.dimensions or None)
+
+
+def read_vectors(answer: bytes, count: int, dimensions: int | None) -> Matrix:
+    """Read an answer into unit vectors in the order that was asked; UnusableVectors for anything that is not that."""
+    try:
+        data = json.loads(answer)["data"]
+        places = [item.get("index", place) for place, item in enumerate(data)]
+        rows = [item["embedding"] for item in data]
+        if sorted(places) != list(range(count)):
+            raise UnusableVectors(
+                f"the provider answered {len(rows)} vectors for {count} texts, or misnumbered"
+            )
+        vectors = np.array(rows, np.float64)
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        raise UnusableVectors("the provider's answer is no list of vectors") from error
+    if vectors.ndim != 2 or dimensions not in (None, vectors.shape[1]):
+        raise UnusableVectors(
+            f"the provider gave vectors of shape {vectors.shape}, not {dimensions} numbers each"
+        )
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(norms).all() or (norms == 0).any():
+        raise UnusableVectors("the provider gave a vector that is not finite or has no direction")
+    ordered = np.empty_like(vectors)
+    ordered[places] = vectors / norms
+    return ordered.astype(np.float32)
+
+
+class RemoteModels:
+    """Opens the models behind WINNOW_EMBEDDING_URL: `openai:NAME`, or `openai:NAME@256` for fewer dimensions."""
+
+    def __init__(self, settings: RemoteSettings) -> None:
+        self._settings = settings
+
+    @asynccontextmanager
+    async def open(self, reference: str) -> AsyncIterator[LoadedModel]:
+        """Find the provider and check the model; ModelError, ModelUnavailable or InvalidSetting."""
+        settings = self._settings
+        name, _, asked = reference.removeprefix(PREFIX).partition("@")
+        if not settings.embedding_url:
+            raise ModelError(f"{reference}: set WINNOW_EMBEDDING_URL to where the model is")
+        if asked and not asked.isdigit():
+            raise ModelError(f"{reference}: what follows @ is a number of dimensions")
+        key = read_key(
+            settings.embedding_api_key,
+            settings.embedding_api_key_file,
+            "WINNOW_EMBEDDING_API_KEY",
+        )
+        timeout = settings.embedding_timeout_seconds
+        endpoint = Endpoint(
+            settings.embedding_url,
+            "/embeddings",
+            key,
+            timeout,
+            ANSWER_BYTES_MAX,
+            "WINNOW_EMBEDDING",
+        )
+        encoder = RemoteEncoder(endpoint, name, int(asked) if asked else None, settings)
+        started = time.perf_counter()
+        try:
+            cosine = await encoder.check()
+        except ItemFailed as error:
+            raise ModelError(f"{reference}: {error}") from error
+        rate = 2 * len(_PROBES) / (time.perf_counter() - started)
+        # There is no file to hash: the same name at the same address is taken to be the same model.
+        digest = hashlib.sha256(f"{settings.embedding_url}\n{name}\n{asked}".encode()).hexdigest()
+        identity = ModelIdentity(
+            reference, digest, encoder.dimensions, "provider", "", "", reference
+        )
+        yield LoadedModel(identity, encoder, rate, endpoint.host, cosine)
+
+
+def _tokens(text: str) -> Tokens:
+    return np.array([ord(character) for character in text], np.int32)
+
+
+def _cut(text: str, room: int) -> list[str]:
+    """Cut a text into parts of at most so many characters, near ends of sentences or words."""
+    if room < 1:
+        raise InvalidSetting("WINNOW_EMBEDDING_CHARACTERS_MAX: leaves no room after the prefix")
+
+    def rank(at: int) -> int:
+        return 1 + (text[at - 2 : at - 1] in ".!?…") if text[at - 1].isspace() else 0
+
+    cuts = [0, *cut_evenly(len(text), room, rank), len(text)]
+    return [text[start:end] for start, end in pairwise(cuts)]

@@ -1,0 +1,220 @@
+"""A model behind an OpenAI-compatible URL: a real HTTP server that behaves, and one that does not."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.common.errors import ItemFailed, ModelError, ModelUnavailable, ProviderBusy
+from services.common.vectors import flaws
+from services.embedder.embedding import UnusableVectors, embed_texts
+from services.embedder.models import LoadedModel
+from services.embedder.remote import RemoteModels, RemoteSettings, read_vectors
+from tests.conftest import Deployment
+from tests.embedder.conftest import Chat, Embedder, until
+
+DIMENSIONS = 8
+Handler = BaseHTTPRequestHandler
+
+
+def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
+    """A vector that depends on the text alone, not of unit length."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+    return list(3 * np.random.default_rng(seed).standard_normal(dimensions))
+
+
+class Provider:
+    """What the server was asked, and what it makes of its answers."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.reads_characters = 10**6
+        self.inputs: list[list[str]] = []
+        self.status: list[tuple[int, dict[str, str]]] = []
+        self.spoil: Callable[[list[dict[str, Any]]], Any] = lambda data: data
+        self.refused = "poison"
+
+    def respond(self, handler: Handler) -> None:
+        """Answer one request."""
+        body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
+        self.inputs.append(body["input"])
+        status, headers = self.status.pop(0) if self.status else (200, {})
+        if any(self.refused in text for text in body["input"]):
+            status = 400
+        dimensions = body.get("dimensions", DIMENSIONS)
+        data: Any = [
+            {"index": place, "embedding": vector_of(text[: self.reads_characters], dimensions)}
+            for place, text in enumerate(body["input"])
+        ]
+        answer = json.dumps({"data": self.spoil(data) if status == 200 else []}).encode()
+        handler.send_response(status)
+        for name, value in {**headers, "content-length": str(len(answer))}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(answer)
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    """A server on this machine."""
+    answering = Provider()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            answering.respond(self)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    answering.url = f"http://127.0.0.1:{server.server_port}/v1"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield answering
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def opened(
+    provider: Provider, name: str = "openai:m", **settings: Any
+) -> AbstractAsyncContextManager[LoadedModel]:
+    """Open a model of the provider."""
+    return RemoteModels(RemoteSettings(embedding_url=provider.url, **settings)).open(name)
+
+
+async def test_texts_go_in_batches_and_come_back_as_unit_vectors(provider: Provider) -> None:
+    """However many texts, no call has more than its limit; vectors are in order and of unit length."""
+    async with opened(provider, embedding_batch_max=10) as model:
+        provider.inputs.clear()
+        texts = [f"text {n}" for n in range(35)]
+        embedded = await embed_texts(model.encoder, texts, "p: ")
+        assert sorted(map(len, provider.inputs)) == [5, 10, 10, 10]
+        assert (model.provider, model.identity.dimensions) == ("127.0.0.1", DIMENSIONS)
+    for text, vectors in zip(texts, embedded, strict=True):
+        wanted = np.array(vector_of(f"p: {text}"))
+        assert float(vectors.rows[0] @ wanted / np.linalg.norm(wanted)) > 0.9999
+        assert not flaws(vectors.rows).any()
+
+
+async def test_permuted_answers_are_put_in_order(provider: Provider) -> None:
+    """An answer in another order is read by its numbers."""
+    provider.spoil = lambda data: data[::-1]
+    async with opened(provider) as model:
+        (first, second) = await embed_texts(model.encoder, ["a", "b"], "")
+    for text, vectors in (("a", first), ("b", second)):
+        wanted = np.array(vector_of(text))
+        assert float(vectors.rows[0] @ wanted / np.linalg.norm(wanted)) > 0.9999
+
+
+async def test_a_provider_that_mixes_texts_up_is_not_used(provider: Provider) -> None:
+    """Permuted vectors with numbers in order are found out before any is stored."""
+
+    def shuffled(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        rows = [item["embedding"] for item in data]
+        return [{"index": n, "embedding": row} for n, row in enumerate(rows[1:] + rows[:1])]
+
+    provider.spoil = shuffled
+    with pytest.raises(ModelError, match="together agree with single ones only"):
+        async with opened(provider):
+            pass
+
+
+BAD: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
+    "nan": lambda data: [{**item, "embedding": [float("nan")] * DIMENSIONS} for item in data],
+    "zeros": lambda data: [{**item, "embedding": [0.0] * DIMENSIONS} for item in data],
+    "dimensions": lambda data: [{**item, "embedding": item["embedding"][:-1]} for item in data],
+    "short": lambda data: data[:-1],
+    "repeated": lambda data: [{**item, "index": 0} for item in data],
+    "ragged": lambda data: [{**data[0], "embedding": [1.0]}, *data[1:]],
+    "words": lambda data: [{**item, "embedding": ["one"] * DIMENSIONS} for item in data],
+    "nothing": lambda data: None,
+}
+
+
+@pytest.mark.parametrize("flaw", BAD)
+async def test_bad_answers_are_no_vectors(provider: Provider, flaw: str) -> None:
+    """Vectors that are not finite, have no direction or another length, and wrong counts raise UnusableVectors."""
+    async with opened(provider) as model:
+        provider.spoil = BAD[flaw]
+        with pytest.raises(UnusableVectors):
+            await embed_texts(model.encoder, ["a", "b"], "")
+
+
+async def test_waits_and_faults(provider: Provider) -> None:
+    """Retry-After is handed on, a server's fault is the model's, a refusal is the text's."""
+    async with opened(provider) as model:
+        provider.status = [(429, {"retry-after": "7"})]
+        with pytest.raises(ProviderBusy) as busy:
+            await embed_texts(model.encoder, ["a"], "")
+        assert busy.value.retry_seconds == 7
+        provider.status = [(500, {})]
+        with pytest.raises(ModelUnavailable):
+            await embed_texts(model.encoder, ["a"], "")
+        with pytest.raises(ItemFailed):
+            await embed_texts(model.encoder, ["poison"], "")
+
+
+async def test_a_silent_cut_is_found(provider: Provider) -> None:
+    """A provider that reads only the beginning of a text gets parts that it reads to their ends."""
+    provider.reads_characters = 600
+    async with opened(provider) as model:
+        assert model.encoder.context_tokens == 500
+        text = "Words and words. " * 200
+        (parts,) = model.encoder.split_texts([text], "p: ")
+        assert "".join("".join(map(chr, part.tolist()))[3:] for part in parts) == text
+        assert max(map(len, parts)) <= 500
+    provider.reads_characters = 100
+    with pytest.raises(ModelError, match="less than 256 characters"):
+        async with opened(provider):
+            pass
+
+
+async def test_dimensions_can_be_asked_for(provider: Provider) -> None:
+    """A name with a number of dimensions asks for them, and is another model than the same without."""
+    async with opened(provider, "openai:m@4") as four, opened(provider) as eight:
+        assert (four.identity.dimensions, eight.identity.dimensions) == (4, 8)
+        assert four.identity.digest != eight.identity.digest
+
+
+async def test_without_a_url_there_is_no_provider() -> None:
+    """The setting that is missing is named."""
+    with pytest.raises(ModelError, match="WINNOW_EMBEDDING_URL"):
+        async with RemoteModels(RemoteSettings()).open("openai:m"):
+            pass
+
+
+def test_answers_are_read_by_their_numbers() -> None:
+    """Numbers out of range are refused."""
+    answer = json.dumps({"data": [{"index": 5, "embedding": [1, 0]}]}).encode()
+    with pytest.raises(UnusableVectors):
+        read_vectors(answer, 1, 2)
+
+
+async def test_a_provider_embeds_a_chat(
+    embedder: Embedder,
+    deployment: Deployment,
+    chat: Chat,
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a provider configured messages get its vectors; one that it refuses dies alone, and a pause is kept."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "openai:m")
+    monkeypatch.setenv("WINNOW_EMBEDDING_URL", provider.url)
+    async with deployment.serving("embedder"):
+        provider.status = [(429, {"retry-after": "1"})]
+        messages = await chat.say([f"text {n}" for n in range(20)] + ["poison"])
+        await until(lambda: _only_poison_is_left(chat))
+    assert {subject for subject, _ in await chat.vectors()} == set(messages[:-1])
+
+
+async def _only_poison_is_left(chat: Chat) -> bool:
+    return [(row["state"], row["error_class"]) for row in await chat.unfinished()] == [
+        ("dead", "refused")
+    ]
