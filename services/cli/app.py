@@ -6,7 +6,7 @@ from importlib.metadata import version
 import click
 
 PARTS = {
-    "atoms": "services.cli.reviewing:atoms",
+    "atoms": "services.cli.curating:atoms",
     "audit": "services.cli.auditing:audit",
     "backfill": "services.cli.backfilling:backfill",
     "bot": "services.cli.telegram_bot.command:bot_group",
@@ -15,7 +15,7 @@ PARTS = {
     "erase": "services.cli.erasing:erase",
     "evaluate": "services.evaluating:evaluate",
     "doctor": "services.cli.doctor:doctor",
-    "extract": "services.cli.knowledge:extract",
+    "extract": "services.cli.extracting:extract",
     "follow": "services.cli.following:follow",
     "generations": "services.cli.generations:generations",
     "import": "services.cli.importing:import_group",
@@ -27,7 +27,7 @@ PARTS = {
     "search": "services.cli.searching:search",
     "status": "services.cli.status:status",
     "top": "services.cli.top:top",
-    "topics": "services.cli.knowledge:topics",
+    "topics": "services.cli.curating:topics",
     "up": "services.cli.up:up",
     "validate": "services.cli.validation.command:validate",
 }

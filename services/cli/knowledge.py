@@ -1,7 +1,8 @@
-"""`winnow topics`, `winnow atoms`, `winnow runs` and `winnow extract`: what conversations have taught."""
+"""`winnow topics`, `winnow atoms` and `winnow runs`: what conversations have taught."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -40,6 +41,21 @@ def paged(function: F) -> F:
     limit = click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
     token = click.option("--page-token", default="", help="Where the page before ended.")
     return limit(token(function))
+
+
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+
+
+def as_of(function: F) -> F:
+    """Give a command --as-of."""
+    option = click.option("--as-of", type=MOMENT, help="What held then (UTC); now if not given.")
+    return option(function)
+
+
+def set_moment(request: Any, field: str, value: datetime | None) -> None:
+    """Set a time of a request, if there is one."""
+    if value is not None:
+        getattr(request, field).FromDatetime(value)
 
 
 def word(enum: Any, value: int) -> str:
@@ -96,11 +112,15 @@ def topics() -> None:
 
 @topics.command("list")
 @click.option("--source", default="", help="Only of this source's id.")
+@as_of
 @paged
 @command
-async def topics_list(session: Session, source: str, limit: int, page_token: str) -> None:
+async def topics_list(
+    session: Session, source: str, as_of: datetime | None, limit: int, page_token: str
+) -> None:
     """List topics, the one with the latest message first."""
     request = pb.ListTopicsRequest(page_size=limit, page_token=page_token, source_id=source)
+    set_moment(request, "as_of", as_of)
     response = await ask(session, "ListTopics", request)
     if session.as_json:
         session.print_message(response)
@@ -114,10 +134,13 @@ async def topics_list(session: Session, source: str, limit: int, page_token: str
 
 @topics.command("show")
 @click.argument("topic_id")
+@as_of
 @command
-async def topics_show(session: Session, topic_id: str) -> None:
+async def topics_show(session: Session, topic_id: str, as_of: datetime | None) -> None:
     """Show a topic with its atoms and who said them."""
-    response = await ask(session, "GetTopic", pb.GetTopicRequest(topic_id=topic_id))
+    asked = pb.GetTopicRequest(topic_id=topic_id)
+    set_moment(asked, "as_of", as_of)
+    response = await ask(session, "GetTopic", asked)
     if session.as_json:
         session.print_message(response)
         return
@@ -128,6 +151,7 @@ async def topics_show(session: Session, topic_id: str) -> None:
     if not response.atom_ids:
         return
     request = pb.ListAtomsRequest(topic_id=topic_id, page_size=500, include_messages=True)
+    set_moment(request, "as_of", as_of)
     for atom in (await ask(session, "ListAtoms", request)).atoms:
         session.console.print(Text.assemble("\n", *atom_lines(atom)))
 
@@ -146,11 +170,12 @@ def atoms() -> None:
 @click.option("--source", default="", help="Only of this source's id.")
 @click.option("--state", type=click.Choice(words(types.ApprovalState)), help="Only in this state.")
 @click.option("--invalidated", is_flag=True, help="What was invalidated instead of what is live.")
+@as_of
 @paged
 @command
 async def atoms_list(
     session: Session, atom_type: str | None, topic: str, source: str, state: str | None,
-    invalidated: bool, limit: int, page_token: str,
+    invalidated: bool, as_of: datetime | None, limit: int, page_token: str,
 ) -> None:  # fmt: skip
     """List atoms, newest first."""
     request = pb.ListAtomsRequest(
@@ -163,6 +188,7 @@ async def atoms_list(
         only_invalidated=invalidated,
         include_messages=True,
     )
+    set_moment(request, "as_of", as_of)
     response = await ask(session, "ListAtoms", request)
     if session.as_json:
         session.print_message(response)
@@ -177,22 +203,27 @@ async def atoms_list(
 
 @atoms.command("show")
 @click.argument("atom_id")
+@as_of
 @command
-async def atoms_show(session: Session, atom_id: str) -> None:
+async def atoms_show(session: Session, atom_id: str, as_of: datetime | None) -> None:
     """Show an atom with its evidence, who said it, and its links."""
-    response = await ask(session, "GetAtom", pb.GetAtomRequest(atom_id=atom_id))
+    request = pb.GetAtomRequest(atom_id=atom_id)
+    set_moment(request, "as_of", as_of)
+    response = await ask(session, "GetAtom", request)
     if session.as_json:
         session.print_message(response)
         return
     session.console.print(Text.assemble(*atom_lines(response.atom)))
     for link in response.links:
-        kind = word(types.LinkType, link.type).replace("_", " ")
-        ends = (
-            f"{kind} {link.to_atom_id}"
-            if link.from_atom_id == response.atom.id
-            else f"{link.from_atom_id} {kind} this"
-        )
-        session.console.print(f"  [dim]→[/dim] {ends}  [dim]{link.confidence:.2f}[/dim]")
+        session.console.print(f"  [dim]→[/dim] {link_line(link, response.atom.id)}")
+
+
+def link_line(link: pb.AtomLink, atom_id: str) -> str:
+    """A link as seen from an atom: how it bears, on which, and how surely."""
+    kind = word(types.LinkType, link.type).replace("_", " ")
+    there = link.from_atom_id == atom_id
+    ends = f"{kind} {link.to_atom_id}" if there else f"{link.from_atom_id} {kind} this"
+    return f"{ends}  [dim]{link.confidence:.2f}, by {word(pb.LinkOrigin, link.origin)}[/dim]"
 
 
 @atoms.command("versions")
@@ -212,26 +243,61 @@ async def atoms_versions(session: Session, atom_id: str, limit: int, page_token:
 
 
 def version_lines(version: pb.AtomVersion) -> list[str | tuple[str, str]]:
-    """A version in full: its words, when they were made, and what became of them."""
+    """A version in full: its words, when they were made and why, what is new in them, and what became of them."""
     judged = word(types.ApprovalState, version.approval_state)
-    return [
+    facts = f"{moment(version.created_at)} {change_of(version)}, {version.evidence_count} messages"
+    lines: list[str | tuple[str, str]] = [
         (f"{version.version}. ", "bold"),
         (f"{word(types.AtomType, version.type)}: ", "green"),
         (version.title, "bold"),
         f"\n  {version.content}\n",
-        (
-            f"  {moment(version.created_at)} by {word(pb.AtomOrigin, version.origin)}, {judged}",
-            "dim",
-        ),
+        (f"  {facts}, {judged}", "dim"),
         (f": {version.reason}" if version.reason else "", "dim"),
     ]
+    return lines + diff_lines(version.diff)
+
+
+def change_of(version: Any) -> str:
+    """Why there is a version, with what caused it."""
+    cause = getattr(version, "cause_atom_id", "") or getattr(version, "cause_topic_id", "")
+    name = word(pb.VersionChange, version.change)
+    return f"{name} with {cause}" if cause else name
+
+
+_MARKS = {
+    pb.WORD_CHANGE_KIND_ADDED: "green",
+    pb.WORD_CHANGE_KIND_REMOVED: "red strike",
+}
+
+
+def diff_lines(diff: Sequence[pb.WordChange]) -> list[str | tuple[str, str]]:
+    """The words that a version added and removed; without colours, in {+ +} and [- -]."""
+    lines: list[str | tuple[str, str]] = []
+    field = ""
+    for change in diff:
+        if change.field != field:
+            field = change.field
+            lines.append((f"\n  {field}: ", "dim"))
+        lines.append((_marked(change), _MARKS.get(change.kind, "dim")))
+    return lines
+
+
+def _marked(change: pb.WordChange) -> str:
+    if change.kind == pb.WORD_CHANGE_KIND_ADDED:
+        return f"{{+{change.text}+}}"
+    return f"[-{change.text}-]" if change.kind == pb.WORD_CHANGE_KIND_REMOVED else change.text
 
 
 def standing(atom: types.Atom) -> str:
     """Whether an atom was judged, and whether it still holds."""
     judged = word(types.ApprovalState, atom.approval_state)
+    judged += " by rule" if atom.approved_by_rule else ""
     if atom.HasField("invalidated_at"):
         return f"{judged}, invalidated {moment(atom.invalidated_at)}"
+    if atom.merged_into_id:
+        return f"merged into {atom.merged_into_id}"
+    if atom.superseded_by_id:
+        return f"{judged}, ended {moment(atom.valid_to)} by {atom.superseded_by_id}"
     return f"{judged}, ended {moment(atom.valid_to)}" if atom.HasField("valid_to") else judged
 
 
@@ -255,7 +321,7 @@ def _author(evidence: types.Evidence) -> str:
     return evidence.message.author.name or evidence.message.author.external_id or "?"
 
 
-# --- runs, extract
+# --- runs
 
 
 @click.group()
@@ -294,22 +360,3 @@ async def runs_list(session: Session, outcome: str | None, limit: int, page_toke
             dropped,
         )
     show_page(session, table, response, "runs")
-
-
-@click.group()
-def extract() -> None:
-    """Read conversations."""
-
-
-@extract.command("now")
-@click.option("--source", default="", help="Only of this source's id.")
-@command
-async def extract_now(session: Session, source: str) -> None:
-    """Read what waits in open windows now, without waiting for the conversations to pause."""
-    response = await ask(session, "ExtractNow", pb.ExtractNowRequest(source_id=source))
-    if session.as_json:
-        session.print_message(response)
-    elif response.conversations:
-        session.console.print(f"{response.conversations} conversations are being read")
-    else:
-        session.console.print("nothing waits to be read")

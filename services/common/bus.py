@@ -42,6 +42,7 @@ READERS = {
     "embed": "embedder",
     "window": "extractor",
     "extract": "extractor",
+    "merge": "extractor",
     "erase_extractor": "extractor",
     "erase_embedder": "embedder",
     "rescore": "ingest",

@@ -108,6 +108,22 @@ async def write_vectors(
     )
 
 
+async def ask_for_merging(
+    connection: Connection, workspace: UUID, generation: UUID, written: Sequence[SubjectVectors]
+) -> None:
+    """Have atoms and topics compared with what is known, now that they have vectors; only in the serving generation."""
+    found = [each for each in written if each.key[0] != "message"]
+    if found:
+        await connection.fetchval(
+            QUERIES["ask_for_merging"],
+            workspace,
+            generation,
+            [each.key[0] for each in found],
+            [each.key[1] for each in found],
+            [each.subject.text_sha256 for each in found],
+        )
+
+
 async def remove_outdated(
     connection: Connection, workspace: UUID, generation: UUID, subjects: Sequence[Subject]
 ) -> None:

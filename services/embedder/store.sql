@@ -122,6 +122,9 @@ set text_sha256 = excluded.text_sha256, embedding = excluded.embedding,
   source_id = excluded.source_id, sent_at = excluded.sent_at
 where v.text_sha256 <> excluded.text_sha256;
 
+-- name: ask_for_merging
+select spine.enqueue_merging($1, $2, $3, $4, $5);
+
 -- name: remove_outdated
 delete from embedder.vector v
 using unnest($3::text[], $4::uuid[]) as x (kind, subject_id)

@@ -170,6 +170,7 @@ async def _write(
             continue
         written = await _write_current(connection, workspace, generation, group)
         await reach("embed.vectors_written")
+        await store.ask_for_merging(connection, workspace, generation, written)
         await _announce(connection, workspace, generation, (each.key for each in written))
         await reach("embed.announced")
 

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from services.common import sql
 from services.common.database import Connection
-from services.common.outbox import Task, enqueue
+from services.common.outbox import Task, enqueue, enqueue_embedding
 from services.common.worker import Result
-from services.extractor import store
+from services.extractor import bonds, store
 from services.extractor.subscriptions import enqueue_reading
 
 QUERIES = sql.load(Path(__file__).with_name("erasing.sql"))
@@ -83,10 +83,16 @@ async def _remove_atoms(
     windows = sorted({row["id"] for row in saw})
     rows = await connection.fetch(QUERIES["atoms_to_remove"], workspace, messages, windows)
     ids = [row["id"] for row in rows]
-    for name in ("evidence", "links", "reviews", "versions", "atoms"):
+    released = await bonds.release(connection, workspace, [], ids)
+    for name in ("evidence", "links", "separations", "causes", "reviews", "versions", "atoms"):
         await connection.execute(QUERIES[f"remove_{name}"], workspace, ids)
     for name in ("reviews", "versions"):
         await connection.execute(QUERIES[f"remove_earlier_{name}"], workspace, windows)
+    await bonds.refresh(connection, workspace, released.lenders.difference(ids))
+    # Atoms that had joined a removed one stand for themselves again.
+    again_live = {atom: text for atom, text in released.live.items() if atom not in ids}
+    hashes: list[bytes | None] = list(again_live.values())
+    await enqueue_embedding(connection, workspace, "atom", list(again_live), hashes, reopen=True)
     live = [row for row in rows if row["is_live"]]
     shared = {row["window_id"] for row in live if row["rests_on_others"]}
     again = sum(row["rests_on_others"] for row in live)
@@ -108,6 +114,7 @@ async def _remove_topics(
     ids = [row["id"] for row in rows]
     read = await connection.fetch(QUERIES["windows_of_topics"], workspace, ids)
     for name in (
+        "leave_aliases",
         "leave_removed_topics",
         "remove_messages_of_topics",
         "remove_topic_versions",

@@ -22,28 +22,43 @@ join extractor.window_message w on w.workspace_id = r.workspace_id and w.message
 where m.workspace_id = $1 and m.id = any ($2::uuid[]);
 
 -- name: atoms_to_remove
--- Atoms that rest on the messages or on nothing, and rows of history that may repeat words no longer cited.
-select a.id, a.window_id, a.retired_at is null as is_live,
+-- Atoms that themselves rest on the messages or on nothing, and rows of history that may repeat words no longer cited. What
+-- they only borrow says nothing of their words; what is merged is as good as live.
+select a.id, a.window_id, a.retired_at is null or a.merged_into is not null as is_live,
   exists (select from extractor.atom_evidence e
-    where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.message_id <> all ($2::uuid[])) as rests_on_others
+    where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is null
+      and e.message_id <> all ($2::uuid[])) as rests_on_others
 from extractor.atom a
 where a.workspace_id = $1 and (
-  a.id in (select e.atom_id from extractor.atom_evidence e where e.workspace_id = $1 and e.message_id = any ($2::uuid[]))
+  a.id in (select e.atom_id from extractor.atom_evidence e
+    where e.workspace_id = $1 and e.via_atom_id is null and e.message_id = any ($2::uuid[]))
   or a.window_id = any ($3::uuid[]) and (
-    a.retired_at is not null and a.invalidated_at is null
+    a.retired_at is not null and a.invalidated_at is null and a.merged_into is null
     or not exists (select from extractor.atom_evidence e where e.workspace_id = a.workspace_id and e.atom_id = a.id)))
 order by a.id
 for update of a;
 
 -- name: count_evidence
-select count(*)::int from extractor.atom_evidence e where e.workspace_id = $1 and e.message_id = any ($2::uuid[]);
+select count(*)::int from extractor.atom_evidence e
+where e.workspace_id = $1 and e.via_atom_id is null and e.message_id = any ($2::uuid[]);
 
 -- name: remove_evidence
-delete from extractor.atom_evidence e where e.workspace_id = $1 and e.atom_id = any ($2::uuid[]);
+delete from extractor.atom_evidence e
+where e.workspace_id = $1 and (e.atom_id = any ($2::uuid[]) or e.via_atom_id = any ($2::uuid[]));
 
 -- name: remove_links
 delete from extractor.atom_link l
 where l.workspace_id = $1 and (l.from_atom_id = any ($2::uuid[]) or l.to_atom_id = any ($2::uuid[]));
+
+-- name: remove_separations
+delete from extractor.kept_apart k
+where k.workspace_id = $1 and (k.first_id = any ($2::uuid[]) or k.second_id = any ($2::uuid[]));
+
+-- name: remove_causes
+-- A version names the atom that made it necessary, by an id that means nothing any more.
+update extractor.atom_version v set cause_atom_id = null
+from extractor.atom a
+where v.workspace_id = $1 and a.workspace_id = v.workspace_id and a.id = v.atom_id and v.cause_atom_id = any ($2::uuid[]);
 
 -- name: remove_reviews
 delete from extractor.review r where r.workspace_id = $1 and r.atom_id = any ($2::uuid[]);
@@ -87,6 +102,9 @@ for update of t;
 
 -- name: windows_of_topics
 select distinct t.window_id from extractor.topic_message t where t.workspace_id = $1 and t.topic_id = any ($2::uuid[]);
+
+-- name: leave_aliases
+update extractor.topic t set merged_into = null, merged_by = null where t.workspace_id = $1 and t.merged_into = any ($2::uuid[]);
 
 -- name: leave_removed_topics
 update extractor.atom a set topic_id = null where a.workspace_id = $1 and a.topic_id = any ($2::uuid[]);

@@ -77,7 +77,7 @@ async def _atoms(
     passages = await library.evidence(connection, workspace, ids)
     cited = sorted({passage["message_id"] for found in passages.values() for passage in found})
     messages = await library.messages(connection, workspace, cited)
-    live = [row for row in rows if row["invalidated_at"] is None]
+    live = [row for row in rows if row["invalidated_at"] is None and row["merged_into"] is None]
     return {row["id"]: rendering.atom(row, passages[row["id"]], messages) for row in live}
 
 

@@ -1,6 +1,7 @@
 """Writes one reading of a window: what it says again keeps its id, what it no longer says is retired.
 
-What people have judged or edited stays as they left it while its messages stand.
+What people have judged or edited stays as they left it while its messages stand, and what was merged stays merged
+while its words do.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from services.common.database import Connection
 from services.common.ids import uuid7
+from services.extractor import bonds, topic_bonds
 from services.extractor.extraction import Extraction
 from services.extractor.placing import KnownAtom, PlacedAtom, place
 from services.extractor.store import QUERIES, text_sha256, title_key
@@ -18,10 +20,14 @@ from services.extractor.store import QUERIES, text_sha256, title_key
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The subjects whose vectors must follow: new or changed ones with their hash, gone ones with None."""
+    """The subjects whose vectors must follow: new or changed ones with their hash, gone ones with None.
+
+    `touched` are all live atoms whose words or evidence may be others now.
+    """
 
     atoms: dict[UUID, bytes | None]
     topics: dict[UUID, bytes | None]
+    touched: frozenset[UUID] = frozenset()
 
 
 async def write(
@@ -37,6 +43,7 @@ async def write(
 
     A reading that failed says nothing about what it does not mention.
     """
+    await bonds.lock(connection, workspace)
     rows = await connection.fetch(QUERIES["known_atoms_of_window"], workspace, window)
     known = [_known(row) for row in rows]
     topics, fresh_topics = await _put_topics(connection, workspace, source, run, extraction)
@@ -55,12 +62,38 @@ async def write(
     await _put_atoms(connection, workspace, source, window, run, placed)
     await _put_evidence(connection, workspace, placed)
     await _put_links(connection, workspace, run, placed, extraction)
+    atoms, lenders = await _follow_bonds(connection, workspace, known, placed, gone)
     retired: list[UUID] = []
     if topics or not failed:
         retired = await _assign_messages(connection, workspace, window, topics, extraction)
     await connection.execute(QUERIES["leave_topics"], workspace, retired)
-    atoms: dict[UUID, bytes | None] = {atom.id: atom.sha256 for atom in placed if atom.is_changed}
-    return Change(atoms | dict.fromkeys(gone), dict(fresh_topics) | dict.fromkeys(retired))
+    await topic_bonds.follow(connection, workspace, sorted(said))
+    await connection.execute(QUERIES["count_topic_messages"], workspace, sorted(fresh_topics))
+    return Change(atoms, dict(fresh_topics) | dict.fromkeys(retired), frozenset(said | lenders))
+
+
+async def _follow_bonds(
+    connection: Connection,
+    workspace: UUID,
+    known: Sequence[KnownAtom],
+    placed: Sequence[PlacedAtom],
+    gone: Sequence[UUID],
+) -> tuple[dict[UUID, bytes | None], set[UUID]]:
+    """Release what was concluded from words that are no longer said, and let evidence follow where atoms are merged.
+
+    Returns the atoms whose vectors must follow, and those that borrow evidence.
+    """
+    mine = [atom.id for atom in known]
+    borrowing = await bonds.lenders_of(connection, workspace, mine)
+    changed = [atom.id for atom in placed if atom.is_changed and atom.is_known]
+    released = await bonds.release(connection, workspace, changed, gone)
+    lenders = released.lenders | borrowing
+    await bonds.refresh(connection, workspace, lenders | {atom.id for atom in placed})
+    merged = {atom.id for atom in known if atom.merged_by == "person"}
+    atoms: dict[UUID, bytes | None] = {
+        atom.id: atom.sha256 for atom in placed if atom.is_changed and atom.id not in merged
+    }
+    return atoms | released.live | dict.fromkeys(gone), lenders
 
 
 async def _put_topics(
@@ -97,6 +130,8 @@ def _known(row: Any) -> KnownAtom:
         row["origin"],
         row["is_ended"],
         row["is_invalidated"],
+        row["borrowed"],
+        row["merged_by"],
     )
 
 

@@ -1,6 +1,7 @@
 """Reads what was extracted, for those who ask."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,18 +21,22 @@ async def topics(
     source: UUID | None = None,
     ids: Sequence[UUID] | None = None,
     before: tuple[Any, UUID] | None = None,
+    as_of: datetime | None = None,
 ) -> Sequence[Row]:
-    """Live topics, the one with the latest message first; `before` is the last one's (last_at, id)."""
-    position = before or (None, None)
-    return await connection.fetch(QUERIES["topics"], workspace, source, ids, *position, limit)
+    """Live topics, the one with the latest message first; `before` is the last one's (last_at, id).
+
+    With `as_of` as far as they had been talked about then.
+    """
+    place = (source, ids, *(before or (None, None)), limit, as_of)
+    return await connection.fetch(QUERIES["topics"], workspace, *place)
 
 
 async def topic_contents(
-    connection: Connection, workspace: UUID, topic: UUID
+    connection: Connection, workspace: UUID, topic: UUID, as_of: datetime | None = None
 ) -> tuple[list[UUID], list[UUID]]:
-    """The ids of a topic's live messages and atoms, oldest first."""
-    messages = await connection.fetch(QUERIES["topic_messages"], workspace, topic)
-    atoms = await connection.fetch(QUERIES["topic_atoms"], workspace, topic)
+    """The ids of a topic's live messages and atoms, oldest first; those of a time if one is given."""
+    messages = await connection.fetch(QUERIES["topic_messages"], workspace, topic, as_of)
+    atoms = await connection.fetch(QUERIES["topic_atoms"], workspace, topic, as_of)
     return [row["message_id"] for row in messages], [row["id"] for row in atoms]
 
 
@@ -47,18 +52,25 @@ async def atoms(
     before: UUID | None = None,
     state: str = "",
     only_invalidated: bool = False,
+    as_of: datetime | None = None,
 ) -> Sequence[Row]:
-    """Live atoms, newest first; `before` is the last one's id. Invalidated ones if asked for, or by id."""
-    filters = (type_name, topic, source, ids, before, limit, only_invalidated, state)
+    """Live atoms, newest first; `before` is the last one's id. Invalidated ones if asked for, merged ones too by id.
+
+    With `as_of` what held then, for all that is known now.
+    """
+    filters = (type_name, topic, source, ids, before, limit, only_invalidated, state, as_of)
     return await connection.fetch(QUERIES["atoms"], workspace, *filters)
 
 
 async def evidence(
-    connection: Connection, workspace: UUID, atom_ids: Sequence[UUID]
+    connection: Connection,
+    workspace: UUID,
+    atom_ids: Sequence[UUID],
+    as_of: datetime | None = None,
 ) -> dict[UUID, list[Row]]:
-    """The passages that atoms rest on, by atom, in order."""
+    """The passages that atoms rest on, by atom, in order; only those said by a time if one is given."""
     found: dict[UUID, list[Row]] = {atom: [] for atom in atom_ids}
-    for row in await connection.fetch(QUERIES["evidence"], workspace, atom_ids):
+    for row in await connection.fetch(QUERIES["evidence"], workspace, atom_ids, as_of):
         found[row["atom_id"]].append(row)
     return found
 
@@ -71,9 +83,15 @@ async def messages(
     return {row["id"]: row for row in rows}
 
 
-async def links(connection: Connection, workspace: UUID, atom: UUID) -> Sequence[Row]:
-    """An atom's links to and from live atoms."""
-    return await connection.fetch(QUERIES["links"], workspace, atom)
+async def links(
+    connection: Connection,
+    workspace: UUID,
+    atoms: Sequence[UUID],
+    types: Sequence[str] = (),
+    confidence_min: float = 0.0,
+) -> Sequence[Row]:
+    """Links of atoms to and from live ones: of some types, at least so sure."""
+    return await connection.fetch(QUERIES["links"], workspace, atoms, types, confidence_min)
 
 
 async def versions(
@@ -81,6 +99,13 @@ async def versions(
 ) -> Sequence[Row]:
     """An atom's versions, newest first."""
     return await connection.fetch(QUERIES["versions"], workspace, atom, before, limit)
+
+
+async def topic_versions(
+    connection: Connection, workspace: UUID, topic: UUID, *, limit: int, before: int | None
+) -> Sequence[Row]:
+    """A topic's versions, newest first."""
+    return await connection.fetch(QUERIES["topic_versions"], workspace, topic, before, limit)
 
 
 async def runs(

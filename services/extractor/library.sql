@@ -6,11 +6,17 @@ left join lateral (
   select count(*) as messages, min(m.sent_at) as first_at, max(m.sent_at) as last_at
   from extractor.topic_message tm
   join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
-  where tm.workspace_id = t.workspace_id and tm.topic_id = t.id) s on true
+  where tm.workspace_id = t.workspace_id and tm.topic_id = t.id and ($7::timestamptz is null or m.sent_at <= $7)) s on true
 left join lateral (
   select count(*) as atoms from extractor.atom x
-  where x.workspace_id = t.workspace_id and x.topic_id = t.id and x.retired_at is null) a on true
-where t.workspace_id = $1 and t.retired_at is null and ($2::uuid is null or t.source_id = $2) and ($3::uuid[] is null or t.id = any ($3))
+  where x.workspace_id = t.workspace_id and x.topic_id = t.id and x.retired_at is null
+    and ($7::timestamptz is null or x.valid_from <= $7 and (x.valid_to is null or x.valid_to > $7))) a on true
+where t.workspace_id = $1 and t.retired_at is null and ($3::uuid[] is null or t.id = any ($3))
+  and ($7::timestamptz is null or s.messages > 0)
+  and ($2::uuid is null or t.source_id = $2 or exists (
+    select from extractor.topic_message o
+    join ingest.message m on m.workspace_id = o.workspace_id and m.id = o.message_id and m.deleted_at is null
+    where o.workspace_id = t.workspace_id and o.topic_id = t.id and m.source_id = $2))
   and ($4::timestamptz is null or (coalesce(s.last_at, t.created_at), t.id) < ($4, $5::uuid))
 order by coalesce(s.last_at, t.created_at) desc, t.id desc
 limit $6;
@@ -18,26 +24,36 @@ limit $6;
 -- name: topic_messages
 select tm.message_id from extractor.topic_message tm
 join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
-where tm.workspace_id = $1 and tm.topic_id = $2
+where tm.workspace_id = $1 and tm.topic_id = $2 and ($3::timestamptz is null or m.sent_at <= $3)
 order by m.sent_at, m.id
 limit 1000;
 
 -- name: topic_atoms
 select a.id from extractor.atom a
 where a.workspace_id = $1 and a.topic_id = $2 and a.retired_at is null
+  and ($3::timestamptz is null or a.valid_from <= $3 and (a.valid_to is null or a.valid_to > $3))
 order by a.id
 limit 1000;
 
 -- name: atoms
 select a.id, a.source_id, a.type, a.title, a.content, a.confidence, a.approval_state, a.version, a.topic_id,
-  t.title as topic_title, a.valid_from, a.valid_to, a.created_at, a.updated_at, a.invalidated_at
+  t.title as topic_title, a.valid_from, a.valid_to, a.created_at, a.updated_at, a.invalidated_at, a.merged_into,
+  a.superseded_by, a.approval_state = 'approved' and a.judged_by = 'rule' as approved_by_rule,
+  (select count(*) from extractor.atom x where x.workspace_id = a.workspace_id and x.merged_into = a.id) as merged_count
 from extractor.atom a
 left join extractor.topic t on t.workspace_id = a.workspace_id and t.id = a.topic_id
 where a.workspace_id = $1
   and case when $8::bool then a.invalidated_at is not null
-    else a.retired_at is null or $5::uuid[] is not null and a.invalidated_at is not null end
+    else a.retired_at is null or $5::uuid[] is not null and (a.invalidated_at is not null or a.merged_into is not null) end
   and ($9 = '' or a.approval_state = $9)
-  and ($2 = '' or a.type = $2) and ($3::uuid is null or a.topic_id = $3) and ($4::uuid is null or a.source_id = $4)
+  and ($2 = '' or a.type = $2) and ($3::uuid is null or a.topic_id = $3)
+  and ($4::uuid is null or a.source_id = $4 or exists (
+    select from extractor.atom_evidence e
+    join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id and m.deleted_at is null
+    where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is not null and m.source_id = $4))
+  and ($10::timestamptz is null or a.invalidated_at is null and a.merged_into is null
+    and (a.approval_state <> 'rejected' or $9 = 'rejected')
+    and a.valid_from <= $10 and (a.valid_to is null or a.valid_to > $10))
   and ($5::uuid[] is null or a.id = any ($5)) and ($6::uuid is null or a.id < $6)
 order by a.id desc
 limit $7;
@@ -45,7 +61,8 @@ limit $7;
 -- name: evidence
 select e.atom_id, e.message_id, e.quote, e.quote_offset
 from extractor.atom_evidence e
-where e.workspace_id = $1 and e.atom_id = any ($2::uuid[])
+where e.workspace_id = $1 and e.atom_id = any ($2::uuid[]) and ($3::timestamptz is null or exists (
+  select from ingest.message m where m.workspace_id = e.workspace_id and m.id = e.message_id and m.sent_at <= $3))
 order by e.atom_id, e.position;
 
 -- name: messages
@@ -56,22 +73,49 @@ join ingest.source s on s.workspace_id = m.workspace_id and s.id = m.source_id
 where m.workspace_id = $1 and m.id = any ($2::uuid[]);
 
 -- name: links
-select l.from_atom_id, l.to_atom_id, l.type, l.confidence
-from extractor.atom_link l
-join extractor.atom f on f.workspace_id = l.workspace_id and f.id = l.from_atom_id and f.retired_at is null
-join extractor.atom t on t.workspace_id = l.workspace_id and t.id = l.to_atom_id and t.retired_at is null
-where l.workspace_id = $1 and (l.from_atom_id = $2 or l.to_atom_id = $2)
-order by l.from_atom_id, l.to_atom_id, l.type;
+-- Links between live atoms, at least one of them given: those of a merged atom are those of the one it was merged into, and the
+-- surest of several stands.
+with own as (
+  select a.id from extractor.atom a where a.workspace_id = $1 and (a.id = any ($2::uuid[]) or a.merged_into = any ($2::uuid[]))),
+touching as (
+  select l.from_atom_id, l.to_atom_id, l.type, l.confidence, l.origin
+  from extractor.atom_link l join own o on o.id = l.from_atom_id where l.workspace_id = $1
+  union
+  select l.from_atom_id, l.to_atom_id, l.type, l.confidence, l.origin
+  from extractor.atom_link l join own o on o.id = l.to_atom_id where l.workspace_id = $1)
+select distinct on (f.id, t.id, l.type) f.id as from_atom_id, t.id as to_atom_id, l.type, l.confidence, l.origin
+from touching l
+join extractor.atom a on a.workspace_id = $1 and a.id = l.from_atom_id
+join extractor.atom b on b.workspace_id = $1 and b.id = l.to_atom_id
+join extractor.atom f on f.workspace_id = $1 and f.id = coalesce(a.merged_into, a.id) and f.retired_at is null
+join extractor.atom t on t.workspace_id = $1 and t.id = coalesce(b.merged_into, b.id) and t.retired_at is null
+where f.id <> t.id and (cardinality($3::text[]) = 0 or l.type = any ($3)) and l.confidence >= $4::real
+order by f.id, t.id, l.type, l.confidence desc, l.origin;
 
 -- name: versions
-select v.version, v.type, v.title, v.content, v.approval_state, v.created_at, v.run_id, v.origin,
-  last.reason, last.created_at as reviewed_at
+select v.version, v.type, v.title, v.content, v.approval_state, v.created_at, v.run_id, v.origin, v.change, v.cause_atom_id,
+  v.evidence_count, before.type as type_before, before.title as title_before, before.content as content_before, last.reason, last.created_at as reviewed_at
 from extractor.atom_version v
 left join lateral (
   select r.reason, r.created_at from extractor.review r
   where r.workspace_id = v.workspace_id and r.atom_id = v.atom_id and r.version = v.version
   order by r.id desc limit 1) last on true
+left join lateral (
+  select b.type, b.title, b.content from extractor.atom_version b
+  where b.workspace_id = v.workspace_id and b.atom_id = v.atom_id and b.version < v.version
+  order by b.version desc limit 1) before on true
 where v.workspace_id = $1 and v.atom_id = $2 and ($3::int is null or v.version < $3)
+order by v.version desc
+limit $4;
+
+-- name: topic_versions
+select v.version, v.title, v.created_at, v.change, v.cause_topic_id, v.message_count, before.title as title_before
+from extractor.topic_version v
+left join lateral (
+  select b.title from extractor.topic_version b
+  where b.workspace_id = v.workspace_id and b.topic_id = v.topic_id and b.version < v.version
+  order by b.version desc limit 1) before on true
+where v.workspace_id = $1 and v.topic_id = $2 and ($3::int is null or v.version < $3)
 order by v.version desc
 limit $4;
 

@@ -13,10 +13,11 @@ from services.extractor.store import text_sha256
 
 @dataclass(frozen=True, slots=True)
 class KnownAtom:
-    """An atom of the window as it is: live, or invalidated by a person.
+    """An atom of the window as it is: live, merged into another, or invalidated by a person.
 
-    `texts` and `types` are those of its versions, the newest first. Of its `passages` so many are
-    `standing`: their message is live and still holds the quote.
+    `texts` and `types` are those of its versions, the newest first. Of its own `passages` so many are
+    `standing`: their message is live and still holds the quote; so are the `borrowed` ones of atoms merged into it.
+    `merged_by` says who merged it into another, empty if nobody did.
     """
 
     id: UUID
@@ -30,6 +31,8 @@ class KnownAtom:
     origin: str
     is_ended: bool
     is_invalidated: bool
+    borrowed: int = 0
+    merged_by: str = ""
 
     @property
     def is_judged(self) -> bool:
@@ -38,6 +41,7 @@ class KnownAtom:
             self.is_invalidated
             or self.is_ended
             or self.origin == "person"
+            or self.merged_by == "person"
             or self.state in ("approved", "rejected")
         )
 
@@ -54,7 +58,7 @@ class KnownAtom:
     @property
     def outlives_silence(self) -> bool:
         """Whether it stays though a reading does not mention it."""
-        return self.is_held and self.standing > 0
+        return self.is_held and self.standing + self.borrowed > 0
 
     @property
     def stands(self) -> bool:

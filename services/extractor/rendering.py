@@ -8,6 +8,8 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.extractor.differing import word_changes
+from services.extractor.manual import Plan
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -70,6 +72,10 @@ def atom(
         updated_at=timestamp(row["updated_at"]),
         source_id=str(row["source_id"]),
         invalidated_at=timestamp(row["invalidated_at"]),
+        merged_into_id=str(row["merged_into"] or ""),
+        superseded_by_id=str(row["superseded_by"] or ""),
+        merged_count=row["merged_count"],
+        approved_by_rule=row["approved_by_rule"],
     )
 
 
@@ -114,7 +120,31 @@ def link(row: Row) -> pb.AtomLink:
         to_atom_id=str(row["to_atom_id"]),
         type=number(types.LinkType, row["type"]),
         confidence=row["confidence"],
+        origin=number(pb.LinkOrigin, row["origin"]),
     )
+
+
+def topic_version(row: Row) -> pb.TopicVersion:
+    """A version of a topic."""
+    return pb.TopicVersion(
+        version=row["version"],
+        title=row["title"],
+        created_at=timestamp(row["created_at"]),
+        change=number(pb.VersionChange, row["change"]),
+        cause_topic_id=str(row["cause_topic_id"] or ""),
+        message_count=row["message_count"],
+        diff=_diff(row, "title"),
+    )
+
+
+def _diff(row: Row, *fields: str) -> list[pb.WordChange]:
+    """How the words of fields differ from the version before."""
+    return [
+        pb.WordChange(field=field, kind=number(pb.WordChangeKind, kind), text=text)
+        for field in fields
+        if row[f"{field}_before"] is not None
+        for kind, text in word_changes(row[f"{field}_before"], row[field])
+    ]
 
 
 def version(row: Row) -> pb.AtomVersion:
@@ -130,6 +160,23 @@ def version(row: Row) -> pb.AtomVersion:
         origin=number(pb.AtomOrigin, row["origin"]),
         reason=row["reason"] or "",
         reviewed_at=timestamp(row["reviewed_at"]),
+        change=number(pb.VersionChange, row["change"]),
+        cause_atom_id=str(row["cause_atom_id"] or ""),
+        evidence_count=row["evidence_count"],
+        diff=_diff(row, "type", "title", "content"),
+    )
+
+
+def plan(found: Plan) -> pb.ExtractMessagesResponse:
+    """What is read, and the estimate."""
+    return pb.ExtractMessagesResponse(
+        messages=found.messages,
+        windows=found.load.windows,
+        windows_noise=found.load.windows_noise,
+        messages_read=found.load.messages,
+        tokens_estimated=found.tokens,
+        seconds_estimated=found.seconds,
+        runs_measured=found.runs_measured,
     )
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 from services.common import sql
 from services.common.database import Connection
 from services.common.errors import Conflict, FieldViolation, InvalidFields, NotFound
-from services.common.outbox import enqueue_embedding
+from services.common.outbox import enqueue, enqueue_embedding
+from services.extractor import bonds, store
 from services.extractor.store import atom_sha256
 
 QUERIES = sql.load(Path(__file__).with_name("review.sql"))
@@ -31,7 +32,7 @@ async def judge(
     connection: Connection, reviewer: Reviewer, atom: UUID, version: int, state: State
 ) -> None:
     """Judge a version, the current one for 0; unless rejected it is no longer invalidated."""
-    known = await _lock(connection, reviewer, atom)
+    known = await lock(connection, reviewer, atom)
     if known is None:
         return
     version = version or known["version"]
@@ -41,16 +42,19 @@ async def judge(
         raise NotFound("version", f"{version} of atom {atom}")
     if version == known["version"]:
         await connection.execute(QUERIES["judge_atom"], *place, state)
-        if state != "rejected":
+        if state == "rejected":
+            await bonds.renounce(connection, reviewer.workspace, atom)
+        else:
             await _restore(connection, reviewer, known)
-    await _record(connection, reviewer, atom, version, state)
+            await _compare(connection, reviewer.workspace, atom, known["text_sha256"])
+    await record(connection, reviewer, atom, version, state)
 
 
 async def edit(
     connection: Connection, reviewer: Reviewer, atom: UUID, seen: int, changes: Mapping[str, Any]
 ) -> None:
     """Change type, title, content or valid_to; `seen` is the version that must be current, 0 for any."""
-    known = await _lock(connection, reviewer, atom)
+    known = await lock(connection, reviewer, atom)
     if known is None:
         return
     if seen not in (0, known["version"]):
@@ -65,39 +69,52 @@ async def edit(
     version = known["version"]
     if any(words[name] != known[name] for name in words):
         version += 1
+        await bonds.renounce(connection, reviewer.workspace, atom)
         await _reword(connection, reviewer.workspace, atom, version, words)
-    await _record(connection, reviewer, atom, version, "edited")
+    await record(connection, reviewer, atom, version, "edited")
 
 
 async def invalidate(connection: Connection, reviewer: Reviewer, atom: UUID) -> None:
     """Say that an atom was wrong from the start: it and its vectors go, its memory stays."""
-    known = await _lock(connection, reviewer, atom)
+    known = await lock(connection, reviewer, atom)
     if known is None:
         return
     await connection.execute(QUERIES["invalidate_atom"], reviewer.workspace, atom)
+    await bonds.renounce(connection, reviewer.workspace, atom)
     await _embed(connection, reviewer.workspace, atom, None)
-    await _record(connection, reviewer, atom, known["version"], "invalidated")
+    await record(connection, reviewer, atom, known["version"], "invalidated")
 
 
-async def _lock(connection: Connection, reviewer: Reviewer, atom: UUID) -> Any | None:
+async def lock(connection: Connection, reviewer: Reviewer, atom: UUID) -> Any | None:
     """The atom as it is until the transaction ends; None for a request that was carried out before."""
+    await lock_knowledge(connection, reviewer)
     known = await connection.fetchrow(QUERIES["lock_atom"], reviewer.workspace, atom)
     if known is None:
         raise NotFound("atom", str(atom))
+    return None if await was_carried_out(connection, reviewer) else known
+
+
+async def lock_knowledge(connection: Connection, reviewer: Reviewer) -> None:
+    """Let nothing be compared or joined until the transaction ends."""
+    await store.lock_for_writing(connection, reviewer.workspace)
+    await bonds.lock(connection, reviewer.workspace)
+
+
+async def was_carried_out(connection: Connection, reviewer: Reviewer) -> bool:
+    """Whether the same request was carried out before; InvalidFields if another one had its id."""
     if reviewer.request_id is None:
-        return known
+        return False
     place = (reviewer.workspace, reviewer.request_id)
     earlier = await connection.fetchval(QUERIES["review_of_request"], *place)
-    if earlier is None:
-        return known
-    if earlier != reviewer.request_sha256:
+    if earlier not in (None, reviewer.request_sha256):
         raise _request_taken()
-    return None
+    return earlier is not None
 
 
-async def _record(
+async def record(
     connection: Connection, reviewer: Reviewer, atom: UUID, version: int, verdict: str
 ) -> None:
+    """Remember who said what of a version, and why."""
     said = (reviewer.reason, reviewer.key_id, reviewer.request_id, reviewer.request_sha256)
     place = (reviewer.workspace, atom, version, verdict)
     if await connection.fetchval(QUERIES["add_review"], *place, *said) is None:
@@ -122,6 +139,11 @@ async def _reword(
     await connection.execute(QUERIES["edit_atom"], workspace, atom, *text, sha256, version)
     await connection.execute(QUERIES["add_edited_version"], workspace, atom, version, *text)
     await _embed(connection, workspace, atom, sha256)
+
+
+async def _compare(connection: Connection, workspace: UUID, atom: UUID, sha256: bytes) -> None:
+    """Ask for the atom to be compared anew: what it is judged decides what joins what."""
+    await enqueue(connection, workspace, "merge", [atom], [f"atom:{sha256.hex()}"], reopen=True)
 
 
 async def _embed(connection: Connection, workspace: UUID, atom: UUID, sha256: bytes | None) -> None:

@@ -1,25 +1,32 @@
-"""ExtractorService: requests to the library and back."""
+"""ExtractorService: requests to the library and back; what a person changes is in curating_rpc."""
 
-import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
 
 from services.common import pages
-from services.common.database import Connection, Database
+from services.common.database import Database
 from services.common.errors import NotFound
 from services.common.ids import uuid7
 from services.common.outbox import enqueue
 from services.common.rpc import current_caller
-from services.extractor import edits, library, rendering, review, store
+from services.extractor import library, manual, neighbours, rendering, store
+from services.extractor.curating_rpc import CuratingRpc
 from services.extractor.feed import Feed
-from services.extractor.review import Reviewer
+from services.extractor.manual import Choice, Plan, Reading
+from services.extractor.requests import moment_of, read_atom, read_atoms, uuid_of
 from winnow.extractor.v1 import extractor_pb2 as pb
-from winnow.extractor.v1 import extractor_pb2_grpc
 from winnow.types.v1 import types_pb2 as types
 
 SCOPES = {
     "ExtractNow": "admin",
+    "ExtractMessages": "admin",
+    "ListTopicVersions": "read",
+    "MergeTopics": "admin",
+    "SplitTopic": "admin",
+    "ListAtomLinks": "read",
+    "MergeAtoms": "admin",
+    "UnmergeAtom": "admin",
     "ListTopics": "read",
     "GetTopic": "read",
     "ListAtoms": "read",
@@ -33,40 +40,20 @@ SCOPES = {
 }
 
 
-def _uuid(text: str) -> UUID | None:
-    return UUID(text) if text else None
-
-
-def _reviewer(request: Any) -> Reviewer:
-    caller, body = current_caller(), request.SerializeToString(deterministic=True)
-    digest = hashlib.sha256(request.DESCRIPTOR.name.encode() + body).digest()
-    return Reviewer(
-        caller.workspace, caller.key_id, request.reason, _uuid(request.request_id), digest
-    )
-
-
-async def _read_atom(connection: Connection, workspace: UUID, atom: UUID) -> types.Atom:
-    """One atom with its evidence and the messages."""
-    rows = await library.atoms(connection, workspace, limit=1, ids=[atom])
-    if not rows:
-        raise NotFound("atom", str(atom))
-    passages = (await library.evidence(connection, workspace, [atom]))[atom]
-    ids = [passage["message_id"] for passage in passages]
-    messages = await library.messages(connection, workspace, ids)
-    return rendering.atom(rows[0], passages, messages)
-
-
-class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
+class ExtractorRpc(CuratingRpc):
     """Answers from the caller's workspace."""
 
-    def __init__(self, database: Database, kick: Callable[[], None], feed: Feed) -> None:
-        self._database, self._kick, self._feed = database, kick, feed
+    def __init__(
+        self, database: Database, kick: Callable[[], None], feed: Feed, reading: Reading
+    ) -> None:
+        super().__init__(database, kick)
+        self._feed, self._reading = feed, reading
 
     async def ExtractNow(
         self, request: pb.ExtractNowRequest, context: Any
     ) -> pb.ExtractNowResponse:
         """Ask for open windows to be closed."""
-        workspace, source = current_caller().workspace, _uuid(request.source_id)
+        workspace, source = current_caller().workspace, uuid_of(request.source_id)
         async with self._database.transaction(workspace) as connection:
             sources = await store.pending_sources(connection, workspace, source)
             count = await store.pending_conversations(connection, workspace, source)
@@ -75,6 +62,34 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         self._kick()
         return pb.ExtractNowResponse(conversations=count)
 
+    async def ExtractMessages(
+        self, request: pb.ExtractMessagesRequest, context: Any
+    ) -> pb.ExtractMessagesResponse:
+        """Read chosen messages, or say what that would cost."""
+        workspace = current_caller().workspace
+        choice = Choice(
+            tuple(map(UUID, request.message_ids)),
+            uuid_of(request.source_id),
+            moment_of(request, "since"),
+            moment_of(request, "until"),
+        )
+        async with self._database.transaction(workspace) as connection:
+            plan = await manual.plan(connection, workspace, choice, self._reading)
+        if not request.dry_run:
+            await self._read(workspace, plan)
+        return rendering.plan(plan)
+
+    async def _read(self, workspace: UUID, plan: Plan) -> None:
+        """Make the tasks of a plan, a commit for every few hundred windows."""
+        size = manual.WINDOWS_PER_COMMIT
+        for start in range(0, len(plan.closed), size):
+            async with self._database.transaction(workspace) as connection:
+                part = plan.closed[start : start + size]
+                await manual.ask(connection, workspace, part, self._reading)
+        async with self._database.transaction(workspace) as connection:
+            await manual.ask_to_close(connection, workspace, plan.sources)
+        self._kick()
+
     async def ListTopics(
         self, request: pb.ListTopicsRequest, context: Any
     ) -> pb.ListTopicsResponse:
@@ -82,10 +97,15 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         workspace, size = current_caller().workspace, pages.size_of(request.page_size)
         position = pages.decode(request, 2)
         before = (position.moment(0), position.uuid(1)) if position else None
-        source = _uuid(request.source_id)
+        source = uuid_of(request.source_id)
         async with self._database.transaction(workspace) as connection:
             rows = await library.topics(
-                connection, workspace, limit=size, source=source, before=before
+                connection,
+                workspace,
+                limit=size,
+                source=source,
+                before=before,
+                as_of=moment_of(request, "as_of"),
             )
         more = len(rows) == size
         last = [rows[-1]["last_at"].isoformat(), str(rows[-1]["id"])] if more else []
@@ -97,11 +117,12 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
     async def GetTopic(self, request: pb.GetTopicRequest, context: Any) -> pb.GetTopicResponse:
         """Return a topic with its messages and atoms."""
         workspace, topic = current_caller().workspace, UUID(request.topic_id)
+        as_of = moment_of(request, "as_of")
         async with self._database.transaction(workspace) as connection:
-            rows = await library.topics(connection, workspace, limit=1, ids=[topic])
+            rows = await library.topics(connection, workspace, limit=1, ids=[topic], as_of=as_of)
             if not rows:
                 raise NotFound("topic", request.topic_id)
-            messages, atoms = await library.topic_contents(connection, workspace, topic)
+            messages, atoms = await library.topic_contents(connection, workspace, topic, as_of)
         return pb.GetTopicResponse(
             topic=rendering.topic(rows[0]),
             message_ids=[str(message) for message in messages],
@@ -111,21 +132,23 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
     async def ListAtoms(self, request: pb.ListAtomsRequest, context: Any) -> pb.ListAtomsResponse:
         """List atoms, newest first."""
         workspace, size = current_caller().workspace, pages.size_of(request.page_size)
-        position = pages.decode(request, 1)
+        position, as_of = pages.decode(request, 1), moment_of(request, "as_of")
         async with self._database.transaction(workspace) as connection:
             rows = await library.atoms(
                 connection,
                 workspace,
                 limit=size,
                 type_name=rendering.name(types.AtomType, request.type),
-                topic=_uuid(request.topic_id),
-                source=_uuid(request.source_id),
+                topic=uuid_of(request.topic_id),
+                source=uuid_of(request.source_id),
                 before=position.uuid(0) if position else None,
                 state=rendering.name(types.ApprovalState, request.approval_state),
                 only_invalidated=request.only_invalidated,
+                as_of=as_of,
             )
-            passages = await library.evidence(connection, workspace, [row["id"] for row in rows])
-            ids = {e["message_id"] for found in passages.values() for e in found}
+            found = [row["id"] for row in rows]
+            passages = await library.evidence(connection, workspace, found, as_of)
+            ids = {e["message_id"] for cited in passages.values() for e in cited}
             wanted = sorted(ids) if request.include_messages else []
             messages = await library.messages(connection, workspace, wanted)
         token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
@@ -135,59 +158,33 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
     async def GetAtom(self, request: pb.GetAtomRequest, context: Any) -> pb.GetAtomResponse:
         """Return an atom, the messages it rests on, and its links."""
         workspace, identity = current_caller().workspace, UUID(request.atom_id)
+        as_of = moment_of(request, "as_of")
         async with self._database.transaction(workspace) as connection:
-            atom = await _read_atom(connection, workspace, identity)
-            links = await library.links(connection, workspace, identity)
+            atom = await read_atom(connection, workspace, identity, as_of)
+            links = await library.links(connection, workspace, [identity])
         return pb.GetAtomResponse(atom=atom, links=[rendering.link(row) for row in links])
 
-    async def ReviewAtom(
-        self, request: pb.ReviewAtomRequest, context: Any
-    ) -> pb.ReviewAtomResponse:
-        """Judge a version of an atom."""
-        atom, version = UUID(request.atom_id), request.version
-        state: Any = rendering.name(types.ApprovalState, request.approval_state)
-
-        async def act(connection: Connection, reviewer: Reviewer) -> None:
-            await review.judge(connection, reviewer, atom, version, state)
-
-        return pb.ReviewAtomResponse(atom=await self._reviewed(request, atom, act))
-
-    async def UpdateAtom(
-        self, request: pb.UpdateAtomRequest, context: Any
-    ) -> pb.UpdateAtomResponse:
-        """Change an atom by hand."""
-        atom, changes = UUID(request.atom_id), edits.changes_of(request)
-
-        async def act(connection: Connection, reviewer: Reviewer) -> None:
-            await review.edit(connection, reviewer, atom, request.version, changes)
-
-        return pb.UpdateAtomResponse(atom=await self._reviewed(request, atom, act))
-
-    async def InvalidateAtom(
-        self, request: pb.InvalidateAtomRequest, context: Any
-    ) -> pb.InvalidateAtomResponse:
-        """Say that an atom was wrong."""
-        atom = UUID(request.atom_id)
-
-        async def act(connection: Connection, reviewer: Reviewer) -> None:
-            await review.invalidate(connection, reviewer, atom)
-
-        return pb.InvalidateAtomResponse(atom=await self._reviewed(request, atom, act))
-
-    async def _reviewed(
-        self, request: Any, atom: UUID, act: Callable[[Connection, Reviewer], Awaitable[None]]
-    ) -> types.Atom:
-        """Carry out what a person asks, and return the atom as it is then."""
-        reviewer = _reviewer(request)
-
-        async def attempt() -> types.Atom:
-            async with self._database.transaction(reviewer.workspace) as connection:
-                await act(connection, reviewer)
-                return await _read_atom(connection, reviewer.workspace, atom)
-
-        result = await self._database.retrying(attempt)
-        self._kick()
-        return result
+    async def ListAtomLinks(
+        self, request: pb.ListAtomLinksRequest, context: Any
+    ) -> pb.ListAtomLinksResponse:
+        """Walk the links of an atom."""
+        workspace, identity = current_caller().workspace, UUID(request.atom_id)
+        kinds = [rendering.name(types.LinkType, kind) for kind in request.types]
+        measures = (request.confidence_min, pages.size_of(request.limit))
+        async with self._database.transaction(workspace) as connection:
+            await read_atom(connection, workspace, identity)
+            found = await neighbours.explore(
+                connection, workspace, identity, request.depth or 1, kinds, *measures
+            )
+            ids = [each.atom for each in found.reached]
+            atoms = await read_atoms(connection, workspace, ids)
+        return pb.ListAtomLinksResponse(
+            links=[rendering.link(row) for row in found.links],
+            neighbours=[
+                pb.Neighbour(atom=atoms[n.atom], depth=n.depth, confidence=n.confidence)
+                for n in found.reached
+            ],
+        )
 
     async def ListAtomVersions(
         self, request: pb.ListAtomVersionsRequest, context: Any
@@ -205,6 +202,24 @@ class ExtractorRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         token = pages.encode(request, [rows[-1]["version"]]) if len(rows) == size else ""
         return pb.ListAtomVersionsResponse(
             versions=[rendering.version(row) for row in rows], next_page_token=token
+        )
+
+    async def ListTopicVersions(
+        self, request: pb.ListTopicVersionsRequest, context: Any
+    ) -> pb.ListTopicVersionsResponse:
+        """List a topic's versions, newest first."""
+        workspace, size = current_caller().workspace, pages.size_of(request.page_size)
+        position = pages.decode(request, 1)
+        before = position.integer(0) if position else None
+        async with self._database.transaction(workspace) as connection:
+            rows = await library.topic_versions(
+                connection, workspace, UUID(request.topic_id), limit=size, before=before
+            )
+        if not rows and position is None:
+            raise NotFound("topic", request.topic_id)
+        token = pages.encode(request, [rows[-1]["version"]]) if len(rows) == size else ""
+        return pb.ListTopicVersionsResponse(
+            versions=[rendering.topic_version(row) for row in rows], next_page_token=token
         )
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:

@@ -28,7 +28,11 @@ from services.extractor.extraction import Engine, Model
 from services.extractor.feed import Feed
 from services.extractor.generative import GenerativeEngine
 from services.extractor.grounded import GroundedEngine
+from services.extractor.manual import Reading
+from services.extractor.merge_reconciliation import MergeReconciliation
+from services.extractor.merging import MergeStage
 from services.extractor.rpc import SCOPES, ExtractorRpc
+from services.extractor.rules import ApprovalRule
 from services.extractor.spending import Spending
 from services.extractor.subscriptions import ExtractStage, WindowStage
 from services.extractor.windows import WindowLimits
@@ -57,6 +61,11 @@ class ExtractorSettings(Settings):
     window_settle_seconds: float = Field(default=20, ge=0)
     window_age_seconds: float = Field(default=7200, gt=0)
     window_overlap: int = Field(default=4, ge=0, le=50)
+    merge_reconcile_seconds: float = Field(default=60, gt=0)
+    approval_confidence_min: float = Field(default=0.8, ge=0, le=1)
+    approval_evidence_min: int = Field(
+        default=0, ge=0, description="messages that approve an atom by rule; 0: none ever do"
+    )
 
     def limits(self) -> WindowLimits:
         """When a window closes; noise may make a run four times as long."""
@@ -69,6 +78,10 @@ class ExtractorSettings(Settings):
             overlap=self.window_overlap,
         )
 
+    def rule(self) -> ApprovalRule:
+        """What is approved without a person."""
+        return ApprovalRule(self.approval_confidence_min, self.approval_evidence_min)
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -76,6 +89,11 @@ class Reader:
 
     engine: Engine
     model_name: str
+
+    def reading(self, limits: WindowLimits) -> Reading:
+        """What manual runs must know of it."""
+        name = f"{self.engine.name} {self.engine.version}"
+        return Reading(limits, self.engine.version, name, bool(self.model_name))
 
 
 @asynccontextmanager
@@ -95,29 +113,35 @@ async def open_service() -> AsyncIterator[Service]:
                 Servicer(
                     "winnow.extractor.v1.ExtractorService",
                     add_ExtractorServiceServicer_to_server,
-                    ExtractorRpc(database, relay.kick, feed),
+                    ExtractorRpc(database, relay.kick, feed, reader.reading(settings.limits())),
                     SCOPES,
                 ),
                 pipeline_servicer(database),
             ]
-            workers = _workers(settings, reader, database, bus, relay)
+            merges = MergeReconciliation(database, settings.merge_reconcile_seconds, relay.kick)
+            workers = workers_of(settings, reader, database, bus, relay)
             yield Service(
                 "extractor",
                 database,
                 servicers,
                 [*workers, feed],
-                [*watching(relay_database), relay.run],
+                [*watching(relay_database), relay.run, merges.run],
             )
 
 
-def _workers(
+def workers_of(
     settings: ExtractorSettings, reader: Reader, database: Database, bus: Bus, relay: Relay
 ) -> list[Worker[Any]]:
+    """What works on the stages of the extractor."""
     limits, options = settings.limits(), WorkerSettings.read()
     spending = Spending(database, QuotaSettings.read().llm_tokens_per_day)
     tasks = TaskStore(database, options.task_lease_seconds, options.task_attempts_max)
     cutting = WindowStage(limits, reader.engine.version, relay.kick)
-    reading = ExtractStage(database, reader.engine, reader.model_name, limits, relay.kick, spending)
+    rule = settings.rule()
+    reading = ExtractStage(
+        database, reader.engine, reader.model_name, limits, relay.kick, spending, rule
+    )
+    merging = MergeStage(rule, relay.kick)
     # What a model has read is committed at once: when the provider fails after it, it is not paid for twice.
     batch = {"hints_max": 1, "batch_max": 1 if reader.model_name else 4}
     erasing = EraseStage(reader.engine.version, relay.kick)
@@ -125,6 +149,7 @@ def _workers(
         Worker(erasing, bus.hints(erasing.name, 16), tasks, database, options, batch_max=4),
         Worker(cutting, bus.hints(cutting.name, 64), tasks, database, options, batch_max=64),
         Worker(reading, bus.hints(reading.name, 64), tasks, database, options, **batch),
+        Worker(merging, bus.hints(merging.name, 64), tasks, database, options, batch_max=16),
     ]
 
 

@@ -108,21 +108,46 @@ insert into extractor.run
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
 
 -- name: put_topic
-insert into extractor.topic as t (workspace_id, id, source_id, title, title_key, text_sha256)
-values ($1, $2, $3, $4, $5, $6)
-on conflict (workspace_id, source_id, title_key) where retired_at is null do update set updated_at = now()
-returning t.id, t.id = $2 as created;
+-- The title of a merged topic means the topic that it was merged into.
+with meant as (
+  select c.id from extractor.topic t
+  join extractor.topic c on c.workspace_id = t.workspace_id and c.id = t.merged_into and c.retired_at is null
+  where t.workspace_id = $1 and t.source_id = $3 and t.title_key = $5 and t.merged_into is not null
+    and not exists (select from extractor.topic o where o.workspace_id = $1 and o.source_id = $3 and o.title_key = $5
+      and o.retired_at is null)
+  order by t.id desc limit 1),
+made as (
+  insert into extractor.topic as t (workspace_id, id, source_id, title, title_key, text_sha256)
+  select $1, $2, $3, $4, $5, $6 where not exists (select from meant)
+  on conflict (workspace_id, source_id, title_key) where retired_at is null do update set updated_at = now()
+  returning t.id, t.id = $2 as created)
+select m.id, false as created from meant m
+union all
+select m.id, m.created from made m;
 
 -- name: add_topic_version
 insert into extractor.topic_version (workspace_id, topic_id, version, title, run_id) values ($1, $2, 1, $3, $4);
 
+-- name: count_topic_messages
+update extractor.topic_version v set message_count =
+  (select count(*) from extractor.topic_message m where m.workspace_id = v.workspace_id and m.topic_id = v.topic_id)
+from extractor.topic t
+where v.workspace_id = $1 and t.workspace_id = v.workspace_id and t.id = v.topic_id and v.version = t.version
+  and t.id = any ($2::uuid[]);
+
 -- name: forget_topic_messages
-delete from extractor.topic_message where workspace_id = $1 and window_id = $2 returning topic_id;
+delete from extractor.topic_message t
+where t.workspace_id = $1 and t.window_id = $2 and (t.assigned_by = 'extraction' or not exists (
+  select from ingest.message m where m.workspace_id = t.workspace_id and m.id = t.message_id and m.deleted_at is null))
+returning t.topic_id;
 
 -- name: add_topic_messages
 insert into extractor.topic_message (workspace_id, topic_id, message_id, window_id)
 select $1, x.topic_id, x.message_id, $4
 from unnest($2::uuid[], $3::uuid[]) as x (topic_id, message_id)
+where not exists (
+  select from extractor.topic_message p
+  where p.workspace_id = $1 and p.message_id = x.message_id and p.assigned_by = 'person')
 order by x.topic_id, x.message_id
 on conflict (workspace_id, topic_id, message_id) do nothing;
 
@@ -134,20 +159,27 @@ where t.workspace_id = $1 and t.id = any ($2::uuid[]) and t.retired_at is null
 returning t.id;
 
 -- name: known_atoms_of_window
-select a.id, a.version, a.approval_state, a.origin, a.valid_to is not null as is_ended,
-  a.invalidated_at is not null as is_invalidated,
+-- Those merged into others too. What a rule approved nobody has judged, and what comparing ended no person has.
+select a.id, a.version, case when a.judged_by = 'rule' then 'proposed' else a.approval_state end as approval_state, a.origin,
+  a.valid_to is not null and a.superseded_by is null as is_ended, a.invalidated_at is not null as is_invalidated,
+  coalesce(a.merged_by, '') as merged_by,
   array(select v.title || E'\n' || v.content from extractor.atom_version v
         where v.workspace_id = a.workspace_id and v.atom_id = a.id order by v.version desc limit 20) as texts,
   array(select v.type from extractor.atom_version v
         where v.workspace_id = a.workspace_id and v.atom_id = a.id order by v.version desc limit 20) as types,
   array(select e.message_id from extractor.atom_evidence e
-        where e.workspace_id = a.workspace_id and e.atom_id = a.id order by e.message_id) as message_ids,
+        where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is null order by e.message_id) as message_ids,
   (select count(*) from extractor.atom_evidence e
     join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
-    where e.workspace_id = a.workspace_id and e.atom_id = a.id and m.deleted_at is null and strpos(m.text, e.quote) > 0
-  ) as standing
+    where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is null
+      and m.deleted_at is null and strpos(m.text, e.quote) > 0) as standing,
+  (select count(*) from extractor.atom_evidence e
+    join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
+    where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is not null
+      and m.deleted_at is null and strpos(m.text, e.quote) > 0) as borrowed
 from extractor.atom a
-where a.workspace_id = $1 and a.window_id = $2 and (a.retired_at is null or a.invalidated_at is not null)
+where a.workspace_id = $1 and a.window_id = $2
+  and (a.retired_at is null or a.invalidated_at is not null or a.merged_into is not null)
 order by a.id
 for update of a;
 
@@ -162,7 +194,8 @@ order by x.id;
 -- name: change_atom
 update extractor.atom a
 set topic_id = $3, type = $4, title = $5, content = $6, text_sha256 = $7, confidence = $8, valid_from = $9, version = $10,
-    updated_at = now(), approval_state = case when $10 > a.version then 'proposed' else a.approval_state end
+    updated_at = now(), approval_state = case when $10 > a.version then 'proposed' else a.approval_state end,
+    judged_by = case when $10 > a.version then 'person' else a.judged_by end
 where a.workspace_id = $1 and a.id = $2;
 
 -- name: move_held_atoms
@@ -172,7 +205,8 @@ where a.workspace_id = $1 and a.id = x.id and a.topic_id is distinct from x.topi
 
 -- name: leave_topics
 update extractor.atom a set topic_id = null
-where a.workspace_id = $1 and a.topic_id = any ($2::uuid[]) and (a.retired_at is null or a.invalidated_at is not null);
+where a.workspace_id = $1 and a.topic_id = any ($2::uuid[])
+  and (a.retired_at is null or a.invalidated_at is not null or a.merged_into is not null);
 
 -- name: add_atom_versions
 insert into extractor.atom_version (workspace_id, atom_id, version, type, title, content, run_id)
@@ -197,18 +231,20 @@ where e.workspace_id = $1 and e.atom_id = any ($2::uuid[]) and m.workspace_id = 
   and substr(m.text, e.quote_offset + 1, char_length(e.quote)) <> e.quote;
 
 -- name: forget_evidence
-delete from extractor.atom_evidence where workspace_id = $1 and atom_id = any ($2::uuid[]);
+delete from extractor.atom_evidence where workspace_id = $1 and via_atom_id is null and atom_id = any ($2::uuid[]);
 
 -- name: add_evidence
 insert into extractor.atom_evidence (workspace_id, atom_id, message_id, position, quote, quote_offset)
 select $1, x.atom_id, x.message_id, x.position, x.quote, x.quote_offset
 from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::int[]) as x (atom_id, message_id, position, quote, quote_offset)
 order by x.atom_id, x.message_id
-on conflict (workspace_id, atom_id, message_id) do nothing;
+on conflict (workspace_id, atom_id, message_id) do update
+set position = excluded.position, quote = excluded.quote, quote_offset = excluded.quote_offset, via_atom_id = null;
 
 -- name: forget_links
+-- Those that readings made; what comparing found stands as long as the words do.
 delete from extractor.atom_link
-where workspace_id = $1 and (from_atom_id = any ($2::uuid[]) or to_atom_id = any ($2::uuid[]));
+where workspace_id = $1 and origin = 'extraction' and (from_atom_id = any ($2::uuid[]) or to_atom_id = any ($2::uuid[]));
 
 -- name: add_links
 insert into extractor.atom_link (workspace_id, from_atom_id, to_atom_id, type, confidence, run_id)

@@ -12,8 +12,9 @@ from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import Task, announce, enqueue, enqueue_embedding
 from services.common.worker import Result
-from services.extractor import knowledge, store
+from services.extractor import knowledge, rules, store
 from services.extractor.extraction import Engine, Extraction, MessageId, Window, WindowMessage
+from services.extractor.rules import NO_RULE, ApprovalRule
 from services.extractor.spending import Spending
 from services.extractor.store import Pending, RunRecord
 from services.extractor.windows import Arrival, WindowLimits, cut, with_context
@@ -99,7 +100,7 @@ class WindowStage:
         windows: list[UUID] = []
         for conversation in await store.pending(connection, workspace, source):
             found = {each.message_id: each for each in conversation}
-            result = cut([_arrival(each) for each in conversation], now, limits)
+            result = cut([arrival(each) for each in conversation], now, limits)
             for closed in result.windows:
                 own = [found[message.id] for message in closed.window.own]  # type: ignore[index]
                 reason = "request" if close and closed.reason == "age" else closed.reason
@@ -114,7 +115,8 @@ class WindowStage:
         return windows
 
 
-def _arrival(each: Pending) -> Arrival:
+def arrival(each: Pending) -> Arrival:
+    """A waiting message as cutting sees it: without its text."""
     message = WindowMessage(each.message_id, "", "", each.sent_at, label=each.label)  # type: ignore[arg-type]
     return Arrival(message, each.received_at)
 
@@ -166,9 +168,10 @@ class ExtractStage:
         limits: WindowLimits,
         kick: Callable[[], None],
         spending: Spending | None = None,
+        rule: ApprovalRule = NO_RULE,
     ) -> None:
         self._database, self._engine, self._model = database, engine, model
-        self._spending = spending
+        self._spending, self._rule = spending, rule
         self._limits, self._kick = limits, kick
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Reading | None]]:
@@ -242,6 +245,7 @@ class ExtractStage:
         await reach("extract.run_added")
         place = (workspace, reading.source_id, window, run)
         change = await knowledge.write(connection, *place, reading.extraction, reading.sent_at)
+        await rules.apply(connection, workspace, self._rule, sorted(change.touched))
         await reach("extract.knowledge_written")
         for kind, subjects in (("atom", change.atoms), ("topic", change.topics)):
             hashes = list(subjects.values())

@@ -58,6 +58,90 @@ RUN_OUTCOME_UNGROUNDED: RunOutcome.ValueType  # 5
 """Nothing that the model said was found in the messages."""
 Global___RunOutcome: _TypeAlias = RunOutcome  # noqa: Y015
 
+class _LinkOrigin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LinkOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkOrigin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LINK_ORIGIN_UNSPECIFIED: _LinkOrigin.ValueType  # 0
+    """Never sent."""
+    LINK_ORIGIN_EXTRACTION: _LinkOrigin.ValueType  # 1
+    """A reading of the conversation that both come from."""
+    LINK_ORIGIN_MEANING: _LinkOrigin.ValueType  # 2
+    """The comparison of what they mean."""
+
+class LinkOrigin(_LinkOrigin, metaclass=_LinkOriginEnumTypeWrapper):
+    """Who said that two atoms are linked."""
+
+LINK_ORIGIN_UNSPECIFIED: LinkOrigin.ValueType  # 0
+"""Never sent."""
+LINK_ORIGIN_EXTRACTION: LinkOrigin.ValueType  # 1
+"""A reading of the conversation that both come from."""
+LINK_ORIGIN_MEANING: LinkOrigin.ValueType  # 2
+"""The comparison of what they mean."""
+Global___LinkOrigin: _TypeAlias = LinkOrigin  # noqa: Y015
+
+class _VersionChange:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VersionChangeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VersionChange.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VERSION_CHANGE_UNSPECIFIED: _VersionChange.ValueType  # 0
+    """Never sent."""
+    VERSION_CHANGE_EXTRACTED: _VersionChange.ValueType  # 1
+    """A reading of the conversation said it, or said it in other words."""
+    VERSION_CHANGE_EDITED: _VersionChange.ValueType  # 2
+    """A person wrote it."""
+    VERSION_CHANGE_MERGED: _VersionChange.ValueType  # 3
+    """Another atom says the same; its evidence joined."""
+    VERSION_CHANGE_PARTED: _VersionChange.ValueType  # 4
+    """An atom that was merged is on its own again; its evidence left."""
+
+class VersionChange(_VersionChange, metaclass=_VersionChangeEnumTypeWrapper):
+    """Why a version was made."""
+
+VERSION_CHANGE_UNSPECIFIED: VersionChange.ValueType  # 0
+"""Never sent."""
+VERSION_CHANGE_EXTRACTED: VersionChange.ValueType  # 1
+"""A reading of the conversation said it, or said it in other words."""
+VERSION_CHANGE_EDITED: VersionChange.ValueType  # 2
+"""A person wrote it."""
+VERSION_CHANGE_MERGED: VersionChange.ValueType  # 3
+"""Another atom says the same; its evidence joined."""
+VERSION_CHANGE_PARTED: VersionChange.ValueType  # 4
+"""An atom that was merged is on its own again; its evidence left."""
+Global___VersionChange: _TypeAlias = VersionChange  # noqa: Y015
+
+class _WordChangeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WordChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WordChangeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WORD_CHANGE_KIND_UNSPECIFIED: _WordChangeKind.ValueType  # 0
+    """Never sent."""
+    WORD_CHANGE_KIND_KEPT: _WordChangeKind.ValueType  # 1
+    """They are in both."""
+    WORD_CHANGE_KIND_ADDED: _WordChangeKind.ValueType  # 2
+    """They are new."""
+    WORD_CHANGE_KIND_REMOVED: _WordChangeKind.ValueType  # 3
+    """They are gone."""
+
+class WordChangeKind(_WordChangeKind, metaclass=_WordChangeKindEnumTypeWrapper):
+    """What became of words from one version to the next."""
+
+WORD_CHANGE_KIND_UNSPECIFIED: WordChangeKind.ValueType  # 0
+"""Never sent."""
+WORD_CHANGE_KIND_KEPT: WordChangeKind.ValueType  # 1
+"""They are in both."""
+WORD_CHANGE_KIND_ADDED: WordChangeKind.ValueType  # 2
+"""They are new."""
+WORD_CHANGE_KIND_REMOVED: WordChangeKind.ValueType  # 3
+"""They are gone."""
+Global___WordChangeKind: _TypeAlias = WordChangeKind  # noqa: Y015
+
 class _AtomOrigin:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -194,6 +278,7 @@ class AtomLink(_message.Message):
     TO_ATOM_ID_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     from_atom_id: _builtins.str
     """The atom it starts from."""
     to_atom_id: _builtins.str
@@ -202,6 +287,8 @@ class AtomLink(_message.Message):
     """How the first bears on the second."""
     confidence: _builtins.float
     """How sure the extractor is, from 0 to 1."""
+    origin: Global___LinkOrigin.ValueType
+    """Who said so."""
     def __init__(
         self,
         *,
@@ -209,10 +296,11 @@ class AtomLink(_message.Message):
         to_atom_id: _builtins.str = ...,
         type: _types_pb2.LinkType.ValueType = ...,
         confidence: _builtins.float = ...,
+        origin: Global___LinkOrigin.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "from_atom_id", b"from_atom_id", "to_atom_id", b"to_atom_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "from_atom_id", b"from_atom_id", "origin", b"origin", "to_atom_id", b"to_atom_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,6 +322,10 @@ class AtomVersion(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REVIEWED_AT_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    CAUSE_ATOM_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_COUNT_FIELD_NUMBER: _builtins.int
+    DIFF_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Its number, from 1."""
     type: _types_pb2.AtomType.ValueType
@@ -250,6 +342,12 @@ class AtomVersion(_message.Message):
     """Who wrote it."""
     reason: _builtins.str
     """Why it was judged so, in the words of whoever last did."""
+    change: Global___VersionChange.ValueType
+    """Why there is this version."""
+    cause_atom_id: _builtins.str
+    """The atom that was merged into this one or parted from it; empty otherwise."""
+    evidence_count: _builtins.int
+    """How many messages the atom rested on when the version was made."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -257,6 +355,10 @@ class AtomVersion(_message.Message):
     @_builtins.property
     def reviewed_at(self) -> _timestamp_pb2.Timestamp:
         """When it was last judged; unset if never."""
+
+    @_builtins.property
+    def diff(self) -> _containers.RepeatedCompositeFieldContainer[Global___WordChange]:
+        """How the words differ from the version before, in order; empty for the first and where they are the same."""
 
     def __init__(
         self,
@@ -271,14 +373,48 @@ class AtomVersion(_message.Message):
         origin: Global___AtomOrigin.ValueType = ...,
         reason: _builtins.str = ...,
         reviewed_at: _timestamp_pb2.Timestamp | None = ...,
+        change: Global___VersionChange.ValueType = ...,
+        cause_atom_id: _builtins.str = ...,
+        evidence_count: _builtins.int = ...,
+        diff: _abc.Iterable[Global___WordChange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "reviewed_at", b"reviewed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "content", b"content", "created_at", b"created_at", "origin", b"origin", "reason", b"reason", "reviewed_at", b"reviewed_at", "run_id", b"run_id", "title", b"title", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "cause_atom_id", b"cause_atom_id", "change", b"change", "content", b"content", "created_at", b"created_at", "diff", b"diff", "evidence_count", b"evidence_count", "origin", b"origin", "reason", b"reason", "reviewed_at", b"reviewed_at", "run_id", b"run_id", "title", b"title", "type", b"type", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AtomVersion: _TypeAlias = AtomVersion  # noqa: Y015
+
+@_typing.final
+class WordChange(_message.Message):
+    """One stretch of words of the title or the content against the version before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """`type`, `title` or `content`."""
+    kind: Global___WordChangeKind.ValueType
+    """What became of the words."""
+    text: _builtins.str
+    """The words, with the space between them."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        kind: Global___WordChangeKind.ValueType = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "kind", b"kind", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WordChange: _TypeAlias = WordChange  # noqa: Y015
 
 @_typing.final
 class ExtractNowRequest(_message.Message):
@@ -325,6 +461,96 @@ class ExtractNowResponse(_message.Message):
 Global___ExtractNowResponse: _TypeAlias = ExtractNowResponse  # noqa: Y015
 
 @_typing.final
+class ExtractMessagesRequest(_message.Message):
+    """Which messages to read: those named, or those of a period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_IDS_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """Only of this source; all if empty."""
+    dry_run: _builtins.bool
+    """Only say what would be read and what it would cost."""
+    @_builtins.property
+    def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of messages, at most 1,000; then neither source nor period may be set."""
+
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Messages sent from then on; from the beginning if unset."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """Messages sent before then; to the end if unset."""
+
+    def __init__(
+        self,
+        *,
+        message_ids: _abc.Iterable[_builtins.str] | None = ...,
+        source_id: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "message_ids", b"message_ids", "since", b"since", "source_id", b"source_id", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtractMessagesRequest: _TypeAlias = ExtractMessagesRequest  # noqa: Y015
+
+@_typing.final
+class ExtractMessagesResponse(_message.Message):
+    """What is read, or would be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    WINDOWS_NOISE_FIELD_NUMBER: _builtins.int
+    MESSAGES_READ_FIELD_NUMBER: _builtins.int
+    TOKENS_ESTIMATED_FIELD_NUMBER: _builtins.int
+    SECONDS_ESTIMATED_FIELD_NUMBER: _builtins.int
+    RUNS_MEASURED_FIELD_NUMBER: _builtins.int
+    messages: _builtins.int
+    """Messages that were chosen and are live."""
+    windows: _builtins.int
+    """Windows that are read."""
+    windows_noise: _builtins.int
+    """Windows that hold nothing but noise and cost nothing."""
+    messages_read: _builtins.int
+    """Messages in the windows that are read and go into prompts."""
+    tokens_estimated: _builtins.int
+    """Tokens that reading is expected to take; 0 if no language model is called."""
+    seconds_estimated: _builtins.float
+    """Seconds that reading is expected to take in one process."""
+    runs_measured: _builtins.int
+    """Earlier runs of the same engine that the estimate rests on; 0 if it is made from the lengths of texts alone."""
+    def __init__(
+        self,
+        *,
+        messages: _builtins.int = ...,
+        windows: _builtins.int = ...,
+        windows_noise: _builtins.int = ...,
+        messages_read: _builtins.int = ...,
+        tokens_estimated: _builtins.int = ...,
+        seconds_estimated: _builtins.float = ...,
+        runs_measured: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "messages_read", b"messages_read", "runs_measured", b"runs_measured", "seconds_estimated", b"seconds_estimated", "tokens_estimated", b"tokens_estimated", "windows", b"windows", "windows_noise", b"windows_noise"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtractMessagesResponse: _TypeAlias = ExtractMessagesResponse  # noqa: Y015
+
+@_typing.final
 class ListTopicsRequest(_message.Message):
     """Which topics to list."""
 
@@ -333,22 +559,28 @@ class ListTopicsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SOURCE_ID_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 500; 50 if 0."""
     page_token: _builtins.str
     """The next_page_token of the page before."""
     source_id: _builtins.str
     """Only of this source."""
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """Topics as far as they had been talked about then, with the counts of that time; as they are if unset."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         source_id: _builtins.str = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -389,16 +621,22 @@ class GetTopicRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOPIC_ID_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     topic_id: _builtins.str
     """Its id (UUID)."""
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """Its messages and atoms of that time; as they are if unset."""
+
     def __init__(
         self,
         *,
         topic_id: _builtins.str = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["topic_id", b"topic_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "topic_id", b"topic_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -454,6 +692,7 @@ class ListAtomsRequest(_message.Message):
     INCLUDE_MESSAGES_FIELD_NUMBER: _builtins.int
     APPROVAL_STATE_FIELD_NUMBER: _builtins.int
     ONLY_INVALIDATED_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 500; 50 if 0."""
     page_token: _builtins.str
@@ -470,6 +709,12 @@ class ListAtomsRequest(_message.Message):
     """Only in this state."""
     only_invalidated: _builtins.bool
     """List what was invalidated instead of what is live."""
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """What held then: said by that time, and not yet ended, with the evidence of that time; whatever is live if unset. What is known
+        today to have been wrong is left out.
+        """
+
     def __init__(
         self,
         *,
@@ -481,10 +726,11 @@ class ListAtomsRequest(_message.Message):
         include_messages: _builtins.bool = ...,
         approval_state: _types_pb2.ApprovalState.ValueType = ...,
         only_invalidated: _builtins.bool = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "include_messages", b"include_messages", "only_invalidated", b"only_invalidated", "page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id", "topic_id", b"topic_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "as_of", b"as_of", "include_messages", b"include_messages", "only_invalidated", b"only_invalidated", "page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id", "topic_id", b"topic_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -525,16 +771,22 @@ class GetAtomRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ATOM_ID_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     atom_id: _builtins.str
     """Its id (UUID)."""
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """As it held then, with the evidence of that time; as it is if unset."""
+
     def __init__(
         self,
         *,
         atom_id: _builtins.str = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom_id", b"atom_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "atom_id", b"atom_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -627,6 +879,452 @@ class ListAtomVersionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAtomVersionsResponse: _TypeAlias = ListAtomVersionsResponse  # noqa: Y015
+
+@_typing.final
+class ListAtomLinksRequest(_message.Message):
+    """Which links to walk."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_ID_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_MIN_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    atom_id: _builtins.str
+    """The atom to start from (UUID)."""
+    depth: _builtins.int
+    """1 for its own links, 2 for those of its neighbours too; 1 if 0."""
+    confidence_min: _builtins.float
+    """Only links at least this sure, from 0 to 1."""
+    limit: _builtins.int
+    """At most so many neighbours, the surest first, 1 to 500; 50 if 0."""
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.LinkType.ValueType]:
+        """Only links of these types; all if empty."""
+
+    def __init__(
+        self,
+        *,
+        atom_id: _builtins.str = ...,
+        depth: _builtins.int = ...,
+        types: _abc.Iterable[_types_pb2.LinkType.ValueType] | None = ...,
+        confidence_min: _builtins.float = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom_id", b"atom_id", "confidence_min", b"confidence_min", "depth", b"depth", "limit", b"limit", "types", b"types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAtomLinksRequest: _TypeAlias = ListAtomLinksRequest  # noqa: Y015
+
+@_typing.final
+class ListAtomLinksResponse(_message.Message):
+    """An atom's surroundings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINKS_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___AtomLink]:
+        """The links among the atom and its neighbours."""
+
+    @_builtins.property
+    def neighbours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Neighbour]:
+        """The neighbours, nearest and surest first."""
+
+    def __init__(
+        self,
+        *,
+        links: _abc.Iterable[Global___AtomLink] | None = ...,
+        neighbours: _abc.Iterable[Global___Neighbour] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["links", b"links", "neighbours", b"neighbours"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAtomLinksResponse: _TypeAlias = ListAtomLinksResponse  # noqa: Y015
+
+@_typing.final
+class Neighbour(_message.Message):
+    """An atom that can be reached over links."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    depth: _builtins.int
+    """Over how many links, 1 or 2."""
+    confidence: _builtins.float
+    """The product of the confidences of the surest way there."""
+    @_builtins.property
+    def atom(self) -> _types_pb2.Atom:
+        """The atom with its evidence."""
+
+    def __init__(
+        self,
+        *,
+        atom: _types_pb2.Atom | None = ...,
+        depth: _builtins.int = ...,
+        confidence: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom", "confidence", b"confidence", "depth", b"depth"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Neighbour: _TypeAlias = Neighbour  # noqa: Y015
+
+@_typing.final
+class MergeAtomsRequest(_message.Message):
+    """Atoms that are one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_ID_FIELD_NUMBER: _builtins.int
+    MERGED_ATOM_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    atom_id: _builtins.str
+    """The atom that stays (UUID)."""
+    reason: _builtins.str
+    """Why, for people; may be empty."""
+    request_id: _builtins.str
+    """A UUID of the caller's: a repeated request with it changes nothing and returns the atom. INVALID_ARGUMENT if another request
+    had it.
+    """
+    @_builtins.property
+    def merged_atom_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The atoms that join it, 1 to 100."""
+
+    def __init__(
+        self,
+        *,
+        atom_id: _builtins.str = ...,
+        merged_atom_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom_id", b"atom_id", "merged_atom_ids", b"merged_atom_ids", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeAtomsRequest: _TypeAlias = MergeAtomsRequest  # noqa: Y015
+
+@_typing.final
+class MergeAtomsResponse(_message.Message):
+    """The atom that stayed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def atom(self) -> _types_pb2.Atom:
+        """The atom with all the evidence."""
+
+    def __init__(
+        self,
+        *,
+        atom: _types_pb2.Atom | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeAtomsResponse: _TypeAlias = MergeAtomsResponse  # noqa: Y015
+
+@_typing.final
+class UnmergeAtomRequest(_message.Message):
+    """An atom that is not the same as the one it was merged into."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    atom_id: _builtins.str
+    """The merged atom's id (UUID)."""
+    reason: _builtins.str
+    """Why, for people; may be empty."""
+    request_id: _builtins.str
+    """A UUID of the caller's: a repeated request with it changes nothing and returns the atom. INVALID_ARGUMENT if another request
+    had it.
+    """
+    def __init__(
+        self,
+        *,
+        atom_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom_id", b"atom_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnmergeAtomRequest: _TypeAlias = UnmergeAtomRequest  # noqa: Y015
+
+@_typing.final
+class UnmergeAtomResponse(_message.Message):
+    """The atom on its own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATOM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def atom(self) -> _types_pb2.Atom:
+        """The atom with its evidence."""
+
+    def __init__(
+        self,
+        *,
+        atom: _types_pb2.Atom | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom", b"atom"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnmergeAtomResponse: _TypeAlias = UnmergeAtomResponse  # noqa: Y015
+
+@_typing.final
+class TopicVersion(_message.Message):
+    """One version of a topic."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    CAUSE_TOPIC_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_COUNT_FIELD_NUMBER: _builtins.int
+    DIFF_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Its number, from 1."""
+    title: _builtins.str
+    """The title in this version."""
+    change: Global___VersionChange.ValueType
+    """Why there is this version."""
+    cause_topic_id: _builtins.str
+    """The topic that was merged into this one or parted from it; empty otherwise."""
+    message_count: _builtins.int
+    """How many messages belonged to the topic when the version was made."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def diff(self) -> _containers.RepeatedCompositeFieldContainer[Global___WordChange]:
+        """How the title differs from the version before."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        title: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        change: Global___VersionChange.ValueType = ...,
+        cause_topic_id: _builtins.str = ...,
+        message_count: _builtins.int = ...,
+        diff: _abc.Iterable[Global___WordChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause_topic_id", b"cause_topic_id", "change", b"change", "created_at", b"created_at", "diff", b"diff", "message_count", b"message_count", "title", b"title", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopicVersion: _TypeAlias = TopicVersion  # noqa: Y015
+
+@_typing.final
+class ListTopicVersionsRequest(_message.Message):
+    """Which topic's versions to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    topic_id: _builtins.str
+    """The topic's id (UUID)."""
+    page_size: _builtins.int
+    """At most this many, 1 to 500; 50 if 0."""
+    page_token: _builtins.str
+    """The next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        topic_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "topic_id", b"topic_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTopicVersionsRequest: _TypeAlias = ListTopicVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListTopicVersionsResponse(_message.Message):
+    """One page of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Ask for the next page with this; empty on the last."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopicVersion]:
+        """The versions, newest first."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___TopicVersion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTopicVersionsResponse: _TypeAlias = ListTopicVersionsResponse  # noqa: Y015
+
+@_typing.final
+class MergeTopicsRequest(_message.Message):
+    """Topics that are one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_ID_FIELD_NUMBER: _builtins.int
+    MERGED_TOPIC_IDS_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    topic_id: _builtins.str
+    """The topic that stays (UUID)."""
+    title: _builtins.str
+    """The title from now on; as it is if empty."""
+    @_builtins.property
+    def merged_topic_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The topics that join it, 1 to 100."""
+
+    def __init__(
+        self,
+        *,
+        topic_id: _builtins.str = ...,
+        merged_topic_ids: _abc.Iterable[_builtins.str] | None = ...,
+        title: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merged_topic_ids", b"merged_topic_ids", "title", b"title", "topic_id", b"topic_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeTopicsRequest: _TypeAlias = MergeTopicsRequest  # noqa: Y015
+
+@_typing.final
+class MergeTopicsResponse(_message.Message):
+    """The topic that stayed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def topic(self) -> _types_pb2.Topic:
+        """The topic with its counts."""
+
+    def __init__(
+        self,
+        *,
+        topic: _types_pb2.Topic | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["topic", b"topic"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeTopicsResponse: _TypeAlias = MergeTopicsResponse  # noqa: Y015
+
+@_typing.final
+class SplitTopicRequest(_message.Message):
+    """What to move out of a topic."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_IDS_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    topic_id: _builtins.str
+    """The topic's id (UUID)."""
+    title: _builtins.str
+    """The title of the new topic."""
+    @_builtins.property
+    def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of its messages that are about something else, 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        topic_id: _builtins.str = ...,
+        message_ids: _abc.Iterable[_builtins.str] | None = ...,
+        title: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_ids", b"message_ids", "title", b"title", "topic_id", b"topic_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SplitTopicRequest: _TypeAlias = SplitTopicRequest  # noqa: Y015
+
+@_typing.final
+class SplitTopicResponse(_message.Message):
+    """The two topics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def topic(self) -> _types_pb2.Topic:
+        """The topic that is new."""
+
+    @_builtins.property
+    def rest(self) -> _types_pb2.Topic:
+        """The topic that was split."""
+
+    def __init__(
+        self,
+        *,
+        topic: _types_pb2.Topic | None = ...,
+        rest: _types_pb2.Topic | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rest", b"rest", "topic", b"topic"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rest", b"rest", "topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SplitTopicResponse: _TypeAlias = SplitTopicResponse  # noqa: Y015
 
 @_typing.final
 class ReviewAtomRequest(_message.Message):

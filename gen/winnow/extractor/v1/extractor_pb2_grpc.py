@@ -42,6 +42,11 @@ class ExtractorServiceStub:
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ExtractNowRequest.SerializeToString,
                 response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ExtractNowResponse.FromString,
                 _registered_method=True)
+        self.ExtractMessages = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/ExtractMessages',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ExtractMessagesRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ExtractMessagesResponse.FromString,
+                _registered_method=True)
         self.ListTopics = channel.unary_unary(
                 '/winnow.extractor.v1.ExtractorService/ListTopics',
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicsRequest.SerializeToString,
@@ -51,6 +56,21 @@ class ExtractorServiceStub:
                 '/winnow.extractor.v1.ExtractorService/GetTopic',
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicRequest.SerializeToString,
                 response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicResponse.FromString,
+                _registered_method=True)
+        self.ListTopicVersions = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/ListTopicVersions',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicVersionsRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicVersionsResponse.FromString,
+                _registered_method=True)
+        self.MergeTopics = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/MergeTopics',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeTopicsRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeTopicsResponse.FromString,
+                _registered_method=True)
+        self.SplitTopic = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/SplitTopic',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicResponse.FromString,
                 _registered_method=True)
         self.ListAtoms = channel.unary_unary(
                 '/winnow.extractor.v1.ExtractorService/ListAtoms',
@@ -66,6 +86,21 @@ class ExtractorServiceStub:
                 '/winnow.extractor.v1.ExtractorService/ListAtomVersions',
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsRequest.SerializeToString,
                 response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsResponse.FromString,
+                _registered_method=True)
+        self.ListAtomLinks = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/ListAtomLinks',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomLinksRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomLinksResponse.FromString,
+                _registered_method=True)
+        self.MergeAtoms = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/MergeAtoms',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeAtomsRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeAtomsResponse.FromString,
+                _registered_method=True)
+        self.UnmergeAtom = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/UnmergeAtom',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.UnmergeAtomRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.UnmergeAtomResponse.FromString,
                 _registered_method=True)
         self.ReviewAtom = channel.unary_unary(
                 '/winnow.extractor.v1.ExtractorService/ReviewAtom',
@@ -107,6 +142,14 @@ class ExtractorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExtractMessages(self, request, context):
+        """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. A dry run
+        changes nothing and says what it would read and cost. NOT_FOUND if a named message does not exist. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTopics(self, request, context):
         """Lists live topics, the one with the latest message first. Needs scope `read`.
         """
@@ -121,6 +164,29 @@ class ExtractorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTopicVersions(self, request, context):
+        """Lists the versions of a topic, newest first. NOT_FOUND if there is no such topic. Needs scope `read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeTopics(self, request, context):
+        """Says that topics are one: their messages and atoms move to the topic that is named first, and later readings find it under
+        the other titles too. NOT_FOUND if one of them is not live. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SplitTopic(self, request, context):
+        """Moves messages of a topic to a new one, with the atoms that mostly rest on them; no later reading moves them back. NOT_FOUND
+        if there is no such topic, INVALID_ARGUMENT if a message does not belong to it. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAtoms(self, request, context):
         """Lists live atoms, newest first. Needs scope `read`.
         """
@@ -129,8 +195,8 @@ class ExtractorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAtom(self, request, context):
-        """Returns one atom with its evidence, the messages themselves, and its links; an invalidated one too. NOT_FOUND if there is
-        none. Needs scope `read`.
+        """Returns one atom with its evidence, the messages themselves, and its links; one that was invalidated or merged too. NOT_FOUND
+        if there is none, or if it did not hold at `as_of`. Needs scope `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,6 +204,30 @@ class ExtractorServiceServicer:
 
     def ListAtomVersions(self, request, context):
         """Lists the versions of an atom, newest first. NOT_FOUND if there is no such atom. Needs scope `read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAtomLinks(self, request, context):
+        """Walks the links of an atom, and those of its neighbours if asked. NOT_FOUND if there is no such atom. Needs scope `read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeAtoms(self, request, context):
+        """Says that atoms are one: the atom that is named first keeps its words and takes the evidence of the others, which are retired
+        and point to it. No later reading undoes it while their messages stand. NOT_FOUND if one of them is not live. Needs scope
+        `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnmergeAtom(self, request, context):
+        """Takes a merge back: the atom is live again with its own evidence, and the two are never merged again by themselves. NOT_FOUND
+        if there is no such merged atom. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -193,6 +283,11 @@ def add_ExtractorServiceServicer_to_server(servicer, server):
                     request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ExtractNowRequest.FromString,
                     response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ExtractNowResponse.SerializeToString,
             ),
+            'ExtractMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtractMessages,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ExtractMessagesRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ExtractMessagesResponse.SerializeToString,
+            ),
             'ListTopics': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTopics,
                     request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicsRequest.FromString,
@@ -202,6 +297,21 @@ def add_ExtractorServiceServicer_to_server(servicer, server):
                     servicer.GetTopic,
                     request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicRequest.FromString,
                     response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicResponse.SerializeToString,
+            ),
+            'ListTopicVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTopicVersions,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicVersionsRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicVersionsResponse.SerializeToString,
+            ),
+            'MergeTopics': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeTopics,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeTopicsRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeTopicsResponse.SerializeToString,
+            ),
+            'SplitTopic': grpc.unary_unary_rpc_method_handler(
+                    servicer.SplitTopic,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicResponse.SerializeToString,
             ),
             'ListAtoms': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAtoms,
@@ -217,6 +327,21 @@ def add_ExtractorServiceServicer_to_server(servicer, server):
                     servicer.ListAtomVersions,
                     request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsRequest.FromString,
                     response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsResponse.SerializeToString,
+            ),
+            'ListAtomLinks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAtomLinks,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomLinksRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomLinksResponse.SerializeToString,
+            ),
+            'MergeAtoms': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeAtoms,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeAtomsRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeAtomsResponse.SerializeToString,
+            ),
+            'UnmergeAtom': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnmergeAtom,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.UnmergeAtomRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.UnmergeAtomResponse.SerializeToString,
             ),
             'ReviewAtom': grpc.unary_unary_rpc_method_handler(
                     servicer.ReviewAtom,
@@ -285,6 +410,33 @@ class ExtractorService:
             _registered_method=True)
 
     @staticmethod
+    def ExtractMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/ExtractMessages',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.ExtractMessagesRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.ExtractMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListTopics(request,
             target,
             options=(),
@@ -328,6 +480,87 @@ class ExtractorService:
             '/winnow.extractor.v1.ExtractorService/GetTopic',
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicRequest.SerializeToString,
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTopicVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/ListTopicVersions',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicVersionsRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeTopics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/MergeTopics',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeTopicsRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeTopicsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SplitTopic(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/SplitTopic',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -409,6 +642,87 @@ class ExtractorService:
             '/winnow.extractor.v1.ExtractorService/ListAtomVersions',
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsRequest.SerializeToString,
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAtomLinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/ListAtomLinks',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomLinksRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomLinksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeAtoms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/MergeAtoms',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeAtomsRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.MergeAtomsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnmergeAtom(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/UnmergeAtom',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.UnmergeAtomRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.UnmergeAtomResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -21,18 +21,43 @@ class ExtractorServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     ExtractNow: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ExtractNowRequest, _extractor_pb2.ExtractNowResponse]
     """Closes the open windows of the workspace now instead of waiting for their conversations to pause. Needs scope `admin`."""
+    ExtractMessages: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ExtractMessagesRequest, _extractor_pb2.ExtractMessagesResponse]
+    """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. A dry run
+    changes nothing and says what it would read and cost. NOT_FOUND if a named message does not exist. Needs scope `admin`.
+    """
     ListTopics: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListTopicsRequest, _extractor_pb2.ListTopicsResponse]
     """Lists live topics, the one with the latest message first. Needs scope `read`."""
     GetTopic: _aio.UnaryUnaryMultiCallable[_extractor_pb2.GetTopicRequest, _extractor_pb2.GetTopicResponse]
     """Returns one topic with the ids of its messages and atoms. NOT_FOUND if there is none. Needs scope `read`."""
+    ListTopicVersions: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListTopicVersionsRequest, _extractor_pb2.ListTopicVersionsResponse]
+    """Lists the versions of a topic, newest first. NOT_FOUND if there is no such topic. Needs scope `read`."""
+    MergeTopics: _aio.UnaryUnaryMultiCallable[_extractor_pb2.MergeTopicsRequest, _extractor_pb2.MergeTopicsResponse]
+    """Says that topics are one: their messages and atoms move to the topic that is named first, and later readings find it under
+    the other titles too. NOT_FOUND if one of them is not live. Needs scope `admin`.
+    """
+    SplitTopic: _aio.UnaryUnaryMultiCallable[_extractor_pb2.SplitTopicRequest, _extractor_pb2.SplitTopicResponse]
+    """Moves messages of a topic to a new one, with the atoms that mostly rest on them; no later reading moves them back. NOT_FOUND
+    if there is no such topic, INVALID_ARGUMENT if a message does not belong to it. Needs scope `admin`.
+    """
     ListAtoms: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListAtomsRequest, _extractor_pb2.ListAtomsResponse]
     """Lists live atoms, newest first. Needs scope `read`."""
     GetAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.GetAtomRequest, _extractor_pb2.GetAtomResponse]
-    """Returns one atom with its evidence, the messages themselves, and its links; an invalidated one too. NOT_FOUND if there is
-    none. Needs scope `read`.
+    """Returns one atom with its evidence, the messages themselves, and its links; one that was invalidated or merged too. NOT_FOUND
+    if there is none, or if it did not hold at `as_of`. Needs scope `read`.
     """
     ListAtomVersions: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListAtomVersionsRequest, _extractor_pb2.ListAtomVersionsResponse]
     """Lists the versions of an atom, newest first. NOT_FOUND if there is no such atom. Needs scope `read`."""
+    ListAtomLinks: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListAtomLinksRequest, _extractor_pb2.ListAtomLinksResponse]
+    """Walks the links of an atom, and those of its neighbours if asked. NOT_FOUND if there is no such atom. Needs scope `read`."""
+    MergeAtoms: _aio.UnaryUnaryMultiCallable[_extractor_pb2.MergeAtomsRequest, _extractor_pb2.MergeAtomsResponse]
+    """Says that atoms are one: the atom that is named first keeps its words and takes the evidence of the others, which are retired
+    and point to it. No later reading undoes it while their messages stand. NOT_FOUND if one of them is not live. Needs scope
+    `admin`.
+    """
+    UnmergeAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.UnmergeAtomRequest, _extractor_pb2.UnmergeAtomResponse]
+    """Takes a merge back: the atom is live again with its own evidence, and the two are never merged again by themselves. NOT_FOUND
+    if there is no such merged atom. Needs scope `admin`.
+    """
     ReviewAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ReviewAtomRequest, _extractor_pb2.ReviewAtomResponse]
     """Approves or rejects a version of an atom, or takes such a judgement back. Search leaves out what is rejected, and no later
     reading of the conversation brings it back. What is judged otherwise than as rejected is no longer invalidated. NOT_FOUND if
@@ -70,6 +95,16 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Closes the open windows of the workspace now instead of waiting for their conversations to pause. Needs scope `admin`."""
 
     @_abc_1.abstractmethod
+    def ExtractMessages(
+        self,
+        request: _extractor_pb2.ExtractMessagesRequest,
+        context: _aio.ServicerContext[_extractor_pb2.ExtractMessagesRequest, _abc.Awaitable[_extractor_pb2.ExtractMessagesResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.ExtractMessagesResponse]:
+        """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. A dry run
+        changes nothing and says what it would read and cost. NOT_FOUND if a named message does not exist. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
     def ListTopics(
         self,
         request: _extractor_pb2.ListTopicsRequest,
@@ -86,6 +121,34 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns one topic with the ids of its messages and atoms. NOT_FOUND if there is none. Needs scope `read`."""
 
     @_abc_1.abstractmethod
+    def ListTopicVersions(
+        self,
+        request: _extractor_pb2.ListTopicVersionsRequest,
+        context: _aio.ServicerContext[_extractor_pb2.ListTopicVersionsRequest, _abc.Awaitable[_extractor_pb2.ListTopicVersionsResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.ListTopicVersionsResponse]:
+        """Lists the versions of a topic, newest first. NOT_FOUND if there is no such topic. Needs scope `read`."""
+
+    @_abc_1.abstractmethod
+    def MergeTopics(
+        self,
+        request: _extractor_pb2.MergeTopicsRequest,
+        context: _aio.ServicerContext[_extractor_pb2.MergeTopicsRequest, _abc.Awaitable[_extractor_pb2.MergeTopicsResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.MergeTopicsResponse]:
+        """Says that topics are one: their messages and atoms move to the topic that is named first, and later readings find it under
+        the other titles too. NOT_FOUND if one of them is not live. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def SplitTopic(
+        self,
+        request: _extractor_pb2.SplitTopicRequest,
+        context: _aio.ServicerContext[_extractor_pb2.SplitTopicRequest, _abc.Awaitable[_extractor_pb2.SplitTopicResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.SplitTopicResponse]:
+        """Moves messages of a topic to a new one, with the atoms that mostly rest on them; no later reading moves them back. NOT_FOUND
+        if there is no such topic, INVALID_ARGUMENT if a message does not belong to it. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
     def ListAtoms(
         self,
         request: _extractor_pb2.ListAtomsRequest,
@@ -99,8 +162,8 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extractor_pb2.GetAtomRequest,
         context: _aio.ServicerContext[_extractor_pb2.GetAtomRequest, _abc.Awaitable[_extractor_pb2.GetAtomResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.GetAtomResponse]:
-        """Returns one atom with its evidence, the messages themselves, and its links; an invalidated one too. NOT_FOUND if there is
-        none. Needs scope `read`.
+        """Returns one atom with its evidence, the messages themselves, and its links; one that was invalidated or merged too. NOT_FOUND
+        if there is none, or if it did not hold at `as_of`. Needs scope `read`.
         """
 
     @_abc_1.abstractmethod
@@ -110,6 +173,35 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_extractor_pb2.ListAtomVersionsRequest, _abc.Awaitable[_extractor_pb2.ListAtomVersionsResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.ListAtomVersionsResponse]:
         """Lists the versions of an atom, newest first. NOT_FOUND if there is no such atom. Needs scope `read`."""
+
+    @_abc_1.abstractmethod
+    def ListAtomLinks(
+        self,
+        request: _extractor_pb2.ListAtomLinksRequest,
+        context: _aio.ServicerContext[_extractor_pb2.ListAtomLinksRequest, _abc.Awaitable[_extractor_pb2.ListAtomLinksResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.ListAtomLinksResponse]:
+        """Walks the links of an atom, and those of its neighbours if asked. NOT_FOUND if there is no such atom. Needs scope `read`."""
+
+    @_abc_1.abstractmethod
+    def MergeAtoms(
+        self,
+        request: _extractor_pb2.MergeAtomsRequest,
+        context: _aio.ServicerContext[_extractor_pb2.MergeAtomsRequest, _abc.Awaitable[_extractor_pb2.MergeAtomsResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.MergeAtomsResponse]:
+        """Says that atoms are one: the atom that is named first keeps its words and takes the evidence of the others, which are retired
+        and point to it. No later reading undoes it while their messages stand. NOT_FOUND if one of them is not live. Needs scope
+        `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def UnmergeAtom(
+        self,
+        request: _extractor_pb2.UnmergeAtomRequest,
+        context: _aio.ServicerContext[_extractor_pb2.UnmergeAtomRequest, _abc.Awaitable[_extractor_pb2.UnmergeAtomResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.UnmergeAtomResponse]:
+        """Takes a merge back: the atom is live again with its own evidence, and the two are never merged again by themselves. NOT_FOUND
+        if there is no such merged atom. Needs scope `admin`.
+        """
 
     @_abc_1.abstractmethod
     def ReviewAtom(

@@ -520,6 +520,10 @@ class Atom(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     SOURCE_ID_FIELD_NUMBER: _builtins.int
     INVALIDATED_AT_FIELD_NUMBER: _builtins.int
+    MERGED_INTO_ID_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_BY_ID_FIELD_NUMBER: _builtins.int
+    MERGED_COUNT_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_RULE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id (UUIDv7)."""
     type: Global___AtomType.ValueType
@@ -540,6 +544,14 @@ class Atom(_message.Message):
     """The title of that topic, for showing."""
     source_id: _builtins.str
     """The source its evidence comes from."""
+    merged_into_id: _builtins.str
+    """The atom that says the same and took its evidence; empty unless it was merged."""
+    superseded_by_id: _builtins.str
+    """The newer atom that contradicts it and so ended it; empty otherwise."""
+    merged_count: _builtins.int
+    """How many atoms were merged into it."""
+    approved_by_rule: _builtins.bool
+    """Whether a rule approved it and no person."""
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
         """What it is grounded in; never empty."""
@@ -583,10 +595,14 @@ class Atom(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         source_id: _builtins.str = ...,
         invalidated_at: _timestamp_pb2.Timestamp | None = ...,
+        merged_into_id: _builtins.str = ...,
+        superseded_by_id: _builtins.str = ...,
+        merged_count: _builtins.int = ...,
+        approved_by_rule: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "invalidated_at", b"invalidated_at", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "confidence", b"confidence", "content", b"content", "created_at", b"created_at", "evidence", b"evidence", "id", b"id", "invalidated_at", b"invalidated_at", "source_id", b"source_id", "title", b"title", "topic_id", b"topic_id", "topic_title", b"topic_title", "type", b"type", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "approved_by_rule", b"approved_by_rule", "confidence", b"confidence", "content", b"content", "created_at", b"created_at", "evidence", b"evidence", "id", b"id", "invalidated_at", b"invalidated_at", "merged_count", b"merged_count", "merged_into_id", b"merged_into_id", "source_id", b"source_id", "superseded_by_id", b"superseded_by_id", "title", b"title", "topic_id", b"topic_id", "topic_title", b"topic_title", "type", b"type", "updated_at", b"updated_at", "valid_from", b"valid_from", "valid_to", b"valid_to", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,157 @@
+"""`winnow atoms links|merge|unmerge` and `winnow topics versions|merge|split`: what belongs together."""
+
+from uuid import uuid4
+
+import click
+from rich.text import Text
+
+from services.cli.knowledge import (
+    ask,
+    change_of,
+    diff_lines,
+    link_line,
+    moment,
+    number,
+    paged,
+    show_more,
+    standing,
+    topics,
+    word,
+    words,
+)
+from services.cli.options import Session, command
+from services.cli.reviewing import atoms, show
+from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.types.v1 import types_pb2 as types
+
+__all__ = ["atoms", "topics"]
+
+_reason = click.option("--reason", default="", help="Why, for those who read it later.")
+
+
+@atoms.command("links")
+@click.argument("atom_id")
+@click.option("--depth", default=1, show_default=True, type=click.IntRange(1, 2))
+@click.option("--type", "kinds", multiple=True, type=click.Choice(words(types.LinkType)))
+@click.option("--confidence", default=0.0, type=click.FloatRange(0, 1), help="Only links so sure.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
+@command
+async def atoms_links(
+    session: Session,
+    atom_id: str,
+    depth: int,
+    kinds: tuple[str, ...],
+    confidence: float,
+    limit: int,
+) -> None:
+    """Walk the links of an atom, and those of its neighbours with --depth 2."""
+    request = pb.ListAtomLinksRequest(
+        atom_id=atom_id,
+        depth=depth,
+        types=[number(types.LinkType, kind) for kind in kinds],  # type: ignore[misc]
+        confidence_min=confidence,
+        limit=limit,
+    )
+    response = await ask(session, "ListAtomLinks", request)
+    if session.as_json:
+        session.print_message(response)
+        return
+    for neighbour in response.neighbours:
+        atom = neighbour.atom
+        ends = {atom.id}
+        session.console.print(
+            Text.assemble(
+                (f"{word(types.AtomType, atom.type)}: ", "green"),
+                (atom.title, "bold"),
+                (f"\n  {atom.id}  {standing(atom)}, {neighbour.depth} away", "dim"),
+            )
+        )
+        for link in response.links:
+            if ends & {link.from_atom_id, link.to_atom_id}:
+                session.console.print(f"  [dim]→[/dim] {link_line(link, atom.id)}")
+    if not response.neighbours:
+        session.console.print("no links")
+
+
+@atoms.command("merge")
+@click.argument("atom_id")
+@click.argument("others", nargs=-1, required=True)
+@_reason
+@command
+async def atoms_merge(session: Session, atom_id: str, others: tuple[str, ...], reason: str) -> None:
+    """Say that OTHERS are the same as ATOM_ID: it keeps its words and takes their evidence."""
+    request = pb.MergeAtomsRequest(
+        atom_id=atom_id, merged_atom_ids=others, reason=reason, request_id=str(uuid4())
+    )
+    show(session, await ask(session, "MergeAtoms", request))
+
+
+@atoms.command("unmerge")
+@click.argument("atom_id")
+@_reason
+@command
+async def atoms_unmerge(session: Session, atom_id: str, reason: str) -> None:
+    """Say that a merged atom is not the same: it is live again, and never merged there by itself."""
+    request = pb.UnmergeAtomRequest(atom_id=atom_id, reason=reason, request_id=str(uuid4()))
+    show(session, await ask(session, "UnmergeAtom", request))
+
+
+@topics.command("versions")
+@click.argument("topic_id")
+@paged
+@command
+async def topics_versions(session: Session, topic_id: str, limit: int, page_token: str) -> None:
+    """List the versions of a topic, newest first."""
+    request = pb.ListTopicVersionsRequest(topic_id=topic_id, page_size=limit, page_token=page_token)
+    response = await ask(session, "ListTopicVersions", request)
+    if session.as_json:
+        session.print_message(response)
+        return
+    for version in response.versions:
+        facts = (
+            f"{moment(version.created_at)} {change_of(version)}, {version.message_count} messages"
+        )
+        parts = [(f"{version.version}. ", "bold"), (version.title, "bold"), (f"  {facts}", "dim")]
+        session.console.print(Text.assemble(*parts, *diff_lines(version.diff)))
+    show_more(session, response)
+
+
+@topics.command("merge")
+@click.argument("topic_id")
+@click.argument("others", nargs=-1, required=True)
+@click.option("--title", default="", help="The title from now on.")
+@command
+async def topics_merge(
+    session: Session, topic_id: str, others: tuple[str, ...], title: str
+) -> None:
+    """Say that OTHERS are part of TOPIC_ID: their messages and atoms move there."""
+    request = pb.MergeTopicsRequest(topic_id=topic_id, merged_topic_ids=others, title=title)
+    response = await ask(session, "MergeTopics", request)
+    if session.as_json:
+        session.print_message(response)
+    else:
+        session.console.print(topic_line(response.topic))
+
+
+@topics.command("split")
+@click.argument("topic_id")
+@click.argument("messages", nargs=-1, required=True)
+@click.option("--title", required=True, help="The title of the new topic.")
+@command
+async def topics_split(
+    session: Session, topic_id: str, messages: tuple[str, ...], title: str
+) -> None:
+    """Move MESSAGES out of TOPIC_ID into a new topic; no later reading moves them back."""
+    request = pb.SplitTopicRequest(topic_id=topic_id, message_ids=messages, title=title)
+    response = await ask(session, "SplitTopic", request)
+    if session.as_json:
+        session.print_message(response)
+        return
+    session.console.print(topic_line(response.topic))
+    session.console.print(topic_line(response.rest))
+
+
+def topic_line(topic: types.Topic) -> Text:
+    """A topic with its counts."""
+    counts = f"  {topic.id}  {topic.message_count} messages, {topic.atom_count} atoms"
+    return Text.assemble((topic.title, "bold"), (counts, "dim"))

@@ -1,0 +1,135 @@
+"""What atoms are to each other: merged, ended, linked, and released again when the words behind it change or go.
+
+A merged atom keeps its own evidence; the atom that it was merged into shows it as borrowed. So nothing is lost by
+merging, and taking it back only means to look again. All of it happens under the lock of the workspace's knowledge.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+from uuid import UUID
+
+from services.common import sql
+from services.common.database import Connection
+from services.extractor.deciding import MeaningLink
+
+QUERIES = sql.load(Path(__file__).with_name("bonds.sql"))
+BORROWED_MAX: Final = 200
+Cause = Literal["meaning", "person"]
+
+
+@dataclass
+class Released:
+    """Atoms that are live again with the hash of their text, and atoms whose borrowed evidence must be looked at."""
+
+    live: dict[UUID, bytes] = field(default_factory=dict)
+    lenders: set[UUID] = field(default_factory=set)
+
+
+async def lock(connection: Connection, workspace: UUID) -> None:
+    """Let nobody else compare and join until the transaction ends."""
+    await connection.execute(QUERIES["lock_knowledge"], workspace)
+
+
+async def join(
+    connection: Connection, workspace: UUID, into: UUID, atoms: Sequence[UUID], by: Cause
+) -> None:
+    """Merge atoms into one: they are retired and point to it, it takes their evidence as a new version."""
+    place = (workspace, into, atoms)
+    await connection.execute(QUERIES["inherit_end"], *place)
+    await connection.execute(QUERIES["redirect_ends"], *place)
+    await connection.execute(QUERIES["hold_again"], workspace, atoms)
+    await connection.execute(QUERIES["forget_own_end"], workspace, atoms)
+    await connection.execute(QUERIES["join_atoms"], *place, by)
+    await connection.execute(QUERIES["forget_conclusions"], workspace, atoms)
+    await refresh(connection, workspace, [into, *atoms])
+    await connection.execute(QUERIES["add_version"], workspace, [into], "merged", atoms[0])
+
+
+async def part(connection: Connection, workspace: UUID, atom: UUID, cause: UUID) -> None:
+    """Note a new version of an atom that has lost one that was merged into it."""
+    await connection.execute(QUERIES["add_version"], workspace, [atom], "parted", cause)
+
+
+async def refresh(connection: Connection, workspace: UUID, atoms: Iterable[UUID]) -> None:
+    """Borrow the evidence of merged atoms anew, as it stands now."""
+    ids = sorted(set(atoms))
+    if not ids:
+        return
+    await connection.execute(QUERIES["return_evidence"], workspace, ids)
+    await connection.execute(QUERIES["borrow_evidence"], workspace, ids, BORROWED_MAX)
+    await connection.execute(QUERIES["begin_with_evidence"], workspace, ids)
+    await connection.execute(QUERIES["count_evidence"], workspace, ids)
+
+
+async def release(
+    connection: Connection, workspace: UUID, changed: Iterable[UUID], gone: Iterable[UUID]
+) -> Released:
+    """Take back what was concluded from the words of atoms that now have others, or none; it is concluded anew later.
+
+    What people merged stays together: if the atom that stayed is gone, the oldest of the others takes its place.
+    """
+    lost = sorted(set(gone))
+    atoms = sorted({*changed, *lost})
+    result = Released()
+    if not atoms:
+        return result
+    members = await connection.fetch(QUERIES["members"], workspace, atoms)
+    held = [row for row in members if row["merged_by"] == "person"]
+    freed = [row["id"] for row in members if row["merged_by"] == "meaning"]
+    for row in await connection.fetch(QUERIES["part_atoms"], workspace, [*atoms, *freed], lost):
+        result.lenders.add(row["canonical"])
+        if row["is_live"]:
+            result.live[row["id"]] = row["text_sha256"]
+    for canonical in lost:
+        own = [
+            row["id"] for row in held if row["merged_into"] == canonical and row["id"] not in lost
+        ]
+        if own:
+            await _succeed(connection, workspace, own, result)
+    await connection.execute(QUERIES["forget_own_end"], workspace, atoms)
+    await connection.execute(QUERIES["hold_again"], workspace, atoms)
+    await connection.execute(QUERIES["forget_conclusions"], workspace, atoms)
+    result.lenders.update(atoms)
+    return result
+
+
+async def _succeed(
+    connection: Connection, workspace: UUID, members: Sequence[UUID], result: Released
+) -> None:
+    """Let the oldest of what a person merged stand for the rest."""
+    heir, *others = members
+    query = QUERIES["promote"]
+    result.live[heir] = await connection.fetchval(query, workspace, heir)
+    if others:
+        await connection.execute(QUERIES["join_atoms"], workspace, heir, others, "person")
+    result.lenders.add(heir)
+
+
+async def renounce(connection: Connection, workspace: UUID, atom: UUID) -> None:
+    """Let hold again what an atom had ended, and forget the links that comparing it made."""
+    await connection.execute(QUERIES["hold_again"], workspace, [atom])
+    await connection.execute(QUERIES["forget_conclusions"], workspace, [atom])
+
+
+async def lenders_of(connection: Connection, workspace: UUID, atoms: Sequence[UUID]) -> set[UUID]:
+    """The atoms whose borrowed evidence follows that of the given ones."""
+    rows = await connection.fetch(QUERIES["canonicals"], workspace, atoms)
+    return {row["id"] for row in rows}
+
+
+async def end(
+    connection: Connection, workspace: UUID, atom: UUID, moment: datetime, by: UUID
+) -> None:
+    """Say that an atom held until a newer one contradicted it."""
+    await connection.execute(QUERIES["end_atom"], workspace, atom, moment, by)
+
+
+async def link(connection: Connection, workspace: UUID, links: Sequence[MeaningLink]) -> None:
+    """Save links that comparing has found; one that is known stays as it is."""
+    rows = [(each.source, each.target, each.type, each.confidence) for each in links]
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        await connection.execute(QUERIES["add_meaning_links"], workspace, *columns)

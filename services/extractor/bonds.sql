@@ -1,0 +1,135 @@
+-- name: lock_knowledge
+-- One transaction at a time may change what the workspace's atoms and topics are to each other: comparing and joining are one step.
+select pg_advisory_xact_lock(hashtextextended('extractor.knowledge:' || $1::uuid::text, 0));
+
+-- name: join_atoms
+-- What was merged into the joining atoms goes with them, so that no chain is ever longer than one.
+update extractor.atom a
+set merged_into = $2, merged_by = case when a.id = any ($3::uuid[]) then $4 else a.merged_by end,
+    retired_at = coalesce(a.retired_at, now())
+where a.workspace_id = $1 and (a.id = any ($3::uuid[]) or a.merged_into = any ($3::uuid[])) and a.id <> $2;
+
+-- name: inherit_end
+-- An atom that still holds ends where the atom that joins it was ended, unless a person has judged it.
+update extractor.atom a set valid_to = x.valid_to, superseded_by = x.superseded_by
+from (
+  select j.valid_to, j.superseded_by from extractor.atom j
+  where j.workspace_id = $1 and j.id = any ($3::uuid[]) and j.superseded_by is not null and j.superseded_by <> $2
+  order by j.valid_to limit 1) x
+where a.workspace_id = $1 and a.id = $2 and a.valid_to is null and a.origin = 'extraction'
+  and (a.approval_state = 'proposed' or a.judged_by = 'rule');
+
+-- name: redirect_ends
+update extractor.atom a set superseded_by = $2
+where a.workspace_id = $1 and a.superseded_by = any ($3::uuid[]) and a.id <> $2;
+
+-- name: hold_again
+-- What the atoms had ended holds again.
+update extractor.atom a set valid_to = null, superseded_by = null
+where a.workspace_id = $1 and a.superseded_by = any ($2::uuid[])
+returning a.id;
+
+-- name: forget_own_end
+update extractor.atom a set valid_to = null, superseded_by = null
+where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.superseded_by is not null;
+
+-- name: end_atom
+update extractor.atom a set valid_to = $3, superseded_by = $4
+where a.workspace_id = $1 and a.id = $2 and (a.valid_to is null or a.superseded_by is not null and a.valid_to > $3);
+
+-- name: part_atoms
+-- Live again, unless also gone ($3); what a person merged stays merged while it stands.
+update extractor.atom a
+set merged_into = null, merged_by = null, retired_at = case when a.id = any ($3::uuid[]) then a.retired_at end, updated_at = now()
+where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.merged_into is not null
+  and (a.merged_by = 'meaning' or a.id = any ($3::uuid[]))
+returning a.id, a.text_sha256, old.merged_into as canonical, a.retired_at is null as is_live;
+
+-- name: promote
+update extractor.atom a set merged_into = null, merged_by = null, retired_at = null, updated_at = now()
+where a.workspace_id = $1 and a.id = $2
+returning a.text_sha256;
+
+-- name: members
+select a.id, a.merged_into, a.merged_by from extractor.atom a
+where a.workspace_id = $1 and a.merged_into = any ($2::uuid[])
+order by a.id;
+
+-- name: canonicals
+select distinct a.merged_into as id from extractor.atom a
+where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.merged_into is not null
+union
+select distinct a.merged_into from extractor.atom a where a.workspace_id = $1 and a.merged_into = any ($2::uuid[]);
+
+-- name: forget_conclusions
+-- The links that comparing made.
+delete from extractor.atom_link l
+where l.workspace_id = $1 and l.origin = 'meaning' and (l.from_atom_id = any ($2::uuid[]) or l.to_atom_id = any ($2::uuid[]));
+
+-- name: return_evidence
+delete from extractor.atom_evidence e
+where e.workspace_id = $1 and e.via_atom_id is not null and (e.atom_id = any ($2::uuid[]) or e.via_atom_id = any ($2::uuid[]));
+
+-- name: borrow_evidence
+insert into extractor.atom_evidence (workspace_id, atom_id, message_id, position, quote, quote_offset, via_atom_id)
+select $1, x.merged_into, x.message_id, 1000 + x.number, x.quote, x.quote_offset, x.atom_id
+from (
+  select distinct on (m.merged_into, e.message_id) m.merged_into, e.message_id, e.quote, e.quote_offset, e.atom_id,
+    dense_rank() over (partition by m.merged_into order by e.message_id) as number
+  from extractor.atom m
+  join extractor.atom_evidence e on e.workspace_id = m.workspace_id and e.atom_id = m.id and e.via_atom_id is null
+  join ingest.message s on s.workspace_id = e.workspace_id and s.id = e.message_id and s.deleted_at is null
+    and strpos(s.text, e.quote) > 0
+  where m.workspace_id = $1 and m.merged_into = any ($2::uuid[])
+  order by m.merged_into, e.message_id, e.atom_id) x
+where x.number <= $3
+on conflict (workspace_id, atom_id, message_id) do nothing;
+
+-- name: begin_with_evidence
+update extractor.atom a set valid_from = x.first_at
+from (
+  select e.atom_id, min(m.sent_at) as first_at
+  from extractor.atom_evidence e join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
+  where e.workspace_id = $1 and e.atom_id = any ($2::uuid[]) group by e.atom_id) x
+where a.workspace_id = $1 and a.id = x.atom_id and a.valid_from <> x.first_at;
+
+-- name: add_version
+-- The same words with other evidence: the judgement stays.
+with next as (
+  update extractor.atom a set version = a.version + 1, updated_at = now()
+  where a.workspace_id = $1 and a.id = any ($2::uuid[])
+  returning a.id, a.version, a.type, a.title, a.content, a.approval_state, a.origin)
+insert into extractor.atom_version
+  (workspace_id, atom_id, version, type, title, content, approval_state, origin, change, cause_atom_id, evidence_count)
+select $1, n.id, n.version, n.type, n.title, n.content, n.approval_state, n.origin, $3, $4,
+  (select count(*) from extractor.atom_evidence e where e.workspace_id = $1 and e.atom_id = n.id)
+from next n order by n.id;
+
+-- name: count_evidence
+update extractor.atom_version v set evidence_count =
+  (select count(*) from extractor.atom_evidence e where e.workspace_id = v.workspace_id and e.atom_id = v.atom_id)
+from extractor.atom a
+where v.workspace_id = $1 and a.workspace_id = v.workspace_id and a.id = v.atom_id and v.version = a.version
+  and a.id = any ($2::uuid[]);
+
+-- name: add_meaning_links
+insert into extractor.atom_link (workspace_id, from_atom_id, to_atom_id, type, confidence, origin)
+select $1, x.from_atom_id, x.to_atom_id, x.type, x.confidence, 'meaning'
+from unnest($2::uuid[], $3::uuid[], $4::text[], $5::real[]) as x (from_atom_id, to_atom_id, type, confidence)
+order by x.from_atom_id, x.to_atom_id, x.type
+on conflict (workspace_id, from_atom_id, to_atom_id, type) do nothing;
+
+-- name: keep_apart
+insert into extractor.kept_apart (workspace_id, first_id, second_id)
+select $1, least($2::uuid, o.id), greatest($2::uuid, o.id) from unnest($3::uuid[]) as o (id) where o.id <> $2
+order by 2, 3
+on conflict do nothing;
+
+-- name: allow_together
+delete from extractor.kept_apart k
+where k.workspace_id = $1
+  and (k.first_id = $2 and k.second_id = any ($3::uuid[]) or k.second_id = $2 and k.first_id = any ($3::uuid[]));
+
+-- name: forget_apart
+delete from extractor.kept_apart k
+where k.workspace_id = $1 and (k.first_id = any ($2::uuid[]) or k.second_id = any ($2::uuid[]));

@@ -1,0 +1,165 @@
+"""Reading chosen messages because a person asks: which windows that means, and what it will cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from services.common import sql
+from services.common.database import Connection
+from services.common.errors import NotFound
+from services.common.ids import uuid7
+from services.common.outbox import enqueue
+from services.extractor import store
+from services.extractor.subscriptions import arrival, enqueue_reading
+from services.extractor.windows import WindowLimits, cut
+
+QUERIES = sql.load(Path(__file__).with_name("manual.sql"))
+WINDOWS_PER_COMMIT: Final = 500
+# Where nothing was measured yet: what a token is in chat, what a prompt says besides, and how fast reading without a
+# model is.
+_CHARACTERS_PER_TOKEN: Final = 3.5
+_TOKENS_PER_WINDOW: Final = 300
+_SECONDS_PER_MESSAGE: Final = 1 / 200
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Messages: those named, or all of a source (of all sources for None) sent in a period."""
+
+    ids: tuple[UUID, ...] = ()
+    source: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def filters(self) -> tuple[Any, ...]:
+        """The arguments of the queries that choose."""
+        return (self.ids, self.source, self.since, self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """With what is read: `run_name` as runs record the engine, and whether it calls a language model."""
+
+    limits: WindowLimits
+    engine_version: str
+    run_name: str
+    calls_model: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What there is to read: messages that go into prompts, with their characters, in so many windows."""
+
+    windows: int
+    windows_noise: int
+    messages: int
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What earlier runs of the same engine took in all."""
+
+    runs: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is read: closed windows, open ones by source, and the estimate."""
+
+    messages: int
+    closed: tuple[UUID, ...]
+    sources: tuple[UUID, ...]
+    load: Load
+    tokens: int
+    seconds: float
+    runs_measured: int
+
+
+def estimate(load: Load, measured: Measured, calls_model: bool) -> tuple[int, float]:
+    """Tokens and seconds of one process: what earlier runs took per message, else by the lengths of texts."""
+    if measured.messages:
+        share = load.messages / measured.messages
+        return round(measured.tokens * share), measured.seconds * share
+    if not calls_model:
+        return 0, load.messages * _SECONDS_PER_MESSAGE
+    tokens = load.characters / _CHARACTERS_PER_TOKEN + load.windows * _TOKENS_PER_WINDOW
+    return round(tokens), 0.0
+
+
+async def plan(connection: Connection, workspace: UUID, choice: Choice, reading: Reading) -> Plan:
+    """Find what a choice means; NotFound for a named message that does not exist."""
+    messages = await _count(connection, workspace, choice)
+    rows = await connection.fetch(QUERIES["chosen_windows"], workspace, *choice.filters)
+    worth = [row for row in rows if row["messages"] or row["was_read"]]
+    pending = await connection.fetch(QUERIES["chosen_pending"], workspace, *choice.filters)
+    sources = tuple(row["source_id"] for row in pending)
+    load = Load(
+        len(worth),
+        len(rows) - len(worth),
+        sum(row["messages"] for row in worth),
+        sum(row["characters"] for row in worth),
+    )
+    for source in sources:
+        load = await _add_open(connection, workspace, source, reading.limits, load)
+    row = await connection.fetchrow(QUERIES["measured"], workspace, reading.run_name)
+    measured = Measured(**dict(row or {}))
+    tokens, seconds = estimate(load, measured, reading.calls_model)
+    closed = tuple(row["window_id"] for row in worth)
+    return Plan(messages, closed, sources, load, tokens, seconds, measured.runs)
+
+
+async def _count(connection: Connection, workspace: UUID, choice: Choice) -> int:
+    if not choice.ids:
+        period = (choice.source, choice.since, choice.until)
+        count: int = await connection.fetchval(QUERIES["count_period"], workspace, *period)
+        return count
+    row = await connection.fetchrow(QUERIES["count_named"], workspace, choice.ids)
+    if row is None or row["found"] < len(choice.ids):
+        missing = await connection.fetchval(QUERIES["missing"], workspace, choice.ids)
+        raise NotFound("message", str(missing))
+    return int(row["live"])
+
+
+async def _add_open(
+    connection: Connection, workspace: UUID, source: UUID, limits: WindowLimits, load: Load
+) -> Load:
+    """Add what closing the open windows of a source now would give."""
+    now: datetime = await connection.fetchval("select now()")
+    at_once = WindowLimits(limits.messages_max, limits.run_max, limits.idle, age_max=timedelta(0))
+    windows = [
+        closed
+        for conversation in await store.pending(connection, workspace, source)
+        for closed in cut([arrival(each) for each in conversation], now, at_once).windows
+    ]
+    worth = [closed for closed in windows if not closed.is_empty]
+    read = [m for closed in worth for m in closed.window.own if m.label != "noise"]
+    characters = await connection.fetchval(
+        QUERIES["characters"], workspace, [message.id for message in read]
+    )
+    return Load(
+        load.windows + len(worth),
+        load.windows_noise + len(windows) - len(worth),
+        load.messages + len(read),
+        load.characters + characters,
+    )
+
+
+async def ask(
+    connection: Connection, workspace: UUID, windows: Sequence[UUID], reading: Reading
+) -> None:
+    """Make the tasks that read closed windows, again if they were read before."""
+    await enqueue_reading(connection, workspace, windows, reading.engine_version, reopen=True)
+
+
+async def ask_to_close(connection: Connection, workspace: UUID, sources: Sequence[UUID]) -> None:
+    """Make the tasks that close open windows now; what they hold is read then."""
+    specs = [f"close:{uuid7()}" for _ in sources]
+    await enqueue(connection, workspace, "window", sources, specs)

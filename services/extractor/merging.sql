@@ -1,0 +1,94 @@
+-- name: serving
+select g.id, g.dimensions from embedder.generation g where g.state = 'serving';
+
+-- name: sample
+-- Vectors of a kind that stand for the whole of their text, spread over all times by their hash.
+select v.embedding
+from (
+  select s.subject_id from embedder.vector s
+  where s.workspace_id = $1 and s.generation_id = $2 and s.kind = $3 and s.part = 0
+  order by uuid_hash(s.subject_id), s.subject_id limit $4) x
+join embedder.vector v on v.workspace_id = $1 and v.generation_id = $2 and v.kind = $3 and v.part = 0 and v.subject_id = x.subject_id;
+
+-- name: count_vectors
+-- Counted no further than matters.
+select count(*) from (
+  select from embedder.vector v where v.workspace_id = $1 and v.generation_id = $2 and v.kind = $3 and v.part = 0 limit $4) x;
+
+-- name: claims
+-- The live atoms among the given ones, and those that people invalidated, with their own evidence and how near their vectors are.
+select a.id, a.type, a.title, a.content, a.window_id, a.valid_from, a.valid_to, a.text_sha256, a.topic_id,
+  case
+    when a.invalidated_at is not null or a.approval_state = 'rejected' and a.judged_by = 'person' then 'rejected'
+    when a.origin = 'person' or a.approval_state = 'approved' and a.judged_by = 'person' then 'approved'
+    when a.valid_to is not null and a.superseded_by is null then 'approved'
+    else '' end as judgement,
+  array(select e.message_id from extractor.atom_evidence e
+        where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is null order by e.message_id) as message_ids,
+  1 - (v.embedding <=> s.embedding) as cosine,
+  exists (select from extractor.kept_apart k where k.workspace_id = a.workspace_id
+    and k.first_id = least(a.id, $4) and k.second_id = greatest(a.id, $4)) as kept_apart
+from extractor.atom a
+left join embedder.vector v on v.workspace_id = a.workspace_id and v.generation_id = $3 and v.kind = 'atom'
+  and v.subject_id = a.id and v.part = 0 and v.text_sha256 = a.text_sha256
+left join embedder.vector s on s.workspace_id = a.workspace_id and s.generation_id = $3 and s.kind = 'atom'
+  and s.subject_id = $4 and s.part = 0
+where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.merged_into is null
+  and (a.retired_at is null or a.invalidated_at is not null);
+
+-- name: same_text
+select a.id from extractor.atom a
+where a.workspace_id = $1 and a.text_sha256 = $3 and a.id <> $2 and a.merged_into is null
+  and (a.retired_at is null or a.invalidated_at is not null)
+order by a.id limit $4;
+
+-- name: same_evidence
+-- Atoms that cite a message which this one cites too: windows overlap.
+select distinct o.atom_id as id
+from extractor.atom_evidence e
+join extractor.atom_evidence o on o.workspace_id = e.workspace_id and o.message_id = e.message_id and o.atom_id <> e.atom_id
+where e.workspace_id = $1 and e.atom_id = $2
+limit $3;
+
+-- name: nearest_exact
+select v.subject_id as id
+from embedder.vector v
+where v.workspace_id = $1 and v.generation_id = $2 and v.kind = $3 and v.part = 0 and v.subject_id <> $4
+order by (v.embedding <=> (
+  select s.embedding from embedder.vector s
+  where s.workspace_id = $1 and s.generation_id = $2 and s.kind = $3 and s.subject_id = $4 and s.part = 0)) + 0, v.subject_id
+limit $5;
+
+-- name: nearest_hnsw
+select v.subject_id as id
+from embedder.vector v
+where v.workspace_id = $1 and v.generation_id = '{generation}' and v.kind = $2 and v.part = 0 and v.subject_id <> $3
+order by (v.embedding::halfvec({dimensions})) <=> (
+  select s.embedding::halfvec({dimensions}) from embedder.vector s
+  where s.workspace_id = $1 and s.generation_id = '{generation}' and s.kind = $2 and s.subject_id = $3 and s.part = 0)
+limit $4;
+
+-- name: topic_claims
+-- The live topics among the given ones, and in which windows they were talked about.
+select t.id, t.title, t.title_key, t.source_id,
+  array(select distinct m.window_id from extractor.topic_message m
+        where m.workspace_id = t.workspace_id and m.topic_id = t.id order by m.window_id) as windows,
+  1 - (v.embedding <=> s.embedding) as cosine,
+  exists (select from extractor.kept_apart k where k.workspace_id = t.workspace_id
+    and k.first_id = least(t.id, $4) and k.second_id = greatest(t.id, $4)) as kept_apart
+from extractor.topic t
+left join embedder.vector v on v.workspace_id = t.workspace_id and v.generation_id = $3 and v.kind = 'topic'
+  and v.subject_id = t.id and v.part = 0 and v.text_sha256 = t.text_sha256
+left join embedder.vector s on s.workspace_id = t.workspace_id and s.generation_id = $3 and s.kind = 'topic'
+  and s.subject_id = $4 and s.part = 0
+where t.workspace_id = $1 and t.id = any ($2::uuid[]) and t.retired_at is null;
+
+-- name: same_title
+select t.id from extractor.topic t
+where t.workspace_id = $1 and t.text_sha256 = $3 and t.id <> $2 and t.retired_at is null
+order by t.id limit $4;
+
+-- name: text_of
+select 'atom' as kind, a.text_sha256 from extractor.atom a where a.workspace_id = $1 and a.id = $2 and a.retired_at is null
+union all
+select 'topic', t.text_sha256 from extractor.topic t where t.workspace_id = $1 and t.id = $2 and t.retired_at is null;

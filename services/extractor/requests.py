@@ -1,0 +1,61 @@
+"""What the calls of ExtractorService share: values of a request, who asks, and atoms in full."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from services.common.database import Connection
+from services.common.errors import FieldViolation, InvalidFields, NotFound
+from services.common.rpc import current_caller
+from services.extractor import library, rendering
+from services.extractor.review import Reviewer
+from winnow.types.v1 import types_pb2 as types
+
+
+def uuid_of(text: str) -> UUID | None:
+    """An id; None for the empty text."""
+    return UUID(text) if text else None
+
+
+def moment_of(request: Any, field: str) -> datetime | None:
+    """A point in time; None if it is unset, InvalidFields if no calendar has it."""
+    if not request.HasField(field):
+        return None
+    try:
+        moment: datetime = getattr(request, field).ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidFields(FieldViolation(field, "is no time of a calendar")) from None
+    return moment
+
+
+def reviewer_of(request: Any) -> Reviewer:
+    """Who asks for a change, why, and with which request."""
+    caller, body = current_caller(), request.SerializeToString(deterministic=True)
+    digest = hashlib.sha256(request.DESCRIPTOR.name.encode() + body).digest()
+    identity = uuid_of(request.request_id)
+    return Reviewer(caller.workspace, caller.key_id, request.reason, identity, digest)
+
+
+async def read_atom(
+    connection: Connection, workspace: UUID, atom: UUID, as_of: datetime | None = None
+) -> types.Atom:
+    """One atom with its evidence and the messages; NotFound if there is none, or none that held then."""
+    found = await read_atoms(connection, workspace, [atom], as_of)
+    if atom not in found:
+        raise NotFound("atom", str(atom))
+    return found[atom]
+
+
+async def read_atoms(
+    connection: Connection, workspace: UUID, atoms: Sequence[UUID], as_of: datetime | None = None
+) -> dict[UUID, types.Atom]:
+    """Atoms by id with their evidence and the messages."""
+    rows = await library.atoms(
+        connection, workspace, limit=max(len(atoms), 1), ids=atoms, as_of=as_of
+    )
+    passages = await library.evidence(connection, workspace, atoms, as_of)
+    cited = sorted({each["message_id"] for found in passages.values() for each in found})
+    messages = await library.messages(connection, workspace, cited)
+    return {row["id"]: rendering.atom(row, passages[row["id"]], messages) for row in rows}

@@ -1,0 +1,87 @@
+"""Topics that become one, and one that becomes two. A merged topic is retired and stands for its title alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID
+
+from services.common import sql
+from services.common.database import Connection
+from services.common.errors import FieldViolation, InvalidFields, NotFound
+from services.common.ids import uuid7
+from services.common.outbox import enqueue_embedding
+from services.extractor.bonds import Cause
+from services.extractor.store import text_sha256, title_key
+
+QUERIES = sql.load(Path(__file__).with_name("topic_bonds.sql"))
+
+
+async def join(
+    connection: Connection, workspace: UUID, into: UUID, topics: Sequence[UUID], by: Cause
+) -> None:
+    """Merge topics into one: messages and atoms move, later readings of the other titles mean this one."""
+    place = (workspace, into, topics)
+    await connection.execute(QUERIES["move_messages"], *place)
+    await connection.execute(QUERIES["move_atoms"], *place)
+    await connection.execute(QUERIES["join_topics"], *place, by)
+    await connection.execute(QUERIES["add_version"], workspace, into, "merged", topics[0])
+
+
+async def merge_by_hand(
+    connection: Connection, workspace: UUID, into: UUID, topics: Sequence[UUID], title: str
+) -> None:
+    """Merge topics because a person says so, under a new title if one is given; NotFound unless all are live."""
+    if into in topics:
+        raise InvalidFields(FieldViolation("merged_topic_ids", "must not name topic_id"))
+    rows = await connection.fetch(QUERIES["lock_topics"], workspace, [into, *topics])
+    if missing := {into, *topics} - {row["id"] for row in rows}:
+        raise NotFound("topic", str(min(missing)))
+    await connection.execute(QUERIES["allow_together"], workspace, into, topics)
+    await join(connection, workspace, into, topics, "person")
+    gone: list[bytes | None] = [None] * len(topics)
+    await enqueue_embedding(connection, workspace, "topic", topics, gone, reopen=True)
+    if title:
+        await _rename(connection, workspace, into, title)
+
+
+async def _rename(connection: Connection, workspace: UUID, topic: UUID, title: str) -> None:
+    sha256 = text_sha256(title)
+    named = (workspace, topic, title, title_key(title), sha256)
+    if await connection.fetchval(QUERIES["rename"], *named) is None:
+        raise _title_taken()
+    await connection.execute(QUERIES["add_version"], workspace, topic, "edited", None)
+    await enqueue_embedding(connection, workspace, "topic", [topic], [sha256], reopen=True)
+
+
+async def split(
+    connection: Connection, workspace: UUID, topic: UUID, messages: Sequence[UUID], title: str
+) -> UUID:
+    """Move messages to a new topic for good, with the atoms that mostly rest on them; return the new topic."""
+    if not await connection.fetch(QUERIES["lock_topics"], workspace, [topic]):
+        raise NotFound("topic", str(topic))
+    rows = await connection.fetch(QUERIES["messages_of"], workspace, topic, messages)
+    if len(rows) < len(messages):
+        foreign = sorted(set(messages) - {row["message_id"] for row in rows})
+        description = f"{foreign[0]} does not belong to the topic"
+        raise InvalidFields(FieldViolation("message_ids", description))
+    made, sha256 = uuid7(), text_sha256(title)
+    row = (workspace, made, rows[0]["source_id"], title, title_key(title), sha256)
+    if await connection.fetchval(QUERIES["add_split_topic"], *row) is None:
+        raise _title_taken()
+    version = (workspace, made, title, topic, len(messages))
+    await connection.execute(QUERIES["add_split_version"], *version)
+    await connection.execute(QUERIES["split_messages"], workspace, topic, made, messages)
+    atoms = await connection.fetch(QUERIES["atoms_of"], workspace, topic)
+    await follow(connection, workspace, [atom["id"] for atom in atoms])
+    await connection.execute(QUERIES["add_version"], workspace, topic, "parted", made)
+    await connection.execute(QUERIES["keep_apart"], workspace, topic, made)
+    await enqueue_embedding(connection, workspace, "topic", [made], [sha256], reopen=True)
+    return made
+
+
+async def follow(connection: Connection, workspace: UUID, atoms: Sequence[UUID]) -> None:
+    """Put atoms into the topics that people chose for most of their evidence."""
+    await connection.execute(QUERIES["follow_messages"], workspace, atoms)
+
+
+def _title_taken() -> InvalidFields:
+    return InvalidFields(FieldViolation("title", "another topic of the source is called so"))

@@ -1,0 +1,72 @@
+"""Whether two topics are one: by what their titles mean and the words they share. Pure.
+
+Titles are short, so meaning alone says little: most words must agree as well. What one reading told apart in one
+window stays apart, unless the titles are the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from services.extractor import wording
+
+# (relatedness, words both have).
+SAME: Final = ((0.84, 0.5), (0.66, 0.75))
+STEMS_MIN: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TopicClaim:
+    """A topic as it is compared; `title_key` is the folded title."""
+
+    id: UUID
+    title: str
+    title_key: str
+    windows: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTopic:
+    """A known topic and how related its meaning is, 0 for unrelated, 1 for the same; None if its vector is missing."""
+
+    claim: TopicClaim
+    relatedness: float | None
+    kept_apart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TopicDecision:
+    """Merge `merged` into `into`."""
+
+    into: UUID
+    merged: tuple[UUID, ...]
+
+
+def decide_topic(subject: TopicClaim, known: Sequence[ComparedTopic]) -> TopicDecision | None:
+    """Join the likest older topic, or take in newer ones; None if the topic is new."""
+    same = [each for each in known if not each.kept_apart and _is_same(subject, each)]
+    older = [each for each in same if each.claim.id < subject.id]
+    if older:
+        host = max(older, key=lambda each: (each.relatedness or 0.0, -each.claim.id.int))
+        return TopicDecision(host.claim.id, (subject.id,))
+    newer = tuple(sorted(each.claim.id for each in same))
+    return TopicDecision(subject.id, newer) if newer else None
+
+
+def _is_same(subject: TopicClaim, other: ComparedTopic) -> bool:
+    mine, theirs = wording.read(subject.title), wording.read(other.claim.title)
+    if min(len(mine.stems), len(theirs.stems)) < STEMS_MIN:
+        return False
+    if subject.title_key == other.claim.title_key or mine.stems == theirs.stems:
+        return True
+    if subject.windows & other.claim.windows or other.relatedness is None:
+        return False
+    if mine.is_negative != theirs.is_negative or _differ(mine.values, theirs.values):
+        return False
+    words = wording.shared(mine.stems, theirs.stems)
+    return any(other.relatedness >= meaning and words >= least for meaning, least in SAME)
+
+
+def _differ(mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    return bool(mine - theirs) and bool(theirs - mine)

@@ -1,0 +1,238 @@
+"""What is said twice is known once: merged by meaning, linked, ended, and taken back when its messages go."""
+
+import asyncio
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from services.common.database import Database, DatabaseSettings
+from services.common.outbox import Task
+from services.extractor import bonds
+from services.extractor.merging import MergeStage
+from services.extractor.rules import NO_RULE
+from tests.conftest import Deployment
+from tests.extractor.known import Knowledge, knowing, replicas
+from tests.extractor.saved import change, say
+
+DISK = "problem: The nightly backup fails because the archive disk of host db-2 is full"
+DISK_AGAIN = "problem: The nightly backup fails again because the archive disk of host db-2 is full"
+OTHER_DISK = "problem: The nightly backup fails because the archive disk of host db-7 is full"
+FRIDAY = "decision: We release version two of the mobile client on Friday morning"
+MONDAY = "decision: We release version two of the mobile client on Monday morning instead"
+# Enough of other things that the scale knows what unrelated means.
+SMALL_TALK = tuple(
+    f"idea: {words}"
+    for words in (
+        "Paint both kitchens yellow before summer",
+        "Every newcomer should meet an older colleague weekly",
+        "Translate our handbook into Polish",
+        "Order twenty chairs for the large hall",
+        "Nobody reads minutes longer than ten lines",
+        "Let interns choose which ticket they take",
+        "Birthdays deserve cake paid by the company",
+        "Rename confusing acronyms across contracts",
+        "Lunch talks could be recorded",
+        "Publish salaries openly within teams",
+        "Swap desks twice per year",
+        "Bring dogs only after noon",
+    )
+)
+LINES = (DISK, FRIDAY, "insight: Cold caches double the latency of the first hundred requests")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows close as soon as they are quiet, and hints come at once."""
+    monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "0.2")
+    monkeypatch.setenv("WINNOW_RELAY_IDLE_SECONDS", "0.05")
+    monkeypatch.setenv("WINNOW_TASK_RETRY_SECONDS", "0.05")
+
+
+async def tell(
+    knowledge: Knowledge, *lines: str, source: UUID | None = None
+) -> tuple[UUID, list[UUID]]:
+    """Say lines in a conversation of their own, and wait until all is known."""
+    talk = [("ann", line) for line in lines]
+    found = await say(knowledge.deployment, talk, source)
+    await knowledge.settled()
+    return found
+
+
+def title(line: str) -> str:
+    """The title of the atom that a line becomes."""
+    return line.partition(": ")[2][:80]
+
+
+async def test_the_same_chat_from_another_source_adds_evidence_alone(
+    deployment: Deployment,
+) -> None:
+    """Each atom stays one, rests on both messages, has a version that says so, and keeps one vector."""
+    async with knowing(deployment) as knowledge:
+        _, first = await tell(knowledge, *LINES)
+        before = await knowledge.live()
+        _, second = await tell(knowledge, *LINES)
+        after = await knowledge.live()
+        assert {atom.id for atom in after.values()} == {atom.id for atom in before.values()}
+        for line, *messages in zip(LINES, first, second, strict=True):
+            assert after[title(line)].messages == sorted(messages)
+            assert after[title(line)].version == 2
+        merged = [atom for atom in await knowledge.atoms() if not atom.is_live]
+        assert {atom.merged_into for atom in merged} == {atom.id for atom in before.values()}
+        vectors = await deployment.admin.fetchval(
+            "select count(*) from embedder.vector where kind = 'atom'"
+        )
+        assert vectors == len(LINES)
+
+
+async def test_other_words_of_the_same_are_merged_and_other_particulars_are_not(
+    deployment: Deployment,
+) -> None:
+    """One word more is the same problem; another host is another problem, however alike the sentences."""
+    async with knowing(deployment) as knowledge:
+        await tell(knowledge, *SMALL_TALK)
+        known = set(await knowledge.live())
+        await tell(knowledge, DISK)
+        await tell(knowledge, DISK_AGAIN)
+        assert set(await knowledge.live()) == {*known, title(DISK)}
+        await tell(knowledge, OTHER_DISK)
+        assert set(await knowledge.live()) == {*known, title(DISK), title(OTHER_DISK)}
+        assert (title(OTHER_DISK), "relates_to", title(DISK)) in await knowledge.links()
+
+
+async def test_a_contradiction_ends_what_held_before(deployment: Deployment) -> None:
+    """The older decision keeps its words and ends when the newer began; it holds again when that one goes."""
+    async with knowing(deployment) as knowledge:
+        await tell(knowledge, *SMALL_TALK)
+        await tell(knowledge, FRIDAY)
+        _, (message,) = await tell(knowledge, MONDAY)
+        live = await knowledge.live()
+        assert live[title(FRIDAY)].superseded_by == live[title(MONDAY)].id
+        assert live[title(FRIDAY)].valid_to is not None
+        assert live[title(MONDAY)].valid_to is None
+        assert (title(MONDAY), "contradicts", title(FRIDAY)) in await knowledge.links()
+        await change(deployment, message, deleted=True)
+        await knowledge.settled()
+        live = await knowledge.live()
+        assert title(MONDAY) not in live
+        assert (live[title(FRIDAY)].valid_to, live[title(FRIDAY)].superseded_by) == (None, None)
+
+
+async def test_another_reading_does_not_undo_a_merge(deployment: Deployment) -> None:
+    """Both windows are read again without a change of the words: the same atoms are merged, with the same evidence."""
+    async with knowing(deployment) as knowledge:
+        _, first = await tell(knowledge, DISK, "chatter")
+        _, second = await tell(knowledge, DISK, "chatter")
+        before = await knowledge.atoms()
+        for message in (first[1], second[1]):
+            await change(deployment, message, text="other chatter")
+            await knowledge.settled()
+        assert await knowledge.atoms() == before
+        runs = await deployment.admin.fetchval("select count(*) from extractor.run")
+        assert runs == 4
+
+
+async def test_an_edit_takes_a_merge_back_and_a_second_one_makes_it_anew(
+    deployment: Deployment,
+) -> None:
+    """Other words are compared anew: the atom stands for itself again, and joins again once they are the same."""
+    async with knowing(deployment) as knowledge:
+        _, (first,) = await tell(knowledge, DISK)
+        _, (second,) = await tell(knowledge, DISK)
+        await change(deployment, second, text=OTHER_DISK)
+        await knowledge.settled()
+        live = await knowledge.live()
+        assert live[title(DISK)].messages == [first]
+        assert live[title(OTHER_DISK)].messages == [second]
+        await change(deployment, second, text=DISK)
+        await knowledge.settled()
+        live = await knowledge.live()
+        assert live[title(DISK)].messages == sorted((first, second))
+
+
+async def test_what_remains_stands_when_a_message_goes(deployment: Deployment) -> None:
+    """The duplicate's message goes: evidence goes. The first one's goes too late: the duplicate takes its place."""
+    async with knowing(deployment) as knowledge:
+        _, (first,) = await tell(knowledge, DISK)
+        _, (second,) = await tell(knowledge, DISK)
+        _, (third,) = await tell(knowledge, DISK)
+        oldest = (await knowledge.live())[title(DISK)]
+        await change(deployment, third, deleted=True)
+        await knowledge.settled()
+        assert (await knowledge.live())[title(DISK)].messages == sorted((first, second))
+        await change(deployment, first, deleted=True)
+        await knowledge.settled()
+        heir = (await knowledge.live())[title(DISK)]
+        assert (heir.id != oldest.id, heir.messages) == (True, [second])
+
+
+async def test_replicas_leave_no_duplicate_and_lose_nothing(deployment: Deployment) -> None:
+    """Four extractors read two hundred messages of three sources in overlapping windows: each thing is known once."""
+    lines = [
+        f"insight: Service {name} of region {number} needs {number + 2} replicas under load"
+        for number in range(1, 11)
+        for name in ("billing", "search", "mail", "auth", "cart", "feed", "chat")
+    ]
+    async with replicas(deployment, 4), knowing(deployment) as knowledge:
+        told = [await say(deployment, [("ann", line) for line in lines]) for _ in range(3)]
+        await _rested(deployment)
+        await knowledge.settled()
+        live = [atom for atom in await knowledge.atoms() if atom.is_live]
+        titles = [atom.title for atom in live]
+        assert len(titles) - len(set(titles)) < 0.02 * len(lines)
+        assert set(titles) == {title(line) for line in lines}
+        shown = {message for atom in live for message in atom.messages}
+        assert shown == {message for _, messages in told for message in messages}
+
+
+async def _rested(deployment: Deployment) -> None:
+    """Return when nobody has anything left to do."""
+    busy = """select (select count(*) from spine.task where state <> 'done')
+                   + (select count(*) from extractor.pending_message) + vectors_missing from spine.gauges($1)"""
+    async with asyncio.timeout(150):
+        while await deployment.admin.fetchval(busy, deployment.workspace):  # noqa: ASYNC110 - the database changes
+            await asyncio.sleep(0.2)
+
+
+async def _place_meanwhile(
+    deployment: Deployment, first: UUID, second: UUID, seconds: float
+) -> None:
+    """Compare a second atom while the comparison of the first is not committed, for so long."""
+    admin = deployment.admin
+    digests = {
+        row["id"]: row["text_sha256"].hex()
+        for row in await admin.fetch("select id, text_sha256 from extractor.atom")
+    }
+    stage = MergeStage(NO_RULE, lambda: None)
+
+    async def place(connection: Any, atom: UUID) -> None:
+        task = Task(deployment.workspace, uuid4(), atom, f"atom:{digests[atom]}", 1, 1)
+        await stage.write(connection, deployment.workspace, await stage.perform([task]))
+
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+
+        async def meanwhile() -> None:
+            async with database.transaction(deployment.workspace) as connection:
+                await place(connection, second)
+
+        async with database.transaction(deployment.workspace) as connection:
+            await place(connection, first)
+            other = asyncio.create_task(meanwhile())
+            await asyncio.wait([other], timeout=seconds)
+        await other
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_comparing_is_one_at_a_time(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """While the second of three alike joins the first, the third waits; without the lock it joins what is gone."""
+    if not guarded:
+        monkeypatch.setitem(bonds.QUERIES, "lock_knowledge", "select $1::uuid")
+    async with knowing(deployment, merges=False) as knowledge:
+        for line in (DISK, DISK_AGAIN, f"{DISK_AGAIN} now"):
+            await tell(knowledge, line)
+        await tell(knowledge, *SMALL_TALK)
+        _, second, third, *_ = [atom.id for atom in await knowledge.atoms()]
+        await _place_meanwhile(deployment, second, third, 0.5)
+        assert bool(await knowledge.broken()) != guarded
