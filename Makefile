@@ -87,7 +87,15 @@ demo: setup ## start everything, import a chat and ask it three questions
 
 bench: setup ## run one of benchmarks/: make bench NAME=...
 	@test -n "$(NAME)" || { echo "say which one: make bench NAME=..." >&2; exit 2; }
+	@$(if $(filter search,$(NAME)),-$(MAKE) --no-print-directory build/bench-search/installed)
 	@$(BIN)/python -m benchmarks.$(NAME)
+
+# what it compares with stays out of $(VENV); without it the rest is still measured
+build/bench-search/installed: requirements/bench-search.txt
+	@echo "==> installing the libraries to compare with in build/bench-search"
+	@$(PYTHON) -m venv build/bench-search
+	@build/bench-search/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r $<
+	@touch $@
 
 # --- developing
 

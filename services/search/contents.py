@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Self
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from typing import Any, Final, Self
 from uuid import UUID
 
 from google.protobuf.json_format import ParseDict
@@ -14,6 +15,8 @@ from services.common.database import Connection
 from services.search import store
 from services.search.store import Row, Subject
 from winnow.types.v1 import types_pb2 as types
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,9 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
     """A point in time; None stays unset."""
     if moment is None:
         return None
-    result = Timestamp()
-    result.FromDatetime(moment)
-    return result
+    # As FromDatetime has it, at a tenth of its cost: a page has dozens of them.
+    since = moment - _EPOCH
+    return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def message(row: Row) -> types.Message:
@@ -136,6 +139,7 @@ def topic(row: Row) -> types.Topic:
     )
 
 
+@cache
 def number(enum: Any, name: str) -> Any:
     """The number of an enum's value by the name that tables use, for example `solution`."""
     prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
@@ -163,10 +167,11 @@ def _parsed(value: str | None, kind: type[Any]) -> list[Any]:
     return [ParseDict(item, kind(), ignore_unknown_fields=True) for item in items]
 
 
-def _factors(value: str) -> list[types.ImportanceFactor]:
-    """Read a stored JSON object of factors; the largest comes first."""
+@lru_cache(maxsize=4096)
+def _factors(value: str) -> tuple[types.ImportanceFactor, ...]:
+    """Read a stored JSON object of factors, of which there are few different ones; the largest comes first."""
     factors = sorted(json.loads(value).items(), key=lambda item: (-item[1], item[0]))
-    return [types.ImportanceFactor(name=key, value=addend) for key, addend in factors]
+    return tuple(types.ImportanceFactor(name=key, value=addend) for key, addend in factors)
 
 
 def _ids(subjects: Sequence[Subject], kind: str) -> list[UUID]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import grpc
 import numpy as np
+import numpy.typing as npt
 
 from services.common import tracing
 from services.common.channels import Link
@@ -75,11 +76,12 @@ class QueryVectors:
 def given(values: Sequence[float]) -> QueryVector:
     """Check and encode a vector that the caller brought."""
     array = np.array(values, np.float64)
-    if not np.isfinite(array).all():
+    largest = np.abs(array).max()
+    if not np.isfinite(largest):
         raise InvalidFields(FieldViolation(_FIELD, "every number must be finite"))
-    if not array.any():
+    if not largest:
         raise InvalidFields(FieldViolation(_FIELD, "a vector of zeros has no direction"))
-    return encode(values, None)
+    return encode(array, None)
 
 
 def check_dimensions(vector: QueryVector, dimensions: int) -> None:
@@ -89,7 +91,9 @@ def check_dimensions(vector: QueryVector, dimensions: int) -> None:
         raise InvalidFields(FieldViolation(_FIELD, description))
 
 
-def encode(values: Sequence[float], generation: UUID | None) -> QueryVector:
+def encode(
+    values: Sequence[float] | npt.NDArray[np.float64], generation: UUID | None
+) -> QueryVector:
     """Scale a vector to unit length, so that halfvec can hold it."""
     array = np.array(values, np.float64)
     array /= np.abs(array).max()

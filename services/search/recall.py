@@ -17,6 +17,7 @@ from services.search.store import Filter, Generation, Near
 log = logging.getLogger(__name__)
 
 AT: Final = 10
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,11 @@ class RecallProbe:
 
 
 def recall(found: Sequence[Near], truth: Sequence[Near]) -> float:
-    """The share of the truth that was found among as many; 1 if there is nothing to find."""
+    """The share of what was found that is as near as the truth's last; 1 if there is nothing to find.
+
+    By cosines, not by ids: of equal texts, any is right.
+    """
     if not truth:
         return 1.0
-    best = {near.subject for near in found[: len(truth)]}
-    return sum(near.subject in best for near in truth) / len(truth)
+    least = truth[-1].cosine - _ROUNDING
+    return sum(near.cosine >= least for near in found[: len(truth)]) / len(truth)

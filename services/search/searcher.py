@@ -40,6 +40,7 @@ NEIGHBOURS_WITHIN: Final = timedelta(minutes=30)
 _NO_EMBEDDER: Final = "the embedder does not answer: these results were found by words alone"
 _NOT_EMBEDDED: Final = "nothing has been embedded yet: these results were found by words alone"
 _NO_VECTORS: Final = "vectors could not be read: these results were found by words alone"
+_NO_WORDS_AT_ALL: Final = Words((), (), (), "", None)
 _LOST: Final = (
     (NoServingGeneration, _NOT_EMBEDDED),
     (DatabaseUnavailable, _NO_VECTORS),
@@ -84,7 +85,9 @@ class Searcher:
             answer.timings.wait, answer.wait_outcome = await self._timed(
                 self._waiting.until(workspace, question.wait)
             )
-        words = parse(question.text)
+        # Who brings the vector and asks for nothing else need not have words.
+        needed = question.keyword is not None or question.vector is None
+        words = parse(question.text) if needed else _NO_WORDS_AT_ALL
         if words.constrains and question.keyword is not None:
             question = await self._constrained(workspace, question, words)
         if question.is_hybrid:
