@@ -6,6 +6,7 @@ from importlib.metadata import version
 import click
 
 PARTS = {
+    "ask": "services.cli.asking:ask",
     "atoms": "services.cli.curating:atoms",
     "audit": "services.cli.auditing:audit",
     "backfill": "services.cli.backfilling:backfill",
@@ -63,6 +64,7 @@ def winnow() -> None:
       winnow up                            run everything on this machine
       winnow import telegram result.json   in another terminal: import a chat
       winnow search "what did we decide about the release?"
+      winnow ask "why did the backup fail?"   an answer from cited messages
       winnow status                        rows, vectors, tasks
 
     \b

@@ -1,8 +1,15 @@
 """`winnow search`: asks SearchService and shows what was found, where, and why."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import wraps
+from typing import Any
+
 import click
 from rich.text import Text
 
+from services.cli.expressions import NAMES, read_condition
 from services.cli.options import Session, as_dict, command
 from services.cli.target import Target
 from winnow.search.v1 import search_pb2 as pb
@@ -19,6 +26,7 @@ KINDS = {
     "atoms": types.SUBJECT_KIND_ATOM,
     "topics": types.SUBJECT_KIND_TOPIC,
 }
+GROUPS = {"topic": pb.GROUP_BY_TOPIC, "conversation": pb.GROUP_BY_CONVERSATION}
 ATOM_TYPES = [name.removeprefix("ATOM_TYPE_").lower() for name in types.AtomType.keys()[1:]]
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
@@ -32,6 +40,112 @@ async def ask(target: Target, request: pb.SearchRequest) -> pb.SearchResponse:
     return response
 
 
+@dataclass(frozen=True)
+class Narrowing:
+    """What results must satisfy, as it was typed."""
+
+    authors: tuple[str, ...]
+    sources: tuple[str, ...]
+    topics: tuple[str, ...]
+    threads: tuple[str, ...]
+    atom_types: tuple[str, ...]
+    labels: tuple[str, ...]
+    approval: tuple[str, ...]
+    languages: tuple[str, ...]
+    after: datetime | None
+    before: datetime | None
+    where: str | None
+
+
+def _names(enum: Any) -> click.Choice[str]:
+    prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
+    return click.Choice(
+        [n.removeprefix(prefix).lower() for n in enum.keys()[1:] if n != "APPROVAL_STATE_REJECTED"]
+    )
+
+
+def _many(option: str, name: str, what: str, kind: Any = None) -> Callable[[Any], Any]:
+    return click.option(option, name, multiple=True, type=kind, help=what)
+
+
+_NARROWING = (
+    _many("--author", "authors", "Only by this author's id, for example user123; repeatable."),
+    _many("--source", "sources", "Only of this source's id; repeatable."),
+    _many("--topic", "topics", "Only of this topic's id; repeatable."),
+    _many("--thread", "threads", "Only of this thread; repeatable."),
+    _many(
+        "--type",
+        "atom_types",
+        "Only atoms of this type, for example solution; repeatable.",
+        _names(types.AtomType),
+    ),
+    _many(
+        "--label",
+        "labels",
+        "Only messages with this label; repeatable.",
+        _names(types.ImportanceLabel),
+    ),
+    _many(
+        "--approval",
+        "approval",
+        "Only atoms in this state; repeatable.",
+        _names(types.ApprovalState),
+    ),
+    _many(
+        "--lang",
+        "languages",
+        "Only in this language; und is for others and for what is too short to tell.",
+        click.Choice(["en", "uk", "ru", "und"]),
+    ),
+    click.option("--after", type=_MOMENT, help="Only sent at or after this (UTC)."),
+    click.option("--before", type=_MOMENT, help="Only sent before this (UTC)."),
+    click.option(
+        "--where",
+        help="A condition with and, or, not and brackets over "
+        f"{NAMES}: --where 'author:ann and not (label:noise or lang:ru)'",
+    ),
+)
+
+
+def narrowing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that narrow what is found, as one argument `narrowing`."""
+
+    @wraps(function)
+    def run(**arguments: Any) -> Any:
+        names = [each.name for each in fields(Narrowing)]
+        chosen = Narrowing(**{name: arguments.pop(name) for name in names})
+        return function(narrowing=chosen, **arguments)
+
+    for option in reversed(_NARROWING):
+        run = option(run)
+    return run
+
+
+def narrowed(request: Any, chosen: Narrowing) -> None:
+    """Put it into a request that has `filter` and `filter_expression`."""
+
+    def numbers(enum: Any, prefix: str, names: tuple[str, ...]) -> list[Any]:
+        return [enum.Value(f"{prefix}_{name.upper()}") for name in names]
+
+    request.filter.CopyFrom(
+        pb.SearchFilter(
+            author_external_ids=chosen.authors,
+            source_ids=chosen.sources,
+            topic_ids=chosen.topics,
+            thread_ids=chosen.threads,
+            atom_types=numbers(types.AtomType, "ATOM_TYPE", chosen.atom_types),
+            labels=numbers(types.ImportanceLabel, "IMPORTANCE_LABEL", chosen.labels),
+            approval_states=numbers(types.ApprovalState, "APPROVAL_STATE", chosen.approval),
+            languages=chosen.languages,
+        )
+    )
+    for moment, name in ((chosen.after, "sent_after"), (chosen.before, "sent_before")):
+        if moment is not None:
+            getattr(request.filter, name).FromDatetime(moment)
+    if chosen.where:
+        request.filter_expression.CopyFrom(read_condition(chosen.where))
+
+
 @click.command()
 @click.argument("query")
 @click.option("--mode", type=click.Choice(list(MODES)), default="hybrid", show_default=True)
@@ -43,33 +157,37 @@ async def ask(target: Target, request: pb.SearchRequest) -> pb.SearchResponse:
     help="Repeatable; messages and atoms by default.",
 )
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100))
+@narrowing
 @click.option(
-    "--author",
-    "authors",
-    multiple=True,
-    help="Only by this author's id, for example user123; repeatable.",
+    "--around",
+    default=0,
+    type=click.IntRange(0, 10),
+    help="Show so many messages before and after each message.",
 )
-@click.option("--source", "sources", multiple=True, help="Only of this source's id; repeatable.")
 @click.option(
-    "--type",
-    "atom_types",
-    multiple=True,
-    help="Only atoms of this type, for example solution; repeatable.",
-    type=click.Choice(
-        [name.removeprefix("ATOM_TYPE_").lower() for name in types.AtomType.keys()[1:]]
-    ),
+    "--group", type=click.Choice(list(GROUPS)), help="Put results together, the best few of each."
 )
-@click.option("--after", type=_MOMENT, help="Only sent at or after this (UTC).")
-@click.option("--before", type=_MOMENT, help="Only sent before this (UTC).")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 30),
+    help="Wait up to so many seconds until all that was accepted is embedded.",
+)
+@click.option("--rerank", is_flag=True, help="Let the model that is set order the best anew.")
 @click.option("--explain", is_flag=True, help="Say how the search was done.")
 @command
 async def search(
-    session: Session, query: str, mode: str, kinds: tuple[str, ...], limit: int, authors: tuple[str, ...],
-    sources: tuple[str, ...], atom_types: tuple[str, ...], after: object, before: object, explain: bool,
+    session: Session, query: str, mode: str, kinds: tuple[str, ...], limit: int, narrowing: Narrowing, around: int,
+    group: str | None, wait: float | None, rerank: bool, explain: bool,
 ) -> None:  # fmt: skip
     """Search messages and atoms by meaning and by words.
 
-    Put a phrase in quotes, and a minus before a word that must not occur: winnow search '"lock timeout" -staging'
+    \b
+    winnow search "why did the backup fail"
+    winnow search '"lock timeout" -staging'           a phrase that must occur, a word that must not
+    winnow search PaymentIntent --mode keyword        names and codes are kept whole
+    winnow search "slow search" --author ann --lang uk --after 2026-03-01
+    winnow search deploy --where 'label:signal and not author:bot or type:decision'
+    winnow search deploy --group topic --around 2     results by topic, with what was said around them
     """
     request = pb.SearchRequest(
         query=query,
@@ -77,15 +195,14 @@ async def search(
         kinds=[KINDS[kind] for kind in kinds],
         page_size=limit,
         explain=explain,
-        filter=pb.SearchFilter(
-            author_external_ids=authors,
-            source_ids=sources,
-            atom_types=[types.AtomType.Value(f"ATOM_TYPE_{name.upper()}") for name in atom_types],
-        ),
+        neighbours=around,
+        group_by=GROUPS[group] if group else pb.GROUP_BY_UNSPECIFIED,
+        rerank=rerank,
     )
-    for moment, name in ((after, "sent_after"), (before, "sent_before")):
-        if moment is not None:
-            getattr(request.filter, name).FromDatetime(moment)
+    narrowed(request, narrowing)
+    if wait is not None:
+        request.wait_for.accepted_until.GetCurrentTime()
+        request.wait_for.timeout.FromMilliseconds(int(wait * 1000))
     response = await ask(session.target, request)
     if session.as_json:
         session.print_json(as_dict(response))
@@ -97,10 +214,16 @@ def show(session: Session, response: pb.SearchResponse) -> None:
     """Print results for a person."""
     for warning in response.warnings:
         session.console.print(f"[yellow]note:[/yellow] {warning}")
-    if not response.results:
+    if not response.results and not response.groups:
         session.console.print("nothing found")
     for number, result in enumerate(response.results, start=1):
-        session.console.print(Text.assemble((f"{number:>3}. ", "bold"), *_render(result)))
+        _print_result(session, number, result)
+    for group in response.groups:
+        session.console.print(Text(f"{_key(group)} ({group.size})", "magenta"))
+        for number, result in enumerate(group.results, start=1):
+            _print_result(session, number, result)
+    if response.under_filled:
+        session.console.print("[dim]the index may have missed some that satisfy the filter[/dim]")
     pending = response.freshness.pending_embeddings
     if pending:
         session.console.print(
@@ -108,6 +231,23 @@ def show(session: Session, response: pb.SearchResponse) -> None:
         )
     if response.HasField("explanation"):
         session.console.print(str(response.explanation).strip())
+
+
+def _key(group: pb.ResultGroup) -> str:
+    if group.WhichOneof("key") == "topic":
+        return group.topic.title
+    if group.WhichOneof("key") == "conversation":
+        conversation = group.conversation
+        return f"{conversation.source_title} {conversation.thread_id}".strip()
+    return "no topic"
+
+
+def _print_result(session: Session, number: int, result: pb.SearchResult) -> None:
+    for message in result.neighbours.before:
+        session.console.print(Text.assemble("     ", *signed(message), style="dim"))
+    session.console.print(Text.assemble((f"{number:>3}. ", "bold"), *_render(result)))
+    for message in result.neighbours.after:
+        session.console.print(Text.assemble("     ", *signed(message), style="dim"))
 
 
 def _render(result: pb.SearchResult) -> list[str | tuple[str, str]]:

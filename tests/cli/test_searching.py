@@ -1,0 +1,60 @@
+"""`winnow search` and `winnow ask` as a person uses them, against a search that runs."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.cli.test_knowledge import Command
+from tests.conftest import Deployment
+from tests.search.library import Library, embedder, unit
+
+
+@dataclass
+class Told:
+    """A command over a few messages about a backup."""
+
+    winnow: Command
+    library: Library
+
+
+@pytest.fixture
+async def told(deployment: Deployment) -> AsyncIterator[Told]:
+    """A search over a small chat, with an embedder that knows one question."""
+    library = await Library(deployment.admin, deployment.workspace).open()
+    assert library.generation
+    near = {"author_external_id": "ann", "author_name": "Ann", "thread_id": "ops"}
+    first = await library.add_message("The backup failed: disk full", unit(1), **near)
+    await library.add_message("anyone for lunch?", unit(0, 1), thread_id="fun")
+    topic = await library.add_topic("Backups", [first])
+    await library.add_atom("Backup disk", "Is too small.", [first], unit(1, 0.2), topic_id=topic)
+    known = {"why did the backup fail?": unit(1), "capital of Mongolia?": unit(0, 0, 1)}
+    async with embedder(deployment, library.generation, known), deployment.serving("search"):
+        yield Told(Command(deployment), library)
+
+
+async def test_conditions_groups_and_surroundings(told: Told) -> None:
+    """Conditions must narrow, groups and neighbours must be shown, and a wrong condition be usage."""
+    out = await told.winnow.said("search", "backup", "--where", "kind:message and author:ann")
+    assert "The backup failed" in out
+    assert "solution" not in out
+    out = await told.winnow.said(
+        "search", "backup", "--where", "not author:ann", "--mode", "keyword"
+    )
+    assert "nothing found" in out
+    out = await told.winnow.said("search", "backup", "--group", "topic", "--mode", "keyword")
+    assert "Backups (2)" in out
+    out = await told.winnow.json("search", "backup", "--mode", "keyword", "--approval", "proposed")
+    assert out["total_size"] == 2
+    code, _, err = await told.winnow.run("search", "x", "--where", "colour:red")
+    assert code == 2
+    assert "no such name: colour" in err
+
+
+async def test_asking_quotes_or_does_not_know(told: Told) -> None:
+    """Without a model that can write, ask must show the messages that speak of it, or say that it does not know."""
+    out = await told.winnow.said("ask", "why did the backup fail?", "--quote")
+    assert "These messages speak of it" in out
+    assert "Ann, 2024-05-01 09:01: The backup failed: disk full" in out
+    out = await told.winnow.json("ask", "capital of Mongolia?", "--quote")
+    assert (out["kind"], out["sentences"]) == ("unknown", [])
