@@ -26,7 +26,8 @@ from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 UNITS = ("_seconds", "_total", "_bytes")
 COUNTS = {
     "winnow_tasks", "winnow_tasks_held", "winnow_rows", "winnow_reconciliation", "winnow_rpc_running",
-    "winnow_batch_tasks", "winnow_breaker_open", "winnow_model_batch_tokens", "winnow_database_connections", "winnow_search_recall_at_10",
+    "winnow_batch_tasks", "winnow_breaker_open", "winnow_model_batch_tokens", "winnow_database_connections",
+    "winnow_search_recall_at_10",
 }  # fmt: skip
 
 
