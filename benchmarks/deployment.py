@@ -12,7 +12,7 @@ import asyncpg
 import grpc
 
 from services.cli.embedded import DataDirectory, EmbeddedRuntime
-from services.cli.running import service_child, service_environment
+from services.cli.running import passwords, service_child, service_environment
 from services.common.addresses import NAMES
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bootstrap import bring_up
@@ -48,12 +48,11 @@ class Deployed:
     """Running servers, a workspace and its key; services are started when they are wanted."""
 
     runtime: EmbeddedRuntime
-    password: str
     admin: asyncpg.Connection
     workspace: UUID
     key: str
     pids: dict[str, int]
-    environment: dict[str, str]
+    addresses: dict[str, str]
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -62,7 +61,11 @@ class Deployed:
 
     def address(self, name: str) -> str:
         """Where a service listens."""
-        return f"127.0.0.1:{getattr(self.runtime.ports, name)}"
+        return self.addresses[name]
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The settings of a service."""
+        return service_environment(self.runtime, name, self.addresses)
 
     def channel(self, name: str) -> grpc.aio.Channel:
         """Open a channel to a service."""
@@ -70,7 +73,9 @@ class Deployed:
 
     async def start(self, name: str, settings: Mapping[str, str] | None = None) -> int:
         """Start a service, wait until it serves, and return its process."""
-        child = service_child(name, {**self.environment, **(settings or {})}, self.address(name))
+        child = service_child(
+            name, {**self.environment(name), **(settings or {})}, self.address(name)
+        )
 
         async def ready(pid: int) -> None:
             self.pids[name] = pid
@@ -87,15 +92,13 @@ async def deployed() -> AsyncIterator[Deployed]:
         os.chmod(folder, 0o755)  # noqa: S103 - PostgreSQL runs as another user
         data = DataDirectory(Path(folder) / "data")
         async with EmbeddedRuntime.open(data) as runtime:
-            password = data.secret("app-password")
-            await bring_up(runtime.admin_database_url, password, None)
+            await bring_up(runtime.admin_database_url, passwords(runtime.data), None)
             admin = await asyncpg.connect(runtime.admin_database_url)
             key = mint_key()
             workspace = await store_key(admin, "bench", "bench", key, SCOPES)
             addresses = {name: f"127.0.0.1:{getattr(runtime.ports, name)}" for name in NAMES}
-            environment = service_environment(runtime, password, addresses)
             pids = {name: _pid(data, name) for name in ("postgres", "nats")}
-            yield Deployed(runtime, password, admin, workspace, key.text, pids, environment)
+            yield Deployed(runtime, admin, workspace, key.text, pids, addresses)
             await admin.close()
 
 

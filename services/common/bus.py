@@ -58,6 +58,10 @@ def backfill_of(stage: str) -> str:
     return f"{stage}_backfill"
 
 
+# Which service reads the hints of each consumer: those of every stage, and of the stages that have backfills.
+CONSUMERS = {**READERS, backfill_of("embed"): READERS["embed"]}
+
+
 class BusSettings(Settings):
     """Where NATS is, and how large its streams may grow."""
 

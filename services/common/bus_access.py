@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import nkeys
 
-from services.common.bus import EVENTS_STREAM, READERS, TASKS_STREAM, inbox_of
+from services.common.bus import CONSUMERS, EVENTS_STREAM, READERS, TASKS_STREAM, inbox_of
 
 # The services that have a connection to NATS: each runs a relay, and reads the hints of its own stages.
 SERVICES = tuple(sorted(set(READERS.values())))
@@ -28,7 +28,7 @@ def permissions(service: str) -> Permissions:
         for verb in ("INFO", "CREATE")
         for stream in (TASKS_STREAM, EVENTS_STREAM)
     ]
-    for stage in sorted(stage for stage, reader in READERS.items() if reader == service):
+    for stage in sorted(stage for stage, reader in CONSUMERS.items() if reader == service):
         consumer = f"{TASKS_STREAM}.{stage}"
         api += [
             f"$JS.API.CONSUMER.CREATE.{consumer}.winnow.tasks.{stage}",

@@ -12,7 +12,15 @@ import pytest
 from nats.aio.client import Client
 
 from services.common import bus_access
-from services.common.bus import READERS, STAGES, Bus, BusSettings, BusUnavailable, inbox_of
+from services.common.bus import (
+    CONSUMERS,
+    READERS,
+    STAGES,
+    Bus,
+    BusSettings,
+    BusUnavailable,
+    inbox_of,
+)
 from services.common.bus_access import SERVICES, new_seed, permissions, public_key
 from services.common.errors import InvalidSetting
 from tests.common.certificates import LOOPBACK, Authority
@@ -89,10 +97,10 @@ async def test_a_service_can_do_its_work(
     async with Bus.open(settings(guarded, seeds, name), name) as bus:
         await bus.declare()
         workspace, task = uuid4(), uuid4()
-        for stage in STAGES:
+        for stage in CONSUMERS:
             await bus.publish_hint(workspace, stage, [task])
         await bus.publish_event(workspace, "messages_ingested", b"", uuid4())
-        for stage in [stage for stage, reader in READERS.items() if reader == name]:
+        for stage in [stage for stage, reader in CONSUMERS.items() if reader == name]:
             reader = bus.hints(stage, 16)
             [hint] = await reader.fetch(1, 5)
             assert (hint.workspace, hint.tasks) == (workspace, (task,))
