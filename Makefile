@@ -7,6 +7,9 @@ NAME ?=
 # Which schedules of faults `make soak` runs.
 SCHEDULES ?= 20
 SEED ?= 1
+# How much `make fuzz` tries.
+INPUTS ?= 100000
+CALLS ?= 10000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +29,7 @@ LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench docs check-deploy check-examples render image-check soak clean
+.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench docs check-deploy check-examples render image-check fuzz soak clean
 
 help: ## list the targets
 	@echo "make TARGET, one of:"
@@ -151,6 +154,9 @@ lock: setup-dev ## resolve requirements/*.in anew into hash-locked files; LOCK=-
 		echo "==> $$name" && $(subst $(BIN),../$(BIN),$(COMPILE)) $(LOCK) --output-file=$$name.txt $$name.in || exit 1; done
 
 # --- proving that nothing is lost
+
+fuzz: setup-dev ## damaged inputs to every parser and RPC of ingest: INPUTS=100000 CALLS=10000 SEED=1
+	@$(BIN)/python -m tests.fuzzing --inputs $(INPUTS) --calls $(CALLS) --seed $(SEED)
 
 soak: setup-dev ## random faults against real processes: SCHEDULES=20 SEED=1; one again with SCHEDULES=1
 	@$(BIN)/python -m tests.faults.soak --schedules $(SCHEDULES) --seed $(SEED) --out build/soak

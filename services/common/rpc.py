@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -114,6 +114,11 @@ class Edge(grpc.aio.ServerInterceptor):
         self._rate, self._audit, self._clock = rate, audit, clock
         self._validator = protovalidate.Validator()
         self._concurrency_max, self._running = concurrency_max, 0
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """Read no more requests of open streams: each ends with UNAVAILABLE after what it has read."""
+        self._draining.set()
 
     async def intercept_service(
         self,
@@ -177,10 +182,32 @@ class Edge(grpc.aio.ServerInterceptor):
     async def _each(
         self, requests: AsyncIterator[Any], context: Any, key: "_Checked"
     ) -> AsyncIterator[Any]:
-        async for request in requests:
-            await self._still_known(context, key)
-            self._check(request)
-            yield request
+        async with aclosing(self._until_drained(requests)) as arriving:
+            async for request in arriving:
+                await self._still_known(context, key)
+                self._check(request)
+                yield request
+
+    async def _until_drained(self, requests: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+        """Give requests as they come; raises Unavailable once the service is told to stop."""
+        stopping = asyncio.ensure_future(self._draining.wait())
+        coming: asyncio.Future[Any] | None = None
+        arriving = aiter(requests)
+        try:
+            while not stopping.done():
+                coming = asyncio.ensure_future(anext(arriving, None))
+                await asyncio.wait((coming, stopping), return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    if (request := coming.result()) is None:
+                        return
+                    yield request
+            raise errors.Unavailable(
+                "the service is stopping; send again what was not acknowledged"
+            )
+        finally:
+            stopping.cancel()
+            if coming is not None:
+                coming.cancel()
 
     async def _still_known(self, context: Any, key: "_Checked") -> None:
         """Look at the key again now and then while a stream goes on, so that a revoked one ends it."""

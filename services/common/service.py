@@ -103,7 +103,7 @@ async def _expire(opening: asyncio.Timeout, stopping: asyncio.Event) -> None:
 async def serving(service: Service) -> AsyncIterator[str]:
     """Serve a service and run its workers; yields its address. A part that fails stops the rest."""
     settings = RpcSettings.read()
-    server, status, address = await _listen(service, settings)
+    server, edge, status, address = await _listen(service, settings)
     try:
         async with _probed(status, settings.rpc_health_address), asyncio.TaskGroup() as group:
             workers = [group.create_task(worker.run()) for worker in service.workers]
@@ -115,6 +115,7 @@ async def serving(service: Service) -> AsyncIterator[str]:
                 await status.enter_graceful_shutdown()
                 for worker in service.workers:
                     worker.drain()
+                edge.drain()
                 await server.stop(settings.rpc_drain_seconds)
                 await _finish(workers, loops, settings.rpc_drain_seconds)
     finally:
@@ -163,7 +164,7 @@ async def _cancel(tasks: Iterable[asyncio.Task[None]], again_seconds: float) -> 
 
 async def _listen(
     service: Service, settings: RpcSettings
-) -> tuple[grpc.aio.Server, health.HealthServicer, str]:
+) -> tuple[grpc.aio.Server, Edge, health.HealthServicer, str]:
     address = AddressSettings.read().of(service.name)
     scopes = {
         f"/{servicer.full_name}/{method}": scope
@@ -210,7 +211,7 @@ async def _listen(
     await server.start()
     for name in ("", *names):
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return server, status, f"{address.rpartition(':')[0]}:{port}"
+    return server, edge, status, f"{address.rpartition(':')[0]}:{port}"
 
 
 def _check_scopes(servicer: Servicer) -> None:

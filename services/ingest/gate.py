@@ -1,21 +1,20 @@
 """The importance gate: scores messages in the order they were sent, each in the light of those before it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from services.common.database import Database
 from services.ingest import store
 from services.ingest.memory import Memory, Recalled, Tail
-from services.ingest.messages import Draft
+from services.ingest.messages import Draft, order_of
 from services.ingest.reading import strides
 from services.ingest.scoring import Importance, Thresholds, weigh
 from services.ingest.sources import Sources
 from services.ingest.store import Score, SourceKey
-from services.ingest.wording import CONTEXT_MESSAGES, Context, ScoredInput, read
+from services.ingest.wording import CONTEXT_MESSAGES, REACH_MESSAGES, Context, ScoredInput, read
 
 
 class Gate:
@@ -28,21 +27,24 @@ class Gate:
         self, workspace: UUID, source: SourceKey, drafts: Sequence[Draft], memory: Memory
     ) -> list[Score]:
         """Score drafts of different messages of one source; the scores are in the order of the drafts."""
-        ordered = sorted(drafts, key=attrgetter("sent_at"))
+        ordered = sorted(drafts, key=lambda each: order_of(each.sent_at, each.external_id))
         recalled = memory.recall(source, ordered)
+        together = {each.external_id: each for each in ordered}
         if not recalled.is_complete:
             await self._ask(workspace, source, ordered, recalled)
         scores: dict[str, Score] = {}
         async for stride in strides(ordered):
             for each in stride:
-                scores[each.external_id] = self._score(each, recalled)
+                scores[each.external_id] = self._score(each, recalled, together)
         memory.keep(source, ordered, recalled)
         return [scores[each.external_id] for each in drafts]
 
-    def _score(self, each: Draft, recalled: Recalled) -> Score:
-        """Score the next message of its conversation."""
+    def _score(self, each: Draft, recalled: Recalled, together: Mapping[str, Draft]) -> Score:
+        """Score the next message of its conversation; it may reply to one that comes later in the batch."""
         tail = recalled.tails[each.thread_id]
         parent = recalled.messages.get(each.reply_to_external_id)
+        if parent is None and each.reply_to_external_id in together:
+            parent = read(_input_of(together[each.reply_to_external_id]), Context())
         context = Context(tail.readings[-CONTEXT_MESSAGES:], parent)
         reading = read(_input_of(each), context)
         tail.add(reading, each.sent_at)
@@ -61,7 +63,7 @@ class Gate:
             replied = await store.messages_by_key(*place, recalled.unknown_keys)
             threads = list(recalled.cold_threads.items())
             besides = [each.external_id for each in ordered]
-            earlier = await store.conversation_tails(*place, threads, besides, CONTEXT_MESSAGES)
+            earlier = await store.conversation_tails(*place, threads, besides, REACH_MESSAGES)
         for row in replied:
             recalled.messages[row["external_id"]] = read(input_of_row(row), Context())
         for row in earlier:
@@ -69,7 +71,8 @@ class Gate:
 
 
 def _add_row(tail: Tail, row: Any) -> None:
-    tail.add(read(input_of_row(row), Context(tail.readings)), row["sent_at"])
+    context = Context(tail.readings[-CONTEXT_MESSAGES:])
+    tail.add(read(input_of_row(row), context), row["sent_at"])
 
 
 def _input_of(each: Draft) -> ScoredInput:
@@ -97,6 +100,15 @@ def stored_score(importance: Importance) -> Score:
     """An importance as it is stored."""
     factors = ",".join([_member(factor) for factor in importance.factors])
     return Score(importance.score, importance.label, f"{{{factors}}}")
+
+
+def differs(row: Any, score: Score, version: str) -> bool:
+    """Whether a stored importance is another than the one that a message gets."""
+    return (
+        (row["importance_label"], row["importance_version"]) != (score.label, version)
+        or abs(row["importance_score"] - score.score) > 1e-6
+        or json.loads(row["importance_factors"]) != json.loads(score.factors)
+    )
 
 
 @lru_cache(maxsize=1 << 14)

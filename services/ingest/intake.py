@@ -22,15 +22,24 @@ from winnow.ingest.v1 import ingest_pb2 as pb
 
 
 class Sender:
-    """One caller of one call: what it has just sent, and whose turn it is to write."""
+    """One caller of one call: what it has just sent, and whose turn it is to write.
+
+    `surprises` counts how often what it sent turned out not to be what is stored before the next.
+    """
 
     def __init__(self) -> None:
         self.memory = Memory()
-        self._queue = asyncio.Lock()
+        self.surprises = 0
+        self._writing, self._committing = asyncio.Lock(), asyncio.Lock()
 
     def turn(self) -> Turn:
         """The next write's turn."""
-        return Turn(self._queue)
+        return Turn(self._writing, self._committing)
+
+    def surprised(self) -> None:
+        """Forget what was sent; batches that were scored by it must be scored again."""
+        self.surprises += 1
+        self.memory.forget()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,7 @@ class Batch:
     sent: Sequence[Draft | Rejected]
     winners: dict[str, Draft]
     scores: Sequence[Score]
+    surprises: int
 
 
 class Intake:
@@ -89,14 +99,22 @@ class Intake:
         """Save a batch; returns after the commit."""
         if not batch.winners:
             return Saved({}, {})
-        drafts, turn = list(batch.winners.values()), batch.sender.turn()
+        drafts, sender = list(batch.winners.values()), batch.sender
         return await self._saver.save(
-            workspace, batch.source, drafts, batch.scores, turn, all_ids=all_ids
+            workspace,
+            batch.source,
+            drafts,
+            batch.scores,
+            sender.turn(),
+            is_sure=lambda: batch.surprises == sender.surprises,
+            on_surprise=sender.surprised,
+            all_ids=all_ids,
         )
 
     async def _score(
         self, workspace: UUID, source: SourceKey, sent: Sequence[Draft | Rejected], sender: Sender
     ) -> Batch:
         winners = latest(each for each in sent if isinstance(each, Draft))
+        surprises = sender.surprises
         scores = await self._gate.score(workspace, source, list(winners.values()), sender.memory)
-        return Batch(sender, source, sent, winners, scores)
+        return Batch(sender, source, sent, winners, scores, surprises)

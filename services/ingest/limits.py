@@ -35,22 +35,32 @@ class CommitSlots:
 class Turn:
     """One write of a sender, begun only when the write before it is done with the same rows."""
 
-    def __init__(self, queue: asyncio.Lock) -> None:
-        self._queue, self._mine = queue, False
+    def __init__(self, writing: asyncio.Lock, committing: asyncio.Lock) -> None:
+        self._writing, self._committing = writing, committing
+        self._held: list[asyncio.Lock] = []
 
     async def __aenter__(self) -> "Turn":
-        await self._queue.acquire()
-        self._mine = True
+        await self._hold(self._writing)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.end()
+        while self._held:
+            self._held.pop().release()
+
+    async def after_last_commit(self) -> None:
+        """Wait until the write before it is committed, and so can be seen."""
+        if self._committing not in self._held:
+            await self._hold(self._committing)
+
+    async def _hold(self, lock: asyncio.Lock) -> None:
+        await lock.acquire()
+        self._held.append(lock)
 
     def end(self) -> None:
         """Let the next write begin."""
-        if self._mine:
-            self._mine = False
-            self._queue.release()
+        if self._writing in self._held:
+            self._held.remove(self._writing)
+            self._writing.release()
 
 
 async def in_order(

@@ -57,6 +57,11 @@ class Memory:
         self._messages: OrderedDict[Place, Reading] = OrderedDict()
         self._tails_max, self._messages_max = tails_max, messages_max
 
+    def forget(self) -> None:
+        """Forget everything: what was sent is not what is stored."""
+        self._tails.clear()
+        self._messages.clear()
+
     def recall(self, source: SourceKey, ordered: Sequence[Draft]) -> Recalled:
         """Gather what is known around a batch that is in the order of sending."""
         recalled = Recalled()

@@ -36,6 +36,15 @@ class Draft:
         return self.edited_at or self.sent_at, self.content_sha256
 
 
+Order = tuple[datetime, int, str]
+"""What orders the messages of a conversation, whichever came first; keys are mostly numbers."""
+
+
+def order_of(sent_at: datetime, external_id: str) -> Order:
+    """The place of a message in its conversation; `store.sql` says the same."""
+    return sent_at, len(external_id), external_id
+
+
 def draft(
     external_id: str,
     thread_id: str,

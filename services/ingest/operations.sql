@@ -71,25 +71,30 @@ select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.
   m.importance_factors::text as importance_factors, m.importance_version
 from ingest.message m
 where m.workspace_id = $1 and m.deleted_at is null
-  and ($2::uuid is null or (m.source_id, m.thread_id, m.sent_at, m.id) > ($2, $3::text, $4::timestamptz, $5::uuid))
+  and ($2::uuid is null or ((m.source_id, m.thread_id, m.sent_at) >= ($2, $3::text, $4::timestamptz)
+    and (m.source_id, m.thread_id, m.sent_at, length(m.external_id), m.external_id collate "C") > (
+      select $2::uuid, $3::text, $4::timestamptz, length(p.external_id), p.external_id collate "C"
+      from ingest.message p where p.workspace_id = $1 and p.id = $5)))
   and ($6::uuid is null or m.source_id = $6)
   and ($7::timestamptz is null or m.sent_at >= $7) and ($8::timestamptz is null or m.sent_at < $8)
-order by m.source_id, m.thread_id, m.sent_at, m.id
+order by m.source_id, m.thread_id, m.sent_at, length(m.external_id), m.external_id collate "C"
 limit $9;
 
 -- name: said_before
 select m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
   m.author_is_bot, m.text, m.sent_at
-from unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::uuid[]) as c (source_id, thread_id, sent_at, message_id)
+from unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::text[]) as c (source_id, thread_id, sent_at, external_id)
 cross join lateral (
   select t.id, t.source_id, t.external_id, t.thread_id, t.reply_to_external_id, t.author_external_id, t.author_name,
     t.author_is_bot, t.text, t.sent_at
   from ingest.message t
   where t.workspace_id = $1 and t.source_id = c.source_id and t.thread_id = c.thread_id
-    and (t.sent_at, t.id) < (c.sent_at, c.message_id) and t.content_sha256 <> decode(repeat('00', 32), 'hex')
-  order by t.sent_at desc, t.id desc
+    and t.sent_at <= c.sent_at
+    and (t.sent_at, length(t.external_id), t.external_id collate "C") < (c.sent_at, length(c.external_id), c.external_id collate "C")
+    and t.content_sha256 <> decode(repeat('00', 32), 'hex')
+  order by t.sent_at desc, length(t.external_id) desc, t.external_id collate "C" desc
   limit $6) m
-order by m.source_id, m.thread_id, m.sent_at, m.id;
+order by m.source_id, m.thread_id, m.sent_at, length(m.external_id), m.external_id collate "C";
 
 -- name: replied_to
 select m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,

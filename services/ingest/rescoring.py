@@ -1,6 +1,5 @@
 """Rescoring: batch after batch in the order of conversations, each batch one task that makes the next."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,17 +11,15 @@ from services.common.database import Connection, Database
 from services.common.errors import ItemFailed
 from services.common.outbox import Task, enqueue
 from services.common.worker import Result
-from services.ingest.gate import input_of_row, stored_score
+from services.ingest.gate import differs, input_of_row, stored_score
 from services.ingest.operations import QUERIES
 from services.ingest.reading import strides
 from services.ingest.scoring import Thresholds, weigh
 from services.ingest.store import Score
-from services.ingest.wording import CONTEXT_MESSAGES, Context, Reading, read
+from services.ingest.wording import CONTEXT_MESSAGES, REACH_MESSAGES, Context, Reading, read
 
 STAGE = "rescore"
 BATCH_MESSAGES = 500
-# A message is read in the light of those before it, and so are these: twice as many make batches independent.
-BEFORE_MESSAGES = 2 * CONTEXT_MESSAGES
 
 Conversation = tuple[UUID, str]
 """The ids of a source and of a thread."""
@@ -45,16 +42,8 @@ class Rescored:
     def changed(self) -> list[tuple[Any, Score]]:
         """The messages whose stored importance differs from what they get, in the order of their ids."""
         pairs = zip(self.rows, self.scores, strict=True)
-        found = [(row, score) for row, score in pairs if self._differs(row, score)]
+        found = [(row, score) for row, score in pairs if differs(row, score, self.version)]
         return sorted(found, key=lambda pair: pair[0]["id"])
-
-    def _differs(self, row: Any, score: Score) -> bool:
-        stored = (row["importance_label"], row["importance_version"])
-        return (
-            stored != (score.label, self.version)
-            or abs(row["importance_score"] - score.score) > 1e-6
-            or json.loads(row["importance_factors"]) != json.loads(score.factors)
-        )
 
 
 class RescoreStage:
@@ -185,18 +174,18 @@ async def _said_before(
     connection: Connection, workspace: UUID, rows: Sequence[Any]
 ) -> dict[Conversation, list[Reading]]:
     """The last messages of each conversation before the first of it among the rows."""
-    first: dict[Conversation, tuple[datetime, UUID]] = {}
+    first: dict[Conversation, tuple[datetime, str]] = {}
     for row in rows:
         place = (row["source_id"], row["thread_id"])
-        first.setdefault(place, (row["sent_at"], row["id"]))
+        first.setdefault(place, (row["sent_at"], row["external_id"]))
     found = await connection.fetch(
         QUERIES["said_before"],
         workspace,
         [source for source, _ in first],
         [thread for _, thread in first],
         [sent_at for sent_at, _ in first.values()],
-        [message for _, message in first.values()],
-        BEFORE_MESSAGES,
+        [key for _, key in first.values()],
+        REACH_MESSAGES,
     )
     tails: dict[Conversation, list[Reading]] = {}
     for row in found:

@@ -1,7 +1,7 @@
 """The transactions of ingest: messages, their tasks and the facts that announce them are one commit."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -13,6 +13,7 @@ from services.common.outbox import announce, enqueue, enqueue_embedding
 from services.ingest import store
 from services.ingest.limits import CommitSlots, Turn
 from services.ingest.messages import NO_TEXT_SHA256, Draft
+from services.ingest.neighbours import Neighbours
 from services.ingest.sources import Sources
 from services.ingest.store import Score, SourceKey, Stored
 from winnow.events.v1.events_pb2 import MessagesDeleted, MessagesIngested
@@ -26,6 +27,7 @@ class Saved:
 
     changed: dict[str, Stored]
     unchanged: dict[str, UUID]
+    scored_again: dict[str, Score] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,11 @@ class Saver:
         sources: Sources,
         slots: CommitSlots,
         scorer_version: str,
+        neighbours: Neighbours,
         kick: Callable[[], None],
     ) -> None:
         self._database, self._sources, self._slots = database, sources, slots
-        self._scorer_version, self._kick = scorer_version, kick
+        self._scorer_version, self._neighbours, self._kick = scorer_version, neighbours, kick
 
     async def save(
         self,
@@ -58,9 +61,15 @@ class Saver:
         scores: Sequence[Score],
         turn: Turn,
         *,
+        is_sure: Callable[[], bool],
+        on_surprise: Callable[[], None],
         all_ids: bool,
     ) -> Saved:
-        """Save drafts of different messages when it is their turn; all_ids asks for the ids of unchanged ones too."""
+        """Save drafts of different messages when it is their turn; all_ids asks for the ids of unchanged ones too.
+
+        `is_sure` says whether they were scored by what the sender still believes to be stored, and
+        `on_surprise` is told when what is stored around them turns out to be something else.
+        """
         ids = sorted(uuid7() for _ in drafts)
         rows = store.by_key(zip(ids, drafts, scores, strict=True))
 
@@ -68,6 +77,19 @@ class Saver:
             version = self._scorer_version
             stored = await store.put_messages(connection, workspace, source_id, version, rows)
             await reach("ingest.messages_put")
+            await turn.after_last_commit()
+            by_key = {draft.external_id: draft for _, draft, _ in rows}
+            place = (connection, workspace, source_id)
+            disturbed = await self._neighbours.disturbed(*place, by_key, stored, is_sure=is_sure())
+            again: dict[str, Score] = {}
+            if disturbed or len(stored) < len(rows):
+                on_surprise()
+            if disturbed:
+                again, risen = await self._neighbours.settle(*place, disturbed)
+                spec = f"changed:importance:{version}"
+                await enqueue(
+                    connection, workspace, "window", risen, [spec] * len(risen), reopen=True
+                )
             turn.end()
             await _follow(connection, workspace, source_id, stored, rows)
             changed = {each.external_id: each for each in stored}
@@ -75,7 +97,7 @@ class Saver:
             unchanged = {}
             if all_ids and others:
                 unchanged = await store.message_ids(connection, workspace, source_id, others)
-            return Saved(changed, unchanged)
+            return Saved(changed, unchanged, again)
 
         async with turn:
             return await self._commit(workspace, source, write)

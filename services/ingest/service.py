@@ -19,6 +19,7 @@ from services.common.worker import Worker, WorkerSettings
 from services.ingest.gate import Gate
 from services.ingest.intake import Intake
 from services.ingest.limits import CommitSlots
+from services.ingest.neighbours import Neighbours
 from services.ingest.operations import Operations
 from services.ingest.rescoring import Rescored, RescoreStage
 from services.ingest.rpc import SCOPES, IngestRpc
@@ -58,7 +59,9 @@ async def open_service() -> AsyncIterator[Service]:
         relay = Relay(relay_database, bus, RelaySettings.read())
         sources = Sources()
         slots = CommitSlots(settings.ingest_commits_max, settings.ingest_wait_seconds)
-        saver = Saver(database, sources, slots, VERSION, relay.kick)
+        saver = Saver(
+            database, sources, slots, VERSION, Neighbours(thresholds, VERSION), relay.kick
+        )
         gate = Gate(database, sources, thresholds)
         intake = Intake(database, sources, protovalidate.Validator(), gate, saver)
         operations = Operations(database, relay.kick)

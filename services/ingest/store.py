@@ -32,6 +32,8 @@ class Stored:
     created: bool
     live: bool
     text_changed: bool
+    old_thread_id: str | None
+    old_sent_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,60 @@ async def put_messages(
         [each.factors for each in scores],
     )
     return [Stored(*row) for row in found]
+
+
+Place = tuple[str, datetime, str]
+"""Thread, time and key: where a message stands or stood among the messages of its source."""
+
+
+def _columns(places: Sequence[Place]) -> tuple[list[str], list[datetime], list[str]]:
+    return [p[0] for p in places], [p[1] for p in places], [p[2] for p in places]
+
+
+async def disturbed_threads(
+    connection: Connection,
+    workspace: UUID,
+    source_id: UUID,
+    places: Sequence[Place],
+    besides: Sequence[str],
+) -> set[str]:
+    """Return the threads in which a message other than some keys comes after a place."""
+    found = await connection.fetch(
+        QUERIES["disturbed_threads"], workspace, source_id, *_columns(places), besides
+    )
+    return {row["thread_id"] for row in found}
+
+
+async def replies_to(
+    connection: Connection, workspace: UUID, source_id: UUID, external_ids: Sequence[str]
+) -> list[Place]:
+    """Return where other messages stand that reply to some."""
+    found = await connection.fetch(QUERIES["replies_to"], workspace, source_id, external_ids)
+    return [(row["thread_id"], row["sent_at"], row["external_id"]) for row in found]
+
+
+async def around_places(
+    connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place], reach: int
+) -> list[Any]:
+    """Return the messages within reach of places in the order of conversations; `depends` are those to score."""
+    return await connection.fetch(
+        QUERIES["around_places"], workspace, source_id, *_columns(places), reach
+    )
+
+
+async def set_scores(
+    connection: Connection, workspace: UUID, scored: Sequence[tuple[UUID, Score]], version: str
+) -> None:
+    """Store importances by the ids of messages."""
+    await connection.execute(
+        QUERIES["set_scores"],
+        workspace,
+        [message for message, _ in scored],
+        [score.score for _, score in scored],
+        [score.label for _, score in scored],
+        [score.factors for _, score in scored],
+        version,
+    )
 
 
 async def message_ids(

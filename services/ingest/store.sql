@@ -37,7 +37,58 @@ where m.erased_at is null and (m.content_sha256 = decode(repeat('00', 32), 'hex'
   or (coalesce(excluded.edited_at, excluded.sent_at), excluded.content_sha256)
      > (coalesce(m.edited_at, m.sent_at), m.content_sha256))
 returning new.external_id, new.id, old.id is null as created, new.deleted_at is null as live,
-  old.text_sha256 is distinct from new.text_sha256 as text_changed;
+  old.text_sha256 is distinct from new.text_sha256 as text_changed, old.thread_id as old_thread_id, old.sent_at as old_sent_at;
+
+-- name: disturbed_threads
+-- Threads in which others than a batch's messages come after a place.
+select distinct c.thread_id
+from unnest($3::text[], $4::timestamptz[], $5::text[]) as c (thread_id, sent_at, external_id)
+where exists (
+  select from ingest.message t
+  where t.workspace_id = $1 and t.source_id = $2 and t.thread_id = c.thread_id and t.sent_at >= c.sent_at
+    and (t.sent_at, length(t.external_id), t.external_id collate "C") > (c.sent_at, length(c.external_id), c.external_id collate "C")
+    and t.external_id <> all ($6::text[]) and t.content_sha256 <> decode(repeat('00', 32), 'hex'));
+
+-- name: replies_to
+select m.thread_id, m.sent_at, m.external_id
+from ingest.message m
+where m.workspace_id = $1 and m.source_id = $2 and m.reply_to_external_id <> ''
+  and m.reply_to_external_id = any ($3::text[]) and m.external_id <> all ($3::text[])
+  and m.content_sha256 <> decode(repeat('00', 32), 'hex');
+
+-- name: around_places
+-- The messages after each place, whose scores depend on it, and those before them, on which they depend.
+select m.id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name, m.author_is_bot,
+  m.text, m.sent_at, m.importance_score, m.importance_label, m.importance_factors::text as importance_factors,
+  m.importance_version, m.deleted_at, n.depends
+from (
+  select t.id, bool_or(t.depends) as depends
+  from unnest($3::text[], $4::timestamptz[], $5::text[]) as c (thread_id, sent_at, external_id)
+  cross join lateral (
+    (select b.id, b.external_id = c.external_id as depends
+     from ingest.message b
+     where b.workspace_id = $1 and b.source_id = $2 and b.thread_id = c.thread_id and b.sent_at <= c.sent_at
+       and (b.sent_at, length(b.external_id), b.external_id collate "C") <= (c.sent_at, length(c.external_id), c.external_id collate "C")
+       and b.content_sha256 <> decode(repeat('00', 32), 'hex')
+     order by b.sent_at desc, length(b.external_id) desc, b.external_id collate "C" desc
+     limit $6 + 1)
+    union all
+    (select a.id, true
+     from ingest.message a
+     where a.workspace_id = $1 and a.source_id = $2 and a.thread_id = c.thread_id and a.sent_at >= c.sent_at
+       and (a.sent_at, length(a.external_id), a.external_id collate "C") > (c.sent_at, length(c.external_id), c.external_id collate "C")
+       and a.content_sha256 <> decode(repeat('00', 32), 'hex')
+     order by a.sent_at, length(a.external_id), a.external_id collate "C"
+     limit $6)) t
+  group by t.id) n
+join ingest.message m on m.workspace_id = $1 and m.id = n.id
+order by m.thread_id, m.sent_at, length(m.external_id), m.external_id collate "C";
+
+-- name: set_scores
+update ingest.message m set
+  importance_score = x.score, importance_label = x.label, importance_factors = x.factors, importance_version = $6
+from unnest($2::uuid[], $3::real[], $4::text[], $5::jsonb[]) as x (id, score, label, factors)
+where m.workspace_id = $1 and m.id = x.id;
 
 -- name: message_ids
 select m.external_id, m.id from ingest.message m
@@ -66,9 +117,9 @@ cross join lateral (
   from ingest.message t
   where t.workspace_id = $1 and t.source_id = $2 and t.thread_id = c.thread_id and t.sent_at <= c.until
     and t.content_sha256 <> decode(repeat('00', 32), 'hex') and t.external_id <> all ($5::text[])
-  order by t.sent_at desc, t.id desc
+  order by t.sent_at desc, length(t.external_id) desc, t.external_id collate "C" desc
   limit $6) m
-order by m.sent_at, m.id;
+order by m.sent_at, length(m.external_id), m.external_id collate "C";
 
 -- name: messages_by_key
 select m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,

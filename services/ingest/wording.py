@@ -15,6 +15,8 @@ from services.ingest.lexicon import STEM_LETTERS
 
 TEXT_MAX = 1000
 CONTEXT_MESSAGES = 10
+# A message is seen among those before it, each of which was read in the light of those before it.
+REACH_MESSAGES = 2 * CONTEXT_MESSAGES
 
 
 class ScoredInput(NamedTuple):

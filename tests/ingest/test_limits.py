@@ -1,6 +1,8 @@
 """Bounded work: slots for transactions, turns, and frames ahead."""
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import grpc
@@ -8,8 +10,10 @@ import pytest
 
 from services.common.errors import Overloaded
 from services.ingest.limits import CommitSlots, Turn, in_order
+from tests.common.edge import details_of
 from tests.conftest import Deployment
-from tests.ingest.conftest import CREATED, Ingest, failure, message
+from tests.ingest.conftest import CREATED, SOURCE, Ingest, failure, message
+from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
 
@@ -99,7 +103,7 @@ async def test_turns_are_taken_in_order() -> None:
     queue, seen = asyncio.Lock(), list[int]()
 
     async def write(number: int) -> None:
-        async with Turn(queue) as turn:
+        async with Turn(queue, asyncio.Lock()) as turn:
             seen.append(number)
             await asyncio.sleep(0)
             turn.end()
@@ -130,3 +134,46 @@ async def test_overload_says_when_to_come_again(
         assert (await first)[0].outcome == CREATED
         assert len(await ingest.rows("select from ingest.message")) == 1
         assert await ingest.outcomes(message(2)) == [CREATED]
+
+
+async def test_overload_holds_nothing_in_memory(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than fits is refused, unary and streamed, with RetryInfo and a pushback, and nothing of it is kept."""
+    monkeypatch.setenv("WINNOW_INGEST_COMMITS_MAX", "1")
+    monkeypatch.setenv("WINNOW_INGEST_WAIT_SECONDS", "0.05")
+    many = [message(n, "x" * 10_000) for n in range(2, 42)]
+    frame = pb.StreamMessagesRequest(sequence=1, source=SOURCE, messages=many)
+    async with deployment.serving("ingest") as channel:
+        ingest = Ingest(deployment, IngestServiceStub(channel), deployment.metadata)
+        blocking = deployment.admin.transaction()
+        await blocking.start()
+        await deployment.admin.execute("lock table ingest.message in exclusive mode")
+        first = asyncio.ensure_future(ingest.send(message(1)))
+        await ingest.waiting_for_a_lock()
+        for call in (ingest.send(*many), ingest.stream([frame])):
+            assert_pushed_back(await failure(call))
+        gc.collect()
+        tracemalloc.start()
+        for _ in range(10):
+            calls = [ingest.send(*many) for _ in range(4)] + [
+                ingest.stream([frame]) for _ in range(4)
+            ]
+            for error in await asyncio.gather(*map(failure, calls)):
+                assert_pushed_back(error)
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        await blocking.rollback()
+        assert (await first)[0].outcome == CREATED
+        assert kept < 4 << 20 < 80 * frame.ByteSize()
+        assert len(await ingest.rows("select from ingest.message")) == 1
+        assert [each.created for each in await ingest.stream([frame])] == [40]
+
+
+def assert_pushed_back(error: grpc.aio.AioRpcError) -> None:
+    """The call was refused for want of room, and says in both ways when to come again."""
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    details = details_of(error)
+    assert details.retry_seconds
+    assert details.pushback_seconds

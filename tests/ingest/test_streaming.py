@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
+from tests.conftest import Deployment
 from tests.ingest.conftest import CREATED, REJECTED, SOURCE, UNCHANGED, Ingest, failure, message
 from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
 
 def frame(
@@ -141,3 +143,14 @@ async def test_streams_side_by_side(ingest: Ingest) -> None:
     assert sum(each.created for stream in acknowledged for each in stream) == 400
     rows = await ingest.rows("select count(*) from ingest.message")
     assert rows[0]["count"] == 400
+
+
+async def test_an_idle_stream_ends_when_the_service_stops(deployment: Deployment) -> None:
+    """A stream that waits for nothing is told to come again, after the answers to what it has sent."""
+    async with deployment.serving("ingest") as channel:
+        call = IngestServiceStub(channel).StreamMessages(metadata=deployment.metadata)
+        await call.write(frame(1, 1))
+        assert (await call.read()).created == 1
+    error = await failure(call.read())
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert "the service is stopping" in str(error.details())

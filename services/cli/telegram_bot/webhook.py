@@ -83,7 +83,7 @@ class Webhook:
                 except asyncio.LimitOverrunError:
                     raise Refused(431) from None
                 self._check(head)
-                return _update(await reader.readexactly(head.body_bytes(BODY_BYTES_MAX)))
+                return read_body(await reader.readexactly(head.body_bytes(BODY_BYTES_MAX)))
         except TimeoutError:
             raise Refused(408) from None
 
@@ -109,7 +109,8 @@ class Webhook:
         return 200
 
 
-def _update(body: bytes) -> Row:
+def read_body(body: bytes) -> Row:
+    """The update that a body holds, or Refused."""
     try:
         update = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,0 +1,112 @@
+"""A score does not depend on what came first: whoever comes late has the scores after it made again.
+
+A message is scored by the REACH_MESSAGES before it in its conversation and by the one it replies to.
+So a message that comes before others, an edit, or an older version than the stored one disturbs at
+most as many after each place, and replies; their scores are made again from what is stored, in the
+same transaction. Batches in order, the usual case, cost two short queries.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from services.common.database import Connection
+from services.ingest import store
+from services.ingest.gate import differs, input_of_row, stored_score
+from services.ingest.messages import Draft, order_of
+from services.ingest.reading import strides
+from services.ingest.scoring import Thresholds, weigh
+from services.ingest.store import Place, Score, Stored
+from services.ingest.wording import CONTEXT_MESSAGES, REACH_MESSAGES, Context, Reading, read
+
+
+class Neighbours:
+    """Keeps the scores around changed messages right."""
+
+    def __init__(self, thresholds: Thresholds, version: str) -> None:
+        self._thresholds, self._version = thresholds, version
+
+    async def disturbed(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        source_id: UUID,
+        drafts: Mapping[str, Draft],
+        stored: Sequence[Stored],
+        *,
+        is_sure: bool,
+    ) -> list[Place]:
+        """Where scores may be wrong now that a batch is stored; `is_sure` says that it was scored by what is stored."""
+        if not stored:
+            return []
+        places = _places(drafts, stored)
+        besides = list(drafts)
+        if is_sure and len(stored) == len(drafts):
+            place = (connection, workspace, source_id)
+            threads = await store.disturbed_threads(*place, _first_of_each(places), besides)
+        else:
+            threads = {thread for thread, _, _ in places}
+        changed = [each.external_id for each in stored]
+        replies = await store.replies_to(connection, workspace, source_id, changed)
+        among = [each for each in places if each[0] in threads]
+        return among + [each for each in replies if each[2] not in drafts]
+
+    async def settle(
+        self, connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place]
+    ) -> tuple[dict[str, Score], list[UUID]]:
+        """Score again what depends on places; return the new scores by key, and whose are no longer noise."""
+        place = (connection, workspace, source_id)
+        rows = await store.around_places(*place, places, REACH_MESSAGES)
+        replied = {row["reply_to_external_id"] for row in rows if row["depends"]} - {""}
+        parents = {
+            row["external_id"]: read(input_of_row(row), Context())
+            for row in await store.messages_by_key(*place, sorted(replied))
+        }
+        scored = await self._score(rows, parents)
+        changed = [pair for pair in scored if differs(*pair, self._version)]
+        changed.sort(key=lambda pair: pair[0]["external_id"])
+        by_id = [(row["id"], score) for row, score in changed]
+        if by_id:
+            await store.set_scores(connection, workspace, by_id, self._version)
+        risen = [
+            row["id"]
+            for row, score in changed
+            if row["importance_label"] == "noise" != score.label and row["deleted_at"] is None
+        ]
+        return {row["external_id"]: score for row, score in changed}, sorted(risen)
+
+    async def _score(
+        self, rows: Sequence[Any], parents: Mapping[str, Reading]
+    ) -> list[tuple[Any, Score]]:
+        scored: list[tuple[Any, Score]] = []
+        tails: dict[str, list[Reading]] = {}
+        async for stride in strides(rows):
+            for row in stride:
+                tail = tails.setdefault(row["thread_id"], [])
+                context = Context(
+                    tail[-CONTEXT_MESSAGES:], parents.get(row["reply_to_external_id"])
+                )
+                reading = read(input_of_row(row), context)
+                tail.append(reading)
+                if row["depends"]:
+                    scored.append((row, stored_score(weigh(reading, context, self._thresholds))))
+        return scored
+
+
+def _places(drafts: Mapping[str, Draft], stored: Sequence[Stored]) -> list[Place]:
+    """Where the messages of a batch stand, and where those that have moved stood."""
+    places = {(each.thread_id, each.sent_at, key) for key, each in drafts.items()}
+    for each in stored:
+        if each.old_thread_id is not None and each.old_sent_at is not None:
+            places.add((each.old_thread_id, each.old_sent_at, each.external_id))
+    return sorted(places)
+
+
+def _first_of_each(places: Sequence[Place]) -> list[Place]:
+    """The first place of each thread."""
+    first: dict[str, Place] = {}
+    for each in places:
+        known = first.get(each[0])
+        if known is None or order_of(each[1], each[2]) < order_of(known[1], known[2]):
+            first[each[0]] = each
+    return list(first.values())
