@@ -147,10 +147,11 @@ async def test_streams_side_by_side(ingest: Ingest) -> None:
 
 async def test_an_idle_stream_ends_when_the_service_stops(deployment: Deployment) -> None:
     """A stream that waits for nothing is told to come again, after the answers to what it has sent."""
-    async with deployment.serving("ingest") as channel:
-        call = IngestServiceStub(channel).StreamMessages(metadata=deployment.metadata)
-        await call.write(frame(1, 1))
-        assert (await call.read()).created == 1
-    error = await failure(call.read())
+    async with grpc.aio.insecure_channel(deployment.address("ingest")) as channel:
+        async with deployment.serving("ingest"):
+            call = IngestServiceStub(channel).StreamMessages(metadata=deployment.metadata)
+            await call.write(frame(1, 1))
+            assert (await call.read()).created == 1
+        error = await failure(call.read())
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert "the service is stopping" in str(error.details())
