@@ -29,7 +29,7 @@ LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench docs check-deploy check-examples render image-check fuzz soak clean
+.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench docs check-deploy check-examples render scale-check image-check fuzz soak clean
 
 help: ## list the targets
 	@echo "make TARGET, one of:"
@@ -141,6 +141,9 @@ check-deploy: build/deploy/.installed ## check the manifests against two version
 check-examples: setup-dev models ## install what examples/client.mjs needs, and run the examples; needs npm
 	@npm install --silent --no-save --prefix examples @grpc/grpc-js @grpc/proto-loader
 	@$(BIN)/python -m pytest -q tests/pipeline/test_operating.py
+
+scale-check: setup-dev models ## replicas, failover and a rolling restart on loopback: three NATS servers, PostgreSQL with a replica
+	@$(BIN)/python -m tests.scale.check
 
 image-check: setup ## build deploy/Dockerfile and run the demo against its containers; needs root, buildah, podman, runc, debootstrap
 	@$(BIN)/python -m tools.image_check

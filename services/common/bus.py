@@ -65,7 +65,9 @@ CONSUMERS = {**READERS, backfill_of("embed"): READERS["embed"]}
 class BusSettings(Settings):
     """Where NATS is, and how large its streams may grow."""
 
-    nats_url: SecretStr = Field(description="nats:// URL, with credentials if the server wants any")
+    nats_url: SecretStr = Field(
+        description="nats:// URL, with credentials if the server wants any; several of a cluster by commas"
+    )
     nats_nkey_file: Path | None = Field(
         default=None, description="the seed of the service's NKEY, if the server knows it by one"
     )
@@ -139,7 +141,7 @@ class Bus:
 
         try:
             client = await nats.connect(
-                settings.nats_url.get_secret_value(),
+                settings.nats_url.get_secret_value().split(","),
                 name=name,
                 nkeys_seed=str(settings.nats_nkey_file) if settings.nats_nkey_file else None,
                 tls=settings.tls(),

@@ -1,0 +1,1 @@
+"""Growing over machines, shown on one: `make scale-check`."""

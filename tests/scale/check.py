@@ -1,0 +1,278 @@
+"""Replicas, failover and a rolling restart on one machine: `python -m tests.scale.check` (make scale-check).
+
+Prints what it measured, a JSON object as its last line, and ends with 1 if something was lost.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import asyncpg
+import grpc
+import nats
+from google.protobuf.timestamp_pb2 import Timestamp
+from nats.errors import Error as NatsError
+
+from services.common.auth import SCOPES, mint_key, store_key
+from services.common.bootstrap import SHARED_LOGIN, open_logins
+from services.common.bus import TASKS_STREAM
+from services.common.channels import dial
+from services.common.migrations import migrate
+from tests.scale.cluster import PASSWORD, Nats, Postgres, Services, clean
+from winnow.events.v1.events_pb2 import TaskHint
+from winnow.ingest.v1 import ingest_pb2 as ingest
+from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
+from winnow.pipeline.v1 import pipeline_pb2 as pb
+from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
+
+BATCH = 50
+ROUND_MESSAGES = int(os.environ.get("SCALE_MESSAGES", "400"))
+NAMES = ("embedder", "extractor", "ingest", "search")
+TRANSIENT = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+)
+
+
+def say(text: str) -> None:
+    """Tell how far the check is."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def batch(source: str, first: int, count: int) -> ingest.IngestMessagesRequest:
+    """Messages of an own source, of the length that people write, no two alike."""
+    began = datetime.now(UTC) - timedelta(days=2)
+    messages = []
+    for number in range(first, first + count):
+        sent_at = Timestamp()
+        sent_at.FromDatetime(began + timedelta(seconds=number))
+        text = (
+            f"The deploy of service {number * 7919 % 997} to region {number % 13} was rolled back after {number} "
+            f"errors; {source} says that the migration waits for a lock, who can look at it?"
+        )
+        messages.append(ingest.MessageInput(external_id=str(number), text=text, sent_at=sent_at))
+    key = ingest.SourceRef(kind=ingest.SOURCE_KIND_API, external_id=source)
+    return ingest.IngestMessagesRequest(source=key, messages=messages)
+
+
+class Client:
+    """Calls all replicas in turn, and tries again what may be tried again, as a client of a cluster should."""
+
+    def __init__(self, services: Services, key: str) -> None:
+        self._services, self._metadata = services, (("authorization", f"Bearer {key}"),)
+        self.retries = 0
+        self.failed = 0
+        self.acknowledged = 0
+
+    @asynccontextmanager
+    async def stub(self) -> AsyncIterator[IngestServiceStub]:
+        """Ingest, by all its replicas."""
+        async with dial(self._services.target("ingest")) as channel:
+            yield IngestServiceStub(channel)
+
+    async def store(self, stub: IngestServiceStub, request: ingest.IngestMessagesRequest) -> None:
+        """Store a batch; only what stays undone for half a minute has failed."""
+        end = time.monotonic() + 30
+        while True:
+            try:
+                reply = await stub.IngestMessages(request, metadata=self._metadata, timeout=10)
+                self.acknowledged += len(reply.results)
+                return
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in TRANSIENT or time.monotonic() > end:
+                    self.failed += 1
+                    say(f"    failed: {error.code().name} {error.details()}")
+                    return
+                self.retries += 1
+                await asyncio.sleep(0.1)
+
+    async def status(self) -> pb.GetStatusResponse:
+        """The state of the workspace."""
+        async with dial(self._services.target("search")) as channel:
+            stub = PipelineServiceStub(channel)
+            return await stub.GetStatus(pb.GetStatusRequest(), metadata=self._metadata, timeout=20)
+
+    async def settled(self, seconds: float = 240) -> pb.GetStatusResponse:
+        """Wait until nothing is left to do."""
+        end = time.monotonic() + seconds
+        while True:
+            state = await self.status()
+            if not sum(s.ready + s.leased for s in state.stages) and not state.vectors_missing:
+                return state
+            if time.monotonic() > end:
+                raise RuntimeError(f"still busy: {state}")
+            await asyncio.sleep(0.2)
+
+
+async def throughput(services: Services, client: Client, replicas: int) -> dict[str, float]:
+    """The same load with more replicas of every service: messages a second until searchable, and what they cost."""
+    for name in NAMES:
+        for replica in range(len(services.replicas(name)), replicas):
+            services.start(name, replica)
+    await client.settled()
+    cpu, began = services.cpu_seconds(), time.monotonic()
+    async with client.stub() as stub:
+        for first in range(0, ROUND_MESSAGES, BATCH):
+            await client.store(stub, batch(f"round-{replicas}", first, BATCH))
+    await client.settled()
+    seconds = time.monotonic() - began
+    spent = services.cpu_seconds() - cpu
+    result = {
+        "replicas": replicas,
+        "messages_per_second": round(ROUND_MESSAGES / seconds, 1),
+        "cpu_ms_per_message": round(1000 * spent / ROUND_MESSAGES, 2),
+    }
+    rate, cost = result["messages_per_second"], result["cpu_ms_per_message"]
+    say(f"  {replicas} of each: {rate} messages/s, {cost} ms CPU a message")
+    return result
+
+
+async def kill_nats_leader(brokers: Nats, client: Client) -> float:
+    """Kill the server that leads the stream while messages come; return after how long a hint is stored again."""
+    connection = await nats.connect(
+        brokers.urls, max_reconnect_attempts=-1, reconnect_time_wait=0.1
+    )
+    stream, hint = connection.jetstream(timeout=1), TaskHint().SerializeToString()
+    loading = asyncio.create_task(load(client, "nats", 300))
+    await asyncio.sleep(0.5)
+    leader = brokers.leader_of(TASKS_STREAM)
+    brokers.kill(leader)
+    began = time.monotonic()
+    while True:
+        try:
+            await stream.publish("winnow.tasks.rescore", hint, timeout=0.5)
+            break
+        except (NatsError, TimeoutError, OSError):
+            await asyncio.sleep(0.05)
+    seconds = time.monotonic() - began
+    await loading
+    await connection.close()
+    brokers.start_one(leader)
+    return seconds
+
+
+async def load(client: Client, source: str, messages: int) -> None:
+    """Store messages in small batches."""
+    async with client.stub() as stub:
+        for first in range(0, messages, 10):
+            await client.store(stub, batch(source, first, 10))
+
+
+async def fail_over(database: Postgres, client: Client) -> float:
+    """Kill the primary under load and promote the replica; return after how long a message is accepted again."""
+    loading = asyncio.create_task(load(client, "failover", 400))
+    await asyncio.sleep(1)
+    began = time.monotonic()
+    await asyncio.to_thread(database.fail_over)
+    promoted = time.monotonic()
+    async with client.stub() as stub:
+        await client.store(stub, batch("after", 0, 1))
+    seconds = time.monotonic() - began
+    say(f"  promoted after {promoted - began:.1f} s, accepted again after {seconds:.1f} s")
+    await loading
+    return seconds
+
+
+async def roll(services: Services, client: Client) -> int:
+    """Restart every replica in turn while messages come; return how many calls failed for good."""
+    before, done = client.failed, asyncio.Event()
+
+    async def keep_loading() -> None:
+        number = 0
+        async with client.stub() as stub:
+            while not done.is_set():
+                await client.store(stub, batch("rolling", number, 10))
+                number += 10
+
+    loading = asyncio.create_task(keep_loading())
+    for name in NAMES:
+        for who in services.replicas(name)[:2]:
+            await asyncio.to_thread(services.stop, who)
+            await asyncio.to_thread(services.start, name, int(who.rpartition("-")[2]))
+    done.set()
+    await loading
+    return client.failed - before
+
+
+async def check(folder: Path) -> dict[str, Any]:
+    """Run it all; return what was measured."""
+    brokers, database = Nats(folder), Postgres(folder)
+    services: Services | None = None
+    try:
+        say("starting three NATS servers, and PostgreSQL with a synchronous replica")
+        await asyncio.to_thread(brokers.start)
+        await asyncio.to_thread(database.start)
+        database.sql("create database winnow")
+        owner = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{database.ports[0]}/winnow"
+        await migrate(owner)
+        await open_logins(owner, {SHARED_LOGIN: PASSWORD})
+        key, connection = mint_key(), await asyncpg.connect(owner)
+        await store_key(connection, "scale", "scale", key, SCOPES)
+        await connection.close()
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("WINNOW_")}
+        environment = {
+            **kept,
+            "WINNOW_DATABASE_URL": database.url(SHARED_LOGIN, "winnow"),
+            "WINNOW_NATS_URL": brokers.url, "WINNOW_NATS_REPLICAS": "3",
+            "WINNOW_EXTRACTION_ENGINE": "grounded", "WINNOW_WINDOW_SETTLE_SECONDS": "0.5",
+            "WINNOW_DATABASE_POOL_SIZE": "4", "WINNOW_EMBEDDING_CONTEXTS": "2", "WINNOW_EMBED_RECONCILE_SECONDS": "5",
+        }  # fmt: skip
+        services = Services(folder, environment)
+        client = Client(services, key.text)
+        for name in NAMES:
+            await asyncio.to_thread(services.start, name, 0)
+        result: dict[str, Any] = {"rounds": []}
+        say(f"{ROUND_MESSAGES} messages until searchable:")
+        for replicas in (1, 2, 4):
+            result["rounds"].append(await throughput(services, client, replicas))
+        result["memory_bytes"] = {name: services.memory_bytes(name) for name in NAMES}
+        say("killing the NATS server that leads the stream")
+        result["nats_publishing_again_seconds"] = round(await kill_nats_leader(brokers, client), 2)
+        say(f"  a hint is stored again after {result['nats_publishing_again_seconds']} s")
+        say("killing the primary of PostgreSQL and promoting the replica")
+        result["database_again_seconds"] = round(await fail_over(database, client), 2)
+        say("restarting two replicas of every service under load")
+        result["rolling_calls_failed"] = await roll(services, client)
+        state = await client.settled()
+        result |= {
+            "acknowledged": client.acknowledged, "stored": state.messages, "retries": client.retries,
+            "calls_failed": client.failed, "vectors_missing": state.vectors_missing,
+            "vectors_stale": state.vectors_stale, "tasks_dead": state.tasks_dead,
+            "database_bytes": int(database.sql("select pg_database_size('winnow')", 1)),
+        }  # fmt: skip
+        return result
+    finally:
+        if services is not None:
+            services.stop()
+        brokers.stop()
+        database.stop()
+
+
+def main() -> None:
+    """Run it on a folder that is thrown away."""
+    folder = Path(mkdtemp(prefix="winnow-scale-"))
+    folder.chmod(0o755)
+    try:
+        result = asyncio.run(check(folder))
+    finally:
+        if not os.environ.get("SCALE_KEEP"):
+            clean(folder)
+    lost = result["acknowledged"] - result["stored"]
+    say(f"{result['acknowledged']} messages acknowledged, {result['stored']} stored")
+    say(json.dumps({**result, "lost": max(0, lost)}))
+    wrong = lost > 0 or result["calls_failed"] or result["vectors_missing"] or result["tasks_dead"]
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
