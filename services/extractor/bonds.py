@@ -44,24 +44,29 @@ async def join(
     await connection.execute(QUERIES["forget_own_end"], workspace, atoms)
     await connection.execute(QUERIES["join_atoms"], *place, by)
     await connection.execute(QUERIES["forget_conclusions"], workspace, atoms)
-    await refresh(connection, workspace, [into, *atoms])
+    await borrow(connection, workspace, [into, *atoms])
     await connection.execute(QUERIES["add_version"], workspace, [into], "merged", atoms[0])
 
 
 async def part(connection: Connection, workspace: UUID, atom: UUID, cause: UUID) -> None:
-    """Note a new version of an atom that has lost one that was merged into it."""
+    """Take back what an atom borrowed of one that was merged into it, as a new version."""
+    await borrow(connection, workspace, [atom, cause])
     await connection.execute(QUERIES["add_version"], workspace, [atom], "parted", cause)
 
 
 async def refresh(connection: Connection, workspace: UUID, atoms: Iterable[UUID]) -> None:
-    """Borrow the evidence of merged atoms anew, as it stands now."""
+    """Borrow the evidence of merged atoms anew, as it stands now, without making a version of it."""
     ids = sorted(set(atoms))
-    if not ids:
-        return
+    if ids:
+        await borrow(connection, workspace, ids)
+        await connection.execute(QUERIES["count_evidence"], workspace, ids)
+
+
+async def borrow(connection: Connection, workspace: UUID, ids: Sequence[UUID]) -> None:
+    """Show with each atom the evidence of those merged into it, and begin it with the first of all."""
     await connection.execute(QUERIES["return_evidence"], workspace, ids)
     await connection.execute(QUERIES["borrow_evidence"], workspace, ids, BORROWED_MAX)
     await connection.execute(QUERIES["begin_with_evidence"], workspace, ids)
-    await connection.execute(QUERIES["count_evidence"], workspace, ids)
 
 
 async def release(

@@ -48,7 +48,6 @@ async def unmerge(connection: Connection, reviewer: Reviewer, atom: UUID) -> Non
     siblings = [canonical, *(row["id"] for row in rows)]
     await connection.execute(bonds.QUERIES["keep_apart"], workspace, atom, siblings)
     sha256 = await connection.fetchval(bonds.QUERIES["promote"], workspace, atom)
-    await bonds.refresh(connection, workspace, [canonical, atom])
     await bonds.part(connection, workspace, canonical, atom)
     await enqueue_embedding(connection, workspace, "atom", [atom], [sha256], reopen=True)
     await review.record(connection, reviewer, atom, known["version"], "parted")

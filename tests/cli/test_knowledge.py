@@ -170,3 +170,41 @@ async def test_knowledge_is_followed_line_by_line(winnow: Command) -> None:
     ).splitlines()
     assert int(json.loads(third)["cursor"]) > int(lines[-1]["cursor"])
     assert await winnow.said("follow", "--limit", "1")
+
+
+async def test_extract_says_what_it_would_cost(winnow: Command) -> None:
+    """A dry run of a period counts windows; without any choice the command says what it wants."""
+    plan = await winnow.json(
+        "extract", "--since", "2026-01-01", "--until", "2026-02-01", "--dry-run"
+    )
+    assert (plan["messages"], plan["windows"], plan["runs_measured"]) == (len(TALK), 1, 1)
+    said = await winnow.said("extract", "--since", "2026-01-01", "--dry-run")
+    assert "1 windows would be read" in said
+    code, _, err = await winnow.run("extract", "--dry-run")
+    assert (code, "--since" in err) == (2, True)
+    assert (await winnow.json("extract", "now"))["conversations"] == 0
+
+
+async def test_atoms_are_merged_linked_and_taken_apart(winnow: Command) -> None:
+    """A merge shows in the versions and is taken back; what held before anything was said is nothing."""
+    one, two = [atom["id"] for atom in (await winnow.json("atoms", "list"))["atoms"]][:2]
+    merged = await winnow.json("atoms", "merge", one, two, "--reason", "the same")
+    assert merged["atom"]["merged_count"] == 1
+    assert f"merged into {one}" in await winnow.said("atoms", "show", two)
+    assert f"merged with {two}" in await winnow.said("atoms", "versions", one)
+    assert (await winnow.json("atoms", "unmerge", two))["atom"]["merged_into_id"] == ""
+    assert await winnow.said("atoms", "links", one)
+    assert (await winnow.json("atoms", "list", "--as-of", "2025-01-01"))["atoms"] == []
+
+
+async def test_topics_are_split_and_merged(winnow: Command) -> None:
+    """Messages move to a new topic and back; every step is a version."""
+    topic = (await winnow.json("topics", "list"))["topics"][0]
+    shown = await winnow.json("topics", "show", topic["id"])
+    message = shown["message_ids"][0]
+    made = (await winnow.json("topics", "split", topic["id"], message, "--title", "Other"))["topic"]
+    assert made["title"] in await winnow.said("topics", "list")
+    merged = await winnow.json("topics", "merge", topic["id"], made["id"], "--title", "All of it")
+    assert merged["topic"]["message_count"] == topic["message_count"]
+    versions = await winnow.said("topics", "versions", topic["id"])
+    assert all(word in versions for word in ("edited", "merged", "parted", "extracted", "{+"))

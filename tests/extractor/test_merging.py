@@ -8,7 +8,7 @@ import pytest
 
 from services.common.database import Database, DatabaseSettings
 from services.common.outbox import Task
-from services.extractor import bonds
+from services.extractor import bonds, merging
 from services.extractor.merging import MergeStage
 from services.extractor.rules import NO_RULE
 from tests.conftest import Deployment
@@ -85,10 +85,12 @@ async def test_the_same_chat_from_another_source_adds_evidence_alone(
         assert vectors == len(LINES)
 
 
+@pytest.mark.parametrize("exact_max", [4000, 0])
 async def test_other_words_of_the_same_are_merged_and_other_particulars_are_not(
-    deployment: Deployment,
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, exact_max: int
 ) -> None:
-    """One word more is the same problem; another host is another problem, however alike the sentences."""
+    """One word more is the same problem, another host is another; whether all vectors are looked at or the graph."""
+    monkeypatch.setattr(merging, "EXACT_MAX", exact_max)
     async with knowing(deployment) as knowledge:
         await tell(knowledge, *SMALL_TALK)
         known = set(await knowledge.live())

@@ -10,7 +10,7 @@ from services.common.database import Database, DatabaseSettings
 from services.common.ids import uuid7
 from services.common.outbox import TaskStore, complete
 from services.common.worker import Result
-from services.extractor import library, review, store
+from services.extractor import bonds, library, manual, review, rules, store, topic_bonds
 from services.extractor.grounded import GroundedEngine
 from services.extractor.subscriptions import ExtractStage
 from services.extractor.windows import WindowLimits
@@ -194,9 +194,9 @@ async def test_a_deleted_message_is_no_evidence(deployment: Deployment) -> None:
 
 
 async def test_noise_alone_costs_no_reading(deployment: Deployment) -> None:
-    """A flood of noise is put into windows, and none of them is read."""
+    """A thousand messages of noise are put into windows, and none of them is read."""
     async with deployment.serving("extractor") as channel:
-        await say(deployment, [("ann", "ok")] * 300)
+        await say(deployment, [("ann", "ok")] * 1000)
         await settled(deployment)
         assert await deployment.admin.fetchval("select count(*) from extractor.run") == 0
         assert (await gauges(deployment, channel)).messages_unwindowed == 0
@@ -271,5 +271,6 @@ async def test_every_query_prepares_under_its_role(deployment: Deployment) -> No
         Database.open(DatabaseSettings.read(), "winnow_extractor") as database,
         database.transaction(deployment.workspace) as connection,
     ):
-        for query in {**store.QUERIES, **library.QUERIES, **review.QUERIES}.values():
+        queries = (store, library, review, bonds, topic_bonds, manual, rules)
+        for query in (q for module in queries for q in module.QUERIES.values()):
             await connection.prepare(query)
