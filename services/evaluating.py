@@ -87,10 +87,24 @@ def extraction(
         settings = ExtractorSettings.read().model_copy(update=given)
         reader = open_engine(settings, models)
         report = uvloop.run(
-            extraction_evaluation.evaluate(data, reader.engine, predictions, label_messages)
+            extraction_evaluation.evaluate(
+                data,
+                reader.engine,
+                predictions,
+                label_messages,
+                _say_window if reader.model_name else _silent,
+            )
         )
     _print_table({f"engine {reader.engine.name}": report, **report["by_chat"]})
     click.echo(json.dumps({"engine": reader.engine.version, "model": reader.model_name, **report}))
+
+
+def _say_window(number: int, total: int, name: str) -> None:
+    click.echo(f"window {number} of {total}: {name} …", err=True)
+
+
+def _silent(number: int, total: int, name: str) -> None:
+    """Say nothing: without a model all windows are read within a second or two."""
 
 
 @evaluate.command("retrieval")

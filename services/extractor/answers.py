@@ -19,7 +19,7 @@ from services.extractor.extraction import (
 )
 from services.extractor.grounding import ground
 from services.extractor.titles import tidy
-from services.extractor.utterances import content_words, stem
+from services.extractor.utterances import content_words, links_in, specific_words, stem
 
 ANSWER_CHARACTERS_MAX: Final = 100_000
 ATOMS_MAX: Final = 16
@@ -29,7 +29,7 @@ QUOTE_CHARACTERS_MAX: Final = 160
 CONTENT_CHARACTERS_MAX: Final = 400
 CURATED_CHARACTERS_MAX: Final = 200
 WORTH_MAX: Final = 3
-SUPPORT_MIN: Final = 0.4
+SUPPORT_MIN: Final = 0.6
 
 
 class BadAnswer(Exception):
@@ -146,7 +146,7 @@ def atom_of(item: Mapping[str, Any], numbered: Sequence[WindowMessage]) -> AtomD
     if not evidence:
         return "quote_mismatch"
     sources = [message for message in cited if message.id in {e.message_id for e in evidence}]
-    if support(f"{title} {content}", sources) < SUPPORT_MIN:
+    if not (is_supported(title, sources) and is_supported(content, sources)):
         return "unsupported"
     return AtomDraft(cast(AtomType, item["type"]), title, content, tuple(evidence), 0.6)
 
@@ -185,6 +185,20 @@ def support(said: str, sources: Sequence[WindowMessage]) -> float:
     known = " ".join(f"{message.author} {message.text}" for message in sources)
     stems = {stem(word) for word in content_words(known)}
     return len(words & stems) / len(words)
+
+
+def is_supported(
+    said: str, sources: Sequence[WindowMessage], share_min: float = SUPPORT_MIN
+) -> bool:
+    """Whether enough of a text's words, and all that it names exactly, stand in the cited messages."""
+    known = " ".join(f"{message.author} {message.text}" for message in sources).casefold()
+    stems = {stem(word) for word in content_words(known)}
+    named = (word for word in specific_words(said) if stem(word) not in stems)
+    return (
+        support(said, sources) >= share_min
+        and all(word in known for word in named)
+        and (all(link.casefold() in known for link in links_in(said)))
+    )
 
 
 def _is_same(one: AtomDraft, other: AtomDraft) -> bool:

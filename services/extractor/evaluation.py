@@ -26,6 +26,7 @@ from services.extractor.grounding import is_grounded
 MATCH_OVERLAP_MIN: Final = 0.3
 
 Score = Callable[[Sequence[WindowMessage]], Sequence[tuple[Label, float]]]
+Progress = Callable[[int, int, str], None]
 
 
 class EvaluationDataError(WinnowError):
@@ -115,17 +116,20 @@ async def evaluate(
     engine: Engine,
     predictions_path: Path | None = None,
     score: Score | None = None,
+    progress: Progress = lambda done, total, name: None,
 ) -> dict[str, Any]:
     """Run the engine over every curated window of a folder; nothing is fitted on it.
 
-    Raises EvaluationDataError when the folder lacks the labels or a chat they name.
+    `progress` is told of each window before it is read. Raises EvaluationDataError when the folder
+    lacks the labels or a chat they name, or when a label is not one.
     """
     golds = read_golds(data_dir)
     chats = {chat: read_chat(data_dir, chat, score) for chat in {gold.chat for gold in golds}}
     tallies: dict[str, Tally] = {}
     predictions: list[dict[str, Any]] = []
-    for gold in golds:
-        window = _window(gold, chats[gold.chat])
+    windows = [_window(gold, chats[gold.chat]) for gold in golds]
+    for number, (gold, window) in enumerate(zip(golds, windows, strict=True), 1):
+        progress(number, len(golds), gold.name)
         started = time.perf_counter()
         extraction = await engine.extract(window)
         tally = tally_window(gold, window, extraction, time.perf_counter() - started)
@@ -232,7 +236,8 @@ def prediction(gold: GoldWindow, extraction: Extraction) -> dict[str, Any]:
 def _window(gold: GoldWindow, chat: Mapping[MessageId, WindowMessage]) -> Window:
     missing = [number for number in gold.message_ids if number not in chat]
     if missing:
-        raise EvaluationDataError(f"{gold.chat}: window {gold.name} names message {missing[0]}")
+        text = f"{gold.chat}: window {gold.name} names message {missing[0]!r}, which the chat does not have"
+        raise EvaluationDataError(text)
     return Window(tuple(chat[number] for number in gold.message_ids))
 
 
@@ -251,27 +256,55 @@ def _golds(path: Path) -> Iterator[GoldWindow]:
             continue
         try:
             yield _gold(json.loads(line))
-        except (KeyError, TypeError, ValueError) as error:
+        except _BadLabel as error:
+            raise EvaluationDataError(f"{path}:{number}: {error}") from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EvaluationDataError(f"{path}:{number}: not a curated window") from error
 
 
+class _BadLabel(Exception):
+    """A part of a curated window that cannot be what it is said to be."""
+
+
 def _gold(row: Mapping[str, Any]) -> GoldWindow:
-    atoms = tuple(
-        GoldAtom(atom["type"], frozenset(atom["message_ids"]), bool(atom.get("essential", True)))
-        for atom in row["atoms"]
-    )
-    return GoldWindow(row["chat"], str(row["window"]), tuple(row["message_ids"]), atoms)
+    ids = _ids(row["message_ids"], "message_ids")
+    atoms = tuple(_gold_atom(n, atom) for n, atom in enumerate(row["atoms"]))
+    chat = row["chat"]
+    if not isinstance(chat, str) or not chat or Path(chat).name != chat:
+        raise _BadLabel(f"chat: {chat!r} is no name of a chat")
+    return GoldWindow(chat, str(row["window"]), ids, atoms)
+
+
+def _gold_atom(position: int, row: Mapping[str, Any]) -> GoldAtom:
+    name = f"atoms[{position}]"
+    if row["type"] not in ATOM_TYPES:
+        raise _BadLabel(f"{name}.type: {row['type']!r} is none of {', '.join(ATOM_TYPES)}")
+    ids = _ids(row["message_ids"], f"{name}.message_ids")
+    return GoldAtom(row["type"], frozenset(ids), bool(row.get("essential", True)))
+
+
+def _ids(value: Any, name: str) -> tuple[MessageId, ...]:
+    is_listed = isinstance(value, list) and bool(value)
+    if not is_listed or not all(type(number) in (int, str) for number in value):
+        raise _BadLabel(f"{name}: not a list of message ids")
+    return tuple(value)
 
 
 def read_chat(
     data_dir: Path, chat: str, score: Score | None = None
 ) -> dict[MessageId, WindowMessage]:
     """A chat's export as messages by id, labelled by the scorer when one is given."""
-    path = data_dir / f"{chat}.result.json"
+    return read_export(data_dir / f"{chat}.result.json", score)
+
+
+def read_export(path: Path, score: Score | None = None) -> dict[MessageId, WindowMessage]:
+    """A single-chat export of Telegram as messages by id, labelled by the scorer when one is given."""
+    if not path.is_file():
+        raise EvaluationDataError(f"{path}: no such export")
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["messages"]
         messages = [_message(row) for row in rows if row.get("type") == "message"]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise EvaluationDataError(f"{path}: cannot be read as an export") from error
     if score is not None:
         messages = list(_labelled(messages, score(messages)))

@@ -41,7 +41,7 @@ class Proposal:
 def substance(utterance: Utterance, selection: Selection) -> float:
     """What an utterance says: less when the importance gate held it for noise, more when it says it matters."""
     factor = selection.noise_factor if utterance.message.label == "noise" else 1.0
-    if cues.SETTLED.search(utterance.body) or cues.labelled_as(utterance.body):
+    if utterance.declares:
         factor *= selection.declared_factor
     return utterance.substance * factor
 

@@ -10,6 +10,7 @@ _ANEW_SUBSTANCE_MIN = 4.0
 _ANEW_OVERLAP_MAX = 0.34
 _CLARIFYING_SUBSTANCE_MAX = 7.0
 _REACH = 24
+_HEADINGS_MIN = 2
 _PAUSE = 6
 
 
@@ -17,7 +18,7 @@ _PAUSE = 6
 class Round:
     """One speaker's matter (`raised`), the replies to it, the questions back, the thanks.
 
-    It `is_moderated` where headings lead the talk, as in a meeting.
+    It `is_moderated` where headings lead the talk, as in a meeting; one alone proves nothing.
     """
 
     speaker: str
@@ -56,7 +57,7 @@ def rounds(utterances: Sequence[Utterance], parent_of: Sequence[int | None]) -> 
             current = Round(utterance.speaker, [utterance], previous=current)
             opened.append(current)
         round_of[utterance.index] = current
-    is_moderated = any(utterance.is_heading for utterance in utterances)
+    is_moderated = sum(utterance.is_heading for utterance in utterances) >= _HEADINGS_MIN
     for item in opened:
         _turn_round(item)
         item.is_moderated = is_moderated
@@ -132,6 +133,8 @@ def _is_matter(own: Sequence[Utterance], current: Round) -> bool:
 
 def _joins(utterance: Utterance, current: Round) -> bool:
     """Put the utterance into the round in its role; False when it opens a matter of its own."""
+    if _declares(utterance):
+        return False
     if utterance.speaker == current.speaker:
         return _joins_own(utterance, current)
     if utterance.is_social:
@@ -142,6 +145,12 @@ def _joins(utterance: Utterance, current: Round) -> bool:
         return False
     current.replies.append(utterance)
     return True
+
+
+def _declares(utterance: Utterance) -> bool:
+    """Whether someone tells everyone what was decided, or what kind of thing they say: a matter of its own."""
+    told = utterance.addressee is None and utterance.message.reply_to is None
+    return utterance.declares and told and not utterance.is_question and not utterance.affirms
 
 
 def _is_outsider(utterance: Utterance, current: Round) -> bool:

@@ -58,6 +58,7 @@ class Utterance:
     greets: bool
     turns: bool
     affirms: bool
+    declares: bool
 
 
 def folded_name(name: str) -> str:
@@ -93,6 +94,11 @@ def is_word(word: str) -> bool:
     return (
         len(plain) > 2 and "'" not in plain and plain not in cues.COMMON and plain not in cues.VAGUE
     )
+
+
+def links_in(text: str) -> list[str]:
+    """The links of a text."""
+    return [match.group().rstrip(".,;:!?)") for match in _URL.finditer(text)]
 
 
 def unlinked(text: str) -> str:
@@ -180,6 +186,7 @@ def _utterance(
         bool(cues.GREETING.match(said.lstrip())),
         bool(cues.TURNING.match(body)) and len(words) >= _TURNING_WORDS_MIN,
         bool(cues.YES_NO.match(body)),
+        cues.labelled_as(body) is not None or bool(cues.SETTLED.search(body)),
     )
 
 

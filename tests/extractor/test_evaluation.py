@@ -82,6 +82,13 @@ def folder(path: Path, nested: bool = True) -> Path:
     return path
 
 
+def odd(**changes: object) -> str:
+    """The folder's curated window with one thing changed; `type` and `ids` are those of its atom."""
+    atom = {"type": changes.pop("type", "problem"), "message_ids": changes.pop("ids", [1])}
+    window: dict[str, object] = {"chat": "dev", "window": "dev/w0", "message_ids": [1, 2, 3, 4]}
+    return json.dumps({**window, "atoms": [atom], **changes})
+
+
 def gold(*numbers: int) -> GoldAtom:
     """A curated atom of these messages."""
     return GoldAtom("problem", frozenset(numbers), True)
@@ -181,6 +188,21 @@ async def test_the_scorer_labels_the_whole_chat(tmp_path: Path) -> None:
     [
         ("labels/extraction.jsonl", '{"chat": 1}', "extraction[.]jsonl:1"),
         ("labels/extraction.jsonl", "{", "extraction.jsonl:1"),
+        ("labels/extraction.jsonl", "[]", "extraction.jsonl:1"),
+        ("labels/extraction.jsonl", odd(chat="../dev"), "chat: '../dev' is no name"),
+        ("labels/extraction.jsonl", odd(chat="ops"), "ops.result.json: no such export"),
+        (
+            "labels/extraction.jsonl",
+            odd(message_ids="1-4"),
+            "message_ids: not a list of message ids",
+        ),
+        ("labels/extraction.jsonl", odd(message_ids=[1, 99]), "names message 99"),
+        (
+            "labels/extraction.jsonl",
+            odd(type="gossip"),
+            r"atoms\[0\].type: 'gossip' is none of problem",
+        ),
+        ("labels/extraction.jsonl", odd(ids=[]), r"atoms\[0\].message_ids: not a list"),
         ("dev.result.json", "{", "dev.result.json"),
         ("dev.result.json", '{"messages": []}', "window dev/w0 names message 1"),
     ],
@@ -191,6 +213,17 @@ async def test_bad_folders_are_named(tmp_path: Path, name: str, text: str, said:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(EvaluationDataError, match=said):
         await evaluate(tmp_path, PlannedEngine(Extraction()))
+
+
+async def test_progress_names_each_window(tmp_path: Path) -> None:
+    """Whoever waits for a slow engine hears which window is being read."""
+    said: list[tuple[int, int, str]] = []
+    await evaluate(
+        folder(tmp_path),
+        PlannedEngine(Extraction()),
+        progress=lambda number, total, name: said.append((number, total, name)),
+    )
+    assert said == [(1, 1, "dev/w0")]
 
 
 async def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
