@@ -27,9 +27,9 @@ TOPICS_MAX: Final = 8
 IDS_MAX: Final = 12
 QUOTE_CHARACTERS_MAX: Final = 160
 CONTENT_CHARACTERS_MAX: Final = 400
-CURATED_CHARACTERS_MAX: Final = 200
-WORTH_MAX: Final = 3
 SUPPORT_MIN: Final = 0.6
+TOPIC_SUPPORT_MIN: Final = 0.5
+PART_MIN: Final = 0.3
 
 
 class BadAnswer(Exception):
@@ -69,16 +69,18 @@ def extract_schema(messages: int) -> dict[str, Any]:
     )
 
 
-def curate_schema(notes: int) -> dict[str, Any]:
-    """JSON schema of what to make of notes numbered from 1, one for each: words first, judgement after them."""
-    note = _object(
-        n={"type": "integer", "minimum": 1, "maximum": notes},
-        title={"type": "string", "minLength": 1, "maxLength": TITLE_CHARACTERS_MAX},
-        content={"type": "string", "minLength": 1, "maxLength": CURATED_CHARACTERS_MAX},
-        type={"type": "string", "enum": list(ATOM_TYPES)},
-        worth={"type": "integer", "minimum": 0, "maximum": WORTH_MAX},
-    )
-    return _object(notes={"type": "array", "items": note, "minItems": notes, "maxItems": notes})
+def headline_schema() -> dict[str, Any]:
+    """JSON schema of a headline for one note."""
+    return _object(headline={"type": "string", "minLength": 1, "maxLength": TITLE_CHARACTERS_MAX})
+
+
+def headline_of(text: str) -> str:
+    """The headline an answer gives; raises BadAnswer for any other shape, or one cut off at its bound."""
+    answer = load(text)
+    headline = answer.get("headline")
+    if not isinstance(headline, str) or not 0 < len(tidy(headline)) < TITLE_CHARACTERS_MAX:
+        raise BadAnswer("no headline that fits")
+    return tidy(headline)
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -90,8 +92,8 @@ def _object(**properties: Any) -> dict[str, Any]:
     }
 
 
-def parse(text: str, *keys: str) -> dict[str, list[dict[str, Any]]]:
-    """The answer's lists under these keys; raises BadAnswer for any other shape."""
+def load(text: str) -> dict[str, Any]:
+    """The answer as an object; raises BadAnswer for any other shape."""
     if len(text) > ANSWER_CHARACTERS_MAX:
         raise BadAnswer(f"{len(text)} characters")
     try:
@@ -100,6 +102,12 @@ def parse(text: str, *keys: str) -> dict[str, list[dict[str, Any]]]:
         raise BadAnswer("not JSON") from error
     if not isinstance(answer, dict):
         raise BadAnswer("not an object")
+    return answer
+
+
+def parse(text: str, *keys: str) -> dict[str, list[dict[str, Any]]]:
+    """The answer's lists under these keys; raises BadAnswer for any other shape."""
+    answer = load(text)
     lists: dict[str, list[dict[str, Any]]] = {}
     for key in keys:
         items = answer.get(key)
@@ -144,7 +152,7 @@ def atom_of(item: Mapping[str, Any], numbered: Sequence[WindowMessage]) -> AtomD
         return "unknown_id"
     evidence = _evidence(quote, f"{title} {content}", cited)
     if not evidence:
-        return "quote_mismatch"
+        return "quote_mismatch" if not any(ground(quote, m) for m in cited) else "unsupported"
     sources = [message for message in cited if message.id in {e.message_id for e in evidence}]
     if not (is_supported(title, sources) and is_supported(content, sources)):
         return "unsupported"
@@ -162,18 +170,17 @@ def cited_messages(ids: Any, numbered: Sequence[WindowMessage]) -> list[WindowMe
 
 
 def _evidence(quote: str, said: str, cited: Sequence[WindowMessage]) -> list[Evidence]:
-    """The quote where it stands; other cited messages whole, if they share the atom's words."""
+    """The quote where it stands, other cited messages whole; of several only those that tell a part of the atom."""
     proofs = {message.id: ground(quote, message) for message in cited}
     if not any(proofs.values()):
         return []
     stems = {stem(word) for word in content_words(said)}
     evidence: list[Evidence] = []
     for message in cited:
-        proof = proofs[message.id]
-        if proof is None and stems & {stem(word) for word in content_words(message.text)}:
-            proof = ground(message.text, message)
-        if proof is not None:
-            evidence.append(proof)
+        shared = stems & {stem(word) for word in content_words(message.text)}
+        if len(cited) == 1 or len(shared) >= max(2, PART_MIN * len(stems)):
+            proof = proofs[message.id] or ground(message.text, message)
+            evidence += [proof] if proof else []
     return evidence
 
 
@@ -216,7 +223,7 @@ def _topic_of(
     cited = cited_messages(item.get("ids"), numbered)
     if not isinstance(title, str) or not title.strip() or not cited:
         return None
-    if len(tidy(title)) > TITLE_CHARACTERS_MAX or support(title, cited) == 0.0:
+    if len(tidy(title)) > TITLE_CHARACTERS_MAX or not is_supported(title, cited, TOPIC_SUPPORT_MIN):
         return None
     ids: tuple[MessageId, ...] = tuple(message.id for message in cited)
     indices = tuple(i for i, atom in enumerate(atoms) if set(atom.message_ids) & set(ids))

@@ -1,60 +1,66 @@
-"""The default engine: structure proposes, a language model decides what it can decide well."""
+"""The default engine: structure finds the atoms, a language model judges or names a few of them.
+
+The model sees one note at a time, so that what one message says can change nothing about another's note.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
+from services.common.errors import ItemFailed
 from services.extractor import answers, prompting
-from services.extractor.extraction import (
-    ATOM_TYPES,
-    TITLE_CHARACTERS_MAX,
-    AtomDraft,
-    AtomType,
-    Extraction,
-    Model,
-    Window,
-)
+from services.extractor.extraction import Extraction, Model, Rejection, Window
 from services.extractor.grounded import Candidate, GroundedEngine, assemble
-from services.extractor.titles import tidy
+from services.extractor.titles import is_thin, polish, shorten
 
-COMBINED_VERSION: Final = "1"
-
-_TOKENS_PER_NOTE: Final = 160
-_TOKENS_AROUND: Final = 40
+COMBINED_VERSION: Final = "2"
+KNOWLEDGE: Final = " knowledge"
+CHATTER: Final = " chatter"
+EMPTY_NOTE: Final = "…"
 
 Capability = Literal["none", "choices", "generate"]
+
+_HEADLINE_TOKENS_MAX: Final = 60
+_NOTE_CHARACTERS_MAX: Final = 500
+_WORDS_IN_TITLE_MAX: Final = 14
+_OWN_SUPPORT_MIN: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
     """How far a model's word goes against what structure found.
 
-    A choice must beat the rules by `choice_margin` nats for each unit of their own margin and is
-    only asked below `margin_max`; the model may drop what structure holds below `drop_below`.
+    It is asked at most `calls_per_message` times a message of the window, and once in any window. It may
+    drop what structure holds below `drop_below` when it finds it `drop_margin` nats likelier to be chatter
+    than it finds a note that says nothing.
     """
 
-    choices_max: int = 1
-    margin_max: float = 0.5
-    choice_margin: float = 1.5
-    drop_below: float = 0.6
-    support_min: float = 0.5
+    calls_per_message: float = 0.1
+    drop_below: float = 0.62
+    drop_margin: float = 1.0
 
 
 @dataclass(slots=True)
 class Spent:
-    """Calls and tokens of one window."""
+    """Calls and tokens of one window, and what was refused of the answers."""
 
     calls: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
+    rejected: dict[Rejection, int] = field(default_factory=dict)
+
+    def refuse(self, reason: Rejection) -> None:
+        """Count an answer that changes nothing."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class CombinedEngine:
-    """Grounded proposals; a model of some `capability` refines types, wording and selection.
+    """Grounded proposals; a model of some `capability` judges or names those that need it most.
 
-    `none` never calls the model, `choices` asks for a few types, `generate` asks one call a
-    window to keep, name and word the proposals. Evidence always comes from structure.
+    `none` never calls the model; with `choices` it tells knowledge from chatter among the least sure;
+    with `generate` it writes headlines where people's own words make a poor title. Evidence, types and
+    contents always come from structure.
     """
 
     grounded: GroundedEngine
@@ -62,10 +68,9 @@ class CombinedEngine:
     capability: Capability = "none"
     model_name: str = ""
     trust: Trust = field(default_factory=Trust)
-    characters_max: int = 3600
     delimiter: Callable[[], str] = prompting.random_delimiter
     name: Literal["combined"] = "combined"
-    _unprompted: dict[str, list[float]] = field(default_factory=dict, repr=False, compare=False)
+    _unprompted: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def version(self) -> str:
@@ -73,136 +78,125 @@ class CombinedEngine:
         base = f"combined-{COMBINED_VERSION}-{self.grounded.version}"
         if self.model is None or self.capability == "none":
             return base
-        prompts = prompting.digest("curate", "type")
+        prompts = prompting.digest("headline", "kind")
         return f"{base}-{self.capability}-{prompts}-{self.model_name}"
 
     async def extract(self, window: Window) -> Extraction:
         """Extract by structure, then let the model refine; its bad answers change nothing."""
         reading = self.grounded.read(window)
-        candidates = list(reading.candidates)
+        candidates: list[Candidate | None] = list(reading.candidates)
         spent = Spent()
-        if candidates and self.model is not None:
-            if self.capability == "choices":
-                candidates = await self._choose_types(self.model, candidates, spent)
-            elif self.capability == "generate":
-                candidates = await self._curate(self.model, candidates, spent)
-        extraction = assemble(reading, candidates)
+        budget = max(1, int(self.trust.calls_per_message * len(window.own)))
+        if candidates and self.model is not None and self.capability != "none":
+            chosen = self._doubtful if self.capability == "choices" else _poorly_named
+            for position in chosen(reading.candidates)[:budget]:
+                candidate = reading.candidates[position]
+                candidates[position] = await self._refined(self.model, candidate, spent)
+        extraction = assemble(reading, [c for c in candidates if c is not None])
         return replace(
             extraction,
             model_calls=spent.calls,
             tokens_in=spent.tokens_in,
             tokens_out=spent.tokens_out,
+            rejected=spent.rejected,
         )
 
-    async def _choose_types(
-        self, model: Model, candidates: list[Candidate], spent: Spent
-    ) -> list[Candidate]:
-        """Ask for the types the rules are least sure of, at most `choices_max` of them."""
-        unsure = [c for c in candidates if c.margin < self.trust.margin_max]
-        asked = sorted(unsure, key=lambda c: c.margin)[: self.trust.choices_max]
-        decided = list(candidates)
-        for candidate in asked:
-            if await self._prefers_rival(model, candidate, spent):
-                draft = replace(candidate.draft, type=candidate.rival)
-                decided[candidates.index(candidate)] = replace(candidate, draft=draft)
-        return decided
+    async def _refined(self, model: Model, candidate: Candidate, spent: Spent) -> Candidate | None:
+        """What the model leaves of a candidate; a call that fails on it leaves it as it was."""
+        try:
+            if self.capability == "choices":
+                is_chatter = await self._is_chatter(model, candidate, spent)
+                return None if is_chatter else candidate
+            return await self._named(model, candidate, spent)
+        except ItemFailed:
+            spent.refuse("no_answer")
+            return candidate
 
-    async def _prefers_rival(self, model: Model, candidate: Candidate, spent: Spent) -> bool:
-        """Whether the model, corrected for what it says of no note at all, prefers the rival.
+    def _doubtful(self, candidates: Sequence[Candidate]) -> list[int]:
+        """Positions of what structure is least sure of, and may lose, the least sure first."""
+        unsure = [n for n, c in enumerate(candidates) if c.draft.confidence < self.trust.drop_below]
+        return sorted(unsure, key=lambda n: candidates[n].draft.confidence)
+
+    async def _is_chatter(self, model: Model, candidate: Candidate, spent: Spent) -> bool:
+        """Whether the model, corrected for what it says of no note at all, finds nothing worth keeping.
 
         Contextual calibration after Zhao et al. 2021, "Calibrate Before Use".
         """
-        options = [f" {candidate.draft.type}", f" {candidate.rival}"]
-        language = prompting.dominant_language([candidate.draft.content])
-        note = prompting.one_line(candidate.draft.content, 500)
-        empty = prompting.fill("type", language, note="…")
-        key = "\0".join((empty, *options))
-        if key not in self._unprompted:
-            self._unprompted[key] = await _choose(model, empty, options, spent)
-        here = await _choose(model, prompting.fill("type", language, note=note), options, spent)
-        nowhere = self._unprompted[key]
-        gain = (here[1] - nowhere[1]) - (here[0] - nowhere[0])
-        return gain > self.trust.choice_margin * (1.0 + candidate.margin)
+        note = prompting.one_line(candidate.draft.content, _NOTE_CHARACTERS_MAX)
+        language = prompting.dominant_language([note])
+        if language not in self._unprompted:
+            self._unprompted[language] = await lean_to_chatter(model, EMPTY_NOTE, language, spent)
+        leaning = await lean_to_chatter(model, note, language, spent)
+        return leaning - self._unprompted[language] > self.trust.drop_margin
 
-    async def _curate(
-        self, model: Model, candidates: list[Candidate], spent: Spent
-    ) -> list[Candidate]:
-        """One call over all proposals: what to keep and how to name it."""
-        language = prompting.dominant_language(c.draft.content for c in candidates)
-        delimiter = self.delimiter()
-        cap = prompting.fair_cap([c.draft.content for c in candidates], self.characters_max)
-        lines = [_note(number, candidate, cap) for number, candidate in enumerate(candidates, 1)]
-        prompt = [
-            {"role": "system", "content": prompting.fill("curate", language, delimiter=delimiter)},
-            {"role": "user", "content": prompting.fenced(lines, delimiter)},
-        ]
-        schema = answers.curate_schema(len(candidates))
-        tokens_max = _TOKENS_PER_NOTE * len(candidates) + _TOKENS_AROUND
-        completion = await model.complete(prompt, schema, tokens_max)
+    async def _named(self, model: Model, candidate: Candidate, spent: Spent) -> Candidate:
+        """The candidate under the model's headline, where that stands up against the messages."""
         spent.calls += 1
+        content = candidate.draft.content
+        completion = await model.complete(
+            headline_prompt(content, self.delimiter()),
+            answers.headline_schema(),
+            _HEADLINE_TOKENS_MAX,
+        )
         spent.tokens_in += completion.tokens_in
         spent.tokens_out += completion.tokens_out
         try:
-            notes = answers.parse(completion.text, "notes")["notes"]
+            headline = answers.headline_of(completion.text)
         except answers.BadAnswer:
-            return candidates
-        return self._apply(candidates, notes)
-
-    def _apply(
-        self, candidates: Sequence[Candidate], notes: Sequence[dict[str, Any]]
-    ) -> list[Candidate]:
-        """The proposals as the model would have them, where structure lets it."""
-        decisions: dict[int, dict[str, Any]] = {}
-        for note in notes:
-            number = note.get("n")
-            if type(number) is int:
-                decisions.setdefault(number, note)
-        kept: list[Candidate] = []
-        for number, candidate in enumerate(candidates, 1):
-            decision = decisions.get(number)
-            if decision is None:
-                kept.append(candidate)
-            elif decision.get("worth") != 0 or self._insists(candidate):
-                kept.append(self._reworded(candidate, decision))
-        return kept
-
-    def _insists(self, candidate: Candidate) -> bool:
-        return candidate.draft.confidence >= self.trust.drop_below
-
-    def _reworded(self, candidate: Candidate, decision: dict[str, Any]) -> Candidate:
-        """A proposal with the model's type and words, each only where it stands up."""
-        draft = candidate.draft
-        title, content = decision.get("title"), decision.get("content")
-        if self._is_supported(title, candidate, TITLE_CHARACTERS_MAX):
-            draft = replace(draft, title=tidy(str(title)))
-        if self._is_supported(content, candidate, 2 * answers.CONTENT_CHARACTERS_MAX):
-            draft = replace(draft, content=tidy(str(content)))
-        return replace(candidate, draft=replace(draft, type=_type(decision, candidate)))
-
-    def _is_supported(self, text: Any, candidate: Candidate, characters_max: int) -> bool:
-        if not isinstance(text, str) or not 0 < len(tidy(text)) <= characters_max:
-            return False
-        proposal = candidate.proposal
-        asked = proposal.answers.utterances if proposal.answers else []
-        sources = [utterance.message for utterance in [*proposal.utterances, *asked]]
-        return answers.support(text, sources) >= self.trust.support_min
+            spent.refuse("no_answer")
+            return candidate
+        if is_thin(headline) or not _stands(headline, candidate):
+            spent.refuse("unsupported")
+            return candidate
+        title = shorten(polish(headline))
+        return replace(candidate, draft=replace(candidate.draft, title=title))
 
 
-async def _choose(model: Model, prompt: str, options: list[str], spent: Spent) -> list[float]:
-    """Ask for a choice and count what it costs: the prompt is read once, no token is written."""
+def _stands(headline: str, candidate: Candidate) -> bool:
+    """Whether a headline is told by the note's own messages, with the help of the question they answer."""
+    proposal = candidate.proposal
+    own = [utterance.message for utterance in proposal.utterances]
+    asked = (
+        [utterance.message for utterance in proposal.answers.utterances] if proposal.answers else []
+    )
+    return (
+        answers.is_supported(headline, [*own, *asked])
+        and answers.support(headline, own) >= _OWN_SUPPORT_MIN
+    )
+
+
+def _poorly_named(candidates: Sequence[Candidate]) -> list[int]:
+    """Positions of notes whose own words make a poor title, the poorest first."""
+    poverty = [title_poverty(candidate.draft.title) for candidate in candidates]
+    return sorted((n for n, poor in enumerate(poverty) if poor), key=lambda n: -poverty[n])
+
+
+def title_poverty(title: str) -> int:
+    """How poor a title of people's own words is: cut off, completed by a question, thin, or long."""
+    return (
+        3 * ("…" in title)
+        + 2 * (" — " in title)
+        + 2 * is_thin(title)
+        + (len(title.split()) > _WORDS_IN_TITLE_MAX)
+    )
+
+
+def headline_prompt(content: str, delimiter: str) -> list[dict[str, str]]:
+    """The chat that asks for the headline of one note."""
+    note = prompting.one_line(content, _NOTE_CHARACTERS_MAX)
+    language = prompting.dominant_language([note])
+    return [
+        {"role": "system", "content": prompting.fill("headline", language, delimiter=delimiter)},
+        {"role": "user", "content": prompting.fenced([note], delimiter)},
+    ]
+
+
+async def lean_to_chatter(
+    model: Model, note: str, language: prompting.Language, spent: Spent
+) -> float:
+    """By how many nats the model finds a note likelier to be chatter than knowledge."""
+    prompt = prompting.fill("kind", language, note=note)
     spent.calls += 1
     spent.tokens_in += model.count_tokens(prompt)
-    return await model.choose(prompt, options)
-
-
-def _type(decision: dict[str, Any], candidate: Candidate) -> AtomType:
-    """The model's type where the rules were unsure or it names their second choice."""
-    named = next((kind for kind in ATOM_TYPES if kind == decision.get("type")), None)
-    if named is None or not (candidate.margin < 1.0 or named == candidate.rival):
-        return candidate.draft.type
-    return named
-
-
-def _note(number: int, candidate: Candidate, characters_max: int) -> str:
-    draft: AtomDraft = candidate.draft
-    return f"[{number}] {draft.type}: {prompting.one_line(draft.content, characters_max)}"
+    knowledge, chatter = await model.choose(prompt, [KNOWLEDGE, CHATTER])
+    return chatter - knowledge

@@ -24,7 +24,14 @@ LinkType = Literal[
 ]
 Outcome = Literal["ok", "empty", "invalid", "cut_off", "ungrounded"]
 Rejection = Literal[
-    "unknown_id", "quote_mismatch", "empty", "bad_type", "too_long", "unsupported", "duplicate"
+    "unknown_id",
+    "quote_mismatch",
+    "empty",
+    "bad_type",
+    "too_long",
+    "unsupported",
+    "duplicate",
+    "no_answer",
 ]
 
 ATOM_TYPES: Final[tuple[AtomType, ...]] = get_args(AtomType)

@@ -1,7 +1,7 @@
 """The engine that asks a language model: one constrained call a window, everything grounded."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -10,6 +10,7 @@ from services.extractor.extraction import (
     AtomDraft,
     Extraction,
     LinkDraft,
+    MessageId,
     Model,
     Outcome,
     Rejection,
@@ -110,10 +111,11 @@ def _joined(window: Window, parts: Sequence[Part]) -> Extraction:
             for t in part.topics
         ]
     outcomes = {part.outcome for part in used}
+    thread_of = _threads(window)
     return Extraction(
-        tuple(topics),
+        tuple(_kept(topics, window, thread_of)),
         tuple(atoms),
-        answer_links(window, atoms),
+        answer_links(window, atoms, thread_of),
         next(outcome for outcome in _WORST_FIRST if outcome in outcomes),
         dict(sum((part.rejected for part in used), Counter[Rejection]())),
         sum(part.tokens_in for part in parts),
@@ -122,12 +124,48 @@ def _joined(window: Window, parts: Sequence[Part]) -> Extraction:
     )
 
 
-def answer_links(window: Window, atoms: Sequence[AtomDraft]) -> tuple[LinkDraft, ...]:
-    """Each solution to the nearest earlier question or problem of its own thread of talk."""
+def _threads(window: Window) -> dict[MessageId, int]:
+    """The thread of talk that each message belongs to, by its structure."""
     utterances = read(window.messages, window.context)
     grouped = threads(utterances, parents(utterances, Weights()))
-    thread_of = {u.message.id: n for n, thread in enumerate(grouped) for u in thread}
-    index_of = {u.message.id: u.index for u in utterances}
+    return {u.message.id: n for n, thread in enumerate(grouped) for u in thread}
+
+
+def _kept(
+    topics: Sequence[TopicDraft], window: Window, thread_of: Mapping[MessageId, int]
+) -> Iterator[TopicDraft]:
+    """The topics with those of their messages whose thread was opened in the title's words.
+
+    Who joins a thread cannot name what the others said in it.
+    """
+    opened_by: dict[int, str] = {}
+    for message in window.messages:
+        opened_by.setdefault(thread_of[message.id], message.author)
+    for topic in topics:
+        cited: dict[int, list[WindowMessage]] = {}
+        for message in window.own:
+            if message.id in topic.message_ids:
+                cited.setdefault(thread_of[message.id], []).append(message)
+        telling = [
+            message.id
+            for thread, messages in cited.items()
+            if answers.is_supported(
+                topic.title,
+                [message for message in messages if message.author == opened_by[thread]],
+                answers.TOPIC_SUPPORT_MIN,
+            )
+            for message in messages
+        ]
+        if telling:
+            order = [message_id for message_id in topic.message_ids if message_id in telling]
+            yield TopicDraft(topic.title, tuple(order), topic.atom_indices)
+
+
+def answer_links(
+    window: Window, atoms: Sequence[AtomDraft], thread_of: Mapping[MessageId, int]
+) -> tuple[LinkDraft, ...]:
+    """Each solution to the nearest earlier question or problem of its own thread of talk."""
+    index_of = {message.id: index for index, message in enumerate(window.messages)}
     found: list[LinkDraft] = []
     for source, atom in enumerate(atoms):
         if atom.type != "solution":

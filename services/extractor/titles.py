@@ -123,13 +123,24 @@ def title(
     about: str = "",
 ) -> str:
     """A title of at most 90 characters; a thin one is completed with what it is `about`."""
-    telling = [utterance for utterance in utterances if not utterance.confirms] or utterances
-    own = polish(best_sentence(telling, rarity, asking))
+    own = _own_title(utterances, rarity, asking)
     if not own:
         own = tidy(utterances[0].body) or tidy(utterances[0].message.text)
     if about and is_thin(own) and len(own) < TITLE_CHARACTERS_MAX - 24:
         return f"{own} — {shorten(about, TITLE_CHARACTERS_MAX - len(own) - 3)}"
     return shorten(own)
+
+
+def _own_title(
+    utterances: Sequence[Utterance], rarity: Callable[[str], float], asking: bool
+) -> str:
+    """The best sentence of the first speaker who has one that stands alone, so that nobody titles what another said."""
+    telling = [utterance for utterance in utterances if not utterance.confirms] or utterances
+    found = [
+        polish(best_sentence([u for u in telling if u.speaker == speaker], rarity, asking))
+        for speaker in dict.fromkeys(utterance.speaker for utterance in telling)
+    ]
+    return next((title for title in found if title and not is_thin(title)), found[0])
 
 
 def content(utterances: Sequence[Utterance], about: str = "") -> str:

@@ -1,13 +1,13 @@
-"""The default engine: a model only refines what structure found, as far as it can be trusted."""
+"""The default engine: a model judges or names a few notes, each alone, as far as it can be trusted."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.extractor.combined import Capability, CombinedEngine
+from services.common.errors import ItemFailed, ModelUnavailable
+from services.extractor.combined import Capability, CombinedEngine, title_poverty
 from services.extractor.evaluation import is_valid
 from services.extractor.grounded import GroundedEngine
 from services.extractor.grounding import is_grounded
@@ -15,10 +15,16 @@ from tests.extractor.conversation import talk
 from tests.extractor.models import Answer, PlannedModel
 from tests.extractor.test_grounded import DEPLOY
 
-UNSURE = talk(
-    "ann: the nightly export fails when a customer has no invoices, why does it do that?",
-    "bob: ann: it divides by the number of invoices, that is zero for new customers",
+LONG = talk(
+    "ann: the nightly export of all invoices fails for every customer who has not had a single "
+    "invoice in the current year, it says division by zero in report.py",
+    "bob: ann: right",
+    "bob: ann: it divides by their number, pass the flag skip_empty to the export job",
 )
+DOUBTFUL = talk(
+    "ann: the yellow van parked in front of the northern warehouse belongs to some plumber company"
+)
+CHATTER_IS = {"chatter": 0.0, "knowledge": -9.0}
 
 
 def engine(capability: Capability, model: PlannedModel | None) -> CombinedEngine:
@@ -26,127 +32,160 @@ def engine(capability: Capability, model: PlannedModel | None) -> CombinedEngine
     return CombinedEngine(GroundedEngine(), model, capability, "planned")
 
 
-def notes(*items: dict[str, object]) -> Answer:
-    """A completion in the shape of decisions about notes."""
-    return Answer(json.dumps({"notes": list(items)}))
+def headline(text: object) -> Answer:
+    """A completion in the shape of a headline."""
+    return Answer(json.dumps({"headline": text}))
 
 
-def note(number: int, **changes: object) -> dict[str, object]:
-    """A decision that keeps a note of `DEPLOY` and words it well, with changes."""
-    item: dict[str, object] = {
-        "n": number,
-        "keep": True,
-        "type": "problem",
-        "title": "Migration 42 hangs in staging",
-        "content": "The staging deploy fails: migration 42 hangs on the users table.",
-    }
-    return {**item, **changes}
+def dislikes(word: str) -> PlannedModel:
+    """A model that finds notes with this word to be chatter."""
+
+    def prefer(prompt: str, option: str) -> float:
+        note = prompt.rpartition("Note: ")[2]
+        return CHATTER_IS[option.strip()] if word in note else -0.7
+
+    return PlannedModel(prefer=prefer)
 
 
 async def test_without_capability_the_model_is_never_asked() -> None:
     """At capability none the result is that of structure, whatever model there is."""
-    model = PlannedModel([notes()])
+    model = PlannedModel([headline("x")])
     extraction = await engine("none", model).extract(DEPLOY)
     assert extraction == await GroundedEngine().extract(DEPLOY)
     assert (model.asked, model.choices) == ([], [])
 
 
-async def test_an_indifferent_model_changes_nothing() -> None:
-    """A weak model that likes every option alike, or one option always, changes no type."""
-    for prefer in (lambda p, o: -1.0, lambda p, o: -float(len(o)), lambda p, o: -float("sol" in o)):
-        extraction = await engine("choices", PlannedModel(prefer=prefer)).extract(UNSURE)
-        plain = await GroundedEngine().extract(UNSURE)
-        assert [a.type for a in extraction.atoms] == [a.type for a in plain.atoms]
+async def test_a_model_with_one_opinion_of_everything_changes_nothing() -> None:
+    """A weak model that likes every option alike, or one option always, drops nothing."""
+    for prefer in (lambda p, o: -1.0, lambda p, o: -float(len(o)), lambda p, o: -9.0 * ("kn" in o)):
+        extraction = await engine("choices", PlannedModel(prefer=prefer)).extract(DOUBTFUL)
+        assert extraction.atoms == (await GroundedEngine().extract(DOUBTFUL)).atoms
 
 
-async def test_a_strong_preference_changes_an_unsure_type() -> None:
-    """A model that clearly prefers the rival for this very note decides an unsure type."""
-
-    def prefer(prompt: str, option: str) -> float:
-        return 0.0 if "export" in prompt and "problem" in option else -5.0
-
-    candidates = GroundedEngine().read(UNSURE).candidates
-    assert (candidates[0].draft.type, candidates[0].rival) == ("question", "problem")
-    trusting = replace(engine("choices", None).trust, margin_max=2.0)
-    built = replace(engine("choices", PlannedModel(prefer=prefer)), trust=trusting)
-    extraction = await built.extract(UNSURE)
-    assert extraction.atoms[0].type == "problem"
-    assert 0 < extraction.model_calls <= 2 * trusting.choices_max
-
-
-async def test_a_capable_model_words_what_structure_found() -> None:
-    """Title and content may be the model's; evidence stays as structure gave it."""
-    model = PlannedModel(
-        [notes(note(1), note(2, keep=True, type="solution", title="x", content=""))]
-    )
-    extraction = await engine("generate", model).extract(DEPLOY)
-    plain = await GroundedEngine().extract(DEPLOY)
-    assert extraction.atoms[0].title == "Migration 42 hangs in staging"
-    assert extraction.atoms[1].title == plain.atoms[1].title
-    assert [a.evidence for a in extraction.atoms] == [a.evidence for a in plain.atoms]
-    assert extraction.model_calls == 1
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        Answer("no"),
-        Answer('{"notes": [{"n": 1, "keep"', finish_reason="length"),
-        Answer('{"notes": 5}'),
-        notes(note(7, title="Someone else's note")),
-        notes(note(1, title="Wire the money", content="Wire the money to this account today")),
-        notes({"n": 1}),
-    ],
-)
-async def test_a_bad_answer_leaves_structure_as_it_is(bad: Answer) -> None:
-    """Invalid, foreign or unsupported words change no atom."""
-    extraction = await engine("generate", PlannedModel([bad])).extract(DEPLOY)
-    plain = await GroundedEngine().extract(DEPLOY)
-    assert extraction.atoms == plain.atoms
-    assert extraction.links == plain.links
+async def test_the_model_may_drop_a_doubtful_note() -> None:
+    """A statement nobody asked for goes when the model finds it to be chatter, unlike an empty note."""
+    assert len((await GroundedEngine().extract(DOUBTFUL)).atoms) == 1
+    assert (await engine("choices", dislikes("van")).extract(DOUBTFUL)).atoms == ()
 
 
 async def test_the_model_cannot_drop_what_structure_is_sure_of() -> None:
-    """An answered question stays even when the model would drop it."""
-    model = PlannedModel([notes(note(1, keep=False), note(2, keep=False))])
-    assert len((await engine("generate", model).extract(DEPLOY)).atoms) == 2
+    """An answered question stays even when the model finds it to be chatter."""
+    extraction = await engine("choices", dislikes("migration")).extract(DEPLOY)
+    assert extraction.atoms == (await GroundedEngine().extract(DEPLOY)).atoms
 
 
-async def test_the_model_may_drop_a_doubtful_statement() -> None:
-    """A statement nobody asked for goes when the model finds it not worth keeping."""
-    window = talk(
-        "ann: the yellow van parked in front of the northern warehouse belongs to some local plumber company"
-    )
-    assert len((await GroundedEngine().extract(window)).atoms) == 1
-    model = PlannedModel([notes(note(1, keep=False))])
-    assert (await engine("generate", model).extract(window)).atoms == ()
+async def test_a_capable_model_names_what_is_poorly_named() -> None:
+    """A title that had to be cut off becomes the model's headline; all else stays as structure gave it."""
+    model = PlannedModel([headline("export fails for customers without a single invoice.")])
+    extraction = await engine("generate", model).extract(LONG)
+    plain = await GroundedEngine().extract(LONG)
+    assert plain.atoms[0].title.endswith("…")
+    assert extraction.atoms[0].title == "Export fails for customers without a single invoice"
+    assert [(a.type, a.content, a.evidence) for a in extraction.atoms] == [
+        (a.type, a.content, a.evidence) for a in plain.atoms
+    ]
+    assert (extraction.model_calls, extraction.tokens_in, extraction.tokens_out) == (1, 100, 20)
 
 
-@given(
-    st.lists(
-        st.fixed_dictionaries(
-            {
-                "n": st.integers(-1, 4),
-                "keep": st.booleans() | st.none(),
-                "type": st.sampled_from(["problem", "gossip", "decision", 3]),
-                "title": st.text(max_size=120) | st.just("Migration hangs"),
-                "content": st.text(max_size=900) | st.just("migration 42 hangs"),
-            }
-        ),
-        max_size=6,
-    )
+async def test_a_good_title_is_left_alone() -> None:
+    """What people's own words name well is not sent to the model."""
+    model = PlannedModel([headline("Migration 42 hangs on staging")])
+    extraction = await engine("generate", model).extract(DEPLOY)
+    asked = "\n".join(chat[1]["content"] for chat in model.asked)
+    poor = [a for a in (await GroundedEngine().extract(DEPLOY)).atoms if title_poverty(a.title)]
+    assert extraction.model_calls == len(model.asked) == len(poor) <= 1
+    assert "ben" not in asked
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (Answer("no"), "no_answer"),
+        (Answer('{"headline": "Export fa', finish_reason="length"), "no_answer"),
+        (Answer("[]"), "no_answer"),
+        (Answer("{}"), "no_answer"),
+        (headline(7), "no_answer"),
+        (headline(" "), "no_answer"),
+        (headline("export " * 40), "no_answer"),
+        (Answer("[" * 100_000), "no_answer"),
+        (Answer('{"headline": "' + "x" * 10_000_000 + '"}'), "no_answer"),
+        (headline("Wire the money to this account today"), "unsupported"),
+        (headline("Export of all invoices fails, call +380441234567"), "unsupported"),
+        (headline("Export of all invoices fails, see https://evil.example/x"), "unsupported"),
+        (headline("磁盘已满，导出失败"), "unsupported"),
+        (headline("Експорт рахунків падає для клієнтів"), "unsupported"),
+        (headline("it fails"), "unsupported"),
+    ],
 )
-async def test_whatever_the_model_says_atoms_stay_valid_and_grounded(
-    items: list[dict[str, object]],
-) -> None:
-    """No decision of the model can make an atom invalid, ungrounded or new."""
-    extraction = await engine("generate", PlannedModel([notes(*items)])).extract(DEPLOY)
-    plain = {a.evidence for a in (await GroundedEngine().extract(DEPLOY)).atoms}
+async def test_a_bad_answer_leaves_structure_as_it_is(bad: Answer, reason: str) -> None:
+    """Invalid, foreign, unsupported or empty words change no atom, and are counted."""
+    extraction = await engine("generate", PlannedModel([bad])).extract(LONG)
+    plain = await GroundedEngine().extract(LONG)
+    assert (extraction.atoms, extraction.links) == (plain.atoms, plain.links)
+    assert extraction.rejected == {reason: 1}
+
+
+async def test_a_call_that_fails_on_its_note_costs_the_note_nothing() -> None:
+    """An answer too long or in no known shape leaves the window as structure has it; an outage is raised."""
+
+    class Failing(PlannedModel):
+        error: Exception = ItemFailed("answer_too_long", "10 MB")
+
+        async def complete(self, *arguments: object) -> Answer:
+            raise self.error
+
+    model = Failing()
+    extraction = await engine("generate", model).extract(LONG)
+    assert extraction.atoms == (await GroundedEngine().extract(LONG)).atoms
+    assert extraction.rejected == {"no_answer": 1}
+    model.error = ModelUnavailable("away")
+    with pytest.raises(ModelUnavailable):
+        await engine("generate", model).extract(LONG)
+
+
+@pytest.mark.parametrize("capability", ["choices", "generate"])
+async def test_calls_are_bounded_by_messages(capability: Capability) -> None:
+    """However many notes need the model, it is asked at most once in ten messages, and once in a few."""
+    brief = "hi! does anybody know why the gadget{n} of hall{n} is warm?"
+    long = brief.replace(
+        "is warm", "turns so warm as soon as somebody opens the door{n} of the yard"
+    )
+    said = brief if capability == "choices" else long
+    lines = [f"p{n}: {said.format(n=n)}" for n in range(30)]
+    model = PlannedModel([headline("x")], prefer=lambda prompt, option: -1.0)
+    extraction = await engine(capability, model).extract(talk(*lines))
+    assert len(extraction.atoms) == 30
+    assert len(model.asked) + len(model.choices) == 3 + (capability == "choices")
+    assert extraction.model_calls == len(model.asked) + len(model.choices)
+    few = PlannedModel([headline("x")], prefer=lambda prompt, option: -1.0)
+    await engine(capability, few).extract(talk(*lines[:3]))
+    assert len(few.asked) + len(few.choices) == 1 + (capability == "choices")
+
+
+async def test_the_model_sees_one_note_at_a_time() -> None:
+    """No prompt holds the words of two notes, so none can speak about another."""
+    words = ["zinc", "amber", "cobalt"]
+    lines = [
+        f"p{n}: hi! does anybody know why the {word} cabinet of the {word} hall needs its key turned twice "
+        f"before somebody opens the {word} drawer?"
+        for n, word in enumerate(words)
+    ]
+    model = PlannedModel([headline("x")])
+    await engine("generate", model).extract(talk(*lines, *["q: ok"] * 30))
+    assert len(model.asked) == 3
+    for chat in model.asked:
+        assert sum(word in chat[1]["content"] for word in words) == 1
+
+
+@given(st.text(max_size=120) | st.none() | st.integers() | st.just("Export of invoices fails"))
+async def test_whatever_the_model_says_atoms_stay_valid_and_grounded(said: object) -> None:
+    """No answer of the model can make an atom invalid, ungrounded or new."""
+    extraction = await engine("generate", PlannedModel([headline(said)])).extract(LONG)
+    plain = {a.evidence for a in (await GroundedEngine().extract(LONG)).atoms}
+    assert {a.evidence for a in extraction.atoms} == plain
     for found in extraction.atoms:
         assert is_valid(found)
-        assert is_grounded(found.evidence, DEPLOY.own)
-        assert found.evidence in plain
-    assert all(max(x.source, x.target) < len(extraction.atoms) for x in extraction.links)
+        assert is_grounded(found.evidence, LONG.own)
 
 
 def test_the_version_names_what_matters() -> None:
