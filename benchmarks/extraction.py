@@ -27,12 +27,12 @@ from services.common.llama import GenerationModel
 from services.common.models import ModelStore
 from services.evaluating import label_messages
 from services.extractor import prompting
-from services.extractor.combined import CombinedEngine
+from services.extractor.combined import Capability, CombinedEngine
 from services.extractor.evaluation import read_export
 from services.extractor.extraction import Engine, Extraction, Window, WindowMessage
 from services.extractor.generative import GenerativeEngine
 from services.extractor.grounded import GroundedEngine
-from services.extractor.service import ExtractorSettings, capability_of
+from services.extractor.service import ExtractorSettings, trusted_with
 from services.extractor.windows import Arrival, ClosedWindow, cut
 
 DEMO = Path(__file__).parents[1] / "services" / "cli" / "demo" / "chat.json"
@@ -120,10 +120,9 @@ async def without_model(windows: Iterable[Window]) -> Spent:
 
 
 async def with_model(
-    windows: Sequence[Window], model: GenerationModel, name: str, file_bytes: int, digest: str
+    windows: Sequence[Window], model: GenerationModel, name: str, capability: Capability
 ) -> dict[str, Spent]:
     """The same windows by each way of using a model, in turn."""
-    capability = capability_of(digest, file_bytes)
     generative = GenerativeEngine(model, name)
     ways: dict[str, tuple[Engine, bool]] = {
         "combined": (CombinedEngine(GroundedEngine(), model, capability, name), False),
@@ -191,7 +190,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     say(f"{len(windows)} windows; reading them without a model …")
     rows = {"no language model": (await without_model(windows)).figures()}
     report: dict[str, Any] = {"windows_of_noise": len(closed) - len(windows)}
-    store = ModelStore.open()
+    store, settings = ModelStore.open(), ExtractorSettings.read()
     for name in options.models:
         with ExitStack() as opened:
             resolved = store.resolve(name, "generation")
@@ -199,9 +198,8 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
             opened.callback(model.close)
             report["gate"] = gate(closed, model)
             chosen = spread(windows, options.windows)
-            spent = await with_model(
-                chosen, model, resolved.name, resolved.file_bytes, resolved.digest
-            )
+            trusted = trusted_with(settings.model_copy(update={"generation_model": name}))
+            spent = await with_model(chosen, model, resolved.name, trusted)
             rows |= {f"{resolved.name}, {way}": each.figures() for way, each in spent.items()}
     show(rows)
     return {**report, "engines": rows, **rows["no language model"]}

@@ -9,13 +9,23 @@ from typing import Any, cast
 import click
 import uvloop
 
+from services.cli.doctor import Finding, doctor_with
 from services.cli.failures import explained
+from services.cli.options import Session
 from services.cli.running import running_briefly
+from services.common.errors import WinnowError
 from services.common.llama import EmbeddingModel
 from services.common.models import ModelEntry, ModelStore
 from services.extractor import evaluation as extraction_evaluation
+from services.extractor.aptitude import AptitudeNotes
+from services.extractor.aptitude import measure as measure_aptitude
 from services.extractor.extraction import Label, WindowMessage
-from services.extractor.service import ExtractorSettings, open_engine
+from services.extractor.service import (
+    ExtractorSettings,
+    model_digest,
+    open_engine,
+    open_model,
+)
 from services.ingest import evaluation as importance_evaluation
 from services.ingest.scoring import Conversation
 from services.ingest.wording import ScoredInput
@@ -29,6 +39,32 @@ _DATA = click.option(
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A folder of chats and labels.",
 )
+
+
+async def _aptitude(session: Session) -> list[Finding]:
+    """What the language model that is set can be trusted with; measured once for a file and its prompts."""
+    settings, notes = ExtractorSettings.read(), AptitudeNotes(ModelStore.open().directory)
+    try:
+        digest = model_digest(settings)
+        found = notes.recall(digest)
+        if found is None:
+            session.progress.print(
+                "measuring the language model, which takes up to a minute or two …"
+            )
+            with ExitStack() as models:
+                model, _ = open_model(settings, models)
+                found = await measure_aptitude(model)
+            notes.remember(digest, found)
+    except WinnowError as error:
+        return [Finding("language model", False, str(error))]
+    detail = (
+        f"tells chatter from knowledge {found.tells:.2f} (a coin: 0.50), {found.headlines:.0%} of headlines usable, "
+        f"{found.invalid:.0%} invalid, {found.tokens_per_second:g} tokens/s: trusted with {found.capability}"
+    )
+    return [Finding("language model", True, detail)]
+
+
+doctor = doctor_with(_aptitude)
 
 
 @click.group()

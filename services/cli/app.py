@@ -15,7 +15,7 @@ PARTS = {
     "demo": "services.cli.demonstrate:demo",
     "erase": "services.cli.erasing:erase",
     "evaluate": "services.evaluating:evaluate",
-    "doctor": "services.cli.doctor:doctor",
+    "doctor": "services.evaluating:doctor",
     "extract": "services.cli.extracting:extract",
     "follow": "services.cli.following:follow",
     "generations": "services.cli.generations:generations",

@@ -5,7 +5,7 @@ import json
 import platform
 import shutil
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,11 +40,19 @@ class Finding:
 Check = Callable[[Session], Awaitable[list[Finding]]]
 
 
-@click.command()
-@command
-async def doctor(session: Session) -> None:
-    """Check this machine, the models and the running services."""
-    checks: list[Check] = [_machine, _models, _services]
+def doctor_with(*further: Check) -> click.Command:
+    """`winnow doctor` with the checks that the services know of besides its own."""
+
+    @click.command("doctor")
+    @command
+    async def doctor(session: Session) -> None:
+        """Check this machine, the models and the running services."""
+        await _examine(session, [_machine, _models, *further, _services])
+
+    return doctor
+
+
+async def _examine(session: Session, checks: Sequence[Check]) -> None:
     findings = [finding for check in checks for finding in await check(session)]
     if session.as_json:
         session.print_json([asdict(finding) for finding in findings])

@@ -200,12 +200,23 @@ def is_supported(
     """Whether enough of a text's words, and all that it names exactly, stand in the cited messages."""
     known = " ".join(f"{message.author} {message.text}" for message in sources).casefold()
     stems = {stem(word) for word in content_words(known)}
-    named = (word for word in specific_words(said) if stem(word) not in stems)
+    plain = frozenset(said.casefold().split()) if is_title_case(said) else frozenset[str]()
+    named = (
+        word
+        for word in specific_words(said)
+        if stem(word) not in stems and not (word.isalpha() and word in plain)
+    )
     return (
         support(said, sources) >= share_min
         and all(word in known for word in named)
         and (all(link.casefold() in known for link in links_in(said)))
     )
+
+
+def is_title_case(text: str) -> bool:
+    """Whether most words begin with a capital, so that a capital alone marks no name."""
+    words = [word for word in text.split() if word[0].isalpha()]
+    return sum(word[0].isupper() for word in words) > 0.5 * len(words)
 
 
 def _is_same(one: AtomDraft, other: AtomDraft) -> bool:

@@ -20,7 +20,7 @@ EMPTY_NOTE: Final = "…"
 
 Capability = Literal["none", "choices", "generate"]
 
-_HEADLINE_TOKENS_MAX: Final = 60
+HEADLINE_TOKENS_MAX: Final = 60
 _NOTE_CHARACTERS_MAX: Final = 500
 _WORDS_IN_TITLE_MAX: Final = 14
 _OWN_SUPPORT_MIN: Final = 0.4
@@ -136,7 +136,7 @@ class CombinedEngine:
         completion = await model.complete(
             headline_prompt(content, self.delimiter()),
             answers.headline_schema(),
-            _HEADLINE_TOKENS_MAX,
+            HEADLINE_TOKENS_MAX,
         )
         spent.tokens_in += completion.tokens_in
         spent.tokens_out += completion.tokens_out

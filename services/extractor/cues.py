@@ -128,8 +128,9 @@ DECISION: Final = _words(
 )  # fmt: skip
 SETTLED: Final = _words(
     "(?:we|it was|was|has been|have been|is|been) (?:\\w+ )?(?:decided|agreed|approved|settled)",
-    "we(?:'ve)? (?:decided|agreed)", "decision is", "the decision", "вирішил\\w*", "вирішено",
-    "домовил\\w*", "домовлено", "погодили", "ухвалил\\w*",
+    "we(?:'ve)? (?:decided|agreed)", "let'?s (?:decide|agree|keep|use|go with|drop|move|switch|stick)",
+    "давайте (?:виріш|домов|залиш|візьм|перейд|реш|догов|остав|возьм)\\w*", "decision is", "the decision",
+    "вирішил\\w*", "вирішено", "домовил\\w*", "домовлено", "погодили", "ухвалил\\w*",
     "решили", "решено", "договорил\\w*", "приняли решение", "утвердил\\w*",
 )  # fmt: skip
 REQUIREMENT: Final = _words(

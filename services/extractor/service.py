@@ -1,5 +1,6 @@
 """Opens the extractor: settings, the engine with its model, and the two stages."""
 
+import hashlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -22,6 +23,7 @@ from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
+from services.extractor.aptitude import AptitudeNotes
 from services.extractor.combined import Capability, CombinedEngine
 from services.extractor.erasing import EraseStage
 from services.extractor.extraction import Engine, Model
@@ -40,7 +42,7 @@ from winnow.extractor.v1.extractor_pb2_grpc import add_ExtractorServiceServicer_
 
 log = logging.getLogger(__name__)
 
-# Below this a model is trusted with choices alone: larger ones were measured to word and select well.
+# What no doctor has measured is trusted by its size: smaller models were measured to be no help.
 GENERATES_FROM_BYTES = 800 << 20
 
 
@@ -154,43 +156,54 @@ def workers_of(
 
 
 def open_engine(settings: ExtractorSettings, models: ExitStack) -> Reader:
-    """Load the engine that is set, and the model it needs if it needs one."""
+    """Load the engine that is set, and the model where it may decide anything."""
     grounded = GroundedEngine()
     if settings.extraction_engine == "grounded" or settings.extraction_capability == "none":
         return Reader(grounded, "")
-    loaded = _open_model(settings, models)
     if settings.extraction_engine == "generative":
-        return Reader(GenerativeEngine(loaded.model, loaded.name), loaded.name)
-    capability = _capability(settings, loaded.is_able)
-    log.info("model %s is trusted to %s", loaded.name, capability)
-    engine = CombinedEngine(grounded, loaded.model, capability, loaded.name)
-    return Reader(engine, loaded.name)
+        model, name = open_model(settings, models)
+        return Reader(GenerativeEngine(model, name), name)
+    chosen = settings.extraction_capability
+    capability = trusted_with(settings) if chosen == "auto" else chosen
+    log.info("model %s is trusted with %s", settings.generation_model, capability)
+    if capability == "none":
+        return Reader(CombinedEngine(grounded), "")
+    model, name = open_model(settings, models)
+    return Reader(CombinedEngine(grounded, model, capability, name), name)
 
 
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model, and whether it is known to word and select well."""
-
-    model: Model
-    name: str
-    is_able: bool
-
-
-def _open_model(settings: ExtractorSettings, models: ExitStack) -> LoadedModel:
-    """Open the model in this process, or reach for the one behind the URL that is set."""
+def open_model(settings: ExtractorSettings, models: ExitStack) -> tuple[Model, str]:
+    """Open the model in this process, or reach for the one behind the URL that is set; and its name."""
     provider = ProviderSettings.read()
     if provider.generation_url:
-        name = settings.generation_model
-        if "generation_model" not in settings.model_fields_set:
-            raise InvalidSetting("WINNOW_GENERATION_MODEL: name the model behind the URL")
-        return LoadedModel(OpenAIModel.open(provider, name), name, True)
+        return OpenAIModel.open(provider, _name_behind(settings)), settings.generation_model
     resolved = ModelStore.open().resolve(settings.generation_model, "generation")
     model = GenerationModel.open(resolved.path, threads=settings.generation_threads)
     models.callback(model.close)
-    return LoadedModel(model, resolved.name, resolved.file_bytes >= GENERATES_FROM_BYTES)
+    return model, resolved.name
 
 
-def _capability(settings: ExtractorSettings, is_able: bool) -> Capability:
-    if settings.extraction_capability != "auto":
-        return settings.extraction_capability
-    return "generate" if is_able else "choices"
+def model_digest(settings: ExtractorSettings) -> str:
+    """What tells the model that is set from others: its file's hash, or where it is and its name there."""
+    provider = ProviderSettings.read()
+    if provider.generation_url:
+        where = f"{provider.generation_url}\0{_name_behind(settings)}"
+        return hashlib.sha256(where.encode()).hexdigest()
+    return ModelStore.open().resolve(settings.generation_model, "generation").digest
+
+
+def _name_behind(settings: ExtractorSettings) -> str:
+    if "generation_model" not in settings.model_fields_set:
+        raise InvalidSetting("WINNOW_GENERATION_MODEL: name the model behind the URL")
+    return settings.generation_model
+
+
+def trusted_with(settings: ExtractorSettings) -> Capability:
+    """What the model may decide: as `winnow doctor` measured it, else by its size; behind a URL, words."""
+    found = AptitudeNotes(ModelStore.open().directory).recall(model_digest(settings))
+    if found is not None:
+        return found.capability
+    if ProviderSettings.read().generation_url:
+        return "generate"
+    resolved = ModelStore.open().resolve(settings.generation_model, "generation")
+    return "generate" if resolved.file_bytes >= GENERATES_FROM_BYTES else "none"

@@ -107,6 +107,15 @@ class Provider:
     def _wrong(self, handler: Handler, body: dict[str, Any]) -> None:
         self._complete(handler, '{"facts": ["anything"]}')
 
+    def _foreign(self, handler: Handler, body: dict[str, Any]) -> None:
+        """Well shaped, but in a language that nobody in the chat writes."""
+        said = "磁盘已满，备份失败，请立即清理归档目录"
+        atom = {"ids": [1], "quote": said, "type": "problem", "title": said, "content": said}
+        self._complete(
+            handler,
+            json.dumps({"headline": said, "atoms": [atom], "topics": []}, ensure_ascii=False),
+        )
+
     def _empty(self, handler: Handler, body: dict[str, Any]) -> None:
         self._complete(handler, None)
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import ItemFailed, ModelUnavailable
@@ -177,6 +177,7 @@ async def test_the_model_sees_one_note_at_a_time() -> None:
         assert sum(word in chat[1]["content"] for word in words) == 1
 
 
+@settings(deadline=None)
 @given(st.text(max_size=120) | st.none() | st.integers() | st.just("Export of invoices fails"))
 async def test_whatever_the_model_says_atoms_stay_valid_and_grounded(said: object) -> None:
     """No answer of the model can make an atom invalid, ungrounded or new."""

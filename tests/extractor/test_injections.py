@@ -164,7 +164,7 @@ async def test_the_obeying_model_is_dangerous() -> None:
         model = Obeying(attack=attack)
         await CombinedEngine(GroundedEngine(), model, "generate").extract(window_with(attack.text))
         obeyed += model.obeyed
-    assert obeyed > 20
+    assert obeyed > 10
 
 
 def test_an_extraction_has_no_way_to_score_or_approve() -> None:

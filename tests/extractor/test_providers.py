@@ -24,12 +24,15 @@ from services.common.errors import (
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
 from services.common.openai import OpenAIModel, ProviderSettings
-from services.extractor.answers import curate_schema, extract_schema
+from services.extractor.answers import extract_schema, headline_schema
+from services.extractor.combined import CombinedEngine
 from services.extractor.extraction import Model
 from services.extractor.generative import GenerativeEngine
+from services.extractor.grounded import GroundedEngine
 from services.extractor.service import ExtractorSettings, open_engine
 from tests.extractor.conversation import talk
 from tests.extractor.provider import Provider, provider
+from tests.extractor.test_combined import LONG
 
 SCHEMA = {
     "type": "object",
@@ -79,7 +82,9 @@ async def test_a_schema_holds_the_answer(model: Model) -> None:
     assert completion.tokens_out > 0
 
 
-@pytest.mark.parametrize("schema", [extract_schema(3), curate_schema(2)], ids=["extract", "curate"])
+@pytest.mark.parametrize(
+    "schema", [extract_schema(3), headline_schema()], ids=["extract", "headline"]
+)
 async def test_our_own_schemas_are_taken(model: Model, schema: dict[str, object]) -> None:
     """The schemas that engines ask with give objects with their lists."""
     completion = await model.complete(CHAT, schema, 600)
@@ -190,6 +195,28 @@ async def test_bad_content_is_an_outcome(double: Provider, fault: str, outcome: 
     extraction = await engine.extract(window)
     assert (extraction.outcome, extraction.atoms) == (outcome, ())
     assert extraction.model_calls == len(double.requests) == 3
+
+
+async def test_a_wrong_language_is_believed_nowhere(double: Provider) -> None:
+    """Words of a language that nobody wrote are refused: nothing of them is kept, and nothing is lost for them."""
+    double.always = "foreign"
+    model = OpenAIModel(double.url, "double")
+    window = talk("ann: The disk of db-2 is full.", "bob: Prune the WAL archive.")
+    generated = await GenerativeEngine(model, "double").extract(window)
+    assert (generated.outcome, generated.rejected) == ("ungrounded", {"quote_mismatch": 1})
+    combined = await CombinedEngine(GroundedEngine(), model, "generate", "double").extract(LONG)
+    assert combined.rejected == {"unsupported": 1}
+    assert combined.atoms == (await GroundedEngine().extract(LONG)).atoms
+
+
+async def test_an_answer_that_is_none_costs_no_window(double: Provider) -> None:
+    """Ten megabytes or a gateway's page instead of a headline leave the window as its structure has it."""
+    for fault in ("huge", "page", "truncated", "wrong", "empty"):
+        double.always = fault
+        engine = CombinedEngine(GroundedEngine(), OpenAIModel(double.url, "double"), "generate")
+        extraction = await engine.extract(LONG)
+        assert extraction.atoms == (await GroundedEngine().extract(LONG)).atoms
+        assert extraction.rejected == {"no_answer": 1}
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def test_a_condition_is_not_left_alone() -> None:
         ("npm_install fails", "npm_install fails"),
         ("so", "So"),
         ("I think the cache is stale, iirc", "The cache is stale"),
+        ("we decided: keep ten days", "We decided: keep ten days"),
         ("risk: the key expires", "The key expires"),
         ("ризик: ключ спливає", "Ключ спливає"),
         ("колеги, а хто знає, чому впала збірка?", "Хто знає, чому впала збірка?"),

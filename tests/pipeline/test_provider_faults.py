@@ -11,7 +11,7 @@ from tests.conftest import Deployment
 from tests.extractor.provider import Provider, provider
 from tests.extractor.saved import TALK, say, settled
 
-FAULTS = "busy broken hang drip drop page huge truncated wrong empty forbidden".split()
+FAULTS = "busy broken hang drip drop page huge truncated wrong empty foreign forbidden".split()
 CONVERSATIONS = 4
 
 
@@ -22,6 +22,7 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
         for name, value in {
             "GENERATION_URL": running.url,
             "GENERATION_MODEL": "double",
+            "EXTRACTION_ENGINE": "generative",
             "GENERATION_TIMEOUT_SECONDS": "0.5",
             "TASK_RETRY_SECONDS": "0.1",
             "RELAY_AGAIN_SECONDS": "0.5",

@@ -1,0 +1,119 @@
+"""What a language model can be trusted with, measured on notes written for it; kept by the model's digest."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from services.common.errors import WinnowError
+from services.extractor import answers, prompting
+from services.extractor.combined import (
+    HEADLINE_TOKENS_MAX,
+    Capability,
+    Spent,
+    headline_prompt,
+    lean_to_chatter,
+)
+from services.extractor.extraction import Model, WindowMessage
+from services.extractor.titles import is_thin
+
+TELLS_MIN: Final = 0.8
+HEADLINES_MIN: Final = 0.6
+KNOWLEDGE_NOTES: Final = (
+    "lena: where are the dashboards of the payment service kept, and who may change them?",
+    "«where are the dashboards kept?» oleg: in the folder grafana of the infra repository, ask ops for a review",
+    "oleg: the login page answers 502 whenever more than two pods restart at once",
+    "lena: from Monday on we deploy on Tuesdays and Thursdays only, agreed with support",
+    "Олена: після оновлення драйвера принтер етикеток друкує порожні сторінки, версія 7.3",
+    "«як скинути кеш збірки?» Остап: видали теку build/.cache і запусти збірку з прапорцем --fresh",
+)
+CHATTER_NOTES: Final = (
+    "oleg: haha yes, Mondays are like that, I need another coffee first",
+    "lena: no idea, I was not there, sounds odd though",
+    "«who is coming to the party?» oleg: I will see, maybe a bit later",
+    "lena: ok let me try that, one moment, phone is ringing",
+    "Остап: оце так, ніколи б не подумав, ну побачимо",
+    "Олена: вибачте, мене щойно відволікли, про що мова?",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Aptitude:
+    """How a model did: `tells` is the chance that it ranks chatter above knowledge (0.5 is a coin's).
+
+    `headlines` is the share of valid, grounded headlines, `invalid` that of answers in no valid shape.
+    """
+
+    tells: float
+    headlines: float
+    invalid: float
+    tokens_per_second: float
+
+    @property
+    def capability(self) -> Capability:
+        """What the model may decide."""
+        if self.headlines >= HEADLINES_MIN:
+            return "generate"
+        return "choices" if self.tells >= TELLS_MIN else "none"
+
+
+async def measure(model: Model) -> Aptitude:
+    """Let a model judge and name the notes of the examination; raises what its calls raise."""
+    spent, began = Spent(), time.perf_counter()
+    chatter = [await _leaning(model, note, spent) for note in CHATTER_NOTES]
+    knowledge = [await _leaning(model, note, spent) for note in KNOWLEDGE_NOTES]
+    pairs = [(high > low) + 0.5 * (high == low) for high in chatter for low in knowledge]
+    outcomes = [await _headline(model, note, spent) for note in KNOWLEDGE_NOTES]
+    seconds = time.perf_counter() - began
+    return Aptitude(
+        round(sum(pairs) / len(pairs), 3),
+        round(outcomes.count("good") / len(outcomes), 3),
+        round(outcomes.count("invalid") / len(outcomes), 3),
+        round((spent.tokens_in + spent.tokens_out) / seconds, 1),
+    )
+
+
+async def _leaning(model: Model, note: str, spent: Spent) -> float:
+    return await lean_to_chatter(model, note, prompting.dominant_language([note]), spent)
+
+
+async def _headline(model: Model, note: str, spent: Spent) -> str:
+    """Whether a headline is `good`, `invalid`, or says what the note does not."""
+    prompt = headline_prompt(note, prompting.random_delimiter())
+    completion = await model.complete(prompt, answers.headline_schema(), HEADLINE_TOKENS_MAX)
+    spent.tokens_in += completion.tokens_in
+    spent.tokens_out += completion.tokens_out
+    try:
+        headline = answers.headline_of(completion.text)
+    except answers.BadAnswer:
+        return "invalid"
+    said = WindowMessage(1, "", note, datetime.min.replace(tzinfo=UTC))
+    return "good" if answers.is_supported(headline, [said]) and not is_thin(headline) else "bad"
+
+
+class AptitudeNotes:
+    """Measured aptitudes in a folder, by the digest of the model and of the prompts they were measured with."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory / "aptitudes"
+
+    def recall(self, digest: str) -> Aptitude | None:
+        """What was measured of this very model, if anything; a file that cannot be read is none."""
+        try:
+            return Aptitude(**json.loads(self._path(digest).read_text("utf-8")))
+        except (OSError, TypeError, ValueError):
+            return None
+
+    def remember(self, digest: str, aptitude: Aptitude) -> None:
+        """Keep what was measured; WinnowError when the folder cannot be written."""
+        path = self._path(digest)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(asdict(aptitude)), "utf-8")
+        except OSError as error:
+            raise WinnowError(f"{path}: cannot be written: {error.strerror}") from error
+
+    def _path(self, digest: str) -> Path:
+        return self._directory / f"{digest[:32]}-{prompting.digest('headline', 'kind')}.json"
