@@ -48,6 +48,16 @@ class RecallProbe:
             self._next = self._clock() + self._seconds
             self._samples.put_nowait(sample)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a sample waits to be compared."""
+        return self._samples.full()
+
+    def clear(self) -> None:
+        """Forget the sample that waits."""
+        if self.waiting:
+            self._samples.get_nowait()
+
     async def run(self) -> None:
         """Compare what is offered, for as long as the service runs."""
         while True:
