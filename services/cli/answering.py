@@ -13,8 +13,9 @@ SENTENCES_MAX: Final = 6
 QUOTED_MAX: Final = 4
 _ANSWER_TOKENS_MAX: Final = 600
 _QUOTE_LETTERS_MIN: Final = 8
-# Of the default model: what is about something else stays below it. Words decide where they occur at all.
-COSINE_MIN: Final = 0.83
+# Of the default model: in a chat of 1,200 messages, the nearest to 16 questions that it answers were .844 to .924 near,
+# and to 12 about other things .759 to .842. Words decide where they occur at all.
+COSINE_MIN: Final = 0.84
 COVERAGE_MIN: Final = 0.5
 
 _RULES: Final = (
