@@ -123,6 +123,18 @@ class Hint:
         await self._message.nak(delay=delay_seconds * random.uniform(0.8, 1.2))  # noqa: S311
 
 
+@dataclass(frozen=True)
+class HintStream:
+    """When the broker made a stream, and the numbers of the first and last message that it holds.
+
+    The first is one more than the last while it holds none.
+    """
+
+    created_at: datetime
+    first: int
+    last: int
+
+
 class Bus:
     """A connection to NATS that heals itself."""
 
@@ -171,13 +183,13 @@ class Bus:
                 raise BusClosed("NATS has closed the connection for good") from error
             raise BusUnavailable(failure) from error
 
-    async def declare(self) -> datetime:
-        """Create the streams that are missing; return when the stream of hints was made, which tells it from others."""
+    async def declare(self) -> HintStream:
+        """Create the streams that are missing; return what tells the stream of hints from others, and what it holds."""
         async with self.answering("NATS does not declare its streams"):
             return await self._declare_streams()
 
-    async def _declare_streams(self) -> datetime:
-        created_at = await self._declare_stream(
+    async def _declare_streams(self) -> HintStream:
+        hints = await self._declare_stream(
             StreamConfig(
                 name=TASKS_STREAM,
                 subjects=["winnow.tasks.>"],
@@ -201,9 +213,9 @@ class Bus:
                 allow_atomic=True,
             )
         )
-        return created_at
+        return hints
 
-    async def _declare_stream(self, config: StreamConfig) -> datetime:
+    async def _declare_stream(self, config: StreamConfig) -> HintStream:
         name = str(config.name)
         try:
             found = await self._js.stream_info(name)
@@ -213,7 +225,7 @@ class Bus:
             found = await self._js.stream_info(name)
         if found.created is None:
             raise BusUnavailable(f"NATS does not say when it made the stream {name}")
-        return found.created
+        return HintStream(found.created, found.state.first_seq, found.state.last_seq)
 
     async def publish_hint(self, workspace: UUID, stage: str, tasks: Sequence[UUID]) -> None:
         """Publish the ids of tasks in chunks; raise BusUnavailable if one is not stored."""

@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import Field
 
 from services.common import metrics, tracing
-from services.common.bus import Bus, BusUnavailable, backfill_of
+from services.common.bus import Bus, BusUnavailable, HintStream, backfill_of
 from services.common.database import Connection, Database
 from services.common.errors import DatabaseUnavailable
 from services.common.failpoints import reach
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 EVENTS_MAX = 100
 CHECK_SECONDS = 2.0
+# How long a hint that was taken may take to be published.
+PUBLISHING = timedelta(seconds=2)
 FACTS = tuple(field.name for field in Event.DESCRIPTOR.oneofs_by_name["fact"].fields)
 
 
@@ -239,12 +241,26 @@ class RelaySettings(Settings):
     relay_again_seconds_max: float = Field(default=300, gt=0)
 
 
+@dataclass(frozen=True)
+class Look:
+    """What the broker held at a time by the database's clock."""
+
+    at: datetime
+    hints: HintStream
+
+    def shows_none_of(self, before: "Look") -> bool:
+        """Whether all that the same stream held at an earlier look has left it."""
+        same = self.hints.created_at == before.hints.created_at
+        return same and self.hints.first > before.hints.last
+
+
 class Relay:
     """One loop that is relay, sweeper and retry: safe with any number of replicas."""
 
     def __init__(self, database: Database, bus: Bus, settings: RelaySettings) -> None:
         self._database, self._bus, self._settings = database, bus, settings
         self._kicked = asyncio.Event()
+        self._look: Look | None = None
 
     def kick(self) -> None:
         """Look at once: a transaction has just made tasks."""
@@ -276,12 +292,33 @@ class Relay:
 
     async def _prepare(self) -> None:
         """Hint everything again if the broker has lost its store: the database knows which stream it last hinted on."""
-        created_at = await self._bus.declare()
+        [row] = await self._fetch("select now() as now")
+        look = Look(row["now"], await self._bus.declare())
         await reach("relay.declared")
-        forgotten = await self._fetch("select spine.forget_hints($1) as count", created_at)
+        query = "select spine.forget_hints($1) as count"
+        [row] = await self._fetch(query, look.hints.created_at)
         await reach("relay.forgot")
-        if count := forgotten[0]["count"]:
-            log.warning("relay: the stream of hints is new; %d tasks are hinted again", count)
+        if row["count"]:
+            log.warning(
+                "relay: the stream of hints is new; %d tasks are hinted again", row["count"]
+            )
+        await self._find_lost(look)
+
+    async def _find_lost(self, look: Look) -> None:
+        """Hint again what was hinted before the last look and is neither in the stream nor taken: it was purged."""
+        before, self._look = self._look, look
+        if before is None or not look.shows_none_of(before):
+            return
+        settings = self._settings
+        [row] = await self._fetch(
+            "select spine.find_lost_hints($1, $2, $3) as count",
+            before.at - PUBLISHING,
+            timedelta(seconds=settings.relay_again_seconds),
+            timedelta(seconds=settings.relay_again_seconds_max),
+        )
+        await reach("relay.found_lost")
+        if row["count"]:
+            log.warning("relay: %d hints are lost and published again", row["count"])
 
     async def _pass(self) -> bool:
         """Publish one batch of hints and events; tell whether there may be more."""

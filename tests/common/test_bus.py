@@ -67,6 +67,25 @@ async def test_a_wiped_store_loses_no_hint(deployment: Deployment, nats: NatsSer
     assert len(set(stage.written)) == len(stage.written) == 100
 
 
+async def test_a_purged_stream_loses_no_hint(deployment: Deployment, nats: NatsServer) -> None:
+    """Hints that somebody purged from the stream are published again within a few looks, not when their turn comes."""
+    stage = Recorder()
+    async with (
+        running(stage, again_seconds=250) as parts,
+        Bus.open(settings(nats), "vandal") as bus,
+    ):
+        await until(deployment.admin)
+        parts.worker.drain()
+        await parts.working
+        await make(deployment, *[f"s{n}" for n in range(100)])
+        parts.relay.kick()
+        await until_true(deployment.admin, "bool_and(hint_count > 0) from spine.task")
+        await bus._js.purge_stream(TASKS_STREAM)
+        async with running(stage, again_seconds=250):
+            await until(deployment.admin, done=100)
+    assert len(set(stage.written)) == len(stage.written) == 100
+
+
 async def test_a_frozen_broker_stops_nothing_for_good(
     deployment: Deployment, nats: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:

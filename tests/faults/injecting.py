@@ -22,6 +22,7 @@ from winnow.events.v1.events_pb2 import TaskHint
 
 STAGES = ("embed", "window", "extract")
 JUNK = "winnow.tasks.junk"
+ARMED = ("stall", "crashes")
 
 
 class Injector:
@@ -31,9 +32,18 @@ class Injector:
         self._stack, self._workspace, self._history = stack, workspace, history
         self._postgres, self._nats = asyncio.Lock(), asyncio.Lock()
 
+    async def arm(self, faults: Sequence[Fault]) -> None:
+        """Start the replicas anew that are to stall or die at points, and wait until they take their share."""
+        for fault in faults:
+            if fault.kind in ARMED:
+                self._history.note(
+                    "fault", kind=fault.kind, target=fault.target, detail=fault.detail
+                )
+                await self._stack.rearm(fault.target, fault.detail)
+
     async def inject(self, faults: Sequence[Fault]) -> None:
-        """Apply all of them; faults of one server wait for each other."""
-        await asyncio.gather(*(self._apply(fault) for fault in faults))
+        """Apply all the others; faults of one server wait for each other."""
+        await asyncio.gather(*(self._apply(f) for f in faults if f.kind not in ARMED))
 
     async def _apply(self, fault: Fault) -> None:
         await asyncio.sleep(fault.at)
@@ -67,11 +77,6 @@ class Injector:
         replica.send(signal.SIGSTOP)
         await asyncio.sleep(fault.seconds)
         replica.send(signal.SIGCONT)
-
-    async def _stall(self, fault: Fault) -> None:
-        await self._stack.rearm(fault.target, fault.detail)
-
-    _crashes = _stall
 
     async def _provider(self, fault: Fault) -> None:
         self._stack.model.plan += fault.detail.split()

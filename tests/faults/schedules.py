@@ -37,6 +37,7 @@ async def run(stack: Stack, plan: Plan, path: Path | None = None) -> Verdict:
     deadlocks = stack.postgres.logged(DEADLOCK)
     injector = Injector(stack, workspace, history)
     observer = Observer(stack, workspace, history)
+    await injector.arm(plan.faults)
     async with observer.watching_lateness(), observer.watching_refusals():
         async with Writers(stack.ingest_addresses(), metadata, history) as writers:
             await asyncio.gather(writers.perform(plan.acts), injector.inject(plan.faults))

@@ -30,7 +30,7 @@ from tests.servers import NatsServer, PostgresServer
 
 async def _until_serving(address: str) -> None:
     """Return when a service says that it serves."""
-    async with asyncio.timeout(60), grpc.aio.insecure_channel(address) as channel:
+    async with asyncio.timeout(START_SECONDS), grpc.aio.insecure_channel(address) as channel:
         while True:
             with contextlib.suppress(grpc.aio.AioRpcError):
                 if await is_serving(channel):
@@ -40,6 +40,9 @@ async def _until_serving(address: str) -> None:
 
 AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """How a database says that it is away, besides OSError and TimeoutError."""
+
+# A crowded machine may need a minute to start seven processes.
+START_SECONDS = 180.0
 
 SETTINGS = {
     "TASK_LEASE_SECONDS": LEASE_SECONDS,
@@ -180,6 +183,7 @@ class Stack:
         replica.end()
         replica.start(failpoints)
         self._held.discard(name)
+        await _until_serving(f"127.0.0.1:{replica.edges['client'].target_port}")
 
     def hold(self, name: str) -> None:
         """End a replica and let nobody start it again until it is released."""
