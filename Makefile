@@ -29,7 +29,7 @@ LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench docs check-deploy check-examples render scale-check image-check fuzz soak failpoints mutants power-cuts clean
+.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench docs check-deploy check-examples render scale-check image-check fuzz soak failpoints mutants power-cuts overload recovery clean
 
 help: ## list the targets
 	@echo "make TARGET, one of:"
@@ -163,6 +163,9 @@ fuzz: setup-dev ## damaged inputs to every parser and RPC of ingest: INPUTS=1000
 
 soak: setup-dev ## random faults against real processes: SCHEDULES=20 SEED=1; one again with SCHEDULES=1
 	@$(BIN)/python -m tests.faults.soak --schedules $(SCHEDULES) --seed $(SEED) --out build/soak
+
+recovery: setup-dev ## measure how soon work goes on after kills, restarts and partitions
+	@$(BIN)/python -m tests.faults.recovery --out build/recovery.json
 
 overload: setup-dev ## five times more than fits, for a minute: memory flat, typed refusals alone
 	@$(BIN)/python -m tests.faults.overload --seconds 60 --out build/overload.json
