@@ -21,6 +21,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 import asyncpg
 import grpc
 import pytest
+from hypothesis import HealthCheck, settings
 
 from services.common import migrations
 from services.common.addresses import NAMES
@@ -30,6 +31,10 @@ from services.common.service import Service, serving
 from tests.servers import nats_server, postgres
 
 PASSWORD = "test"
+
+# How fast an example is says how busy the machine is, not whether the code is right.
+settings.register_profile("winnow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("winnow")
 
 
 def free_port() -> int:

@@ -97,7 +97,10 @@ async def test_topics_and_runs(winnow: Command) -> None:
     assert topics[0]["id"] in await winnow.said("topics", "list")
     shown = await winnow.said("topics", "show", topics[0]["id"])
     assert topics[0]["title"] in shown
-    assert "ann" in shown
+    atoms = (await winnow.json("atoms", "list", "--topic", topics[0]["id"]))["atoms"]
+    authors = {e["message"]["author"]["external_id"] for a in atoms for e in a["evidence"]}
+    assert authors
+    assert all(f"← {author}" in shown for author in authors)
     runs = (await winnow.json("runs", "list", "--outcome", "ok"))["runs"]
     assert [(run["outcome"], run["tokens_in"]) for run in runs] == [("RUN_OUTCOME_OK", 0)]
     assert runs[0]["id"] in await winnow.said("runs", "list")

@@ -17,6 +17,7 @@ from tests.conftest import Deployment
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 
+NOTHING = pb.GetStatusResponse(quotas=pb.Quotas())
 KILL = "update spine.task set state = 'dead', hint_at = null, attempts = 5, error_class = 'bad', error = 'no'"
 
 
@@ -34,7 +35,7 @@ async def test_an_empty_workspace_owes_nothing(
 ) -> None:
     """Before anything came in every count is 0."""
     status = await stub.GetStatus(pb.GetStatusRequest(), metadata=deployment.metadata)
-    assert status == pb.GetStatusResponse()
+    assert status == NOTHING
 
 
 async def test_stages_are_counted(deployment: Deployment, stub: PipelineServiceStub) -> None:
@@ -128,7 +129,7 @@ async def test_others_see_and_change_nothing(
     [task] = await make(deployment, "a")
     await deployment.admin.execute(KILL)
     metadata = await deployment.other_workspace()
-    assert await stub.GetStatus(pb.GetStatusRequest(), metadata=metadata) == pb.GetStatusResponse()
+    assert await stub.GetStatus(pb.GetStatusRequest(), metadata=metadata) == NOTHING
     assert not (await stub.ListTasks(pb.ListTasksRequest(), metadata=metadata)).tasks
     for request in (pb.ReplayTasksRequest(), pb.ReplayTasksRequest(task_ids=[str(task)])):
         assert (await stub.ReplayTasks(request, metadata=metadata)).replayed == 0

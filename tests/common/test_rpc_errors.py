@@ -159,12 +159,12 @@ async def test_every_text_refuses_nul() -> None:
     roots = {method.input_type for method in METHODS} | {ingest_pb2.MessageInput.DESCRIPTOR}
     # Messages are checked one by one, since each is accepted or rejected by itself.
     separate = {"IngestMessagesRequest.messages", "StreamMessagesRequest.messages"}
-    decoded = (["page_token"], ["update_mask", "paths"])
+    decoded = ("page_token", "paths")
     allowed = []
     for root in sorted(roots, key=lambda each: each.full_name):
         for fields in _texts(root, ()):
             names = [field.name for field in fields]
-            if f"{root.name}.{names[0]}" in separate or names in decoded:
+            if f"{root.name}.{names[0]}" in separate or names[-1] in decoded:
                 continue
             message = _with_nul(root, fields)
             found = [v.proto.field for v in validator.collect_violations(message)]
@@ -175,11 +175,16 @@ async def test_every_text_refuses_nul() -> None:
 
 
 def _texts(message: Any, before: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The ways to every text of a message; what holds itself is entered once."""
     found = []
     for field in message.fields:
         if field.type == field.TYPE_STRING:
             found.append((*before, field))
-        elif field.type == field.TYPE_MESSAGE and field.message_type.file.package.startswith("win"):
+        elif (
+            field.type == field.TYPE_MESSAGE
+            and field.message_type.file.package.startswith("win")
+            and field.message_type not in [each.message_type for each in before]
+        ):
             found += _texts(field.message_type, (*before, field))
     return found
 
