@@ -6,7 +6,7 @@ meaning before two atoms are taken for one, since a model calls "before 1.2" and
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -21,6 +21,7 @@ Verdict = Literal["same", "contradicts", "similar"]
 Judgement = Literal["", "approved", "rejected"]
 
 SAME_EVIDENCE: Final = 0.5
+SAME_WORDS: Final = 0.6
 SIMILAR: Final = 0.62
 OPPOSED: Final = 0.55
 ANSWERED: Final = 0.8
@@ -51,7 +52,8 @@ _QUOTED: Final = re.compile(r"\A«(.*?)…?»\s*\n", re.DOTALL)
 class Claim:
     """An atom as it is compared.
 
-    `judgement` is a person's; whatever a person wrote is approved, what was invalidated rejected.
+    `messages` are equal for the same message of two sources. `judgement` is a person's: whatever a person wrote is
+    approved, what was invalidated rejected.
     """
 
     id: UUID
@@ -59,7 +61,7 @@ class Claim:
     title: str
     content: str
     window: UUID
-    messages: frozenset[UUID]
+    messages: frozenset[Hashable]
     valid_from: datetime
     valid_to: datetime | None = None
     judgement: Judgement = ""
@@ -110,14 +112,12 @@ def says_same(one: Claim, other: Claim, relatedness: float) -> bool:
     """Whether two atoms are one piece of knowledge."""
     if _ended_before(one, other) or _ended_before(other, one):
         return False
-    if one.text == other.text:
+    if one.text == other.text or _rests_on_same(one, other):
         return True
     mine, theirs = one.wording, other.wording
     if mine.is_negative != theirs.is_negative or _differ(mine, theirs):
         return False
     words = wording.shared(mine.stems, theirs.stems)
-    if one.kind == other.kind and _overlap(one, other) >= SAME_EVIDENCE:
-        return relatedness >= SIMILAR and words >= 0.3
     if not _has_title_of(one, other) and wording.swaps(mine.order, theirs.order):
         return False
     enough = min(len(mine.stems), len(theirs.stems)) >= _STEMS_MIN
@@ -126,6 +126,20 @@ def says_same(one: Claim, other: Claim, relatedness: float) -> bool:
     if one.kind != other.kind:
         return "solution" not in (one.type, other.type) and _reaches(measured, SAME_ACROSS_KINDS)
     return any(_reaches(measured, least) for least in SAME)
+
+
+def _rests_on_same(one: Claim, other: Claim) -> bool:
+    """Whether two readings took the same messages for one thing: windows or sources overlap.
+
+    What one reading told apart stays apart. Of different kinds, all of the messages must be the same.
+    """
+    if one.window == other.window or not one.messages & other.messages:
+        return False
+    words = wording.covered(one.wording.stems, other.wording.stems)
+    if one.kind != other.kind:
+        return one.messages == other.messages and words >= SAME_WORDS
+    within = one.messages <= other.messages or other.messages <= one.messages
+    return words >= SAME_WORDS and (within or _overlap(one, other) >= SAME_EVIDENCE)
 
 
 def _has_title_of(one: Claim, other: Claim) -> bool:

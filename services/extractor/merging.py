@@ -249,7 +249,7 @@ def _claim(row: Any) -> Claim:
         row["title"],
         row["content"],
         row["window_id"],
-        frozenset(row["message_ids"]),
+        frozenset(row["messages"]),
         row["valid_from"],
         row["valid_to"],
         row["judgement"],

@@ -23,8 +23,10 @@ select a.id, a.type, a.title, a.content, a.window_id, a.valid_from, a.valid_to, 
     when a.origin = 'person' or a.approval_state = 'approved' and a.judged_by = 'person' then 'approved'
     when a.valid_to is not null and a.superseded_by is null then 'approved'
     else '' end as judgement,
-  array(select e.message_id from extractor.atom_evidence e
-        where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is null order by e.message_id) as message_ids,
+  array(select encode(m.text_sha256, 'hex') || ' ' || extract(epoch from m.sent_at) || ' ' || m.author_name
+        from extractor.atom_evidence e
+        join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
+        where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is null order by e.message_id) as messages,
   1 - (v.embedding <=> s.embedding) as cosine,
   exists (select from extractor.kept_apart k where k.workspace_id = a.workspace_id
     and k.first_id = least(a.id, $4) and k.second_id = greatest(a.id, $4)) as kept_apart
@@ -43,11 +45,14 @@ where a.workspace_id = $1 and a.text_sha256 = $3 and a.id <> $2 and a.merged_int
 order by a.id limit $4;
 
 -- name: same_evidence
--- Atoms that cite a message which this one cites too: windows overlap.
+-- Atoms that cite a message which this one cites too: windows overlap, or the same message came in from two sources.
 select distinct o.atom_id as id
 from extractor.atom_evidence e
-join extractor.atom_evidence o on o.workspace_id = e.workspace_id and o.message_id = e.message_id and o.atom_id <> e.atom_id
-where e.workspace_id = $1 and e.atom_id = $2
+join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
+join ingest.message t on t.workspace_id = m.workspace_id and t.sent_at = m.sent_at and t.text_sha256 = m.text_sha256
+  and t.deleted_at is null
+join extractor.atom_evidence o on o.workspace_id = t.workspace_id and o.message_id = t.id and o.atom_id <> e.atom_id
+where e.workspace_id = $1 and e.atom_id = $2 and e.via_atom_id is null and o.via_atom_id is null
 limit $3;
 
 -- name: nearest_exact

@@ -84,12 +84,17 @@ def test_meaning_must_agree_too() -> None:
 
 
 def test_the_same_messages_read_twice_are_one() -> None:
-    """Two windows that overlap read the same messages in other words: less is asked of meaning."""
-    messages = frozenset({uuid4(), uuid4()})
-    one = claim("Backups fail as the disk ran full", messages=messages)
-    other = claim("Disk full, so backups fail each night", messages=messages)
-    assert verdict(one, other, 0.7) == "same"
-    assert verdict(claim(one.content), claim(other.content), 0.7) == "similar"
+    """Two windows cut the same talk elsewhere: less is asked of meaning, but not within one window."""
+    first, second = uuid4(), uuid4()
+    one = claim(f"{BACKUP}. Any idea why?", messages=frozenset({first, second}))
+    other = claim("Backup fails, disk full", messages=frozenset({first}))
+    assert verdict(one, other, 0.5) == "same"
+    assert verdict(claim(one.content), claim(other.content), 0.5) == ""
+    apart = claim(other.content, messages=other.messages, window=one.window)
+    assert verdict(one, apart, 0.5) == ""
+    answer = claim(f"{BACKUP} so it was pruned", "solution", messages=frozenset({first}))
+    assert verdict(one, answer, 0.5) == ""
+    assert verdict(other, answer, 0.5) == "same"
 
 
 def test_who_says_it_and_what_it_answers_are_not_compared() -> None:

@@ -41,7 +41,7 @@ _ROWS = {
       where workspace_id = $1 order by id""",
     "window": """select w.id,
         (select count(*) from extractor.atom a where a.workspace_id = $1 and a.window_id = w.id
-          and a.retired_at is null) as atoms,
+          and (a.retired_at is null or a.merged_into is not null)) as atoms,
         (select coalesce(bool_or(m.text like '%' || $2 || '%'), false) from ingest.message m
           where m.workspace_id = $1 and m.source_id = w.source_id) as poison,
         exists (select from extractor.window_message x
