@@ -12,7 +12,8 @@ from tests.conftest import Deployment
 from tests.extractor.provider import Provider, provider
 from tests.extractor.saved import TALK, say, settled
 
-FAULTS = "busy broken hang drip drop page huge truncated wrong empty forbidden".split()
+# What is said badly is asked again in halves at once, which are answered well.
+FAULTS = "busy broken hang drip drop page huge truncated well well wrong well well empty well well forbidden".split()
 CONVERSATIONS = 4
 
 
