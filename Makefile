@@ -91,7 +91,7 @@ demo: setup ## start everything, import a chat and ask it three questions
 bench: setup ## run one of benchmarks/: make bench NAME=...
 	@test -n "$(NAME)" || { echo "say which one: make bench NAME=..." >&2; exit 2; }
 	@$(if $(filter search,$(NAME)),-$(MAKE) --no-print-directory build/bench-search/installed)
-	@$(BIN)/python -m benchmarks.$(NAME)
+	@$(BIN)/python -m benchmarks.$(NAME) $(if $(DATA),--data "$(DATA)")
 
 # what it compares with stays out of $(VENV); without it the rest is still measured
 build/bench-search/installed: requirements/bench-search.txt

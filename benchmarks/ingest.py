@@ -1,12 +1,13 @@
 """Streams a corpus through a running ingest service, beside a bare COPY and row-at-a-time INSERTs of the same rows.
 
-    python -m benchmarks.ingest [--corpus result.json[.xz]] [--messages 20000] [--rounds 1]
+    python -m benchmarks.ingest [--data PATH] [--messages 20000] [--rounds 3]
 
 Everything is on this machine: PostgreSQL (durable) and nats-server as `winnow up` starts them, the
 ingest service with its relay as a process of its own, and this client. A generation of vectors is
 open, so every message with text makes its task for embedding. The three ways take turns, each round
-in a workspace of its own; figures are medians of the rounds. The corpus is a Telegram export; without
-one a chat is made up. The last line is one JSON object.
+in a workspace of its own; figures are medians of the rounds. PATH is a Telegram export, packed or
+not, or a folder with the load corpus (`ubuntu.result.json.xz`); without one a chat is made up. The
+last line is one JSON object.
 """
 
 import argparse
@@ -44,6 +45,7 @@ from winnow.ingest.v1 import ingest_pb2 as pb
 
 FRAME = 500
 INSERTED_SAMPLE = 2000
+LOAD_CORPUS = "ubuntu.result.json.xz"
 WARM_UP_FRAMES = 4
 _TICK = os.sysconf("SC_CLK_TCK")
 _METHOD = "/winnow.ingest.v1.IngestService/StreamMessages"
@@ -58,7 +60,8 @@ _BARE = """create schema bench;
 
 
 def read_corpus(path: Path, most: int) -> list[pb.MessageInput]:
-    """Read a Telegram export, packed or not."""
+    """Read a Telegram export, packed or not, or the load corpus of a folder."""
+    path = path / LOAD_CORPUS if path.is_dir() else path
     with TemporaryDirectory() as folder:
         plain = path
         if path.suffix == ".xz":
@@ -306,12 +309,14 @@ def show(rounds: Sequence[Round]) -> Iterator[str]:
 async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest")
-    parser.add_argument("--corpus", type=Path, help="a Telegram export, may end in .xz")
+    parser.add_argument(
+        "--data", type=Path, help="a Telegram export, or a folder with the load corpus"
+    )
     parser.add_argument("--messages", type=int, help="at most this many (made up: 20,000)")
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    most = options.messages or (1 << 62 if options.corpus else 20_000)
-    corpus = read_corpus(options.corpus, most) if options.corpus else make_corpus(most)
+    most = options.messages or (1 << 62 if options.data else 20_000)
+    corpus = read_corpus(options.data, most) if options.data else make_corpus(most)
     wire = frames(corpus)
     print(f"{len(corpus):,} messages in {len(wire):,} frames, {sum(map(len, wire)) >> 10:,} KiB")
     score_us = score_cpu_us(corpus)
@@ -329,6 +334,10 @@ async def main() -> None:
         "score_cpu_us": round(score_us, 1),
         "copy_messages_per_second": round(median("copy_rate")),
         "insert_messages_per_second": round(median("insert_rate")),
+        "stream_to_copy_ratio": round(median("stream_rate") / median("copy_rate"), 3),
+        "stream_to_insert_ratio": round(median("stream_rate") / median("insert_rate"), 1),
+        "service_cpu_us": round(statistics.median(r.cpu_us["ingest"] for r in rounds), 1),
+        "database_cpu_us": round(statistics.median(r.cpu_us["postgres"] for r in rounds), 1),
         "rss_mb": round(max(each.rss_mb for each in rounds), 1),
     }
     print(json.dumps(figures))

@@ -289,8 +289,15 @@ async def run_import(
             bar.update(shown, completed=importer.bytes_read, rate=rate)
 
         sender = Sender(target, show)
-        await sender.send(reader)
-        sender.counts.deleted = await delete(target, reader.deleted)
+        try:
+            await sender.send(reader)
+            sender.counts.deleted = await delete(target, reader.deleted)
+        except asyncio.CancelledError:
+            session.progress.print(
+                f"{sender.counts.total:,} messages are saved; the same command again goes on: "
+                "what is saved is not saved twice"
+            )
+            raise
     return sender.counts, reader.failure
 
 

@@ -1,6 +1,5 @@
 """The same updates, in any order and any number of times, end in the same state."""
 
-import os
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -149,12 +148,9 @@ def in_order(count: int, dice: random.Random) -> list[Update]:
 
 
 async def test_thousands_of_updates(ingest: Ingest) -> None:
-    """Thousands of shuffled and doubled updates end in the same state as in order; the latest version counts.
-
-    WINNOW_TEST_UPDATES says how many (10000 takes a few minutes on two busy cores).
-    """
+    """Thousands of shuffled and doubled updates end in the same state as in order; the latest version counts."""
     dice = random.Random(11)
-    made = in_order(int(os.environ.get("WINNOW_TEST_UPDATES", "2500")), dice)
+    made = in_order(10_000, dice)
     orderly = new_source()
     await apply(ingest, orderly, made)
     source, shuffled = new_source(), [*made, *dice.sample(made, len(made) // 3)]

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -85,3 +87,40 @@ async def test_discord(
         ("discord:42", "3", "c"),
     ]
     assert stored[0][2] == "щ" * 256
+
+
+async def test_an_interrupted_import_goes_on(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C says how much is saved; the same command again saves the rest and nothing twice."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    file, count = tmp_path / "result.json", 12_000
+    rows = [
+        {
+            "id": n,
+            "type": "message",
+            "date_unixtime": str(10**9 + n),
+            "from_id": "user1",
+            "text": f"row {n}",
+        }
+        for n in range(1, count + 1)
+    ]
+    file.write_text(json.dumps({"name": "T", "type": "private_group", "id": 4, "messages": rows}))
+    command = (sys.executable, "-m", "services", "import", "telegram", str(file))
+    any_stored = "select exists (select from ingest.message)"
+    async with deployment.serving("ingest"):
+        process = await asyncio.create_subprocess_exec(
+            *command, "--data-dir", str(tmp_path), stderr=asyncio.subprocess.PIPE
+        )
+        while not await deployment.admin.fetchval(any_stored):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, told = await process.communicate()
+        assert process.returncode == 130
+        assert "messages are saved; the same command again goes on" in " ".join(
+            told.decode().split()
+        )
+        saved = await deployment.admin.fetchval("select count(*) from ingest.message")
+        assert 0 < saved < count
+        again = await imported("telegram", file, tmp_path)
+    assert (again["created"], again["unchanged"]) == (count - saved, saved)
