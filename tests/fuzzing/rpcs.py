@@ -8,29 +8,34 @@ from collections.abc import Iterator
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pool, message_factory
+from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from benchmarks.ingest import deployed
+from services.cli.failures import is_broken_stream
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.rpc import CHANNEL_OPTIONS
 from tests.fuzzing import samples
 from tests.fuzzing.mutations import Mutator
+from winnow.ingest.v1 import ingest_pb2
+from winnow.pipeline.v1 import pipeline_pb2
 
-SERVICES = ("winnow.ingest.v1.IngestService", "winnow.pipeline.v1.PipelineService")
+SERVICES = tuple(
+    file.DESCRIPTOR.services_by_name[name]
+    for file, name in ((ingest_pb2, "IngestService"), (pipeline_pb2, "PipelineService"))
+)
 DEADLINE_SECONDS = 30.0
 AT_ONCE = 16
 
 
 def methods() -> Iterator[tuple[str, bytes, bool]]:
     """The path of each method, a sample of its request, and whether it streams."""
-    pool = descriptor_pool.Default()
-    for full_name in SERVICES:
-        for method in pool.FindServiceByName(full_name).methods:
+    for service in SERVICES:
+        for method in service.methods:
             request = message_factory.GetMessageClass(method.input_type)()
             _fill(request, 0)
             sample = request.SerializeToString()
-            yield f"/{full_name}/{method.name}", sample, method.client_streaming
+            yield f"/{service.full_name}/{method.name}", sample, method.client_streaming
 
 
 def _fill(message: Message, depth: int) -> None:
@@ -75,7 +80,7 @@ async def fuzz_rpcs(calls: int, seed: int) -> dict[str, int]:
                     code = await _call(channel, path, frames, streams, metadata)
                 codes[code] += 1
                 if code in ("UNKNOWN", "INTERNAL", "DEADLINE_EXCEEDED"):
-                    said = f"{path} answered {code} to {[frame.hex() for frame in frames]}"
+                    said = f"{path} answered {code} to {[frame.hex()[:400] for frame in frames]}"
                     print(said, file=sys.stderr)
 
             await asyncio.gather(*map(one, range(calls)))
@@ -95,5 +100,6 @@ async def _call(
         else:
             await channel.unary_unary(path)(frames[0], metadata=metadata, timeout=DEADLINE_SECONDS)
     except grpc.aio.AioRpcError as error:
-        return error.code().name
+        # gRPC itself says INTERNAL where a stream is refused while requests are still written.
+        return "BROKEN_STREAM" if is_broken_stream(error) else error.code().name
     return "OK"
