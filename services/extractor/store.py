@@ -84,6 +84,14 @@ async def lock_sources(connection: Connection, workspace: UUID, sources: Iterabl
         await connection.execute(QUERIES["lock_source"], workspace, source)
 
 
+async def sources_of(
+    connection: Connection, workspace: UUID, messages: Sequence[UUID]
+) -> set[UUID]:
+    """The sources that messages belong to."""
+    rows = await connection.fetch(QUERIES["sources_of_messages"], workspace, messages)
+    return {row["source_id"] for row in rows}
+
+
 async def add_pending(
     connection: Connection, workspace: UUID, source: UUID, first: UUID, last: UUID
 ) -> None:

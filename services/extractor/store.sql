@@ -56,6 +56,9 @@ with assigned as (
 delete from extractor.pending_message p
 using assigned a where p.workspace_id = $1 and p.message_id = a.message_id;
 
+-- name: sources_of_messages
+select distinct m.source_id from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[]);
+
 -- name: windows_of_messages
 select distinct w.window_id, c.source_id
 from extractor.window_message w

@@ -69,7 +69,9 @@ class WindowStage:
         closing = {r.subject for r in requests if r.kind == "close"}
         sources = {r.subject for r in requests if r.kind != "changed"}
         await store.lock_for_writing(connection, workspace)
-        await store.lock_sources(connection, workspace, sources)
+        # Also those of changed messages, so that nobody asks for the same windows in another order.
+        touched = sources | await store.sources_of(connection, workspace, changed)
+        await store.lock_sources(connection, workspace, touched)
         await reach("window.locked")
         for request in requests:
             if request.first and request.last:
