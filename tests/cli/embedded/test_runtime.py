@@ -227,7 +227,8 @@ async def test_ordinary_user(
     installed = Path(asyncpg.__file__).parents[1]
     venv = installed.parents[2]
     packages = readable(venv) / installed.relative_to(venv)
-    path = os.pathsep.join(map(str, [readable(ROOT), packages]))
+    source = readable(ROOT)
+    path = os.pathsep.join(map(str, [source, source / "gen", packages]))
     environment = {"PYTHONPATH": path, "LD_LIBRARY_PATH": str(prefix / "lib")}
     async with up(data, ports, str(python), env=environment, cwd="/", **who) as process:
         assert await is_up(process)
