@@ -29,7 +29,7 @@ LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev models demo test lint generate release-protos lock bench docs check-deploy check-examples render scale-check image-check fuzz soak failpoints mutants power-cuts overload recovery clean
+.PHONY: help setup setup-dev models demo test lint generate release-protos lock attack bench docs check-deploy check-examples render scale-check image-check fuzz soak failpoints mutants power-cuts overload recovery clean
 
 help: ## list the targets
 	@echo "make TARGET, one of:"
@@ -160,6 +160,9 @@ lock: setup-dev ## resolve requirements/*.in anew into hash-locked files; LOCK=-
 
 fuzz: setup-dev ## damaged inputs to every parser and RPC of ingest: INPUTS=100000 CALLS=10000 SEED=1
 	@$(BIN)/python -m tests.fuzzing --inputs $(INPUTS) --calls $(CALLS) --seed $(SEED)
+
+attack: setup-dev ## damaged requests to every RPC, by one workspace against another: ATTACKS=100000 SEED=1
+	@ATTACK_CALLS=$(or $(ATTACKS),100000) ATTACK_SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/hostile
 
 soak: setup-dev ## random faults against real processes: SCHEDULES=20 SEED=1; one again with SCHEDULES=1
 	@$(BIN)/python -m tests.faults.soak --schedules $(SCHEDULES) --seed $(SEED) --out build/soak

@@ -1,0 +1,35 @@
+"""Damaged requests to every RPC: typed refusals alone, and nothing of another workspace is seen or changed."""
+
+import os
+import sys
+
+import pytest
+
+from tests.common.edge import METHODS
+from tests.conftest import Deployment
+from tests.hostile.attack import OF_THE_DEPLOYMENT, SETTINGS, attacking, state_of
+
+# `make attack` makes more of them, with another seed.
+CALLS = int(os.environ.get("ATTACK_CALLS", 10 * len(METHODS)))
+SEED = int(os.environ.get("ATTACK_SEED", "1"))
+
+
+@pytest.mark.timeout(300 + CALLS // 10)
+async def test_no_request_reaches_another_workspace(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is asked, by ids of the other workspace or not: no reply names a row of it, and none of it changes."""
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    async with attacking(deployment) as attack:
+        assert len(attack.victim.ids) > 10
+        before = await state_of(deployment.admin, attack.victim.workspace)
+        await attack.calls(CALLS, SEED, [m for m in METHODS if m.name not in OF_THE_DEPLOYMENT])
+        assert not attack.report.wrong, "\n".join(attack.report.wrong[:40])
+        after = await state_of(deployment.admin, attack.victim.workspace)
+        assert [table for table in before if before[table] != after[table]] == []
+        await attack.calls(CALLS // 5, SEED, [m for m in METHODS if m.name in OF_THE_DEPLOYMENT])
+        assert not attack.report.wrong, "\n".join(attack.report.wrong[:40])
+    sys.stderr.write(f"{CALLS:,} calls: {dict(attack.report.codes.most_common())}\n")
+    # Most of the methods were reached, not only refused.
+    assert len(attack.report.answered) > len(METHODS) // 2, attack.report
