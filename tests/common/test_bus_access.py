@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ from services.common.bus import (
 from services.common.bus_access import SERVICES, new_seed, permissions, public_key
 from services.common.errors import InvalidSetting
 from tests.common.certificates import LOOPBACK, Authority
-from tests.conftest import free_port
+from tests.conftest import free_port, run_winnow
 from tests.servers import NatsServer
 
 
@@ -239,3 +240,22 @@ async def test_the_broker_is_called_by_tls(tmp_path: Path) -> None:
             server.remove()
     with pytest.raises(InvalidSetting, match="WINNOW_NATS_CA_FILE"):
         BusSettings(nats_url="nats://x", nats_ca_file=ours.key).tls()
+
+
+async def test_the_command_makes_a_configuration_that_works(tmp_path: Path) -> None:
+    """`winnow broker users` keeps the keys that are there, and prints what a server takes and a service gets in by."""
+    first = run_winnow("broker", "users", str(tmp_path))
+    assert first.returncode == 0, first.stderr
+    assert run_winnow("broker", "users", str(tmp_path)).stdout == first.stdout
+    seeds = {service: tmp_path / f"{service}.nkey" for service in SERVICES}
+    for file in seeds.values():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert file.read_text().strip() not in first.stdout
+    server = NatsServer(free_port(), more=first.stdout)
+    server.start()
+    try:
+        async with Bus.open(settings(server, seeds, "embedder"), "embedder") as bus:
+            await bus.declare()
+    finally:
+        server.stop()
+        server.remove()

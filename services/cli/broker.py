@@ -1,0 +1,49 @@
+"""`winnow broker`: the users that a NATS server of your own needs, with the rights of each service and no more."""
+
+from pathlib import Path
+
+import click
+
+from services.cli.embedded.files import write_private
+from services.cli.options import Session, command
+from services.common.bus_access import SERVICES, new_seed, permissions, public_key, users
+
+
+@click.group()
+def broker() -> None:
+    """Prepare a NATS server of your own."""
+
+
+@broker.command("users")
+@click.argument("seeds", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@command
+async def broker_users(session: Session, seeds: Path) -> None:
+    """Make a key for each service in SEEDS/NAME.nkey, and print the users for the server's configuration.
+
+    A key that is there already is kept. The server is told the public halves alone; each service gets its own file as
+    WINNOW_NATS_NKEY_FILE.
+    """
+    keys = {service: public_key(_seed(seeds / f"{service}.nkey")) for service in SERVICES}
+    if session.as_json:
+        rights = {service: permissions(service) for service in SERVICES}
+        session.print_json(
+            {
+                service: {
+                    "nkey": keys[service],
+                    "publish": rights[service].publish,
+                    "subscribe": rights[service].subscribe,
+                }
+                for service in SERVICES
+            }
+        )
+        return
+    lines = [
+        f"    # {service}\n    {user}" for service, user in zip(SERVICES, users(keys), strict=True)
+    ]
+    click.echo("authorization {\n  users: [\n" + "\n".join(lines) + "\n  ]\n}")
+
+
+def _seed(path: Path) -> str:
+    if not path.exists():
+        write_private(path, new_seed() + "\n")
+    return path.read_text("utf-8").strip()
