@@ -1,6 +1,7 @@
 """PostgreSQL: a pool under one role, transactions bound to a workspace, and errors in our own words."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -79,6 +80,9 @@ async def explained(setting: str) -> AsyncIterator[None]:
         yield
     except _REFUSED as error:
         raise InvalidSetting(f"{setting}: PostgreSQL refuses: {error.args[0]}") from error
+    except ssl.SSLCertVerificationError as error:
+        text = f"{setting}: the server cannot prove who it is: {error.verify_message}"
+        raise InvalidSetting(text) from error
     except ValueError as error:
         raise InvalidSetting(f"{setting}: not a postgresql:// URL") from error
 

@@ -20,6 +20,12 @@ class LogSettings(Settings):
 
 
 _PASSWORD = re.compile(r'(\w+://[^\s:/@"]*):[^\s@"]+@')
+_KEY = re.compile(r"(wk_[0-9a-z]{12})\.[A-Za-z0-9_-]+")
+
+
+def without_secrets(text: str) -> str:
+    """The text without the passwords of URLs and the secret halves of API keys."""
+    return _KEY.sub(r"\1.***", _PASSWORD.sub(r"\1:***@", text))
 
 
 class TextFormatter(logging.Formatter):
@@ -27,7 +33,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines."""
-        return _PASSWORD.sub(r"\1:***@", super().format(record))
+        return without_secrets(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,7 +51,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
-        return _PASSWORD.sub(r"\1:***@", json.dumps(fields, ensure_ascii=False))
+        return without_secrets(json.dumps(fields, ensure_ascii=False))
 
 
 def start_logging(settings: LogSettings) -> None:

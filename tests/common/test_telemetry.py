@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from services.common.auth import mint_key
 from services.common.telemetry import JsonFormatter, TextFormatter
 
 
@@ -21,6 +22,15 @@ def test_passwords_of_urls_are_hidden(formatter: logging.Formatter) -> None:
     text = formatter.format(record(secret, RuntimeError(secret)))
     assert "er2" not in text
     assert "postgresql://u:***@db:5432/x" in text
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_secrets_of_keys_are_hidden(formatter: logging.Formatter) -> None:
+    """An API key in a message or an exception shows its public half alone."""
+    key = mint_key()
+    text = formatter.format(record(f"Bearer {key.text}", RuntimeError(key.text)))
+    assert key.text.partition(".")[2] not in text
+    assert key.prefix in text
 
 
 def test_a_line_of_json_holds_it_all() -> None:
