@@ -14,7 +14,6 @@ PARTS = {
     "broker": "services.cli.broker:broker",
     "dead": "services.cli.status:dead",
     "demo": "services.cli.demonstrate:demo",
-    "doctor": "services.cli.doctor:doctor",
     "doctor": "services.evaluating:doctor",
     "erase": "services.cli.erasing:erase",
     "evaluate": "services.evaluating:evaluate",

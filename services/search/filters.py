@@ -34,8 +34,12 @@ def read_filter(chosen: pb.SearchFilter, expression: pb.FilterExpression | None)
     return Filter(
         source_ids=_uuids(chosen.source_ids),
         author_ids=tuple(chosen.author_external_ids) or None,
-        sent_after=_moment(chosen.sent_after) if chosen.HasField("sent_after") else None,
-        sent_before=_moment(chosen.sent_before) if chosen.HasField("sent_before") else None,
+        sent_after=moment("filter.sent_after", chosen.sent_after)
+        if chosen.HasField("sent_after")
+        else None,
+        sent_before=moment("filter.sent_before", chosen.sent_before)
+        if chosen.HasField("sent_before")
+        else None,
         atom_types=tuple(name(types.AtomType, each) for each in chosen.atom_types) or None,
         labels=tuple(name(types.ImportanceLabel, each) for each in chosen.labels) or None,
         topic_ids=_uuids(chosen.topic_ids),
@@ -112,8 +116,8 @@ def _leaf(which: str, found: object) -> Condition:
 
 
 def _range(found: pb.TimeRange) -> Condition:
-    after = _moment(found.after) if found.HasField("after") else None
-    before = _moment(found.before) if found.HasField("before") else None
+    after = moment("after", found.after) if found.HasField("after") else None
+    before = moment("before", found.before) if found.HasField("before") else None
     return Leaf(Attribute.SENT, (after, before))
 
 
@@ -121,5 +125,9 @@ def _uuids(texts: Iterable[str]) -> tuple[UUID, ...] | None:
     return tuple(UUID(text) for text in texts) or None
 
 
-def _moment(value: Timestamp) -> datetime:
-    return value.ToDatetime(tzinfo=UTC)
+def moment(field: str, value: Timestamp) -> datetime:
+    """A time that no rule in the proto checks; raises InvalidFields if it is none."""
+    try:
+        return value.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidFields(FieldViolation(field, "is not a time")) from None

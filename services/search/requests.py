@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from datetime import UTC
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from services.common import pages
 from services.common.errors import InvalidPageToken
 from services.common.ids import uuid7
 from services.search import query_vectors
-from services.search.filters import KIND_NAMES, expression_of, read_filter
+from services.search.filters import KIND_NAMES, expression_of, moment, read_filter
 from services.search.question import (
     GROUP_SIZE_DEFAULT,
     RESULTS_MAX,
@@ -107,7 +106,7 @@ def wait_of(request: Any) -> Wait | None:
         seconds = wait.timeout.ToTimedelta().total_seconds()
     if wait.WhichOneof("target") == "message_id":
         return Wait(UUID(wait.message_id), None, seconds)
-    return Wait(None, wait.accepted_until.ToDatetime(tzinfo=UTC), seconds)
+    return Wait(None, moment("wait_for.accepted_until", wait.accepted_until), seconds)
 
 
 def page_token(request: pb.SearchRequest, question: Question, place: Place) -> str:

@@ -193,6 +193,7 @@ class Forge:
     def _text(self, name: str) -> str:
         if (
             name.endswith(("_id", "_ids"))
+            and "external" not in name
             and name not in _FREE
             and self.ids
             and self.dice.random() < 0.8
