@@ -54,6 +54,7 @@ AT = 10
 POOL = 20
 ROUND_SECONDS = 3.0
 ROUNDS = 3
+LIBRARY_SECONDS_MAX = 900
 VENV = Path("build/bench-search")
 
 
@@ -389,12 +390,16 @@ def measure_libraries(bench: Bench, queries: Matrix, report: Report) -> None:
         np.savez(Path(folder) / "in.npz", vectors=bench.vectors, queries=queries, truth=truth)
         rows: dict[str, Any] = {}
         for name in ("faiss", "usearch", "qdrant", "lancedb", "chroma"):
-            ran = subprocess.run(
-                [python, "benchmarks/search_libraries.py", name, folder],
-                capture_output=True,
-                text=True,
-                timeout=900,
-            )
+            try:
+                ran = subprocess.run(
+                    [python, "benchmarks/search_libraries.py", name, folder],
+                    capture_output=True,
+                    text=True,
+                    timeout=LIBRARY_SECONDS_MAX,
+                )
+            except subprocess.TimeoutExpired:
+                report.show(f"library {name}: not done within {LIBRARY_SECONDS_MAX} s")
+                continue
             if ran.returncode:
                 report.show(f"library {name}: failed: {ran.stderr.strip().splitlines()[-1][:200]}")
                 continue
