@@ -31,15 +31,40 @@ class Sender:
         self.memory = Memory()
         self.surprises = 0
         self._writing, self._committing = asyncio.Lock(), asyncio.Lock()
+        self._is_stale, self._unsaved = False, 0
+        self._all_saved = asyncio.Event()
 
     def turn(self) -> Turn:
         """The next write's turn."""
         return Turn(self._writing, self._committing)
 
     def surprised(self) -> None:
-        """Forget what was sent; batches that were scored by it must be scored again."""
+        """Believe nothing that was sent; batches that were scored by it must be scored again."""
         self.surprises += 1
-        self.memory.forget()
+        self._is_stale = True
+
+    async def remember(self) -> Memory:
+        """What was sent; after a surprise nothing, once all that was sent is stored and can be read.
+
+        Read earlier, the next batch would miss what is being saved and be a surprise itself, and so on for ever.
+        """
+        if self._is_stale:
+            while self._unsaved:
+                self._all_saved.clear()
+                await self._all_saved.wait()
+            self._is_stale = False
+            self.memory.forget()
+        return self.memory
+
+    def prepared(self) -> None:
+        """Count a batch that will be saved."""
+        self._unsaved += 1
+
+    def saved(self) -> None:
+        """A batch is saved, or never will be."""
+        self._unsaved -= 1
+        if not self._unsaved:
+            self._all_saved.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +125,26 @@ class Intake:
         if not batch.winners:
             return Saved({}, {})
         drafts, sender = list(batch.winners.values()), batch.sender
-        return await self._saver.save(
-            workspace,
-            batch.source,
-            drafts,
-            batch.scores,
-            sender.turn(),
-            is_sure=lambda: batch.surprises == sender.surprises,
-            on_surprise=sender.surprised,
-            all_ids=all_ids,
-        )
+        try:
+            return await self._saver.save(
+                workspace,
+                batch.source,
+                drafts,
+                batch.scores,
+                sender.turn(),
+                is_sure=lambda: batch.surprises == sender.surprises,
+                on_surprise=sender.surprised,
+                all_ids=all_ids,
+            )
+        finally:
+            sender.saved()
 
     async def _score(
         self, workspace: UUID, source: SourceKey, sent: Sequence[Draft | Rejected], sender: Sender
     ) -> Batch:
         winners = latest(each for each in sent if isinstance(each, Draft))
-        surprises = sender.surprises
-        scores = await self._gate.score(workspace, source, list(winners.values()), sender.memory)
+        memory, surprises = await sender.remember(), sender.surprises
+        scores = await self._gate.score(workspace, source, list(winners.values()), memory)
+        if winners:
+            sender.prepared()
         return Batch(sender, source, sent, winners, scores, surprises)
