@@ -29,13 +29,13 @@ LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev models demo test lint generate release-protos lock attack bench docs check-deploy check-examples render scale-check image-check fuzz soak failpoints mutants power-cuts overload recovery clean
+.PHONY: help setup setup-dev models demo validate test lint generate release-protos lock attack bench docs check-deploy check-examples render scale-check image-check fuzz soak failpoints mutants power-cuts overload recovery clean
 
 help: ## list the targets
 	@echo "make TARGET, one of:"
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
 		printf '  %-15s %s\n' "$$name" "$$what"; done
-	@echo "Variables: PYTHON=python3, DATA_DIR=folder (make demo), NAME=module (make bench), CMAKE_ARGS=options (llama.cpp)"
+	@echo "Variables: PYTHON=python3, DATA_DIR=folder (make demo, make validate), DATA=folder or file (make bench), NAME=module (make bench), CMAKE_ARGS=options (llama.cpp)"
 
 # --- installing
 
@@ -88,9 +88,12 @@ models: setup ## fetch, check and convert the default models
 demo: setup ## start everything, import a chat and ask it three questions
 	@$(BIN)/winnow demo $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
 
+validate: setup ## judge a running deployment: integration, speed, search, reconciliation
+	@$(BIN)/winnow validate $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
+
 bench: setup ## run one of benchmarks/: make bench NAME=...
 	@test -n "$(NAME)" || { echo "say which one: make bench NAME=..." >&2; exit 2; }
-	@$(if $(filter search,$(NAME)),-$(MAKE) --no-print-directory build/bench-search/installed)
+	@$(if $(filter search embedding,$(NAME)),-$(MAKE) --no-print-directory build/bench-$(NAME)/installed)
 	@$(BIN)/python -m benchmarks.$(NAME) $(if $(DATA),--data "$(DATA)")
 
 # what it compares with stays out of $(VENV); without it the rest is still measured
@@ -98,6 +101,11 @@ build/bench-search/installed: requirements/bench-search.txt
 	@echo "==> installing the libraries to compare with in build/bench-search"
 	@$(PYTHON) -m venv build/bench-search
 	@build/bench-search/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r $<
+	@touch $@
+
+build/bench-embedding/installed: requirements/bench-embedding.txt
+	@echo "==> installing what to compare with in build/bench-embedding"
+	@$(PIP) install --quiet --require-hashes --no-deps --target build/bench-embedding -r $<
 	@touch $@
 
 # --- developing
@@ -153,7 +161,7 @@ docs: setup-dev ## write docs/settings.md and docs/api.md anew
 	@$(BIN)/python -m tools.api_page
 
 lock: setup-dev ## resolve requirements/*.in anew into hash-locked files; LOCK=--upgrade takes newer versions
-	@cd requirements && for name in build runtime dev deploy; do \
+	@cd requirements && for name in build runtime dev deploy bench-search bench-embedding; do \
 		echo "==> $$name" && $(subst $(BIN),../$(BIN),$(COMPILE)) $(LOCK) --output-file=$$name.txt $$name.in || exit 1; done
 
 # --- proving that nothing is lost
