@@ -143,6 +143,9 @@ class Database:
                     "lock_timeout": "10000",
                     "idle_in_transaction_session_timeout": "60000",
                     "jit": "off",
+                    # A plan that was made while a table was empty reads all of it later, once for each row that is
+                    # wanted, until the table is analysed; our statements handle batches, so planning is cheap.
+                    "plan_cache_mode": "force_custom_plan",
                     **(server_settings or {}),
                 },
             )

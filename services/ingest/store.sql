@@ -40,14 +40,15 @@ returning new.external_id, new.id, old.id is null as created, new.deleted_at is 
   old.text_sha256 is distinct from new.text_sha256 as text_changed, old.thread_id as old_thread_id, old.sent_at as old_sent_at;
 
 -- name: disturbed_threads
--- Threads in which others than a batch's messages come after a place.
+-- Threads in which others than a batch's messages come after a place; the limit keeps it from reading whole conversations.
 select distinct c.thread_id
 from unnest($3::text[], $4::timestamptz[], $5::text[]) as c (thread_id, sent_at, external_id)
-where exists (
+cross join lateral (
   select from ingest.message t
   where t.workspace_id = $1 and t.source_id = $2 and t.thread_id = c.thread_id and t.sent_at >= c.sent_at
     and (t.sent_at, length(t.external_id), t.external_id collate "C") > (c.sent_at, length(c.external_id), c.external_id collate "C")
-    and t.external_id <> all ($6::text[]) and t.content_sha256 <> decode(repeat('00', 32), 'hex'));
+    and t.external_id <> all ($6::text[]) and t.content_sha256 <> decode(repeat('00', 32), 'hex')
+  order by t.sent_at limit 1) t;
 
 -- name: replies_to
 select m.thread_id, m.sent_at, m.external_id
