@@ -118,6 +118,8 @@ class Deployment:
             serving(service) as address,
             grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel,
         ):
+            # gRPC remembers for a second that nobody listened at an address before
+            await channel.channel_ready()
             yield channel
 
     async def other_workspace(self, name: str = "other") -> tuple[tuple[str, str], ...]:

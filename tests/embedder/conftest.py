@@ -232,6 +232,8 @@ class Embedder:
             ) as address,
             grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel,
         ):
+            # gRPC remembers for a second that nobody listened at an address before
+            await channel.channel_ready()
             yield channel
 
 

@@ -126,9 +126,9 @@ def test_the_better_of_two_cosines_counts() -> None:
 
 def test_few_rows_are_read_exactly() -> None:
     """Few rows must be compared one by one, many through the index."""
-    assert choose_plan(EXACT_ROWS_MAX, filtered=True) is Plan.EXACT
-    assert choose_plan(EXACT_ROWS_MAX + 1, filtered=False) is Plan.HNSW
-    assert choose_plan(EXACT_ROWS_MAX + 1, filtered=True) is Plan.HNSW_ITERATIVE
+    assert choose_plan(EXACT_ROWS_MAX, filtered=True).plan is Plan.EXACT
+    assert choose_plan(EXACT_ROWS_MAX + 1, filtered=False).plan is Plan.HNSW
+    assert choose_plan(EXACT_ROWS_MAX + 1, filtered=True).plan is Plan.HNSW_ITERATIVE
 
 
 def test_steps_between_neighbours_are_inferred() -> None:
