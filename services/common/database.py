@@ -41,6 +41,8 @@ _UNAVAILABLE = (
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
 _CONFLICT = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+Duplicate = asyncpg.UniqueViolationError
+"""A row with this key is there already."""
 _STALE_PLAN = (asyncpg.InvalidCachedStatementError, OutdatedSchemaCacheError)
 _NO_DATA_FOUND = "P0002"
 # The server answers, and does not let us in.

@@ -22,7 +22,7 @@ Subject = tuple[str, UUID]
 
 @dataclass(frozen=True)
 class SubjectText:
-    """A live subject: its text as it is now, what filters need, and how many current vectors it has."""
+    """A live subject: its text as it is now, what filters need, how many current vectors it has, and whether any."""
 
     kind: str
     subject_id: UUID
@@ -31,6 +31,7 @@ class SubjectText:
     source_id: UUID
     sent_at: datetime
     vectors: int
+    held: bool
 
 
 @dataclass(frozen=True)
@@ -84,25 +85,36 @@ async def lock_for_removing(connection: Connection, workspace: UUID) -> None:
     await connection.execute(QUERIES["lock_for_removing"], workspace)
 
 
-async def write_vectors(
+async def add_vectors(
     connection: Connection, workspace: UUID, generation: UUID, subjects: Sequence[SubjectVectors]
 ) -> None:
-    """Store the vectors of subjects in one statement, and remove parts that a shorter text no longer has."""
-    repeats = [len(each.rows) for each in subjects]
-    texts = [each.subject for each in subjects]
-    repeated = [text for text, rows in zip(texts, repeats, strict=True) for _ in range(rows)]
-    await connection.execute(
-        QUERIES["write_vectors"],
-        workspace,
-        generation,
-        [text.kind for text in texts],
-        [text.subject_id for text in texts],
-        repeats,
+    """Store the vectors of subjects that have none, in one statement; Duplicate if one has some by now."""
+    if subjects:
+        await connection.execute(QUERIES["add_vectors"], workspace, generation, *_columns(subjects))
+
+
+async def replace_vectors(
+    connection: Connection, workspace: UUID, generation: UUID, subjects: Sequence[SubjectVectors]
+) -> None:
+    """Store the vectors of subjects whatever they have, and remove parts that a shorter text no longer has."""
+    if subjects:
+        place = workspace, generation
+        await connection.execute(QUERIES["replace_vectors"], *place, *_columns(subjects))
+        kinds, ids = [each.key[0] for each in subjects], [each.key[1] for each in subjects]
+        parts = [len(each.rows) for each in subjects]
+        await connection.execute(QUERIES["remove_surplus"], *place, kinds, ids, parts)
+
+
+def _columns(subjects: Sequence[SubjectVectors]) -> tuple[Sequence[object], ...]:
+    """The columns of the rows of subjects, sorted by key."""
+    ordered = sorted(subjects, key=lambda each: each.key)
+    repeated = [each.subject for each in ordered for _ in range(len(each.rows))]
+    return (
         [text.kind for text in repeated],
         [text.subject_id for text in repeated],
-        [part for rows in repeats for part in range(rows)],
+        [part for each in ordered for part in range(len(each.rows))],
         [text.text_sha256 for text in repeated],
-        to_halfvecs(np.concatenate([each.rows for each in subjects])),
+        to_halfvecs(np.concatenate([each.rows for each in ordered])),
         [text.source_id for text in repeated],
         [text.sent_at for text in repeated],
     )

@@ -63,7 +63,7 @@ select pg_advisory_xact_lock(hashtextextended('embedder.generation:' || $1::uuid
 select exists (select from embedder.generation where id = $1 and state <> 'retired');
 
 -- name: read_subjects
--- The live subjects among $3 (messages), $4 (atoms) and $5 (topics), and how many current vectors each has already.
+-- The live subjects among $3 (messages), $4 (atoms) and $5 (topics), how many current vectors each has already, and whether any.
 with subject as (
   select 'message' as kind, m.id as subject_id, m.text, m.text_sha256, m.source_id, m.sent_at
   from ingest.message m
@@ -76,13 +76,14 @@ with subject as (
   select 'topic', t.id, t.title, t.text_sha256, t.source_id, t.created_at
   from extractor.topic t
   where t.workspace_id = $1 and t.id = any ($5::uuid[]) and t.retired_at is null)
-select s.kind, s.subject_id, s.text, s.text_sha256, s.source_id, s.sent_at, coalesce(held.rows, 0) as vectors
+select s.kind, s.subject_id, s.text, s.text_sha256, s.source_id, s.sent_at,
+  case when of_it.whole then of_it.current else 0 end as vectors, of_it.held
 from subject s
-left join lateral (
-  select count(*)::int as rows from embedder.vector v
-  where v.workspace_id = $1 and v.generation_id = $2 and v.kind = s.kind and v.subject_id = s.subject_id
-    and v.text_sha256 = s.text_sha256
-  having bool_or(v.part = 0)) held on true;
+cross join lateral (
+  select count(*) filter (where v.text_sha256 = s.text_sha256)::int as current,
+    bool_or(v.part = 0 and v.text_sha256 = s.text_sha256) as whole, count(*) > 0 as held
+  from embedder.vector v
+  where v.workspace_id = $1 and v.generation_id = $2 and v.kind = s.kind and v.subject_id = s.subject_id) of_it;
 
 -- name: current_texts
 select 'message' as kind, m.id as subject_id, m.text_sha256
@@ -105,42 +106,51 @@ select pg_advisory_xact_lock_shared(hashtextextended('embedder.vector:' || $1::u
 -- Who removes waits until every writer has committed, since rows that are not committed cannot be seen and removed.
 select pg_advisory_xact_lock(hashtextextended('embedder.vector:' || $1::uuid::text, 0));
 
--- name: write_vectors
-with surplus as (
-  delete from embedder.vector v
-  using unnest($3::text[], $4::uuid[], $5::int[]) as x (kind, subject_id, parts)
-  where v.workspace_id = $1 and v.generation_id = $2 and v.kind = x.kind and v.subject_id = x.subject_id
-    and v.part >= x.parts)
+-- name: add_vectors
+-- The rows come sorted by key. Looking for what they might replace would make each half as dear again.
+insert into embedder.vector
+  (workspace_id, generation_id, kind, subject_id, part, text_sha256, embedding, source_id, sent_at)
+select $1, $2, x.kind, x.subject_id, x.part, x.text_sha256, x.embedding, x.source_id, x.sent_at
+from unnest($3::text[], $4::uuid[], $5::int[], $6::bytea[], $7::halfvec[], $8::uuid[], $9::timestamptz[])
+  as x (kind, subject_id, part, text_sha256, embedding, source_id, sent_at);
+
+-- name: replace_vectors
 insert into embedder.vector as v
   (workspace_id, generation_id, kind, subject_id, part, text_sha256, embedding, source_id, sent_at)
 select $1, $2, x.kind, x.subject_id, x.part, x.text_sha256, x.embedding, x.source_id, x.sent_at
-from unnest($6::text[], $7::uuid[], $8::int[], $9::bytea[], $10::halfvec[], $11::uuid[], $12::timestamptz[])
+from unnest($3::text[], $4::uuid[], $5::int[], $6::bytea[], $7::halfvec[], $8::uuid[], $9::timestamptz[])
   as x (kind, subject_id, part, text_sha256, embedding, source_id, sent_at)
-order by x.kind, x.subject_id, x.part
 on conflict (workspace_id, generation_id, kind, subject_id, part) do update
 set text_sha256 = excluded.text_sha256, embedding = excluded.embedding,
   source_id = excluded.source_id, sent_at = excluded.sent_at
 where v.text_sha256 <> excluded.text_sha256;
 
+-- name: remove_surplus
+-- Whole keys are asked for as lists here and below: a join with a list would read a generation whole until it is analysed.
+delete from embedder.vector v
+where v.workspace_id = $1 and v.generation_id = $2 and v.kind = any ($3::text[]) and v.subject_id = any ($4::uuid[])
+  and v.part >= ($5::int[])[array_position($4::uuid[], v.subject_id)];
+
 -- name: ask_for_merging
 select spine.enqueue_merging($1, $2, $3, $4, $5);
 
 -- name: remove_outdated
+with current as materialized (
+  select 'message' as kind, m.id as subject_id, m.text_sha256
+  from ingest.message m
+  where m.workspace_id = $1 and m.id = any ($4::uuid[]) and m.deleted_at is null and m.text <> ''
+  union all
+  select 'atom', a.id, a.text_sha256
+  from extractor.atom a
+  where a.workspace_id = $1 and a.id = any ($4::uuid[]) and a.retired_at is null
+  union all
+  select 'topic', t.id, t.text_sha256
+  from extractor.topic t
+  where t.workspace_id = $1 and t.id = any ($4::uuid[]) and t.retired_at is null)
 delete from embedder.vector v
-using unnest($3::text[], $4::uuid[]) as x (kind, subject_id)
-where v.workspace_id = $1 and v.generation_id = $2 and v.kind = x.kind and v.subject_id = x.subject_id
+where v.workspace_id = $1 and v.generation_id = $2 and v.kind = any ($3::text[]) and v.subject_id = any ($4::uuid[])
   and not exists (
-    select from ingest.message m
-    where v.kind = 'message' and m.workspace_id = $1 and m.id = v.subject_id and m.text_sha256 = v.text_sha256
-      and m.deleted_at is null and m.text <> '')
-  and not exists (
-    select from extractor.atom a
-    where v.kind = 'atom' and a.workspace_id = $1 and a.id = v.subject_id and a.text_sha256 = v.text_sha256
-      and a.retired_at is null)
-  and not exists (
-    select from extractor.topic t
-    where v.kind = 'topic' and t.workspace_id = $1 and t.id = v.subject_id and t.text_sha256 = v.text_sha256
-      and t.retired_at is null);
+    select from current c where c.kind = v.kind and c.subject_id = v.subject_id and c.text_sha256 = v.text_sha256);
 
 -- name: workspaces
 select workspace_id from spine.workspaces();
@@ -167,8 +177,8 @@ where $3::text = 'knowledge' and e.workspace_id = $1 and e.operation_id = $2 and
 -- name: remove_vectors
 with gone as (
   delete from embedder.vector v
-  using embedder.generation g, unnest($2::text[], $3::uuid[]) as x (kind, subject_id)
-  where v.workspace_id = $1 and v.generation_id = g.id and v.kind = x.kind and v.subject_id = x.subject_id
+  where v.workspace_id = $1 and v.generation_id = any (array(select id from embedder.generation))
+    and v.kind = any ($2::text[]) and v.subject_id = any ($3::uuid[])
   returning 1)
 select count(*)::int from gone;
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.common.database import Connection, Database
+from services.common.database import Connection, Database, Duplicate
 from services.common.failpoints import reach
 from services.common.outbox import Task, announce
 from services.common.worker import Result
@@ -191,15 +191,21 @@ async def _write_current(
     The texts are looked at after the rows are written: a change that commits later makes a task whose own
     write waits for these rows, so the newest text always wins.
     """
+    may_add = True
     while vectors:
+        new = [v for v in vectors if may_add and not v.subject.held]
+        others = [v for v in vectors if not may_add or v.subject.held]
         try:
             async with connection.transaction():
-                await store.write_vectors(connection, workspace, generation, vectors)
+                await store.add_vectors(connection, workspace, generation, new)
+                await store.replace_vectors(connection, workspace, generation, others)
                 texts = await store.current_texts(connection, workspace, [v.key for v in vectors])
                 current = [v for v in vectors if texts.get(v.key) == v.subject.text_sha256]
                 if len(current) < len(vectors):
                     raise _OutdatedError(current)
             return vectors
+        except Duplicate:
+            may_add = False
         except _OutdatedError as error:
             vectors = error.current
     return vectors

@@ -1,18 +1,20 @@
 """Every query of the embedder as PostgreSQL sees it."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import numpy as np
 import pytest
 
-from services.common.database import Database, DatabaseSettings
+from services.common.database import Connection, Database, DatabaseSettings
 from services.common.ids import uuid7
 from services.common.vectors import to_halfvecs
+from services.embedder import store
 from services.embedder.generation_store import IndexSettings, start_generation
 from services.embedder.generations import ModelIdentity
-from services.embedder.store import QUERIES
+from services.embedder.store import QUERIES, Subject, SubjectText, SubjectVectors
 from tests.conftest import Deployment
-from tests.embedder.conftest import SENT_AT, Chat
+from tests.embedder.conftest import SENT_AT, Chat, sha256
 
 MODEL = ModelIdentity("fake", "0" * 64, 384, "mean", "q: ", "p: ")
 
@@ -45,7 +47,7 @@ async def test_search_uses_the_graph(deployment: Deployment, chat: Chat) -> None
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
         async with database.connection() as connection:
             generation = (await start_generation(connection, MODEL, IndexSettings(), bulk=False)).id
-        await _fill(database, chat.workspace, generation, 2500)
+        await _fill(database, chat.workspace, generation, [uuid7() for _ in range(2500)])
     await deployment.admin.execute("analyze embedder.vector")
     query = to_halfvecs(_unit(1, seed=1))[0]
     async with (
@@ -64,7 +66,60 @@ async def test_search_uses_the_graph(deployment: Deployment, chat: Chat) -> None
     assert len(found) == 10
 
 
-async def _fill(database: Database, workspace: UUID, generation: UUID, count: int) -> None:
+READ = """select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::int from pg_stat_xact_user_tables
+          where schemaname = any (array['ingest', 'extractor', 'embedder'])"""
+FEW = 20
+Use = Callable[[Connection, UUID, UUID, Sequence[SubjectVectors]], Awaitable[object]]
+
+
+async def _erase(
+    connection: Connection, workspace: UUID, _: UUID, batch: Sequence[SubjectVectors]
+) -> None:
+    kinds, ids = ["message"] * len(batch), [each.subject.subject_id for each in batch]
+    await connection.fetchval(QUERIES["remove_vectors"], workspace, kinds, ids)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(lambda c, w, g, b: store.replace_vectors(c, w, g, b), id="replace"),
+        pytest.param(lambda c, w, g, b: store.read_subjects(c, w, g, _keys(b)), id="read"),
+        pytest.param(lambda c, w, g, b: store.current_texts(c, w, _keys(b)), id="current"),
+        pytest.param(lambda c, w, g, b: store.remove_outdated(c, w, g, _keys(b)), id="outdated"),
+        pytest.param(_erase, id="erase"),
+    ],
+)
+async def test_a_batch_costs_the_same_in_a_large_generation(
+    deployment: Deployment, chat: Chat, use: Use
+) -> None:
+    """What is done with a few subjects reads their rows alone, however many there are, before any is analysed."""
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        async with database.connection() as connection:
+            generation = (await start_generation(connection, MODEL, IndexSettings(), bulk=True)).id
+        ids = await chat.say([f"text {n}" for n in range(2000)], tasks=False)
+        await _fill(database, chat.workspace, generation, ids)
+        batch = [
+            SubjectVectors(
+                SubjectText("message", id_, "new", sha256("new"), chat.source, SENT_AT, 0, True),
+                generation,
+                _unit(1, seed=2),
+            )
+            for id_ in ids[:FEW]
+        ]
+        async with database.transaction(chat.workspace) as connection:
+            before = await connection.fetchval(READ)
+            await use(connection, chat.workspace, generation, batch)
+            read = await connection.fetchval(READ) - before
+    assert 0 < read <= 10 * FEW
+
+
+def _keys(batch: Sequence[SubjectVectors]) -> list[Subject]:
+    return [each.key for each in batch]
+
+
+async def _fill(
+    database: Database, workspace: UUID, generation: UUID, subjects: Sequence[UUID]
+) -> None:
     async with database.transaction(workspace) as connection:
         await connection.execute(
             """insert into embedder.vector (workspace_id, generation_id, kind, subject_id, text_sha256, embedding,
@@ -73,10 +128,10 @@ async def _fill(database: Database, workspace: UUID, generation: UUID, count: in
                from unnest($3::uuid[], $4::halfvec[], $6::bytea[]) as x (id, embedding, hash)""",
             workspace,
             generation,
-            [uuid7() for _ in range(count)],
-            to_halfvecs(_unit(count, seed=0)),
+            subjects,
+            to_halfvecs(_unit(len(subjects), seed=0)),
             SENT_AT,
-            [bytes(32)] * count,
+            [bytes(32)] * len(subjects),
         )
 
 
