@@ -28,6 +28,8 @@ EVENTS_MAX = 100
 CHECK_SECONDS = 2.0
 # How long a hint that was taken may take to be published.
 PUBLISHING = timedelta(seconds=2)
+# How many hints may wait to be published; the relay finds what is beyond in the table, later.
+HANDED_MAX = 100_000
 FACTS = tuple(field.name for field in Event.DESCRIPTOR.oneofs_by_name["fact"].fields)
 
 
@@ -92,6 +94,29 @@ async def enqueue_embedding(
         reopen,
     )
     return made
+
+
+async def enqueue_embedding_hinted(
+    connection: Connection,
+    workspace: UUID,
+    kind: str,
+    subjects: Sequence[UUID],
+    text_hashes: Sequence[bytes | None],
+    again_seconds: float,
+) -> list[UUID]:
+    """Make or reopen the tasks that embed subjects; return those that the caller hands to its relay after the commit.
+
+    The others are backfill. A hint that is never published is replaced, at the latest after `again_seconds`.
+    """
+    rows = await connection.fetch(
+        "select spine.enqueue_embedding_hinted($1, $2, $3, $4, $5) as id",
+        workspace,
+        kind,
+        subjects,
+        text_hashes,
+        timedelta(seconds=again_seconds),
+    )
+    return [row["id"] for row in rows]
 
 
 async def enqueue_backfill(
@@ -237,8 +262,20 @@ class RelaySettings(Settings):
     relay_backfill_max: int = Field(
         default=1024, ge=64, le=100_000, description="tasks of backfills hinted at a time"
     )
-    relay_again_seconds: float = Field(default=5, gt=0)
+    relay_again_seconds: float = Field(
+        default=30, gt=0, description="hints that are seen to be lost are repeated within seconds"
+    )
     relay_again_seconds_max: float = Field(default=300, gt=0)
+
+
+@dataclass(frozen=True)
+class Hints:
+    """Tasks of one workspace and stage whose hints are to be published; lane 1 goes behind all that is fresh."""
+
+    workspace: UUID
+    stage: str
+    ids: Sequence[UUID]
+    lane: int = 0
 
 
 @dataclass(frozen=True)
@@ -261,6 +298,18 @@ class Relay:
         self._database, self._bus, self._settings = database, bus, settings
         self._kicked = asyncio.Event()
         self._look: Look | None = None
+        self._handed: list[Hints] = []
+
+    @property
+    def again_seconds(self) -> float:
+        """After how long a first hint is repeated."""
+        return self._settings.relay_again_seconds
+
+    def hand(self, hints: Hints) -> None:
+        """Publish the hints of tasks that were committed as hinted already; what is lost on the way is hinted again."""
+        if sum(len(each.ids) for each in self._handed) < HANDED_MAX:
+            self._handed.append(hints)
+        self.kick()
 
     def kick(self) -> None:
         """Look at once: a transaction has just made tasks."""
@@ -322,6 +371,7 @@ class Relay:
 
     async def _pass(self) -> bool:
         """Publish one batch of hints and events; tell whether there may be more."""
+        await self._publish_handed()
         hinted = await self._relay_hints()
         announced = await self._relay_events()
         return hinted >= self._settings.relay_hints_max or announced >= EVENTS_MAX
@@ -336,28 +386,42 @@ class Relay:
             settings.relay_backfill_max,
         )
         await reach("relay.taken")
-        try:
-            await self._publish_hints(rows)
-        except BusUnavailable:
-            # Otherwise every failure would double the time to the next hint.
-            keys = [row["workspace_id"] for row in rows], [row["id"] for row in rows]
-            await self._fetch("select spine.return_hints($1, $2)", *keys)
-            await reach("relay.returned")
-            raise
-        return len(rows)
-
-    async def _publish_hints(self, rows: Sequence[Any]) -> None:
         groups: dict[tuple[int, UUID, str], list[UUID]] = defaultdict(list)
         for row in rows:
             groups[row["lane"], row["workspace_id"], row["stage"]].append(row["id"])
-        for (lane, workspace, stage), ids in sorted(groups.items()):
-            name = backfill_of(stage) if lane else stage
-            await self._bus.publish_hint(workspace, name, sorted(ids))
-            await reach("relay.hinted", stage)
-            metrics.HINTS_PUBLISHED.labels(stage).inc(len(ids))
-            if tracing.is_on():
-                async with self._database.connection() as connection:
-                    tracing.mark(f"hint {stage}", await traces(connection, workspace, ids))
+        await self._publish(
+            [
+                Hints(workspace, stage, sorted(ids), lane)
+                for (lane, workspace, stage), ids in sorted(groups.items())
+            ]
+        )
+        return len(rows)
+
+    async def _publish_handed(self) -> None:
+        handed, self._handed = self._handed, []
+        await self._publish(sorted(handed, key=lambda each: each.lane))
+
+    async def _publish(self, hints: Sequence[Hints]) -> None:
+        try:
+            for each in hints:
+                await self._publish_hint(each)
+        except BusUnavailable:
+            # Otherwise every failure would double the time to the next hint.
+            keys = [(each.workspace, task) for each in hints for task in each.ids]
+            workspaces, ids = [key[0] for key in keys], [key[1] for key in keys]
+            await self._fetch("select spine.return_hints($1, $2)", workspaces, ids)
+            await reach("relay.returned")
+            raise
+
+    async def _publish_hint(self, hints: Hints) -> None:
+        workspace, stage, ids = hints.workspace, hints.stage, hints.ids
+        name = backfill_of(stage) if hints.lane else stage
+        await self._bus.publish_hint(workspace, name, ids)
+        await reach("relay.hinted", stage)
+        metrics.HINTS_PUBLISHED.labels(stage).inc(len(ids))
+        if tracing.is_on():
+            async with self._database.connection() as connection:
+                tracing.mark(f"hint {stage}", await traces(connection, workspace, ids))
 
     async def _relay_events(self) -> int:
         async with self._database.connection() as connection, connection.transaction():

@@ -3,10 +3,14 @@
 A message is scored by the REACH_MESSAGES before it in its conversation and by the one it replies to.
 So a message that comes before others, an edit, or an older version than the stored one disturbs at
 most as many after each place, and replies; their scores are made again from what is stored, in the
-same transaction. Batches in order, the usual case, cost two short queries.
+same transaction. Batches in order, the usual case, cost two short queries; where a batch falls among
+what is stored, only the places between the two are looked at.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +22,17 @@ from services.ingest.reading import strides
 from services.ingest.scoring import Thresholds, weigh
 from services.ingest.store import Place, Score, Stored
 from services.ingest.wording import CONTEXT_MESSAGES, REACH_MESSAGES, Context, Reading, read
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """Where scores may be wrong, and whether the last messages of the batch are not the last of their conversations."""
+
+    places: Sequence[Place]
+    reaches_end: bool
+
+
+NONE = Disturbance((), reaches_end=False)
 
 
 class Neighbours:
@@ -35,21 +50,25 @@ class Neighbours:
         stored: Sequence[Stored],
         *,
         is_sure: bool,
-    ) -> list[Place]:
+    ) -> Disturbance:
         """Where scores may be wrong now that a batch is stored; `is_sure` says that it was scored by what is stored."""
         if not stored:
-            return []
+            return NONE
+        place = (connection, workspace, source_id)
         places = _places(drafts, stored)
-        besides = list(drafts)
-        if is_sure and len(stored) == len(drafts):
-            place = (connection, workspace, source_id)
-            threads = await store.disturbed_threads(*place, _first_of_each(places), besides)
-        else:
-            threads = {thread for thread, _, _ in places}
         changed = [each.external_id for each in stored]
-        replies = await store.replies_to(connection, workspace, source_id, changed)
+        replies = await store.replies_to(*place, changed)
+        later = [each for each in replies if each[2] not in drafts]
+        if not is_sure or len(stored) < len(drafts):
+            return Disturbance(places + later, reaches_end=True)
+        threads = await store.disturbed_threads(*place, _first_of_each(places), list(drafts))
         among = [each for each in places if each[0] in threads]
-        return among + [each for each in replies if each[2] not in drafts]
+        if not among:
+            return Disturbance(later, reaches_end=bool(later))
+        interrupted = await store.interrupted_places(*place, among)
+        left = {each for each in among if each[:2] != _now_at(drafts[each[2]])}
+        near_end = bool(later) or any(each in interrupted for each in _last_of_each(among))
+        return Disturbance([*(interrupted | left), *later], reaches_end=near_end)
 
     async def settle(
         self, connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place]
@@ -99,14 +118,24 @@ def _places(drafts: Mapping[str, Draft], stored: Sequence[Stored]) -> list[Place
     for each in stored:
         if each.old_thread_id is not None and each.old_sent_at is not None:
             places.add((each.old_thread_id, each.old_sent_at, each.external_id))
-    return sorted(places)
+    return sorted(places, key=lambda each: (each[0], *order_of(each[1], each[2])))
+
+
+def _now_at(draft: Draft) -> tuple[str, datetime]:
+    return draft.thread_id, draft.sent_at
 
 
 def _first_of_each(places: Sequence[Place]) -> list[Place]:
     """The first place of each thread."""
     first: dict[str, Place] = {}
     for each in places:
-        known = first.get(each[0])
-        if known is None or order_of(each[1], each[2]) < order_of(known[1], known[2]):
-            first[each[0]] = each
+        first.setdefault(each[0], each)
     return list(first.values())
+
+
+def _last_of_each(places: Sequence[Place]) -> list[Place]:
+    """The last places of each thread, as many as the next message of the thread is scored by."""
+    of_thread: dict[str, list[Place]] = defaultdict(list)
+    for each in places:
+        of_thread[each[0]].append(each)
+    return [each for listed in of_thread.values() for each in listed[-REACH_MESSAGES:]]

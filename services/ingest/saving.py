@@ -2,14 +2,21 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
 from services.common.database import Connection, Database
 from services.common.failpoints import reach
 from services.common.ids import uuid7
-from services.common.outbox import announce, enqueue, enqueue_embedding
+from services.common.outbox import (
+    Hints,
+    Relay,
+    announce,
+    enqueue,
+    enqueue_embedding,
+    enqueue_embedding_hinted,
+)
 from services.ingest import store
 from services.ingest.limits import CommitSlots, Turn
 from services.ingest.messages import NO_TEXT_SHA256, Draft
@@ -19,6 +26,9 @@ from services.ingest.store import Score, SourceKey, Stored
 from winnow.events.v1.events_pb2 import MessagesDeleted, MessagesIngested
 
 T = TypeVar("T")
+
+# What is older is history: its vectors are made when nobody waits for those of fresh messages.
+FRESH = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +58,10 @@ class Saver:
         slots: CommitSlots,
         scorer_version: str,
         neighbours: Neighbours,
-        kick: Callable[[], None],
+        relay: Relay,
     ) -> None:
         self._database, self._sources, self._slots = database, sources, slots
-        self._scorer_version, self._neighbours, self._kick = scorer_version, neighbours, kick
+        self._scorer_version, self._neighbours, self._relay = scorer_version, neighbours, relay
 
     async def save(
         self,
@@ -72,6 +82,7 @@ class Saver:
         """
         ids = sorted(uuid7() for _ in drafts)
         rows = store.by_key(zip(ids, drafts, scores, strict=True))
+        hints: list[Hints] = []
 
         async def write(connection: Connection, source_id: UUID) -> Saved:
             version = self._scorer_version
@@ -82,16 +93,16 @@ class Saver:
             place = (connection, workspace, source_id)
             disturbed = await self._neighbours.disturbed(*place, by_key, stored, is_sure=is_sure())
             again: dict[str, Score] = {}
-            if disturbed or len(stored) < len(rows):
+            if disturbed.reaches_end or len(stored) < len(rows):
                 on_surprise()
-            if disturbed:
-                again, risen = await self._neighbours.settle(*place, disturbed)
+            if disturbed.places:
+                again, risen = await self._neighbours.settle(*place, disturbed.places)
                 spec = f"changed:importance:{version}"
                 await enqueue(
                     connection, workspace, "window", risen, [spec] * len(risen), reopen=True
                 )
             turn.end()
-            await _follow(connection, workspace, source_id, stored, rows)
+            hints[:] = await self._follow(connection, workspace, source_id, stored, rows)
             changed = {each.external_id: each for each in stored}
             others = [row[1].external_id for row in rows if row[1].external_id not in changed]
             unchanged = {}
@@ -100,7 +111,10 @@ class Saver:
             return Saved(changed, unchanged, again)
 
         async with turn:
-            return await self._commit(workspace, source, write)
+            saved = await self._commit(workspace, source, write)
+        for each in hints:
+            self._relay.hand(each)
+        return saved
 
     async def delete(
         self, workspace: UUID, source: SourceKey, external_ids: Iterable[str], deleted_at: datetime
@@ -119,6 +133,36 @@ class Saver:
 
         return await self._commit(workspace, source, write)
 
+    async def _follow(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        source_id: UUID,
+        stored: Sequence[Stored],
+        rows: Sequence[tuple[UUID, Draft, Score]],
+    ) -> list[Hints]:
+        """Ask for the vectors and windows of what has changed; nothing follows a change of a deleted message."""
+        live = [each for each in stored if each.live]
+        if not live:
+            return []
+        hashes = {draft.external_id: draft.text_sha256 for _, draft, _ in rows}
+        subjects, wanted = _wanted_vectors(live, hashes)
+        hints: list[Hints] = []
+        if subjects:
+            tasks = await enqueue_embedding_hinted(
+                connection, workspace, "message", subjects, wanted, self._relay.again_seconds
+            )
+            is_history = max(row[1].sent_at for row in rows) < datetime.now(UTC) - FRESH
+            hints.append(Hints(workspace, "embed", tasks, lane=int(is_history)))
+        await reach("ingest.vectors_asked")
+        await _ask_for_windows(connection, workspace, source_id, live, hashes)
+        await reach("ingest.windows_asked")
+        ids = [str(each.id) for each in live]
+        fact = MessagesIngested(source_id=str(source_id), message_ids=ids)
+        await announce(connection, workspace, "messages_ingested", fact)
+        await reach("ingest.announced")
+        return hints
+
     async def _commit(
         self,
         workspace: UUID,
@@ -135,35 +179,14 @@ class Saver:
             found, result = await self._database.retrying(attempt)
             await reach("ingest.committed")
         self._sources.remember(workspace, source, found)
-        self._kick()
+        self._relay.kick()
         return result
 
 
-async def _follow(
-    connection: Connection,
-    workspace: UUID,
-    source_id: UUID,
-    stored: Sequence[Stored],
-    rows: Sequence[tuple[UUID, Draft, Score]],
-) -> None:
-    """Ask for the vectors and windows of what has changed; nothing follows a change of a deleted message."""
-    live = [each for each in stored if each.live]
-    if not live:
-        return
-    hashes = {draft.external_id: draft.text_sha256 for _, draft, _ in rows}
-    await _ask_for_vectors(connection, workspace, live, hashes)
-    await reach("ingest.vectors_asked")
-    await _ask_for_windows(connection, workspace, source_id, live, hashes)
-    await reach("ingest.windows_asked")
-    ids = [str(each.id) for each in live]
-    fact = MessagesIngested(source_id=str(source_id), message_ids=ids)
-    await announce(connection, workspace, "messages_ingested", fact)
-    await reach("ingest.announced")
-
-
-async def _ask_for_vectors(
-    connection: Connection, workspace: UUID, live: Sequence[Stored], hashes: dict[str, bytes]
-) -> None:
+def _wanted_vectors(
+    live: Sequence[Stored], hashes: dict[str, bytes]
+) -> tuple[list[UUID], list[bytes | None]]:
+    """Which messages get another vector, by the hash of their text, or lose the one they have (None)."""
     subjects: list[UUID] = []
     wanted: list[bytes | None] = []
     for each in live:
@@ -172,9 +195,7 @@ async def _ask_for_vectors(
         if has_text if each.created else each.text_changed:
             subjects.append(each.id)
             wanted.append(text_sha256 if has_text else None)
-    if subjects:
-        # A text may return to what it was, whose task is done long since.
-        await enqueue_embedding(connection, workspace, "message", subjects, wanted, reopen=True)
+    return subjects, wanted
 
 
 async def _ask_for_windows(

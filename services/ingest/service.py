@@ -59,9 +59,7 @@ async def open_service() -> AsyncIterator[Service]:
         relay = Relay(relay_database, bus, RelaySettings.read())
         sources = Sources()
         slots = CommitSlots(settings.ingest_commits_max, settings.ingest_wait_seconds)
-        saver = Saver(
-            database, sources, slots, VERSION, Neighbours(thresholds, VERSION), relay.kick
-        )
+        saver = Saver(database, sources, slots, VERSION, Neighbours(thresholds, VERSION), relay)
         gate = Gate(database, sources, thresholds)
         intake = Intake(database, sources, protovalidate.Validator(), gate, saver)
         operations = Operations(database, relay.kick)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -122,6 +123,9 @@ async def put_messages(
     return [Stored(*row) for row in found]
 
 
+# As asyncpg writes it.
+_INFINITY = datetime.max.replace(tzinfo=UTC)
+
 Place = tuple[str, datetime, str]
 """Thread, time and key: where a message stands or stood among the messages of its source."""
 
@@ -142,6 +146,27 @@ async def disturbed_threads(
         QUERIES["disturbed_threads"], workspace, source_id, *_columns(places), besides
     )
     return {row["thread_id"] for row in found}
+
+
+async def interrupted_places(
+    connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place]
+) -> set[Place]:
+    """Return the places of a batch, in order within each thread, between which others come."""
+    followed = [
+        after if after and after[0] == each[0] else None
+        for each, after in zip_longest(places, places[1:])
+    ]
+    found = await connection.fetch(
+        QUERIES["interrupted_places"],
+        workspace,
+        source_id,
+        *_columns(places),
+        [each[1] if each else _INFINITY for each in followed],
+        [each and each[2] for each in followed],
+    )
+    numbers = [row["number"] - 1 for row in found]
+    resumed = {after for number in numbers if (after := followed[number])}
+    return resumed | {places[number] for number in numbers}
 
 
 async def replies_to(

@@ -50,6 +50,22 @@ cross join lateral (
     and t.external_id <> all ($6::text[]) and t.content_sha256 <> decode(repeat('00', 32), 'hex')
   order by t.sent_at limit 1) t;
 
+-- name: interrupted_places
+-- Places, each with the next of its thread (infinity and null after the last), between which others come. Behind row-level
+-- security only plain comparisons bound the index, so no coalesce().
+select c.number
+from unnest($3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::text[]) with ordinality
+  as c (thread_id, sent_at, external_id, next_sent_at, next_external_id, number)
+cross join lateral (
+  select from ingest.message t
+  where t.workspace_id = $1 and t.source_id = $2 and t.thread_id = c.thread_id
+    and t.sent_at >= c.sent_at and t.sent_at <= c.next_sent_at
+    and (t.sent_at, length(t.external_id), t.external_id collate "C") > (c.sent_at, length(c.external_id), c.external_id collate "C")
+    and (c.next_external_id is null
+      or (t.sent_at, length(t.external_id), t.external_id collate "C") < (c.next_sent_at, length(c.next_external_id), c.next_external_id collate "C"))
+    and t.content_sha256 <> decode(repeat('00', 32), 'hex')
+  order by t.sent_at limit 1) t;
+
 -- name: replies_to
 select m.thread_id, m.sent_at, m.external_id
 from ingest.message m

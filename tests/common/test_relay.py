@@ -20,7 +20,14 @@ from services.common.bus import (
     HintReader,
 )
 from services.common.database import Database, DatabaseSettings
-from services.common.outbox import FACTS, Relay, RelaySettings, announce
+from services.common.outbox import (
+    FACTS,
+    Hints,
+    Relay,
+    RelaySettings,
+    announce,
+    enqueue_embedding_hinted,
+)
 from tests.common.stages import STAGE, Recorder, make, running, until, until_true
 from tests.conftest import Deployment
 from tests.servers import NatsServer
@@ -170,6 +177,64 @@ async def test_an_outage_of_the_broker_delays_no_hint(
         async with asyncio.timeout(20):
             while not await _fetched(reader):  # noqa: ASYNC110 - a fetch waits by itself
                 await asyncio.sleep(0.1)
+        task.cancel()
+
+
+async def make_hinted(deployment: Deployment, again_seconds: float) -> Sequence[UUID]:
+    """Make two tasks for embedding as their maker does who hands their hints to its relay; it has not done so yet."""
+    opening = "select embedder.open_generation('m', repeat('0', 64), 8, 'mean', '', '')"
+    await deployment.admin.execute(opening)
+    subjects, hashes = [uuid4(), uuid4()], [b"1", b"2"]
+    place = (deployment.admin, deployment.workspace)
+    return await enqueue_embedding_hinted(*place, "message", subjects, hashes, again_seconds)
+
+
+async def hinted(bus: Bus, consumer: str) -> set[UUID]:
+    """The tasks of the next hints of a consumer; fails if none comes in time."""
+    reader = bus.hints(consumer, 8)
+    async with asyncio.timeout(20):
+        while not (hints := await _fetched(reader)):  # noqa: ASYNC110 - a fetch waits by itself
+            await asyncio.sleep(0.05)
+    return {task for hint in hints for task in hint.tasks}
+
+
+@pytest.mark.parametrize(("lane", "consumer"), [(0, "embed"), (1, "embed_backfill")])
+async def test_handed_hints_are_published_at_once(
+    deployment: Deployment, lane: int, consumer: str
+) -> None:
+    """What a maker hands over needs no look at the table, and goes to the consumer of its lane."""
+    async with relaying() as (relay, bus):
+        task = asyncio.create_task(relay.run())
+        ids = await make_hinted(deployment, 3600)
+        relay.hand(Hints(deployment.workspace, "embed", ids, lane))
+        assert await hinted(bus, consumer) == set(ids)
+        task.cancel()
+    counts = await deployment.admin.fetch("select distinct hint_count from spine.task")
+    assert [row["hint_count"] for row in counts] == [1], "the relay took them from the table too"
+
+
+async def test_hints_that_nobody_hands_over_are_published(deployment: Deployment) -> None:
+    """A maker that dies between its commit and the relay loses nothing: the table knows."""
+    async with relaying() as (relay, bus):
+        task = asyncio.create_task(relay.run())
+        ids = await make_hinted(deployment, 1)
+        assert await hinted(bus, "embed") == set(ids)
+        task.cancel()
+
+
+async def test_an_outage_of_the_broker_delays_no_handed_hint(
+    deployment: Deployment, nats: NatsServer
+) -> None:
+    """Handed over while NATS is away, hints are published when it is back, and not an hour later."""
+    async with relaying() as (relay, bus):
+        task = asyncio.create_task(relay.run())
+        await until_true(deployment.admin, "exists (select from spine.hint_stream)")
+        nats.stop(signal.SIGKILL)
+        ids = await make_hinted(deployment, 3600)
+        relay.hand(Hints(deployment.workspace, "embed", ids))
+        await asyncio.sleep(3)
+        nats.start()
+        assert await hinted(bus, "embed") == set(ids)
         task.cancel()
 
 

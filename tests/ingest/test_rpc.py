@@ -6,6 +6,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.common.bus import Bus, BusSettings
 from services.common.statuses import reason_name
 from tests.ingest.conftest import (
     CREATED,
@@ -218,7 +219,21 @@ async def test_creation_asks_for_work_in_the_same_transaction(
     assert all(row[0] for row in made)
 
 
-@pytest.mark.parametrize("function", ["enqueue_embedding", "enqueue", "announce"])
+async def test_history_waits_for_what_is_fresh(ingest: Ingest) -> None:
+    """Hints for a message of now go before those of an import, whichever came first."""
+    fresh = message(2)
+    fresh.sent_at.GetCurrentTime()
+    await ingest.send(message(1))
+    await ingest.send(fresh)
+    query = "select id from spine.task where stage = 'embed' order by id"
+    old, new = [row["id"] for row in await ingest.rows(query)]
+    async with Bus.open(BusSettings.read(), "test") as bus:
+        for consumer, task in (("embed", new), ("embed_backfill", old)):
+            (hint,) = await bus.hints(consumer, 8).fetch(8, 10)
+            assert hint.tasks == (task,)
+
+
+@pytest.mark.parametrize("function", ["enqueue_embedding_hinted", "enqueue", "announce"])
 async def test_nothing_is_saved_without_its_work(ingest: Ingest, function: str) -> None:
     """When a task or the event cannot be made, neither a message nor a source nor a task is left."""
     statement = f"revoke execute on function spine.{function} from winnow_ingest"
