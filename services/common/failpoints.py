@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 POINTS: Final = frozenset(
     """
-    ingest.source_found ingest.messages_put ingest.vectors_asked ingest.windows_asked ingest.announced
+    ingest.source_found ingest.messages_put ingest.counted ingest.vectors_asked ingest.windows_asked ingest.announced
     ingest.messages_deleted ingest.deletion_followed ingest.committed
     bus.stream_made bus.consumer_made
     relay.declared relay.forgot relay.found_lost relay.taken relay.hinted relay.returned

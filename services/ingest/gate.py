@@ -58,8 +58,10 @@ class Gate:
         async with self._database.transaction(workspace) as connection:
             source_id = await self._sources.find(connection, workspace, source)
             if source_id is None:
+                recalled.revision = 0
                 return
             place = (connection, workspace, source_id)
+            recalled.revision = await store.source_revision(*place)
             replied = await store.messages_by_key(*place, recalled.unknown_keys)
             threads = list(recalled.cold_threads.items())
             besides = [each.external_id for each in ordered]

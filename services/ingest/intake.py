@@ -43,6 +43,13 @@ class Sender:
         self.surprises += 1
         self._is_stale = True
 
+    def knows(self, batch: "Batch", revision: int) -> bool:
+        """Whether a batch was scored by what is stored at a revision of its source; the next one is what it writes."""
+        believed = batch.surprises == self.surprises
+        agreed = believed and self.memory.agrees_with(batch.source, revision)
+        self.memory.wrote(batch.source, revision + 1)
+        return agreed
+
     async def remember(self) -> Memory:
         """What was sent; after a surprise nothing, once all that was sent is stored and can be read.
 
@@ -132,7 +139,7 @@ class Intake:
                 drafts,
                 batch.scores,
                 sender.turn(),
-                is_sure=lambda: batch.surprises == sender.surprises,
+                is_sure=lambda revision: sender.knows(batch, revision),
                 on_surprise=sender.surprised,
                 all_ids=all_ids,
             )

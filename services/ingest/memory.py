@@ -36,12 +36,16 @@ class Tail:
 
 @dataclass(slots=True)
 class Recalled:
-    """What is known around a batch: tails by thread, messages by external id, and what only the database may know."""
+    """What is known around a batch: tails by thread, messages by external id, and what only the database may know.
+
+    `revision` is that of the source before the database was asked, if it was.
+    """
 
     tails: dict[str, Tail] = field(default_factory=dict)
     messages: dict[str, Reading] = field(default_factory=dict)
     cold_threads: dict[str, datetime] = field(default_factory=dict)
     unknown_keys: list[str] = field(default_factory=list)
+    revision: int | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -55,12 +59,22 @@ class Memory:
     def __init__(self, tails_max: int = 64, messages_max: int = 1000) -> None:
         self._tails: OrderedDict[Place, Tail] = OrderedDict()
         self._messages: OrderedDict[Place, Reading] = OrderedDict()
+        self._revisions: dict[SourceKey, int] = {}
         self._tails_max, self._messages_max = tails_max, messages_max
 
     def forget(self) -> None:
         """Forget everything: what was sent is not what is stored."""
         self._tails.clear()
         self._messages.clear()
+        self._revisions.clear()
+
+    def agrees_with(self, source: SourceKey, revision: int) -> bool:
+        """Whether all that was written to a source up to a revision is what is remembered."""
+        return self._revisions.get(source) == revision
+
+    def wrote(self, source: SourceKey, revision: int) -> None:
+        """Take the next revision of a source for one's own."""
+        self._revisions[source] = revision
 
     def recall(self, source: SourceKey, ordered: Sequence[Draft]) -> Recalled:
         """Gather what is known around a batch that is in the order of sending."""
@@ -91,6 +105,8 @@ class Memory:
 
     def keep(self, source: SourceKey, ordered: Sequence[Draft], recalled: Recalled) -> None:
         """Keep what a batch has added to its conversations."""
+        if recalled.revision is not None:
+            self._revisions.setdefault(source, recalled.revision)
         for thread, tail in recalled.tails.items():
             place = (source.kind, source.external_id, thread)
             known = self._tails.get(place)

@@ -71,14 +71,14 @@ class Saver:
         scores: Sequence[Score],
         turn: Turn,
         *,
-        is_sure: Callable[[], bool],
+        is_sure: Callable[[int], bool],
         on_surprise: Callable[[], None],
         all_ids: bool,
     ) -> Saved:
         """Save drafts of different messages when it is their turn; all_ids asks for the ids of unchanged ones too.
 
-        `is_sure` says whether they were scored by what the sender still believes to be stored, and
-        `on_surprise` is told when what is stored around them turns out to be something else.
+        `is_sure` says whether they were scored by what is stored at a revision of the source, which the next one is
+        then the sender's own; `on_surprise` is told when what is stored around them turns out to be something else.
         """
         ids = sorted(uuid7() for _ in drafts)
         rows = store.by_key(zip(ids, drafts, scores, strict=True))
@@ -91,9 +91,11 @@ class Saver:
             await turn.after_last_commit()
             by_key = {draft.external_id: draft for _, draft, _ in rows}
             place = (connection, workspace, source_id)
-            disturbed = await self._neighbours.disturbed(*place, by_key, stored, is_sure=is_sure())
+            sure = is_sure(await store.raise_source_revision(*place))
+            await reach("ingest.counted")
+            disturbed = await self._neighbours.disturbed(*place, by_key, stored, is_sure=sure)
             again: dict[str, Score] = {}
-            if disturbed.reaches_end or len(stored) < len(rows):
+            if disturbed.reaches_end or len(stored) < len(rows) or not sure:
                 on_surprise()
             if disturbed.places:
                 again, risen = await self._neighbours.settle(*place, disturbed.places)

@@ -87,6 +87,18 @@ async def put_source(
     return (row["id"], row["title"]) if row else None
 
 
+async def source_revision(connection: Connection, workspace: UUID, source_id: UUID) -> int:
+    """Return how many writes of messages of a source are committed."""
+    found: int = await connection.fetchval(QUERIES["source_revision"], workspace, source_id)
+    return found
+
+
+async def raise_source_revision(connection: Connection, workspace: UUID, source_id: UUID) -> int:
+    """Count a write, once those before it are committed; return how many those were."""
+    before: int = await connection.fetchval(QUERIES["raise_source_revision"], workspace, source_id)
+    return before
+
+
 async def put_messages(
     connection: Connection,
     workspace: UUID,

@@ -9,6 +9,12 @@ on conflict (workspace_id, kind, external_id) do update set title = excluded.tit
   where excluded.title <> '' and excluded.title <> s.title
 returning s.id, s.title;
 
+-- name: source_revision
+select s.revision from ingest.source s where s.workspace_id = $1 and s.id = $2;
+
+-- name: raise_source_revision
+update ingest.source s set revision = s.revision + 1 where s.workspace_id = $1 and s.id = $2 returning old.revision;
+
 -- name: put_messages
 insert into ingest.message as m
   (workspace_id, source_id, id, external_id, thread_id, reply_to_external_id, author_external_id, author_name,
@@ -102,10 +108,14 @@ join ingest.message m on m.workspace_id = $1 and m.id = n.id
 order by m.thread_id, m.sent_at, length(m.external_id), m.external_id collate "C";
 
 -- name: set_scores
+-- A message that another transaction is changing is left to it: it will see what this one has stored.
+with free as (
+  select m.id from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[])
+  order by m.external_id collate "C" for update skip locked)
 update ingest.message m set
   importance_score = x.score, importance_label = x.label, importance_factors = x.factors, importance_version = $6
-from unnest($2::uuid[], $3::real[], $4::text[], $5::jsonb[]) as x (id, score, label, factors)
-where m.workspace_id = $1 and m.id = x.id;
+from free join unnest($2::uuid[], $3::real[], $4::text[], $5::jsonb[]) as x (id, score, label, factors) on x.id = free.id
+where m.workspace_id = $1 and m.id = free.id;
 
 -- name: message_ids
 select m.external_id, m.id from ingest.message m

@@ -1,5 +1,6 @@
 """The same updates, in any order and any number of times, end in the same state."""
 
+import asyncio
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -180,3 +181,14 @@ async def test_thousands_of_updates(ingest: Ingest) -> None:
     assert {
         row["external_id"]: int(row["deleted_at"].timestamp()) for row in found if row["deleted_at"]
     } == {key: at(moment).seconds for key, moment in deleted.items()}
+
+
+async def test_writers_at_the_same_moment(ingest: Ingest) -> None:
+    """A question and its answer that are sent at once are scored as one after the other, whoever is stored first."""
+    one, other = new_source(), new_source()
+    for thread in range(60):
+        asked = Put(2 * thread, None, TEXTS[1], "x", thread=str(thread))
+        answered = Put(2 * thread + 1, None, TEXTS[2], "ann", thread=str(thread))
+        await apply(ingest, one, [asked, answered])
+        await asyncio.gather(apply(ingest, other, [asked]), apply(ingest, other, [answered]))
+    assert await state(ingest, one) == await state(ingest, other)

@@ -1,8 +1,13 @@
--- Tasks whose maker publishes their first hint itself, and messages without a check of each one's source.
+-- Tasks whose maker publishes their first hint itself, messages without a check of each one's source, and writers of one source
+-- that notice each other.
 
 -- A source is found or made in the transaction that saves its messages, and never deleted. Checked by a foreign key it is
 -- looked up, and the look-up planned, once for every message: a sixth of what a message costs.
 alter table ingest.message drop constraint message_workspace_id_source_id_fkey;
+
+-- Counts the writes of messages. Whoever has scored messages by what was stored at one count knows by another that it has changed;
+-- and since every writer counts before it looks at what surrounds its messages, of two at once the second sees all of the first.
+alter table ingest.source add column revision bigint not null default 0;
 
 -- Makes or reopens the tasks that embed subjects, those of the generation that serves as hinted already: their ids are
 -- returned, and the caller publishes them after the commit. If it cannot, the relay does so once p_again has passed.
