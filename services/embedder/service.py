@@ -11,8 +11,9 @@ from services.common.bus import Bus, BusSettings, HintReader, backfill_of
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import InvalidSetting
 from services.common.models import ModelStore
-from services.common.outbox import Relay, RelaySettings, TaskStore
+from services.common.outbox import TaskStore
 from services.common.pipeline import pipeline_servicer
+from services.common.relay import Relay, RelaySettings
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.watch import watching

@@ -16,9 +16,10 @@ from services.common.errors import InvalidSetting
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
 from services.common.openai import OpenAIModel, ProviderSettings
-from services.common.outbox import Relay, RelaySettings, TaskStore
+from services.common.outbox import TaskStore
 from services.common.pipeline import pipeline_servicer
 from services.common.rates import QuotaSettings
+from services.common.relay import Relay, RelaySettings
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.watch import watching

@@ -9,14 +9,8 @@ from uuid import UUID
 from services.common.database import Connection, Database
 from services.common.failpoints import reach
 from services.common.ids import uuid7
-from services.common.outbox import (
-    Hints,
-    Relay,
-    announce,
-    enqueue,
-    enqueue_embedding,
-    enqueue_embedding_hinted,
-)
+from services.common.outbox import announce, enqueue, enqueue_embedding, enqueue_embedding_hinted
+from services.common.relay import Hints, Relay
 from services.ingest import store
 from services.ingest.limits import CommitSlots, Turn
 from services.ingest.messages import NO_TEXT_SHA256, Draft
@@ -91,7 +85,8 @@ class Saver:
             await turn.after_last_commit()
             by_key = {draft.external_id: draft for _, draft, _ in rows}
             place = (connection, workspace, source_id)
-            sure = is_sure(await store.raise_source_revision(*place))
+            # Who has changed nothing is no writer.
+            sure = not stored or is_sure(await store.raise_source_revision(*place))
             await reach("ingest.counted")
             disturbed = await self._neighbours.disturbed(*place, by_key, stored, is_sure=sure)
             again: dict[str, Score] = {}

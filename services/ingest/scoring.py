@@ -47,6 +47,8 @@ class Importance(NamedTuple):
 
 DEFAULT_THRESHOLDS = Thresholds()
 _BASE_FACTOR = ("base", BASE / UNIT)
+# The factors of features that are there or not.
+_WHOLE = {name: (name, weight / UNIT) for name, weight in WEIGHTS.items()}
 
 
 def score(
@@ -70,10 +72,10 @@ def add_up(features: Features, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> I
     total = BASE
     factors = [_BASE_FACTOR]
     for name, value in features.items():
-        addend = WEIGHTS[name]
-        if value != 1.0:
-            addend = round(addend * value)
-        if addend:
+        if value == 1.0:
+            total += WEIGHTS[name]
+            factors.append(_WHOLE[name])
+        elif addend := round(WEIGHTS[name] * value):
             total += addend
             factors.append((name, addend / UNIT))
     within = min(max(total, 0), UNIT)

@@ -9,9 +9,10 @@ from pydantic import Field
 from services.common.bus import Bus, BusSettings
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import InvalidSetting
-from services.common.outbox import Relay, RelaySettings, TaskStore
+from services.common.outbox import TaskStore
 from services.common.pipeline import pipeline_servicer
 from services.common.rates import QuotaSettings, Rate
+from services.common.relay import Relay, RelaySettings
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.watch import watching

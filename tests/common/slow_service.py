@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 
 from services.common.bus import Bus, BusSettings
 from services.common.database import Database, DatabaseSettings
-from services.common.outbox import Relay, RelaySettings, TaskStore
+from services.common.outbox import TaskStore
 from services.common.pipeline import pipeline_servicer
+from services.common.relay import Relay, RelaySettings
 from services.common.service import Service, run
 from services.common.worker import Worker, WorkerSettings
 from tests.common.stages import STAGE, Recorder

@@ -11,7 +11,8 @@ import asyncpg
 from services.common.bus import Bus, BusSettings
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.errors import ItemFailed, ModelUnavailable
-from services.common.outbox import Relay, RelaySettings, Task, TaskStore, enqueue
+from services.common.outbox import Task, TaskStore, enqueue
+from services.common.relay import Relay, RelaySettings
 from services.common.worker import Result, Worker, WorkerSettings
 from tests.conftest import Deployment
 

@@ -20,14 +20,8 @@ from services.common.bus import (
     HintReader,
 )
 from services.common.database import Database, DatabaseSettings
-from services.common.outbox import (
-    FACTS,
-    Hints,
-    Relay,
-    RelaySettings,
-    announce,
-    enqueue_embedding_hinted,
-)
+from services.common.outbox import FACTS, announce, enqueue_embedding_hinted
+from services.common.relay import Hints, Relay, RelaySettings
 from tests.common.stages import STAGE, Recorder, make, running, until, until_true
 from tests.conftest import Deployment
 from tests.servers import NatsServer

@@ -7,7 +7,7 @@ from services.common.addresses import NAMES, AddressSettings
 from services.common.bus import BusSettings
 from services.common.database import DatabaseSettings
 from services.common.errors import InvalidSetting
-from services.common.outbox import RelaySettings
+from services.common.relay import RelaySettings
 from services.common.rpc import RpcSettings
 from services.common.settings import Settings, known_names, refuse_unknown
 from services.common.telemetry import LogSettings

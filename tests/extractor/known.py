@@ -14,7 +14,8 @@ import numpy as np
 
 from services.common.bus import Bus, BusSettings
 from services.common.database import Database, DatabaseSettings
-from services.common.outbox import Relay, RelaySettings, TaskStore, complete
+from services.common.outbox import TaskStore, complete
+from services.common.relay import Relay, RelaySettings
 from services.common.service import serving
 from services.common.testing import FakeEncoder, spell
 from services.common.vectors import Matrix

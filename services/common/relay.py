@@ -1,0 +1,234 @@
+"""The relay turns open tasks into hints and facts into events."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import Field
+
+from services.common import metrics, tracing
+from services.common.bus import Bus, BusUnavailable, HintStream, backfill_of
+from services.common.database import Database
+from services.common.errors import DatabaseUnavailable
+from services.common.failpoints import reach
+from services.common.outbox import FACTS, traces
+from services.common.settings import Settings
+from winnow.events.v1.events_pb2 import Event
+
+log = logging.getLogger(__name__)
+
+EVENTS_MAX = 100
+CHECK_SECONDS = 2.0
+# How long a hint that was taken may take to be published.
+PUBLISHING = timedelta(seconds=2)
+# How many hints may wait to be published; the relay finds what is beyond in the table, later.
+HANDED_MAX = 100_000
+
+
+class RelaySettings(Settings):
+    """How often the relay looks, and how long a hint may stay unanswered."""
+
+    relay_idle_seconds: float = Field(default=0.25, gt=0)
+    relay_hints_max: int = Field(default=2000, ge=1, le=10000)
+    relay_backfill_max: int = Field(
+        default=1024, ge=64, le=100_000, description="tasks of backfills hinted at a time"
+    )
+    relay_again_seconds: float = Field(
+        default=30, gt=0, description="hints that are seen to be lost are repeated within seconds"
+    )
+    relay_again_seconds_max: float = Field(default=300, gt=0)
+
+
+@dataclass(frozen=True)
+class Hints:
+    """Tasks of one workspace and stage whose hints are to be published; lane 1 goes behind all that is fresh."""
+
+    workspace: UUID
+    stage: str
+    ids: Sequence[UUID]
+    lane: int = 0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the broker held at a time by the database's clock."""
+
+    at: datetime
+    hints: HintStream
+
+    def shows_none_of(self, before: "Look") -> bool:
+        """Whether all that the same stream held at an earlier look has left it."""
+        same = self.hints.created_at == before.hints.created_at
+        return same and self.hints.first > before.hints.last
+
+
+class Relay:
+    """One loop that is relay, sweeper and retry: safe with any number of replicas."""
+
+    def __init__(self, database: Database, bus: Bus, settings: RelaySettings) -> None:
+        self._database, self._bus, self._settings = database, bus, settings
+        self._kicked = asyncio.Event()
+        self._look: Look | None = None
+        self._handed: list[Hints] = []
+
+    @property
+    def again_seconds(self) -> float:
+        """After how long a first hint is repeated."""
+        return self._settings.relay_again_seconds
+
+    def hand(self, hints: Hints) -> None:
+        """Publish the hints of tasks that were committed as hinted already; what is lost on the way is hinted again."""
+        if sum(len(each.ids) for each in self._handed) < HANDED_MAX:
+            self._handed.append(hints)
+        self.kick()
+
+    def kick(self) -> None:
+        """Look at once: a transaction has just made tasks."""
+        self._kicked.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled; whatever fails is tried again, since the table keeps it."""
+        while True:
+            try:
+                await self._prepare()
+                await self._publish_for(CHECK_SECONDS)
+            except (BusUnavailable, DatabaseUnavailable) as error:
+                log.warning("relay: %s", error)
+                await asyncio.sleep(1)
+
+    async def _publish_for(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            busy = await self._pass()
+            if not busy:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        # Not wait_for: before Python 3.12 it forgets a cancellation that comes together with a kick.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.relay_idle_seconds):
+                await self._kicked.wait()
+        self._kicked.clear()
+
+    async def _prepare(self) -> None:
+        """Hint everything again if the broker has lost its store: the database knows which stream it last hinted on."""
+        [row] = await self._fetch("select now() as now")
+        look = Look(row["now"], await self._bus.declare())
+        await reach("relay.declared")
+        query = "select spine.forget_hints($1) as count"
+        [row] = await self._fetch(query, look.hints.created_at)
+        await reach("relay.forgot")
+        if row["count"]:
+            log.warning(
+                "relay: the stream of hints is new; %d tasks are hinted again", row["count"]
+            )
+        await self._find_lost(look)
+
+    async def _find_lost(self, look: Look) -> None:
+        """Hint again what was hinted before the last look and is neither in the stream nor taken: it was purged."""
+        before, self._look = self._look, look
+        if before is None or not look.shows_none_of(before):
+            return
+        settings = self._settings
+        [row] = await self._fetch(
+            "select spine.find_lost_hints($1, $2, $3) as count",
+            before.at - PUBLISHING,
+            timedelta(seconds=settings.relay_again_seconds),
+            timedelta(seconds=settings.relay_again_seconds_max),
+        )
+        await reach("relay.found_lost")
+        if row["count"]:
+            log.warning("relay: %d hints are lost and published again", row["count"])
+
+    async def _pass(self) -> bool:
+        """Publish one batch of hints and events; tell whether there may be more."""
+        await self._publish_handed()
+        hinted = await self._relay_hints()
+        announced = await self._relay_events()
+        return hinted >= self._settings.relay_hints_max or announced >= EVENTS_MAX
+
+    async def _relay_hints(self) -> int:
+        settings = self._settings
+        rows = await self._fetch(
+            "select * from spine.take_hints($1, $2, $3, $4)",
+            settings.relay_hints_max,
+            timedelta(seconds=settings.relay_again_seconds),
+            timedelta(seconds=settings.relay_again_seconds_max),
+            settings.relay_backfill_max,
+        )
+        await reach("relay.taken")
+        groups: dict[tuple[int, UUID, str], list[UUID]] = defaultdict(list)
+        for row in rows:
+            groups[row["lane"], row["workspace_id"], row["stage"]].append(row["id"])
+        await self._publish(
+            [
+                Hints(workspace, stage, sorted(ids), lane)
+                for (lane, workspace, stage), ids in sorted(groups.items())
+            ]
+        )
+        return len(rows)
+
+    async def _publish_handed(self) -> None:
+        handed, self._handed = self._handed, []
+        await self._publish(sorted(handed, key=lambda each: each.lane))
+
+    async def _publish(self, hints: Sequence[Hints]) -> None:
+        try:
+            for each in hints:
+                await self._publish_hint(each)
+        except BusUnavailable:
+            # Otherwise every failure would double the time to the next hint.
+            keys = [(each.workspace, task) for each in hints for task in each.ids]
+            workspaces, ids = [key[0] for key in keys], [key[1] for key in keys]
+            await self._fetch("select spine.return_hints($1, $2)", workspaces, ids)
+            await reach("relay.returned")
+            raise
+
+    async def _publish_hint(self, hints: Hints) -> None:
+        workspace, stage, ids = hints.workspace, hints.stage, hints.ids
+        name = backfill_of(stage) if hints.lane else stage
+        await self._bus.publish_hint(workspace, name, ids)
+        await reach("relay.hinted", stage)
+        metrics.HINTS_PUBLISHED.labels(stage).inc(len(ids))
+        if tracing.is_on():
+            async with self._database.connection() as connection:
+                tracing.mark(f"hint {stage}", await traces(connection, workspace, ids))
+
+    async def _relay_events(self) -> int:
+        async with self._database.connection() as connection, connection.transaction():
+            rows = await connection.fetch(
+                "select * from spine.take_events($1, $2)", EVENTS_MAX, FACTS
+            )
+            await reach("relay.facts_taken")
+            for row in rows:
+                await self._bus.publish_event(
+                    row["workspace_id"], row["fact"], _event(row), row["id"]
+                )
+                await reach("relay.fact_published")
+                metrics.EVENTS_PUBLISHED.labels(row["fact"]).inc()
+            if rows:
+                ids = [row["id"] for row in rows]
+                await connection.execute("select spine.forget_events($1)", ids)
+            await reach("relay.facts_forgotten")
+        await reach("relay.facts_committed")
+        return len(rows)
+
+    async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:
+        async with self._database.connection() as connection:
+            return list(await connection.fetch(sql, *arguments))
+
+
+def _event(row: Any) -> bytes:
+    happened_at = Timestamp()
+    happened_at.FromDatetime(row["created_at"])
+    event = Event(id=str(row["id"]), workspace_id=str(row["workspace_id"]), happened_at=happened_at)
+    getattr(event, row["fact"]).MergeFromString(row["payload"])
+    return event.SerializeToString()
