@@ -18,6 +18,7 @@ from services.common.errors import (
     NotFound,
     UnfitGeneration,
 )
+from services.common.reading import Local, Readings
 from services.common.settings import Settings
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -108,7 +109,7 @@ class Database:
     """A pool of connections that act under one role."""
 
     def __init__(self, pool: asyncpg.Pool, role: str) -> None:
-        self._pool = pool
+        self._pool, self._readings = pool, Readings(pool, role)
         self._waits = metrics.POOL_WAIT_SECONDS.labels(role)
         self._transactions = metrics.TRANSACTION_SECONDS.labels(role)
 
@@ -181,19 +182,20 @@ class Database:
                         yield connection
 
     @asynccontextmanager
-    async def reading(self, workspace: UUID) -> AsyncIterator[Connection]:
-        """Lend a connection inside a read-only transaction that sees one workspace; begun in one round trip."""
-        begin = f"begin read only; select set_config('winnow.workspace_id', '{UUID(str(workspace))}', true)"
-        with tracing.span("sql transaction"):
-            async with self.connection() as connection:
-                with metrics.timed(self._transactions):
-                    await connection.execute(begin)
-                    try:
-                        yield connection
-                    finally:
-                        # Nothing was written, so this ends it in either case.
-                        if not connection.is_closed():
-                            await connection.execute("rollback")
+    async def reading(self, workspace: UUID, local: Local = ()) -> AsyncIterator[Connection]:
+        """Lend a connection inside a read-only transaction that sees one workspace, under some settings of its own.
+
+        Several calls may read in it one after another (see services.common.reading).
+        """
+        with tracing.span("sql transaction"), metrics.timed(self._transactions):
+            async with translated():
+                reading = await self._readings.take(workspace, local)
+                try:
+                    yield reading.connection
+                except BaseException:
+                    await self._readings.end(reading)
+                    raise
+                await self._readings.give_back(reading)
 
     async def retrying(self, attempt: Callable[[], Awaitable[T]], tries: int = 4) -> T:
         """Run a whole transaction again after a deadlock, a conflict or a stale plan."""

@@ -114,6 +114,7 @@ class Edge(grpc.aio.ServerInterceptor):
         self._rate, self._audit, self._clock = rate, audit, clock
         self._validator = protovalidate.Validator()
         self._concurrency_max, self._running = concurrency_max, 0
+        self._wrapped: dict[str, Any] = {}
         self._draining = asyncio.Event()
 
     def drain(self) -> None:
@@ -125,10 +126,16 @@ class Edge(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         call: grpc.HandlerCallDetails,
     ) -> Any:
-        """Wrap the method that a call names."""
+        """Wrap the method that a call names, once for all its calls."""
+        if (known := self._wrapped.get(call.method)) is not None:
+            return known
         handler = await continuation(call)
         if handler is None or call.method.startswith(_PUBLIC):
             return handler
+        wrapped = self._wrapped[call.method] = self._wrap(handler, call)
+        return wrapped
+
+    def _wrap(self, handler: Any, call: grpc.HandlerCallDetails) -> Any:
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
                 self._unary(handler.unary_unary, call.method),
@@ -149,10 +156,14 @@ class Edge(grpc.aio.ServerInterceptor):
         )
 
     def _unary(self, method: Any, name: str) -> Any:
+        recorded = is_recorded(name, self._scopes[name])
+
         async def call(request: Any, context: Any) -> Any:
             async with self._guarded(context, name), asyncio.timeout(_time_left(context)):
                 await self._admit(context, name)
                 self._check(request)
+                if not recorded:
+                    return await method(request, context)
                 async with self._recorded(context, name, request):
                     return await method(request, context)
 

@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.database import Connection
 from services.search import store
 from services.search.store import Row, Subject
+from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,14 +48,15 @@ class Contents:
     def __contains__(self, subject: Subject) -> bool:
         return subject.id in self._of(subject.kind)
 
-    def subject(self, subject: Subject) -> dict[str, Any]:
-        """The field of SearchResult that holds a subject."""
+    def write(self, subject: Subject, result: pb.SearchResult) -> None:
+        """Write a subject into the field that holds it."""
         row = self._of(subject.kind)[subject.id]
         if subject.kind == "message":
-            return {"message": message(row)}
-        if subject.kind == "atom":
-            return {"atom": atom(row, self.evidence[subject.id], self.messages)}
-        return {"topic": topic(row)}
+            write_message(row, result.message)
+        elif subject.kind == "atom":
+            result.atom.MergeFrom(atom(row, self.evidence[subject.id], self.messages))
+        else:
+            result.topic.MergeFrom(topic(row))
 
     def texts(self, subject: Subject) -> dict[str, str]:
         """The texts that a subject is found by, by the names of their fields."""
@@ -70,38 +72,44 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
     """A point in time; None stays unset."""
     if moment is None:
         return None
+    made = Timestamp()
+    _write_time(moment, made)
+    return made
+
+
+def _write_time(moment: datetime, into: Timestamp) -> None:
     # As FromDatetime has it, at a tenth of its cost: a page has dozens of them.
     since = moment - _EPOCH
-    return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
+    into.seconds, into.nanos = since.days * 86400 + since.seconds, since.microseconds * 1000
 
 
 def message(row: Row) -> types.Message:
     """A message with all that is stored of it."""
-    return types.Message(
-        id=str(row["id"]),
-        source_id=str(row["source_id"]),
-        external_id=row["external_id"],
-        thread_id=row["thread_id"],
-        reply_to_external_id=row["reply_to_external_id"],
-        author=types.Author(
-            external_id=row["author_external_id"],
-            name=row["author_name"],
-            is_bot=row["author_is_bot"],
-        ),
-        text=row["text"],
-        sent_at=timestamp(row["sent_at"]),
-        edited_at=timestamp(row["edited_at"]),
-        entities=_parsed(row["entities"], types.Entity),
-        attachments=_parsed(row["attachments"], types.Attachment),
-        importance=types.Importance(
-            score=row["importance_score"],
-            label=number(types.ImportanceLabel, row["importance_label"]),
-            factors=_factors(row["importance_factors"]),
-            version=row["importance_version"],
-        ),
-        received_at=timestamp(row["received_at"]),
-        source_title=row["source_title"],
-    )
+    made = types.Message()
+    write_message(row, made)
+    return made
+
+
+def write_message(row: Row, into: types.Message) -> None:
+    """Write all that is stored of a message: in place, since protobuf copies whatever is put into another message."""
+    into.id, into.source_id = str(row["id"]), str(row["source_id"])
+    into.external_id, into.thread_id = row["external_id"], row["thread_id"]
+    into.reply_to_external_id, into.source_title = row["reply_to_external_id"], row["source_title"]
+    author, importance = into.author, into.importance
+    author.external_id, author.name = row["author_external_id"], row["author_name"]
+    author.is_bot = row["author_is_bot"]
+    into.text = row["text"]
+    _write_time(row["sent_at"], into.sent_at)
+    _write_time(row["received_at"], into.received_at)
+    if row["edited_at"] is not None:
+        _write_time(row["edited_at"], into.edited_at)
+    if row["entities"]:
+        into.entities.extend(_parsed(row["entities"], types.Entity))
+    if row["attachments"]:
+        into.attachments.extend(_parsed(row["attachments"], types.Attachment))
+    importance.score, importance.version = row["importance_score"], row["importance_version"]
+    importance.label = number(types.ImportanceLabel, row["importance_label"])
+    importance.factors.extend(_factors(row["importance_factors"]))
 
 
 def atom(row: Row, evidence: Sequence[Row], messages: Mapping[UUID, Row]) -> types.Atom:
@@ -161,10 +169,9 @@ def _evidence(row: Row, grounds: Row | None) -> types.Evidence:
     )
 
 
-def _parsed(value: str | None, kind: type[Any]) -> list[Any]:
+def _parsed(value: str, kind: type[Any]) -> list[Any]:
     """Read a stored JSON list of spans or files."""
-    items = json.loads(value) if value else []
-    return [ParseDict(item, kind(), ignore_unknown_fields=True) for item in items]
+    return [ParseDict(item, kind(), ignore_unknown_fields=True) for item in json.loads(value)]
 
 
 @lru_cache(maxsize=4096)

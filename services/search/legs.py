@@ -30,25 +30,32 @@ def similar(nearest: Sequence[Near]) -> list[UUID]:
 
 
 def by_words(
-    candidates: KeywordCandidates, neighbours: Sequence[Neighbour], *, wordless: bool
+    candidates: KeywordCandidates, neighbours: Sequence[Neighbour], limit: int, *, wordless: bool
 ) -> list[Hit]:
     """Order documents by their words and their neighbours' words; wordless neighbours may be results themselves."""
-    around = {n.document.subject: n for n in neighbours}
-    known = {document.subject for document in candidates.documents}
-    documents = [*candidates.documents, *(n.document for s, n in around.items() if s not in known)]
-    if not documents:
-        return []
+    documents = candidates.documents
+    known = {document.subject.id for document in documents}
+    around = {n.other: n for n in neighbours if n.other not in known}
+    ids = [*(document.subject.id for document in documents), *around]
     weights = np.array(candidates.lookup.weights)
-    counts = ranking.term_counts(documents, len(weights))
-    steps = [neighbour.step for neighbour in neighbours]
-    places = ranking.surroundings(steps, _positions([d.subject for d in documents]))
-    scores = ranking.word_score(counts + places.credit(counts), weights)
-    return ranking.best_first(
-        Hit(document.subject, float(score), float(score))
-        for document, score in zip(documents, scores, strict=True)
-        if document.subject in known
-        or (around[document.subject].fits and (wordless or document.terms))
+    counts = ranking.term_counts(
+        [*(d.terms for d in documents), *(n.terms for n in around.values())],
+        [*(d.length for d in documents), *(n.length for n in around.values())],
+        len(weights),
     )
+    places = ranking.surroundings((n[:3] for n in neighbours), _positions(ids))
+    scores = ranking.word_score(counts + places.credit(counts), weights)
+    fits = [n.fits and (wordless or n.terms > 0) for n in around.values()]
+    scores[len(documents) :][~np.array(fits, bool)] = -np.inf
+    subjects = [document.subject for document in documents]
+    return [
+        Hit(
+            subjects[place] if place < len(subjects) else Subject("message", ids[place]),
+            float(scores[place]),
+            float(scores[place]),
+        )
+        for place in ranking.best_places(scores, ids, limit)
+    ]
 
 
 def by_meaning(nearest: Sequence[Near]) -> list[Hit]:
@@ -56,26 +63,29 @@ def by_meaning(nearest: Sequence[Near]) -> list[Hit]:
     return ranking.best_first(Hit(near.subject, near.cosine, near.cosine) for near in nearest)
 
 
-def by_meaning_around(nearest: Sequence[Near], steps: Sequence[Step]) -> list[Hit]:
+def by_meaning_around(nearest: Sequence[Near], steps: Sequence[Step], limit: int) -> list[Hit]:
     """Order subjects by how far they and their neighbours exceed the nearest ones' least cosine.
 
     What stands around the nearest ones is found as well; if its own cosine is not known, its score is NaN.
     """
     if not nearest:
         return []
-    cosines = {near.subject: near.cosine for near in nearest}
-    known = {subject.id for subject in cosines}
-    others = dict.fromkeys(step.other for step in steps if step.other not in known)
-    subjects = [*cosines, *(Subject("message", other) for other in others)]
-    above = np.array([cosines.get(subject, -1.0) for subject in subjects])
+    known = {near.subject.id for near in nearest}
+    others = list(dict.fromkeys(step.other for step in steps if step.other not in known))
+    ids = [*(near.subject.id for near in nearest), *others]
+    above = np.array([*(near.cosine for near in nearest), *[-1.0] * len(others)])
     above -= nearest[min(ANCHORS_MAX, len(nearest)) - 1].cosine
     excess = np.maximum(above, 0.0)
-    total = excess + ranking.surroundings(steps, _positions(subjects)).credit(excess)
+    total = excess + ranking.surroundings(steps, _positions(ids)).credit(excess)
     order = np.where(total > 0, total, above)
-    return ranking.best_first(
-        Hit(subject, float(value), cosines.get(subject, math.nan))
-        for subject, value in zip(subjects, order, strict=True)
-    )
+    return [
+        Hit(
+            nearest[place].subject if place < len(nearest) else Subject("message", ids[place]),
+            float(order[place]),
+            nearest[place].cosine if place < len(nearest) else math.nan,
+        )
+        for place in ranking.best_places(order, ids, limit)
+    ]
 
 
 def unscored(hits: Sequence[Hit]) -> list[UUID]:
@@ -91,5 +101,5 @@ def with_scores(hits: Sequence[Hit], cosines: Mapping[UUID, float]) -> list[Hit]
     ]
 
 
-def _positions(subjects: Sequence[Subject]) -> dict[UUID, int]:
-    return {subject.id: position for position, subject in enumerate(subjects)}
+def _positions(ids: Sequence[UUID]) -> dict[UUID, int]:
+    return {each: position for position, each in enumerate(ids)}

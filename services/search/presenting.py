@@ -61,8 +61,8 @@ async def _around(
 
 
 def _split(steps: Sequence[Step]) -> Around:
-    ordered = sorted(steps, key=lambda step: step.count)
+    ordered = sorted(steps, key=lambda step: step.apart)
     return Around(
-        tuple(step.other for step in ordered if step.count < 0),
-        tuple(step.other for step in ordered if step.count > 0),
+        tuple(step.other for step in ordered if step.apart < 0),
+        tuple(step.other for step in ordered if step.apart > 0),
     )

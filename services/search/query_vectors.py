@@ -1,7 +1,8 @@
 """The vector of a query: given by the caller, or asked from the embedder in the caller's name."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+import math
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,8 @@ from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 log = logging.getLogger(__name__)
 
 _FIELD: Final = "query_vector"
+
+Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,11 @@ class QueryVectors:
         return encode(reply.embedding.values, UUID(reply.generation_id))
 
 
-def given(values: Sequence[float]) -> QueryVector:
+def given(values: Iterable[float]) -> QueryVector:
     """Check and encode a vector that the caller brought."""
     array = np.array(values, np.float64)
-    largest = np.abs(array).max()
-    if not np.isfinite(largest):
+    largest = float(max(array.max(), -array.min()))
+    if not math.isfinite(largest):
         raise InvalidFields(FieldViolation(_FIELD, "every number must be finite"))
     if not largest:
         raise InvalidFields(FieldViolation(_FIELD, "a vector of zeros has no direction"))
@@ -91,11 +94,10 @@ def check_dimensions(vector: QueryVector, dimensions: int) -> None:
         raise InvalidFields(FieldViolation(_FIELD, description))
 
 
-def encode(
-    values: Sequence[float] | npt.NDArray[np.float64], generation: UUID | None
-) -> QueryVector:
-    """Scale a vector to unit length, so that halfvec can hold it."""
+def encode(values: Iterable[float] | Vector, generation: UUID | None) -> QueryVector:
+    """Scale a vector to unit length, so that halfvec can hold it; no number is so small or large that it is lost."""
     array = np.array(values, np.float64)
-    array /= np.abs(array).max()
-    unit = (array / np.linalg.norm(array)).astype(np.float32).reshape(1, -1)
-    return QueryVector(to_halfvecs(unit)[0], len(values), generation)
+    array /= max(array.max(), -array.min())
+    array /= math.sqrt(float(array @ array))
+    unit = array.astype(np.float32).reshape(1, -1)
+    return QueryVector(to_halfvecs(unit)[0], len(array), generation)

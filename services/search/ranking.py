@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from services.search.store import Document, Step, Subject
+from services.search.store import Subject
 
 # BM25 (Robertson and Zaragoza 2009); lengths are distinct words. A lone word is no better than a short sentence.
 SATURATION: Final = 1.2
@@ -45,10 +45,11 @@ def rarity(documents: int, containing: int) -> float:
     return math.log1p((documents - containing + 0.5) / (containing + 0.5))
 
 
-def length_factor(length: int) -> float:
-    """What BM25 divides the count of a term by, for the length of its document."""
-    counted = max(length, LENGTH_LEAST)
-    return SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * counted / LENGTH_TYPICAL)
+def length_factors(lengths: Array) -> Array:
+    """What BM25 divides the count of a term by, for the length of each document."""
+    counted = np.maximum(lengths, LENGTH_LEAST)
+    factors: Array = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * counted / LENGTH_TYPICAL)
+    return factors
 
 
 def word_score(counts: Array, weights: Array) -> Array:
@@ -57,11 +58,10 @@ def word_score(counts: Array, weights: Array) -> Array:
     return score
 
 
-def term_counts(documents: Sequence[Document], terms: int) -> Array:
-    """Each term's occurrence (once at most) over the length factor of the document; shape (documents, terms)."""
-    masks = np.array([document.terms for document in documents], np.int64).reshape(-1, 1)
-    factors = np.array([length_factor(d.length) for d in documents]).reshape(-1, 1)
-    counts: Array = ((masks >> np.arange(terms)) & 1) / factors
+def term_counts(masks: Sequence[int], lengths: Sequence[int], terms: int) -> Array:
+    """Each term's occurrence (once at most: a bit each) over the length factor of the document; shape (n, terms)."""
+    bits = np.array(masks, np.int64).reshape(-1, 1) >> np.arange(terms)
+    counts: Array = (bits & 1) / length_factors(np.array(lengths, np.float64)).reshape(-1, 1)
     return counts
 
 
@@ -74,26 +74,44 @@ class Surroundings:
     steps: Positions
 
     def credit(self, values: Array, reach: Reach = REACH) -> Array:
-        """What each message gets of its neighbours' values."""
-        share = reach.decay ** (self.steps - 1)
-        weights = share if values.ndim == 1 else share[:, None]
-        total = np.zeros_like(values)
-        np.add.at(total, self.later, reach.after * weights * values[self.earlier])
-        np.add.at(total, self.earlier, reach.before * weights * values[self.later])
-        return total
+        """What each message gets of its neighbours' values, shape (n,) or (n, terms)."""
+        table = values.reshape(len(values), -1)
+        share: Array = np.power(reach.decay, self.steps - 1.0)
+        after, before = reach.after * share, reach.before * share
+        total = _gathered(self.later, self.earlier, after, table)
+        total += _gathered(self.earlier, self.later, before, table)
+        return total.reshape(values.shape)
+
+
+def _gathered(to: Positions, of: Positions, weights: Array, table: Array) -> Array:
+    """Add to each row the weighted rows of others; most rows are empty, and only the others are read."""
+    read = np.flatnonzero((table != 0).any(axis=1)[of])
+    added = table[of[read]] * weights[read, None]
+    width = table.shape[1]
+    cells = to[read, None] * width + np.arange(width)
+    sums = np.bincount(cells.ravel(), added.ravel(), table.size).astype(np.float64)
+    return sums.reshape(table.shape)
 
 
 def surroundings(
-    steps: Iterable[Step], positions: Mapping[UUID, int], steps_max: int = REACH.steps_max
+    steps: Iterable[tuple[UUID, UUID, int]],
+    positions: Mapping[UUID, int],
+    steps_max: int = REACH.steps_max,
 ) -> Surroundings:
-    """Find the pairs of known messages that stand at most so many steps apart, seen from any anchor."""
-    seen = {
-        (positions[step.anchor], step.count, positions[step.other])
-        for step in steps
-        if step.anchor in positions and step.other in positions
-    }
-    seen |= {(anchor, 0, anchor) for anchor, _, _ in seen}
-    rows = np.array(sorted(seen), np.intp).reshape(-1, 3)
+    """Find the pairs of known messages that stand at most so many steps apart, seen from any anchor.
+
+    A step is (anchor, other, how many messages the other stands after the anchor).
+    """
+    seen = [
+        (positions[anchor], apart, positions[other])
+        for anchor, other, apart in steps
+        if anchor in positions and other in positions
+    ]
+    found = np.array(seen, np.intp).reshape(-1, 3)
+    anchors = np.unique(found[:, 0])
+    itself = np.stack((anchors, np.zeros_like(anchors), anchors), axis=1)
+    rows = np.concatenate((found, itself))
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
     pairs = np.concatenate([_pairs(rows, rank, steps_max) for rank in range(1, steps_max + 1)])
     earlier, later, apart = pairs.T
     _, firsts = np.unique(earlier * len(positions) + later, return_index=True)
@@ -120,6 +138,15 @@ class Hit:
 def best_first(hits: Iterable[Hit]) -> list[Hit]:
     """Order hits by score; equal ones by id, so that pages never overlap."""
     return sorted(hits, key=lambda hit: (-hit.order, hit.subject.id))
+
+
+def best_places(values: Array, ids: Sequence[UUID], limit: int) -> list[int]:
+    """The positions of the limit largest values in the order of best_first; those of minus infinity are left out."""
+    places = np.flatnonzero(values > -np.inf)
+    if len(places) > limit:
+        least = np.partition(values[places], len(places) - limit)[len(places) - limit]
+        places = places[values[places] >= least]
+    return sorted(places.tolist(), key=lambda place: (-values[place], ids[place]))[:limit]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from services.search import grouping, paging
 from services.search.answer import Answer, Group
-from services.search.contents import Contents, message, timestamp
+from services.search.contents import Contents, message, timestamp, topic
 from services.search.packing import Packed
 from services.search.question import Question
 from services.search.ranking import Fused
@@ -35,8 +35,7 @@ def search_reply(
     request: pb.SearchRequest, question: Question, answer: Answer
 ) -> pb.SearchResponse:
     """A page of a search."""
-    return pb.SearchResponse(
-        results=[result(each, answer) for each in answer.results],
+    reply = pb.SearchResponse(
         groups=[_group(each, question, answer) for each in answer.groups],
         next_page_token=_token(request, question, answer),
         freshness=freshness(answer.freshness, answer.wait_outcome),
@@ -45,6 +44,9 @@ def search_reply(
         explanation=explanation(answer) if question.dress.explain else None,
         total_size=answer.total,
     )
+    for each in answer.results:
+        _write_result(each, answer, reply.results.add())
+    return reply
 
 
 def _token(request: pb.SearchRequest, question: Question, answer: Answer) -> str:
@@ -62,30 +64,31 @@ def _token(request: pb.SearchRequest, question: Question, answer: Answer) -> str
 
 def result(fused: Fused, answer: Answer) -> pb.SearchResult:
     """One result with its places in the legs, and what it is to come with."""
+    made = pb.SearchResult()
+    _write_result(fused, answer, made)
+    return made
+
+
+def _write_result(fused: Fused, answer: Answer, into: pb.SearchResult) -> None:
     subject = fused.subject
-    places = {
-        leg: pb.LegScore(rank=rank, score=hit.score) for leg, (rank, hit) in fused.places.items()
-    }
-    spans = answer.highlights.get(subject, ())
-    return pb.SearchResult(
-        kind=KIND_NUMBERS[subject.kind],
-        score=fused.score,
-        semantic=places.get("semantic"),
-        keyword=places.get("keyword"),
-        highlights=[pb.Highlight(field=s.field, offset=s.offset, length=s.length) for s in spans],
-        neighbours=_neighbours(subject, answer),
-        rerank_score=answer.rerank_scores.get(subject),
-        **answer.contents.subject(subject),
-    )
+    into.kind, into.score = KIND_NUMBERS[subject.kind], fused.score
+    for leg, (rank, hit) in fused.places.items():
+        place = into.semantic if leg == "semantic" else into.keyword
+        place.rank, place.score = rank, hit.score
+    for span in answer.highlights.get(subject, ()):
+        into.highlights.add(field=span.field, offset=span.offset, length=span.length)
+    if (around := _neighbours(subject, answer)) is not None:
+        into.neighbours.MergeFrom(around)
+    if (graded := answer.rerank_scores.get(subject)) is not None:
+        into.rerank_score = graded
+    answer.contents.write(subject, into)
 
 
 def near_result(near: Near, contents: Contents) -> pb.SearchResult:
     """One result that is known by its cosine alone."""
-    return pb.SearchResult(
-        kind=KIND_NUMBERS[near.subject.kind],
-        score=near.cosine,
-        **contents.subject(near.subject),
-    )
+    made = pb.SearchResult(kind=KIND_NUMBERS[near.subject.kind], score=near.cosine)
+    contents.write(near.subject, made)
+    return made
 
 
 def freshness(known: Freshness, outcome: str = "") -> pb.Freshness:
@@ -131,24 +134,18 @@ def explanation(answer: Answer) -> pb.Explanation:
 
 
 def _group(group: Group, question: Question, answer: Answer) -> pb.ResultGroup:
-    key: dict[str, object] = {}
+    made = pb.ResultGroup(size=len(group.members))
     if isinstance(group.key, UUID):
-        topic = Subject("topic", group.key)
-        key = answer.contents.subject(topic) if topic in answer.contents else {}
+        if (row := answer.contents.topics.get(group.key)) is not None:
+            made.topic.MergeFrom(topic(row))
     elif group.key is not None:
-        key = {
-            "conversation": pb.Conversation(
-                source_id=str(group.key.source_id),
-                source_title=group.key.source_title,
-                thread_id=group.key.thread_id,
-            )
-        }
-    shown = [m for m in group.members[: question.dress.group_size] if m.subject in answer.contents]
-    return pb.ResultGroup(
-        size=len(group.members),
-        results=[result(each, answer) for each in shown],
-        **key,  # type: ignore[arg-type]
-    )
+        made.conversation.source_id = str(group.key.source_id)
+        made.conversation.source_title = group.key.source_title
+        made.conversation.thread_id = group.key.thread_id
+    for each in group.members[: question.dress.group_size]:
+        if each.subject in answer.contents:
+            _write_result(each, answer, made.results.add())
+    return made
 
 
 def _neighbours(subject: Subject, answer: Answer) -> pb.Neighbours | None:

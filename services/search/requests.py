@@ -42,7 +42,9 @@ def filter_of(request: Any) -> Filter:
 def search_question(request: pb.SearchRequest, authorization: str) -> Question:
     """The question of a search. Raises InvalidFields and InvalidPageToken."""
     after, made_until = _place(request)
-    chosen = replace(filter_of(request), made_until=made_until)
+    chosen = filter_of(request)
+    if made_until is not None:
+        chosen = replace(chosen, made_until=made_until)
     semantic, keyword = _legs(request)
     return Question(
         text=request.query,
@@ -140,5 +142,4 @@ def _leg(options: pb.LegOptions) -> Leg:
 
 
 def _vector(request: Any) -> query_vectors.QueryVector | None:
-    values = list(request.query_vector)
-    return query_vectors.given(values) if values else None
+    return query_vectors.given(request.query_vector) if request.query_vector else None

@@ -1,6 +1,7 @@
 """One search: the legs that were asked for, their candidates in order, and one page of them in the dress wanted."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from uuid import UUID
 from services.common import metrics
 from services.common.database import Connection, Database
 from services.common.errors import DatabaseUnavailable, ModelUnavailable, NoServingGeneration
+from services.common.reading import Local
 from services.search import legs, paging, query_vectors, ranking, store
 from services.search.answer import Answer
 from services.search.contents import Contents
@@ -28,7 +30,7 @@ from services.search.question import (
 from services.search.ranking import REACH, Fused, Hit
 from services.search.recall import RecallProbe, Sample
 from services.search.reranking import DEPTH, Reranker, passage, reorder
-from services.search.semantic import Plan, SemanticLeg
+from services.search.semantic import Plan, SemanticLeg, scan_settings
 from services.search.statistics import Statistics
 from services.search.store import Generation
 from services.search.waiting import Waiting
@@ -111,7 +113,7 @@ class Searcher:
     ) -> None:
         """Answer from one leg, in one transaction."""
         vectors = await self._embed(question, words, answer)
-        async with self.database.reading(workspace) as connection:
+        async with self.database.reading(workspace, _local(question)) as connection:
             if question.semantic is not None:
                 hits = await self._find_meaning(connection, workspace, question, vectors, answer)
                 name, leg = "semantic", question.semantic
@@ -169,7 +171,7 @@ class Searcher:
     ) -> list[Hit]:
         """Return the semantic leg's candidates in order; raise if it has to stay away."""
         vectors = await self._embed(question, words, answer)
-        async with self.database.reading(workspace) as connection:
+        async with self.database.reading(workspace, _local(question)) as connection:
             return await self._find_meaning(connection, workspace, question, vectors, answer)
 
     async def _embed(
@@ -231,7 +233,8 @@ class Searcher:
                 NEIGHBOURS_WITHIN,
                 REACH.steps_max,
             )
-            hits = legs.by_words(found, around, wordless=question.is_hybrid)
+            leg = question.keyword or Leg()
+            hits = legs.by_words(found, around, _most(question, leg), wordless=question.is_hybrid)
         if found.corrected:
             listed = ", ".join(found.corrected)
             answer.warnings.append(f"nothing contains these words; searched for {listed} instead")
@@ -257,7 +260,7 @@ class Searcher:
             question.filter,
             question.kinds,
             values,
-            max(leg.limit, question.pool),
+            _candidates(question),
             question.end,
         )
         nearest = answer.semantic.nearest
@@ -273,8 +276,7 @@ class Searcher:
                 NEIGHBOURS_WITHIN,
                 REACH.steps_max,
             )
-            ordered = legs.by_meaning_around(nearest, steps)
-            ordered = ordered if leg.score_min else ordered[: leg.limit or HYBRID_LIMIT_DEFAULT]
+            ordered = legs.by_meaning_around(nearest, steps, _most(question, leg))
             if unknown := legs.unscored(ordered):
                 cosines = await store.cosines(connection, workspace, generation, unknown, values)
                 ordered = legs.with_scores(ordered, cosines)
@@ -365,8 +367,28 @@ def _what_is_left(
     return by_words, None
 
 
+def _candidates(question: Question) -> int:
+    """How many subjects the semantic leg looks for."""
+    return max(question.semantic.limit if question.semantic else 0, question.pool)
+
+
+def _local(question: Question) -> Local:
+    """The settings of the transaction that the semantic leg reads in."""
+    if question.semantic is None:
+        return ()
+    return scan_settings(question.filter, _candidates(question))
+
+
+def _most(question: Question, leg: Leg) -> int:
+    """How many hits of a leg can be kept: all that there are if some may yet fall below its least score."""
+    return sys.maxsize if leg.score_min else _limit(question, leg)
+
+
+def _limit(question: Question, leg: Leg) -> int:
+    return leg.limit or (HYBRID_LIMIT_DEFAULT if question.is_hybrid else RESULTS_MAX)
+
+
 def _cut(hits: Sequence[Hit], question: Question, leg: Leg) -> list[Hit]:
     """Drop hits below the leg's least score, then those beyond its limit."""
-    default = HYBRID_LIMIT_DEFAULT if question.is_hybrid else RESULTS_MAX
     kept = [hit for hit in hits if not leg.score_min or hit.score >= leg.score_min]
-    return kept[: leg.limit or default]
+    return kept[: _limit(question, leg)]

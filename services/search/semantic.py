@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from services.common.database import Connection
+from services.common.reading import Local
 from services.common.vectors import INDEX_SETTINGS
 from services.search import store
 from services.search.statistics import Statistics
@@ -74,6 +75,7 @@ class SemanticLeg:
     ) -> SemanticCandidates:
         """Return the limit subjects nearest to any of some vectors (as vectors.to_halfvecs encodes them).
 
+        The transaction must have begun with scan_settings of the same filter and limit.
         If the index gives fewer than are needed, everything is compared after all: what is there is found.
         """
         total = await self._statistics.documents(connection, workspace, kinds)
@@ -81,7 +83,7 @@ class SemanticLeg:
         choice, breadth = choose_plan(rows, filtered=not chosen.is_empty), 0
         nearest: list[Near] = []
         if choice.plan is not Plan.EXACT:
-            breadth = await _breadth(connection, choice.plan, limit)
+            breadth = scan_breadth(chosen, limit)
             nearest = unite(
                 [
                     await _nearest_hnsw(
@@ -134,12 +136,17 @@ async def find_exactly(
     return unite(found)[:limit]
 
 
-async def _breadth(connection: Connection, plan: Plan, limit: int) -> int:
-    """Keep more candidates in this transaction's index scans if the plan needs them; return how many there are."""
-    wanted = FILTERED_SCAN_BREADTH if plan is Plan.HNSW_ITERATIVE or limit > SCAN_BREADTH else 0
-    if wanted:
-        await store.widen_index_scan(connection, wanted)
-    return wanted or SCAN_BREADTH
+def scan_breadth(chosen: Filter, limit: int) -> int:
+    """How many candidates an index scan keeps: more if many are wanted, or if a filter will drop some."""
+    if chosen.is_empty and limit <= SCAN_BREADTH:
+        return SCAN_BREADTH
+    return FILTERED_SCAN_BREADTH
+
+
+def scan_settings(chosen: Filter, limit: int) -> Local:
+    """The settings of a transaction in which SemanticLeg.find may walk the index."""
+    breadth = scan_breadth(chosen, limit)
+    return () if breadth == SCAN_BREADTH else (("hnsw.ef_search", str(breadth)),)
 
 
 async def _nearest_hnsw(

@@ -13,6 +13,7 @@ from services.common.vectors import Matrix, from_halfvec
 from services.search import lookups, store
 from services.search.contents import Contents
 from services.search.searcher import Searcher
+from services.search.semantic import scan_settings
 from services.search.store import Filter, Freshness, Near, Subject
 
 MEMBERS_MAX: Final = 20
@@ -66,7 +67,8 @@ class Similarity:
         count: int,
     ) -> Similar:
         """Return what is nearest to a subject by any of its parts; NotFound unless it is live and has a vector."""
-        async with self._searcher.database.reading(workspace) as connection:
+        local = scan_settings(chosen, count + 1)
+        async with self._searcher.database.reading(workspace, local) as connection:
             generation = await self._searcher.serving.generation(connection, None)
             if generation is None:
                 raise NoServingGeneration

@@ -68,7 +68,7 @@ document as materialized (
      from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where m.words @@ t.query) as terms,
     $15::bool or (select true from search.live_messages({filter}) s where s.id = m.id and {message_condition}) is not null as fits
   from (select distinct on (p.id) p.id, p.words from pair p order by p.id) m)
-select p.anchor, p.id, p.step, d.length, d.terms, d.fits from pair p join document d on d.id = p.id;
+select p.anchor, p.id, p.step, d.terms, d.length, d.fits from pair p join document d on d.id = p.id;
 
 -- name: steps
 with pair as materialized (

@@ -48,6 +48,18 @@ def test_equal_scores_are_ordered_by_id() -> None:
     assert [h.subject for h in ranking.best_first([Hit(b, 1, 1), Hit(a, 1, 1)])] == [a, b]
 
 
+def test_the_best_are_those_of_the_whole_order() -> None:
+    """Cutting before ordering must leave what ordering before cutting leaves, ties included."""
+    dice = np.random.default_rng(3)
+    values = dice.integers(0, 12, 200).astype(np.float64)
+    values[dice.integers(0, 200, 20)] = -np.inf
+    ids = [UUID(int=int(each)) for each in dice.permutation(200)]
+    hits = [Hit(Subject("message", i), v, v) for i, v in zip(ids, values.tolist(), strict=True)]
+    whole = [hit.subject.id for hit in ranking.best_first(hits) if hit.order > -np.inf]
+    for limit in (1, 7, 50, 1000):
+        assert [ids[place] for place in ranking.best_places(values, ids, limit)] == whole[:limit]
+
+
 def test_rare_words_weigh_more() -> None:
     """A word in fewer documents must weigh more, and one in all of them nearly nothing."""
     weights = [ranking.rarity(1000, count) for count in (1, 10, 100, 1000)]
@@ -58,9 +70,7 @@ def test_rare_words_weigh_more() -> None:
 
 def test_short_documents_and_more_words_score_higher() -> None:
     """With the same words a shorter document must score higher, and with more of them even more so."""
-    a, b, c = subjects(3)
-    documents = [Document(a, 0b01, 30), Document(b, 0b01, 5), Document(c, 0b11, 5)]
-    counts = ranking.term_counts(documents, 2)
+    counts = ranking.term_counts([0b01, 0b01, 0b11], [30, 5, 5], 2)
     scores = ranking.word_score(counts, np.array([2.0, 1.0]))
     assert scores[0] < scores[1] < scores[2]
 
@@ -70,20 +80,22 @@ def test_neighbours_words_count_and_less_with_distance() -> None:
     hit, near, far, other = subjects(4)
     candidates = KeywordCandidates(lookup(3), [Document(hit, 1, 5)])
     around = [
-        Neighbour(Step(hit.id, near.id, 1), Document(near, 0, 5), fits=True),
-        Neighbour(Step(hit.id, far.id, 3), Document(far, 0, 5), fits=True),
-        Neighbour(Step(hit.id, other.id, 2), Document(other, 0, 5), fits=False),
+        Neighbour(hit.id, near.id, 1, terms=0, length=5, fits=True),
+        Neighbour(hit.id, far.id, 3, terms=0, length=5, fits=True),
+        Neighbour(hit.id, other.id, 2, terms=0, length=5, fits=False),
     ]
-    ordered = legs.by_words(candidates, around, wordless=True)
+    ordered = legs.by_words(candidates, around, 10, wordless=True)
     assert [each.subject for each in ordered] == [hit, near, far]
-    assert [each.subject for each in legs.by_words(candidates, around, wordless=False)] == [hit]
+    assert legs.by_words(candidates, around, 2, wordless=True) == ordered[:2]
+    only = legs.by_words(candidates, around, 10, wordless=False)
+    assert [each.subject for each in only] == [hit]
 
 
 def test_similar_messages_that_stand_together_rise() -> None:
     """Of messages equally near to the query, those beside another candidate must come first."""
     alone, left, right, last = subjects(4)
     nearest = [Near(alone, 0.8), Near(left, 0.8), Near(right, 0.79), Near(last, 0.5)]
-    ordered = legs.by_meaning_around(nearest, [Step(left.id, right.id, 1)])
+    ordered = legs.by_meaning_around(nearest, [Step(left.id, right.id, 1)], 10)
     assert [each.subject for each in ordered] == [right, left, alone, last]
     assert [each.score for each in ordered] == [0.79, 0.8, 0.8, 0.5]
     assert legs.by_meaning(nearest)[0].subject == alone
@@ -94,7 +106,7 @@ def test_what_follows_a_similar_message_is_found() -> None:
     asked, far, ahead, follows = subjects(4)
     nearest = [Near(asked, 0.9), Near(far, 0.5)]
     steps = [Step(asked.id, follows.id, 2), Step(asked.id, ahead.id, -2)]
-    ordered = legs.by_meaning_around(nearest, steps)
+    ordered = legs.by_meaning_around(nearest, steps, 10)
     assert [each.subject for each in ordered] == [asked, follows, ahead, far]
     assert legs.unscored(ordered) == [follows.id, ahead.id]
     scored = legs.with_scores(ordered, {follows.id: 0.3})
