@@ -29,7 +29,7 @@ LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev models demo validate test lint generate release-protos lock attack bench docs check-deploy check-examples render scale-check image-check fuzz soak failpoints mutants power-cuts overload recovery clean
+.PHONY: help setup setup-dev models demo validate test lint generate release-protos lock attack bench docs check-deploy check-examples render scale-check image-check fuzz isolation soak failpoints mutants power-cuts overload recovery clean
 
 help: ## list the targets
 	@echo "make TARGET, one of:"
@@ -171,6 +171,9 @@ fuzz: setup-dev ## damaged inputs to every parser and RPC of ingest: INPUTS=1000
 
 attack: setup-dev ## damaged requests to every RPC, by one workspace against another: ATTACKS=100000 SEED=1
 	@ATTACK_CALLS=$(or $(ATTACKS),100000) ATTACK_SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/hostile
+
+isolation: setup-dev ## random searches by two workspaces at once, none of which may see the other: CALLS=10000 SEED=1
+	@ISOLATION_CALLS=$(CALLS) ISOLATION_SEED=$(SEED) $(BIN)/python -m pytest -q tests/search/test_isolation.py
 
 soak: setup-dev ## random faults against real processes: SCHEDULES=20 SEED=1; one again with SCHEDULES=1
 	@$(BIN)/python -m tests.faults.soak --schedules $(SCHEDULES) --seed $(SEED) --out build/soak

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import re
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from glob import glob
@@ -20,6 +21,13 @@ from services.search.statements import statement
 from tests.conftest import Deployment, free_port
 
 SERVICES = SCHEMA_DIRECTORY.parents[1]
+_COMMENT = re.compile(r"--.*")
+# Names that are made up when a statement runs have a % in them.
+_INDEX = re.compile(
+    r"create (?:unique )?index (?:concurrently )?(?:if not exists )?(?P<name>\w+) on (?P<table>[\w.]+)"
+    r"|drop index (?:if exists )?(?P<dropped>[\w.]+)",
+    re.IGNORECASE,
+)
 OURS = "('spine', 'ingest', 'extractor', 'embedder', 'search')"
 
 
@@ -45,6 +53,26 @@ async def test_a_fresh_database_gets_everything_once(empty_url: str) -> None:
     first = [migration.version for migration in await migrate(empty_url)]
     assert first == list(range(1, len(read()) + 1))
     assert await migrate(empty_url) == []
+
+
+async def test_every_index_that_is_named_exists(deployment: Deployment) -> None:
+    """No index may go unnoticed with a column or a table: all that migrations make and do not drop must be there."""
+    expected: dict[str, str] = {}
+    for migration in read():
+        text = _COMMENT.sub("", migration.sql)
+        for match in _INDEX.finditer(text):
+            if match["dropped"]:
+                expected.pop(match["dropped"].rpartition(".")[2], None)
+            else:
+                expected[match["name"]] = match["table"]
+    assert len(expected) > 30
+    rows = await deployment.admin.fetch(
+        f"""select c.relname as name, i.indrelid::regclass::text as table from pg_index i
+            join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
+            where n.nspname in {OURS} and i.indisvalid and i.indisready"""
+    )
+    there = {row["name"]: row["table"] for row in rows}
+    assert {name: there.get(name) for name in expected} == expected
 
 
 async def test_many_at_once_are_one(empty_url: str) -> None:

@@ -1,6 +1,5 @@
 """The queries as the server sees them: under search's own role, with the plans that they are written for."""
 
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -14,9 +13,8 @@ from services.search import statements, store
 from services.search.semantic import Plan
 from services.search.statements import KINDS
 from services.search.store import Filter
-from tests.conftest import Deployment
 from tests.search.conftest import Desk
-from tests.search.library import DIMENSIONS, Client, Library, unit
+from tests.search.library import DIMENSIONS, Library, unit
 from winnow.search.v1 import search_pb2 as pb
 
 MANY = 6_000
@@ -153,49 +151,3 @@ async def test_the_index_finds_nearly_all_of_the_nearest(desk: Desk, filtered: b
         assert len(response.results) == 10
     assert response.explanation.semantic_plan == (Plan.HNSW_ITERATIVE if filtered else Plan.HNSW)
     assert found >= 98
-
-
-async def test_two_workspaces_never_see_each_other(deployment: Deployment) -> None:
-    """Whatever is asked in whatever way, everything found must be of the caller's own workspace."""
-    other_metadata = await deployment.other_workspace()
-    other = await deployment.admin.fetchval(
-        "select workspace_id from spine.workspace where name = 'other'"
-    )
-    libraries = [
-        await Library(deployment.admin, workspace).open()
-        for workspace in (deployment.workspace, other)
-    ]
-    owned: list[set[str]] = []
-    for library in libraries:
-        names = [f"shared words {i}" for i in range(30)]
-        vectors = [unit(1, i / 10) for i in range(30)]
-        messages = await library.add_messages(names, vectors)
-        atoms = [await library.add_atom("shared atom", "words", [m], unit(1)) for m in messages[:5]]
-        topic = await library.add_topic("shared words", messages)
-        owned.append({str(each) for each in [*messages, *atoms, topic]})
-    dice = random.Random(1)
-    async with deployment.serving("search") as channel:
-        clients = [Client(channel, deployment.metadata), Client(channel, other_metadata)]
-        for _ in range(300):
-            mine = dice.randrange(2)
-            foreign = libraries[1 - mine]
-            chosen = dice.choice(
-                [
-                    None,
-                    pb.SearchFilter(source_ids=[str(foreign.source)]),
-                    pb.SearchFilter(labels=[2]),
-                ]
-            )
-            response = await clients[mine].search(
-                dice.choice(["shared", "words atom", '"shared words"', "sharde"]),
-                mode=dice.choice([0, 1, 2, 3]),
-                kinds=dice.choice([[], [1], [2], [1, 2, 3]]),
-                query_vector=unit(1, dice.random()).tolist(),
-                filter=chosen,
-                page_size=dice.choice([1, 100]),
-            )
-            for result in response.results:
-                subject = getattr(result, str(result.WhichOneof("subject")))
-                assert subject.id in owned[mine]
-                grounds = [each.message.id for each in getattr(subject, "evidence", [])]
-                assert set(grounds) <= owned[mine]
