@@ -19,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -74,6 +75,7 @@ class Bench:
     authors: list[str]
     vectors: Matrix
     build_seconds: float = 0.0
+    index_mb: float = 0.0
     place: dict[UUID, int] = field(default_factory=dict)
     of_author: dict[str, Any] = field(default_factory=dict)
     pids: dict[str, int] = field(default_factory=dict)
@@ -139,6 +141,33 @@ async def fill(admin: asyncpg.Connection, workspace: UUID, corpus: Corpus) -> Be
     rounded = np.stack([from_halfvec(half) for half in halves])
     rounded /= np.linalg.norm(rounded, axis=1, keepdims=True)
     return Bench(None, admin, "", workspace, generation, ids, authors, rounded, built)
+
+
+@asynccontextmanager
+async def deployed(corpus: Corpus) -> AsyncIterator[Bench]:
+    """A deployment with a corpus, as `winnow up` starts it, on a folder that is thrown away."""
+    os.environ["WINNOW_EMBED_RECONCILE_SECONDS"] = "3600"
+    os.environ["WINNOW_SEARCH_RECALL_SAMPLE_SECONDS"] = "0"
+    with tempfile.TemporaryDirectory(prefix="winnow-bench-") as folder:
+        os.chmod(folder, 0o755)  # noqa: S103 - PostgreSQL runs as another user
+        data = DataDirectory(Path(folder) / "data")
+        async with running(data, {}, lambda event: None, ("embedder", "search")) as up:
+            admin = await asyncpg.connect(up.runtime.admin_database_url)
+            while not await admin.fetchval("select count(*) from embedder.generation"):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+            workspace = await admin.fetchval("select workspace_id from spine.workspace")
+            bench = await fill(admin, workspace, corpus)
+            bench.target, bench.bare_url = up.target, up.runtime.admin_database_url
+            records = data.resolved().records
+            for name in ("postgres", "search"):
+                bench.pids[name] = int((records / f"{name}.pid").read_text().split()[0])
+            size = await admin.fetchval(
+                "select pg_relation_size(('embedder.' || embedder.partition_of($1) || '_hnsw')::regclass) / 1048576.0",
+                bench.generation.id,
+            )
+            bench.index_mb = float(size)
+            yield bench
+            await admin.close()
 
 
 async def bare_connection(bench: Bench) -> asyncpg.Connection:
@@ -442,33 +471,15 @@ async def main() -> None:
     words = [m.text for m in corpus.messages if 4 <= len(m.text.split()) <= 30]
     texts = list(dict.fromkeys(random.Random(3).sample(words, min(len(words), 3 * count))))
     queries = await encoded(texts[:count])
-    os.environ["WINNOW_EMBED_RECONCILE_SECONDS"] = "3600"
-    os.environ["WINNOW_SEARCH_RECALL_SAMPLE_SECONDS"] = "0"
-    with tempfile.TemporaryDirectory(prefix="winnow-bench-") as folder:
-        os.chmod(folder, 0o755)  # noqa: S103 - PostgreSQL runs as another user
-        data = DataDirectory(Path(folder) / "data")
-        async with running(data, {}, lambda event: None, ("embedder", "search")) as up:
-            admin = await asyncpg.connect(up.runtime.admin_database_url)
-            while not await admin.fetchval("select count(*) from embedder.generation"):  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
-            workspace = await admin.fetchval("select workspace_id from spine.workspace")
-            bench = await fill(admin, workspace, corpus)
-            bench.target, bench.bare_url = up.target, up.runtime.admin_database_url
-            records = data.resolved().records
-            for name in ("postgres", "search"):
-                bench.pids[name] = int((records / f"{name}.pid").read_text().split()[0])
-            size = await admin.fetchval(
-                "select pg_relation_size(('embedder.' || embedder.partition_of($1) || '_hnsw')::regclass) / 1048576.0",
-                bench.generation.id,
-            )
-            report.show(
-                f"index: {bench.build_seconds:.1f} s to build, {size:.0f} MB", index_mb=float(size)
-            )
-            await measure_vectors(bench, queries, report)
-            await measure_filters(bench, queries, report)
-            await measure_texts(bench, texts[count:], report)
-            await measure_rate(bench, queries, report)
-            await admin.close()
+    async with deployed(corpus) as bench:
+        report.show(
+            f"index: {bench.build_seconds:.1f} s to build, {bench.index_mb:.0f} MB",
+            index_mb=bench.index_mb,
+        )
+        await measure_vectors(bench, queries, report)
+        await measure_filters(bench, queries, report)
+        await measure_texts(bench, texts[count:], report)
+        await measure_rate(bench, queries, report)
     measure_libraries(bench, queries, report)
     print(json.dumps(report.figures))
 

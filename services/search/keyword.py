@@ -12,9 +12,12 @@ from services.search.store import Document, Filter
 from services.search.words import Alternative, Match, Term, Words, corrections
 
 CANDIDATES_MIN: Final = 200
+# As many documents are weighed as this, beside those of the rarest term: commoner terms only weigh.
+MATCHED_MAX: Final = 2_000
 SCANNED_MAX: Final = 10_000
 CORRECTED_MAX: Final = 4
 CORRECTED_LETTERS_MIN: Final = 4
+BESIDE_OTHERS_LETTERS_MIN: Final = 6
 _START_LETTERS: Final = 3
 _LIKE_MAX: Final = 2_000
 
@@ -38,6 +41,12 @@ class Lookup:
     def found(self) -> bool:
         """Whether any term occurs anywhere."""
         return any(self.containing)
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """The terms that occur nowhere."""
+        pairs = zip(self.texts, self.containing, strict=True)
+        return frozenset(text for text, count in pairs if not count)
 
     @property
     def coverage(self) -> float:
@@ -78,16 +87,16 @@ class KeywordLeg:
         limit: int,
         counts: Sequence[int] = (),
     ) -> KeywordCandidates:
-        """Return the best documents by their own words, at most limit; if nothing is found, correct misspelt words.
+        """Return the best documents by their own words, at most limit; words that occur nowhere are corrected.
 
         Counts of an earlier page (as Lookup.counts has them) make words weigh what they weighed there.
         """
-        lookup = await self._look_up(connection, workspace, terms, kinds, counts)
+        lookup = await self._look_up(connection, workspace, terms, kinds)
         corrected: tuple[str, ...] = ()
-        if not lookup.found:
-            others = await self._corrected(connection, terms)
-            corrected = tuple(term.text for term in others)
-            lookup = await self._look_up(connection, workspace, others, kinds)
+        if lookup.missing:
+            terms, corrected = await self._corrected(connection, terms, lookup)
+        if corrected or counts:
+            lookup = await self._look_up(connection, workspace, terms, kinds, counts)
         if not lookup.found:
             return KeywordCandidates(lookup)
         documents = await store.match_documents(
@@ -134,18 +143,36 @@ class KeywordLeg:
             total,
         )
 
-    async def _corrected(self, connection: Connection, terms: Sequence[Term]) -> list[Term]:
-        """Return terms for the words of messages that look like those that occur nowhere."""
-        found: list[Term] = []
-        for term in terms[:CORRECTED_MAX]:
+    async def _corrected(
+        self, connection: Connection, terms: Sequence[Term], lookup: Lookup
+    ) -> tuple[list[Term], tuple[str, ...]]:
+        """Replace words that occur nowhere by words of messages that look like them; return those as well.
+
+        Beside words that are found, only a long word is taken for a slip: a short one resembles too many.
+        """
+        letters_min = BESIDE_OTHERS_LETTERS_MIN if lookup.found else CORRECTED_LETTERS_MIN
+        slips = [term for term in terms if _may_be_a_slip(term, lookup, letters_min)]
+        found: dict[str, list[str]] = {}
+        for term in slips[:CORRECTED_MAX]:
             word = term.text.casefold()
-            if len(word) < CORRECTED_LETTERS_MIN or not word.isalpha():
-                continue
             known = await store.words_like(connection, word[:_START_LETTERS], _LIKE_MAX)
-            for other in corrections(word, known):
-                form = Match.START if other.isalnum() else Match.WHOLE
-                found.append(Term(other, (Alternative(form, other),)))
-        return found
+            if others := corrections(word, known):
+                found[term.text] = others
+        named = tuple(other for others in found.values() for other in others)
+        return [_like(term, found.get(term.text, ())) for term in terms], named
+
+
+def _may_be_a_slip(term: Term, lookup: Lookup, letters_min: int) -> bool:
+    return term.text in lookup.missing and term.text.isalpha() and len(term.text) >= letters_min
+
+
+def _like(term: Term, others: Sequence[str]) -> Term:
+    """A term that any of some other words satisfies; the term itself if there are none."""
+    if not others:
+        return term
+    forms = (Match.START if other.isalnum() else Match.WHOLE for other in others)
+    alternatives = (Alternative(form, other) for form, other in zip(forms, others, strict=True))
+    return Term(others[0], tuple(alternatives))
 
 
 def candidate_query(lookup: Lookup) -> str:
@@ -161,7 +188,7 @@ def candidate_query(lookup: Lookup) -> str:
     chosen: list[str] = []
     promised = 0
     for count, query in known:
-        if chosen and promised >= CANDIDATES_MIN and promised + count > TERM_DOCUMENTS_MAX:
+        if chosen and promised >= CANDIDATES_MIN and promised + count > MATCHED_MAX:
             break
         chosen.append(f"({query})")
         promised += count

@@ -237,7 +237,7 @@ class Searcher:
             hits = legs.by_words(found, around, _most(question, leg), wordless=question.is_hybrid)
         if found.corrected:
             listed = ", ".join(found.corrected)
-            answer.warnings.append(f"nothing contains these words; searched for {listed} instead")
+            answer.warnings.append(f"some words occur nowhere; searched for {listed} instead")
         answer.lookup, answer.timings.keyword = found.lookup, self._clock() - started
         return hits, found
 

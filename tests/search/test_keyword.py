@@ -70,6 +70,22 @@ async def test_a_slip_of_the_keyboard_is_forgiven(desk: Desk) -> None:
     assert "nvidia" in response.warnings[0]
 
 
+async def test_a_slip_beside_words_that_occur_is_forgiven(desk: Desk) -> None:
+    """A long misspelt word must count as what it resembles also beside others, on every page; a short one must not."""
+    await desk.library.add_messages([f"driver {i}" for i in range(3)], thread_id="a")
+    await desk.library.add_messages(["certificate driver", "certificate paths"], thread_id="b")
+    words = {"mode": pb.SEARCH_MODE_KEYWORD, "page_size": 1}
+    first = await desk.client.search("certificaet driver", **words)
+    assert texts(first) == ["certificate driver"]
+    assert "certif" in first.warnings[0]
+    second = await desk.client.search(
+        "certificaet driver", page_token=first.next_page_token, **words
+    )
+    assert texts(second) == ["certificate paths"]
+    short = await desk.client.search("certificate pathz", mode=pb.SEARCH_MODE_KEYWORD)
+    assert not short.warnings
+
+
 async def test_what_follows_a_hit_is_found_by_hybrid_only(desk: Desk) -> None:
     """An answer without the question's words must be found beside the question by hybrid, and not by words alone."""
     await desk.library.add_message("where is the grafana dashboard?")
