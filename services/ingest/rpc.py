@@ -36,7 +36,7 @@ SCOPES = {
     "GetOperation": "admin",
     "ListOperations": "admin",
 }
-FRAMES_AHEAD = 3
+FRAMES_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
