@@ -200,7 +200,7 @@ def _wait_for_postgres(port: int, ended: Callable[[], int | None]) -> None:
     ready = [BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
     deadline = time.monotonic() + 20
     while subprocess.run(ready).returncode:
-        if time.monotonic() > deadline:
+        if ended() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"the server on port {port} does not become ready")
         time.sleep(0.02)
 

@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from uuid import UUID, uuid4
 
 from pydantic import Field
@@ -75,6 +75,19 @@ class Stage(Protocol[R]):
 
     def after_commit(self) -> None:
         """Called once the results are committed."""
+
+
+@runtime_checkable
+class Locking(Protocol):
+    """A stage that makes tasks under a lock.
+
+    It takes the lock before its tasks are completed: who waits for it must not hold a task that its holder asks for.
+    """
+
+    async def lock(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[Any]]
+    ) -> None:
+        """Take the locks under which the results will be written."""
 
 
 class Worker(Generic[R]):
@@ -247,6 +260,8 @@ class Worker(Generic[R]):
         async def commit() -> None:
             workspace = tasks[0].workspace
             async with self._database.transaction(workspace) as connection:
+                if isinstance(self._stage, Locking):
+                    await self._stage.lock(connection, workspace, results)
                 held = await complete(
                     connection, [r.task for r in results], [r.count for r in results]
                 )

@@ -48,11 +48,16 @@ class EraseStage:
         """Read what is asked: the spec is the number of a chunk."""
         return [Result(task, Chunk(task.subject, int(task.spec)), 0) for task in tasks]
 
+    async def lock(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[Chunk]]
+    ) -> None:
+        """Wait until nobody writes what was read before."""
+        await store.lock_for_erasing(connection, workspace)
+
     async def write(
         self, connection: Connection, workspace: UUID, results: Sequence[Result[Chunk]]
     ) -> None:
-        """Remove chunk after chunk, once nobody writes what was read before."""
-        await store.lock_for_erasing(connection, workspace)
+        """Remove chunk after chunk."""
         for result in sorted(
             results, key=lambda result: (result.value.operation, result.value.number)
         ):

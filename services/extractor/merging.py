@@ -78,12 +78,17 @@ class MergeStage:
         """Read what is asked."""
         return [Result(task, MergeRequest.read(task), 0) for task in tasks]
 
+    async def lock(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[MergeRequest]]
+    ) -> None:
+        """Let nobody erase meanwhile, and nobody else conclude."""
+        await store.lock_for_writing(connection, workspace)
+        await bonds.lock(connection, workspace)
+
     async def write(
         self, connection: Connection, workspace: UUID, results: Sequence[Result[MergeRequest]]
     ) -> None:
         """Compare and conclude, one after the other."""
-        await store.lock_for_writing(connection, workspace)
-        await bonds.lock(connection, workspace)
         row = await connection.fetchrow(QUERIES["serving"])
         if row is None:
             return

@@ -60,6 +60,18 @@ class WindowStage:
         """Read what is asked."""
         return [Result(task, WindowRequest.read(task), 0) for task in tasks]
 
+    async def lock(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[WindowRequest]]
+    ) -> None:
+        """Lock the sources, also of changed messages: nobody asks for the same windows in another order."""
+        requests = [result.value for result in results]
+        changed = sorted({r.subject for r in requests if r.kind == "changed"})
+        sources = {r.subject for r in requests if r.kind != "changed"}
+        await store.lock_for_writing(connection, workspace)
+        touched = sources | await store.sources_of(connection, workspace, changed)
+        await store.lock_sources(connection, workspace, touched)
+        await reach("window.locked")
+
     async def write(
         self, connection: Connection, workspace: UUID, results: Sequence[Result[WindowRequest]]
     ) -> None:
@@ -68,11 +80,6 @@ class WindowStage:
         changed = sorted({r.subject for r in requests if r.kind == "changed"})
         closing = {r.subject for r in requests if r.kind == "close"}
         sources = {r.subject for r in requests if r.kind != "changed"}
-        await store.lock_for_writing(connection, workspace)
-        # Also those of changed messages, so that nobody asks for the same windows in another order.
-        touched = sources | await store.sources_of(connection, workspace, changed)
-        await store.lock_sources(connection, workspace, touched)
-        await reach("window.locked")
         for request in requests:
             if request.first and request.last:
                 span = (request.first, request.last)
@@ -219,6 +226,12 @@ class ExtractStage:
         metrics.TOKENS.labels("generation", "out").inc(extraction.tokens_out)
         return extraction
 
+    async def lock(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[Reading | None]]
+    ) -> None:
+        """Let nobody erase meanwhile."""
+        await store.lock_for_writing(connection, workspace)
+
     async def write(
         self, connection: Connection, workspace: UUID, results: Sequence[Result[Reading | None]]
     ) -> None:
@@ -226,7 +239,6 @@ class ExtractStage:
 
         What was read of a text that has changed meanwhile is left to a newer task: it may be erased.
         """
-        await store.lock_for_writing(connection, workspace)
         subjects = sorted({result.task.subject for result in results})
         texts = await store.window_texts(connection, workspace, subjects)
         current = {(text.window_id, text.digest) for text in texts}

@@ -19,6 +19,7 @@ from services.common.relay import Relay, RelaySettings
 from services.common.service import serving
 from services.common.testing import FakeEncoder, spell
 from services.common.vectors import Matrix
+from services.common.worker import Locking
 from services.embedder.erasing import EraseStage as EraseVectors
 from services.embedder.generation_store import live_generations
 from services.embedder.generations import Generations
@@ -188,6 +189,8 @@ class Knowledge:
         if tasks:
             results = await stage.perform(tasks)
             async with database.transaction(workspace) as connection:
+                if isinstance(stage, Locking):
+                    await stage.lock(connection, workspace, results)
                 done = await complete(connection, tasks, [result.count for result in results])
                 assert len(done) == len(tasks)
                 await stage.write(connection, workspace, results)

@@ -209,7 +209,9 @@ async def _place_meanwhile(
 
     async def place(connection: Any, atom: UUID) -> None:
         task = Task(deployment.workspace, uuid4(), atom, f"atom:{digests[atom]}", 1, 1)
-        await stage.write(connection, deployment.workspace, await stage.perform([task]))
+        results = await stage.perform([task])
+        await stage.lock(connection, deployment.workspace, results)
+        await stage.write(connection, deployment.workspace, results)
 
     async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
 

@@ -142,12 +142,20 @@ class Injector:
             await asyncio.to_thread(self._stack.nats.start)
 
     async def _kill_backend(self, fault: Fault) -> None:
-        """Kill one process of the database, of which it recovers by starting all of them again."""
+        """Kill one process of the database, of which it recovers by starting all of them again.
+
+        If it was just recovering from another kill, and the process the one that recovers, all of it ends.
+        """
         async with self._postgres:
             backends = self._stack.postgres.backends()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(random.choice(backends), signal.SIGKILL)
-            await asyncio.to_thread(self._stack.postgres.wait_until_ready)
+            try:
+                await asyncio.to_thread(self._stack.postgres.wait_until_ready)
+            except RuntimeError:
+                if not self._stack.postgres.has_ended:
+                    raise
+                await asyncio.to_thread(self._stack.postgres.start)
 
     @contextlib.asynccontextmanager
     async def _broker(self) -> Any:
