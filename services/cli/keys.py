@@ -10,7 +10,7 @@ from services.cli.embedded import DataDirectory
 from services.cli.embedded.postgres import owner_url
 from services.cli.failures import UNREACHABLE, Failure
 from services.cli.options import Session, command, owner_database
-from services.common.auth import SCOPES
+from services.common.auth import SCOPES, WORKSPACE_SCOPES
 from services.common.keys import WORKSPACE, create_key, list_keys, revoke_key
 
 _DATABASE = owner_database("by default that of `winnow up`")
@@ -29,7 +29,7 @@ def keys() -> None:
     "scopes",
     multiple=True,
     type=click.Choice(SCOPES),
-    help="Repeatable; all by default.",
+    help="Repeatable; all but `operate`, which changes what all workspaces share, by default.",
 )
 @click.option("--days", type=click.IntRange(1), help="Expires after so many days.")
 @_DATABASE
@@ -45,7 +45,7 @@ async def keys_create(
     """Make a key called NAME and print it; it cannot be shown again."""
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     url = database_url or _embedded(session.data)
-    key = await create_key(url, name, workspace, scopes or SCOPES, expires_at)
+    key = await create_key(url, name, workspace, scopes or WORKSPACE_SCOPES, expires_at)
     if session.as_json:
         session.print_json({"key": key.text, "prefix": key.prefix, "workspace": workspace})
     else:

@@ -19,8 +19,8 @@ _READS = ("Get", "List")
 
 
 def is_recorded(method: str, scope: str) -> bool:
-    """Tell whether calls of `/package.Service/Method` are recorded: all that need an admin and do not only read."""
-    return scope == "admin" and not method.rpartition("/")[2].startswith(_READS)
+    """Tell whether calls of `/package.Service/Method` are recorded: all that change what others rely on."""
+    return scope in ("admin", "operate") and not method.rpartition("/")[2].startswith(_READS)
 
 
 class AuditLog:

@@ -12,7 +12,9 @@ from uuid import UUID
 from services.common.database import Connection, Database
 from services.common.errors import InsufficientScope, InvalidCredentials
 
-SCOPES = ("ingest", "read", "admin")
+SCOPES = ("ingest", "read", "admin", "operate")
+"""What a key may do: three for its workspace, and `operate` for what all workspaces share."""
+WORKSPACE_SCOPES = SCOPES[:3]
 _KEY = re.compile(r"wk_([0-9a-z]{12})\.([A-Za-z0-9_-]{43})")
 CACHE_SECONDS = 10.0
 _CACHE_KEYS_MAX = 10_000

@@ -29,11 +29,11 @@ SCOPES = {
     "Backfill": "admin",
     "PauseBackfill": "admin",
     "ListGenerations": "read",
-    "StartGeneration": "admin",
-    "WatchGeneration": "admin",
-    "PromoteGeneration": "admin",
-    "RollBackGeneration": "admin",
-    "RetireGeneration": "admin",
+    "StartGeneration": "operate",
+    "WatchGeneration": "operate",
+    "PromoteGeneration": "operate",
+    "RollBackGeneration": "operate",
+    "RetireGeneration": "operate",
 }
 _KIND_NAMES = {number: name for name, number in KIND_NUMBERS.items()}
 _STATES = {

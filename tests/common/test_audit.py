@@ -204,6 +204,7 @@ def test_a_summary_holds_no_text() -> None:
         ("/winnow.ingest.v1.IngestService/GetOperation", "admin", False),
         ("/winnow.ingest.v1.IngestService/ListOperations", "admin", False),
         ("/winnow.ingest.v1.IngestService/IngestMessages", "ingest", False),
+        ("/winnow.embedder.v1.EmbedderService/PromoteGeneration", "operate", True),
     ],
 )
 def test_what_is_recorded(method: str, scope: str, recorded: bool) -> None:

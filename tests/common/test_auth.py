@@ -99,7 +99,7 @@ async def test_a_new_key_works_at_once(
     await store_key(deployment.admin, "test", "new", key, ("read",))
     caller = await authenticator.caller(f"Bearer {key.text}")
     caller.require("read")
-    for scope in ("ingest", "admin"):
+    for scope in ("ingest", "admin", "operate"):
         with pytest.raises(InsufficientScope):
             caller.require(scope)
 

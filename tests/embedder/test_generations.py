@@ -9,6 +9,7 @@ import asyncpg
 import grpc
 import pytest
 
+from services.common.auth import WORKSPACE_SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import ModelError
 from services.common.testing import FakeEncoder
@@ -311,3 +312,25 @@ async def test_nobody_reads_half_a_promotion(
         stop.set()
         await sampling
     assert set(seen) == {(1, 50)}
+
+
+async def test_a_workspace_decides_nothing_for_the_others(
+    deployment: Deployment, two_models: Serve
+) -> None:
+    """Which model serves is changed with the scope `operate` alone; the other scopes see the generations."""
+    key = mint_key()
+    await store_key(deployment.admin, "test", "team", key, WORKSPACE_SCOPES)
+    metadata = (("authorization", f"Bearer {key.text}"),)
+    async with two_models() as channel:
+        stub = EmbedderServiceStub(channel)
+        listed = await stub.ListGenerations(pb.ListGenerationsRequest(), metadata=metadata)
+        which = {"generation_id": listed.generations[0].id}
+        for call in (
+            stub.StartGeneration(pb.StartGenerationRequest(model="second"), metadata=metadata),
+            stub.PromoteGeneration(pb.PromoteGenerationRequest(**which), metadata=metadata),
+            stub.RollBackGeneration(pb.RollBackGenerationRequest(), metadata=metadata),
+            stub.RetireGeneration(pb.RetireGenerationRequest(**which), metadata=metadata),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call
+            assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
