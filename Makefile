@@ -110,8 +110,8 @@ build/bench-embedding/installed: requirements/bench-embedding.txt
 
 # --- developing
 
-test: lint models ## lint, then every test
-	@$(BIN)/python -m pytest
+test: lint models ## lint, then every test, two files at a time
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup-dev ## style, types, import directions, protos
 	@$(BIN)/ruff check .

@@ -51,6 +51,9 @@ _TICK = os.sysconf("SC_CLK_TCK")
 _METHOD = "/winnow.ingest.v1.IngestService/StreamMessages"
 _OPEN_GENERATION = "select embedder.open_generation('m', repeat('0', 64), 8, 'mean', '', '')"
 _DUE = "select count(*) from spine.task where hint_at <= now()"
+_ON_DISK = (
+    "select sum(pg_total_relation_size(t)) from unnest('{ingest.message,spine.task}'::regclass[]) t"
+)
 _BARE = """create schema bench;
   create table bench.copied (like ingest.message including all);
   create table bench.inserted (like ingest.message including all)"""
@@ -180,6 +183,7 @@ class Round:
     rss_mb: float = 0
     rss_growth_mb: float = 0
     cpu_us: dict[str, float] = field(default_factory=dict)
+    disk_bytes: float = 0
 
 
 def frames(corpus: Sequence[pb.MessageInput]) -> list[bytes]:
@@ -256,8 +260,10 @@ async def measure(bench: Bench, wire: Sequence[bytes], count: int, number: int) 
     """One round of all three."""
     result, key = Round(), mint_key()
     workspace = await store_key(bench.admin, f"round {number}", "bench", key, SCOPES)
+    before = await bench.admin.fetchval(_ON_DISK)
     await stream(bench, key.text, wire, count, result)
     await bench.quiet()
+    result.disk_bytes = (await bench.admin.fetchval(_ON_DISK) - before) / count
     names, rows = await saved_rows(bench.admin, workspace)
     assert len(rows) == count
     result.copy_rate = await copy(bench.admin, names, rows)
@@ -304,6 +310,8 @@ def show(rounds: Sequence[Round]) -> Iterator[str]:
     for name in rounds[0].cpu_us:
         spent = statistics.median(r.cpu_us[name] for r in rounds)
         yield f"processor time, {name:8} {spent:6.1f} µs a message"
+    spent = statistics.median(r.disk_bytes for r in rounds)
+    yield f"on disk, without vectors  {spent:6.0f} bytes a message with its task and all indexes"
 
 
 async def main() -> None:
@@ -338,6 +346,7 @@ async def main() -> None:
         "stream_to_insert_ratio": round(median("stream_rate") / median("insert_rate"), 1),
         "service_cpu_us": round(statistics.median(r.cpu_us["ingest"] for r in rounds), 1),
         "database_cpu_us": round(statistics.median(r.cpu_us["postgres"] for r in rounds), 1),
+        "disk_bytes": round(median("disk_bytes")),
         "rss_mb": round(max(each.rss_mb for each in rounds), 1),
     }
     print(json.dumps(figures))

@@ -1,6 +1,5 @@
 """The one entry point: `winnow …` for people, `run` and `migrate` for a cluster, the same on a laptop."""
 
-import gc
 import importlib
 import os
 from collections.abc import Mapping
@@ -39,19 +38,11 @@ def run(names: tuple[str, ...]) -> None:
             name: importlib.import_module(f"services.{name}.service") for name in names or NAMES
         }
         openers = {name: module.open_service for name, module in modules.items()}
-        _spare_collections()
         with (
             serving_metrics(MetricsSettings.read()),
             tracing(TraceSettings.read(), "-".join(modules)),
         ):
             uvloop.run(run_services(openers))
-
-
-def _spare_collections() -> None:
-    """Look for cycles seldom, and never in what was imported: that took 7 % of ingest's time, up to 60 ms at once."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
 
 
 @winnow.command()

@@ -38,8 +38,10 @@ settings.load_profile("winnow")
 
 
 def free_port() -> int:
-    """A free port below the ephemeral range."""
-    for port in range(20000 + os.getpid() % 5000, 32000):
+    """A free port below the ephemeral range, and of no other process that runs tests at the same time."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20000 + worker % 2 * 6000
+    for port in range(first + os.getpid() % 2000, first + 6000):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
