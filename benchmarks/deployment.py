@@ -1,6 +1,7 @@
 """A deployment that is thrown away, with the services that a benchmark needs as processes of their own."""
 
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -83,6 +84,20 @@ class Deployed:
 
         await self.runtime.start(replace(child, ready=ready))
         return self.pids[name]
+
+    async def start_replica(self, name: str, number: int) -> None:
+        """Start another process of a service, beside the one that is called."""
+        address = f"127.0.0.1:{_free_port()}"
+        settings = {**self.environment(name), f"WINNOW_{name.upper()}_ADDRESS": address}
+        child = service_child(name, settings, address)
+        await self.runtime.start(replace(child, name=f"{name}-{number}"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @asynccontextmanager

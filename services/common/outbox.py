@@ -123,6 +123,21 @@ async def enqueue_backfill(
     return made
 
 
+async def awaited(
+    connection: Connection, workspace: UUID, stage: str, subject: UUID, prefix: str, most: int
+) -> list[str]:
+    """The specs of at most so many open tasks about a subject that begin with a word, in order."""
+    rows = await connection.fetch(
+        "select spec from spine.awaited($1, $2, $3, $4, $5)",
+        workspace,
+        stage,
+        subject,
+        prefix,
+        most,
+    )
+    return [row["spec"] for row in rows]
+
+
 async def announce(connection: Connection, workspace: UUID, name: str, fact: Fact) -> None:
     """Announce a fact to the outside in the caller's transaction; name is the field of Event."""
     if name not in FACTS:

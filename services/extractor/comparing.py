@@ -22,6 +22,7 @@ Judgement = Literal["", "approved", "rejected"]
 
 SAME_EVIDENCE: Final = 0.5
 SAME_WORDS: Final = 0.6
+TOLD_WORDS: Final = 0.9
 SIMILAR: Final = 0.62
 OPPOSED: Final = 0.55
 ANSWERED: Final = 0.8
@@ -131,14 +132,16 @@ def says_same(one: Claim, other: Claim, relatedness: float) -> bool:
 def _rests_on_same(one: Claim, other: Claim) -> bool:
     """Whether two readings took the same messages for one thing: windows or sources overlap.
 
-    What one reading told apart stays apart. Of different kinds, all of the messages must be the same.
+    What one reading told apart stays apart. Of different kinds, all of the messages must be the same, or one must say
+    nearly all that the other says.
     """
     if one.window == other.window or not one.messages & other.messages:
         return False
     words = wording.covered(one.wording.stems, other.wording.stems)
-    if one.kind != other.kind:
-        return one.messages == other.messages and words >= SAME_WORDS
     within = one.messages <= other.messages or other.messages <= one.messages
+    if one.kind != other.kind:
+        least = SAME_WORDS if one.messages == other.messages else TOLD_WORDS
+        return within and words >= least
     return words >= SAME_WORDS and (within or _overlap(one, other) >= SAME_EVIDENCE)
 
 

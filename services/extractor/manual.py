@@ -1,7 +1,7 @@
 """Reading chosen messages because a person asks: which windows that means, and what it will cost."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +12,9 @@ from services.common.database import Connection
 from services.common.errors import NotFound
 from services.common.ids import uuid7
 from services.common.outbox import enqueue
-from services.extractor import store
-from services.extractor.subscriptions import arrival, enqueue_reading
-from services.extractor.windows import WindowLimits, cut
+from services.extractor.conversations import conversations
+from services.extractor.subscriptions import enqueue_reading
+from services.extractor.windows import WindowLimits
 
 QUERIES = sql.load(Path(__file__).with_name("manual.sql"))
 WINDOWS_PER_COMMIT: Final = 500
@@ -133,11 +133,11 @@ async def _add_open(
 ) -> Load:
     """Add what closing the open windows of a source now would give."""
     now: datetime = await connection.fetchval("select now()")
-    at_once = WindowLimits(limits.messages_max, limits.run_max, limits.idle, age_max=timedelta(0))
+    at_once = replace(limits, age_max=timedelta(0))
     windows = [
         closed
-        for conversation in await store.pending(connection, workspace, source)
-        for closed in cut([arrival(each) for each in conversation], now, at_once).windows
+        for talk in await conversations(connection, workspace, source, limits)
+        for closed in talk.cut(now, at_once).windows
     ]
     worth = [closed for closed in windows if not closed.is_empty]
     read = [m for closed in worth for m in closed.window.own if m.label != "noise"]

@@ -5,30 +5,15 @@ import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from services.common import sql
 from services.common.database import Connection
-from services.common.ids import uuid7
 from services.extractor.extraction import Extraction, WindowMessage
 
 QUERIES = sql.load(Path(__file__).with_name("store.sql"))
-PENDING_MAX = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A message that waits in the open window of its conversation."""
-
-    message_id: UUID
-    thread_id: str
-    sent_at: datetime
-    received_at: datetime
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +91,6 @@ async def drop_deleted_pending(
     await connection.execute(QUERIES["drop_deleted_pending"], workspace, messages)
 
 
-async def pending(connection: Connection, workspace: UUID, source: UUID) -> list[list[Pending]]:
-    """The open windows of a source, a list a conversation, in the order sent."""
-    rows = await connection.fetch(QUERIES["pending"], workspace, source, PENDING_MAX)
-    found = [Pending(*row) for row in rows]
-    return [list(group) for _, group in groupby(found, key=lambda each: each.thread_id)]
-
-
 async def pending_sources(
     connection: Connection, workspace: UUID, source: UUID | None
 ) -> list[UUID]:
@@ -127,32 +105,6 @@ async def pending_conversations(
     """How many conversations have an open window."""
     count: int = await connection.fetchval(QUERIES["pending_conversations"], workspace, source)
     return count
-
-
-async def add_window(
-    connection: Connection,
-    workspace: UUID,
-    source: UUID,
-    closed_by: str,
-    messages: Sequence[Pending],
-) -> UUID:
-    """Close a window over pending messages of one conversation."""
-    window = uuid7()
-    await connection.execute(
-        QUERIES["add_window"],
-        workspace,
-        window,
-        source,
-        messages[0].thread_id,
-        closed_by,
-        messages[0].sent_at,
-        messages[-1].sent_at,
-        len(messages),
-        sum(message.label == "noise" for message in messages),
-    )
-    ids = [message.message_id for message in messages]
-    await connection.execute(QUERIES["assign_messages"], workspace, window, ids)
-    return window
 
 
 async def windows_of(

@@ -28,7 +28,7 @@ where p.workspace_id = $1 and m.workspace_id = p.workspace_id and m.id = p.messa
 select p.message_id, p.thread_id, p.sent_at, p.received_at, m.importance_label
 from extractor.pending_message p
 join ingest.message m on m.workspace_id = p.workspace_id and m.id = p.message_id
-where p.workspace_id = $1 and p.source_id = $2
+where p.workspace_id = $1 and p.source_id = $2 and ($4::uuid is null or p.message_id < $4)
 order by p.thread_id, p.sent_at, p.message_id
 limit $3;
 
@@ -46,10 +46,35 @@ insert into extractor.conversation_window
   (workspace_id, id, source_id, thread_id, closed_by, first_sent_at, last_sent_at, message_count, noise_count)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
+-- name: unfinished
+-- The last window of each conversation, where it was closed before it was full and before a pause, and what waits goes on with it.
+select w.id, x.thread_id
+from unnest($3::text[], $4::timestamptz[]) as x (thread_id, sent_at)
+cross join lateral (
+  select c.id, c.closed_by, c.last_sent_at, c.message_count, c.noise_count from extractor.conversation_window c
+  where c.workspace_id = $1 and c.source_id = $2 and c.thread_id = x.thread_id
+  order by c.last_sent_at desc, c.id desc limit 1) w
+where w.closed_by <> 'count' and w.last_sent_at <= x.sent_at and w.last_sent_at > x.sent_at - $5::interval
+  and w.message_count - w.noise_count < $6 and w.message_count < $7
+order by w.id;
+
+-- name: messages_of_windows
+select w.window_id, m.id as message_id, m.thread_id, m.sent_at, m.received_at, m.importance_label
+from extractor.window_message w
+join ingest.message m on m.workspace_id = w.workspace_id and m.id = w.message_id
+where w.workspace_id = $1 and w.window_id = any ($2::uuid[]) and m.deleted_at is null
+order by w.window_id, w.position;
+
+-- name: extend_window
+update extractor.conversation_window
+set closed_by = $3, last_sent_at = $4, message_count = message_count + $5, noise_count = noise_count + $6
+where workspace_id = $1 and id = $2;
+
 -- name: assign_messages
 with assigned as (
   insert into extractor.window_message (workspace_id, message_id, window_id, position)
   select $1, x.message_id, $2, x.position
+    + coalesce((select max(w.position) from extractor.window_message w where w.workspace_id = $1 and w.window_id = $2), 0)
   from unnest($3::uuid[]) with ordinality as x (message_id, position)
   order by x.message_id
   returning message_id)

@@ -3,24 +3,27 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from services.common import metrics, tracing
 from services.common.database import Connection, Database
 from services.common.failpoints import reach
 from services.common.ids import uuid7
-from services.common.outbox import Task, announce, enqueue, enqueue_embedding
+from services.common.outbox import Task, announce, awaited, enqueue, enqueue_embedding
 from services.common.worker import Result
 from services.extractor import knowledge, rules, store
+from services.extractor.conversations import close_window, conversations
 from services.extractor.extraction import Engine, Extraction, MessageId, Window, WindowMessage
 from services.extractor.rules import NO_RULE, ApprovalRule
 from services.extractor.spending import Spending
-from services.extractor.store import Pending, RunRecord
-from services.extractor.windows import Arrival, WindowLimits, cut, with_context
+from services.extractor.store import RunRecord
+from services.extractor.windows import WindowLimits, with_context
 from winnow.events.v1.events_pb2 import AtomsExtracted
 
 _HASH_DIGITS = 64
+# So many runs of new messages are taken up early, because others that came after them are being cut.
+AWAITED_MAX = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +44,24 @@ class WindowRequest:
         """Read a spec: `new:<id>:<id>`, `changed:<hash>`, `tail:…` or `close:…`; ValueError for anything else."""
         kind, _, rest = task.spec.partition(":")
         if kind == "new":
-            first, _, last = rest.partition(":")
-            return cls(task.subject, kind, UUID(first), UUID(last))
+            return cls(task.subject, kind, *span(task.spec))
         if kind not in ("changed", "tail", "close"):
             raise ValueError(f"spec: {task.spec!r} asks for nothing known")
         return cls(task.subject, kind, is_rewritten=len(rest) == _HASH_DIGITS)
 
 
+def span(spec: str) -> tuple[UUID, UUID]:
+    """The first and the last of the messages that a spec `new:<id>:<id>` means."""
+    _, first, last = spec.split(":")
+    return UUID(first), UUID(last)
+
+
 class WindowStage:
-    """Cuts conversations into windows; all of it is one short transaction."""
+    """Cuts conversations into windows; all of it is one short transaction.
+
+    Hints come in any order and tasks may be late, but where windows end must not depend on it: what has been accepted
+    of a source and waits for its own task is taken up first.
+    """
 
     name = "window"
 
@@ -82,8 +94,8 @@ class WindowStage:
         sources = {r.subject for r in requests if r.kind != "changed"}
         for request in requests:
             if request.first and request.last:
-                span = (request.first, request.last)
-                await store.add_pending(connection, workspace, request.subject, *span)
+                ends = (request.first, request.last)
+                await store.add_pending(connection, workspace, request.subject, *ends)
                 await reach("window.pending_added")
         await store.drop_deleted_pending(connection, workspace, changed)
         rewritten = sorted({r.subject for r in requests if r.is_rewritten})
@@ -92,7 +104,8 @@ class WindowStage:
         await enqueue_reading(connection, workspace, windows, self._engine_version, reopen=True)
         windows = await store.windows_of(connection, workspace, changed)
         for source in sorted(sources):
-            windows += await self._cut(connection, workspace, source, source in closing)
+            before = await self._take_up(connection, workspace, source)
+            windows += await self._cut(connection, workspace, source, source in closing, before)
         await enqueue_reading(connection, workspace, windows, self._engine_version)
         await reach("window.reading_asked")
 
@@ -100,20 +113,40 @@ class WindowStage:
         """The relay may find windows to read."""
         self._kick()
 
+    async def _take_up(self, connection: Connection, workspace: UUID, source: UUID) -> UUID | None:
+        """Put what has come in of a source into its open windows; return the first message that must wait further."""
+        asked = (self.name, source, "new:", AWAITED_MAX + 1)
+        spans = [span(spec) for spec in await awaited(connection, workspace, *asked)]
+        for first, last in spans[:AWAITED_MAX]:
+            await store.add_pending(connection, workspace, source, first, last)
+        return spans[AWAITED_MAX][0] if len(spans) > AWAITED_MAX else None
+
     async def _cut(
-        self, connection: Connection, workspace: UUID, source: UUID, close: bool
+        self,
+        connection: Connection,
+        workspace: UUID,
+        source: UUID,
+        close: bool,
+        before: UUID | None,
     ) -> list[UUID]:
-        """Close what can be closed of a source's conversations; return the new windows."""
+        """Close what can be closed of a source's conversations; return the new windows.
+
+        While messages from `before` on wait for their task, a tail stays open: that task looks at it again.
+        """
         limits = replace(self._limits, age_max=timedelta(0)) if close else self._limits
         now: datetime = await connection.fetchval("select now()")
+        if before is not None and not close:
+            now = datetime.min.replace(tzinfo=UTC)
         windows: list[UUID] = []
-        for conversation in await store.pending(connection, workspace, source):
-            found = {each.message_id: each for each in conversation}
-            result = cut([arrival(each) for each in conversation], now, limits)
-            for closed in result.windows:
-                own = [found[message.id] for message in closed.window.own]  # type: ignore[index]
+        for talk in await conversations(connection, workspace, source, limits, before):
+            result = talk.cut(now, limits)
+            for number, closed in enumerate(result.windows):
                 reason = "request" if close and closed.reason == "age" else closed.reason
-                windows.append(await store.add_window(connection, workspace, source, reason, own))
+                own = talk.fresh(closed.window.own)
+                goes_on = talk.window if number == 0 else None
+                windows.append(
+                    await close_window(connection, workspace, source, reason, own, goes_on)
+                )
                 await reach("window.window_added")
             if result.tail and result.look_again_at:
                 # The moment tells tails apart that end in the same message: the look at another one may be long done.
@@ -122,12 +155,6 @@ class WindowStage:
                 await enqueue(connection, workspace, self.name, [source], [spec], moment)
                 await reach("window.tail_asked")
         return windows
-
-
-def arrival(each: Pending) -> Arrival:
-    """A waiting message as cutting sees it: without its text."""
-    message = WindowMessage(each.message_id, "", "", each.sent_at, label=each.label)  # type: ignore[arg-type]
-    return Arrival(message, each.received_at)
 
 
 async def enqueue_reading(

@@ -3,11 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from itertools import pairwise
+from statistics import median
+from typing import Final, Literal
 
 from services.extractor.extraction import MessageId, Window, WindowMessage
 
 Reason = Literal["count", "idle", "age"]
+
+# A run that is full ends at its longest pause, if that lies in the last third and stands out from the usual one.
+PAUSE_AFTER: Final = 2 / 3
+PAUSE_FACTOR: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +21,8 @@ class WindowLimits:
     """When a window closes and how much it may see besides its own messages.
 
     `messages_max` counts what is worth reading, `run_max` counts noise too, so that a flood
-    cannot keep a window open. `idle` and `settle` close a quiet tail, `age_max` any tail.
+    cannot keep a window open. A full window ends where people paused, so that two readings of the same talk
+    that began at different messages soon agree again. `idle` and `settle` close a quiet tail, `age_max` any tail.
     """
 
     messages_max: int = 36
@@ -70,13 +77,15 @@ def cut(
     limits: WindowLimits,
     previous: Sequence[WindowMessage] = (),
     parents: Mapping[MessageId, WindowMessage] | None = None,
+    kept: int = 0,
 ) -> Cut:
     """Close what can be closed of one conversation's unassigned messages, given in order.
 
     `previous` are the last messages already assigned; `parents` are messages outside that
-    replies point at. Count and idle closings depend on the order alone, never on batching.
+    replies point at. The first `kept` make up a window that was closed early and goes on: they stay together.
+    Count and idle closings depend on the order alone, never on batching.
     """
-    runs, tail = _split(arrivals, limits)
+    runs, tail = _split(arrivals, limits, kept)
     moment = _closing_time(tail, limits)
     if moment is not None and moment <= now:
         quiet = _quiet_at(tail, limits) <= now
@@ -94,22 +103,50 @@ def cut(
 
 
 def _split(
-    arrivals: Iterable[Arrival], limits: WindowLimits
+    arrivals: Iterable[Arrival], limits: WindowLimits, kept: int
 ) -> tuple[list[tuple[list[Arrival], Reason]], list[Arrival]]:
     """Runs closed by count or by an idle gap, in order, and the open rest."""
     runs: list[tuple[list[Arrival], Reason]] = []
     run: list[Arrival] = []
     worth = 0
     for arrival in arrivals:
-        if run and arrival.message.sent_at - run[-1].message.sent_at >= limits.idle:
+        if run and _gap(run[-1], arrival) >= limits.idle:
             runs.append((run, "idle"))
             run, worth = [], 0
         run.append(arrival)
         worth += arrival.message.label != "noise"
         if worth >= limits.messages_max or len(run) >= limits.run_max:
-            runs.append((run, "count"))
-            run, worth = [], 0
+            end = _pause(run, limits, 0 if runs else kept)
+            runs.append((run[:end], "count"))
+            run = run[end:]
+            worth = _worth(run)
     return runs, run
+
+
+def _worth(run: Sequence[Arrival]) -> int:
+    return sum(arrival.message.label != "noise" for arrival in run)
+
+
+def _gap(one: Arrival, other: Arrival) -> timedelta:
+    return other.message.sent_at - one.message.sent_at
+
+
+def _pause(run: Sequence[Arrival], limits: WindowLimits, kept: int) -> int:
+    """How many messages of a full run come before its longest late pause; all of them if none stands out.
+
+    More than the first `kept`.
+    """
+    gaps = [_gap(one, other).total_seconds() for one, other in pairwise(run)]
+    usual = median(gaps) if gaps else 0.0
+    late = [
+        end
+        for end in range(kept + 1, len(run))
+        if _worth(run[:end]) >= PAUSE_AFTER * limits.messages_max
+        or end >= PAUSE_AFTER * limits.run_max
+    ]
+    longest = max(late, key=lambda end: (gaps[end - 1], end), default=len(run))
+    stands_out = bool(late) and gaps[longest - 1] > PAUSE_FACTOR * usual
+    return longest if stands_out else len(run)
 
 
 def _quiet_at(tail: Sequence[Arrival], limits: WindowLimits) -> datetime:

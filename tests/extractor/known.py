@@ -30,6 +30,7 @@ from services.extractor.extraction import (
     ATOM_TYPES,
     AtomDraft,
     AtomType,
+    Engine,
     Evidence,
     Extraction,
     TopicDraft,
@@ -218,7 +219,11 @@ class Knowledge:
 
 @asynccontextmanager
 async def knowing(
-    deployment: Deployment, *, merges: bool = True, rule: ApprovalRule = NO_RULE
+    deployment: Deployment,
+    *,
+    merges: bool = True,
+    rule: ApprovalRule = NO_RULE,
+    engine: Engine | None = None,
 ) -> AsyncIterator[Knowledge]:
     """Lend the stages over real databases, driven by hand; only their engine and model are doubles."""
     names = ("extractor", "embedder")
@@ -232,13 +237,12 @@ async def knowing(
         await deployment.admin.execute(
             "select embedder.open_generation('words', $1, $2, 'mean', '', '')", DIGEST, DIMENSIONS
         )
-        stages = _stages(databases, rule)
+        stages = _stages(databases, rule, engine or SayingEngine())
         yield Knowledge(deployment, databases, stages if merges else stages[:-1])
 
 
-def _stages(databases: dict[str, Database], rule: ApprovalRule) -> list[Any]:
+def _stages(databases: dict[str, Database], rule: ApprovalRule, engine: Engine) -> list[Any]:
     extractor, embedder = databases["extractor"], databases["embedder"]
-    engine = SayingEngine()
 
     async def read_live() -> Sequence[Any]:
         async with embedder.connection() as connection:

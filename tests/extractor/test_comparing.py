@@ -95,6 +95,8 @@ def test_the_same_messages_read_twice_are_one() -> None:
     answer = claim(f"{BACKUP} so it was pruned", "solution", messages=frozenset({first}))
     assert verdict(one, answer, 0.5) == ""
     assert verdict(other, answer, 0.5) == "same"
+    told = claim(f"Any idea why? {BACKUP}", "insight", messages=frozenset({first}))
+    assert verdict(one, told, 0.5) == "same"
 
 
 def test_who_says_it_and_what_it_answers_are_not_compared() -> None:

@@ -9,9 +9,9 @@ from services.common.database import Database, DatabaseSettings
 from services.common.ids import uuid7
 from services.common.outbox import Task
 from services.extractor import store
+from services.extractor.conversations import Pending, close_window
 from services.extractor.erasing import EraseStage
 from services.extractor.grounded import GroundedEngine
-from services.extractor.store import Pending
 from services.extractor.subscriptions import ExtractStage
 from services.extractor.windows import WindowLimits
 from tests.conftest import Deployment
@@ -27,7 +27,7 @@ async def window_of(
     workspace = deployment.workspace
     own = [Pending(each, "", BEGAN, BEGAN, "signal") for each in ids]
     async with database.transaction(workspace) as connection:
-        window = await store.add_window(connection, workspace, source, "idle", own)
+        window = await close_window(connection, workspace, source, "idle", own)
         (text,) = await store.window_texts(connection, workspace, [window])
     return Task(workspace, uuid4(), window, f"version:{text.digest}", 1, 1)
 

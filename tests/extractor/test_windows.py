@@ -133,6 +133,23 @@ def test_an_idle_gap_closes_a_window() -> None:
     assert result.windows[1].window.context == 0
 
 
+def test_a_full_window_ends_where_people_paused() -> None:
+    """The longest pause of the last third ends it if it stands out, so that a later start soon gives the same."""
+    minutes = [0, 1, 2, 12, 13, 14, 24, 25, 26, 36, 37, 38, 48]
+    talk = [message(n, minute) for n, minute in enumerate(minutes)]
+    whole, late = (ids(cut(arrivals(part), START, LIMITS)) for part in (talk, talk[2:]))
+    assert whole == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+    assert late == [[2, 3, 4, 5], *whole[2:]]
+    assert ids(cut(arrivals([message(n, n) for n in range(8)]), START, LIMITS))[0] == [0, 1, 2, 3]
+
+
+def test_what_was_closed_early_stays_together() -> None:
+    """A window that goes on keeps what it had, even where its longest pause lies there."""
+    talk = [message(0), message(1, 1), message(2, 2), message(3, 20), message(4, 21)]
+    assert ids(cut(arrivals(talk), START, LIMITS)) == [[0, 1, 2]]
+    assert ids(cut(arrivals(talk), START, LIMITS, kept=3)) == [[0, 1, 2, 3]]
+
+
 def test_the_tail_waits_until_it_is_quiet_and_settled() -> None:
     """Old messages that have just arrived stay open until nothing more has come for a while."""
     received = START + timedelta(days=30)

@@ -1,0 +1,131 @@
+"""The open windows of conversations: what waits in them, and the window that was closed early and goes on with it.
+
+A window that a quiet moment, its age or a request closed is not full. What continues it joins it, so that where
+windows end follows from when messages were sent and not from when they arrived.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID
+
+from services.common.database import Connection
+from services.common.ids import uuid7
+from services.extractor.extraction import WindowMessage
+from services.extractor.store import QUERIES
+from services.extractor.windows import Arrival, Cut, WindowLimits, cut
+
+PENDING_MAX = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A message that waits in the open window of its conversation."""
+
+    message_id: UUID
+    thread_id: str
+    sent_at: datetime
+    received_at: datetime
+    label: str
+
+    def arrival(self) -> Arrival:
+        """The message as cutting sees it: without its text."""
+        label = self.label
+        message = WindowMessage(self.message_id, "", "", self.sent_at, label=label)  # type: ignore[arg-type]
+        return Arrival(message, self.received_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What waits of a conversation, in the order sent, and the messages of the window that it continues, if any."""
+
+    waiting: tuple[Pending, ...]
+    window: UUID | None = None
+    kept: tuple[Pending, ...] = ()
+
+    def cut(self, now: datetime, limits: WindowLimits) -> Cut:
+        """Close what can be closed."""
+        arrivals = [each.arrival() for each in self.waiting]
+        # How long a window has been open is counted from what waits now.
+        first = min(arrival.received_at for arrival in arrivals)
+        before = [replace(each.arrival(), received_at=first) for each in self.kept]
+        return cut([*before, *arrivals], now, limits, kept=len(before))
+
+    def fresh(self, messages: Sequence[WindowMessage]) -> list[Pending]:
+        """Those of some messages that wait."""
+        found = {each.message_id: each for each in self.waiting}
+        return [found[message.id] for message in messages if message.id in found]  # type: ignore[index]
+
+
+async def conversations(
+    connection: Connection,
+    workspace: UUID,
+    source: UUID,
+    limits: WindowLimits,
+    before: UUID | None = None,
+) -> list[Conversation]:
+    """The open windows of a source; only with what was accepted before a message, if one is given."""
+    rows = await connection.fetch(QUERIES["pending"], workspace, source, PENDING_MAX, before)
+    waiting = {
+        thread: tuple(group)
+        for thread, group in groupby((Pending(*row) for row in rows), lambda each: each.thread_id)
+    }
+    firsts = [group[0].sent_at for group in waiting.values()]
+    bounds = (limits.idle, limits.messages_max, limits.run_max)
+    place = (workspace, source, list(waiting), firsts)
+    unfinished = await connection.fetch(QUERIES["unfinished"], *place, *bounds)
+    windows = {row["thread_id"]: row["id"] for row in unfinished}
+    kept = await _kept(connection, workspace, list(windows.values()))
+    return [
+        _continued(group, windows.get(thread), kept, limits) for thread, group in waiting.items()
+    ]
+
+
+async def _kept(
+    connection: Connection, workspace: UUID, windows: Sequence[UUID]
+) -> dict[UUID, tuple[Pending, ...]]:
+    """The live messages of windows."""
+    rows = await connection.fetch(QUERIES["messages_of_windows"], workspace, windows)
+    return {
+        window: tuple(Pending(*row[1:]) for row in group)
+        for window, group in groupby((tuple(row) for row in rows), lambda row: row[0])
+    }
+
+
+def _continued(
+    waiting: tuple[Pending, ...],
+    window: UUID | None,
+    kept: dict[UUID, tuple[Pending, ...]],
+    limits: WindowLimits,
+) -> Conversation:
+    """The conversation with its window, unless labels that have changed since fill it, or nothing is left of it."""
+    messages = kept.get(window, ()) if window else ()
+    worth = sum(each.label != "noise" for each in messages)
+    if not messages or worth >= limits.messages_max or len(messages) >= limits.run_max:
+        return Conversation(waiting)
+    return Conversation(waiting, window, messages)
+
+
+async def close_window(
+    connection: Connection,
+    workspace: UUID,
+    source: UUID,
+    closed_by: str,
+    messages: Sequence[Pending],
+    window: UUID | None = None,
+) -> UUID:
+    """Move pending messages of one conversation into a new window, or into one that they continue."""
+    last, noise = messages[-1].sent_at, sum(message.label == "noise" for message in messages)
+    if window is not None:
+        place = (workspace, window, closed_by)
+        await connection.execute(QUERIES["extend_window"], *place, last, len(messages), noise)
+    else:
+        window, first = uuid7(), messages[0]
+        place = (workspace, window, source, first.thread_id, closed_by)  # type: ignore[assignment]
+        await connection.execute(
+            QUERIES["add_window"], *place, first.sent_at, last, len(messages), noise
+        )
+    ids = [message.message_id for message in messages]
+    await connection.execute(QUERIES["assign_messages"], workspace, window, ids)
+    return window

@@ -1,0 +1,131 @@
+"""Where windows end follows from what was said and when, not from how and in which order it came in."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services import cli
+from services.extractor import subscriptions
+from services.extractor.evaluation import read_export
+from services.extractor.grounded import GroundedEngine
+from services.extractor.store import QUERIES
+from tests.conftest import Deployment
+from tests.extractor.known import Knowledge, knowing
+from tests.extractor.saved import say
+
+TALK = [(f"person {n % 3}", f"idea: Matter {n} of them all") for n in range(60)]
+CHAT = Path(cli.__file__).parent / "demo" / "chat.json"
+# Of no conversation is the last window found.
+NONE_UNFINISHED = """select null::uuid as id, null::text as thread_id where $1::uuid is null and $2::uuid is null
+    and $3::text[] is null and $4::timestamptz[] is null and $5::interval is null
+    and $6::int is null and $7::int is null"""
+
+
+def pieces(talk: Sequence[tuple[str, str]], size: int) -> list[Sequence[tuple[str, str]]]:
+    """The talk as it comes in, so many messages at a time."""
+    return [talk[start : start + size] for start in range(0, len(talk), size)]
+
+
+async def windows(deployment: Deployment, source: UUID) -> list[list[str]]:
+    """What each window of a source says, in order."""
+    rows = await deployment.admin.fetch(
+        """select array_agg(m.text order by w.position) as texts, array_agg(m.text order by m.sent_at) as in_order,
+             c.message_count, c.last_sent_at = max(m.sent_at) as is_last
+           from extractor.conversation_window c
+           join extractor.window_message w on w.window_id = c.id join ingest.message m on m.id = w.message_id
+           where c.source_id = $1 group by c.workspace_id, c.id order by min(m.sent_at)""",
+        source,
+    )
+    for row in rows:
+        assert row["texts"] == row["in_order"]
+        assert (row["message_count"], row["is_last"]) == (len(row["texts"]), True)
+    return [row["texts"] for row in rows]
+
+
+async def late_task(knowledge: Knowledge, talk: Sequence[tuple[str, str]]) -> UUID:
+    """Say something in pieces, of which the first has its task only after the others; return the source."""
+    admin, source = knowledge.deployment.admin, None
+    for number, piece in enumerate(pieces(talk, 23)):
+        source, _ = await say(knowledge.deployment, piece, source)
+        if number == 0:
+            await admin.execute("update spine.task set available_at = now() + interval '1 hour'")
+    await knowledge.settled()
+    await admin.execute("update spine.task set available_at = now() where state = 'ready'")
+    await knowledge.settled()
+    assert source is not None
+    return source
+
+
+async def slowly(knowledge: Knowledge, talk: Sequence[tuple[str, str]]) -> UUID:
+    """Say something in pieces, each of which is known before the next one comes; return the source."""
+    source = None
+    for piece in pieces(talk, 13):
+        source, _ = await say(knowledge.deployment, piece, source)
+        await knowledge.settled()
+    assert source is not None
+    return source
+
+
+async def nothing_awaited(*_: Any) -> list[str]:
+    """Nobody else waits."""
+    return []
+
+
+@pytest.mark.parametrize("way", [late_task, slowly])
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_the_same_talk_gives_the_same_windows(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, way: Any, guarded: bool
+) -> None:
+    """Late tasks and pauses between imports change nothing; without what prevents it they do."""
+    async with knowing(deployment, merges=False) as knowledge:
+        whole, _ = await say(deployment, TALK)
+        await knowledge.settled()
+        if not guarded:
+            monkeypatch.setattr(subscriptions, "awaited", nothing_awaited)
+            monkeypatch.setitem(QUERIES, "unfinished", NONE_UNFINISHED)
+        source = await way(knowledge, TALK)
+        expected = await windows(deployment, whole)
+        assert [len(window) for window in expected] == [36, 24]
+        assert (await windows(deployment, source) == expected) == guarded
+
+
+async def test_waiting_is_bounded(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many late tasks only some are taken up early; what came after waits for the rest, and windows are the same."""
+    monkeypatch.setattr(subscriptions, "AWAITED_MAX", 2)
+    async with knowing(deployment, merges=False) as knowledge:
+        admin, source = deployment.admin, None
+        for piece in pieces(TALK, 9):
+            source, _ = await say(deployment, piece, source)
+        spec = await admin.fetchval("select max(spec) from spine.task")
+        await admin.execute(
+            "update spine.task set available_at = now() + interval '1 hour' where spec <> $1", spec
+        )
+        await knowledge.settled()
+        assert source is not None
+        assert await windows(deployment, source) == []
+        await admin.execute("update spine.task set available_at = now() where state = 'ready'")
+        await knowledge.settled()
+        assert [len(window) for window in await windows(deployment, source)] == [36, 24]
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_a_chat_that_comes_in_again_teaches_nothing_new(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """A second source that comes in slowly adds no atom; if windows did not go on, it would."""
+    if not guarded:
+        monkeypatch.setitem(QUERIES, "unfinished", NONE_UNFINISHED)
+    talk = [(message.author, message.text) for message in read_export(CHAT).values()]
+    async with knowing(deployment, engine=GroundedEngine()) as knowledge:
+        await say(deployment, talk)
+        await knowledge.settled()
+        before = {atom.id for atom in await knowledge.atoms() if atom.is_live}
+        messages = {m for atom in await knowledge.atoms() for m in atom.messages}
+        await slowly(knowledge, talk)
+        live = [atom for atom in await knowledge.atoms() if atom.is_live]
+        assert ({atom.id for atom in live} == before) == guarded
+        shown = {m for atom in live for m in atom.messages}
+        assert messages <= shown
