@@ -8,6 +8,13 @@ from typing import Any, cast
 
 import click
 import uvloop
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from services.cli.doctor import Finding, doctor_with
 from services.cli.failures import explained
@@ -17,7 +24,7 @@ from services.common.errors import WinnowError
 from services.common.llama import EmbeddingModel
 from services.common.models import ModelEntry, ModelStore
 from services.extractor import evaluation as extraction_evaluation
-from services.extractor.aptitude import AptitudeNotes
+from services.extractor.aptitude import Aptitude, AptitudeNotes
 from services.extractor.aptitude import measure as measure_aptitude
 from services.extractor.extraction import Label, WindowMessage
 from services.extractor.service import (
@@ -48,12 +55,7 @@ async def _aptitude(session: Session) -> list[Finding]:
         digest = model_digest(settings)
         found = notes.recall(digest)
         if found is None:
-            session.progress.print(
-                "measuring the language model, which takes up to a minute or two …"
-            )
-            with ExitStack() as models:
-                model, _ = open_model(settings, models)
-                found = await measure_aptitude(model)
+            found = await _examined(session, settings)
             notes.remember(digest, found)
     except WinnowError as error:
         return [Finding("language model", False, str(error))]
@@ -62,6 +64,26 @@ async def _aptitude(session: Session) -> list[Finding]:
         f"{found.invalid:.0%} invalid, {found.tokens_per_second:g} tokens/s: trusted with {found.capability}"
     )
     return [Finding("language model", True, detail)]
+
+
+async def _examined(session: Session, settings: ExtractorSettings) -> Aptitude:
+    """Examine the model, and show how far it is: on a busy machine a large one takes minutes."""
+    columns = (
+        TextColumn("measuring the language model"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("answers"),
+        TimeElapsedColumn(),
+    )
+    with (
+        ExitStack() as models,
+        Progress(*columns, console=session.progress, disable=session.as_json) as bar,
+    ):
+        shown = bar.add_task("", total=None)
+        model, _ = open_model(settings, models)
+        return await measure_aptitude(
+            model, lambda done, total: bar.update(shown, completed=done, total=total)
+        )
 
 
 doctor = doctor_with(_aptitude)

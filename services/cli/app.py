@@ -24,6 +24,7 @@ PARTS = {
     "keys": "services.cli.keys:keys",
     "models": "services.cli.modelling:models",
     "operations": "services.cli.erasing:operations",
+    "provider": "services.cli.provider:provider",
     "rescore": "services.cli.erasing:rescore",
     "runs": "services.cli.knowledge:runs",
     "search": "services.cli.searching:search",

@@ -1,12 +1,22 @@
 """`winnow extract`: read conversations now, or chosen ones again."""
 
+import asyncio
 from datetime import datetime
 
 import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from services.cli.failures import Failure
 from services.cli.knowledge import MOMENT, ask, set_moment
 from services.cli.options import Session, command
+from services.cli.status import DEADLINE_SECONDS
 from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.pipeline.v1 import pipeline_pb2
+from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
+
+POLL_SECONDS = 0.3
+READING = ("window", "extract")
+_WAIT = click.option("--wait", is_flag=True, help="Return once all of it is read, with progress.")
 
 
 @click.group(invoke_without_command=True)
@@ -15,17 +25,18 @@ from winnow.extractor.v1 import extractor_pb2 as pb
 @click.option("--until", type=MOMENT, help="Messages sent before then (UTC).")
 @click.option("--source", default="", help="Only of this source's id.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be read and what it would cost.")
+@_WAIT
 @command
 async def extract(
     session: Session, messages: tuple[str, ...], since: datetime | None, until: datetime | None,
-    source: str, dry_run: bool,
+    source: str, dry_run: bool, wait: bool,
 ) -> None:  # fmt: skip
     """Read the conversations around chosen messages, again if they were read before.
 
     \b
       winnow extract --since 2026-01-01 --dry-run   what a year would cost
       winnow extract --message ID                   one message, with its window
-      winnow extract now                            what waits in open windows
+      winnow extract now --wait                     what waits in open windows, until it is read
     """
     if click.get_current_context().invoked_subcommand:
         return
@@ -35,7 +46,10 @@ async def extract(
     set_moment(request, "since", since)
     set_moment(request, "until", until)
     response = await ask(session, "ExtractMessages", request)
-    if session.as_json:
+    if wait and not dry_run:
+        session.progress.print(said(response, dry_run))
+        await _wait(session)
+    elif session.as_json:
         session.print_message(response)
     else:
         session.console.print(said(response, dry_run))
@@ -52,13 +66,70 @@ def said(response: pb.ExtractMessagesResponse, dry_run: bool) -> str:
     )
 
 
+async def _wait(session: Session) -> None:
+    """Show how reading goes on until no window is left to cut or to read, and report what it gave."""
+    before = await _status(session)
+    first = done = _done(before)
+    columns = (
+        TextColumn("reading"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} tasks, {task.fields[atoms]} atoms"),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=session.progress, disable=session.as_json, transient=True
+    ) as bar:
+        shown = bar.add_task("", total=1, atoms=before.atoms)
+        while True:
+            status = await _status(session)
+            done, left = _done(status), _left(status)
+            bar.update(shown, completed=done - first, total=done - first + left, atoms=status.atoms)
+            if not left:
+                break
+            await asyncio.sleep(POLL_SECONDS)
+    dead = sum(stage.dead for stage in status.stages if stage.stage in READING)
+    _report(session, done - first, status.atoms, status.atoms - before.atoms, dead)
+
+
+async def _status(session: Session) -> pipeline_pb2.GetStatusResponse:
+    async with session.target.channel("extractor") as channel:
+        response: pipeline_pb2.GetStatusResponse = await PipelineServiceStub(channel).GetStatus(
+            pipeline_pb2.GetStatusRequest(),
+            metadata=session.target.metadata,
+            timeout=DEADLINE_SECONDS,
+        )
+    return response
+
+
+def _report(session: Session, done: int, atoms: int, more: int, dead: int) -> None:
+    if session.as_json:
+        session.print_json({"tasks_done": done, "atoms": atoms, "atoms_more": more, "dead": dead})
+    else:
+        session.console.print(f"read: {done} tasks done, {atoms} atoms are known now ({more:+d})")
+    if dead:
+        raise Failure(f"{dead} tasks of reading are dead: see `winnow dead`")
+
+
+def _done(status: pipeline_pb2.GetStatusResponse) -> int:
+    return sum(stage.done for stage in status.stages if stage.stage in READING)
+
+
+def _left(status: pipeline_pb2.GetStatusResponse) -> int:
+    """What can be done now, and readings that are tried again later, but not planned looks at open windows."""
+    now = sum(stage.ready + stage.leased for stage in status.stages if stage.stage in READING)
+    return now + sum(stage.scheduled for stage in status.stages if stage.stage == "extract")
+
+
 @extract.command("now")
 @click.option("--source", default="", help="Only of this source's id.")
+@_WAIT
 @command
-async def extract_now(session: Session, source: str) -> None:
+async def extract_now(session: Session, source: str, wait: bool) -> None:
     """Read what waits in open windows now, without waiting for the conversations to pause."""
     response = await ask(session, "ExtractNow", pb.ExtractNowRequest(source_id=source))
-    if session.as_json:
+    if wait:
+        await _wait(session)
+    elif session.as_json:
         session.print_message(response)
     elif response.conversations:
         session.console.print(f"{response.conversations} conversations are being read")

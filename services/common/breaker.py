@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 _FAILURES_MAX = 3
 _DOUBLINGS_MAX = 30
@@ -19,15 +20,23 @@ class Breaker:
         self._clock, self._seconds_max = clock, seconds_max
         self._failures = 0
         self._open_until = 0.0
+        self.last_error = ""
+        self.last_error_at: datetime | None = None
+
+    @property
+    def failures(self) -> int:
+        """Failures since the last success."""
+        return self._failures
 
     def succeeded(self) -> None:
         """The provider has answered."""
         self._failures = 0
         self._open_until = 0.0
 
-    def failed(self, asked_seconds: float = 0) -> None:
-        """The provider has not answered, or asks to be left alone for some seconds."""
+    def failed(self, asked_seconds: float = 0, error: str = "") -> None:
+        """The provider has not answered, or asks to be left alone for some seconds; `error` says how, for people."""
         self._failures += 1
+        self.last_error, self.last_error_at = error, datetime.now(UTC)
         self._open_until = max(self._open_until, self._clock() + asked_seconds)
         if self._failures >= _FAILURES_MAX:
             doublings = min(self._failures - _FAILURES_MAX, _DOUBLINGS_MAX)

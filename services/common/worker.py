@@ -104,12 +104,13 @@ class Worker(Generic[R]):
         hints_max: int = 4,
         batch_max: int = 256,
         parallel: int = 1,
+        breaker: Breaker | None = None,
     ) -> None:
         self._stage, self._reader, self._store, self._database = stage, reader, store, database
         self._settings, self._hints_max = settings, hints_max
         self._batch_max, self._parallel = batch_max, parallel
         self._owner = uuid4()
-        self._breaker = Breaker()
+        self._breaker = breaker or Breaker()
         self._draining = asyncio.Event()
 
     def drain(self) -> None:
@@ -301,7 +302,8 @@ class Worker(Generic[R]):
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _give_back(self, tasks: Sequence[Task], error: Unavailable) -> None:
-        self._breaker.failed(error.retry_seconds if isinstance(error, ProviderBusy) else 0)
+        asked_seconds = error.retry_seconds if isinstance(error, ProviderBusy) else 0
+        self._breaker.failed(asked_seconds, str(error))
         delay = max(self._breaker.wait_seconds(), error.retry_seconds)
         self._count(len(tasks), "given_back")
         log.warning("%s: gave %d tasks back: %s", self._stage.name, len(tasks), error)

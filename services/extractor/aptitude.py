@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,13 +60,29 @@ class Aptitude:
         return "choices" if self.tells >= TELLS_MIN else "none"
 
 
-async def measure(model: Model) -> Aptitude:
-    """Let a model judge and name the notes of the examination; raises what its calls raise."""
+async def measure(
+    model: Model, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Aptitude:
+    """Let a model judge and name the notes of the examination; raises what its calls raise.
+
+    `progress` is told of each call that is done, of how many.
+    """
     spent, began = Spent(), time.perf_counter()
-    chatter = [await _leaning(model, note, spent) for note in CHATTER_NOTES]
-    knowledge = [await _leaning(model, note, spent) for note in KNOWLEDGE_NOTES]
-    pairs = [(high > low) + 0.5 * (high == low) for high in chatter for low in knowledge]
-    outcomes = [await _headline(model, note, spent) for note in KNOWLEDGE_NOTES]
+    # One language after the other, so that what a prompt begins with is computed once.
+    notes = sorted({*CHATTER_NOTES, *KNOWLEDGE_NOTES}, key=lambda note: (_language(note), note))
+    total, leaning = len(notes) + len(KNOWLEDGE_NOTES), dict[str, float]()
+    for note in notes:
+        leaning[note] = await lean_to_chatter(model, note, _language(note), spent)
+        progress(len(leaning), total)
+    pairs = [
+        (leaning[high] > leaning[low]) + 0.5 * (leaning[high] == leaning[low])
+        for high in CHATTER_NOTES
+        for low in KNOWLEDGE_NOTES
+    ]
+    outcomes: list[str] = []
+    for note in KNOWLEDGE_NOTES:
+        outcomes.append(await _headline(model, note, spent))
+        progress(len(notes) + len(outcomes), total)
     seconds = time.perf_counter() - began
     return Aptitude(
         round(sum(pairs) / len(pairs), 3),
@@ -75,8 +92,8 @@ async def measure(model: Model) -> Aptitude:
     )
 
 
-async def _leaning(model: Model, note: str, spent: Spent) -> float:
-    return await lean_to_chatter(model, note, prompting.dominant_language([note]), spent)
+def _language(note: str) -> prompting.Language:
+    return prompting.dominant_language([note])
 
 
 async def _headline(model: Model, note: str, spent: Spent) -> str:

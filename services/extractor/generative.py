@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from services.extractor import answers, prompting
@@ -18,11 +18,13 @@ from services.extractor.extraction import (
     Window,
     WindowMessage,
 )
+from services.extractor.grounded import GroundedEngine, assemble
 from services.extractor.structure import Weights, parents, threads
 from services.extractor.utterances import read
 
 GENERATIVE_VERSION: Final = "1"
 _WORST_FIRST: Final[tuple[Outcome, ...]] = ("cut_off", "invalid", "ok", "ungrounded", "empty")
+_FAILED: Final = ("cut_off", "invalid")
 
 
 @dataclass(slots=True)
@@ -35,17 +37,20 @@ class Part:
     rejected: Counter[Rejection] = field(default_factory=Counter)
     tokens_in: int = 0
     tokens_out: int = 0
+    message_ids: frozenset[MessageId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class GenerativeEngine:
     """Extracts with a language model; `model_name` is part of the version.
 
-    A call takes at most `characters_max` of messages and gives at most `tokens_max` tokens.
+    A call takes at most `characters_max` of messages and gives at most `tokens_max` tokens. What the model has no
+    usable answer for is read by the `fallback`, if there is one.
     """
 
     model: Model
     model_name: str
+    fallback: GroundedEngine | None = None
     tokens_max: int = 1600
     characters_max: int = 6000
     delimiter: Callable[[], str] = prompting.random_delimiter
@@ -55,21 +60,23 @@ class GenerativeEngine:
     def version(self) -> str:
         """Code, prompts and model, as results depend on all three."""
         prompts = prompting.digest("extract")
-        return f"generative-{GENERATIVE_VERSION}-{prompts}-{self.model_name}"
+        behind = f"+{self.fallback.version}" if self.fallback else ""
+        return f"generative-{GENERATIVE_VERSION}-{prompts}-{self.model_name}{behind}"
 
     async def extract(self, window: Window) -> Extraction:
-        """One call; when its answer is cut off or invalid, one for each half; failures raise."""
+        """One call; when its answer is cut off or invalid, one for each half, then the fallback; failures raise."""
         worth = [message for message in window.own if message.label != "noise"]
         if not worth:
             return Extraction()
         context = window.messages[: window.context]
         first = await self._ask(context, worth)
         parts = [first]
-        if first.outcome in ("cut_off", "invalid") and len(worth) > 1:
+        if first.outcome in _FAILED and len(worth) > 1:
             half = len(worth) // 2
             parts.append(await self._ask(context, worth[:half]))
             parts.append(await self._ask(worth[max(0, half - 2) : half], worth[half:]))
-        return _joined(window, parts)
+        extraction = _joined(window, parts)
+        return _completed(window, extraction, parts, self.fallback) if self.fallback else extraction
 
     async def _ask(self, context: Sequence[WindowMessage], worth: Sequence[WindowMessage]) -> Part:
         language = prompting.dominant_language(message.text for message in worth)
@@ -84,6 +91,7 @@ class GenerativeEngine:
         schema = answers.extract_schema(len(worth))
         completion = await self.model.complete(prompt, schema, self.tokens_max)
         part = _read(completion.text, completion.finish_reason == "length", worth)
+        part.message_ids = frozenset(message.id for message in worth)
         part.tokens_in, part.tokens_out = completion.tokens_in, completion.tokens_out
         return part
 
@@ -121,6 +129,40 @@ def _joined(window: Window, parts: Sequence[Part]) -> Extraction:
         sum(part.tokens_in for part in parts),
         sum(part.tokens_out for part in parts),
         len(parts),
+    )
+
+
+def _completed(
+    window: Window, found: Extraction, parts: Sequence[Part], fallback: GroundedEngine
+) -> Extraction:
+    """The extraction with what structure finds in the parts that the model failed on; each failure is counted.
+
+    If structure finds nothing there either, the outcome stays that of the model.
+    """
+    failed = [part for part in (parts if len(parts) == 1 else parts[1:]) if part.outcome in _FAILED]
+    if not failed:
+        return found
+    missed = frozenset[MessageId]().union(*(part.message_ids for part in failed))
+    reading = fallback.read(window)
+    own = [each for each in reading.candidates if missed.issuperset(each.draft.message_ids)]
+    if not own:
+        return found
+    behind, offset = assemble(reading, own), len(found.atoms)
+    topics = [
+        replace(topic, atom_indices=tuple(index + offset for index in topic.atom_indices))
+        for topic in behind.topics
+    ]
+    links = [
+        replace(link, source=link.source + offset, target=link.target + offset)
+        for link in behind.links
+    ]
+    return replace(
+        found,
+        topics=(*found.topics, *topics),
+        atoms=(*found.atoms, *behind.atoms),
+        links=(*found.links, *links),
+        outcome="ok",
+        rejected={**found.rejected, "no_answer": len(failed)},
     )
 
 

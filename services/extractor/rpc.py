@@ -10,10 +10,11 @@ from services.common.errors import NotFound
 from services.common.ids import uuid7
 from services.common.outbox import enqueue
 from services.common.rpc import current_caller
-from services.extractor import library, manual, neighbours, rendering, store
+from services.extractor import library, manual, neighbours, providing, rendering, store
 from services.extractor.curating_rpc import CuratingRpc
 from services.extractor.feed import Feed
 from services.extractor.manual import Choice, Plan, Reading
+from services.extractor.providing import Provider
 from services.extractor.requests import moment_of, read_atom, read_atoms, uuid_of
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
@@ -37,6 +38,7 @@ SCOPES = {
     "ReviewAtom": "admin",
     "UpdateAtom": "admin",
     "InvalidateAtom": "admin",
+    "GetProviderStatus": "admin",
 }
 
 
@@ -44,10 +46,15 @@ class ExtractorRpc(CuratingRpc):
     """Answers from the caller's workspace."""
 
     def __init__(
-        self, database: Database, kick: Callable[[], None], feed: Feed, reading: Reading
+        self,
+        database: Database,
+        kick: Callable[[], None],
+        feed: Feed,
+        reading: Reading,
+        provider: Provider,
     ) -> None:
         super().__init__(database, kick)
-        self._feed, self._reading = feed, reading
+        self._feed, self._reading, self._provider = feed, reading, provider
 
     async def ExtractNow(
         self, request: pb.ExtractNowRequest, context: Any
@@ -234,6 +241,14 @@ class ExtractorRpc(CuratingRpc):
             )
         token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
         return pb.ListRunsResponse(runs=[rendering.run(row) for row in rows], next_page_token=token)
+
+    async def GetProviderStatus(
+        self, request: pb.GetProviderStatusRequest, context: Any
+    ) -> pb.GetProviderStatusResponse:
+        """Say what reads conversations, and how it does."""
+        workspace = current_caller().workspace
+        async with self._database.transaction(workspace) as connection:
+            return await providing.status(connection, workspace, self._provider)
 
     async def StreamKnowledge(
         self, request: pb.StreamKnowledgeRequest, context: Any

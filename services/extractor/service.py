@@ -4,15 +4,17 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from services.common.breaker import Breaker
 from services.common.bus import Bus, BusSettings
 from services.common.database import Database, DatabaseSettings
-from services.common.errors import InvalidSetting
+from services.common.errors import InvalidSetting, WinnowError
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
 from services.common.openai import OpenAIModel, ProviderSettings
@@ -24,7 +26,7 @@ from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
-from services.extractor.aptitude import AptitudeNotes
+from services.extractor.aptitude import Aptitude, AptitudeNotes
 from services.extractor.combined import Capability, CombinedEngine
 from services.extractor.erasing import EraseStage
 from services.extractor.extraction import Engine, Model
@@ -34,6 +36,7 @@ from services.extractor.grounded import GroundedEngine
 from services.extractor.manual import Reading
 from services.extractor.merge_reconciliation import MergeReconciliation
 from services.extractor.merging import MergeStage
+from services.extractor.providing import Provider
 from services.extractor.rpc import SCOPES, ExtractorRpc
 from services.extractor.rules import ApprovalRule
 from services.extractor.spending import Spending
@@ -92,6 +95,22 @@ class Reader:
 
     engine: Engine
     model_name: str
+    capability: Capability | Literal["extract"] = "none"
+    breaker: Breaker = field(default_factory=Breaker)
+
+    def provider(self, settings: ExtractorSettings) -> Provider:
+        """What it reads with, as people ask for it."""
+        host = urlsplit(ProviderSettings.read().generation_url).hostname or "llama.cpp"
+        return Provider(
+            self.engine.name,
+            self.engine.version,
+            self.model_name,
+            host if self.model_name else "",
+            self.capability,
+            QuotaSettings.read().llm_tokens_per_day,
+            lambda: measured(settings),
+            self.breaker,
+        )
 
     def reading(self, limits: WindowLimits) -> Reading:
         """What manual runs must know of it."""
@@ -116,7 +135,13 @@ async def open_service() -> AsyncIterator[Service]:
                 Servicer(
                     "winnow.extractor.v1.ExtractorService",
                     add_ExtractorServiceServicer_to_server,
-                    ExtractorRpc(database, relay.kick, feed, reader.reading(settings.limits())),
+                    ExtractorRpc(
+                        database,
+                        relay.kick,
+                        feed,
+                        reader.reading(settings.limits()),
+                        reader.provider(settings),
+                    ),
                     SCOPES,
                 ),
                 pipeline_servicer(database),
@@ -151,7 +176,15 @@ def workers_of(
     return [
         Worker(erasing, bus.hints(erasing.name, 16), tasks, database, options, batch_max=4),
         Worker(cutting, bus.hints(cutting.name, 64), tasks, database, options, batch_max=64),
-        Worker(reading, bus.hints(reading.name, 64), tasks, database, options, **batch),
+        Worker(
+            reading,
+            bus.hints(reading.name, 64),
+            tasks,
+            database,
+            options,
+            **batch,
+            breaker=reader.breaker,
+        ),
         Worker(merging, bus.hints(merging.name, 64), tasks, database, options, batch_max=16),
     ]
 
@@ -163,14 +196,14 @@ def open_engine(settings: ExtractorSettings, models: ExitStack) -> Reader:
         return Reader(grounded, "")
     if settings.extraction_engine == "generative":
         model, name = open_model(settings, models)
-        return Reader(GenerativeEngine(model, name), name)
+        return Reader(GenerativeEngine(model, name, grounded), name, "extract")
     chosen = settings.extraction_capability
     capability = trusted_with(settings) if chosen == "auto" else chosen
     log.info("model %s is trusted with %s", settings.generation_model, capability)
     if capability == "none":
         return Reader(CombinedEngine(grounded), "")
     model, name = open_model(settings, models)
-    return Reader(CombinedEngine(grounded, model, capability, name), name)
+    return Reader(CombinedEngine(grounded, model, capability, name), name, capability)
 
 
 def open_model(settings: ExtractorSettings, models: ExitStack) -> tuple[Model, str]:
@@ -197,6 +230,14 @@ def _name_behind(settings: ExtractorSettings) -> str:
     if "generation_model" not in settings.model_fields_set:
         raise InvalidSetting("WINNOW_GENERATION_MODEL: name the model behind the URL")
     return settings.generation_model
+
+
+def measured(settings: ExtractorSettings) -> Aptitude | None:
+    """What `winnow doctor` has measured of the model that is set; None if it has not, or the model is not there."""
+    try:
+        return AptitudeNotes(ModelStore.open().directory).recall(model_digest(settings))
+    except WinnowError:
+        return None
 
 
 def trusted_with(settings: ExtractorSettings) -> Capability:

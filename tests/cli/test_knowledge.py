@@ -113,6 +113,19 @@ async def test_extract_now_says_what_waits(winnow: Command) -> None:
     assert (await winnow.json("extract", "now"))["conversations"] == 0
 
 
+async def test_extract_waits_until_all_is_read(winnow: Command, deployment: Deployment) -> None:
+    """With --wait the command returns once what waited is read, and says what that gave."""
+    await say(deployment, [(author, f"{text} And again?") for author, text in TALK])
+    said = await winnow.json("extract", "now", "--wait")
+    assert said["dead"] == 0
+    runs = (await winnow.json("runs", "list"))["runs"]
+    assert len(runs) == 2
+    assert said["atoms"] == len((await winnow.json("atoms", "list"))["atoms"])
+    again = await winnow.said("extract", "--since", "2026-01-01", "--wait")
+    assert "tasks done" in again
+    assert len((await winnow.json("runs", "list"))["runs"]) == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "named"),
     [

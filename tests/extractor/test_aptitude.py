@@ -29,8 +29,10 @@ def knows(prompt: str, option: str) -> float:
 
 
 async def test_an_able_model_may_write() -> None:
-    """Sure judgement and grounded headlines let a model name notes."""
-    found = await measure(Able(prefer=knows))
+    """Sure judgement and grounded headlines let a model name notes; each answer is told of."""
+    told: list[tuple[int, int]] = []
+    found = await measure(Able(prefer=knows), lambda done, total: told.append((done, total)))
+    assert told == [(number, 18) for number in range(1, 19)]
     assert (found.tells, found.headlines, found.invalid) == (1.0, 1.0, 0.0)
     assert found.capability == "generate"
 

@@ -15,11 +15,12 @@ from services.common.rpc import CHANNEL_OPTIONS
 from services.common.service import Service, Servicer, serving
 from services.extractor.feed import Feed
 from services.extractor.manual import Reading
+from services.extractor.providing import Provider
 from services.extractor.rpc import SCOPES, ExtractorRpc
 from services.extractor.rules import NO_RULE, ApprovalRule
 from tests.conftest import Deployment
 from tests.extractor.known import LIMITS, Knowledge, knowing
-from tests.extractor.saved import BEGAN, change
+from tests.extractor.saved import BEGAN, change, say
 from tests.extractor.test_merging import DISK, FRIDAY, MONDAY, OTHER_DISK, SMALL_TALK, tell, title
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import (
@@ -50,7 +51,7 @@ async def asked(
     """Knowledge whose stages run by hand, and the calls of the extractor over the same database."""
     async with knowing(deployment, rule=rule) as knowledge:
         database = knowledge.databases["extractor"]
-        rpc = ExtractorRpc(database, _nothing, Feed(database, 1), READING)
+        rpc = ExtractorRpc(database, _nothing, Feed(database, 1), READING, Provider("saying", "1"))
         servicer = Servicer(
             "winnow.extractor.v1.ExtractorService",
             add_ExtractorServiceServicer_to_server,
@@ -294,19 +295,33 @@ async def test_chosen_messages_are_read_again(deployment: Deployment) -> None:
         assert failure.value.code() == grpc.StatusCode.NOT_FOUND
 
 
+async def pause(deployment: Deployment) -> None:
+    """Let half an hour pass in which nobody says anything here: others talk elsewhere."""
+    await say(deployment, [("ann", "ok")] * 31)
+
+
 async def test_late_changes_read_only_what_they_touch(deployment: Deployment) -> None:
-    """An edit, a deletion and a new reply cause one reading each: of the window that holds the message, or its own."""
+    """An edit, a deletion and a new reply cause one reading each: of the window that holds the message or goes on."""
     async with knowing(deployment) as knowledge:
         source, first = await tell(knowledge, DISK, FRIDAY)
+        await pause(deployment)
         _, second = await tell(knowledge, OTHER_DISK, SMALL_TALK[0], source=source)
-        windows = "select window_id, count(*) from extractor.run group by 1 order by 1"
-        assert [row["count"] for row in await deployment.admin.fetch(windows)] == [1, 1]
+        windows = """select r.window_id, count(*) from extractor.run r
+            join extractor.conversation_window c on c.id = r.window_id where c.source_id = $1 group by 1 order by 1"""
+
+        async def readings() -> list[int]:
+            return [row["count"] for row in await deployment.admin.fetch(windows, source)]
+
+        assert await readings() == [1, 1]
         await change(deployment, first[0], text=DISK.replace("full", "broken"))
         await knowledge.settled()
-        assert [row["count"] for row in await deployment.admin.fetch(windows)] == [2, 1]
+        assert await readings() == [2, 1]
         await change(deployment, second[1], deleted=True)
         await knowledge.settled()
-        assert [row["count"] for row in await deployment.admin.fetch(windows)] == [2, 2]
+        assert await readings() == [2, 2]
         await tell(knowledge, SMALL_TALK[1], source=source)
-        assert [row["count"] for row in await deployment.admin.fetch(windows)] == [2, 2, 1]
+        assert await readings() == [2, 3]
+        await pause(deployment)
+        await tell(knowledge, SMALL_TALK[2], source=source)
+        assert await readings() == [2, 3, 1]
         assert title(SMALL_TALK[0]) not in await knowledge.live()

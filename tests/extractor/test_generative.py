@@ -11,6 +11,7 @@ from services.extractor.answers import ATOMS_MAX, extract_schema
 from services.extractor.evaluation import is_valid
 from services.extractor.extraction import Extraction
 from services.extractor.generative import GenerativeEngine
+from services.extractor.grounded import GroundedEngine
 from services.extractor.grounding import is_grounded
 from tests.extractor.conversation import talk
 from tests.extractor.models import Answer, PlannedModel, answer, atom
@@ -254,3 +255,31 @@ async def test_every_item_is_kept_or_counted(items: list[dict[str, object]]) -> 
     extraction = await built.extract(DEPLOY)
     assert len(extraction.atoms) + sum(extraction.rejected.values()) == len(items)
     assert all(is_grounded(a.evidence, DEPLOY.own) for a in extraction.atoms)
+
+
+async def test_what_the_model_fails_on_is_read_by_structure() -> None:
+    """Three bad answers leave the atoms that structure finds; a bad half leaves those of that half. Failures count."""
+    grounded = await GroundedEngine().extract(DEPLOY)
+    bad = Answer("no JSON")
+    engine = GenerativeEngine(PlannedModel([bad]), "planned", GroundedEngine())
+    extraction = await engine.extract(DEPLOY)
+    assert grounded.atoms
+    assert (extraction.atoms, extraction.links) == (grounded.atoms, grounded.links)
+    assert [topic.title for topic in extraction.topics] == [t.title for t in grounded.topics]
+    assert (extraction.outcome, extraction.rejected) == ("ok", {"no_answer": 2})
+    assert extraction.model_calls == 3
+    good = answer([atom()])
+    half = await GenerativeEngine(
+        PlannedModel([bad, good, bad]), "planned", GroundedEngine()
+    ).extract(DEPLOY)
+    second = {message.id for message in DEPLOY.own[3:]}
+    assert half.atoms[0].title == atom()["title"]
+    assert half.atoms[1:] == tuple(a for a in grounded.atoms if second.issuperset(a.message_ids))
+    assert (half.outcome, half.rejected) == ("ok", {"no_answer": 1})
+
+
+async def test_where_nobody_finds_anything_the_failure_stays_one() -> None:
+    """Without an atom behind it, a bad answer stays the outcome, so that what was known before is kept."""
+    window = talk("ann: hello there", "bob: hello")
+    engine = GenerativeEngine(PlannedModel([Answer("no JSON")]), "planned", GroundedEngine())
+    assert (await engine.extract(window)).outcome == "invalid"

@@ -166,6 +166,62 @@ ATOM_ORIGIN_PERSON: AtomOrigin.ValueType  # 2
 """A person."""
 Global___AtomOrigin: _TypeAlias = AtomOrigin  # noqa: Y015
 
+class _Capability:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CAPABILITY_UNSPECIFIED: _Capability.ValueType  # 0
+    """Not known."""
+    CAPABILITY_NONE: _Capability.ValueType  # 1
+    """Nothing: structure alone finds atoms, and no model is called."""
+    CAPABILITY_CHOICES: _Capability.ValueType  # 2
+    """Small choices about what structure is unsure of."""
+    CAPABILITY_GENERATE: _Capability.ValueType  # 3
+    """Headlines where people's own words make a poor title, and choices."""
+    CAPABILITY_EXTRACT: _Capability.ValueType  # 4
+    """Everything: the generative engine lets the model write all atoms."""
+
+class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
+    """What language models may decide about a window."""
+
+CAPABILITY_UNSPECIFIED: Capability.ValueType  # 0
+"""Not known."""
+CAPABILITY_NONE: Capability.ValueType  # 1
+"""Nothing: structure alone finds atoms, and no model is called."""
+CAPABILITY_CHOICES: Capability.ValueType  # 2
+"""Small choices about what structure is unsure of."""
+CAPABILITY_GENERATE: Capability.ValueType  # 3
+"""Headlines where people's own words make a poor title, and choices."""
+CAPABILITY_EXTRACT: Capability.ValueType  # 4
+"""Everything: the generative engine lets the model write all atoms."""
+Global___Capability: _TypeAlias = Capability  # noqa: Y015
+
+class _BreakerState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BreakerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreakerState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BREAKER_STATE_UNSPECIFIED: _BreakerState.ValueType  # 0
+    """Not known."""
+    BREAKER_STATE_CLOSED: _BreakerState.ValueType  # 1
+    """It may be called."""
+    BREAKER_STATE_OPEN: _BreakerState.ValueType  # 2
+    """It failed, and is left alone for a while."""
+
+class BreakerState(_BreakerState, metaclass=_BreakerStateEnumTypeWrapper):
+    """Whether a provider may be called."""
+
+BREAKER_STATE_UNSPECIFIED: BreakerState.ValueType  # 0
+"""Not known."""
+BREAKER_STATE_CLOSED: BreakerState.ValueType  # 1
+"""It may be called."""
+BREAKER_STATE_OPEN: BreakerState.ValueType  # 2
+"""It failed, and is left alone for a while."""
+Global___BreakerState: _TypeAlias = BreakerState  # noqa: Y015
+
 @_typing.final
 class Run(_message.Message):
     """One reading of one window."""
@@ -1681,3 +1737,140 @@ class ListRunsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListRunsResponse: _TypeAlias = ListRunsResponse  # noqa: Y015
+
+@_typing.final
+class Aptitude(_message.Message):
+    """What `winnow doctor` has measured of a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TELLS_FIELD_NUMBER: _builtins.int
+    HEADLINES_FIELD_NUMBER: _builtins.int
+    INVALID_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    tells: _builtins.float
+    """The chance that it ranks chatter above knowledge, 0 to 1; 0.5 is a coin's."""
+    headlines: _builtins.float
+    """The share of its headlines that stood up, 0 to 1."""
+    invalid: _builtins.float
+    """The share of its answers in no valid shape, 0 to 1."""
+    tokens_per_second: _builtins.float
+    """Tokens read and written a second."""
+    def __init__(
+        self,
+        *,
+        tells: _builtins.float = ...,
+        headlines: _builtins.float = ...,
+        invalid: _builtins.float = ...,
+        tokens_per_second: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["headlines", b"headlines", "invalid", b"invalid", "tells", b"tells", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Aptitude: _TypeAlias = Aptitude  # noqa: Y015
+
+@_typing.final
+class GetProviderStatusRequest(_message.Message):
+    """Asks how the provider is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProviderStatusRequest: _TypeAlias = GetProviderStatusRequest  # noqa: Y015
+
+@_typing.final
+class GetProviderStatusResponse(_message.Message):
+    """Which engine and model read conversations, and how they do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENGINE_FIELD_NUMBER: _builtins.int
+    ENGINE_VERSION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    CAPABILITY_FIELD_NUMBER: _builtins.int
+    APTITUDE_FIELD_NUMBER: _builtins.int
+    BREAKER_STATE_FIELD_NUMBER: _builtins.int
+    RETRY_SECONDS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_AT_FIELD_NUMBER: _builtins.int
+    TOKENS_IN_TODAY_FIELD_NUMBER: _builtins.int
+    TOKENS_OUT_TODAY_FIELD_NUMBER: _builtins.int
+    MODEL_CALLS_TODAY_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_DAY_FIELD_NUMBER: _builtins.int
+    RUNS_FAILED_TODAY_FIELD_NUMBER: _builtins.int
+    engine: _builtins.str
+    """The engine: `grounded`, `combined` or `generative`."""
+    engine_version: _builtins.str
+    """Its version: rules, prompts and model together."""
+    model: _builtins.str
+    """The model that it may call; empty if it calls none."""
+    provider: _builtins.str
+    """What runs the model: `llama.cpp` in this process, or the host of an OpenAI-compatible URL; empty without a model."""
+    capability: Global___Capability.ValueType
+    """What the model may decide."""
+    breaker_state: Global___BreakerState.ValueType
+    """Whether the provider may be called."""
+    retry_seconds: _builtins.float
+    """For how long it is still left alone, in seconds; 0 if it is not."""
+    failures: _builtins.int
+    """Failures in a row."""
+    last_error: _builtins.str
+    """The last error of the provider, even if it has answered since; empty if there was none."""
+    tokens_in_today: _builtins.int
+    """Tokens that models have read for the workspace since midnight, UTC."""
+    tokens_out_today: _builtins.int
+    """Tokens that models have written for the workspace since midnight, UTC."""
+    model_calls_today: _builtins.int
+    """Calls of models for the workspace since midnight, UTC."""
+    tokens_per_day: _builtins.int
+    """Tokens that the workspace may spend a day; 0 for no bound."""
+    runs_failed_today: _builtins.int
+    """Runs of the workspace since midnight, UTC, whose answers could not be used."""
+    @_builtins.property
+    def aptitude(self) -> Global___Aptitude:
+        """What was measured of the model that is set, even if it is not called; absent if nobody has."""
+
+    @_builtins.property
+    def last_error_at(self) -> _timestamp_pb2.Timestamp:
+        """When that was; unset if there was none."""
+
+    def __init__(
+        self,
+        *,
+        engine: _builtins.str = ...,
+        engine_version: _builtins.str = ...,
+        model: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        capability: Global___Capability.ValueType = ...,
+        aptitude: Global___Aptitude | None = ...,
+        breaker_state: Global___BreakerState.ValueType = ...,
+        retry_seconds: _builtins.float = ...,
+        failures: _builtins.int = ...,
+        last_error: _builtins.str = ...,
+        last_error_at: _timestamp_pb2.Timestamp | None = ...,
+        tokens_in_today: _builtins.int = ...,
+        tokens_out_today: _builtins.int = ...,
+        model_calls_today: _builtins.int = ...,
+        tokens_per_day: _builtins.int = ...,
+        runs_failed_today: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aptitude", b"aptitude", "last_error_at", b"last_error_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aptitude", b"aptitude", "breaker_state", b"breaker_state", "capability", b"capability", "engine", b"engine", "engine_version", b"engine_version", "failures", b"failures", "last_error", b"last_error", "last_error_at", b"last_error_at", "model", b"model", "model_calls_today", b"model_calls_today", "provider", b"provider", "retry_seconds", b"retry_seconds", "runs_failed_today", b"runs_failed_today", "tokens_in_today", b"tokens_in_today", "tokens_out_today", b"tokens_out_today", "tokens_per_day", b"tokens_per_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProviderStatusResponse: _TypeAlias = GetProviderStatusResponse  # noqa: Y015

@@ -127,6 +127,11 @@ class ExtractorServiceStub:
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListRunsRequest.SerializeToString,
                 response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListRunsResponse.FromString,
                 _registered_method=True)
+        self.GetProviderStatus = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/GetProviderStatus',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetProviderStatusRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetProviderStatusResponse.FromString,
+                _registered_method=True)
 
 
 class ExtractorServiceServicer:
@@ -275,6 +280,14 @@ class ExtractorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetProviderStatus(self, request, context):
+        """Says which engine and model read conversations, how the model's provider is, and what was spent today. The breaker and the
+        last error are those of the process that answers. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExtractorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -367,6 +380,11 @@ def add_ExtractorServiceServicer_to_server(servicer, server):
                     servicer.ListRuns,
                     request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListRunsRequest.FromString,
                     response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListRunsResponse.SerializeToString,
+            ),
+            'GetProviderStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProviderStatus,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetProviderStatusRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetProviderStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -858,6 +876,33 @@ class ExtractorService:
             '/winnow.extractor.v1.ExtractorService/ListRuns',
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListRunsRequest.SerializeToString,
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProviderStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/GetProviderStatus',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetProviderStatusRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetProviderStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

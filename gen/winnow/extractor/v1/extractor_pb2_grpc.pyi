@@ -79,6 +79,10 @@ class ExtractorServiceStub:
     """
     ListRuns: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListRunsRequest, _extractor_pb2.ListRunsResponse]
     """Lists extraction runs, newest first. Needs scope `read`."""
+    GetProviderStatus: _aio.UnaryUnaryMultiCallable[_extractor_pb2.GetProviderStatusRequest, _extractor_pb2.GetProviderStatusResponse]
+    """Says which engine and model read conversations, how the model's provider is, and what was spent today. The breaker and the
+    last error are those of the process that answers. Needs scope `admin`.
+    """
 
 class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads windows of conversation and keeps what they teach as topics and atoms.
@@ -253,5 +257,15 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_extractor_pb2.ListRunsRequest, _abc.Awaitable[_extractor_pb2.ListRunsResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.ListRunsResponse]:
         """Lists extraction runs, newest first. Needs scope `read`."""
+
+    @_abc_1.abstractmethod
+    def GetProviderStatus(
+        self,
+        request: _extractor_pb2.GetProviderStatusRequest,
+        context: _aio.ServicerContext[_extractor_pb2.GetProviderStatusRequest, _abc.Awaitable[_extractor_pb2.GetProviderStatusResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.GetProviderStatusResponse]:
+        """Says which engine and model read conversations, how the model's provider is, and what was spent today. The breaker and the
+        last error are those of the process that answers. Needs scope `admin`.
+        """
 
 def add_ExtractorServiceServicer_to_server(servicer: ExtractorServiceServicer, server: _aio.Server) -> None: ...
