@@ -174,3 +174,19 @@ async def test_a_lane_runs_what_can_wait_last() -> None:
     await asyncio.gather(first, slow, fast)
     lane.close()
     assert order == ["fresh", "old 1", "old 2"]
+
+
+async def test_a_fresh_text_is_not_left_to_a_context_that_steps_back() -> None:
+    """Single texts are read by the first context; those that step back help once it is busy."""
+    first, back = Nothing(), Nothing()
+    lane = Lane(Path("model"), "texts", [first], 100, background=[back])
+    used = [(await lane.run([lambda context: context]))[0] for _ in range(50)]
+    assert used == [first] * 50
+    both = threading.Barrier(2, timeout=10)
+
+    def meet(context: Nothing) -> Nothing:
+        both.wait()
+        return context
+
+    assert set(await lane.run([meet, meet])) == {first, back}
+    lane.close()

@@ -21,6 +21,8 @@ from services.common.llama.native import (
 )
 from services.common.models.gguf import GgufHeader, read_header
 
+# A second query does not wait for the first to be read.
+QUERY_CONTEXTS: Final = 2
 QUERY_BATCHES_MAX: Final = 64
 PASSAGE_BATCHES_MAX: Final = 8192
 
@@ -88,9 +90,11 @@ class EmbeddingModel:
         capacity = max(tokens_per_batch, part_tokens)
         unpooled = header.pooling in ("none", "unspecified")
 
-        made = [EncodingContext(weights, capacity, threads, unpooled) for _ in range(contexts + 2)]
-        queries = Lane(path, "queries", made[:1], QUERY_BATCHES_MAX)
-        passages = Lane(path, "texts", made[1:2], PASSAGE_BATCHES_MAX, background=made[2:])
+        count = QUERY_CONTEXTS + 1 + contexts
+        made = [EncodingContext(weights, capacity, threads, unpooled) for _ in range(count)]
+        asked, others = made[:QUERY_CONTEXTS], made[QUERY_CONTEXTS:]
+        queries = Lane(path, "queries", asked, QUERY_BATCHES_MAX)
+        passages = Lane(path, "texts", others[:1], PASSAGE_BATCHES_MAX, background=others[1:])
         return cls(weights, header, passages, queries, tokens_per_batch, part_tokens)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -40,6 +41,8 @@ class Lane(Generic[Context]):
     """Runs work on its contexts in order; at most `jobs_max` pieces wait or run at once.
 
     Work that can wait is run when no other waits, and only on the contexts that step back for the rest of the machine.
+    Those help with other work when there is more of it than the first contexts can begin at once: on a busy machine
+    they are slow.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class Lane(Generic[Context]):
         self._waiting: deque[_Job] = deque()
         self._patient: deque[_Job] = deque()
         self._changed = threading.Condition()
+        # How many of the first contexts have nothing to do.
+        self._idle = len(contexts)
         self._closed = False
         self._contexts = [*contexts, *background]
         self._threads = [
@@ -117,23 +122,33 @@ class Lane(Generic[Context]):
         if back:
             _step_back()
         while (job := self._next(back)) is not None:
-            work, future = job
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                result = work(context)
-            except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+            tell = _attempt(job, context)
+            if not back:
+                # Before the result is known, so that what it leads to does not find everybody busy.
+                with self._changed:
+                    self._idle += 1
+            tell()
 
     def _next(self, back: bool) -> _Job | None:
         """Wait for a job; None once the lane is closed."""
         with self._changed:
             while not self._closed:
-                if self._waiting:
+                if len(self._waiting) > (self._idle if back else 0):
+                    self._idle -= not back
                     return self._waiting.popleft()
                 if back and self._patient:
                     return self._patient.popleft()
                 self._changed.wait()
         return None
+
+
+def _attempt(job: _Job, context: Any) -> Callable[[], None]:
+    """Run a job; return what makes its outcome known."""
+    work, future = job
+    if not future.set_running_or_notify_cancel():
+        return lambda: None
+    try:
+        result = work(context)
+    except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+        return partial(future.set_exception, error)
+    return partial(future.set_result, result)
