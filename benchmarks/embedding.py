@@ -1,6 +1,6 @@
 """Texts to vectors a second: the service, its engine, and what one would use instead, on the same texts.
 
-    python -m benchmarks.embedding [--corpus result.json[.xz]] [--messages 1500] [--rounds 3] [--model all-MiniLM-L6-v2]
+    python -m benchmarks.embedding [--data PATH] [--messages 1500] [--rounds 3] [--model all-MiniLM-L6-v2]
 
 Every way takes the same distinct texts and gives their vectors, tokenising included, on this machine's
 processor. The service: tasks made in the database, claimed, encoded and committed with the HNSW index live,
@@ -319,7 +319,7 @@ async def measure(options: argparse.Namespace) -> dict[str, list[tuple[float, fl
     """Return for each way, a round each, texts a second by the clock and by processor time."""
     path = ModelStore.open().fetch(options.model, "embedding").path
     most = options.messages * 3
-    corpus = read_corpus(options.corpus, most) if options.corpus else make_corpus(most)
+    corpus = read_corpus(options.data, most) if options.data else make_corpus(most)
     messages = texts_of(corpus, options.messages)
     texts = [message.text for message in messages]
     engine = Engine(path, texts)
@@ -380,7 +380,9 @@ def report(found: dict[str, list[tuple[float, float]]]) -> dict[str, float]:
 async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.embedding")
-    parser.add_argument("--corpus", type=Path, help="a Telegram export, may end in .xz")
+    parser.add_argument(
+        "--data", type=Path, help="a Telegram export, or a folder with the load corpus"
+    )
     parser.add_argument("--messages", type=int, default=1500)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="all-MiniLM-L6-v2")

@@ -1,6 +1,6 @@
 """How soon a message that was accepted is found by search: at rest, and while everything is embedded anew.
 
-    python -m benchmarks.freshness [--corpus result.json[.xz]] [--backfill 20000] [--seconds 30] [--rate 10]
+    python -m benchmarks.freshness [--data PATH] [--backfill 20000] [--seconds 30] [--rate 10]
 
 PostgreSQL, nats-server, ingest, embedder and search run as `winnow up` runs them, each a process of its
 own, with the default model. First a chat is loaded while no embedder runs; when it starts, all of it is
@@ -245,8 +245,8 @@ async def backlog(bench: Deployed) -> int:
 async def measure(bench: Deployed, options: argparse.Namespace) -> tuple[Phase, Phase]:
     """Measure while a backfill runs, and while it is held back."""
     corpus = (
-        read_corpus(options.corpus, options.backfill)
-        if options.corpus
+        read_corpus(options.data, options.backfill)
+        if options.data
         else make_corpus(options.backfill)
     )
     await bench.start("ingest")
@@ -296,7 +296,9 @@ def show(name: str, phase: Phase) -> None:
 async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.freshness")
-    parser.add_argument("--corpus", type=Path, help="a Telegram export, may end in .xz")
+    parser.add_argument(
+        "--data", type=Path, help="a Telegram export, or a folder with the load corpus"
+    )
     parser.add_argument("--backfill", type=int, default=20_000, help="messages embedded meanwhile")
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--rate", type=float, default=10, help="messages a second")
