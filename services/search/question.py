@@ -10,7 +10,9 @@ from services.search.store import Filter
 
 RESULTS_MAX: Final = 1_000
 HYBRID_LIMIT_DEFAULT: Final = 50
+# What is found by words; of what is near, the best thirty lend their surroundings credit, and the rest fills up.
 HYBRID_POOL: Final = 200
+HYBRID_NEAR: Final = 100
 GROUP_SIZE_DEFAULT: Final = 3
 # The same candidates for every page that they suffice for, so that pages do not overlap.
 _POOLS: Final = (20, 100, RESULTS_MAX)
@@ -86,9 +88,9 @@ class Question:
 
     @property
     def pool(self) -> int:
-        """How many candidates each leg looks for, before its own limit."""
+        """How many candidates the semantic leg looks for, before its own limit."""
         if self.is_hybrid:
-            return HYBRID_POOL
+            return HYBRID_NEAR
         if self.dress.group_by or (self.semantic and self.semantic.score_min):
             return RESULTS_MAX
         return next((size for size in _POOLS if size >= self.end + 1), RESULTS_MAX)
