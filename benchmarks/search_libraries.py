@@ -22,7 +22,7 @@ def faiss(vectors: Any, folder: Path) -> Search:
     import faiss as library
 
     index = library.IndexHNSWFlat(vectors.shape[1], 16, library.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction, index.hnsw.efSearch = 64, 128
+    index.hnsw.efConstruction, index.hnsw.efSearch = 64, 400
     index.add(vectors)
     return lambda query: index.search(query.reshape(1, -1), AT)[1][0].tolist()
 
@@ -37,7 +37,7 @@ def usearch(vectors: Any, folder: Path) -> Search:
         dtype="f16",
         connectivity=16,
         expansion_add=64,
-        expansion_search=128,
+        expansion_search=400,
     )
     index.add(np.arange(len(vectors)), vectors)
     return lambda query: index.search(query, AT).keys.tolist()
@@ -69,7 +69,7 @@ def lancedb(vectors: Any, folder: Path) -> Search:
         metric="cosine", index_type="IVF_HNSW_SQ", num_partitions=1, m=16, ef_construction=64
     )
     return lambda query: [
-        row["id"] for row in table.search(query).ef(128).limit(AT).select(["id"]).to_list()
+        row["id"] for row in table.search(query).ef(400).limit(AT).select(["id"]).to_list()
     ]
 
 
@@ -82,7 +82,7 @@ def chroma(vectors: Any, folder: Path) -> Search:
         "hnsw:space": "cosine",
         "hnsw:M": 16,
         "hnsw:construction_ef": 64,
-        "hnsw:search_ef": 128,
+        "hnsw:search_ef": 400,
     }
     collection = client.create_collection("bench", metadata=shape)
     for start in range(0, len(vectors), 5000):
