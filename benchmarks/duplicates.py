@@ -31,7 +31,7 @@ from uuid import UUID
 import asyncpg
 
 from benchmarks.deployment import Deployed, deployed
-from services.cli.importers import ImportedChat, ImportedItem, ImportSummary
+from services.cli.importers import ImportedChat, ImportedItem
 from services.cli.importers.telegram import TelegramExport
 from services.cli.importing import Frame, FrameReader, Sender
 from services.cli.target import Target
