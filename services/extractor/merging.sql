@@ -45,19 +45,23 @@ where a.workspace_id = $1 and a.text_sha256 = $3 and a.id <> $2 and a.merged_int
 order by a.id limit $4;
 
 -- name: same_evidence
--- Atoms that cite a message which this one cites too, those with most in common first: windows overlap, or the same message came
--- in from two sources.
-select o.atom_id as id
-from extractor.atom_evidence e
-join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
-join ingest.message t on t.workspace_id = m.workspace_id and t.sent_at = m.sent_at and t.text_sha256 = m.text_sha256
-  and t.deleted_at is null
-join extractor.atom_evidence o on o.workspace_id = t.workspace_id and o.message_id = t.id and o.atom_id <> e.atom_id
-join extractor.atom a on a.workspace_id = o.workspace_id and a.id = o.atom_id and a.merged_into is null
-  and (a.retired_at is null or a.invalidated_at is not null)
-where e.workspace_id = $1 and e.atom_id = $2 and e.via_atom_id is null and o.via_atom_id is null
-group by o.atom_id
-order by count(*) desc, o.atom_id
+-- Live atoms that cite a message which this one cites too, those with most in common first: windows overlap, or the same message
+-- came in from two sources. Fenced, so that each atom is looked up by its key however little is known of the tables.
+select x.id
+from (
+  select o.atom_id as id, count(*) as shared
+  from extractor.atom_evidence e
+  join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
+  join ingest.message t on t.workspace_id = m.workspace_id and t.sent_at = m.sent_at and t.text_sha256 = m.text_sha256
+    and t.deleted_at is null
+  join extractor.atom_evidence o on o.workspace_id = t.workspace_id and o.message_id = t.id and o.atom_id <> e.atom_id
+  where e.workspace_id = $1 and e.atom_id = $2 and e.via_atom_id is null and o.via_atom_id is null
+  group by o.atom_id offset 0) x
+cross join lateral (
+  select from extractor.atom a
+  where a.workspace_id = $1 and a.id = x.id and a.merged_into is null and (a.retired_at is null or a.invalidated_at is not null)
+  limit 1) a
+order by x.shared desc, x.id
 limit $3;
 
 -- name: nearest_exact
