@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,12 +14,19 @@ import yaml
 
 from services.common.addresses import NAMES, AddressSettings
 from services.common.bus import STAGES, TASKS_STREAM
+from services.common.bus_access import SERVICES
 from services.common.rpc import DEADLINE_SECONDS_MAX
 from services.common.settings import PREFIX, known_names
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 OVERLAYS = ("single-node", "production")
-SECRETS = {"winnow-database-owner", "winnow-database-services", "winnow-nats"}
+SECRETS = {
+    "winnow-database-owner",
+    "winnow-database-services",
+    "winnow-nats",
+    "winnow-nats-keys",
+    "winnow-nats-users",
+}
 MADE_BY_OPERATORS = {"winnow-database-ca", "winnow-tls", "winnow-authority"}
 Manifest = dict[str, Any]
 
@@ -288,3 +296,38 @@ def test_production_keeps_copies() -> None:
         if each["metadata"]["name"].startswith("nats")
     ]
     assert configuration["data"]["nats.conf"].count("nats-route://") == 3
+
+
+def test_each_service_has_its_own_key_to_the_broker(tmp_path: Path) -> None:
+    """In production no password is shared, and the broker takes what `winnow broker users` prints."""
+    for deployment in of_kind("production", "Deployment"):
+        pod, service = deployment["spec"]["template"]["spec"], deployment["metadata"]["name"][7:]
+        assert "NATS_PASSWORD" not in {each["name"] for each in pod["containers"][0]["env"]}
+        keys = [
+            item["key"]
+            for volume in pod["volumes"]
+            if volume.get("secret", {}).get("secretName") == "winnow-nats-keys"
+            for item in volume["secret"]["items"]
+        ]
+        assert keys == ([f"{service}.nkey"] if service in SERVICES else [])
+    (tmp_path / "nats").mkdir()
+    (tmp_path / "nats-users").mkdir()
+    (tmp_path / "seeds").mkdir()
+    winnow = Path(sys.executable).with_name("winnow")
+    printed = subprocess.run(
+        [winnow, "broker", "users", tmp_path / "seeds"], capture_output=True, text=True, check=True
+    )
+    (tmp_path / "nats-users" / "users.conf").write_text(printed.stdout)
+    (configuration,) = [
+        each["data"]["nats.conf"]
+        for each in of_kind("production", "ConfigMap")
+        if each["metadata"]["name"].startswith("nats")
+    ]
+    (tmp_path / "nats" / "nats.conf").write_text(configuration)
+    tested = subprocess.run(
+        [winnow.with_name("nats-server"), "-t", "-c", tmp_path / "nats" / "nats.conf"],
+        env={"POD_NAME": "nats-0"},
+        capture_output=True,
+        text=True,
+    )
+    assert tested.returncode == 0, tested.stderr
