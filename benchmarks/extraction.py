@@ -1,12 +1,15 @@
 """Reads a chat's windows with every engine there is, beside one generative call per window of raw messages.
 
-    python -m benchmarks.extraction [--data FOLDER] [--models NAME_OR_PATH ...] [--windows 4] [--threads 1]
+    python -m benchmarks.extraction [--data FOLDER] [--models NAME_OR_PATH ...] [--windows 2] [--tokens 300]
+                                    [--threads 1]
 
 The chats are the Telegram exports of a folder (also the variable DATA); without one, the chat of the demo.
 Without a language model all windows are read, several times over. With one, a few windows spread over the
 chats are read by the combination, by the generative engine behind the importance gate, and by one
-generative call on all messages of the window, in turn, window by window. Models are those of MODELS or
-of the command line, else the default one. What the gate saves is counted in tokens of the prompts. The
+generative call on all messages of the window, in turn, window by window. An answer has at most `--tokens`
+tokens (also WINDOWS and TOKENS); one that is cut off or not valid has two more calls, one for each half, and
+if they fail too the window counts as failed. Models are those of MODELS or of the command line, else the
+default one. What the gate saves is counted in tokens of the prompts. The
 last line is one JSON object.
 """
 
@@ -50,6 +53,7 @@ class Spent:
     tokens_out: int = 0
     calls: int = 0
     atoms: int = 0
+    failed: int = 0
 
     def add(self, window: Window, extraction: Extraction, seconds: float) -> None:
         """Count one reading."""
@@ -60,6 +64,7 @@ class Spent:
         self.tokens_out += extraction.tokens_out
         self.calls += extraction.model_calls
         self.atoms += len(extraction.atoms)
+        self.failed += extraction.outcome in ("cut_off", "invalid")
 
     def figures(self) -> dict[str, float]:
         """Rates and averages."""
@@ -72,6 +77,7 @@ class Spent:
             "llm_calls_per_message": round(self.calls / self.messages, 4),
             "atoms_per_window": round(self.atoms / self.windows, 2),
             "windows": self.windows,
+            "windows_failed": self.failed,
         }
 
 
@@ -120,10 +126,14 @@ async def without_model(windows: Iterable[Window]) -> Spent:
 
 
 async def with_model(
-    windows: Sequence[Window], model: GenerationModel, name: str, capability: Capability
+    windows: Sequence[Window],
+    model: GenerationModel,
+    name: str,
+    capability: Capability,
+    tokens_max: int,
 ) -> dict[str, Spent]:
     """The same windows by each way of using a model, in turn."""
-    generative = GenerativeEngine(model, name)
+    generative = GenerativeEngine(model, name, tokens_max=tokens_max)
     ways: dict[str, tuple[Engine, bool]] = {
         "combined": (CombinedEngine(GroundedEngine(), model, capability, name), False),
         "generative behind the gate": (generative, False),
@@ -176,7 +186,7 @@ def spread(windows: Sequence[Window], count: int) -> list[Window]:
 def show(rows: dict[str, dict[str, float]]) -> None:
     """Print a table of figures by engine."""
     names = ("windows_per_second", "messages_per_second", "tokens_per_second", "tokens_per_window",
-             "llm_calls_per_message", "atoms_per_window", "windows")  # fmt: skip
+             "llm_calls_per_message", "atoms_per_window", "windows", "windows_failed")  # fmt: skip
     width = max(map(len, rows))
     print(" " * width + "".join(f"{name.replace('_per_', '/'):>20}" for name in names))
     for title, row in rows.items():
@@ -199,7 +209,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
             report["gate"] = gate(closed, model)
             chosen = spread(windows, options.windows)
             trusted = trusted_with(settings.model_copy(update={"generation_model": name}))
-            spent = await with_model(chosen, model, resolved.name, trusted)
+            spent = await with_model(chosen, model, resolved.name, trusted, options.tokens)
             rows |= {f"{resolved.name}, {way}": each.figures() for way, each in spent.items()}
     show(rows)
     return {**report, "engines": rows, **rows["no language model"]}
@@ -212,7 +222,8 @@ def main() -> None:
     given.add_argument("--data", type=Path, default=Path(folder) if folder else None)
     default = os.environ.get("MODELS", "").split() or [ExtractorSettings.read().generation_model]
     given.add_argument("--models", nargs="*", default=default)
-    given.add_argument("--windows", type=int, default=int(os.environ.get("WINDOWS", "4")))
+    given.add_argument("--windows", type=int, default=int(os.environ.get("WINDOWS", "2")))
+    given.add_argument("--tokens", type=int, default=int(os.environ.get("TOKENS", "300")))
     given.add_argument("--threads", type=int, default=1)
     print(json.dumps(asyncio.run(run(given.parse_args()))))
 
