@@ -148,15 +148,17 @@ class KeywordLeg:
     ) -> tuple[list[Term], tuple[str, ...]]:
         """Replace words that occur nowhere by words of messages that look like them; return those as well.
 
-        Beside words that are found, only a long word is taken for a slip: a short one resembles too many.
+        Beside words that are found, only a long word is taken for a slip, and for one alone: of those that the
+        messages simply lack, many resemble another one.
         """
         letters_min = BESIDE_OTHERS_LETTERS_MIN if lookup.found else CORRECTED_LETTERS_MIN
+        slips_max = 1 if lookup.found else 2
         slips = [term for term in terms if _may_be_a_slip(term, lookup, letters_min)]
         found: dict[str, list[str]] = {}
         for term in slips[:CORRECTED_MAX]:
             word = term.text.casefold()
             known = await store.words_like(connection, word[:_START_LETTERS], _LIKE_MAX)
-            if others := corrections(word, known):
+            if others := corrections(word, known, slips_max):
                 found[term.text] = others
         named = tuple(other for others in found.values() for other in others)
         return [_like(term, found.get(term.text, ())) for term in terms], named

@@ -105,10 +105,11 @@ def parse(query: str, lexicon: Lexicon | None = None) -> Words:
     )
 
 
-def corrections(word: str, known: Iterable[str]) -> list[str]:
+def corrections(word: str, known: Iterable[str], slips_max: int = 2) -> list[str]:
     """Return the known words or stems that are one slip of the keyboard away from a word, or two if it is long."""
+    slips_max = min(slips_max, _slips_max(word))
     near = sorted((_distance(word, other), -len(other), other) for other in known if other != word)
-    return [other for count, _, other in near if count <= _slips_max(word)][:3]
+    return [other for count, _, other in near if count <= slips_max][:3]
 
 
 def slips(left: str, right: str, slips_max: int) -> int:

@@ -108,6 +108,7 @@ def test_corrections_are_near_and_few() -> None:
     """Only words that a slip or two explain must be offered, the nearest first."""
     assert corrections("nvidai", ["nvidia", "nvram", "nvidiagraph"]) == ["nvidia"]
     assert corrections("configuraton", ["configur", "confirm"]) == ["configur"]
+    assert corrections("professor", ["process", "profess"], 1) == ["profess"]
 
 
 def test_alternatives_are_distinct() -> None:
