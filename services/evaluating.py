@@ -68,6 +68,7 @@ async def _aptitude(session: Session) -> list[Finding]:
 
 async def _examined(session: Session, settings: ExtractorSettings) -> Aptitude:
     """Examine the model, and show how far it is: on a busy machine a large one takes minutes."""
+    session.progress.print("measuring the language model by 18 answers, once for each model …")
     columns = (
         TextColumn("measuring the language model"),
         BarColumn(),
