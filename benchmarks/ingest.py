@@ -268,6 +268,9 @@ async def measure(bench: Bench, wire: Sequence[bytes], count: int, number: int) 
     assert len(rows) == count
     result.copy_rate = await copy(bench.admin, names, rows)
     result.insert_rate = await insert(bench.admin, names, rows)
+    # Nobody works on the tasks here; the next round shall not wait while their hints are repeated.
+    await bench.admin.execute("delete from spine.task where workspace_id = $1", workspace)
+    await bench.admin.execute("vacuum spine.task")
     return result
 
 
@@ -310,7 +313,8 @@ def show(rounds: Sequence[Round]) -> Iterator[str]:
     for name in rounds[0].cpu_us:
         spent = statistics.median(r.cpu_us[name] for r in rounds)
         yield f"processor time, {name:8} {spent:6.1f} µs a message"
-    spent = statistics.median(r.disk_bytes for r in rounds)
+    # Later rounds find room that earlier ones have left.
+    spent = rounds[0].disk_bytes
     yield f"on disk, without vectors  {spent:6.0f} bytes a message with its task and all indexes"
 
 
@@ -346,7 +350,7 @@ async def main() -> None:
         "stream_to_insert_ratio": round(median("stream_rate") / median("insert_rate"), 1),
         "service_cpu_us": round(statistics.median(r.cpu_us["ingest"] for r in rounds), 1),
         "database_cpu_us": round(statistics.median(r.cpu_us["postgres"] for r in rounds), 1),
-        "disk_bytes": round(median("disk_bytes")),
+        "disk_bytes": round(rounds[0].disk_bytes),
         "rss_mb": round(max(each.rss_mb for each in rounds), 1),
     }
     print(json.dumps(figures))

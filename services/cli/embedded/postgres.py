@@ -37,7 +37,6 @@ DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 # Written once, into postgresql.conf, where the user may change them.
 _TUNING = {
     "max_connections": "200",
-    "shared_buffers": "256MB",
     "effective_cache_size": "1GB",
     "maintenance_work_mem": "512MB",
     "work_mem": "16MB",
@@ -121,7 +120,8 @@ class Postgres:
         await asyncio.to_thread(shutil.rmtree, staging)
 
     def _initdb(self, staging: Path) -> list[str]:
-        options = [f"--set={name}={value}" for name, value in _TUNING.items()]
+        tuning = {**_TUNING, "shared_buffers": f"{_shared_buffers_mb()}MB"}
+        options = [f"--set={name}={value}" for name, value in tuning.items()]
         return [
             *(str(self.program.with_name("initdb")), "-D", str(staging / "cluster"), "-U", USER),
             *("-A", "scram-sha-256", f"--pwfile={staging / 'password'}", "-E", "UTF8"),
@@ -254,3 +254,9 @@ def _shared_memory_type() -> str:
         return "posix"
     total = shutil.disk_usage(_SHARED_MEMORY).total
     return "posix" if total >= _SHARED_MEMORY_BYTES_MIN else "mmap"
+
+
+def _shared_buffers_mb() -> int:
+    """An eighth of the memory, within bounds: pages that do not fit are copied to and from the system's cache."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    return min(max(memory // 8, 128), 1024)
