@@ -20,7 +20,21 @@ from services.cli.embedded.ports import Ports, is_free
 from services.cli.embedded.process import running
 
 ROOT = Path(__file__).resolve().parents[3]
-UNNEEDED = ("test", "idlelib", "tkinter", "ensurepip", "config-*", "lib2to3", ".git", ".*_cache")
+# What others write while it is copied, too.
+UNNEEDED = (
+    *(
+        "test",
+        "idlelib",
+        "tkinter",
+        "ensurepip",
+        "config-*",
+        "lib2to3",
+        ".git",
+        ".*_cache",
+        ".venv",
+    ),
+    *(".hypothesis", "*.pyc.*"),
+)
 UP = """
 import asyncio, contextlib, json, signal, sys
 from pathlib import Path
