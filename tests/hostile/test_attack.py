@@ -31,5 +31,5 @@ async def test_no_request_reaches_another_workspace(
         await attack.calls(CALLS // 5, SEED, [m for m in METHODS if m.name in OF_THE_DEPLOYMENT])
         assert not attack.report.wrong, "\n".join(attack.report.wrong[:40])
     sys.stderr.write(f"{CALLS:,} calls: {dict(attack.report.codes.most_common())}\n")
-    # Many of the methods were reached, not only refused; how many is chance with few calls.
+    # Many methods were reached, not only refused; the others ask for ids that the attacker does not have.
     assert len(attack.report.answered) > len(METHODS) // 3, attack.report

@@ -11,8 +11,6 @@ begin atomic
   order by t.spec collate "C" limit p_limit;
 end;
 
-grant create on schema spine to winnow_workspace;
 alter function spine.awaited owner to winnow_workspace;
-revoke create on schema spine from winnow_workspace;
 revoke execute on function spine.awaited from public;
 grant execute on function spine.awaited to winnow_extractor;
