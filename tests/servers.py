@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -102,9 +103,10 @@ class PostgresServer:
         """What the server has to say."""
         return self._folder / "log"
 
-    def logged(self, text: str) -> int:
-        """How often the server has logged a text."""
-        return self.log.read_text("utf-8", "replace").count(text)
+    def deadlocks(self) -> list[str]:
+        """What the server has said about each deadlock that it ended: who waited for whom, in which statements."""
+        log = self.log.read_text("utf-8", "replace")
+        return re.findall(r"ERROR:  deadlock detected\n.*DETAIL: (.*(?:\n\t.*)*)", log)
 
     def backends(self) -> list[int]:
         """The processes of the server besides its first."""

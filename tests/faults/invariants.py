@@ -182,8 +182,8 @@ def _windows(entries: Sequence[Entry], rows: Rows) -> Iterator[str]:
 def _locks(entries: Sequence[Entry], rows: Rows) -> Iterator[str]:
     """I8: whoever takes several locks takes them in the same order as everybody else."""
     for entry in entries:
-        if entry["event"] == "locks" and entry["deadlocks"]:
-            yield f"I8: the database has ended {entry['deadlocks']} deadlocks"
+        if entry["event"] == "locks":
+            yield from (f"I8: a deadlock: {detail}" for detail in entry["deadlocks"])
 
 
 def _patience(entries: Sequence[Entry], rows: Rows) -> Iterator[str]:

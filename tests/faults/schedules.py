@@ -16,7 +16,6 @@ from tests.faults.stack import Stack
 from tests.faults.writing import Writers
 
 WORDS_SEARCHED = 3
-DEADLOCK = "ERROR:  deadlock detected"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ async def run(stack: Stack, plan: Plan, path: Path | None = None) -> Verdict:
     history.note("plan", seed=plan.seed, acts=len(plan.acts), faults=len(plan.faults))
     workspace, metadata = await stack.new_workspace(f"seed {plan.seed} {uuid4().hex[:8]}")
     deaths = sum(replica.deaths for replica in stack.replicas.values())
-    deadlocks = stack.postgres.logged(DEADLOCK)
+    deadlocks = stack.postgres.deadlocks()
     injector = Injector(stack, workspace, history)
     observer = Observer(stack, workspace, history)
     await injector.arm(plan.faults)
@@ -47,8 +46,7 @@ async def run(stack: Stack, plan: Plan, path: Path | None = None) -> Verdict:
     await observer.search(metadata, _words(plan))
     deaths = sum(replica.deaths for replica in stack.replicas.values()) - deaths
     # A log may have lost its end together with its disk.
-    deadlocks = max(0, stack.postgres.logged(DEADLOCK) - deadlocks)
-    history.note("locks", deadlocks=deadlocks)
+    history.note("locks", deadlocks=stack.postgres.deadlocks()[len(deadlocks) :])
     history.note("end", drain=None if drain is None else round(drain, 2), deaths=deaths)
     history.close()
     return Verdict(plan.seed, violations(history.entries), summary(history.entries))

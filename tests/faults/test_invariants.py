@@ -37,7 +37,7 @@ def good() -> list[Entry]:
         {"event": "found", "word": "zq1", "keys": ["k"]},
         refused(1.0),
         refused(1.8),
-        {"event": "locks", "deadlocks": 0},
+        {"event": "locks", "deadlocks": []},
         {"event": "late", "seconds": 0.1},
         {"event": "end", "drain": 1.0, "deaths": 0},
     ]
@@ -83,7 +83,7 @@ BROKEN = {
     "a message that cannot be read": ("I6", [*good(), {"event": "unseen", "key": "k", "code": "NOT_FOUND"}]),
     "a text that nobody wrote": ("I6", changed(3, text="other")),
     "a message that no search finds": ("I6", changed(11, keys=[])),
-    "a deadlock": ("I8", [*good(), {"event": "locks", "deadlocks": 1}]),
+    "a deadlock": ("I8", [*good(), {"event": "locks", "deadlocks": ["Process 1 waits"]}]),
     "a hint that storms": ("I9", [*good(), *[refused(3 + n / 100) for n in range(4)]]),
     "a message in no window": ("I7", changed(4, windows=0)),
     "a message in two windows": ("I7", changed(4, windows=2)),
