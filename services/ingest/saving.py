@@ -175,6 +175,11 @@ class Saver:
         async with self._slots.one():
             found, result = await self._database.retrying(attempt)
             await reach("ingest.committed")
+        if source.title not in ("", found[1]):
+            # In the transaction of the messages it would lock the source before them; others lock it after theirs.
+            async with self._database.transaction(workspace) as connection:
+                await store.retitle_source(connection, workspace, found[0], source.title)
+            found = (found[0], source.title)
         self._sources.remember(workspace, source, found)
         self._relay.kick()
         return result

@@ -19,12 +19,12 @@ class Sources:
         self._remembered_max = remembered_max
 
     async def resolve(self, connection: Connection, workspace: UUID, source: SourceKey) -> Found:
-        """Return a source with the title it is given, making it if it is new."""
+        """Return a source, making it if it is new; one that is there is not locked, since its messages come first."""
         known = self._known.get((workspace, source.kind, source.external_id))
         found = known or await store.find_source(connection, workspace, source)
-        if found and source.title in ("", found[1]):
+        if found:
             return found
-        made = await store.put_source(connection, workspace, source)
+        made = await store.make_source(connection, workspace, source)
         found = made or await store.find_source(connection, workspace, source)
         if found is None:
             raise LookupError(f"source {source.external_id} is neither new nor known")

@@ -77,14 +77,21 @@ async def find_source(
     return (row["id"], row["title"]) if row else None
 
 
-async def put_source(
+async def make_source(
     connection: Connection, workspace: UUID, source: SourceKey
 ) -> tuple[UUID, str] | None:
-    """Make a source or give it its new title; None if nothing had to change."""
+    """Make a source; None if another made it first."""
     row = await connection.fetchrow(
-        QUERIES["put_source"], workspace, source.kind, source.external_id, source.title
+        QUERIES["make_source"], workspace, source.kind, source.external_id, source.title
     )
     return (row["id"], row["title"]) if row else None
+
+
+async def retitle_source(
+    connection: Connection, workspace: UUID, source_id: UUID, title: str
+) -> None:
+    """Give a source another title."""
+    await connection.execute(QUERIES["retitle_source"], workspace, source_id, title)
 
 
 async def source_revision(connection: Connection, workspace: UUID, source_id: UUID) -> int:

@@ -2,12 +2,14 @@
 select s.id, s.title from ingest.source s
 where s.workspace_id = $1 and s.kind = $2 and s.external_id = $3;
 
--- name: put_source
+-- name: make_source
 insert into ingest.source as s (workspace_id, kind, external_id, title)
 values ($1, $2, $3, $4)
-on conflict (workspace_id, kind, external_id) do update set title = excluded.title
-  where excluded.title <> '' and excluded.title <> s.title
+on conflict (workspace_id, kind, external_id) do nothing
 returning s.id, s.title;
+
+-- name: retitle_source
+update ingest.source s set title = $3 where s.workspace_id = $1 and s.id = $2 and s.title <> $3;
 
 -- name: source_revision
 select s.revision from ingest.source s where s.workspace_id = $1 and s.id = $2;

@@ -392,15 +392,6 @@ async def test_get_of_the_unknown(ingest: Ingest) -> None:
         assert error.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_source_takes_a_new_title(ingest: Ingest) -> None:
-    """A title that is sent replaces the stored one; an empty one leaves it alone."""
-    for title, stored in (("", ""), ("First", "First"), ("", "First"), ("Second", "Second")):
-        source = pb.SourceRef(kind=pb.SOURCE_KIND_API, external_id="room", title=title)
-        await ingest.send(message(1), source=source)
-        (row,) = await ingest.rows("select title from ingest.source")
-        assert row["title"] == stored
-
-
 async def test_equal_keys_of_two_sources_are_two_messages(ingest: Ingest) -> None:
     """Keys are unique per kind and external id of the source only."""
     for kind in (pb.SOURCE_KIND_API, pb.SOURCE_KIND_IMPORT, pb.SOURCE_KIND_TELEGRAM):

@@ -1,0 +1,54 @@
+"""Sources: their titles, and that writers of one source never wait for each other in a circle."""
+
+import asyncio
+
+import pytest
+
+from services.common.database import Database, DatabaseSettings
+from services.ingest import store
+from services.ingest.store import SourceKey
+from tests.conftest import Deployment
+from tests.ingest.conftest import SOURCE, UPDATED, Ingest, message
+from winnow.ingest.v1 import ingest_pb2 as pb
+
+SOURCE_UNLOCKED = "select from ingest.source for update nowait"
+
+
+async def test_a_source_takes_a_new_title(ingest: Ingest) -> None:
+    """A title that is sent replaces the stored one; an empty one leaves it alone."""
+    for title, stored in (("", ""), ("First", "First"), ("", "First"), ("Second", "Second")):
+        source = pb.SourceRef(kind=pb.SOURCE_KIND_API, external_id="room", title=title)
+        await ingest.send(message(1), source=source)
+        (row,) = await ingest.rows("select title from ingest.source")
+        assert row["title"] == stored
+
+
+@pytest.mark.parametrize("title", ["Room", "Another"])
+async def test_a_source_is_not_held_while_its_messages_are_waited_for(
+    ingest: Ingest, title: str
+) -> None:
+    """Every writer locks messages before their source, whatever title it sends with them."""
+    await ingest.send(message(1))
+    renamed = pb.SourceRef(kind=SOURCE.kind, external_id=SOURCE.external_id, title=title)
+    admin = ingest.deployment.admin
+    async with admin.transaction():
+        await admin.execute("select from ingest.message for update")
+        sending = asyncio.create_task(ingest.send(message(1, "edited"), source=renamed))
+        await ingest.waiting_for_a_lock()
+        await admin.execute(SOURCE_UNLOCKED)
+    (result,) = await sending
+    assert result.outcome == UPDATED
+    assert [row["title"] for row in await ingest.rows("select title from ingest.source")] == [title]
+
+
+async def test_a_source_that_another_has_made_is_not_held(deployment: Deployment) -> None:
+    """Who comes second to make a source goes on to its messages without a lock on it."""
+    source = SourceKey("api", "room", "Room")
+    place = (deployment.workspace, source)
+    async with Database.open(DatabaseSettings.read(), "winnow_ingest", size=1) as database:
+        async with database.transaction(deployment.workspace) as connection:
+            assert await store.make_source(connection, *place) is not None
+        async with database.transaction(deployment.workspace) as connection:
+            assert await store.make_source(connection, *place) is None
+            async with deployment.admin.transaction():
+                await deployment.admin.execute(SOURCE_UNLOCKED)
