@@ -10,8 +10,7 @@ def test_who_comes_first_is_alone_and_who_comes_meanwhile_is_not() -> None:
     company = Company()
     with company.joined() as first, company.joined() as second:
         assert (first, second) == (True, False)
-    with pytest.raises(ValueError, match="half way"), company.joined() as again:
-        assert again
+    with pytest.raises(ValueError, match="half way"), company.joined():
         raise ValueError("half way")
     with company.joined() as last:
         assert last
