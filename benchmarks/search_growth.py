@@ -20,12 +20,9 @@ import uvloop
 from benchmarks.ingest import family, resident_mb
 from benchmarks.plot import Line, line_plot
 from benchmarks.search import (
-    Bench,
-    bare_connection,
     bare_search,
     call,
     corpus_path,
-    deployed,
     encoded,
     ids_of,
     p,
@@ -34,6 +31,7 @@ from benchmarks.search import (
     truth_of,
 )
 from benchmarks.search_corpus import Corpus, Matrix, clustered, load
+from benchmarks.search_deployment import Bench, bare_connection, deployed
 from winnow.ingest.v1 import ingest_pb2
 from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1.search_pb2_grpc import SearchServiceStub

@@ -85,7 +85,7 @@ class EmbeddingModel:
     ) -> Self:
         """Load the model; `contexts` batches are encoded at once, each by `threads` threads, and one of fresh texts.
 
-        A query that comes while nothing else is encoded gets the threads of all `contexts`.
+        A batch of queries or fresh texts that is alone gets the threads of all `contexts`.
 
         Raises BadModelFile or LoadFailed. No text is read in parts over `part_tokens_max` tokens.
         """
@@ -161,7 +161,7 @@ class EmbeddingModel:
         distinct, where = unite_equal(token_lists)
         lengths = [len(tokens) for tokens in distinct]
         batches = plan_batches(lengths, self._tokens_per_batch, SEQUENCES_MAX)
-        most = self._threads_alone if urgent else None
+        most = None if can_wait else self._threads_alone
         works = [
             partial(self._encode_batch, [distinct[i] for i in batch], most) for batch in batches
         ]
