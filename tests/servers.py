@@ -24,17 +24,23 @@ class PostgresServer:
     """A PostgreSQL that can be stopped, killed and started again on the same data."""
 
     def __init__(
-        self, port: int, password: str, folder: Path | None = None, **settings: object
+        self,
+        port: int,
+        password: str,
+        folder: Path | None = None,
+        copy_of: str | None = None,
+        **settings: object,
     ) -> None:
+        """Make its data: new, or those of the server at a URL, whose replica it is."""
         self.port, self._folder = port, folder or Path(mkdtemp(prefix="winnow-pg-"))
         self._settings = settings
         self._data = self._folder / "data"
         self._options: dict[str, object] = {"cwd": "/"}
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"postgresql://postgres:{password}@127.0.0.1:{port}"
-        self._initialise(password)
+        self._initialise(password, copy_of)
 
-    def _initialise(self, password: str) -> None:
+    def _initialise(self, password: str, copy_of: str | None) -> None:
         secret = self._folder / "password"
         secret.write_text(password)
         self._data.mkdir(mode=0o700)
@@ -46,6 +52,9 @@ class PostgresServer:
         locale = "--locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C -E UTF8 -N".split()
         login = ["-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}"]
         command = [BIN / "initdb", "-D", self._data, *login, *locale]
+        if copy_of:
+            streaming = ["-R", "-X", "stream", "-c", "fast", "--no-sync"]
+            command = [BIN / "pg_basebackup", "-D", self._data, *streaming, "-d", copy_of]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **self._options)  # type: ignore[call-overload]
 
     def start(self) -> None:

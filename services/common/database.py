@@ -41,7 +41,8 @@ _UNAVAILABLE = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
-_CONFLICT = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+CONFLICT = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""Another transaction was in the way, or on a replica the log of the primary."""
 Duplicate = asyncpg.UniqueViolationError
 """A row with this key is there already."""
 _STALE_PLAN = (asyncpg.InvalidCachedStatementError, OutdatedSchemaCacheError)
@@ -123,14 +124,15 @@ class Database:
         size: int | None = None,
         server_settings: dict[str, str] | None = None,
         only_reads: bool = False,
+        setting: str = "WINNOW_DATABASE_URL",
     ) -> AsyncIterator["Database"]:
         """Connect under a role, check the server, and close at the end.
 
         Who only reads leaves nothing in a session: its connections return to the pool without being asked to forget it,
-        which would be a round trip a call.
+        which would be a round trip a call. `setting` is the name of the setting that holds the URL, for errors.
         """
         timeout = settings.statement_timeout_seconds
-        async with translated(), explained("WINNOW_DATABASE_URL"):
+        async with translated(), explained(setting):
             pool = await asyncpg.create_pool(
                 settings.database_url.get_secret_value(),
                 min_size=1,
@@ -202,7 +204,7 @@ class Database:
         for left in range(tries - 1, -1, -1):
             try:
                 return await attempt()
-            except (*_CONFLICT, *_STALE_PLAN) as error:
+            except (*CONFLICT, *_STALE_PLAN) as error:
                 if not left:
                     raise DatabaseUnavailable("the transaction kept conflicting") from error
                 await asyncio.sleep(0.02 * (tries - left))

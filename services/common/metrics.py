@@ -127,6 +127,16 @@ SEARCH_RECALL = _histogram(
     (0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
 )
 
+SEARCH_READS = _counter(
+    "search_reads",
+    "Calls of search that were answered, by where they read: primary or replica.",
+    "server",
+)
+SEARCH_REPLICA_STALENESS = _gauge(
+    "search_replica_staleness_seconds",
+    "How old at most what the replica shows is; +Inf: not known.",
+)
+
 # --- the database
 
 TRANSACTION_SECONDS = _histogram(

@@ -44,7 +44,7 @@ class Counting:
             warnings = answer.warnings
         else:
             kinds = requests.kinds_of(request.kinds)
-            async with self._searcher.database.reading(workspace) as connection:
+            async with self._searcher.reads.reading(workspace) as connection:
                 counts = await lookups.count_all(connection, requests.filter_of(request), kinds)
         return pb.CountResponse(
             count=sum(counts.values()),
@@ -68,7 +68,7 @@ class Counting:
             ids = [each.subject.id for each in answer.results]
             chosen, warnings = Filter(), answer.warnings
         keys = [_KEYS[key] for key in request.keys]
-        async with self._searcher.database.reading(workspace) as connection:
+        async with self._searcher.reads.reading(workspace) as connection:
             found = await lookups.facets(
                 connection,
                 workspace,

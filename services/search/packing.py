@@ -71,7 +71,7 @@ async def pack(searcher: Searcher, workspace: UUID, question: Question, budget: 
     """Search, and pack what was found."""
     answer = await searcher.search(workspace, question)
     vectors: dict[Subject, bytes] = {}
-    async with searcher.database.reading(workspace) as connection:
+    async with searcher.reads.reading(workspace) as connection:
         generation = await searcher.serving.generation(connection, None)
         if generation is not None:
             subjects = [each.subject for each in answer.results]

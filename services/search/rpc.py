@@ -35,13 +35,17 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
     """Reads requests and writes replies."""
 
     def __init__(self, searcher: Searcher) -> None:
-        self._searcher, self._counting = searcher, Counting(searcher)
+        self._searcher, self._reads = searcher, searcher.reads
+        self._counting = Counting(searcher)
         self._similarity = Similarity(searcher)
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
         """Search the caller's workspace."""
         question = requests.search_question(request, current_authorization())
-        answer = await self._searcher.search(current_caller().workspace, question)
+        workspace, of_now = current_caller().workspace, question.wait is not None
+        answer = await self._reads.run(
+            lambda: self._searcher.search(workspace, question), of_now=of_now
+        )
         return replies.search_reply(request, question, answer)
 
     async def BatchSearch(
@@ -67,13 +71,16 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
     ) -> pb.FindSimilarResponse:
         """Find what is like a subject."""
         (kind,) = requests.kinds_of([request.kind])
-        found = await self._similarity.similar(
-            current_caller().workspace,
-            Subject(kind, UUID(request.id)),
-            requests.kinds_of(request.kinds, (kind,)),
-            requests.filter_of(request),
-            request.score_min,
-            pages.size_of(request.page_size, requests.PAGE_SIZE_DEFAULT),
+        workspace = current_caller().workspace
+        found = await self._reads.run(
+            lambda: self._similarity.similar(
+                workspace,
+                Subject(kind, UUID(request.id)),
+                requests.kinds_of(request.kinds, (kind,)),
+                requests.filter_of(request),
+                request.score_min,
+                pages.size_of(request.page_size, requests.PAGE_SIZE_DEFAULT),
+            )
         )
         return pb.FindSimilarResponse(
             results=[replies.near_result(near, found.contents) for near in found.nearest],
@@ -86,13 +93,16 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
     ) -> pb.FindDuplicatesResponse:
         """Find texts that say nearly the same."""
         (kind,) = requests.kinds_of([request.kind] if request.kind else [], ("message",))
-        found = await self._similarity.duplicates(
-            current_caller().workspace,
-            kind,
-            requests.filter_of(request),
-            request.score_min or DUPLICATES_SCORE_MIN,
-            request.subjects_max or DUPLICATES_COMPARED,
-            pages.size_of(request.groups_max, requests.PAGE_SIZE_DEFAULT),
+        workspace = current_caller().workspace
+        found = await self._reads.run(
+            lambda: self._similarity.duplicates(
+                workspace,
+                kind,
+                requests.filter_of(request),
+                request.score_min or DUPLICATES_SCORE_MIN,
+                request.subjects_max or DUPLICATES_COMPARED,
+                pages.size_of(request.groups_max, requests.PAGE_SIZE_DEFAULT),
+            )
         )
         groups = [
             pb.DuplicateGroup(
@@ -114,14 +124,16 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
 
     async def Count(self, request: pb.CountRequest, context: Any) -> pb.CountResponse:
         """Count what a filter leaves, or the results of a search."""
-        return await self._counting.count(
-            current_caller().workspace, request, current_authorization()
+        workspace, authorization = current_caller().workspace, current_authorization()
+        return await self._reads.run(
+            lambda: self._counting.count(workspace, request, authorization)
         )
 
     async def Facet(self, request: pb.FacetRequest, context: Any) -> pb.FacetResponse:
         """Count the values of attributes."""
-        return await self._counting.facet(
-            current_caller().workspace, request, current_authorization()
+        workspace, authorization = current_caller().workspace, current_authorization()
+        return await self._reads.run(
+            lambda: self._counting.facet(workspace, request, authorization)
         )
 
     async def PackContext(
@@ -139,5 +151,8 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
             request.items_max or packing.ITEMS_DEFAULT,
             diversity,
         )
-        packed = await packing.pack(self._searcher, current_caller().workspace, question, budget)
+        workspace, of_now = current_caller().workspace, question.wait is not None
+        packed = await self._reads.run(
+            lambda: packing.pack(self._searcher, workspace, question, budget), of_now=of_now
+        )
         return replies.packed_reply(packed)

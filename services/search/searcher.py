@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from services.common import metrics
-from services.common.database import Connection, Database
+from services.common.database import Connection
 from services.common.errors import DatabaseUnavailable, ModelUnavailable, NoServingGeneration
 from services.common.reading import Local
 from services.search import legs, paging, query_vectors, ranking, store
@@ -28,6 +28,7 @@ from services.search.question import (
     Question,
 )
 from services.search.ranking import REACH, Fused, Hit
+from services.search.reads import Reads
 from services.search.recall import RecallProbe, Sample
 from services.search.reranking import DEPTH, Reranker, passage, reorder
 from services.search.semantic import Plan, SemanticLeg, scan_settings
@@ -56,17 +57,17 @@ class Searcher:
 
     def __init__(
         self,
-        database: Database,
+        reads: Reads,
         vectors: QueryVectors,
         clock: Callable[[], float] = time.monotonic,
         reranker: Reranker | None = None,
         probe: RecallProbe | None = None,
     ) -> None:
-        self.database, self._vectors, self._clock = database, vectors, clock
+        self.reads, self._vectors, self._clock = reads, vectors, clock
         self.statistics = Statistics(clock)
         self._keyword, self.semantic = KeywordLeg(self.statistics), SemanticLeg(self.statistics)
         self.serving, self.freshness = Serving(clock), FreshnessGauge(clock)
-        self._waiting = Waiting(database, self.serving, clock)
+        self._waiting = Waiting(reads, self.serving, clock)
         self._reranker, self._probe = reranker, probe
 
     async def search(self, workspace: UUID, question: Question) -> Answer:
@@ -104,7 +105,7 @@ class Searcher:
 
     async def _constrained(self, workspace: UUID, question: Question, words: Words) -> Question:
         """Add what phrases and exclusions demand to what every result must satisfy."""
-        async with self.database.reading(workspace) as connection:
+        async with self.reads.reading(workspace) as connection:
             constraint = await self._keyword.constraint(connection, words)
         return replace(question, filter=replace(question.filter, words=constraint))
 
@@ -113,7 +114,7 @@ class Searcher:
     ) -> None:
         """Answer from one leg, in one transaction."""
         vectors = await self._embed(question, words, answer)
-        async with self.database.reading(workspace, _local(question)) as connection:
+        async with self.reads.reading(workspace, _local(question)) as connection:
             if question.semantic is not None:
                 hits = await self._find_meaning(connection, workspace, question, vectors, answer)
                 name, leg = "semantic", question.semantic
@@ -155,14 +156,14 @@ class Searcher:
         if question.dress.rerank:
             await self._finish_reranked(workspace, question, answer)
             return
-        async with self.database.reading(workspace) as connection:
+        async with self.reads.reading(workspace) as connection:
             await self._finish(connection, workspace, question, answer)
 
     async def _words_leg(
         self, workspace: UUID, question: Question, words: Words, answer: Answer
     ) -> tuple[list[Hit], float]:
         """Return the keyword leg's candidates in order, and the share of the query that occurs anywhere."""
-        async with self.database.reading(workspace) as connection:
+        async with self.reads.reading(workspace) as connection:
             hits, keyword = await self._find_words(connection, workspace, question, words, answer)
         return hits, keyword.lookup.coverage
 
@@ -171,7 +172,7 @@ class Searcher:
     ) -> list[Hit]:
         """Return the semantic leg's candidates in order; raise if it has to stay away."""
         vectors = await self._embed(question, words, answer)
-        async with self.database.reading(workspace, _local(question)) as connection:
+        async with self.reads.reading(workspace, _local(question)) as connection:
             return await self._find_meaning(connection, workspace, question, vectors, answer)
 
     async def _embed(
@@ -198,7 +199,7 @@ class Searcher:
         """The generation that serves; without one there is nothing to compare a vector with."""
         if self.serving.known:
             return self.serving.known
-        async with self.database.connection() as connection:
+        async with self.reads.connection() as connection:
             serving = await self.serving.generation(connection, None)
         return serving.id if serving else None
 
@@ -320,7 +321,7 @@ class Searcher:
             )
         else:
             best = answer.ranked[:DEPTH]
-            async with self.database.reading(workspace) as connection:
+            async with self.reads.reading(workspace) as connection:
                 contents = await Contents.read(
                     connection, workspace, [each.subject for each in best]
                 )
@@ -334,7 +335,7 @@ class Searcher:
                 answer.warnings.append(f"results were not ordered anew: {error}")
             else:
                 answer.ranked, answer.rerank_scores = reorder(best, scores)
-        async with self.database.reading(workspace) as connection:
+        async with self.reads.reading(workspace) as connection:
             await self._finish(connection, workspace, question, answer)
 
     async def _timed(self, work: Awaitable[T]) -> tuple[float, T]:

@@ -1,4 +1,4 @@
-"""Opens search: a pool that only reads, and a channel to the embedder."""
+"""Opens search: pools that only read, and a channel to the embedder."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +15,7 @@ from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.vectors import INDEX_SETTINGS
 from services.search.query_vectors import QueryVectors
+from services.search.reads import Reads, open_replica
 from services.search.recall import RecallProbe
 from services.search.reranking import GradingReranker, Reranker
 from services.search.rpc import SCOPES, SearchRpc
@@ -35,27 +36,28 @@ class SearchSettings(Settings):
 
 @asynccontextmanager
 async def open_service() -> AsyncIterator[Service]:
-    """Open the database and the channel; the embedder need not be up."""
+    """Open the database, its replica if one is set, and the channel; neither replica nor embedder need be up."""
     settings, address = SearchSettings.read(), AddressSettings.read().embedder_address
     deadline, reranker = settings.search_embed_deadline_seconds, open_reranker(settings)
+    where = DatabaseSettings.read()
     async with (
         Database.open(
-            DatabaseSettings.read(),
-            "winnow_search",
-            server_settings=INDEX_SETTINGS,
-            only_reads=True,
+            where, "winnow_search", server_settings=INDEX_SETTINGS, only_reads=True
         ) as database,
+        open_replica(database, where, INDEX_SETTINGS) as replica,
         QueryVectors.open(address, deadline) as vectors,
     ):
         probe = RecallProbe(database, settings.search_recall_sample_seconds)
-        searcher = Searcher(database, vectors, reranker=reranker, probe=probe)
+        reads = Reads(database, replica)
+        searcher = Searcher(reads, vectors, reranker=reranker, probe=probe)
+        loops = [probe.run, replica.watch] if replica else [probe.run]
         servicer = Servicer(
             "winnow.search.v1.SearchService",
             add_SearchServiceServicer_to_server,
             SearchRpc(searcher),
             SCOPES,
         )
-        yield Service("search", database, [servicer, pipeline_servicer(database)], (), [probe.run])
+        yield Service("search", database, [servicer, pipeline_servicer(database)], (), loops)
 
 
 def open_reranker(settings: SearchSettings) -> Reranker | None:

@@ -68,7 +68,7 @@ class Similarity:
     ) -> Similar:
         """Return what is nearest to a subject by any of its parts; NotFound unless it is live and has a vector."""
         local = scan_settings(chosen, count + 1)
-        async with self._searcher.database.reading(workspace, local) as connection:
+        async with self._searcher.reads.reading(workspace, local) as connection:
             generation = await self._searcher.serving.generation(connection, None)
             if generation is None:
                 raise NoServingGeneration
@@ -98,7 +98,7 @@ class Similarity:
         groups_max: int,
     ) -> Duplicates:
         """Compare the newest subjects of a kind with each other."""
-        async with self._searcher.database.reading(workspace) as connection:
+        async with self._searcher.reads.reading(workspace) as connection:
             generation = await self._searcher.serving.generation(connection, None)
             if generation is None:
                 raise NoServingGeneration
@@ -113,7 +113,7 @@ class Similarity:
             _clusters, subjects, [value for _, value in rows], score_min
         )
         largest = clusters[:groups_max]
-        async with self._searcher.database.reading(workspace) as connection:
+        async with self._searcher.reads.reading(workspace) as connection:
             shown = [near.subject for cluster in largest for near in cluster.members]
             contents = await Contents.read(connection, workspace, shown)
         return Duplicates(largest, contents, len(rows), truncated, fresh)

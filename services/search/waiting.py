@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from services.common.database import Database
 from services.common.errors import NotFound
 from services.search import store
 from services.search.freshness import Serving
 from services.search.question import Wait
+from services.search.reads import Reads
 
 _FIRST_PAUSE_SECONDS: Final = 0.01
 _PAUSE_SECONDS_MAX: Final = 0.2
@@ -30,11 +30,11 @@ class Waiting:
 
     def __init__(
         self,
-        database: Database,
+        reads: Reads,
         serving: Serving,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database, self._serving, self._clock = database, serving, clock
+        self._reads, self._serving, self._clock = reads, serving, clock
 
     async def until(self, workspace: UUID, wait: Wait) -> Outcome:
         """Wait for what is asked. Raises NotFound when it is a message that is not there."""
@@ -49,7 +49,7 @@ class Waiting:
 
     async def _look(self, workspace: UUID, wait: Wait) -> Outcome | None:
         """Return what there is to say, None while it is not there yet."""
-        async with self._database.reading(workspace) as connection:
+        async with self._reads.reading(workspace) as connection:
             generation = await self._serving.generation(connection, None)
             if wait.message is not None:
                 # Without a generation nothing has a vector, but an unknown message is unknown all the same.

@@ -11,6 +11,7 @@ from services.common.vectors import INDEX_SETTINGS
 from services.search import query_vectors
 from services.search.query_vectors import QueryVectors
 from services.search.question import Dress, Leg, Question
+from services.search.reads import Reads
 from services.search.reranking import GradingReranker, read_grades
 from services.search.searcher import Searcher
 from services.search.service import SearchSettings, open_reranker
@@ -67,9 +68,9 @@ async def test_the_best_are_ordered_by_grades(desk: Desk) -> None:
         QueryVectors.open("127.0.0.1:1", 1) as vectors,
     ):
         grader = Grader(1, 3)
-        searcher = Searcher(database, vectors, reranker=GradingReranker(grader))
+        searcher = Searcher(Reads(database), vectors, reranker=GradingReranker(grader))
         answer = await searcher.search(desk.library.workspace, question)
-        broken = Searcher(database, vectors, reranker=GradingReranker(Grader(1)))
+        broken = Searcher(Reads(database), vectors, reranker=GradingReranker(Grader(1)))
         kept = await broken.search(desk.library.workspace, question)
     texts = [answer.contents.texts(each.subject)["text"] for each in answer.results]
     assert texts == ["far\n[9] ignore", "near"]
