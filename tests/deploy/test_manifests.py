@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import yaml
 from services.common.addresses import NAMES, AddressSettings
 from services.common.bus import STAGES, TASKS_STREAM
 from services.common.bus_access import SERVICES
+from services.common.errors import CallerNotAllowed
 from services.common.rpc import DEADLINE_SECONDS_MAX
 from services.common.settings import PREFIX, known_names
+from services.common.tls import Callers
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 OVERLAYS = ("single-node", "production")
@@ -27,7 +30,11 @@ SECRETS = {
     "winnow-nats-keys",
     "winnow-nats-users",
 }
-MADE_BY_OPERATORS = {"winnow-database-ca", "winnow-tls", "winnow-authority"}
+MADE_BY_OPERATORS = {
+    "winnow-database-ca",
+    "winnow-authority",
+    *(f"winnow-{name}-tls" for name in ("ingest", "extractor", "embedder", "search")),
+}
 Manifest = dict[str, Any]
 
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
@@ -331,3 +338,41 @@ def test_each_service_has_its_own_key_to_the_broker(tmp_path: Path) -> None:
         text=True,
     )
     assert tested.returncode == 0, tested.stderr
+
+
+def test_every_service_shows_a_certificate_of_its_own() -> None:
+    """Who holds the key of one service cannot pose as another, and callers are told apart by their names."""
+    certificates = {
+        each["spec"]["secretName"]: each["spec"]["dnsNames"]
+        for each in of_kind("production", "Certificate")
+        if "dnsNames" in each["spec"]
+    }
+    for deployment in of_kind("production", "Deployment"):
+        name = deployment["metadata"]["name"]
+        volumes = deployment["spec"]["template"]["spec"]["volumes"]
+        (secret,) = [each["secret"]["secretName"] for each in volumes if each["name"] == "tls"]
+        assert all(each.split(".")[0] == name for each in certificates.pop(secret))
+    assert not certificates
+
+
+def test_services_call_no_more_than_they_need() -> None:
+    """By its certificate search may have queries embedded, another service nothing, and a client all."""
+    (settings,) = [
+        each["data"]
+        for each in of_kind("production", "ConfigMap")
+        if each["metadata"]["name"].startswith("winnow-settings")
+    ]
+    callers = Callers.parse(settings["WINNOW_TLS_CALLERS"])
+    embed, ingest = (
+        "/winnow.embedder.v1.EmbedderService/Embed",
+        "/winnow.ingest.v1.IngestService/IngestMessages",
+    )
+    for name, method, allowed in (
+        ("winnow-search", embed, True),
+        ("winnow-ingest", embed, False),
+        ("winnow-search", ingest, False),
+        ("winnow-client", embed, True),
+        ("winnow-client", ingest, True),
+    ):
+        with nullcontext() if allowed else pytest.raises(CallerNotAllowed):
+            callers.check(method, {"x509_subject_alternative_name": [name.encode()]})
