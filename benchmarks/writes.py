@@ -38,6 +38,8 @@ DIMENSIONS = 384
 SENT_AT = datetime(2026, 1, 1, tzinfo=UTC)
 COLUMNS = "workspace_id, generation_id, kind, subject_id, part, text_sha256, embedding, source_id, sent_at"
 UPDATED_MAX = 1000
+INDEX = IndexSettings()
+HNSW = f"hnsw (embedding halfvec_cosine_ops) with (m = {INDEX.m}, ef_construction = {INDEX.ef_construction})"
 Work = Callable[[], Awaitable[None]]
 BARE = f"""
 create schema bench;
@@ -46,11 +48,11 @@ create table bench.bare (workspace_id uuid not null, generation_id uuid not null
   source_id uuid not null, sent_at timestamptz not null,
   primary key (workspace_id, generation_id, kind, subject_id, part));
 create table bench.indexed (like bench.bare including all);
-create index on bench.indexed using hnsw (embedding halfvec_cosine_ops) with (m = 16, ef_construction = 64);
+create index on bench.indexed using {HNSW};
 create table bench.later (like bench.bare including all);
 create table bench.text (id uuid primary key, body text, embedding halfvec({DIMENSIONS}));
 create table bench.text_indexed (like bench.text including all);
-create index on bench.text_indexed using hnsw (embedding halfvec_cosine_ops) with (m = 16, ef_construction = 64);
+create index on bench.text_indexed using {HNSW};
 create table bench.copied (like bench.bare including all);
 create table bench.from_staging (like bench.bare including all);
 """
@@ -94,9 +96,7 @@ class Writes:
             for name, bulk in (("plain", True), ("indexed", False)):
                 digest = name.encode().hex().ljust(64, "0")
                 model = ModelIdentity(name, digest, DIMENSIONS, "mean", "", "")
-                made = await generation_store.start_generation(
-                    connection, model, IndexSettings(), bulk=bulk
-                )
+                made = await generation_store.start_generation(connection, model, INDEX, bulk=bulk)
                 self.generations[name] = made.id
 
     def product(self, name: str, batch: Batch) -> Work:
@@ -187,10 +187,7 @@ class Writes:
 
     async def index_later(self) -> None:
         """Build an index at a stroke."""
-        await self._bench.admin.execute(
-            "create index later_hnsw on bench.later using hnsw (embedding halfvec_cosine_ops) "
-            "with (m = 16, ef_construction = 64)"
-        )
+        await self._bench.admin.execute(f"create index later_hnsw on bench.later using {HNSW}")
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from services.search.store import Filter, Generation, Near, Subject
 EXACT_ROWS_MAX: Final = 5_000
 # As vectors.INDEX_SETTINGS has it.
 SCAN_BREADTH: Final = int(INDEX_SETTINGS["hnsw.ef_search"])
-# As broad as the index can be read. Of what a filter drops nobody sees how many better ones it stood before, so more
-# is asked of the index than is wanted: with breadth and demand as without a filter, a tenth of the nearest is missed.
-FILTERED_SCAN_BREADTH: Final = 1_000
+# Of what a filter drops nobody sees how many better ones it stood before, so the scan is broader, and more is asked of
+# the index than is wanted: with breadth and demand as without a filter, a tenth of the nearest is missed.
+FILTERED_SCAN_BREADTH: Final = 400
 FILTERED_DEMAND_MIN: Final = 200
 _ROUNDS_MAX: Final = 3
 

@@ -32,8 +32,12 @@ from winnow.ingest.v1 import ingest_pb2 as ingest
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
+from winnow.search.v1 import search_pb2
+from winnow.search.v1.search_pb2_grpc import SearchServiceStub
 
 BATCH = 50
+# What the machine keeps up with while it starts and ends processes.
+PAUSE_SECONDS = 0.5
 ROUND_MESSAGES = int(os.environ.get("SCALE_MESSAGES", "400"))
 NAMES = ("embedder", "extractor", "ingest", "search")
 TRANSIENT = (
@@ -73,6 +77,8 @@ class Client:
         self.retries = 0
         self.failed = 0
         self.acknowledged = 0
+        self.searches = 0
+        self.searches_failed = 0
 
     @asynccontextmanager
     async def stub(self) -> AsyncIterator[IngestServiceStub]:
@@ -95,6 +101,40 @@ class Client:
                     return
                 self.retries += 1
                 await asyncio.sleep(0.1)
+
+    @asynccontextmanager
+    async def searching(self) -> AsyncIterator[None]:
+        """Search by words again and again meanwhile; a search that finds nothing or fails for long has failed."""
+        done = asyncio.Event()
+        task = asyncio.create_task(self._search_until(done))
+        try:
+            yield
+        finally:
+            done.set()
+            await task
+
+    async def _search_until(self, done: asyncio.Event) -> None:
+        request = search_pb2.SearchRequest(query="deploy", mode=search_pb2.SEARCH_MODE_KEYWORD)
+        async with dial(self._services.target("search")) as channel:
+            stub = SearchServiceStub(channel)
+            while not done.is_set():
+                self.searches += 1
+                self.searches_failed += not await self._finds(stub, request)
+                await asyncio.sleep(0.1)
+
+    async def _finds(self, stub: SearchServiceStub, request: search_pb2.SearchRequest) -> bool:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            try:
+                reply = await stub.Search(request, metadata=self._metadata, timeout=10)
+                return len(reply.results) > 0
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in TRANSIENT:
+                    say(f"    a search failed: {error.code().name} {error.details()}")
+                    return False
+                self.retries += 1
+                await asyncio.sleep(0.1)
+        return False
 
     async def status(self) -> pb.GetStatusResponse:
         """The state of the workspace."""
@@ -193,6 +233,7 @@ async def roll(services: Services, client: Client) -> int:
             while not done.is_set():
                 await client.store(stub, batch("rolling", number, 10))
                 number += 10
+                await asyncio.sleep(PAUSE_SECONDS)
 
     loading = asyncio.create_task(keep_loading())
     for name in NAMES:
@@ -223,6 +264,7 @@ async def check(folder: Path) -> dict[str, Any]:
         environment = {
             **kept,
             "WINNOW_DATABASE_URL": database.url(SHARED_LOGIN, "winnow"),
+            "WINNOW_SEARCH_REPLICA_URL": database.replica_url(SHARED_LOGIN, "winnow"),
             "WINNOW_NATS_URL": brokers.url, "WINNOW_NATS_REPLICAS": "3",
             "WINNOW_EXTRACTION_ENGINE": "grounded", "WINNOW_WINDOW_SETTLE_SECONDS": "0.5",
             "WINNOW_DATABASE_POOL_SIZE": "4", "WINNOW_EMBEDDING_CONTEXTS": "2", "WINNOW_EMBED_RECONCILE_SECONDS": "5",
@@ -240,13 +282,15 @@ async def check(folder: Path) -> dict[str, Any]:
         result["nats_publishing_again_seconds"] = round(await kill_nats_leader(brokers, client), 2)
         say(f"  a hint is stored again after {result['nats_publishing_again_seconds']} s")
         say("killing the primary of PostgreSQL and promoting the replica")
-        result["database_again_seconds"] = round(await fail_over(database, client), 2)
-        say("restarting two replicas of every service under load")
-        result["rolling_calls_failed"] = await roll(services, client)
+        async with client.searching():
+            result["database_again_seconds"] = round(await fail_over(database, client), 2)
+            say("restarting two replicas of every service under load")
+            result["rolling_calls_failed"] = await roll(services, client)
         state = await client.settled()
         result |= {
             "acknowledged": client.acknowledged, "stored": state.messages, "retries": client.retries,
-            "calls_failed": client.failed, "vectors_missing": state.vectors_missing,
+            "calls_failed": client.failed, "searches": client.searches, "searches_failed": client.searches_failed,
+            "vectors_missing": state.vectors_missing,
             "vectors_stale": state.vectors_stale, "tasks_dead": state.tasks_dead,
             "database_bytes": int(database.sql("select pg_database_size('winnow')", 1)),
         }  # fmt: skip
@@ -270,8 +314,8 @@ def main() -> None:
     lost = result["acknowledged"] - result["stored"]
     say(f"{result['acknowledged']} messages acknowledged, {result['stored']} stored")
     say(json.dumps({**result, "lost": max(0, lost)}))
-    wrong = lost > 0 or result["calls_failed"] or result["vectors_missing"] or result["tasks_dead"]
-    sys.exit(1 if wrong else 0)
+    wrong = ("calls_failed", "searches_failed", "vectors_missing", "tasks_dead")
+    sys.exit(1 if lost > 0 or any(result[name] for name in wrong) else 0)
 
 
 if __name__ == "__main__":

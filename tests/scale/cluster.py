@@ -130,6 +130,10 @@ class Postgres:
             f"postgresql://{login}:{PASSWORD}@{places}/{database}?target_session_attrs=read-write"
         )
 
+    def replica_url(self, login: str, database: str) -> str:
+        """The server that begins as the replica."""
+        return f"postgresql://{login}:{PASSWORD}@127.0.0.1:{self.ports[1]}/{database}"
+
     def start(self) -> None:
         """Make and start both."""
         password = self._folder / "password"
