@@ -12,12 +12,13 @@ from uuid import UUID
 import asyncpg
 import grpc
 
-from services.cli.embedded import DataDirectory, EmbeddedRuntime
+from services.cli.embedded.paths import DataDirectory
+from services.cli.embedded.runtime import EmbeddedRuntime
 from services.cli.running import passwords, service_child, service_environment
 from services.common.addresses import NAMES
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bootstrap import bring_up
-from services.common.rpc import CHANNEL_OPTIONS
+from services.common.channels import CHANNEL_OPTIONS
 
 _TICK = os.sysconf("SC_CLK_TCK")
 

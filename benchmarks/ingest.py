@@ -31,14 +31,15 @@ import asyncpg
 import grpc
 import uvloop
 
-from services.cli.embedded import DataDirectory, EmbeddedRuntime
+from services.cli.embedded.paths import DataDirectory
+from services.cli.embedded.runtime import EmbeddedRuntime
 from services.cli.importers import ImportedMessage
 from services.cli.importers.telegram import TelegramExport
 from services.cli.importing import message_input
 from services.cli.running import passwords, service_child, service_environment
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bootstrap import bring_up
-from services.common.rpc import CHANNEL_OPTIONS
+from services.common.channels import CHANNEL_OPTIONS
 from services.ingest.scoring import Conversation
 from services.ingest.wording import ScoredInput
 from winnow.ingest.v1 import ingest_pb2 as pb

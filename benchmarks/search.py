@@ -32,9 +32,9 @@ import uvloop
 
 from benchmarks.search_corpus import Matrix, load
 from benchmarks.search_deployment import SHARES, Bench, bare_connection, deployed
+from services.common.channels import CHANNEL_OPTIONS
 from services.common.llama import EmbeddingModel
 from services.common.models import ModelStore
-from services.common.rpc import CHANNEL_OPTIONS
 from services.common.vectors import to_halfvecs
 from services.search.statements import statement
 from services.search.store import Filter

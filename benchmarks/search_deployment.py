@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.ingest import cpu_seconds, family
 from benchmarks.search_corpus import Corpus, Matrix
-from services.cli.embedded import DataDirectory
+from services.cli.embedded.paths import DataDirectory
 from services.cli.running import running
 from services.common.ids import uuid7
 from services.common.vectors import INDEX_SETTINGS, from_halfvec, to_halfvecs

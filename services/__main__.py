@@ -1,88 +1,11 @@
 """The one entry point: `winnow …` for people, `run` and `migrate` for a cluster, the same on a laptop."""
 
-import importlib
 import os
-from collections.abc import Mapping
-from pathlib import Path
 
 # gRPC reports every fork of a process that uses it; starting children is what `up` does.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-import click
-import uvloop
-
 from services.cli.app import winnow
-from services.cli.failures import explained
-from services.cli.options import owner_database
-from services.common.addresses import NAMES, AddressSettings
-from services.common.bootstrap import SHARED_LOGIN, login_of, open_logins
-from services.common.errors import InvalidSetting
-from services.common.failpoints import FailpointSettings, arm
-from services.common.metrics import MetricsSettings, serving_metrics
-from services.common.migrations import migrate as apply_migrations
-from services.common.service import run as run_services
-from services.common.settings import refuse_unknown
-from services.common.telemetry import LogSettings, start_logging
-from services.common.tracing import TraceSettings, tracing
-
-
-@winnow.command()
-@click.argument("names", nargs=-1, type=click.Choice(NAMES))
-def run(names: tuple[str, ...]) -> None:
-    """Run services by name in the foreground, or all of them; settings come from WINNOW_* variables."""
-    with explained():
-        refuse_unknown()
-        start_logging(LogSettings.read())
-        arm(FailpointSettings.read(), AddressSettings.read())
-        modules = {
-            name: importlib.import_module(f"services.{name}.service") for name in names or NAMES
-        }
-        openers = {name: module.open_service for name, module in modules.items()}
-        with (
-            serving_metrics(MetricsSettings.read()),
-            tracing(TraceSettings.read(), "-".join(modules)),
-        ):
-            uvloop.run(run_services(openers))
-
-
-@winnow.command()
-@owner_database("it must be allowed to create roles and extensions", required=True)
-@click.option(
-    "--app-password-file",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Let the services log in as winnow_app, with the password in this file.",
-)
-@click.option(
-    "--passwords-dir",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Let each service log in as winnow_NAME_app, with the password in DIRECTORY/NAME.",
-)
-def migrate(database_url: str, app_password_file: Path | None, passwords_dir: Path | None) -> None:
-    """Bring a database to the schema of this release."""
-    with explained():
-        applied = uvloop.run(apply_migrations(database_url))
-        files = {SHARED_LOGIN: app_password_file} if app_password_file else {}
-        if passwords_dir:
-            files |= {login_of(name): passwords_dir / name for name in NAMES}
-        if files:
-            uvloop.run(open_logins(database_url, _read_passwords(files)))
-    for migration in applied:
-        click.echo(f"applied {migration.version:04} {migration.name}")
-    if not applied:
-        click.echo("nothing to apply")
-
-
-def _read_passwords(files: Mapping[str, Path]) -> dict[str, str]:
-    """The first line of each file."""
-    passwords = {}
-    for login, path in files.items():
-        try:
-            passwords[login] = path.read_text("utf-8").strip()
-        except OSError as error:
-            raise InvalidSetting(f"{path}: {error.strerror}") from None
-        if not passwords[login]:
-            raise InvalidSetting(f"{path}: holds no password")
-    return passwords
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, settings
 from services.common import migrations
 from services.common.addresses import NAMES
 from services.common.auth import SCOPES, mint_key, store_key
-from services.common.rpc import CHANNEL_OPTIONS
+from services.common.channels import CHANNEL_OPTIONS
 from services.common.service import Service, serving
 from tests.servers import nats_server, postgres
 

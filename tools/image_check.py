@@ -18,7 +18,7 @@ from pathlib import Path
 
 import grpc
 
-from services.cli.embedded import DataDirectory
+from services.cli.embedded.paths import DataDirectory
 from services.cli.health import is_serving
 from services.cli.running import Running, running, service_environment
 from services.common.addresses import NAMES

@@ -22,10 +22,12 @@ PARTS = {
     "generations": "services.cli.generations:generations",
     "import": "services.cli.importing:import_group",
     "keys": "services.cli.keys:keys",
+    "migrate": "services.deploying:migrate",
     "models": "services.cli.modelling:models",
     "operations": "services.cli.erasing:operations",
     "provider": "services.cli.provider:provider",
     "rescore": "services.cli.erasing:rescore",
+    "run": "services.deploying:run",
     "runs": "services.cli.knowledge:runs",
     "search": "services.cli.searching:search",
     "status": "services.cli.status:status",
@@ -41,12 +43,12 @@ class LazyGroup(click.Group):
 
     def list_commands(self, context: click.Context) -> list[str]:
         """All names in order."""
-        return sorted({*PARTS, *self.commands})
+        return sorted(PARTS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Import the command when it is wanted."""
         if name not in PARTS:
-            return super().get_command(context, name)
+            return None
         module, _, attribute = PARTS[name].partition(":")
         found: click.Command = getattr(importlib.import_module(module), attribute)
         return found

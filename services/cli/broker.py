@@ -6,7 +6,8 @@ import click
 
 from services.cli.embedded.files import write_private
 from services.cli.options import Session, command
-from services.common.bus_access import SERVICES, new_seed, permissions, public_key, users
+from services.common.bus_access import SERVICES, permissions, users
+from services.common.seeds import new_seed, public_key
 
 
 @click.group()

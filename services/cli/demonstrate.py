@@ -11,7 +11,7 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from services.cli.embedded import cancelled_by
+from services.cli.embedded.runtime import cancelled_by
 from services.cli.importers.telegram import TelegramExport
 from services.cli.importing import run_import
 from services.cli.modelling import fetch_wanted

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import click
 from rich.table import Table
 
-from services.cli.embedded import DataDirectory
+from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.postgres import owner_url
 from services.cli.failures import UNREACHABLE, Failure
 from services.cli.options import Session, command, owner_database

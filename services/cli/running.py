@@ -13,9 +13,11 @@ from urllib.parse import quote, urlsplit
 
 import grpc
 
-from services.cli.embedded import Child, DataDirectory, EmbeddedRuntime, Event
 from services.cli.embedded.files import write_private
+from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import LOOPBACK
+from services.cli.embedded.runtime import EmbeddedRuntime
+from services.cli.embedded.supervisor import Child, Event
 from services.cli.health import is_serving
 from services.cli.target import KEY_SECRET, Target
 from services.common.addresses import NAMES

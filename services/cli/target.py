@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc
 
-from services.cli.embedded import DataDirectory
+from services.cli.embedded.paths import DataDirectory
 from services.cli.failures import UNREACHABLE, Failure
 from services.common.addresses import NAMES, AddressSettings
 from services.common.channels import dial

@@ -8,7 +8,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.embedded import Event, State, cancelled_by
+from services.cli.embedded.runtime import cancelled_by
+from services.cli.embedded.supervisor import Event, State
 from services.cli.failures import Failure
 from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, command

@@ -1,11 +1,8 @@
 """Who may say and hear what on NATS: each service has a key of its own, and with it only the subjects that it needs."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import nkeys
 
 from services.common.bus import CONSUMERS, EVENTS_STREAM, READERS, TASKS_STREAM, inbox_of
 
@@ -38,16 +35,6 @@ def permissions(service: str) -> Permissions:
             f"$JS.ACK.{consumer}.>",
         ]
     return Permissions(("winnow.tasks.>", "winnow.events.>", *api), (f"{inbox_of(service)}.>",))
-
-
-def new_seed() -> str:
-    """The secret half of a new user's key, as NATS writes it."""
-    return bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)).decode()
-
-
-def public_key(seed: str) -> str:
-    """The half of a key that the server is told."""
-    return bytes(nkeys.from_seed(bytearray(seed.encode())).public_key).decode()
 
 
 def users(keys: Mapping[str, str]) -> list[str]:

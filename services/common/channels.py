@@ -3,12 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 
-from services.common.rpc import CHANNEL_OPTIONS
 from services.common.tls import PemFiles, TlsSettings, client_files
+
+REPLY_BYTES_MAX = 16 << 20
+CHANNEL_OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.max_receive_message_length", REPLY_BYTES_MAX),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.enable_retries", 1),
+    # A name that stands for many replicas is called at all of them in turn.
+    ("grpc.lb_policy_name", "round_robin"),
+]
 
 Stub = TypeVar("Stub")
 

@@ -16,13 +16,13 @@ from pydantic import Field
 from services.common import errors, metrics, tracing
 from services.common.audit import AuditLog, is_recorded
 from services.common.auth import Authenticator, Caller
+from services.common.channels import REPLY_BYTES_MAX
 from services.common.rates import Rate
 from services.common.settings import Settings
 from services.common.statuses import abort, code_of
 from services.common.tls import Callers, names_of
 
 REQUEST_BYTES_MAX = 1 << 20
-REPLY_BYTES_MAX = 16 << 20
 METADATA_BYTES_MAX = 8 << 10
 DEADLINE_SECONDS_MAX = 60.0
 # How long a stream goes on before its key is looked at again.
@@ -39,14 +39,6 @@ OPTIONS: list[tuple[str, Any]] = [
     ("grpc.so_reuseport", 0),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-]
-CHANNEL_OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.max_receive_message_length", REPLY_BYTES_MAX),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.enable_retries", 1),
-    # A name that stands for many replicas is called at all of them in turn.
-    ("grpc.lb_policy_name", "round_robin"),
 ]
 
 

@@ -22,8 +22,9 @@ from services.common.bus import (
     BusUnavailable,
     inbox_of,
 )
-from services.common.bus_access import SERVICES, new_seed, permissions, public_key
+from services.common.bus_access import SERVICES, permissions
 from services.common.errors import InvalidSetting
+from services.common.seeds import new_seed, public_key
 from tests.common.certificates import LOOPBACK, Authority
 from tests.conftest import free_port, run_winnow
 from tests.servers import NatsServer

@@ -12,8 +12,8 @@ import asyncpg
 import grpc
 import pytest
 
+from services.common.channels import CHANNEL_OPTIONS
 from services.common.ids import uuid7
-from services.common.rpc import CHANNEL_OPTIONS
 from services.common.service import serving
 from services.common.testing import FakeEncoder
 from services.embedder.embedding import Encoder

@@ -10,8 +10,8 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.common.channels import CHANNEL_OPTIONS
 from services.common.ids import uuid7
-from services.common.rpc import CHANNEL_OPTIONS
 from services.common.service import Service, Servicer, serving
 from services.extractor.feed import Feed
 from services.extractor.manual import Reading

@@ -13,7 +13,7 @@ import nats
 from nats.aio.msg import Msg
 
 from services.common.bus import TASKS_STREAM
-from services.common.rpc import CHANNEL_OPTIONS
+from services.common.channels import CHANNEL_OPTIONS
 from tests.faults.history import History
 from tests.faults.plans import POISON
 from tests.faults.stack import AWAY, Stack

@@ -17,7 +17,7 @@ from uuid import UUID
 import click
 import grpc
 
-from services.common.rpc import CHANNEL_OPTIONS
+from services.common.channels import CHANNEL_OPTIONS
 from tests.conftest import make_scratch
 from tests.faults.history import History
 from tests.faults.observing import Observer

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import grpc
 
-from services.common.rpc import CHANNEL_OPTIONS
+from services.common.channels import CHANNEL_OPTIONS
 from tests.conftest import make_scratch
 from tests.faults.plans import BEGAN, LEASE_SECONDS
 from tests.faults.stack import Stack

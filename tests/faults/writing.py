@@ -11,7 +11,7 @@ from uuid import UUID
 import grpc
 
 from services.cli.failures import is_broken_stream
-from services.common.rpc import CHANNEL_OPTIONS
+from services.common.channels import CHANNEL_OPTIONS
 from tests.faults.history import History
 from tests.faults.plans import Act, Version
 from winnow.ingest.v1 import ingest_pb2 as pb

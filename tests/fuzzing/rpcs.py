@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from benchmarks.ingest import deployed
 from services.cli.failures import is_broken_stream
 from services.common.auth import SCOPES, mint_key, store_key
-from services.common.rpc import CHANNEL_OPTIONS
+from services.common.channels import CHANNEL_OPTIONS
 from tests.fuzzing import samples
 from tests.fuzzing.mutations import Mutator
 from winnow.ingest.v1 import ingest_pb2

@@ -14,7 +14,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 
 from services.common.addresses import NAMES
-from services.common.rpc import CHANNEL_OPTIONS
+from services.common.channels import CHANNEL_OPTIONS
 from services.common.service import serving
 from services.common.testing import FakeEncoder
 from services.embedder.service import open_service as open_embedder

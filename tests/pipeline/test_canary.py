@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from services.cli.embedded import DataDirectory
+from services.cli.embedded.paths import DataDirectory
 from services.cli.running import Running, running
 from tests.common.edge import METHODS, call, path_of, valid
 from tests.conftest import free_port

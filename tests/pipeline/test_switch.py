@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 
-from services.common.rpc import CHANNEL_OPTIONS
+from services.common.channels import CHANNEL_OPTIONS
 from services.common.service import serving
 from services.common.testing import FakeEncoder
 from services.embedder.models import LoadedModel

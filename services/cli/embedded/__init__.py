@@ -9,38 +9,5 @@ The servers listen on loopback with passwords of their own and are durable; a ch
 again; one that keeps dying ends everything with ChildFailed. Leaving the block, for whatever reason, stops the
 children in reverse order. What a killed predecessor left on the directory is ended at the next start.
 `DataDirectory.runtime_state()` tells other processes where the servers are. Every error is an EmbeddedError.
+Each part is imported by its own name, so that a client of what runs need not load what runs it.
 """
-
-from services.cli.embedded.errors import (
-    BinaryUnusable,
-    ChildFailed,
-    DataDirectoryBusy,
-    DataDirectoryUnusable,
-    EmbeddedError,
-    PortUnavailable,
-)
-from services.cli.embedded.paths import DataDirectory, RuntimeState
-from services.cli.embedded.ports import Ports
-from services.cli.embedded.process import Account, server_account
-from services.cli.embedded.runtime import EmbeddedRuntime, cancelled_by
-from services.cli.embedded.supervisor import Child, Event, RestartPolicy, State
-
-__all__ = [
-    "Account",
-    "BinaryUnusable",
-    "Child",
-    "ChildFailed",
-    "DataDirectory",
-    "DataDirectoryBusy",
-    "DataDirectoryUnusable",
-    "EmbeddedError",
-    "EmbeddedRuntime",
-    "Event",
-    "PortUnavailable",
-    "Ports",
-    "RestartPolicy",
-    "RuntimeState",
-    "State",
-    "cancelled_by",
-    "server_account",
-]

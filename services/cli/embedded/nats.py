@@ -12,8 +12,9 @@ from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import LOOPBACK, Ports
 from services.cli.embedded.process import Account, end, minimal_environment, running, until
 from services.cli.embedded.supervisor import Child
-from services.common.bus_access import SERVICES, public_key
+from services.common.bus_access import SERVICES
 from services.common.bus_access import users as bus_users
+from services.common.seeds import public_key
 
 USER = "winnow"
 _FILE_STORE_BYTES_MAX = 8 << 30

@@ -19,7 +19,7 @@ from services.cli.embedded.errors import DataDirectoryBusy, DataDirectoryUnusabl
 from services.cli.embedded.files import make_open, read_model, write_private
 from services.cli.embedded.ports import Ports
 from services.cli.embedded.process import Account, ProcessIdentity, run, server_account
-from services.common.bus_access import new_seed
+from services.common.seeds import new_seed
 
 _SYSTEM_DIRECTORY = Path("/var/lib/winnow")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from pydantic import Field, SecretStr
 
-from services.cli.embedded import cancelled_by
+from services.cli.embedded.runtime import cancelled_by
 from services.cli.options import Session, command
 from services.cli.telegram_bot.api import UPDATE_KINDS, BotApi
 from services.cli.telegram_bot.delivery import Delivery

@@ -15,9 +15,11 @@ from tempfile import mkdtemp
 
 import pytest
 
-from services.cli.embedded import Account, DataDirectory, EmbeddedRuntime, Event, State
+from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import Ports, is_free
-from services.cli.embedded.process import running
+from services.cli.embedded.process import Account, running
+from services.cli.embedded.runtime import EmbeddedRuntime
+from services.cli.embedded.supervisor import Event, State
 
 ROOT = Path(__file__).resolve().parents[3]
 # What others write while it is copied, too.
@@ -38,7 +40,8 @@ UNNEEDED = (
 UP = """
 import asyncio, contextlib, json, signal, sys
 from pathlib import Path
-from services.cli.embedded import DataDirectory, EmbeddedRuntime, cancelled_by
+from services.cli.embedded.paths import DataDirectory
+from services.cli.embedded.runtime import EmbeddedRuntime, cancelled_by
 
 async def main():
     data, ports = DataDirectory(Path(sys.argv[1])), json.loads(sys.argv[2])

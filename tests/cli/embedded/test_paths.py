@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.embedded import DataDirectory, DataDirectoryUnusable, server_account
+from services.cli.embedded.errors import DataDirectoryUnusable
 from services.cli.embedded.files import read_model, write_private
+from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import Ports
+from services.cli.embedded.process import server_account
 
 
 async def test_full_disk(scratch: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.cli.embedded import EmbeddedError, Ports, PortUnavailable
-from services.cli.embedded.ports import choose_ports, ephemeral_ports, is_free
+from services.cli.embedded.errors import EmbeddedError, PortUnavailable
+from services.cli.embedded.ports import Ports, choose_ports, ephemeral_ports, is_free
 
 NONE = range(0)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.embedded import BinaryUnusable, server_account
-from services.cli.embedded.process import run
+from services.cli.embedded.errors import BinaryUnusable
+from services.cli.embedded.process import run, server_account
 from services.cli.embedded.programs import POSTGRES, locate, runnable
 
 

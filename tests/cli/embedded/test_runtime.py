@@ -13,19 +13,16 @@ import asyncpg
 import nats
 import pytest
 
-from services.cli.embedded import (
-    Account,
+from services.cli.embedded.errors import (
     ChildFailed,
-    DataDirectory,
     DataDirectoryBusy,
     EmbeddedError,
-    EmbeddedRuntime,
     PortUnavailable,
-    RestartPolicy,
-    State,
-    server_account,
 )
-from services.cli.embedded.process import minimal_environment, spawn, until
+from services.cli.embedded.paths import DataDirectory
+from services.cli.embedded.process import Account, minimal_environment, server_account, spawn, until
+from services.cli.embedded.runtime import EmbeddedRuntime
+from services.cli.embedded.supervisor import RestartPolicy, State
 from tests.cli.embedded.conftest import ROOT, Events, is_up, servers_of, up
 
 INTERPRETER = Path(sys.executable).resolve()

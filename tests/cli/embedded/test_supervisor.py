@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.embedded import Child, ChildFailed, EmbeddedError, RestartPolicy, State
+from services.cli.embedded.errors import ChildFailed, EmbeddedError
 from services.cli.embedded.logs import tail
 from services.cli.embedded.process import until
-from services.cli.embedded.supervisor import Supervisor
+from services.cli.embedded.supervisor import Child, RestartPolicy, State, Supervisor
 from tests.cli.embedded.conftest import Events
 
 FAST = RestartPolicy(delay_seconds=0.01)

@@ -1,0 +1,15 @@
+"""Keys by which services show NATS who they are: the secret seed, and the public half that the server is told."""
+
+import os
+
+import nkeys
+
+
+def new_seed() -> str:
+    """The secret half of a new user's key, as NATS writes it."""
+    return bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)).decode()
+
+
+def public_key(seed: str) -> str:
+    """The half of a key that the server is told."""
+    return bytes(nkeys.from_seed(bytearray(seed.encode())).public_key).decode()
