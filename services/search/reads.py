@@ -22,6 +22,7 @@ from services.common import metrics
 from services.common.database import CONFLICT, Connection, Database, DatabaseSettings
 from services.common.errors import (
     DatabaseUnavailable,
+    InvalidSetting,
     NoServingGeneration,
     NotFound,
 )
@@ -93,7 +94,11 @@ class Replica:
     async def watch(self) -> None:
         """Look at both again and again, for as long as the service runs."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except InvalidSetting as error:
+                # It was down when the service began, and lets nobody in now; the primary answers meanwhile.
+                log.warning("%s", error)
             metrics.SEARCH_REPLICA_STALENESS.set(self.staleness_seconds)
             await asyncio.sleep(LOOK_SECONDS)
 
