@@ -38,7 +38,7 @@ POINTS: Final = frozenset(
 """Every point; those of a worker are narrowed by stage, as in `worker.claimed:embed`."""
 
 _ARM = re.compile(
-    r"(?P<pattern>[a-z_.*:]+)=(?P<action>crash|stall|sleep)(?::(?P<seconds>\d+(?:\.\d+)?))?"
+    r"(?P<pattern>[a-z_.*:]+)=(?P<action>crash|stall|sleep|stop)(?::(?P<seconds>\d+(?:\.\d+)?))?"
     r"(?:@(?P<hit>[1-9]\d*)|%(?P<chance>[01](?:\.\d+)?))"
 )
 
@@ -47,7 +47,8 @@ class FailpointSettings(Settings):
     """What happens where: `POINT=ACTION@HIT` or `POINT=ACTION%CHANCE`, separated by commas.
 
     A point may be a pattern with `*`. An action is `crash` (as kill -9 does), `stall:SECONDS` (the whole process stands
-    still, heartbeats too) or `sleep:SECONDS` (only the work at the point waits).
+    still, heartbeats too), `stop` (the same until somebody sends SIGCONT) or `sleep:SECONDS` (only the work at the
+    point waits).
     """
 
     failpoints: str = ""
@@ -120,6 +121,8 @@ async def _act(name: str) -> None:
             os.write(2, f"failpoint {name}: {order.action} at hit {order.hits}\n".encode())
             if order.action == "crash":
                 os.kill(os.getpid(), signal.SIGKILL)
+            elif order.action == "stop":
+                os.kill(os.getpid(), signal.SIGSTOP)
             elif order.action == "stall":
                 time.sleep(order.seconds)  # noqa: ASYNC251 - the process must stand still as a whole
             else:

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -114,3 +115,19 @@ def test_a_crash_is_a_kill() -> None:
     assert ran.returncode == -signal.SIGKILL
     assert ran.stdout == ""
     assert ran.stderr == "failpoint relay.taken: crash at hit 1\n"
+
+
+def test_a_stop_lasts_until_it_is_ended() -> None:
+    """A process that stopped at a point goes on from there when it is told to."""
+    code = """if True:
+        import asyncio
+        from services.common import failpoints
+        failpoints._armed[:] = [failpoints.Arm.read("relay.taken=stop@1")]
+        asyncio.run(failpoints.reach("relay.taken"))
+        print("went on")
+    """
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        process.send_signal(signal.SIGCONT)
+        assert process.communicate()[0] == b"went on\n"

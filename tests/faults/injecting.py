@@ -14,15 +14,20 @@ import nats
 from nats.errors import Error as NatsError
 
 from services.common.bus import HINT_TASKS_MAX, TASKS_STREAM
+from tests.faults import journal
 from tests.faults.history import History
-from tests.faults.plans import Fault
+from tests.faults.plans import ANSWERED, Fault
 from tests.faults.proxies import Mode
 from tests.faults.stack import AWAY, Stack
 from winnow.events.v1.events_pb2 import TaskHint
 
 STAGES = ("embed", "window", "extract")
 JUNK = "winnow.tasks.junk"
-ARMED = ("stall", "crashes")
+ARMED = ("stall", "crashes", "overtaken")
+# How long a replica that is to be overtaken may take to stop, and the others to finish what it holds.
+STOP_SECONDS, OVERTAKE_SECONDS = 6.0, 10.0
+# How long a kill waits for the acknowledgement that it is to follow.
+ANSWER_SECONDS = 3.0
 
 
 class Injector:
@@ -43,7 +48,8 @@ class Injector:
 
     async def inject(self, faults: Sequence[Fault]) -> None:
         """Apply all the others; faults of one server wait for each other."""
-        await asyncio.gather(*(self._apply(f) for f in faults if f.kind not in ARMED))
+        now = [self._apply(f) for f in faults if f.kind not in ARMED]
+        await asyncio.gather(*now, *(self._overtake(f) for f in faults if f.kind == "overtaken"))
 
     async def _apply(self, fault: Fault) -> None:
         await asyncio.sleep(fault.at)
@@ -78,6 +84,20 @@ class Injector:
         await asyncio.sleep(fault.seconds)
         replica.send(signal.SIGCONT)
 
+    async def _overtake(self, fault: Fault) -> None:
+        """Let a replica that has stopped with tasks go on as soon as somebody else has finished one of them."""
+        replica, held = self._stack.replicas[fault.target], list[UUID]()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                while not replica.is_stopped:  # noqa: ASYNC110 - a process has no event
+                    await asyncio.sleep(0.05)
+            async with asyncio.timeout(OVERTAKE_SECONDS):
+                while not await self._ask(journal.FINISHED, held):
+                    held += await self._ask(journal.HELD, self._workspace, fault.target)
+                    await asyncio.sleep(0.1)
+            self._history.note("overtaken", target=fault.target)
+        replica.send(signal.SIGCONT)
+
     async def _provider(self, fault: Fault) -> None:
         self._stack.model.plan += fault.detail.split()
 
@@ -100,6 +120,8 @@ class Injector:
 
     async def _kill_postgres(self, fault: Fault, number: signal.Signals = signal.SIGKILL) -> None:
         async with self._postgres:
+            if fault.detail == ANSWERED:
+                await self._history.next("ok", ANSWER_SECONDS)
             await asyncio.to_thread(self._stack.postgres.kill, number)
             await asyncio.sleep(fault.seconds)
             await asyncio.to_thread(self._stack.postgres.start)
@@ -196,7 +218,9 @@ class Injector:
 
     async def _hints(self, fault: Fault) -> None:
         """Hints again, in another order, of work long done, of what does not exist, and no hints at all."""
-        tasks = await self._tasks()
+        tasks = await self._ask(
+            "select id from spine.task where workspace_id = $1", self._workspace
+        )
         random.shuffle(tasks)
         bodies = [self._hint(tasks) for _ in range(random.randint(1, 5))]
         bodies += [self._hint([uuid4()]), b"\xff\xfe no hint", b""]
@@ -210,16 +234,14 @@ class Injector:
         ids = [task.bytes for task in tasks[:HINT_TASKS_MAX]]
         return TaskHint(workspace_id=str(self._workspace), task_ids=ids).SerializeToString()
 
-    async def _tasks(self) -> list[UUID]:
+    async def _ask(self, query: str, *arguments: object) -> list[Any]:
+        """The first column of what a query finds; nothing while the database is away."""
         try:
             admin = await self._stack.admin()
         except (OSError, TimeoutError, *AWAY):
             return []
         try:
-            rows = await admin.fetch(
-                "select id from spine.task where workspace_id = $1", self._workspace
-            )
-            return [row["id"] for row in rows]
+            return [row[0] for row in await admin.fetch(query, *arguments)]
         except (OSError, TimeoutError, *AWAY):
             return []
         finally:

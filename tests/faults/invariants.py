@@ -25,6 +25,7 @@ def violations(entries: Sequence[Entry]) -> list[str]:
         _stored,
         _once,
         _one_fence,
+        _held,
         _vectors,
         _at_rest,
         _seen,
@@ -112,6 +113,24 @@ def _one_fence(entries: Sequence[Entry], rows: Rows) -> Iterator[str]:
         yield f"I3: the atom {atom['id']} cites nothing"
     for row in rows["misquote"]:
         yield f"I3: the atom {row['atom']} cites {row['quote']!r}, which stands there no longer"
+
+
+def _held(entries: Sequence[Entry], rows: Rows) -> Iterator[str]:
+    """I3: who finishes a task is who claimed it last, once, and results are written together with that."""
+    held: dict[str, str] = {}
+    finished: dict[str, set[str]] = defaultdict(set)
+    for row in rows["journal"]:
+        task, replica = row["task"], row["replica"]
+        if row["what"] == "claimed":
+            held[task] = replica
+        elif row["what"] == "finished":
+            if row["was"] != "leased":
+                yield f"I3: the task {task} was {row['was']} when {replica} finished it"
+            elif held.get(task) != replica:
+                yield f"I3: {replica} finished the task {task}, which {held.get(task)} held"
+            finished[row["transaction"]] |= {task, row["subject"]}
+        elif not {task, row["subject"]} & finished[row["transaction"]]:
+            yield f"I3: {replica} wrote a {row['what']} of {task or row['subject']} without finishing its task"
 
 
 def _vectors(entries: Sequence[Entry], rows: Rows) -> Iterator[str]:

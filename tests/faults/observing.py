@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 
 from services.common.bus import TASKS_STREAM
 from services.common.channels import CHANNEL_OPTIONS
+from tests.faults import journal
 from tests.faults.history import History
 from tests.faults.plans import POISON
 from tests.faults.stack import AWAY, Stack
@@ -57,6 +58,7 @@ _ROWS = {
       from embedder.vector v where v.workspace_id = $1""",
     "embeddable": """select kind, subject_id as subject, encode(text_sha256, 'hex') as text_sha256
       from spine.embeddable where workspace_id = $1""",
+    "journal": journal.ROWS,
     "ungrounded": """select a.id from extractor.atom a where a.workspace_id = $1 and a.retired_at is null
       and not exists (select from extractor.atom_evidence e where e.workspace_id = $1 and e.atom_id = a.id)""",
 }

@@ -9,6 +9,7 @@ from typing import Literal
 BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 POISON = "POISON"
 NONSENSE = "nonsense:"
+ANSWERED = "after an answer"
 LEASE_SECONDS = 1.5
 SERVICES = ("ingest", "extractor", "embedder")
 REPLICAS = tuple(f"{name}-{letter}" for name in SERVICES for letter in "ab")
@@ -144,6 +145,12 @@ STALLS = (
 ).split()
 
 
+STOPS = (
+    "worker.claimed:extract worker.performed:extract worker.performed:extract extract.extracted "
+    "worker.performed:window worker.performed:embed worker.claimed:embed"
+).split()
+
+
 def _at(kind: str, targets: tuple[str, ...] = ("",), low: float = 0, high: float = 0) -> Maker:
     def make(dice: random.Random, at: float) -> Fault:
         return Fault(at, kind, dice.choice(targets), round(dice.uniform(low, high), 2))
@@ -154,15 +161,32 @@ def _at(kind: str, targets: tuple[str, ...] = ("",), low: float = 0, high: float
 def _stall(dice: random.Random, at: float) -> Fault:
     """The process stands still at a chosen point for longer than its lease, and then goes on."""
     point, seconds = dice.choice(STALLS), LEASE_SECONDS + 0.5
+    order = f"{point}=stall:{seconds}@{dice.randint(1, 2)}"
+    return Fault(at, "stall", _replica_at(dice, point), seconds, order)
+
+
+def _overtaken(dice: random.Random, at: float) -> Fault:
+    """The process stops with tasks in its hands, and goes on only when another replica has finished one of them."""
+    point = dice.choice(STOPS)
+    return Fault(at, "overtaken", _replica_at(dice, point), 0, f"{point}=stop@{dice.randint(1, 3)}")
+
+
+def _replica_at(dice: random.Random, point: str) -> str:
+    """A replica of the service that reaches a point."""
     stage = point.partition(":")[2] or point.partition(".")[0]
     service = {"extract": "extractor", "window": "extractor", "embed": "embedder"}.get(stage)
-    target = f"{service or dice.choice(SERVICES)}-{dice.choice('ab')}"
-    return Fault(at, "stall", target, seconds, f"{point}=stall:{seconds}@{dice.randint(1, 2)}")
+    return f"{service or dice.choice(SERVICES)}-{dice.choice('ab')}"
 
 
 def _crashes(dice: random.Random, at: float) -> Fault:
     """A replica that may die at every point it reaches."""
     return Fault(at, "crashes", dice.choice(REPLICAS), 0, f"*=crash%{dice.choice((0.02, 0.05))}")
+
+
+def _kill_postgres(dice: random.Random, at: float) -> Fault:
+    """The database is killed, half of the time at the moment at which something has just been acknowledged."""
+    seconds, moment = round(dice.uniform(0, 0.5), 2), dice.choice(("", ANSWERED))
+    return Fault(at, "kill_postgres", "", seconds, moment)
 
 
 def _provider(dice: random.Random, at: float) -> Fault:
@@ -179,13 +203,14 @@ MAKERS: dict[str, Maker] = {
     "terminate": _at("terminate", REPLICAS),
     "zombie": _at("zombie", REPLICAS, LEASE_SECONDS + 0.3, LEASE_SECONDS + 1),
     "stall": _stall,
+    "overtaken": _overtaken,
     "crashes": _crashes,
     "kill_nats": _at("kill_nats", low=0, high=0.5),
     "wipe_nats": _at("wipe_nats", low=0, high=0.5),
     "freeze_nats": _at("freeze_nats", low=0.3, high=1.5),
     "purge_stream": _at("purge_stream"),
     "full_store": _at("full_store", low=0.5, high=1.5),
-    "kill_postgres": _at("kill_postgres", low=0, high=0.5),
+    "kill_postgres": _kill_postgres,
     "immediate_postgres": _at("immediate_postgres", low=0, high=0.5),
     "kill_backend": _at("kill_backend"),
     "partition": _at("partition", (*_EDGES, *_CLIENTS), 0.3, 2.0),

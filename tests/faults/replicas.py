@@ -48,6 +48,14 @@ class Replica:
         """Whether it is to be started again."""
         return self._process is not None and self._process.poll() is not None
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it stands still as a whole."""
+        if self._process is None or self.has_ended:
+            return False
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal, unless it has ended."""
         if self._process is not None and self._process.poll() is None:

@@ -19,6 +19,7 @@ from services.common.addresses import NAMES
 from services.common.auth import SCOPES, mint_key, store_key
 from tests.conftest import PASSWORD, free_port
 from tests.extractor.provider import provider
+from tests.faults import journal
 from tests.faults.disks import Disk
 from tests.faults.model import RandomProvider
 from tests.faults.plans import LEASE_SECONDS, REPLICAS
@@ -120,6 +121,9 @@ class Stack:
         await migrations.migrate(self.database_url)
         await admin.execute(f"alter role winnow_app login password '{PASSWORD}'")
         await admin.close()
+        owner = await self.admin()
+        await journal.install(owner)
+        await owner.close()
         ports = {name: free_port() for name in (*REPLICAS, "search-a")}
         for name in ports:
             self.replicas[name] = await self._replica(name, ports)
@@ -137,7 +141,8 @@ class Stack:
         letter = name.rpartition("-")[2]
         beside = {each: ports.get(f"{each}-{letter}", ports[f"{each}-a"]) for each in NAMES}
         own = {
-            "DATABASE_URL": f"postgresql://winnow_app:{PASSWORD}@127.0.0.1:{edges['postgres'].port}/winnow",
+            "DATABASE_URL": f"postgresql://winnow_app:{PASSWORD}@127.0.0.1:{edges['postgres'].port}/winnow"
+            f"?{journal.SETTING}={name}",
             "NATS_URL": f"nats://127.0.0.1:{edges['nats'].port}",
             "GENERATION_URL": self.model.url,
             **{f"{each.upper()}_ADDRESS": f"127.0.0.1:{port}" for each, port in beside.items()},

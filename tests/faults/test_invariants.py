@@ -35,6 +35,8 @@ def good() -> list[Entry]:
         row("embeddable", kind="message", subject="m", text_sha256="h"),
         row("vector", kind="message", subject="m", text_sha256="h", unit=True),
         {"event": "found", "word": "zq1", "keys": ["k"]},
+        *journal("t", "w", row("journal", what="run", task="t", subject=None)),
+        *journal("u", "m", row("journal", what="vector", task=None, subject="m")),
         refused(1.0),
         refused(1.8),
         {"event": "locks", "deadlocks": []},
@@ -46,6 +48,20 @@ def good() -> list[Entry]:
 def refused(moment: float) -> Entry:
     """A worker asks for a hint again."""
     return {"event": "refused", "consumer": "embed", "hint": 7, "moment": moment}
+
+
+def journal(task: str, subject: str, *written: Entry) -> list[Entry]:
+    """A replica claims a task, finishes it and writes its result, all of that in one transaction."""
+    moved = [
+        row("journal", what=what, task=task, subject=subject, was="leased")
+        for what in ("claimed", "finished")
+    ]
+    return [{"replica": "a", "transaction": task, **entry} for entry in (*moved, *written)]
+
+
+def with_journal(*rows: Entry) -> list[Entry]:
+    """The good history with more in its journal."""
+    return [*good(), *({"transaction": "x", "was": "leased", **entry} for entry in rows)]
 
 
 def changed(place: int, **values: Any) -> list[Entry]:
@@ -70,6 +86,22 @@ BROKEN = {
     "results without a finished task": ("I3", changed(6, state="leased")),
     "a count that is not the task's": ("I3", changed(6, results=3)),
     "half of an attempt": ("I3", changed(5, atoms=1)),
+    "a task finished twice": (
+        "I3", with_journal(row("journal", what="finished", task="t", subject="w", replica="a", was="done"))
+    ),
+    "a task finished by who lost it": (
+        "I3",
+        with_journal(
+            row("journal", what="claimed", task="t", subject="w", replica="b"),
+            row("journal", what="finished", task="t", subject="w", replica="a"),
+        ),
+    ),
+    "a reading apart from its task": (
+        "I3", with_journal(row("journal", what="run", task="t", subject=None, replica="a"))
+    ),
+    "a vector apart from its task": (
+        "I3", with_journal(row("journal", what="vector", task=None, subject="m", replica="a"))
+    ),
     "an atom without evidence": ("I3", [*good(), row("ungrounded", id="a")]),
     "an atom that misquotes": ("I3", [*good(), row("misquote", atom="a", quote="full")]),
     "a missing vector": ("I4", without(10)),
