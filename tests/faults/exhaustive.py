@@ -1,6 +1,7 @@
 """Every failpoint crashed at its first hits, one at a time: `python -m tests.faults.exhaustive --hits 3`."""
 
 import asyncio
+import itertools
 import json
 import shutil
 import signal
@@ -30,7 +31,7 @@ UNREACHABLE = {
     "worker.given_back:window": "the stage needs nothing that could be away while it performs",
 }
 REACH_SECONDS = 40.0
-CASES_A_LOOK = 8
+CASES_A_LOOK = 12
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,14 @@ class Exhaustion:
         self._workspace, metadata = await self._stack.new_workspace(name)
         outcome = Outcome([], [], [])
         async with Writers(self._stack.ingest_addresses(), metadata, self._history) as writers:
-            for case in chosen:
+            for case, following in itertools.zip_longest(chosen, chosen[1:]):
                 self._history.note("fault", kind="failpoint", target=case.name)
                 reached = await self._crash(case, writers)
                 (outcome.reached if reached else outcome.missed).append(case.name)
+                # Nobody else starts meanwhile if the next one is to die as well.
+                if following is None or following.service != case.service:
+                    for letter in "ab":
+                        self._stack.release(f"{case.service}-{letter}")
         await self._stack.heal()
         observer = Observer(self._stack, self._workspace, self._history)
         await observer.until_quiet()
@@ -125,8 +130,6 @@ class Exhaustion:
         finally:
             if ghost:
                 await self._remove_ghost()
-            stack.release(armed)
-            stack.release(other)
 
     async def _write(self, case: Case, writers: Writers, replica: Replica) -> None:
         """Write, change and delete a little; nobody waits for ingest while it is the one to die."""
@@ -251,7 +254,10 @@ async def _main(chosen: Sequence[Case], out: Path | None) -> Outcome:
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the histories here.")
 def main(hits: int, points: str, out: Path | None) -> None:
     """Crash every failpoint at its first hits; exit with 1 if one is not reached or an invariant breaks."""
-    chosen = [case for case in cases(range(1, hits + 1)) if points in case.point]
+    chosen = sorted(
+        (case for case in cases(range(1, hits + 1)) if points in case.point),
+        key=lambda case: (case.hit, case.service),
+    )
     began = time.monotonic()
     outcome = asyncio.run(_main(chosen, out))
     figures = {

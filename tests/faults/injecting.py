@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, get_args
 from uuid import UUID, uuid4
@@ -39,12 +40,15 @@ class Injector:
 
     async def arm(self, faults: Sequence[Fault]) -> None:
         """Start the replicas anew that are to stall or die at points, and wait until they take their share."""
+        orders: dict[str, list[str]] = defaultdict(list)
         for fault in faults:
             if fault.kind in ARMED:
                 self._history.note(
                     "fault", kind=fault.kind, target=fault.target, detail=fault.detail
                 )
-                await self._stack.rearm(fault.target, fault.detail)
+                orders[fault.target].append(fault.detail)
+        rearming = (self._stack.rearm(name, ",".join(each)) for name, each in orders.items())
+        await asyncio.gather(*rearming)
 
     async def inject(self, faults: Sequence[Fault]) -> None:
         """Apply all the others; faults of one server wait for each other."""

@@ -13,6 +13,7 @@ create schema faults;
 create table faults.journal (
   place bigint generated always as identity primary key,
   workspace_id uuid not null,
+  moment timestamptz not null default clock_timestamp(),
   transaction text not null default pg_current_xact_id()::text,
   replica text not null default coalesce(current_setting('{SETTING}', true), ''),
   what text not null,
@@ -57,6 +58,15 @@ HELD = """select t.id from spine.task t where t.workspace_id = $1 and t.state = 
     select j.replica from faults.journal j where j.task_id = t.id and j.what = 'claimed'
     order by j.place desc limit 1)"""
 """The tasks of a workspace that a replica claimed last and that nobody has finished since."""
+
+TAKEN_OVER = """select min(extract(epoch from other.moment - dead.moment))::float8
+  from faults.journal dead
+  join faults.journal other on other.task_id = dead.task_id and other.what = 'claimed' and other.replica <> dead.replica
+  where dead.workspace_id = $1 and dead.replica = $2 and dead.what = 'claimed' and dead.stage = $3
+    and dead.place = (select max(j.place) from faults.journal j
+      where j.workspace_id = $1 and j.replica = $2 and j.what = 'claimed' and j.stage = $3)
+    and other.place > dead.place"""
+"""The seconds from the last claim of a replica in a stage to the claim of the same task by another one."""
 
 FINISHED = "select 1 from spine.task where id = any ($1) and state = 'done' limit 1"
 """Whether one of some tasks is finished."""

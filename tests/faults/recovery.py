@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
+from uuid import UUID
 
 import click
 import grpc
 
 from services.common.channels import CHANNEL_OPTIONS
 from tests.conftest import make_scratch
+from tests.faults import journal
 from tests.faults.plans import BEGAN, LEASE_SECONDS
 from tests.faults.stack import Stack
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -20,6 +23,8 @@ from winnow.ingest.v1 import ingest_pb2_grpc
 
 DEADLINE_SECONDS = 2.0
 PARTITION_SECONDS = 8.0
+_ALL_DONE = """select not exists (
+  select from spine.task where workspace_id = $1 and stage in ('window', 'extract') and state in ('ready', 'leased'))"""
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -65,21 +70,23 @@ class Stopwatch:
                 await asyncio.sleep(0.02)
 
 
-async def after_a_worker_died(stack: Stack, clock: Stopwatch) -> float:
-    """From the death of a worker with a claimed window until it is read; the lease and a new start are included."""
-    replica = stack.replicas["extractor-a"]
-    stack.hold("extractor-b")
-    await stack.rearm("extractor-a", "worker.claimed:extract=crash@1")
-    deaths = replica.deaths
+async def after_a_worker_died(stack: Stack, workspace: UUID, clock: Stopwatch) -> float:
+    """From the claim of a worker that dies of it at once until another replica claims the same window."""
+    dying, other = stack.replicas["extractor-a"], stack.replicas["extractor-b"]
+    await stack.rearm(dying.name, "worker.claimed:extract=crash@1", keep=True)
+    # So that it does not claim the window first.
+    other.send(signal.SIGSTOP)
     await clock.write()
-    await _until(lambda: _is(replica.deaths > deaths))
-    began = time.monotonic()
-    stack.release("extractor-b")
+    await _until(lambda: _is(dying.has_ended))
+    other.send(signal.SIGCONT)
     admin = await stack.admin()
-    query = "select not exists (select from spine.task where stage = 'extract' and state <> 'done')"
-    await _until(lambda: admin.fetchval(query))
+    place = (journal.TAKEN_OVER, workspace, dying.name, "extract")
+    await _until(lambda: admin.fetchval(*place))
+    took: float = await admin.fetchval(*place)
+    await _until(lambda: admin.fetchval(_ALL_DONE, workspace))
     await admin.close()
-    return time.monotonic() - began
+    stack.release(dying.name)
+    return took
 
 
 async def after_the_database_is_back(stack: Stack, clock: Stopwatch) -> float:
@@ -119,13 +126,13 @@ async def _is(value: bool) -> bool:
 async def measure(folder: Path, rounds: int) -> dict[str, Any]:
     """Measure everything some times."""
     async with Stack.open(folder) as stack:
-        _, metadata = await stack.new_workspace("recovery")
+        workspace, metadata = await stack.new_workspace("recovery")
         clock = Stopwatch(stack, metadata)
         stack.hold("ingest-b")
         await clock.until_success()
         restarts = [await after_the_database_is_back(stack, clock) for _ in range(rounds)]
         partitions = [await in_a_partition(stack, clock) for _ in range(rounds)]
-        deaths = [await after_a_worker_died(stack, clock) for _ in range(rounds)]
+        deaths = [await after_a_worker_died(stack, workspace, clock) for _ in range(rounds)]
     return {
         "rounds": rounds,
         "lease_seconds": LEASE_SECONDS,

@@ -181,13 +181,14 @@ class Stack:
             if replica.service == "ingest"
         ]
 
-    async def rearm(self, name: str, failpoints: str) -> None:
-        """Start a replica anew with failpoints."""
+    async def rearm(self, name: str, failpoints: str, *, keep: bool = False) -> None:
+        """Start a replica anew with failpoints; it may be kept from being started again until it is released."""
         self._held.add(name)
         replica = self.replicas[name]
         replica.end()
         replica.start(failpoints)
-        self._held.discard(name)
+        if not keep:
+            self._held.discard(name)
         await _until_serving(f"127.0.0.1:{replica.edges['client'].target_port}")
 
     def hold(self, name: str) -> None:
