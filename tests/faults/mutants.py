@@ -1,6 +1,7 @@
 """Takes one protection out of a copy of Winnow at a time, and lets the harness find that it is gone.
 
-`python -m tests.faults.mutants` runs them all; one that survives is a hole in the harness.
+`python -m tests.faults.mutants` runs them all; one that survives is a hole in the harness. The schedules that kill one
+are run with the protection in its place, too: a harness that finds fault with whatever it sees would kill every mutant.
 """
 
 import json
@@ -8,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,12 +93,32 @@ def apply(folder: Path, mutant: Mutant) -> None:
         path.write_text(text.replace(edit.old, edit.new), "utf-8")
 
 
-def hunt(folder: Path, mutant: Mutant, schedules: int, seed: int) -> dict[str, Any]:
-    """Run schedules on the copy until one of the expected invariants breaks, and say what did."""
+def hunt(mutant: Mutant, schedules: int, seed: int) -> dict[str, Any]:
+    """Look for a mutant, then run the schedules that it took on an unchanged copy, where the same must not break."""
+    with make_scratch() as folder:
+        copy_to(folder)
+        apply(folder, mutant)
+        found = _soak(folder, mutant, schedules, seed)
+    broken = set(found["broken"]) & set(mutant.breaks)
+    control: dict[str, Any] = {"broken": [], "examples": []}
+    if broken:
+        with make_scratch() as folder:
+            copy_to(folder)
+            control = _soak(folder, mutant, found["schedules"], seed)
+    return {
+        "mutant": mutant.name,
+        "killed": bool(broken - set(control["broken"])),
+        "seeds": [seed, seed + found["schedules"] - 1],
+        **{name: found[name] for name in ("broken", "violations", "examples", "seconds")},
+        "unchanged": {name: control[name] for name in ("broken", "examples")},
+    }
+
+
+def _soak(folder: Path, mutant: Mutant, schedules: int, seed: int) -> dict[str, Any]:
+    """Run schedules on a copy until one of the expected invariants breaks, and return the summary."""
     command = [sys.executable, "-m", "tests.faults.soak", "--json", "--schedules", str(schedules)]
     command += ["--seed", str(seed), "--kinds", mutant.kinds, "--crowds", str(mutant.crowds)]
     command += ["--until", ",".join(mutant.breaks)]
-    began = time.monotonic()
     ran = subprocess.run(
         command,
         cwd=folder,
@@ -108,15 +128,8 @@ def hunt(folder: Path, mutant: Mutant, schedules: int, seed: int) -> dict[str, A
     )
     if not ran.stdout.strip():
         raise RuntimeError(f"{mutant.name}: the harness itself failed: {ran.stderr[-2000:]}")
-    told = json.loads(ran.stdout.strip().splitlines()[-1])
-    return {
-        "mutant": mutant.name,
-        "killed": bool(set(told["broken"]) & set(mutant.breaks)),
-        "broken": told["broken"],
-        "schedules": told["schedules"],
-        "violations": told["violations"],
-        "seconds": round(time.monotonic() - began),
-    }
+    told: dict[str, Any] = json.loads(ran.stdout.strip().splitlines()[-1])
+    return told
 
 
 @click.command()
@@ -130,10 +143,7 @@ def main(only: str, schedules: int, seed: int, out: Path | None) -> None:
     for mutant in MUTANTS:
         if only not in mutant.name:
             continue
-        with make_scratch() as folder:
-            copy_to(folder)
-            apply(folder, mutant)
-            results.append(hunt(folder, mutant, schedules, seed))
+        results.append(hunt(mutant, schedules, seed))
         click.echo(json.dumps(results[-1]), err=True)
     killed = sum(result["killed"] for result in results)
     summary = {"mutants": len(results), "killed": killed, "results": results}

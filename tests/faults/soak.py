@@ -55,9 +55,15 @@ class Tally:
             "broken": sorted(
                 {text.partition(":")[0] for found in self.failed.values() for text in found}
             ),
+            "examples": self._examples(),
             "slowest_drain_seconds": self.slowest,
             "seconds": round(time.monotonic() - self.began),
         }
+
+    def _examples(self) -> list[str]:
+        """The first violation of each invariant that broke."""
+        found = [text for each in self.failed.values() for text in each]
+        return list({text.partition(":")[0]: text for text in reversed(found)}.values())
 
 
 async def soak(
