@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from uuid import UUID
+from uuid import UUID, uuid4
 
 # Servers are started from processes that use gRPC, whose handlers of forks can end a new process before it begins.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
@@ -83,6 +83,17 @@ async def database_url(postgres_url: str) -> AsyncIterator[str]:
     finally:
         await connection.execute(f"drop database {name} with (force)")
         await connection.close()
+
+
+@pytest.fixture
+async def empty_url(postgres_url: str) -> AsyncIterator[str]:
+    """A database with nothing in it."""
+    name = f"empty_{uuid4().hex}"
+    connection = await asyncpg.connect(f"{postgres_url}/postgres")
+    await connection.execute(f"create database {name}")
+    yield f"{postgres_url}/{name}"
+    await connection.execute(f"drop database {name} with (force)")
+    await connection.close()
 
 
 @pytest.fixture

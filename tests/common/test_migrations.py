@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import re
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from glob import glob
 from pathlib import Path
 from uuid import uuid4
@@ -29,17 +29,6 @@ _INDEX = re.compile(
     re.IGNORECASE,
 )
 OURS = "('spine', 'ingest', 'extractor', 'embedder', 'search')"
-
-
-@pytest.fixture
-async def empty_url(postgres_url: str) -> AsyncIterator[str]:
-    """A database with nothing in it."""
-    name = f"empty_{uuid4().hex}"
-    connection = await asyncpg.connect(f"{postgres_url}/postgres")
-    await connection.execute(f"create database {name}")
-    yield f"{postgres_url}/{name}"
-    await connection.execute(f"drop database {name} with (force)")
-    await connection.close()
 
 
 @pytest.fixture

@@ -139,18 +139,18 @@ def _soak(folder: Path, mutant: Mutant, schedules: int, seed: int) -> dict[str, 
 @click.option("--out", type=click.Path(path_type=Path), help="Write the summary here.")
 def main(only: str, schedules: int, seed: int, out: Path | None) -> None:
     """Hunt every mutant; exit with 1 if one survives."""
-    results = []
+    results, killed = list[dict[str, Any]](), 0
     for mutant in MUTANTS:
         if only not in mutant.name:
             continue
         results.append(hunt(mutant, schedules, seed))
         click.echo(json.dumps(results[-1]), err=True)
-    killed = sum(result["killed"] for result in results)
-    summary = {"mutants": len(results), "killed": killed, "results": results}
+        killed = sum(result["killed"] for result in results)
+        summary = {"mutants": len(results), "killed": killed, "results": results}
+        if out:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps(summary, indent=2) + "\n")
     click.echo(json.dumps({"mutants": len(results), "killed": killed}))
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(summary, indent=2) + "\n")
     raise SystemExit(killed < len(results))
 
 
