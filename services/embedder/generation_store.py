@@ -18,7 +18,7 @@ _LOCK_SECONDS = "500ms"
 class IndexSettings:
     """How the HNSW index of a new generation is made: neighbours of a node, breadth of the search for them, memory."""
 
-    m: int = 24
+    m: int = 16
     ef_construction: int = 128
     build_memory_mb: int = 256
 

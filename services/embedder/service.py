@@ -53,7 +53,7 @@ class EmbedderSettings(Settings):
     embed_retired_seconds: float = Field(
         default=10, ge=0, description="until the vectors of a retired generation are dropped"
     )
-    hnsw_m: int = Field(default=24, ge=2, le=100, description="neighbours of a node of the index")
+    hnsw_m: int = Field(default=16, ge=2, le=100, description="neighbours of a node of the index")
     hnsw_ef_construction: int = Field(default=128, ge=4, le=1000)
     hnsw_build_memory_mb: int = Field(default=256, ge=1, le=1 << 20)
     hnsw_after_rows_min: int = Field(
