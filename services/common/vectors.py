@@ -10,7 +10,7 @@ Matrix = npt.NDArray[np.float32]
 # How searches read an HNSW index: a scan goes on until it has enough rows or has seen so many. Short messages lie close
 # together: over 100,000 of them a breadth of 128 finds 94 of the 100 nearest, one of 400 finds 98.
 INDEX_SETTINGS: Final = {
-    "hnsw.ef_search": "350",
+    "hnsw.ef_search": "400",
     "hnsw.iterative_scan": "relaxed_order",
     "hnsw.max_scan_tuples": "200000",
     "hnsw.scan_mem_multiplier": "4",

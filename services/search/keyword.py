@@ -9,7 +9,7 @@ from services.common.database import Connection
 from services.search import ranking, store
 from services.search.statistics import TERM_DOCUMENTS_MAX, Statistics
 from services.search.store import Document, Filter
-from services.search.words import Alternative, Match, Term, Words, corrections
+from services.search.words import Alternative, Match, Term, Words, corrections, likely_starts
 
 CANDIDATES_MIN: Final = 200
 # As many documents are weighed as this, beside those of the rarest term: commoner terms only weigh.
@@ -18,7 +18,6 @@ SCANNED_MAX: Final = 10_000
 CORRECTED_MAX: Final = 4
 CORRECTED_LETTERS_MIN: Final = 4
 BESIDE_OTHERS_LETTERS_MIN: Final = 6
-_START_LETTERS: Final = 3
 _LIKE_MAX: Final = 2_000
 
 
@@ -157,9 +156,11 @@ class KeywordLeg:
         found: dict[str, list[str]] = {}
         for term in slips[:CORRECTED_MAX]:
             word = term.text.casefold()
-            known = await store.words_like(connection, word[:_START_LETTERS], _LIKE_MAX)
-            if others := corrections(word, known, slips_max):
-                found[term.text] = others
+            for start in likely_starts(word):
+                known = await store.words_like(connection, start, _LIKE_MAX)
+                if others := corrections(word, known, slips_max):
+                    found[term.text] = others
+                    break
         named = tuple(other for others in found.values() for other in others)
         return [_like(term, found.get(term.text, ())) for term in terms], named
 

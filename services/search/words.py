@@ -112,6 +112,18 @@ def corrections(word: str, known: Iterable[str], slips_max: int = 2) -> list[str
     return [other for count, _, other in near if count <= slips_max][:3]
 
 
+def likely_starts(word: str) -> list[str]:
+    """How words begin that a word may stand for, likeliest first: as typed, or with a slip among its first letters.
+
+    Neighbours may be swapped, a letter be doubled or too much, the third one wrong or missing; another letter than the
+    first two could be any, so that is not looked for.
+    """
+    first, second, third = word[:1], word[1:2], word[2:3]
+    swapped = (second + first + third, first + third + second)
+    without = (word[1:4], first + word[2:4])
+    return list(dict.fromkeys((word[:3], *swapped, *without, word[:2])))
+
+
 def slips(left: str, right: str, slips_max: int) -> int:
     """Count insertions, deletions, replacements and swaps of neighbours between words, at most slips_max + 1.
 
@@ -141,7 +153,9 @@ def _distance(word: str, known: str) -> int:
     whole = slips(word, known, _slips_max(word))
     if len(known) < 5 or 2 * len(known) < len(word):
         return whole
-    return min(whole, 1 + slips(word[: len(known)], known, 1))
+    # A letter too much or missing moves the end of what stands for the stem.
+    starts = (word[: len(known) + moved] for moved in (0, 1, -1))
+    return min(whole, 1 + min(slips(start, known, 1) for start in starts))
 
 
 def _excludes(text: str, *, quoted: bool) -> bool:

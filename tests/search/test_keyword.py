@@ -70,6 +70,13 @@ async def test_a_slip_of_the_keyboard_is_forgiven(desk: Desk) -> None:
     assert "nvidia" in response.warnings[0]
 
 
+@pytest.mark.parametrize("typed", ["vnidia", "nivdia", "nnvidia", "nvvidia", "nvdia", "nvxdia"])
+async def test_a_slip_among_the_first_letters_is_forgiven(desk: Desk, typed: str) -> None:
+    """Swapped letters, one too many, and a wrong or missing third one must not hide a word."""
+    await desk.library.add_message("install the nvidia driver")
+    assert await desk.client.words(typed) == ["install the nvidia driver"]
+
+
 async def test_a_slip_beside_words_that_occur_is_forgiven(desk: Desk) -> None:
     """A long misspelt word must count as what it resembles also beside others, on every page; a short one must not."""
     await desk.library.add_messages([f"driver {i}" for i in range(3)], thread_id="a")

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.search.words import TERMS_MAX, Alternative, Match, corrections, parse, slips
+from services.search.words import (
+    TERMS_MAX,
+    Alternative,
+    Match,
+    corrections,
+    likely_starts,
+    parse,
+    slips,
+)
 
 
 def terms(query: str) -> list[str]:
@@ -104,10 +112,17 @@ def test_slips_are_counted(left: str, right: str, count: int) -> None:
     assert slips(left, right, 3) == count
 
 
+def test_a_word_may_start_as_typed_or_with_a_slip() -> None:
+    """The start as typed comes first, no start comes twice."""
+    assert likely_starts("abcdef") == ["abc", "bac", "acb", "bcd", "acd", "ab"]
+    assert likely_starts("aaab") == ["aaa", "aab", "aa"]
+
+
 def test_corrections_are_near_and_few() -> None:
     """Only words that a slip or two explain must be offered, the nearest first."""
     assert corrections("nvidai", ["nvidia", "nvram", "nvidiagraph"]) == ["nvidia"]
     assert corrections("configuraton", ["configur", "confirm"]) == ["configur"]
+    assert corrections("poostgres", ["postgr", "posture"]) == ["postgr"]
     assert corrections("professor", ["process", "profess"], 1) == ["profess"]
 
 
