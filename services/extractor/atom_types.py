@@ -27,11 +27,14 @@ def weigh(
 ) -> dict[AtomType, float]:
     """Weight of every type the role allows, given what was `asked`; the heaviest is the answer."""
     text = " \n ".join(utterance.body for utterance in utterances)
+    asks = any(u.is_question or u.is_asking for u in utterances)
+    if role == "raised" and not asks and not cues.PROBLEM.search(text):
+        role = "statement"
     weights = dict(_PRIOR[role])
     for kind, weight in _cue_weights(text, utterances).items():
         if kind in weights or role in ("statement", "raised", "remark") or weight >= 2.0:
             weights[kind] = weights.get(kind, 0.0) + weight
-    if role == "raised" and not any(u.is_question or u.is_asking for u in utterances):
+    if role == "raised" and not asks:
         weights["problem"] += 1.0
     if role == "reply" and _asks_a_fact(asked) and not cues.ADVICE.search(text):
         weights["insight"] += _FACT_WEIGHT
@@ -61,13 +64,19 @@ def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, f
         "problem": 0.9 * min(cues.count(cues.PROBLEM, text), 3),
         "solution": 0.4 * min(cues.count(cues.ADVICE, text), 2),
         "decision": 1.3 * min(cues.count(cues.DECISION, text), 2)
-        + 1.2 * min(cues.count(cues.SETTLED, text), 1),
+        + 1.2 * min(cues.count(cues.SETTLED, text), 1)
+        + 1.6 * cues.commits(text),
         "requirement": 0.7 * min(cues.count(cues.REQUIREMENT, text), 2),
-        "idea": 1.0 * min(cues.count(cues.IDEA, text), 2),
+        "idea": 1.0 * min(cues.count(cues.IDEA, text), 2) + 1.6 * _suggests(text),
         "risk": 1.0 * min(cues.count(cues.RISK, text), 2),
         "blocker": 2.2 * min(cues.count(cues.BLOCKER, text), 1),
         "pattern": 1.0 * min(cues.count(cues.PATTERN, text), 1),
     }
+
+
+def _suggests(text: str) -> bool:
+    """Whether a sentence begins by proposing something to all."""
+    return any(cues.SUGGESTED.match(polish(sentence)) for sentence in sentences(text))
 
 
 def choose(weights: Mapping[AtomType, float]) -> tuple[AtomType, AtomType]:

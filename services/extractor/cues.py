@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
 _STEM_END: Final = re.compile(r"(?<=\w)(?<!\\w)\*")
 
 
@@ -133,6 +134,32 @@ SETTLED: Final = _words(
     "вирішил\\w*", "вирішено", "домовил\\w*", "домовлено", "погодили", "ухвалил\\w*",
     "решили", "решено", "договорил\\w*", "приняли решение", "утвердил\\w*",
 )  # fmt: skip
+SUGGESTED: Final = _words(
+    "(?:maybe|perhaps|how about|shall) we", "why (?:not|don't we)", "we could",
+    "може,? (?:ми|нам|варто|давайте)", "чому б (?:не|нам)",
+    "может,? (?:мы|нам|стоит|давайте)", "почему бы (?:не|нам)",
+)  # fmt: skip
+COMMITTED: Final = _words(
+    "leave (?:that|it|this) (?:to|with) me", "i(?:'m| am) on it", "i can (?:take|do|handle) (?:it|that|this)",
+    "i(?: can|'ll| will)? volunteer", "(?:i|we)(?:'ve| have)? (?:\\w+ ){0,2}taken over", "consider it done",
+    "бер[уе]\\w* на себе", "візьму\\w*", "я зроблю", "зробимо", "беру на себя", "возьм[уё]\\w*", "я сделаю",
+)  # fmt: skip
+INTENDED: Final = _words(
+    "(?:i|we)(?:'m| am|'re| are) (?:\\w+ )?(?:going to|planning|hoping|aiming|working on|finishing|continuing)",
+    "(?:i|we)(?:'ll| will)", "(?:i|we)(?:'m| am|'re| are) on",
+    "(?:i|we) (?:\\w+ )?(?:plan|intend|hope|aim|want|need) to", "(?:the )?plan is",
+    "(?:я )?(?:планую|збираюсь|збираюся|буду|хочу|маю)", "(?:ми )?(?:плануємо|збираємось|будемо|маємо)",
+    "(?:я )?(?:планирую|собираюсь)", "(?:мы )?(?:планируем|собираемся|будем)",
+)  # fmt: skip
+SCHEDULED: Final = _words(
+    "today", "tonight", "tomorrow", "by the end of", "(?:before|for|after) the release",
+    "(?:this|next|the coming|later this) (?:week|month|sprint|cycle|release|quarter|afternoon)",
+    "(?:on|by|until|before|next|this) (?:mon|tues|wednes|thurs|fri|satur|sun)day",
+    "сьогодні", "завтра", "(?:цього|наступного) (?:тижня|місяця|спринту)",
+    "(?:до|у|в) (?:понеділ|вівтор|серед|четвер|п'ятниц)\\w*",
+    "сегодня", "(?:на )?(?:этой|следующей) неделе", "(?:в этом|в следующем) (?:месяце|спринте)",
+    "(?:до|в|во) (?:понедельник|вторник|сред|четверг|пятниц)\\w*",
+)  # fmt: skip
 REQUIREMENT: Final = _words(
     "must", "shall", "required", "requires?", "requirements?", "needs? to", "has to", "have to",
     "should (?:be|have|only|always|never|just|not)", "i(?:'d| would)? (?:want|like|need) (?:to|a|an)",
@@ -143,8 +170,8 @@ REQUIREMENT: Final = _words(
 IDEA: Final = _words(
     "maybe", "perhaps", "what if", "how about", "we could", "could we", "idea", "suggest\\w*",
     "propos\\w*", "might (?:be|want|wish|help|work)", "would be (?:nice|good|great|cool)", "why not",
-    "може (?:б|бути|варто)", "можливо", "а що якщо", "пропону\\w*", "іде[яїю]", "було б",
-    "может (?:быть|стоит)", "возможно", "а что если", "предлага\\w*", "иде[яию]", "было бы",
+    "може,? (?:б|бути|варто)", "можливо", "а що якщо", "пропону\\w*", "іде[яїю]", "було б",
+    "может,? (?:быть|стоит)", "возможно", "а что если", "предлага\\w*", "иде[яию]", "было бы",
 )  # fmt: skip
 RISK: Final = _words(
     "risk\\w*", "danger\\w*", "careful", "beware", "caution", "warning", "unsafe", "vulnerab\\w*",
@@ -227,6 +254,23 @@ LABELLED: Final = re.compile(
     rf"\s*[\[(*]{{0,2}}({'|'.join(word for words in LABELS.values() for word in words)})[\])*]{{0,2}}\s*:\s+",
     re.IGNORECASE,
 )
+MINUTES: Final = {
+    "action": "decision",
+    "agreed": "decision",
+    "accepted": "decision",
+    "decision": "decision",
+    "rejected": "decision",
+    "idea": "idea",
+    "info": "insight",
+}
+MINUTED: Final = re.compile(
+    rf"\s*(?:\[({'|'.join(MINUTES)})\]:?|#({'|'.join(MINUTES)}):?|(action) items?:)\s+(?=\w)",
+    re.IGNORECASE,
+)
+MEETING: Final = re.compile(
+    r"\s*(?:\[(?:topic|action|agreed|vote)\]|#(?:topic|action|agreed|info|(?:start|end)meeting)(?!\w)|new topic:)",
+    re.IGNORECASE,
+)
 LINKING: Final = frozenset(
     "the a an your my our of for in on to with from by as vs та і й в у на для до від з із зі по и с со к от из".split()
 )
@@ -266,11 +310,23 @@ COMMON: Final = frozenset(
 
 def labelled_as(text: str) -> str | None:
     """The kind of knowledge that a text itself says it is, as in `Risk: …`."""
+    minuted = MINUTED.match(text)
+    if minuted is not None:
+        return MINUTES[next(word for word in minuted.groups() if word).casefold()]
     match = LABELLED.match(text)
     if match is None:
         return None
     named = match.group(1).casefold()
     return next(kind for kind, words in LABELS.items() if named in words)
+
+
+def commits(text: str) -> bool:
+    """Whether somebody takes a task, or says what they are going to do by when."""
+    return bool(COMMITTED.search(text)) or any(
+        INTENDED.search(sentence) and SCHEDULED.search(sentence)
+        for sentence in _SENTENCE_END.split(text)
+        if not sentence.rstrip().endswith("?")
+    )
 
 
 def count(pattern: re.Pattern[str], text: str) -> int:

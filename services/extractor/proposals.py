@@ -17,6 +17,7 @@ class Selection:
     question_min: float = 2.0
     reply_min: float = 2.0
     reply_single_min: float = 2.0
+    remark_min: float = 5.0
     statement_min: float = 7.5
     statement_single_min: float = 4.5
     follow_up_min: float = 2.0
@@ -90,10 +91,29 @@ def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
         yield asked
     answers = round_.is_worded_so or _says_enough(replies, selection)
     if replies and said >= selection.reply_min and answers:
+        if round_.is_moderated:
+            yield from _remarks(replies, asked, selection)
+            return
         cited = replies + [u for u in round_.confirming if cues.WORKED.search(u.body)]
         cited.sort(key=lambda utterance: utterance.index)
-        answer: Role = "remark" if round_.is_moderated else "reply"
-        yield Proposal(answer, cited, said, asked)
+        yield Proposal("reply", cited, said, asked)
+
+
+def _remarks(
+    replies: Sequence[Utterance], asked: Proposal | None, selection: Selection
+) -> Iterator[Proposal]:
+    """What each speaker of a meeting says to a matter, as one piece where it says enough."""
+    for theirs in _by_speaker(replies):
+        if total(theirs, selection) >= selection.remark_min:
+            yield Proposal("remark", theirs, total(theirs, selection), asked)
+
+
+def _by_speaker(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
+    """The utterances of each speaker, in order of their first."""
+    found: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        found.setdefault(utterance.speaker, []).append(utterance)
+    return list(found.values())
 
 
 def _only_asks_back(raised: Sequence[Utterance]) -> bool:
@@ -113,7 +133,7 @@ def _is_worded(raised: Sequence[Utterance]) -> bool:
 
 
 def _of_statement(round_: Round, selection: Selection) -> Iterator[Proposal]:
-    """What was stated, and what the others said to it, each as one piece when it says enough."""
+    """What was stated, and what each of the others said to it, as pieces where they say enough."""
     stated = [u for u in round_.raised if substance(u, selection) >= selection.follow_up_min]
     first = None
     for run in _runs(stated, selection):
@@ -122,9 +142,10 @@ def _of_statement(round_: Round, selection: Selection) -> Iterator[Proposal]:
             first = Proposal(role, run, total(run, selection))
             yield first
     replies = [u for u in round_.replies if substance(u, selection) >= selection.follow_up_min]
-    if _says_enough(replies, selection):
-        objects = bool(cues.OBJECTION.match(replies[0].body))
-        yield Proposal("statement", replies, total(replies, selection), None, objects, first)
+    for theirs in _by_speaker(replies):
+        if _says_enough(theirs, selection):
+            objects = bool(cues.OBJECTION.match(theirs[0].body))
+            yield Proposal("statement", theirs, total(theirs, selection), None, objects, first)
 
 
 def _is_reply(run: Sequence[Utterance]) -> bool:

@@ -18,7 +18,7 @@ _PAUSE = 6
 class Round:
     """One speaker's matter (`raised`), the replies to it, the questions back, the thanks.
 
-    It `is_moderated` where headings lead the talk, as in a meeting; one alone proves nothing.
+    It `is_moderated` where headings or the marks of minutes lead the talk; one heading alone proves nothing.
     """
 
     speaker: str
@@ -57,11 +57,18 @@ def rounds(utterances: Sequence[Utterance], parent_of: Sequence[int | None]) -> 
             current = Round(utterance.speaker, [utterance], previous=current)
             opened.append(current)
         round_of[utterance.index] = current
-    is_moderated = sum(utterance.is_heading for utterance in utterances) >= _HEADINGS_MIN
+    is_moderated = _is_meeting(utterances)
     for item in opened:
         _turn_round(item)
         item.is_moderated = is_moderated
     return [item for item in opened if item.raised or item.replies]
+
+
+def _is_meeting(utterances: Sequence[Utterance]) -> bool:
+    """Whether somebody leads the talk from topic to topic or keeps minutes."""
+    headings = sum(utterance.is_heading for utterance in utterances)
+    marked = any(cues.MEETING.match(utterance.message.text) for utterance in utterances)
+    return marked or headings >= _HEADINGS_MIN
 
 
 def _turn_round(item: Round) -> None:
@@ -135,6 +142,8 @@ def _joins(utterance: Utterance, current: Round) -> bool:
     """Put the utterance into the round in its role; False when it opens a matter of its own."""
     if _declares(utterance):
         return False
+    if current.raised and current.raised[0].is_minuted:
+        return utterance.is_social
     if utterance.speaker == current.speaker:
         return _joins_own(utterance, current)
     if utterance.is_social:

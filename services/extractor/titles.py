@@ -66,7 +66,7 @@ def _is_whole(clause: str) -> bool:
 def polish(sentence: str) -> str:
     """A sentence as a title: without what only carries talk on, its first letter raised, no final stop."""
     plain = tidy(sentence)
-    label = cues.LABELLED.match(plain)
+    label = cues.MINUTED.match(plain) or cues.LABELLED.match(plain)
     plain = plain[label.end() :] if label else plain
     rest = _LEAD_IN.sub("", plain, count=1) if _LEAD_IN.match(plain) else plain
     rest = cues.THANKS.sub("", rest).strip() if cues.THANKS.match(rest) else rest

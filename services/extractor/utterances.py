@@ -23,7 +23,9 @@ _READ_CHARACTERS_MAX: Final = 4000
 _STATUS_OPENINGS_MIN: Final = 3
 _ALSO: Final = re.compile(r"\s*(?:and|&|,|/|та|і|й|и)\s*@?([^\s,:]{2,32})[\s,:]+", re.IGNORECASE)
 _COMMAND: Final = re.compile(
-    r"\s*(?:\[(?:topic|link|agenda|тема)\]|[#!/.][a-z]{2,}(?:\s|$))", re.IGNORECASE
+    r"\s*(?:\[(?:topic|link|agenda|vote|endvote|тема)\]|[#!/.][a-z]{2,}(?:\s|$)"
+    r"|meeting (?:started|ended|finished) at\s|commands available:|(?:action|agreed|idea|link|topic) received:)",
+    re.IGNORECASE,
 )
 _HEADING: Final = re.compile(
     r"\s*(?:\[(?:topic|agenda|тема)\]|#(?:topic|agenda)\s|(?:new )?topic:\s|тема:\s|#{1,4}\s+(?=\w)|={2,}\s*(?=\w))\s*",
@@ -59,6 +61,7 @@ class Utterance:
     turns: bool
     affirms: bool
     declares: bool
+    is_minuted: bool
 
 
 def folded_name(name: str) -> str:
@@ -160,7 +163,9 @@ def _utterance(
     is_context: bool,
 ) -> Utterance:
     speaker = _speaker(message, names)
-    addressee, said = split_address(message.text[:_READ_CHARACTERS_MAX], names)
+    text = message.text[:_READ_CHARACTERS_MAX]
+    is_minuted = bool(cues.MINUTED.match(text))
+    addressee, said = (None, text) if is_minuted else split_address(text, names)
     body = strip_greeting(said)
     words = content_words(body)
     words = tuple(word for word in words if word not in names)
@@ -181,13 +186,20 @@ def _utterance(
         is_context,
         _confirms(body, words),
         bool(_URL.search(body)),
-        bool(_COMMAND.match(message.text)),
+        bool(_COMMAND.match(message.text)) and not is_minuted,
         bool(_HEADING.match(message.text)),
         bool(cues.GREETING.match(said.lstrip())),
         bool(cues.TURNING.match(body)) and len(words) >= _TURNING_WORDS_MIN,
         bool(cues.YES_NO.match(body)),
-        cues.labelled_as(body) is not None or bool(cues.SETTLED.search(body)),
+        _declares(body),
+        is_minuted,
     )
+
+
+def _declares(body: str) -> bool:
+    """Whether a text itself says that it matters: by a label, as a decision, or as a task taken."""
+    is_labelled = cues.labelled_as(body) is not None
+    return is_labelled or bool(cues.SETTLED.search(body)) or cues.commits(body)
 
 
 def _speaker(message: WindowMessage, names: Mapping[str, str]) -> str:
