@@ -1,45 +1,94 @@
 """The `winnow` command; each part is imported when it is called, so that a service starts without them all."""
 
+import difflib
 import importlib
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import click
 
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A command as `module:attribute`, and what the list of commands says of it."""
+
+    where: str
+    summary: str
+
+
 PARTS = {
-    "ask": "services.cli.asking:ask",
-    "atoms": "services.cli.curating:atoms",
-    "audit": "services.cli.auditing:audit",
-    "backfill": "services.cli.backfilling:backfill",
-    "bot": "services.cli.telegram_bot.command:bot_group",
-    "broker": "services.cli.broker:broker",
-    "dead": "services.cli.status:dead",
-    "demo": "services.cli.demonstrate:demo",
-    "doctor": "services.evaluating:doctor",
-    "erase": "services.cli.erasing:erase",
-    "evaluate": "services.evaluating:evaluate",
-    "extract": "services.cli.extracting:extract",
-    "follow": "services.cli.following:follow",
-    "generations": "services.cli.generations:generations",
-    "import": "services.cli.importing:import_group",
-    "keys": "services.cli.keys:keys",
-    "migrate": "services.deploying:migrate",
-    "models": "services.cli.modelling:models",
-    "operations": "services.cli.erasing:operations",
-    "provider": "services.cli.provider:provider",
-    "rescore": "services.cli.erasing:rescore",
-    "run": "services.deploying:run",
-    "runs": "services.cli.knowledge:runs",
-    "search": "services.cli.searching:search",
-    "status": "services.cli.status:status",
-    "top": "services.cli.top:top",
-    "topics": "services.cli.curating:topics",
-    "up": "services.cli.up:up",
-    "validate": "services.cli.validation.command:validate",
+    "ask": Part("services.cli.asking:ask", "Answer a question from cited messages."),
+    "atoms": Part(
+        "services.cli.curating:atoms",
+        "Show pieces of knowledge and what they rest on; review them.",
+    ),
+    "audit": Part("services.cli.auditing:audit", "Show what was done with an admin's rights."),
+    "backfill": Part(
+        "services.cli.backfilling:backfill", "Embed everything that has no current vector."
+    ),
+    "bot": Part(
+        "services.cli.telegram_bot.command:bot_group", "Receive messages as they are written."
+    ),
+    "broker": Part("services.cli.broker:broker", "Prepare a NATS server of your own."),
+    "dead": Part(
+        "services.cli.status:dead", "List tasks that failed too often, or give them another chance."
+    ),
+    "demo": Part(
+        "services.cli.demonstrate:demo", "Run everything on a sample chat and ask three questions."
+    ),
+    "doctor": Part(
+        "services.evaluating:doctor", "Check this machine, the models and the running services."
+    ),
+    "erase": Part(
+        "services.cli.erasing:erase", "Remove messages, and all that was made of them, for good."
+    ),
+    "evaluate": Part("services.evaluating:evaluate", "Measure the product on labelled data."),
+    "extract": Part(
+        "services.cli.extracting:extract", "Read conversations again, by messages or by time."
+    ),
+    "follow": Part(
+        "services.cli.following:follow", "Show atoms and topics as they appear and change."
+    ),
+    "generations": Part(
+        "services.cli.generations:generations",
+        "Change the embedding model without downtime.",
+    ),
+    "import": Part("services.cli.importing:import_group", "Import messages from a file."),
+    "keys": Part("services.cli.keys:keys", "Make, list and revoke API keys."),
+    "migrate": Part(
+        "services.deploying:migrate", "Bring a database to the schema of this release."
+    ),
+    "models": Part("services.cli.modelling:models", "List models, fetch them, check them."),
+    "operations": Part(
+        "services.cli.erasing:operations", "Show what erasures and rescores have done."
+    ),
+    "provider": Part(
+        "services.cli.provider:provider",
+        "Show which engine and model read, and what was spent today.",
+    ),
+    "rescore": Part("services.cli.erasing:rescore", "Score stored messages again."),
+    "run": Part("services.deploying:run", "Run services by name in the foreground."),
+    "runs": Part("services.cli.knowledge:runs", "Show how readings of conversations went."),
+    "search": Part(
+        "services.cli.searching:search", "Search messages and atoms by meaning and by words."
+    ),
+    "status": Part(
+        "services.cli.status:status", "Show rows, vectors, tasks and the gauges that are 0 at rest."
+    ),
+    "top": Part("services.cli.top:top", "Show the pipeline live."),
+    "topics": Part(
+        "services.cli.curating:topics", "Show what conversations were about; review it."
+    ),
+    "up": Part("services.cli.up:up", "Run PostgreSQL, NATS and the four services until Ctrl-C."),
+    "validate": Part(
+        "services.cli.validation.command:validate",
+        "Send a small conversation through and judge what comes out.",
+    ),
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are named by `module:attribute`."""
+    """A group that imports a command when it is called, and lists all without importing any."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """All names in order."""
@@ -49,9 +98,25 @@ class LazyGroup(click.Group):
         """Import the command when it is wanted."""
         if name not in PARTS:
             return None
-        module, _, attribute = PARTS[name].partition(":")
+        module, _, attribute = PARTS[name].where.partition(":")
         found: click.Command = getattr(importlib.import_module(module), attribute)
         return found
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant; a misspelt one is answered with the one it resembles."""
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            if near := difflib.get_close_matches(args[0], PARTS, 1):
+                context.fail(f"{error.message} Did you mean {near[0]!r}?")
+            raise
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by their summaries."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, PARTS[name].summary) for name in sorted(PARTS)])
 
 
 @click.group(
