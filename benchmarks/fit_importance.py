@@ -5,8 +5,8 @@
 DATA is a folder as `winnow evaluate importance` reads it, and the weights are fitted to its labels
 alone. To the error output go the leave-one-chat-out figures and, with --check, what the new weights
 make of other labels of chats in DATA, by other annotators (`importance/other_labels.jsonl` beside
-this file), chat by chat. `benchmarks/importance` itself is such a folder: two chats of our own, in
-Ukrainian and in Russian, which only what is expected of `compact_language` was set by.
+this file), chat by chat. `benchmarks/importance` itself is such a folder: chats of our own, in
+Ukrainian, Russian and English, to judge by (`winnow evaluate importance --data benchmarks/importance`).
 """
 
 import argparse

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from services.common.errors import WinnowError
 from services.ingest.features import Features, observe
@@ -20,6 +21,7 @@ from services.ingest.scoring import DEFAULT_THRESHOLDS, NOISE, SIGNAL, WEAK, Thr
 from services.ingest.wording import CONTEXT_MESSAGES, Context, Reading, ScoredInput, read
 
 LABELS = (NOISE, WEAK, SIGNAL)
+BOOTSTRAP_DRAWS = 2000
 Report = dict[str, Any]
 
 
@@ -54,6 +56,7 @@ def evaluate(
     chats = np.array([row.chat for row in rows])
     return _figures(labels, predicted) | {
         "messages": len(rows),
+        "accuracy_interval": _interval(predicted == labels),
         "leave_one_out": leave_one_out,
         "length_rule_accuracy": _length_rule([row.length for row in rows], labels),
         "majority_accuracy": float(np.bincount(labels).max() / len(labels)),
@@ -68,9 +71,10 @@ def evaluate(
 def render(report: Report) -> str:
     """The figures as lines for people."""
     how = "leave one chat out" if report["leave_one_out"] else "shipped weights"
+    low, high = report["accuracy_interval"]
     lines = [
         f"importance, {report['messages']} labelled messages, {how}",
-        f"  accuracy         {report['accuracy']:.3f}"
+        f"  accuracy         {report['accuracy']:.3f}, 95 % interval {low:.3f} to {high:.3f}"
         f"   (length rule {report['length_rule_accuracy']:.3f},"
         f" majority class {report['majority_accuracy']:.3f})",
         f"  macro F1         {report['macro_f1']:.3f}",
@@ -180,6 +184,13 @@ def _figures(labels: Integers, predicted: Integers) -> dict[str, float]:
         "macro_f1": sum(f1) / len(f1),
         "noise_precision": float((labels[noise] == 0).mean()) if noise.any() else 1.0,
     }
+
+
+def _interval(hits: npt.NDArray[np.bool_]) -> list[float]:
+    """Where 95 of 100 accuracies lie if the messages are drawn again (bootstrap, Efron 1979)."""
+    draws = np.random.default_rng(0).integers(0, len(hits), (BOOTSTRAP_DRAWS, len(hits)))
+    accuracies = hits[draws].mean(axis=1)
+    return [float(bound) for bound in np.percentile(accuracies, (2.5, 97.5))]
 
 
 def _length_rule(lengths: list[int], labels: Integers) -> float:

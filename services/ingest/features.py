@@ -7,26 +7,28 @@ import math
 import re
 from collections.abc import Sequence
 
-from services.ingest.wording import (
+from services.ingest.chunks import (
     ADVICE,
+    CODE,
     CONDITION,
     COURTESY,
     DECISION,
+    DOING,
+    FACE,
     FUNCTION,
     LAUGHTER,
+    LIFE,
     MASK,
     MODAL,
     OPEN_QUESTION,
     PROBLEM,
     REMEDY,
     SELF,
-    TEXT_MAX,
     WAITING,
     YOU,
-    Context,
-    Reading,
-    stems,
 )
+from services.ingest.vocabulary import stems
+from services.ingest.wording import TEXT_MAX, Context, Reading
 
 CODE_MAX = 3
 SPECIFIC_MAX = 12
@@ -40,18 +42,15 @@ _YOU_WORDS, _MODAL_WORDS = stems("YOU"), stems("MODAL")
 _I, _WOULD = frozenset("i"), frozenset("d")
 _ACKNOWLEDGEMENTS = stems("ACKNOWLEDGEMENT", "LAUGHTER")
 _INSTRUCTIONS = stems("INSTRUCTION")
+_FILLERS = stems("FILLER", "ACKNOWLEDGEMENT", "COURTESY")
 
+_FACES = MASK << LAUGHTER | MASK << FACE
 _CYRILLIC = re.compile("[\u0400-\u04ff]")
-_CODE_SIGNS = frozenset("`_{}<>\\;=$~|(")
 _CODE_LINE = re.compile(r"(?:`[^`]*`|[\w.$>:\\-]+\s*(?:\(.*\)|=.*|\{.*)[;})]*)", re.DOTALL)
 _EMOJI = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
 _BRACKET = re.compile(r"[\[(|{<]")
-_EMOTICONS = frozenset(
-    ":) :-) ;) ;-) :( :-( :D :-D ;D :P :-P :p ;P :/ :-/ :o :O =) =( =D :| :* <3 xD XD ^^ ^_^ >_< "
-    ">.> o.O -_- ) )) ))) (( ((( :)) :))) \\o/ o/".split()
-)
+_LENGTHS = [min(math.log1p(number) / 5, 1.15) for number in range(TEXT_MAX + 1)]
 _LOG = [math.log1p(number) for number in range(TEXT_MAX + 1)]
-_PUNCTUATION = ".,!?;:'\"…«»“”„’)("
 
 
 def observe(reading: Reading, context: Context) -> Features:
@@ -60,7 +59,7 @@ def observe(reading: Reading, context: Context) -> Features:
     if _is_automated(reading, own):
         return _see_automation(reading, own)
     size = len(reading.content)
-    features: Features = {"length": min(_LOG[len(reading.body)] / 5, 1.15)}
+    features: Features = {"length": _LENGTHS[len(reading.body)]}
     _see_size(features, reading, size)
     _see_terms(features, reading, context)
     _see_words(features, reading, size)
@@ -70,7 +69,16 @@ def observe(reading: Reading, context: Context) -> Features:
         _see_repetition(features, reading, own)
     if reading.is_question:
         _see_question(features, reading.counts, size)
+    if 1 <= size <= 2 and not reading.links and _CUES.isdisjoint(features):
+        features["aside"] = 1.0 if size == 1 or not reading.specific else 0.5
     return features
+
+
+_CUES = frozenset(
+    "problem remedy decision advice instruction report code answer short_answer open_question "
+    "question_to_you short_question".split()
+)
+"""What a few words must have to be of use: without any of these they are said in passing."""
 
 
 def _is_automated(reading: Reading, own: Sequence[Reading]) -> bool:
@@ -88,8 +96,12 @@ def _is_automated(reading: Reading, own: Sequence[Reading]) -> bool:
     brackets = len(_BRACKET.findall(reading.text))
     if same_openings >= 2 and brackets:
         return True
+    if brackets < 2:
+        return False
+    if own and reading.links and all(earlier.links for earlier in own):
+        return True
     plain = reading.counts >> FUNCTION & MASK
-    return brackets >= 2 and plain <= max(2, len(reading.words) / 4)
+    return plain <= max(2, len(reading.words) / 4)
 
 
 def _see_automation(reading: Reading, own: Sequence[Reading]) -> Features:
@@ -160,7 +172,13 @@ def _see_words(features: Features, reading: Reading, size: int) -> None:
         features["courtesy"] = 1.0
     if size >= 3 and counts >> CONDITION & MASK:
         features["condition"] = 1.0
-    if size < 2 or reading.is_question:
+    if counts >> LIFE & MASK:
+        features["life"] = min(counts >> LIFE & MASK, 2) / 2
+    if reading.is_question:
+        return
+    if counts >> DOING & MASK:
+        features["report"] = 1.0
+    if size < 2:
         return
     words = reading.words
     if counts >> ADVICE & MASK or (
@@ -188,53 +206,41 @@ _CAPPED = (
 def _see_form(features: Features, reading: Reading, size: int) -> None:
     """Script, code, faces, shouting, corrections, commands and how the message begins."""
     body, words = reading.body, reading.words
-    chunks = [chunk for chunk in body.split() if not (chunk.islower() and chunk.isalpha())]
-    code = _count_code(chunks) if chunks else 0
+    code = min(reading.counts >> CODE & MASK, CODE_MAX)
     if code:
         features["code"] = code / CODE_MAX
         if _CODE_LINE.fullmatch(body):
             features["code_only"] = 1.0
-    face = not _EMOTICONS.isdisjoint(chunks) or bool(reading.counts >> LAUGHTER & MASK)
+    face = bool(reading.counts & _FACES)
     if not body.isascii():
         face = face or _EMOJI.search(body) is not None
         # The same is said in fewer words without articles, and mostly without "to be".
-        if _CYRILLIC.search(body):
+        if size and _CYRILLIC.search(body):
             features["compact_language"] = 1.0
     if face:
+        features["face"] = 1.0
+    if body[-1:] in ("(", ")") and body.count(")") != body.count("("):
         features["face"] = 1.0
     if "!" in body and size <= 4 and not code:
         features["exclamation"] = 1.0
     if body.endswith("*") and len(words) <= 4:
         features["correction"] = 1.0
-    if body[:1] in "!/." and body[1:2].isalpha():
+    if body[:1] in "!/." and body[1:2].isalpha() and len(words) <= 4 and "/" not in body[1:]:
         features["command"] = 1.0
-    if words and words[0] in _ACKNOWLEDGEMENTS:
-        if size <= 2:
-            features["acknowledgement"] = 1.0
-    elif len(words) >= 3 and words[0] in _INSTRUCTIONS and not reading.is_question:
+    if words and words[0] in _ACKNOWLEDGEMENTS and size <= 2:
+        features["acknowledgement"] = 1.0
+    elif len(words) >= 3 and not reading.is_question and _begins_with_instruction(words):
         features["instruction"] = 1.0
 
 
-def _count_code(chunks: list[str]) -> int:
-    """How many chunks, up to CODE_MAX, look like code or like names of things in code."""
-    code = 0
-    for chunk in chunks:
-        if _is_code(chunk.strip(_PUNCTUATION)):
-            code += 1
-            if code == CODE_MAX:
-                break
-    return code
-
-
-def _is_code(core: str) -> bool:
-    """Letters with digits, inner capitals, or signs that prose does not use within a word."""
-    if core.isalpha():
-        return not core[1:].islower() and not core.isupper() and len(core) > 2
-    if core.isalnum():
-        return not core.isdigit()
-    if not _CODE_SIGNS.isdisjoint(core):
-        return True
-    return core[:2] == "--" or core.count("/") > 1 or (core.count(".") > 1 and ".." not in core)
+def _begins_with_instruction(words: list[str]) -> bool:
+    """Whether the first word that is no filler ("then", "ok", "or just") tells somebody to do something."""
+    for word in words[:3]:
+        if word in _INSTRUCTIONS:
+            return True
+        if word not in _FILLERS:
+            return False
+    return False
 
 
 def _see_past(features: Features, reading: Reading, context: Context, size: int) -> None:
@@ -274,7 +280,7 @@ def _see_question(features: Features, counts: int, size: int) -> None:
     """Whether a question stands by itself or asks the other for more."""
     open_word, you, self = (counts >> shift & MASK for shift in (OPEN_QUESTION, YOU, SELF))
     if size >= 3 and (open_word or self) and (not you or (self and open_word)):
-        features["open_question"] = 1.0
+        features["open_question"] = min(size, 6) / 6
     elif you:
         features["question_to_you"] = 1.0
     elif size < 3:
@@ -284,7 +290,7 @@ def _see_question(features: Features, counts: int, size: int) -> None:
 FEATURE_NAMES = tuple(
     "length content long no_content one_word specific several_specific no_specific topical link_only "
     "code code_only problem remedy decision advice condition instruction open_question question_to_you "
-    "short_question answer short_answer addressed addressed_briefly waiting courtesy acknowledgement "
+    "short_question answer short_answer aside report life addressed addressed_briefly waiting courtesy acknowledgement "
     "face exclamation correction command repetition near_repetition compact_language automated "
     "automated_specific automated_repeat stale bot alarm".split()
 )

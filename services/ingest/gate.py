@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -100,7 +99,7 @@ def input_of_row(row: Any) -> ScoredInput:
 
 def stored_score(importance: Importance) -> Score:
     """An importance as it is stored."""
-    factors = ",".join([_member(factor) for factor in importance.factors])
+    factors = ",".join(map(_MEMBERS.__getitem__, importance.factors))
     return Score(importance.score, importance.label, f"{{{factors}}}")
 
 
@@ -113,8 +112,13 @@ def differs(row: Any, score: Score, version: str) -> bool:
     )
 
 
-@lru_cache(maxsize=1 << 14)
-def _member(factor: tuple[str, float]) -> str:
-    """A factor as a member of a JSON object; addends are few, and writing a float is dear."""
-    name, value = factor
-    return f"{json.dumps(name)}:{value!r}"
+class _Members(dict[tuple[str, float], str]):
+    """Factors as members of a JSON object; addends are few, and writing a float is dear."""
+
+    def __missing__(self, factor: tuple[str, float]) -> str:
+        name, value = factor
+        member = self[factor] = f"{json.dumps(name)}:{value!r}"
+        return member
+
+
+_MEMBERS = _Members()

@@ -47,8 +47,19 @@ class Importance(NamedTuple):
 
 DEFAULT_THRESHOLDS = Thresholds()
 _BASE_FACTOR = ("base", BASE / UNIT)
-# The factors of features that are there or not.
-_WHOLE = {name: (name, weight / UNIT) for name, weight in WEIGHTS.items()}
+
+
+class _Addends(dict[tuple[str, float], tuple[int, tuple[str, float]]]):
+    """The addend of a feature and its value, in 1/UNIT, and the factor that says so; features have few values."""
+
+    def __missing__(self, item: tuple[str, float]) -> tuple[int, tuple[str, float]]:
+        name, value = item
+        addend = round(WEIGHTS[name] * value)
+        entry = self[item] = (addend, (name, addend / UNIT))
+        return entry
+
+
+_ADDENDS = _Addends()
 
 
 def score(
@@ -71,13 +82,10 @@ def add_up(features: Features, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> I
     """The importance that the weights give to features."""
     total = BASE
     factors = [_BASE_FACTOR]
-    for name, value in features.items():
-        if value == 1.0:
-            total += WEIGHTS[name]
-            factors.append(_WHOLE[name])
-        elif addend := round(WEIGHTS[name] * value):
+    for addend, factor in map(_ADDENDS.__getitem__, features.items()):
+        if addend:
             total += addend
-            factors.append((name, addend / UNIT))
+            factors.append(factor)
     within = min(max(total, 0), UNIT)
     if within != total:
         factors.append(("limit", (within - total) / UNIT))

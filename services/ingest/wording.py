@@ -7,11 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import repeat
 from typing import NamedTuple
 
-from services.ingest import lexicon
-from services.ingest.lexicon import STEM_LETTERS
+from services.ingest.chunks import UNSPECIFIC, take_apart
+from services.ingest.vocabulary import STEMS
 
 TEXT_MAX = 1000
 CONTEXT_MESSAGES = 10
@@ -59,47 +58,48 @@ class Context(NamedTuple):
     parent: Reading | None = None
 
 
-def stems(*names: str) -> frozenset[str]:
-    """The stems of some classes of words."""
-    words = " ".join(getattr(lexicon, name) for name in names).split()
-    return frozenset(word[:STEM_LETTERS] for word in words)
-
-
-_BITS = 10  # of a class's count: TEXT_MAX characters hold fewer than 2 ** 10 words
-MASK = (1 << _BITS) - 1
-_CLASSES = (
-    "FUNCTION COURTESY WAITING PROBLEM REMEDY DECISION LAUGHTER OPEN_QUESTION YOU SELF MODAL ADVICE "
-    "CONDITION"
-).split()
-_SHIFTS = range(0, _BITS * len(_CLASSES), _BITS)
-FUNCTION, COURTESY, WAITING, PROBLEM, REMEDY, DECISION, LAUGHTER = _SHIFTS[:7]
-OPEN_QUESTION, YOU, SELF, MODAL, ADVICE, CONDITION = _SHIFTS[7:]
-
-
-def _class_counts() -> dict[str, int]:
-    """Stem to one in the field of every class it belongs to, so that a sum counts all at once."""
-    counts: dict[str, int] = {}
-    for name, shift in zip(_CLASSES, _SHIFTS, strict=True):
-        for stem in stems(name):
-            counts[stem] = counts.get(stem, 0) + (1 << shift)
-    return counts
-
-
-_COUNT_OF = _class_counts()
-_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzабвгґдеєжзиіїйклмнопрстуфхцчшщьюяыэъё0123456789")
-_EMPTY_WORDS = _LETTERS | stems(
-    *("FUNCTION", "ACKNOWLEDGEMENT", "COURTESY", "WAITING", "OPINION", "LAUGHTER", "TALK")
-)
-_UNSPECIFIC = _EMPTY_WORDS | stems(
-    *("EVERYDAY", "PROBLEM", "REMEDY", "DECISION", "INSTRUCTION", "ADVICE", "CONDITION")
-)
-_NO_NAMES = stems("FUNCTION", "ACKNOWLEDGEMENT", "COURTESY", "REMEDY", "DECISION", "PROBLEM")
-
-_STEM = re.compile(rf"(\w{{1,{STEM_LETTERS}}})\w*")
 _LINK = re.compile(r"(?:https?://|www\.)\S+")
 _NAME = re.compile(r"[\w\-\[\]{}|^`\\]{2,24}")
 _MENTION = re.compile(r"(?<!\w)@(\w+)")
+_ASKING = tuple(
+    f"{opening} "
+    for opening in (
+        *("is there", "are there", "is it possible", "does anyone", "does anybody", "do anyone"),
+        *(
+            "can anyone",
+            "can anybody",
+            "can someone",
+            "could anyone",
+            "could someone",
+            "has anyone",
+        ),
+        *(
+            "has anybody",
+            "anyone know",
+            "anyone knows",
+            "anybody know",
+            "anybody knows",
+            "how do i",
+        ),
+        *(
+            "how do we",
+            "how do you",
+            "how can i",
+            "how can we",
+            "how to",
+            "how would",
+            "what's the",
+        ),
+        *("what is the", "where can i", "where do i", "why does", "why is", "why do", "should we"),
+        *("хто знає", "хтось знає", "чи", "підкажіть", "підкажіть,", "підскажіть", "як правильно"),
+        *("кто знает", "кто-нибудь", "есть ли", "можно ли", "подскажите", "подскажите,"),
+        *("как правильно", "скажіть,", "скажите,"),
+    )
+)
+_ASKING_FIRST = frozenset(STEMS[opening.split()[0].rstrip(",")] for opening in _ASKING)
+_ASKING_LETTERS = max(map(len, _ASKING))
 _BOT_ENDS = "0123456789_-^|` "
+_BOT_STARTS = ("bot-", "bot_", "bot ")
 
 
 def read(message: ScoredInput, context: Context) -> Reading:
@@ -110,21 +110,20 @@ def read(message: ScoredInput, context: Context) -> Reading:
     if "://" in text or "www." in text:
         body, links = _LINK.subn(" ", text)
     body, addressee = _split_address(body.strip(), context.recent)
-    words = _STEM.findall(body.lower())
+    words, counts, content, specific = take_apart(body)
     called, is_bot = _author_traits(message.author)
-    content = set(words) - _EMPTY_WORDS
     return Reading(
         message.author,
         called,
         text,
         body,
         words,
-        sum(map(_COUNT_OF.get, words, repeat(0))),
+        counts,
         content,
-        content - _UNSPECIFIC,
+        specific,
         links,
         addressee,
-        "?" in body,
+        "?" in body or _is_asking(body, words),
         is_bot or message.author_is_bot,
         message.message_id,
         message.reply_to,
@@ -134,7 +133,16 @@ def read(message: ScoredInput, context: Context) -> Reading:
 @lru_cache(maxsize=4096)
 def _author_traits(author: str) -> tuple[str, bool]:
     """The name by which others call an author, and whether it is a bot's."""
-    return author.lower().partition(" ")[0], author.rstrip(_BOT_ENDS)[-3:].lower() == "bot"
+    name = author.lower()
+    is_bot = name.rstrip(_BOT_ENDS)[-3:] == "bot" or name.startswith(_BOT_STARTS)
+    return name.partition(" ")[0], is_bot
+
+
+def _is_asking(body: str, words: list[str]) -> bool:
+    """Whether a message begins as a question does; not all care to type the mark."""
+    if len(words) < 3 or words[0] not in _ASKING_FIRST:
+        return False
+    return body[:_ASKING_LETTERS].lower().startswith(_ASKING)
 
 
 def _split_address(body: str, recent: Sequence[Reading]) -> tuple[str, str]:
@@ -145,11 +153,11 @@ def _split_address(body: str, recent: Sequence[Reading]) -> tuple[str, str]:
         body = _MENTION.sub(" ", body).strip()
     first, _, rest = body.partition(" ")
     name = first.rstrip(":,").lower()
-    if not name or not rest:
+    if not name or not rest or STEMS[name] in UNSPECIFIC:
         return body, addressee
     if first[-1] == ":":
-        if _NAME.fullmatch(name) and name[:STEM_LETTERS] not in _NO_NAMES:
+        if _NAME.fullmatch(name):
             return rest.lstrip(), name
-    elif name in [earlier.called for earlier in recent] and name not in _NO_NAMES:
+    elif name in [earlier.called for earlier in recent]:
         return rest.lstrip(" :,"), name
     return body, addressee

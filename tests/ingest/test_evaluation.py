@@ -11,6 +11,7 @@ from services.ingest.evaluation import UnusableData, evaluate, render
 from services.ingest.features import FEATURE_NAMES
 from services.ingest.fitting import EXPECTED
 
+OWN_CHATS = Path(__file__).parents[2] / "benchmarks" / "importance"
 TEXTS = {
     "noise": ("thanks!", "ok", "lol", "brb", "nice one", "hello all"),
     "weak": (
@@ -114,3 +115,12 @@ def test_unusable(tmp_path: Path) -> None:
 def test_expectations_name_features() -> None:
     """Nothing is expected of a feature that does not exist."""
     assert set(EXPECTED) <= set(FEATURE_NAMES)
+
+
+def test_own_chats() -> None:
+    """On our own chats of several trades, in three languages, the gate beats the length rule fitted to them."""
+    report = evaluate(OWN_CHATS)
+    low, high = report["accuracy_interval"]
+    assert low < report["accuracy"] < high
+    assert report["accuracy"] > report["length_rule_accuracy"]
+    assert report["noise_precision"] > 0.7

@@ -283,6 +283,58 @@ def test_same_words_with_names() -> None:
     assert alone("@bob дякую").label == NOISE
 
 
+@pytest.mark.parametrize(
+    ("said", "of_use"),
+    [
+        ("краса", "перезапустив"),
+        ("народна мудрість", "міграцію відкотили"),
+        ("poor thing", "disk fixed"),
+    ],
+)
+def test_said_in_passing(said: str, of_use: str) -> None:
+    """A few words count less than as few that report, fix, ask or answer something."""
+    assert alone(said).score < alone(of_use).score
+    assert "aside" in dict(alone(said).factors) or alone(said).label == NOISE
+    assert "aside" not in dict(alone(of_use).factors)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "how do I restore the orders table from the nightly dump",
+        "чи можна перейменувати колонку в міграції без простою",
+        "подскажите как настроить реплику для отчетов",
+    ],
+)
+def test_question_without_its_mark(question: str) -> None:
+    """A question is told by how it begins where its mark is left out."""
+    asked = dict(alone(question).factors)
+    assert {"open_question", "question_to_you"} & asked.keys()
+
+
+def test_bot_by_name() -> None:
+    """A bot is known by its name, wherever the name says so."""
+    for name in ("ci-bot", "bot-release", "MootBot", "monitor_bot"):
+        assert "automated" in dict(alone("Deployment 12 finished", name).factors)
+    assert "automated" not in dict(alone("Deployment 12 finished", "Bottas").factors)
+
+
+def test_word_before_a_colon_is_no_name() -> None:
+    """A known word before a colon heads what is said; it addresses nobody."""
+    for text in (
+        "Проблема: сервер падає щоночі",
+        "Рішення: оновлюємо базу",
+        "Нагадую: завтра реліз",
+    ):
+        assert "addressed" not in dict(alone(text).factors)
+    assert "addressed" in dict(alone("anna42: the server is down").factors)
+
+
+def test_path_is_no_command() -> None:
+    """A path begins like a command and is none."""
+    assert "command" not in dict(alone("/var/log/app is full").factors)
+
+
 def test_link_alone_is_weak() -> None:
     """A bare link is context for others, no knowledge by itself."""
     assert alone("https://example.org/docs/retry-policy").label == WEAK

@@ -1,0 +1,102 @@
+"""Words to stems: what a word counts as, whatever its ending; pure.
+
+A word is known by its first STEM_LETTERS letters, so that an entry of the lexicon covers longer
+inflections; shorter forms stand for themselves, in Cyrillic scripts with other endings too.
+"""
+
+import re
+
+from services.ingest import everyday, lexicon
+
+STEM_LETTERS = 6
+# Words kept with their stems: a chat's words are few and come again and again.
+KEPT_WORDS = 1 << 15
+KEPT_LETTERS = 32
+# Marks what begins like a word of the lexicon, or is as short, but is none.
+_OTHER = "="
+
+_APOSTROPHE = re.compile("(?<=[\u0400-\u04ff])['’ʼ`](?=[\u0400-\u04ff])")
+_CYRILLIC = re.compile("[\u0430-\u045f\u0490\u0491]+")
+_ENDING = re.compile(
+    "(?:ого|ому|ими|ами|ями|ой|ей|ом|ем|ам|ям|ах|ях|ів|їв|ов|ев|их|им|ію|ії|ою|ею|[аеєиіїйоуюыьэя])$"
+)
+_DRAWN_OUT = re.compile(r"(\w)\1{2,}")
+_LAUGHTER = re.compile(
+    r"(?:[аa]?(?:[хx][аaеeиіi]){2,}[хx]?|(?:[аa][хx]){2,}[аa]?|(?:ha|he|hi){2,}h?|лол+|lo+l)"
+)
+_ROOT_LETTERS = 3
+
+
+def fold(text: str) -> str:
+    """Small letters, one way of writing: е for ё, no apostrophe within a word."""
+    text = text.lower()
+    if text.isascii():
+        return text
+    return _APOSTROPHE.sub("", text.replace("ё", "е"))
+
+
+def words_of(*names: str) -> list[str]:
+    """The words of some classes."""
+    return fold(" ".join(_CLASSES[name] for name in names)).split()
+
+
+def stems(*names: str) -> frozenset[str]:
+    """The stems of some classes of words."""
+    return frozenset(word[:STEM_LETTERS] for word in words_of(*names))
+
+
+class Stems(dict[str, str]):
+    """The stem of every word, worked out when it is first asked for."""
+
+    def __missing__(self, word: str) -> str:
+        stem = _stem(word)
+        if len(word) <= KEPT_LETTERS:
+            if len(self) >= KEPT_WORDS:
+                self.clear()
+            self[word] = stem
+        return stem
+
+
+def _stem(word: str) -> str:
+    """Words that are listed, then laughter and drawn-out words, then what only begins like a listed one."""
+    if word in _WHOLE:
+        return word[:STEM_LETTERS]
+    if _LAUGHTER.fullmatch(word):
+        return "haha"
+    if _DRAWN_OUT.search(word) and not word.isdigit():
+        return _stem(_DRAWN_OUT.sub(r"\1", word))
+    stem = word[:STEM_LETTERS]
+    if word in _APART:
+        return stem + _OTHER
+    if len(word) > STEM_LETTERS:
+        return stem
+    if _CYRILLIC.fullmatch(word):
+        root = _ENDING.sub("", word)
+        stem = _ROOTS.get(root, stem if len(root) < _ROOT_LETTERS else root + _OTHER)
+    return stem + _OTHER if stem in _KNOWN and stem not in _WHOLE else stem
+
+
+_CLASSES: dict[str, str] = {
+    name: words
+    for module in (lexicon, everyday)
+    for name, words in vars(module).items()
+    if name.isupper()
+}
+_APART = frozenset(words_of("APART"))
+_LISTED = [name for name in _CLASSES if name != "APART"]
+_WHOLE = frozenset(words_of(*_LISTED))
+_KNOWN = stems(*_LISTED)
+
+
+def _roots() -> dict[str, str]:
+    """Short words of everyday talk by what is left without their endings."""
+    roots: dict[str, str] = {}
+    for word in words_of("EVERYDAY", "LIFE"):
+        root = _ENDING.sub("", word)
+        if _CYRILLIC.fullmatch(word) and len(root) >= _ROOT_LETTERS and len(word) <= STEM_LETTERS:
+            roots.setdefault(root, word)
+    return roots
+
+
+_ROOTS = _roots()
+STEMS = Stems()
