@@ -76,22 +76,32 @@ def main(cuts: int, seed: int, fill: bool, out: Path | None) -> None:
     """Cut the power; exit with 1 if anything acknowledged is lost, or if the control loses nothing."""
     if os.geteuid() != 0 or not shutil.which("mkfs.ext4"):
         raise click.UsageError("power cuts need root, loop devices and mkfs.ext4 (e2fsprogs)")
-    results = []
     kinds = [("cut_postgres", cuts), ("cut_nats", cuts)]
     if fill:
         kinds += [("fill_postgres", max(2, cuts // 10)), ("fill_nats", max(2, cuts // 10))]
+    with make_scratch() as folder:
+        failing = asyncio.run(control(folder, seed))
+    results: list[dict[str, Any]] = []
+    _write(out, failing, results)
     for kind, count in kinds:
         with make_scratch() as folder:
             results.append(asyncio.run(cut(folder, kind, count, seed)))
-    with make_scratch() as folder:
-        results.append(asyncio.run(control(folder, seed)))
-    lost, control_lost = sum(r["violations"] for r in results[:-1]), results[-1]["violations"]
-    summary = {"violations": lost, "control_violations": control_lost, "results": results}
+        _write(out, failing, results)
+    lost = any(result["violations"] for result in results)
+    raise SystemExit(lost or not failing["violations"])
+
+
+def _write(out: Path | None, failing: dict[str, Any], results: list[dict[str, Any]]) -> None:
+    """Keep what there is so far, the control among it."""
+    summary = {
+        "violations": sum(result["violations"] for result in results),
+        "control_violations": failing["violations"],
+        "results": [*results, failing],
+    }
     click.echo(json.dumps(summary, ensure_ascii=False))
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
-    raise SystemExit(bool(lost) or not control_lost)
 
 
 if __name__ == "__main__":
