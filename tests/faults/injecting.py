@@ -17,8 +17,8 @@ from nats.errors import Error as NatsError
 from services.common.bus import HINT_TASKS_MAX, TASKS_STREAM
 from tests.faults import journal
 from tests.faults.history import History
-from tests.faults.plans import ANSWERED, Fault
-from tests.faults.proxies import Mode
+from tests.faults.plans import ANSWERED, ANSWERED_LATE, Fault
+from tests.faults.proxies import Mode, Proxy
 from tests.faults.stack import AWAY, Stack
 from winnow.events.v1.events_pb2 import TaskHint
 
@@ -124,11 +124,20 @@ class Injector:
 
     async def _kill_postgres(self, fault: Fault, number: signal.Signals = signal.SIGKILL) -> None:
         async with self._postgres:
-            if fault.detail == ANSWERED:
+            late = self._ingest_edges() if fault.detail == ANSWERED_LATE else []
+            for edge in late:
+                edge.break_down("latency")
+            if fault.detail in (ANSWERED, ANSWERED_LATE):
                 await self._history.next("ok", ANSWER_SECONDS)
             await asyncio.to_thread(self._stack.postgres.kill, number)
+            for edge in late:
+                edge.heal()
             await asyncio.sleep(fault.seconds)
             await asyncio.to_thread(self._stack.postgres.start)
+
+    def _ingest_edges(self) -> list[Proxy]:
+        replicas = self._stack.replicas.values()
+        return [each.edges["postgres"] for each in replicas if each.service == "ingest"]
 
     async def _immediate_postgres(self, fault: Fault) -> None:
         await self._kill_postgres(fault, signal.SIGQUIT)

@@ -9,7 +9,7 @@ from typing import Literal
 BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 POISON = "POISON"
 NONSENSE = "nonsense:"
-ANSWERED = "after an answer"
+ANSWERED, ANSWERED_LATE = "after an answer", "after an answer, with ingest far from it"
 LEASE_SECONDS = 1.5
 SERVICES = ("ingest", "extractor", "embedder")
 REPLICAS = tuple(f"{name}-{letter}" for name in SERVICES for letter in "ab")
@@ -184,8 +184,11 @@ def _crashes(dice: random.Random, at: float) -> Fault:
 
 
 def _kill_postgres(dice: random.Random, at: float) -> Fault:
-    """The database is killed, half of the time at the moment at which something has just been acknowledged."""
-    seconds, moment = round(dice.uniform(0, 0.5), 2), dice.choice(("", ANSWERED))
+    """The database is killed, mostly at the moment at which something has just been acknowledged.
+
+    If ingest is far from it then, an acknowledgement that does not wait for the commit overtakes it.
+    """
+    seconds, moment = round(dice.uniform(0, 0.5), 2), dice.choice(("", ANSWERED, ANSWERED_LATE))
     return Fault(at, "kill_postgres", "", seconds, moment)
 
 
