@@ -129,6 +129,9 @@ class Injector:
                 edge.break_down("latency")
             if fault.detail in (ANSWERED, ANSWERED_LATE):
                 await self._history.next("ok", ANSWER_SECONDS)
+            # What was still under way when the answer came does not arrive.
+            for edge in late:
+                edge.break_down("partition")
             await asyncio.to_thread(self._stack.postgres.kill, number)
             for edge in late:
                 edge.heal()
