@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import mean, pstdev
 from typing import Final, Literal
 
-from services.extractor import atom_types, titles
+from services.extractor import atom_types, cues, titles
 from services.extractor.extraction import (
     AtomDraft,
     AtomType,
@@ -21,7 +21,7 @@ from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
 from services.extractor.utterances import Utterance, idf, read
 
-GROUNDED_VERSION: Final = "3"
+GROUNDED_VERSION: Final = "4"
 
 SentenceSimilarity = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 
@@ -106,9 +106,10 @@ def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
     kind, rival = atom_types.choose(weights)
     about = titles.title(asked.utterances, rarity, asking=True) if asked else ""
     asking = kind in ("question", "problem")
+    mark = cues.DECISION if kind == "decision" else None
     draft = AtomDraft(
         kind,
-        titles.title(own, rarity, asking, about),
+        titles.title(own, rarity, asking, about, mark),
         titles.content(own, about),
         tuple(_evidence(utterance) for utterance in own),
         _confidence(proposal),

@@ -28,6 +28,7 @@ _CLAUSE_END: Final = re.compile(r"[,;:—–(]\s|\s[-–—]\s|\.\s")
 _ASIDE: Final = re.compile(r"\s*\([^()]*\)")
 _ANAPHORA_FACTOR: Final = 0.6
 _SPECIFIC_BONUS: Final = 0.6
+_MARKED_FACTOR: Final = 3.0
 _PASTED: Final = re.compile(r"^\s*(?:[#$>]\s|\S+@\S+[:~]|/\S+/\S|at\s+\S+\()|[{};]\s*$|=>|\s\|\s")
 
 
@@ -90,12 +91,15 @@ def best_sentence(
     utterances: Iterable[Utterance],
     rarity: Callable[[str], float],
     asking: bool = False,
+    mark: re.Pattern[str] | None = None,
 ) -> str:
-    """The sentence that says most for its length; a question or failure where one is wanted."""
+    """The sentence that says most for its length; a question or failure, or one with a mark, where one is wanted."""
     best, best_weight = "", 0.0
     for position, utterance in enumerate(utterances):
         for sentence in sentences(utterance.body):
             weight = _sentence_weight(sentence, rarity, asking) * 0.92**position
+            if mark and mark.search(sentence):
+                weight *= _MARKED_FACTOR
             if weight > best_weight:
                 best, best_weight = sentence, weight
     return best
@@ -123,9 +127,13 @@ def title(
     rarity: Callable[[str], float],
     asking: bool = False,
     about: str = "",
+    mark: re.Pattern[str] | None = None,
 ) -> str:
-    """A title of at most 90 characters; a thin one is completed with what it is `about`."""
-    own = _own_title(utterances, rarity, asking)
+    """A title of at most 90 characters; a thin one is completed with what it is `about`.
+
+    A `mark` is what the sentence should have that gives the title, such as a word of deciding.
+    """
+    own = _own_title(utterances, rarity, asking, mark)
     if not own:
         own = tidy(utterances[0].body) or tidy(utterances[0].message.text)
     if about and is_thin(own) and len(own) < TITLE_CHARACTERS_MAX - 24:
@@ -134,12 +142,15 @@ def title(
 
 
 def _own_title(
-    utterances: Sequence[Utterance], rarity: Callable[[str], float], asking: bool
+    utterances: Sequence[Utterance],
+    rarity: Callable[[str], float],
+    asking: bool,
+    mark: re.Pattern[str] | None,
 ) -> str:
     """The best sentence of the first speaker who has one that stands alone, so that nobody titles what another said."""
     telling = [utterance for utterance in utterances if not utterance.confirms] or utterances
     found = [
-        polish(best_sentence([u for u in telling if u.speaker == speaker], rarity, asking))
+        polish(best_sentence([u for u in telling if u.speaker == speaker], rarity, asking, mark))
         for speaker in dict.fromkeys(utterance.speaker for utterance in telling)
     ]
     return next((title for title in found if title and not is_thin(title)), found[0])

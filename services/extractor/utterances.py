@@ -239,6 +239,7 @@ def _without_others(text: str, names: Mapping[str, str]) -> str:
 def _may_be_name(written: str, name: str) -> bool:
     return (
         name not in cues.LABELLING
+        and cues.labelled_as(f"{name}: -") is None
         and not any(mark in written for mark in "/()[]{}=\"'.")
         and any(character.isalpha() for character in name)
         and (written[:1].isascii() or written[:1].isupper())

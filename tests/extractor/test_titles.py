@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.extractor import cues
 from services.extractor.titles import content, polish, shorten, title
 from services.extractor.utterances import read
 from tests.extractor.conversation import talk
@@ -84,6 +85,25 @@ def test_the_sentence_that_names_things_is_the_title() -> None:
         ).messages
     )
     assert title(pasted, lambda word: 1.0) == "The lock is held by autovacuum"
+
+
+@pytest.mark.parametrize(
+    ("said", "decided"),
+    [
+        ("Decided: version 3 goes out on Monday. I tell them.", "Version 3 goes out on Monday"),
+        ("Вирішили: версія 3 виходить у понеділок.", "Версія 3 виходить у понеділок"),
+        (
+            "So we agreed to ship the fix to everybody on Monday.",
+            "We agreed to ship the fix to everybody on Monday",
+        ),
+    ],
+)
+def test_a_decision_is_titled_by_the_sentence_that_decides(said: str, decided: str) -> None:
+    """However much is said before it, who looks for a decision reads the decision."""
+    before = "ann: The store took nine days to review the last release of the courier app."
+    found = read(talk(before, f"ann: {said}").messages)
+    assert title(found, lambda _: 1.0, mark=cues.DECISION) == decided
+    assert title(found, lambda _: 1.0).startswith("The store took")
 
 
 def test_thanks_are_no_title() -> None:

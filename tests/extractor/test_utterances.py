@@ -28,6 +28,8 @@ NAMES = {"anna": "Anna", "олег": "Олег", "x_y": "x_y"}
         ("https://example.org/a: gone", None, "https://example.org/a: gone"),
         ("12:30 works", None, "12:30 works"),
         ("", None, ""),
+        ("Decided: it goes out on Monday", None, "Decided: it goes out on Monday"),
+        ("Решили: остаёмся на Redis", None, "Решили: остаёмся на Redis"),
     ],
 )
 def test_address(text: str, addressee: str | None, body: str) -> None:
