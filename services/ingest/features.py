@@ -153,8 +153,10 @@ def _see_terms(features: Features, reading: Reading, context: Context) -> None:
     features["specific"] = _LOG[min(number, SPECIFIC_MAX)]
     if number >= 3:
         features["several_specific"] = 1.0
+    if not context.recent:
+        return
     author = reading.author
-    others = [earlier.specific for earlier in context.recent if earlier.author != author]
+    others = [e.specific for e in context.recent if e.specific and e.author != author]
     if shared := number - len(specific.difference(*others)):
         features["topical"] = min(shared, 3) / 3
 
@@ -162,30 +164,33 @@ def _see_terms(features: Features, reading: Reading, context: Context) -> None:
 def _see_words(features: Features, reading: Reading, size: int) -> None:
     """The cue words, most of which count only in a message that says something."""
     counts = reading.counts
-    for name, shift, most in _CAPPED:
-        number = counts >> shift & MASK
-        if number:
-            features[name] = min(number, most) / most
-    if size <= 3 and counts >> WAITING & MASK:
+    if counts & _ANY_CAPPED:
+        for name, shift, most in _CAPPED:
+            number = counts >> shift & MASK
+            if number:
+                features[name] = min(number, most) / most
+    if size <= 3 and counts & _ANY_WAITING:
         features["waiting"] = 1.0
-    if size <= 2 and counts >> COURTESY & MASK:
+    if size <= 2 and counts & _ANY_COURTESY:
         features["courtesy"] = 1.0
-    if size >= 3 and counts >> CONDITION & MASK:
+    if size >= 3 and counts & _ANY_CONDITION:
         features["condition"] = 1.0
-    if counts >> LIFE & MASK:
+    if counts & _ANY_LIFE:
         features["life"] = min(counts >> LIFE & MASK, 2) / 2
     if reading.is_question:
         return
-    if counts >> DOING & MASK:
+    if counts & _ANY_DOING:
         features["report"] = 1.0
-    if size < 2:
-        return
-    words = reading.words
-    if counts >> ADVICE & MASK or (
-        counts >> MODAL & MASK
-        and (_follows(words, _YOU_WORDS, _MODAL_WORDS, 2) or _follows(words, _I, _WOULD, 1))
-    ):
+    if size >= 2 and (counts & _ANY_ADVICE or (counts & _ANY_MODAL and _is_proposed(reading))):
         features["advice"] = 1.0
+
+
+def _is_proposed(reading: Reading) -> bool:
+    """Whether it says "you could" or "I would"."""
+    words = reading.words
+    if reading.counts & _ANY_YOU and _follows(words, _YOU_WORDS, _MODAL_WORDS, 2):
+        return True
+    return "d" in words and _follows(words, _I, _WOULD, 1)
 
 
 def _follows(words: list[str], leads: frozenset[str], ends: frozenset[str], within: int) -> bool:
@@ -201,13 +206,20 @@ _CAPPED = (
     ("remedy", REMEDY, 3),
     ("decision", DECISION, 1),
 )
+_ANY_CAPPED = MASK << PROBLEM | MASK << REMEDY | MASK << DECISION
+_ANY_WAITING, _ANY_COURTESY, _ANY_CONDITION = (
+    MASK << shift for shift in (WAITING, COURTESY, CONDITION)
+)
+_ANY_LIFE, _ANY_DOING, _ANY_ADVICE = (MASK << shift for shift in (LIFE, DOING, ADVICE))
+_ANY_MODAL, _ANY_YOU, _ANY_CODE = MASK << MODAL, MASK << YOU, MASK << CODE
 
 
 def _see_form(features: Features, reading: Reading, size: int) -> None:
     """Script, code, faces, shouting, corrections, commands and how the message begins."""
     body, words = reading.body, reading.words
-    code = min(reading.counts >> CODE & MASK, CODE_MAX)
-    if code:
+    code = 0
+    if reading.counts & _ANY_CODE:
+        code = min(reading.counts >> CODE & MASK, CODE_MAX)
         features["code"] = code / CODE_MAX
         if _CODE_LINE.fullmatch(body):
             features["code_only"] = 1.0

@@ -103,13 +103,15 @@ class Conversation:
         """`before` are the last messages that were scored earlier, oldest first."""
         self._thresholds = thresholds
         self._recent: list[Reading] = []
+        self._context = Context(self._recent)
         for message in before:
             self._remember(read(message, Context(self._recent)))
 
     def score(self, message: ScoredInput, parent: ScoredInput | None = None) -> Importance:
         """Score the next message; `parent` is needed only for a reply to one no longer recent."""
-        older = None if parent is None else read(parent, Context())
-        context = Context(self._recent, older)
+        context = self._context
+        if parent is not None:
+            context = Context(self._recent, read(parent, Context()))
         reading = read(message, context)
         importance = weigh(reading, context, self._thresholds)
         self._remember(reading)

@@ -5,11 +5,13 @@ inflections; shorter forms stand for themselves, in Cyrillic scripts with other 
 """
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from services.ingest import everyday, lexicon
 
 STEM_LETTERS = 6
-# Words kept with their stems: a chat's words are few and come again and again.
+# Words remembered, and as many that were so before them: a chat's words are few and come again and again.
 KEPT_WORDS = 1 << 15
 KEPT_LETTERS = 32
 # Marks what begins like a word of the lexicon, or is as short, but is none.
@@ -25,6 +27,7 @@ _LAUGHTER = re.compile(
     r"(?:[аa]?(?:[хx][аaеeиіi]){2,}[хx]?|(?:[аa][хx]){2,}[аa]?|(?:ha|he|hi){2,}h?|лол+|lo+l)"
 )
 _ROOT_LETTERS = 3
+Value = TypeVar("Value")
 
 
 def fold(text: str) -> str:
@@ -45,26 +48,34 @@ def stems(*names: str) -> frozenset[str]:
     return frozenset(word[:STEM_LETTERS] for word in words_of(*names))
 
 
-class Stems(dict[str, str]):
-    """The stem of every word, worked out when it is first asked for."""
+class Remembered(dict[str, Value]):
+    """What was worked out for words; of those that did not come again for long, nothing is kept."""
 
-    def __missing__(self, word: str) -> str:
-        stem = _stem(word)
+    def __init__(self, work_out: Callable[[str], Value]) -> None:
+        super().__init__()
+        self._work_out = work_out
+        self._older: dict[str, Value] = {}
+
+    def __missing__(self, word: str) -> Value:
+        value = self._older.get(word)
+        if value is None:
+            value = self._work_out(word)
         if len(word) <= KEPT_LETTERS:
             if len(self) >= KEPT_WORDS:
+                self._older = dict(self)
                 self.clear()
-            self[word] = stem
-        return stem
+            self[word] = value
+        return value
 
 
-def _stem(word: str) -> str:
-    """Words that are listed, then laughter and drawn-out words, then what only begins like a listed one."""
+def stem_of(word: str) -> str:
+    """The stem of a folded word: as listed, else of laughter or a drawn-out word, else its beginning."""
     if word in _WHOLE:
         return word[:STEM_LETTERS]
-    if _LAUGHTER.fullmatch(word):
+    if word[0] in "аaхxhлl" and _LAUGHTER.fullmatch(word):
         return "haha"
-    if _DRAWN_OUT.search(word) and not word.isdigit():
-        return _stem(_DRAWN_OUT.sub(r"\1", word))
+    if len(word) > 2 and _DRAWN_OUT.search(word) and not word.isdigit():
+        return stem_of(_DRAWN_OUT.sub(r"\1", word))
     stem = word[:STEM_LETTERS]
     if word in _APART:
         return stem + _OTHER
@@ -99,4 +110,3 @@ def _roots() -> dict[str, str]:
 
 
 _ROOTS = _roots()
-STEMS = Stems()

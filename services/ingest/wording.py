@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from services.ingest.chunks import UNSPECIFIC, take_apart
-from services.ingest.vocabulary import STEMS
+from services.ingest.chunks import UNSPECIFIC, WORDS, take_apart
+from services.ingest.vocabulary import stem_of
 
 TEXT_MAX = 1000
 CONTEXT_MESSAGES = 10
@@ -96,7 +96,7 @@ _ASKING = tuple(
         *("как правильно", "скажіть,", "скажите,"),
     )
 )
-_ASKING_FIRST = frozenset(STEMS[opening.split()[0].rstrip(",")] for opening in _ASKING)
+_ASKING_FIRST = frozenset(stem_of(opening.split()[0].rstrip(",")) for opening in _ASKING)
 _ASKING_LETTERS = max(map(len, _ASKING))
 _BOT_ENDS = "0123456789_-^|` "
 _BOT_STARTS = ("bot-", "bot_", "bot ")
@@ -153,7 +153,7 @@ def _split_address(body: str, recent: Sequence[Reading]) -> tuple[str, str]:
         body = _MENTION.sub(" ", body).strip()
     first, _, rest = body.partition(" ")
     name = first.rstrip(":,").lower()
-    if not name or not rest or STEMS[name] in UNSPECIFIC:
+    if not name or not rest or WORDS[name][0][0] in UNSPECIFIC:
         return body, addressee
     if first[-1] == ":":
         if _NAME.fullmatch(name):

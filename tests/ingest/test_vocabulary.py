@@ -1,14 +1,11 @@
 """Words to stems: one stem for a word's forms, none shared with a word of another meaning."""
 
-import random
-import string
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.chunks import UNSPECIFIC, take_apart
-from services.ingest.vocabulary import KEPT_WORDS, Stems, fold
+from services.ingest.vocabulary import KEPT_WORDS, Remembered, fold, stem_of
 
 
 def specific(text: str) -> set[str]:
@@ -28,7 +25,7 @@ def specific(text: str) -> set[str]:
 )
 def test_forms_share_a_stem(forms: tuple[str, ...]) -> None:
     """Inflections, spellings and drawn-out letters are one word, and everyday words at that."""
-    stems = {Stems()[fold(form)] for form in forms}
+    stems = {stem_of(fold(form)) for form in forms}
     assert len(stems) == 1
     assert stems <= UNSPECIFIC
 
@@ -57,11 +54,13 @@ def test_taken_apart_again(chunks: list[str]) -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """Whatever is said, no more than so many words are remembered, and none that is very long."""
-    stems = Stems()
-    letters = random.Random(1)
-    for _ in range(KEPT_WORDS + 10):
-        stems["".join(letters.choices(string.ascii_lowercase, k=9))]
-    stems["x" * 1000]
-    assert len(stems) <= KEPT_WORDS
-    assert "x" * 1000 not in stems
+    """No more than so many words are remembered, none that is very long, and what comes again is not forgotten."""
+    asked: list[str] = []
+    lengths = Remembered[int](lambda word: asked.append(word) or len(word))
+    for number in range(3 * KEPT_WORDS):
+        assert lengths[f"{number:09}"] == 9
+        assert lengths["again"] == 5
+    assert lengths["x" * 1000] == 1000
+    assert len(lengths) <= KEPT_WORDS
+    assert "x" * 1000 not in lengths
+    assert asked.count("again") == 1
