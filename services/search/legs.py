@@ -14,6 +14,7 @@ import numpy as np
 from services.search import ranking
 from services.search.keyword import KeywordCandidates
 from services.search.ranking import Hit
+from services.search.speech import Utterance, hear
 from services.search.store import Document, Near, Neighbour, Step, Subject
 
 ANCHORS_MAX: Final = 30
@@ -30,9 +31,15 @@ def similar(nearest: Sequence[Near]) -> list[UUID]:
 
 
 def by_words(
-    candidates: KeywordCandidates, neighbours: Sequence[Neighbour], limit: int, *, wordless: bool
+    candidates: KeywordCandidates,
+    neighbours: Sequence[Neighbour],
+    limit: int,
+    said: Mapping[UUID, Utterance] | None = None,
 ) -> list[Hit]:
-    """Order documents by their words and their neighbours' words; wordless neighbours may be results themselves."""
+    """Order documents by their words and their neighbours' words.
+
+    In a hybrid search, where who speaks to whom counts, wordless neighbours may be results themselves.
+    """
     documents = candidates.documents
     known = {document.subject.id for document in documents}
     around = {n.other: n for n in neighbours if n.other not in known}
@@ -44,8 +51,11 @@ def by_words(
         len(weights),
     )
     places = ranking.surroundings((n[:3] for n in neighbours), _positions(ids))
-    scores = ranking.word_score(counts + places.credit(counts), weights)
-    fits = [n.fits and (wordless or n.terms > 0) for n in around.values()]
+    speech = None if said is None else hear([said.get(each) for each in ids])
+    scores = ranking.word_score(counts + places.credit(counts, speech=speech), weights)
+    if speech is not None:
+        scores *= speech.shares
+    fits = [n.fits and (speech is not None or n.terms > 0) for n in around.values()]
     scores[len(documents) :][~np.array(fits, bool)] = -np.inf
     subjects = [document.subject for document in documents]
     return [
@@ -63,7 +73,9 @@ def by_meaning(nearest: Sequence[Near]) -> list[Hit]:
     return ranking.best_first(Hit(near.subject, near.cosine, near.cosine) for near in nearest)
 
 
-def by_meaning_around(nearest: Sequence[Near], steps: Sequence[Step], limit: int) -> list[Hit]:
+def by_meaning_around(
+    nearest: Sequence[Near], steps: Sequence[Step], said: Mapping[UUID, Utterance], limit: int
+) -> list[Hit]:
     """Order subjects by how far they and their neighbours exceed the nearest ones' least cosine.
 
     What stands around the nearest ones is found as well; if its own cosine is not known, its score is NaN.
@@ -75,8 +87,9 @@ def by_meaning_around(nearest: Sequence[Near], steps: Sequence[Step], limit: int
     ids = [*(near.subject.id for near in nearest), *others]
     above = np.array([*(near.cosine for near in nearest), *[-1.0] * len(others)])
     above -= nearest[min(ANCHORS_MAX, len(nearest)) - 1].cosine
-    excess = np.maximum(above, 0.0)
-    total = excess + ranking.surroundings(steps, _positions(ids)).credit(excess)
+    excess, speech = np.maximum(above, 0.0), hear([said.get(each) for each in ids])
+    places = ranking.surroundings(steps, _positions(ids))
+    total = (excess + places.credit(excess, speech=speech)) * speech.shares
     order = np.where(total > 0, total, above)
     return [
         Hit(

@@ -2,10 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from operator import itemgetter
 from typing import Final, Self
 
 # The share of a query's words of the language that must be known before its translation says what the query says.
@@ -21,17 +22,41 @@ _DICTIONARY_ENDING: Final = re.compile(
     r"[аяоеєьиїй]?|[ио]й|[аояиїюс]?ти|[ую]?вати|нути|[аяоеу]?н?ня|н?ость|но|ний"
 )
 _REFLEXIVE: Final = re.compile(r"(?<=.{4})с[яь]$")
-# Sounds that change when a word is inflected: помилка, помилок; тека, теці; вхід, входу.
-_FLEETING: Final = re.compile(r"(?<=[^аеєиіїоуюя])[оеє](?=к$|ц?ь$)")
+# Sounds that change when a word is inflected: помилка, помилок; рівень, рівня; тека, теці; вхід, входу.
+_FLEETING: Final = re.compile(r"(?<=[^аеєиіїоуюя])[оеє](?=[^аеєиіїоуюяйь]ь?$)")
 _SOFTENED: Final = {"ці": "кі", "зі": "гі"}
+
+# How words of a kind begin to be inflected: the ending of the dictionary, and those of the other forms.
+_ADJECTIVE: Final = (
+    "а|о|у|е|ої|ою|ий|ій|их|ім|им|ого|ому|ими|я|ю|є|і|ьої|ьою|іх|іми|ього|ьому"
+    "|і?ш(?:ий|а|е|і|у|ого|ому|им|ої|ій|ою|их|ими)"
+)
+_NOUN: Final = (
+    "|а|у|ю|я|і|ї|и|е|є|о|ь|й|ові|еві|єві|ом|ем|єм|ою|ею|єю|ів|їв|ей|ам|ям|ами|ями|ах|ях|ьми|ню"
+)
+_VERB: Final = (
+    "(?:[аяиіоуеюєї]|[ую]?ва|ну)?(?:т[иь]|тим(?:у|еш|е|емо|ете|уть)|в|вши|л[аои]|й|йте|ймо|[нт]о|нн(?:я|ю|ям|і)"
+    "|[нт](?:ий|ого|ому|им|ім|а|ої|ій|у|ою|е|і|их|ими))"
+    "|(?:[аяіуоює]|ну)?(?:ю|є|єш|єм|ємо|єте|ють)|л?(?:ю|у|я)|н?(?:е|еш|ем|емо|ете|уть|у|и|іть)"
+    "|л?(?:ять|ють|ен[оийаіу]|ення|енню|енням|енні)|иш|ить|им|имо|ите|ать|їш|їть|їмо|їте|ь|ьте|ен[оийаеіу]|ення"
+)
+_KINDS: Final = tuple(
+    (re.compile(dictionary), re.compile(forms.replace("і", "о")))
+    for dictionary, forms in (
+        (r"(?:[аяиіоуеюєї]|[ую]ва|ну)?ти$", _VERB),
+        (r"[иоїі]й$", _ADJECTIVE),
+        (r"[аяоеєиїьй]?$", _NOUN),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A word as it is compared, and its meanings, the most usual first."""
+    """A word as it is compared, its meanings, the most usual first, and what may follow its stem."""
 
     key: str
     meanings: tuple[str, ...]
+    endings: re.Pattern[str]
 
 
 class Lexicon:
@@ -39,11 +64,21 @@ class Lexicon:
 
     def __init__(self, entries: Mapping[str, tuple[str, ...]]) -> None:
         self._exact = {_plain(word): meanings for word, meanings in entries.items()}
+        self._by_stem: dict[str, list[_Entry]] = defaultdict(list)
         self._by_start: dict[str, list[_Entry]] = defaultdict(list)
         for word, meanings in self._exact.items():
             for key in _keys(word):
                 if len(key) >= _START_LETTERS:
-                    self._by_start[key[:2]].append(_Entry(key, meanings))
+                    self._add(key, meanings)
+
+    def _add(self, key: str, meanings: tuple[str, ...]) -> None:
+        ending, forms = next((e, forms) for e, forms in _KINDS if e.search(key))
+        found = ending.search(key)
+        entry = _Entry(key, meanings, forms)
+        self._by_stem[key[: found.start() if found else len(key)]].append(entry)
+        for length in range(_START_LETTERS - (len(key) == _START_LETTERS), len(key) + 1):
+            if _DICTIONARY_ENDING.fullmatch(key, length):
+                self._by_start[key[:length]].append(entry)
 
     @classmethod
     def read(cls, lines: Iterable[str]) -> Self:
@@ -62,13 +97,27 @@ class Lexicon:
         plain = _plain(word)
         if exact := self._exact.get(plain):
             return exact
-        near = [
-            (_distance(key, entry.key), entry.meanings)
-            for key in _keys(plain)
-            for entry in self._by_start.get(key[:2], ())
-        ]
-        found = [(distance, meanings) for distance, meanings in near if distance is not None]
-        return min(found, key=lambda each: each[0])[1] if found else ()
+        keys = _keys(plain)
+        return _nearest(self._inflected(keys)) or _nearest(self._alike(keys))
+
+    def _inflected(self, keys: Iterable[str]) -> Iterator[tuple[str, _Entry]]:
+        """Find words of which a key is a form that words of their kind have."""
+        for key in keys:
+            for length in range(2, len(key) + 1):
+                for entry in self._by_stem.get(key[:length], ()):
+                    if entry.endings.fullmatch(key, length):
+                        yield key, entry
+
+    def _alike(self, keys: Iterable[str]) -> Iterator[tuple[str, _Entry]]:
+        """Find words with which a key shares all but what inflection could have added to either."""
+        for key in keys:
+            for length in range(2, len(key) + 1):
+                if _ENDING.fullmatch(key, length):
+                    for entry in self._by_start.get(key[:length], ()):
+                        if key[length : length + 1] != entry.key[
+                            length : length + 1
+                        ] or length == len(key):
+                            yield key, entry
 
     def translate(self, text: str) -> str | None:
         """Return a text word by word, unknown words as they are; None if too little of it is known."""
@@ -102,12 +151,18 @@ def _keys(plain: str) -> set[str]:
     return {form.replace("і", "о") for form in forms}
 
 
-def _distance(key: str, known: str) -> tuple[int, int] | None:
-    """Count the letters that two forms do not share, and compare their lengths; None if they are of different words."""
+def _nearest(found: Iterable[tuple[str, _Entry]]) -> tuple[str, ...]:
+    """The meanings of the word that shares most with its form; none if none was found."""
+    best = min(
+        ((_distance(key, entry.key), entry) for key, entry in found),
+        default=None,
+        key=itemgetter(0),
+    )
+    return best[1].meanings if best else ()
+
+
+def _distance(key: str, known: str) -> tuple[int, int]:
+    """Count the letters that two forms do not share, and compare their lengths."""
     pairs = enumerate(zip(key, known, strict=False))
     shared = next((i for i, (a, b) in pairs if a != b), min(len(key), len(known)))
-    if shared < _START_LETTERS - (len(known) == _START_LETTERS):
-        return None
-    if not (_ENDING.fullmatch(key, shared) and _DICTIONARY_ENDING.fullmatch(known, shared)):
-        return None
     return len(key) + len(known) - 2 * shared, abs(len(key) - len(known))

@@ -53,7 +53,7 @@ async def _around(
 ) -> dict[UUID, Around]:
     """Find the live messages before and after each message, whatever the filter says of them."""
     messages = [each.subject.id for each in shown if each.subject.kind == "message"]
-    steps = await store.steps(connection, workspace, Filter(), messages, _AROUND_WITHIN, count)
+    steps, _ = await store.steps(connection, workspace, Filter(), messages, _AROUND_WITHIN, count)
     by_anchor: dict[UUID, list[Step]] = {message: [] for message in messages}
     for step in steps:
         by_anchor[step.anchor].append(step)

@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+from services.search.speech import Speech
 from services.search.store import Subject
 
 # BM25 (Robertson and Zaragoza 2009); lengths are distinct words. A lone word is no better than a short sentence.
@@ -73,11 +74,13 @@ class Surroundings:
     later: Positions
     steps: Positions
 
-    def credit(self, values: Array, reach: Reach = REACH) -> Array:
-        """What each message gets of its neighbours' values, shape (n,) or (n, terms)."""
+    def credit(self, values: Array, reach: Reach = REACH, speech: Speech | None = None) -> Array:
+        """What each message gets of its neighbours' values, shape (n,) or (n, terms); more of whom it answers."""
         table = values.reshape(len(values), -1)
         share: Array = np.power(reach.decay, self.steps - 1.0)
         after, before = reach.after * share, reach.before * share
+        if speech is not None:
+            after *= speech.factors(self.earlier, self.later)
         total = _gathered(self.later, self.earlier, after, table)
         total += _gathered(self.earlier, self.later, before, table)
         return total.reshape(values.shape)
@@ -105,7 +108,7 @@ def surroundings(
     seen = [
         (positions[anchor], apart, positions[other])
         for anchor, other, apart in steps
-        if anchor in positions and other in positions
+        if apart and anchor in positions and other in positions
     ]
     found = np.array(seen, np.intp).reshape(-1, 3)
     anchors = np.unique(found[:, 0])

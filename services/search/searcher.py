@@ -225,7 +225,7 @@ class Searcher:
         )
         hits: list[Hit] = []
         if found.documents:
-            around = await store.neighbours(
+            around, said = await store.neighbours(
                 connection,
                 workspace,
                 question.filter,
@@ -235,7 +235,8 @@ class Searcher:
                 REACH.steps_max,
             )
             leg = question.keyword or Leg()
-            hits = legs.by_words(found, around, _most(question, leg), wordless=question.is_hybrid)
+            heard = said if question.is_hybrid else None
+            hits = legs.by_words(found, around, _most(question, leg), heard)
         if found.corrected:
             listed = ", ".join(found.corrected)
             answer.warnings.append(f"some words occur nowhere; searched for {listed} instead")
@@ -269,7 +270,7 @@ class Searcher:
             sample = (workspace, generation, question.filter, question.kinds, values)
             self._probe.offer(Sample(*sample, tuple(nearest)))
         if question.is_hybrid:
-            steps = await store.steps(
+            steps, said = await store.steps(
                 connection,
                 workspace,
                 question.filter,
@@ -277,7 +278,7 @@ class Searcher:
                 NEIGHBOURS_WITHIN,
                 REACH.steps_max,
             )
-            ordered = legs.by_meaning_around(nearest, steps, _most(question, leg))
+            ordered = legs.by_meaning_around(nearest, steps, said, _most(question, leg))
             if unknown := legs.unscored(ordered):
                 cosines = await store.cosines(connection, workspace, generation, unknown, values)
                 ordered = legs.with_scores(ordered, cosines)

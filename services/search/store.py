@@ -1,6 +1,6 @@
 """What search reads from the database: one function a query, always inside a transaction of one workspace."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from services.common.database import Connection
 from services.search.conditions import Attribute, Condition, Leaf, both
+from services.search.speech import ASKING_WORDS_MAX, Utterance
 from services.search.statements import KINDS, statement
 
 Row = Any
@@ -106,7 +107,7 @@ class Step(NamedTuple):
 
 
 class Neighbour(NamedTuple):
-    """A live message near another one: a step, what Document has of it, and whether it satisfies the filter."""
+    """A live message near another one: a step, what Document has of it, whether it satisfies the filter."""
 
     anchor: UUID
     other: UUID
@@ -187,13 +188,17 @@ async def neighbours(
     queries: Sequence[str],
     within: timedelta,
     steps: int,
-) -> list[Neighbour]:
-    """Return the live messages around others in their conversations, and whether each satisfies the filter."""
+) -> tuple[list[Neighbour], dict[UUID, Utterance]]:
+    """Return the live messages around others and those themselves, and whether each satisfies the filter."""
     text, values = statement("neighbours", condition=chosen.conditions)
     everything = chosen.is_empty and chosen.made_until is None
-    arguments = (workspace, anchors, queries, within, steps, everything, chosen.made_until)
+    arguments = (
+        *(workspace, anchors, queries, within, steps, everything, chosen.made_until),
+        ASKING_WORDS_MAX,
+    )
     rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
-    return [Neighbour._make(row) for row in rows]
+    found = [Neighbour._make(row[:6]) for row in rows]
+    return found, {other: Utterance._make(row[6:]) for other, row in _each_other(rows)}
 
 
 async def steps(
@@ -203,13 +208,17 @@ async def steps(
     messages: Sequence[UUID],
     within: timedelta,
     steps_max: int,
-) -> list[Step]:
-    """Return the live messages around others in their conversations that satisfy the filter."""
+) -> tuple[list[Step], dict[UUID, Utterance]]:
+    """Return the live messages around others that satisfy the filter, and the others themselves as steps of 0."""
     text, values = statement("steps", condition=chosen.conditions)
     everything = chosen.is_empty and chosen.made_until is None
-    arguments = (workspace, messages, within, steps_max, everything, chosen.made_until)
+    arguments = (
+        *(workspace, messages, within, steps_max, everything, chosen.made_until),
+        ASKING_WORDS_MAX,
+    )
     rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
-    return [Step._make(row) for row in rows]
+    found = [Step._make(row[:3]) for row in rows]
+    return found, {other: Utterance._make(row[3:]) for other, row in _each_other(rows)}
 
 
 async def cosines(
@@ -348,6 +357,11 @@ async def vectors(
     kinds, ids = [each.kind for each in subjects], [each.id for each in subjects]
     rows = await connection.fetch(text, workspace, kinds, ids)
     return {Subject(row["kind"], row["id"]): row["embedding"] for row in rows}
+
+
+def _each_other(rows: Sequence[Row]) -> Iterable[tuple[UUID, Row]]:
+    """One row of each message that is seen from others."""
+    return {row[1]: row for row in rows}.items()
 
 
 def _text(name: str) -> str:

@@ -45,55 +45,80 @@ select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*')
 
 -- name: neighbours
 with pair as materialized (
-  select a.id as anchor, n.id, n.step, n.words
+  select a.id as anchor, n.*
   from unnest($11::uuid[]) as u (id)
   join ingest.message a on a.workspace_id = $10 and a.id = u.id
   cross join lateral (
-    (select b.id, b.words, -row_number() over (order by b.sent_at desc, b.id desc) as step
+    (select b.id, -row_number() over (order by b.sent_at desc, b.id desc) as step,
+       b.words, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
+       split_part(left(b.text, 34), ' ', 1) as opening,
+       strpos(b.text, '?') > 0 and length(b.words) <= $17::int and b.text ~ '\?(\s|$)' as asks
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($16::uuid is null or b.id <= $16)
        and (b.sent_at, b.id) < (a.sent_at, a.id) and b.sent_at >= a.sent_at - $13::interval
      order by b.sent_at desc, b.id desc limit $14::int)
     union all
-    (select b.id, b.words, row_number() over (order by b.sent_at, b.id)
+    (select b.id, row_number() over (order by b.sent_at, b.id),
+       b.words, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
+       split_part(left(b.text, 34), ' ', 1) as opening,
+       strpos(b.text, '?') > 0 and length(b.words) <= $17::int and b.text ~ '\?(\s|$)' as asks
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($16::uuid is null or b.id <= $16)
        and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $13::interval
-     order by b.sent_at, b.id limit $14::int)) n),
+     order by b.sent_at, b.id limit $14::int)
+    union all
+    (select a.id, 0,
+       a.words, a.external_id, a.reply_to_external_id, a.author_external_id, a.author_name,
+       split_part(left(a.text, 34), ' ', 1) as opening,
+       strpos(a.text, '?') > 0 and length(a.words) <= $17::int and a.text ~ '\?(\s|$)' as asks)) n),
 document as materialized (
   select m.id, length(m.words) as length,
     (select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
      from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where m.words @@ t.query) as terms,
     $15::bool or (select true from search.live_messages({filter}) s where s.id = m.id and {message_condition}) is not null as fits
   from (select distinct on (p.id) p.id, p.words from pair p order by p.id) m)
-select p.anchor, p.id, p.step, d.terms, d.length, d.fits from pair p join document d on d.id = p.id;
+select p.anchor, p.id, p.step, d.terms, d.length, d.fits, p.asks, p.external_id, p.reply_to_external_id, p.author_external_id,
+  p.author_name, p.opening
+from pair p join document d on d.id = p.id;
 
 -- name: steps
 with pair as materialized (
-  select a.id as anchor, n.id, n.step
+  select a.id as anchor, n.*
   from unnest($11::uuid[]) as u (id)
   join ingest.message a on a.workspace_id = $10 and a.id = u.id
   cross join lateral (
-    (select b.id, -row_number() over (order by b.sent_at desc, b.id desc) as step
+    (select b.id, -row_number() over (order by b.sent_at desc, b.id desc) as step,
+       b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
+       split_part(left(b.text, 34), ' ', 1) as opening,
+       strpos(b.text, '?') > 0 and length(b.words) <= $16::int and b.text ~ '\?(\s|$)' as asks
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($15::uuid is null or b.id <= $15)
        and (b.sent_at, b.id) < (a.sent_at, a.id) and b.sent_at >= a.sent_at - $12::interval
      order by b.sent_at desc, b.id desc limit $13::int)
     union all
-    (select b.id, row_number() over (order by b.sent_at, b.id)
+    (select b.id, row_number() over (order by b.sent_at, b.id),
+       b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
+       split_part(left(b.text, 34), ' ', 1) as opening,
+       strpos(b.text, '?') > 0 and length(b.words) <= $16::int and b.text ~ '\?(\s|$)' as asks
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($15::uuid is null or b.id <= $15)
        and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $12::interval
-     order by b.sent_at, b.id limit $13::int)) n),
+     order by b.sent_at, b.id limit $13::int)
+    union all
+    (select a.id, 0,
+       a.external_id, a.reply_to_external_id, a.author_external_id, a.author_name,
+       split_part(left(a.text, 34), ' ', 1) as opening,
+       strpos(a.text, '?') > 0 and length(a.words) <= $16::int and a.text ~ '\?(\s|$)' as asks)) n),
 fit as materialized (
   select m.id
   from (select distinct p.id from pair p) m
   where $14::bool or (select true from search.live_messages({filter}) s where s.id = m.id and {message_condition}) is not null)
-select p.anchor, p.id, p.step from pair p join fit f on f.id = p.id;
+select p.anchor, p.id, p.step, p.asks, p.external_id, p.reply_to_external_id, p.author_external_id, p.author_name, p.opening
+from pair p join fit f on f.id = p.id;
 
 -- name: cosines
 select v.subject_id as id, max(1 - ((v.embedding::halfvec({dimensions})) <=> q.vector::halfvec({dimensions}))) as cosine

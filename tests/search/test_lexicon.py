@@ -33,6 +33,9 @@ def test_lines_join_words_and_meanings() -> None:
         ("пам’яті", "memory"),
         ("працювало", "work"),
         ("бази", "database"),
+        ("рівня", "level"),
+        ("ради", "council"),
+        ("вибіркової", "selective"),
     ],
 )
 def test_inflected_forms_are_found(form: str, meaning: str) -> None:

@@ -84,10 +84,10 @@ def test_neighbours_words_count_and_less_with_distance() -> None:
         Neighbour(hit.id, far.id, 3, terms=0, length=5, fits=True),
         Neighbour(hit.id, other.id, 2, terms=0, length=5, fits=False),
     ]
-    ordered = legs.by_words(candidates, around, 10, wordless=True)
+    ordered = legs.by_words(candidates, around, 10, {})
     assert [each.subject for each in ordered] == [hit, near, far]
-    assert legs.by_words(candidates, around, 2, wordless=True) == ordered[:2]
-    only = legs.by_words(candidates, around, 10, wordless=False)
+    assert legs.by_words(candidates, around, 2, {}) == ordered[:2]
+    only = legs.by_words(candidates, around, 10)
     assert [each.subject for each in only] == [hit]
 
 
@@ -95,7 +95,7 @@ def test_similar_messages_that_stand_together_rise() -> None:
     """Of messages equally near to the query, those beside another candidate must come first."""
     alone, left, right, last = subjects(4)
     nearest = [Near(alone, 0.8), Near(left, 0.8), Near(right, 0.79), Near(last, 0.5)]
-    ordered = legs.by_meaning_around(nearest, [Step(left.id, right.id, 1)], 10)
+    ordered = legs.by_meaning_around(nearest, [Step(left.id, right.id, 1)], {}, 10)
     assert [each.subject for each in ordered] == [right, left, alone, last]
     assert [each.score for each in ordered] == [0.79, 0.8, 0.8, 0.5]
     assert legs.by_meaning(nearest)[0].subject == alone
@@ -106,7 +106,7 @@ def test_what_follows_a_similar_message_is_found() -> None:
     asked, far, ahead, follows = subjects(4)
     nearest = [Near(asked, 0.9), Near(far, 0.5)]
     steps = [Step(asked.id, follows.id, 2), Step(asked.id, ahead.id, -2)]
-    ordered = legs.by_meaning_around(nearest, steps, 10)
+    ordered = legs.by_meaning_around(nearest, steps, {}, 10)
     assert [each.subject for each in ordered] == [asked, follows, ahead, far]
     assert legs.unscored(ordered) == [follows.id, ahead.id]
     scored = legs.with_scores(ordered, {follows.id: 0.3})
@@ -147,7 +147,7 @@ def test_steps_between_neighbours_are_inferred() -> None:
     """Two messages seen from a third must stand as far apart as their steps differ."""
     anchor, left, right = (uuid4() for _ in range(3))
     positions = {anchor: 0, left: 1, right: 2}
-    places = ranking.surroundings([Step(anchor, left, -2), Step(anchor, right, 2)], positions, 5)
+    places = ranking.surroundings([(anchor, left, -2), (anchor, right, 2)], positions, 5)
     pairs = {
         (int(a), int(b)): int(steps)
         for a, b, steps in zip(places.earlier, places.later, places.steps, strict=True)

@@ -735,7 +735,9 @@ class LegScore(_message.Message):
     RANK_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
-    """From 1. In a hybrid search, hits that stand near each other in a conversation rank higher than by their score alone."""
+    """From 1. In a hybrid search, hits that stand near each other in a conversation rank higher than by their score alone, answers
+    to whom they are addressed to even more, and short questions lower.
+    """
     score: _builtins.float
     """The cosine (semantic), or the text rank (keyword)."""
     def __init__(
