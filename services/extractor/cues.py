@@ -13,8 +13,9 @@ _STEM_END: Final = re.compile(r"(?<=\w)(?<!\\w)\*")
 
 
 def _words(*alternatives: str) -> re.Pattern[str]:
-    """A case-blind pattern for any of the alternatives as whole words (`stem*` takes endings)."""
-    parts = (_STEM_END.sub(r"\\w*", item).replace(" ", r"\s+") for item in alternatives)
+    """A case-blind pattern for any of the alternatives as whole words (`stem*` takes endings, any apostrophe does)."""
+    spelt = (_STEM_END.sub(r"\\w*", item).replace(" ", r"\s+") for item in alternatives)
+    parts = (item.replace("'", "['’ʼ]") for item in spelt)
     return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)", re.IGNORECASE)
 
 

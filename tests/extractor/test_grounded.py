@@ -257,6 +257,8 @@ async def test_what_two_say_to_a_statement_are_two_atoms() -> None:
     [
         ("this week I'm working on the import of old invoices, then the tax reports", "decision"),
         ("I plan to replace the certificates of both mirrors by Friday", "decision"),
+        ("I’m going to renew the certificates of both mirrors on Friday", "decision"),
+        ("у п’ятницю я буду переносити рахунки до нової бази даних", "decision"),
         ("leave that to me, the mirror's certificate and its renewal script", "decision"),
         ("цього тижня я буду переносити рахунки до нової бази даних", "decision"),
         ("на этой неделе я буду переносить счета в новую базу данных", "decision"),
