@@ -285,18 +285,23 @@ async def warm_up(bench: Bench, wire: Sequence[bytes]) -> None:
 
 
 def score_cpu_us(corpus: Sequence[pb.MessageInput]) -> float:
-    """Processor time to score one message in its conversation, in microseconds."""
+    """Processor time to score one message in its conversation, in microseconds: the best of three parts.
+
+    No message is scored twice: the scorer remembers words, and what was just read costs it less.
+    """
     inputs = [
         ScoredInput(m.author.name, m.text, m.author.is_bot, m.external_id, m.reply_to_external_id)
-        for m in corpus[:20_000]
+        for m in corpus[:60_000]
     ]
-    best = float("inf")
-    for _ in range(3):
-        conversation, began = Conversation(), time.process_time()
-        for each in inputs:
+    size = max(1, len(inputs) // 3)
+    conversation, best = Conversation(), float("inf")
+    for start in range(0, 3 * size, size):
+        part = inputs[start : start + size]
+        began = time.process_time()
+        for each in part:
             conversation.score(each)
-        best = min(best, time.process_time() - began)
-    return best / len(inputs) * 1e6
+        best = min(best, (time.process_time() - began) / max(1, len(part)))
+    return best * 1e6
 
 
 # --- the command
