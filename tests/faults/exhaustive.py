@@ -221,7 +221,7 @@ class Exhaustion:
         """End the generation; its tasks are due at once, and come to nothing."""
         admin = await self._stack.admin()
         await admin.execute(
-            "update embedder.generation set state = 'retired' where model = 'ghost'"
+            "select embedder.retire_generation(id) from embedder.generation where model = 'ghost'"
         )
         await admin.execute(
             """update spine.task set available_at = now(), hint_at = now()
