@@ -200,12 +200,15 @@ class Exhaustion:
 
     async def _ask_nonsense(self) -> None:
         admin = await self._stack.admin()
-        await admin.execute(
-            "select spine.enqueue($1, 'window', array[$2::uuid], array[$3])",
-            self._workspace,
-            uuid4(),
-            f"{NONSENSE}{uuid4()}",
-        )
+        async with admin.transaction():
+            bind = "select set_config('winnow.workspace_id', $1, true)"
+            await admin.execute(bind, str(self._workspace))
+            await admin.execute(
+                "select spine.enqueue($1, 'window', array[$2::uuid], array[$3])",
+                self._workspace,
+                uuid4(),
+                f"{NONSENSE}{uuid4()}",
+            )
         await admin.close()
 
     async def _add_ghost(self) -> bool:
