@@ -1,4 +1,4 @@
-"""Proofs that nothing is lost: real processes and servers, random faults, and invariants checked from what happened."""
+"""Faults against the whole of Winnow: seeded schedules over real processes, a history, and its invariants."""
 
 import os
 
