@@ -27,10 +27,11 @@ Array = npt.NDArray[np.float64]
 class Utterance(NamedTuple):
     """A message as part of a conversation: who says it, and what it begins with, up to the first space.
 
-    What it replies to is empty if it is no reply.
+    A mute one has no word: a thumb, a smile. What it replies to is empty if it is no reply.
     """
 
     asks: bool
+    mute: bool
     message: str
     replies_to: str
     author: str
@@ -38,7 +39,7 @@ class Utterance(NamedTuple):
     opening: str
 
 
-_UNHEARD: Final = Utterance(False, "", "", "", "", "")
+_UNHEARD: Final = Utterance(False, False, "", "", "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def hear(utterances: Sequence[Utterance | None]) -> Speech:
     }
     messages = _numbers(each.message for each in said)
     return Speech(
-        np.array([ASKING_SHARE if each.asks else 1.0 for each in said], np.float64),
+        np.array([_share(each) for each in said], np.float64),
         np.array([messages[each.message] for each in said], np.intp),
         np.array([messages.get(each.replies_to, ELSEWHERE) for each in said], np.intp),
         np.array([authors[each.author] for each in said], np.intp),
@@ -81,6 +82,11 @@ def hear(utterances: Sequence[Utterance | None]) -> Speech:
             [called.get(each.opening.strip("@:,").casefold(), NOBODY) for each in said], np.intp
         ),
     )
+
+
+def _share(utterance: Utterance) -> float:
+    """What is left of a message's score: nobody looks for one without a word."""
+    return 0.0 if utterance.mute else ASKING_SHARE if utterance.asks else 1.0
 
 
 def _numbers(texts: Iterable[str]) -> dict[str, int]:

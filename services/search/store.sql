@@ -52,7 +52,8 @@ with pair as materialized (
     (select b.id, -row_number() over (order by b.sent_at desc, b.id desc) as step,
        b.words, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
        split_part(left(b.text, 34), ' ', 1) as opening,
-       strpos(b.text, '?') > 0 and length(b.words) <= $17::int and b.text ~ '\?(\s|$)' as asks
+       strpos(b.text, '?') > 0 and length(b.words) <= $17::int and b.text ~ '\?(\s|$)' as asks,
+       b.text !~ '[[:alnum:]]' as mute
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($16::uuid is null or b.id <= $16)
@@ -62,7 +63,8 @@ with pair as materialized (
     (select b.id, row_number() over (order by b.sent_at, b.id),
        b.words, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
        split_part(left(b.text, 34), ' ', 1) as opening,
-       strpos(b.text, '?') > 0 and length(b.words) <= $17::int and b.text ~ '\?(\s|$)' as asks
+       strpos(b.text, '?') > 0 and length(b.words) <= $17::int and b.text ~ '\?(\s|$)' as asks,
+       b.text !~ '[[:alnum:]]' as mute
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($16::uuid is null or b.id <= $16)
@@ -72,14 +74,15 @@ with pair as materialized (
     (select a.id, 0,
        a.words, a.external_id, a.reply_to_external_id, a.author_external_id, a.author_name,
        split_part(left(a.text, 34), ' ', 1) as opening,
-       strpos(a.text, '?') > 0 and length(a.words) <= $17::int and a.text ~ '\?(\s|$)' as asks)) n),
+       strpos(a.text, '?') > 0 and length(a.words) <= $17::int and a.text ~ '\?(\s|$)' as asks,
+       a.text !~ '[[:alnum:]]' as mute)) n),
 document as materialized (
   select m.id, length(m.words) as length,
     (select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
      from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where m.words @@ t.query) as terms,
     $15::bool or (select true from search.live_messages({filter}) s where s.id = m.id and {message_condition}) is not null as fits
   from (select distinct on (p.id) p.id, p.words from pair p order by p.id) m)
-select p.anchor, p.id, p.step, d.terms, d.length, d.fits, p.asks, p.external_id, p.reply_to_external_id, p.author_external_id,
+select p.anchor, p.id, p.step, d.terms, d.length, d.fits, p.asks, p.mute, p.external_id, p.reply_to_external_id, p.author_external_id,
   p.author_name, p.opening
 from pair p join document d on d.id = p.id;
 
@@ -92,7 +95,8 @@ with pair as materialized (
     (select b.id, -row_number() over (order by b.sent_at desc, b.id desc) as step,
        b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
        split_part(left(b.text, 34), ' ', 1) as opening,
-       strpos(b.text, '?') > 0 and length(b.words) <= $16::int and b.text ~ '\?(\s|$)' as asks
+       strpos(b.text, '?') > 0 and length(b.words) <= $16::int and b.text ~ '\?(\s|$)' as asks,
+       b.text !~ '[[:alnum:]]' as mute
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($15::uuid is null or b.id <= $15)
@@ -102,7 +106,8 @@ with pair as materialized (
     (select b.id, row_number() over (order by b.sent_at, b.id),
        b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
        split_part(left(b.text, 34), ' ', 1) as opening,
-       strpos(b.text, '?') > 0 and length(b.words) <= $16::int and b.text ~ '\?(\s|$)' as asks
+       strpos(b.text, '?') > 0 and length(b.words) <= $16::int and b.text ~ '\?(\s|$)' as asks,
+       b.text !~ '[[:alnum:]]' as mute
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($15::uuid is null or b.id <= $15)
@@ -112,12 +117,13 @@ with pair as materialized (
     (select a.id, 0,
        a.external_id, a.reply_to_external_id, a.author_external_id, a.author_name,
        split_part(left(a.text, 34), ' ', 1) as opening,
-       strpos(a.text, '?') > 0 and length(a.words) <= $16::int and a.text ~ '\?(\s|$)' as asks)) n),
+       strpos(a.text, '?') > 0 and length(a.words) <= $16::int and a.text ~ '\?(\s|$)' as asks,
+       a.text !~ '[[:alnum:]]' as mute)) n),
 fit as materialized (
   select m.id
   from (select distinct p.id from pair p) m
   where $14::bool or (select true from search.live_messages({filter}) s where s.id = m.id and {message_condition}) is not null)
-select p.anchor, p.id, p.step, p.asks, p.external_id, p.reply_to_external_id, p.author_external_id, p.author_name, p.opening
+select p.anchor, p.id, p.step, p.asks, p.mute, p.external_id, p.reply_to_external_id, p.author_external_id, p.author_name, p.opening
 from pair p join fit f on f.id = p.id;
 
 -- name: cosines

@@ -93,6 +93,16 @@ async def test_a_slip_beside_words_that_occur_is_forgiven(desk: Desk) -> None:
     assert not short.warnings
 
 
+async def test_what_has_no_word_does_not_come_before_what_has(desk: Desk) -> None:
+    """Beside a hit, a thumb must come after every message with a word, also one that follows later."""
+    await desk.library.add_message("where is the grafana dashboard?")
+    await desk.library.add_message("👍")
+    await desk.library.add_message("second tab, on the left")
+    found = texts(await desk.client.search("grafana dashboard"))
+    assert found[-1] == "👍" or "👍" not in found
+    assert "second tab, on the left" in found
+
+
 async def test_what_follows_a_hit_is_found_by_hybrid_only(desk: Desk) -> None:
     """An answer without the question's words must be found beside the question by hybrid, and not by words alone."""
     await desk.library.add_message("where is the grafana dashboard?")

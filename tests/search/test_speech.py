@@ -12,10 +12,16 @@ from services.search.store import Document, Near, Neighbour, Step, Subject
 
 
 def said(
-    author: str, opening: str = "", *, asks: bool = False, message: str = "", replies_to: str = ""
+    author: str,
+    opening: str = "",
+    *,
+    asks: bool = False,
+    mute: bool = False,
+    message: str = "",
+    replies_to: str = "",
 ) -> Utterance:
     """An utterance of somebody who is called by their id."""
-    return Utterance(asks, message, replies_to, author, author, opening)
+    return Utterance(asks, mute, message, replies_to, author, author, opening)
 
 
 ASKED, TOLD, ELSEWHERE, THANKS = (UUID(int=i + 1) for i in range(4))
@@ -43,6 +49,11 @@ def test_who_is_told_something_lends_more(
     """A name that a message begins with, or a reply, must say whom it belongs to; all else must change nothing."""
     speech = hear([earlier, later])
     assert speech.factors(np.array([0]), np.array([1])).tolist() == [factor]
+
+
+def test_who_says_no_word_keeps_nothing() -> None:
+    """A thumb below an answer must not be a result because of what it stands next to."""
+    assert hear([said("ann", mute=True), said("bob")]).shares.tolist() == [0.0, 1.0]
 
 
 def test_who_asks_keeps_a_share() -> None:
