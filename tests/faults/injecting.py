@@ -100,7 +100,11 @@ class Injector:
                     held += await self._ask(journal.HELD, self._workspace, fault.target)
                     await asyncio.sleep(0.1)
             self._history.note("overtaken", target=fault.target)
-        replica.send(signal.SIGCONT)
+        if replica.is_stopped:
+            replica.send(signal.SIGCONT)
+        else:
+            # Nobody would let it go on if it came to its point later.
+            replica.end()
 
     async def _provider(self, fault: Fault) -> None:
         self._stack.model.plan += fault.detail.split()
