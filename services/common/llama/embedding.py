@@ -9,7 +9,6 @@ from typing import Final, Self
 import numpy as np
 
 from services.common.llama.batching import boundary_rank, cut_evenly, plan_batches, unite_equal
-from services.common.llama.company import Company
 from services.common.llama.errors import ComputeFailed, SelfTestFailed, TooManyTokens
 from services.common.llama.lanes import Lane
 from services.common.llama.native import (
@@ -62,7 +61,6 @@ class EmbeddingModel:
         queries: Lane[EncodingContext],
         tokens_per_batch: int,
         part_tokens: int,
-        threads_alone: int,
     ) -> None:
         self._weights = weights
         self._header = header
@@ -70,7 +68,6 @@ class EmbeddingModel:
         self._queries = queries
         self._tokens_per_batch = tokens_per_batch
         self._part_tokens = part_tokens
-        self._threads_alone, self._company = threads_alone, Company()
         self._head, self._tail = _find_ends(weights)
 
     @classmethod
@@ -85,8 +82,6 @@ class EmbeddingModel:
     ) -> Self:
         """Load the model; `contexts` batches are encoded at once, each by `threads` threads, and one of fresh texts.
 
-        A batch of queries or fresh texts that is alone gets the threads of all `contexts`.
-
         Raises BadModelFile or LoadFailed. No text is read in parts over `part_tokens_max` tokens.
         """
         header = read_header(path)
@@ -100,8 +95,7 @@ class EmbeddingModel:
         asked, others = made[:QUERY_CONTEXTS], made[QUERY_CONTEXTS:]
         queries = Lane(path, "queries", asked, QUERY_BATCHES_MAX)
         passages = Lane(path, "texts", others[:1], PASSAGE_BATCHES_MAX, background=others[1:])
-        alone = contexts * threads
-        return cls(weights, header, passages, queries, tokens_per_batch, part_tokens, alone)
+        return cls(weights, header, passages, queries, tokens_per_batch, part_tokens)
 
     def close(self) -> None:
         """Wait for the batches that run, refuse those that wait, and free the memory."""
@@ -161,10 +155,7 @@ class EmbeddingModel:
         distinct, where = unite_equal(token_lists)
         lengths = [len(tokens) for tokens in distinct]
         batches = plan_batches(lengths, self._tokens_per_batch, SEQUENCES_MAX)
-        most = None if can_wait else self._threads_alone
-        works = [
-            partial(self._encode_batch, [distinct[i] for i in batch], most) for batch in batches
-        ]
+        works = [partial(_encode_batch, [distinct[i] for i in batch]) for batch in batches]
         if urgent:
             encoded = await self._queries.run(works)
         else:
@@ -172,13 +163,6 @@ class EmbeddingModel:
         vectors = np.empty((len(distinct), self.dimensions), np.float32)
         vectors[np.concatenate([np.array(batch) for batch in batches])] = np.concatenate(encoded)
         return vectors[where]
-
-    def _encode_batch(
-        self, token_lists: Sequence[Tokens], threads_alone: int | None, context: EncodingContext
-    ) -> Vectors:
-        """Encode on a lane's thread. With a neighbour on its core a thread of several waits most of its time."""
-        with self._company.joined() as alone:
-            return context.encode(token_lists, threads_alone if alone else None)
 
     async def self_test(self, dimensions: int | None = None) -> SelfTest:
         """Check that packed texts get the vectors of single ones; SelfTestFailed if they do not."""
@@ -223,6 +207,10 @@ class EmbeddingModel:
     def _boundary_rank(self, body: Tokens, at: int) -> int:
         before, after = int(body[at - 1]), int(body[at])
         return boundary_rank(self._weights.spelling(before), self._weights.spelling(after))
+
+
+def _encode_batch(token_lists: Sequence[Tokens], context: EncodingContext) -> Vectors:
+    return context.encode(token_lists)
 
 
 def _find_ends(weights: Weights) -> tuple[Tokens, Tokens]:

@@ -151,7 +151,7 @@ class EncodingContext:
     """Turns up to SEQUENCES_MAX token lists, packed into one batch, into their pooled vectors."""
 
     def __init__(self, weights: Weights, tokens_max: int, threads: int, mean_pooling: bool) -> None:
-        self._dimensions, self._threads = weights.dimensions, threads
+        self._dimensions = weights.dimensions
         parameters = _context_parameters(tokens_max, tokens_max, threads)
         # llama.cpp aborts the process when there are more sequences than tokens.
         parameters.n_seq_max = min(SEQUENCES_MAX, tokens_max)
@@ -183,10 +183,8 @@ class EncodingContext:
         """Free the memory."""
         c.llama_free(self._handle)
 
-    def encode(self, token_lists: Sequence[Tokens], threads: int | None = None) -> Vectors:
+    def encode(self, token_lists: Sequence[Tokens]) -> Vectors:
         """Return one unit vector per list, shape (lists, dimensions); ComputeFailed otherwise."""
-        threads = threads or self._threads
-        c.llama_set_n_threads(self._handle, threads, threads)
         self._fill(token_lists)
         self._compute()
         vectors = np.stack([self._vector(index) for index in range(len(token_lists))])
