@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -18,6 +18,10 @@ QUERIES = sql.load(Path(__file__).with_name("store.sql"))
 
 Subject = tuple[str, UUID]
 """A kind and an id."""
+
+
+# For so long the vectors of what an erasure names are left to it; then reconciliation removes what is still there.
+ERASURE_UNDER_WAY = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -178,8 +182,10 @@ async def forgotten_vectors(
 async def stale_vectors(
     connection: Connection, workspace: UUID, generation: UUID, limit: int
 ) -> list[Subject]:
-    """Return subjects whose vectors are of a text that is gone or changed."""
-    rows = await connection.fetch(QUERIES["stale_vectors"], workspace, generation, limit)
+    """Return subjects whose vectors are of a text that is gone or changed, but not what an erasure will count."""
+    rows = await connection.fetch(
+        QUERIES["stale_vectors"], workspace, generation, limit, ERASURE_UNDER_WAY
+    )
     return [(row["kind"], row["subject_id"]) for row in rows]
 
 

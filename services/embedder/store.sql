@@ -159,7 +159,20 @@ select workspace_id from spine.workspaces();
 select kind, subject_id, text_sha256 from spine.forgotten_vectors($1, $2, $3, $4, $5);
 
 -- name: stale_vectors
-select kind, subject_id from spine.stale_vectors($1, $2, $3);
+-- What an erasure under way names is left to it, so that its receipt counts it; but not for ever.
+with erased as materialized (
+  select 'message' as kind, x.id from ingest.erasure e cross join lateral unnest(e.message_ids) as x (id)
+  where e.workspace_id = $1 and uuid_extract_timestamp(e.operation_id) > now() - $4::interval and not exists (
+    select from embedder.erasure d
+    where d.workspace_id = $1 and d.operation_id = e.operation_id and d.of_what = 'messages' and d.chunk = e.chunk)
+  union all
+  select x.kind, x.id from extractor.erasure e
+  cross join lateral (select 'atom', unnest(e.atom_ids) union all select 'topic', unnest(e.topic_ids)) as x (kind, id)
+  where e.workspace_id = $1 and e.created_at > now() - $4::interval and not exists (
+    select from embedder.erasure d
+    where d.workspace_id = $1 and d.operation_id = e.operation_id and d.of_what = 'knowledge' and d.chunk = e.chunk))
+select s.kind, s.subject_id from spine.stale_vectors($1, $2, $3) s
+where not exists (select from erased e where e.kind = s.kind and e.id = s.subject_id);
 
 -- name: embedding_debt
 select kind, missing, dead from spine.embedding_debt($1, $2, $3, $4);

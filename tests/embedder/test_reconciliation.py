@@ -1,5 +1,8 @@
 """Without being asked, the embedder mends whatever was lost, however it was lost."""
 
+from datetime import timedelta
+from uuid import UUID
+
 from services.common.database import Database, DatabaseSettings
 from services.embedder.debts import Debts
 from services.embedder.generation_store import live_generations
@@ -53,6 +56,42 @@ async def test_stale_vectors(embedder: Embedder, chat: Chat) -> None:
         )
         await chat.settled()
     assert await chat.vectors() == {(kept, 0): sha256("one"), (edited, 0): sha256("zwei")}
+
+
+async def test_what_an_erasure_names_is_left_to_it(embedder: Embedder, chat: Chat) -> None:
+    """A receipt counts the vectors of what it names: reconciliation takes them once that is done, or takes long."""
+    async with embedder.serving():
+        counted, forgotten = await chat.say(["one", "two"])
+        await chat.settled()
+    await chat.admin.execute("update ingest.message set deleted_at = now()")
+    operation = await _erasure(chat, counted, timedelta())
+    await _erasure(chat, forgotten, timedelta(minutes=11))
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        reconciliation = Reconciliation(Debts(database, _nothing), _generations(database), 30)
+        assert await reconciliation.mend() == 1
+        asked = "select subject_id from spine.task where state <> 'done'"
+        assert await chat.admin.fetchval(asked) == forgotten
+        await chat.admin.execute(
+            """insert into embedder.erasure (workspace_id, operation_id, of_what, chunk, vectors)
+               select workspace_id, operation_id, 'messages', chunk, 0 from ingest.erasure where operation_id = $1""",
+            operation,
+        )
+        assert await reconciliation.mend() == 1
+
+
+async def _erasure(chat: Chat, message: UUID, ago: timedelta) -> UUID:
+    """Write down that an erasure that began some time ago names a message."""
+    operation: UUID = await chat.admin.fetchval(
+        """with made as (
+             insert into ingest.operation (workspace_id, id, kind)
+             select workspace_id, uuidv7(-$2::interval), 'erase' from ingest.message where id = $1
+             returning workspace_id, id)
+           insert into ingest.erasure (workspace_id, operation_id, chunk, message_ids)
+           select workspace_id, id, 1, array[$1::uuid] from made returning operation_id""",
+        message,
+        ago,
+    )
+    return operation
 
 
 async def test_open_tasks_are_left_alone(embedder: Embedder, chat: Chat) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from services.common.service import serving
 from services.common.testing import FakeEncoder
-from services.embedder import reconciliation
 from services.embedder import store as embedder_store
 from services.embedder.service import open_service as open_embedder
 from services.extractor import erasing as extractor_erasing
@@ -74,9 +73,9 @@ async def ingest(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Asy
     monkeypatch.setenv("WINNOW_EXTRACTION_ENGINE", "grounded")
     monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "0.2")
     monkeypatch.setenv("WINNOW_TASK_RETRY_SECONDS", "0.1")
-    # It would remove, uncounted, vectors of atoms that are erased while it looks.
-    monkeypatch.setenv("WINNOW_EMBED_RECONCILE_SECONDS", "3600")
-    monkeypatch.setattr(reconciliation, "_FIRST_PASS_SECONDS", 3600)
+    # Reconciliation all the time: it must leave to an erasure what the receipt counts.
+    monkeypatch.setenv("WINNOW_EMBED_RECONCILE_SECONDS", "0.001")
+    monkeypatch.setattr("services.embedder.reconciliation._REST_FACTOR", 0)
     async with AsyncExitStack() as stack:
         embedder = await stack.enter_async_context(open_embedder(fake_models(FakeEncoder(8))))
         await stack.enter_async_context(serving(embedder))
