@@ -199,6 +199,8 @@ async def test_handed_hints_are_published_at_once(
     """What a maker hands over needs no look at the table, and goes to the consumer of its lane."""
     async with relaying() as (relay, bus):
         task = asyncio.create_task(relay.run())
+        # A stream that is seen for the first time has every task hinted again, those made before too.
+        await until_true(deployment.admin, "exists (select from spine.hint_stream)")
         ids = await make_hinted(deployment, 3600)
         relay.hand(Hints(deployment.workspace, "embed", ids, lane))
         assert await hinted(bus, consumer) == set(ids)
