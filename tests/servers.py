@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -29,9 +29,11 @@ class PostgresServer:
         password: str,
         folder: Path | None = None,
         copy_of: str | None = None,
+        environment: Mapping[str, str] | None = None,
         **settings: object,
     ) -> None:
         """Make its data: new, or those of the server at a URL, whose replica it is."""
+        self._environment = {**os.environ, **(environment or {})}
         self.port, self._folder = port, folder or Path(mkdtemp(prefix="winnow-pg-"))
         self._settings = settings
         self._data = self._folder / "data"
@@ -73,7 +75,10 @@ class PostgresServer:
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # type: ignore[call-overload]
-                [BIN / "postgres", "-D", self._data, *arguments], stderr=log, **self._options
+                [BIN / "postgres", "-D", self._data, *arguments],
+                env=self._environment,
+                stderr=log,
+                **self._options,
             )
         self.wait_until_ready()
 

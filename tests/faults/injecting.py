@@ -88,6 +88,12 @@ class Injector:
         await asyncio.sleep(fault.seconds)
         replica.send(signal.SIGCONT)
 
+    async def _clock(self, fault: Fault) -> None:
+        """Put a clock forward or back at once, and right again later."""
+        self._stack.clocks[fault.target].put(float(fault.detail))
+        await asyncio.sleep(fault.seconds)
+        self._stack.clocks[fault.target].put(0)
+
     async def _overtake(self, fault: Fault) -> None:
         """Let a replica that has stopped with tasks go on as soon as somebody else has finished one of them."""
         replica, held = self._stack.replicas[fault.target], list[UUID]()

@@ -198,6 +198,14 @@ def _provider(dice: random.Random, at: float) -> Fault:
     return Fault(at, "provider", "", 0, plan)
 
 
+def _clock(dice: random.Random, at: float) -> Fault:
+    """A service's clock is off by hours; the database's, which leases and hints go by, by no more than a few leases."""
+    target = dice.choice((*REPLICAS, "postgres", "postgres", "postgres"))
+    most = 4 * LEASE_SECONDS if target == "postgres" else 12 * 3600
+    seconds, off_by = dice.uniform(0.3, 2.0), dice.choice((-1, 1)) * dice.uniform(0.1, most)
+    return Fault(at, "clock", target, round(seconds, 2), f"{off_by:.2f}")
+
+
 _EDGES = tuple(f"{replica}/{server}" for replica in REPLICAS for server in ("postgres", "nats"))
 _CLIENTS = ("ingest-a/client", "ingest-b/client")
 
@@ -223,6 +231,7 @@ MAKERS: dict[str, Maker] = {
     "lost_reply": _at("lost_reply", (*_EDGES, *_CLIENTS, *_CLIENTS)),
     "hints": _at("hints"),
     "provider": _provider,
+    "clock": _clock,
 }
 """Every kind of fault that needs no rights, and how one of it is drawn."""
 

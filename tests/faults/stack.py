@@ -20,6 +20,7 @@ from services.common.auth import SCOPES, mint_key, store_key
 from tests.conftest import PASSWORD, free_port
 from tests.extractor.provider import provider
 from tests.faults import journal
+from tests.faults.clocks import Clock
 from tests.faults.disks import Disk
 from tests.faults.model import RandomProvider
 from tests.faults.plans import LEASE_SECONDS, REPLICAS
@@ -81,8 +82,15 @@ class Stack:
         self.folder, self.model, self._settings = folder, model, {**SETTINGS, **settings}
         self.disks = disks
         places = {name: disk.path for name, disk in disks.items()}
-        options = {"max_connections": 300, "fsync": "on" if fsync else "off"}
-        self.postgres = PostgresServer(free_port(), PASSWORD, places.get("postgres"), **options)
+        self.clocks = {name: Clock.make(folder, name) for name in (*REPLICAS, "postgres")}
+        self.postgres = PostgresServer(
+            free_port(),
+            PASSWORD,
+            places.get("postgres"),
+            environment=self.clocks["postgres"].environment,
+            max_connections=300,
+            fsync="on" if fsync else "off",
+        )
         store = places["nats"] / "store" if "nats" in places else None
         self.nats = NatsServer(free_port(), store)
         self.replicas: dict[str, Replica] = {}
@@ -149,9 +157,9 @@ class Stack:
         }
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("WINNOW_")}
         named = {f"WINNOW_{k}": str(v) for k, v in {**self._settings, **own}.items()}
-        return Replica(
-            name, {**inherited, SILENT: "0.02", **named}, self.folder / f"{name}.log", edges
-        )
+        clock = self.clocks[name].environment if name in self.clocks else {}
+        environment = {**inherited, **clock, SILENT: "0.02", **named}
+        return Replica(name, environment, self.folder / f"{name}.log", edges)
 
     async def _stop(self) -> None:
         self._is_restarting = False
@@ -206,6 +214,8 @@ class Stack:
             replica.send(signal.SIGCONT)
             for proxy in replica.edges.values():
                 proxy.heal()
+        for clock in self.clocks.values():
+            clock.put(0)
         self.model.always, self.model.plan = "", []
 
     async def admin(self) -> asyncpg.Connection:
