@@ -25,8 +25,7 @@ from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bootstrap import SHARED_LOGIN, open_logins
 from services.common.bus import TASKS_STREAM
 from services.common.channels import dial
-from services.common.migrations import migrate
-from tests.scale.cluster import PASSWORD, Nats, Postgres, Services, clean
+from tests.scale.cluster import PASSWORD, Nats, Postgres, Release, Services, clean
 from winnow.events.v1.events_pb2 import TaskHint
 from winnow.ingest.v1 import ingest_pb2 as ingest
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
@@ -39,6 +38,9 @@ BATCH = 50
 # What the machine keeps up with while it starts and ends processes.
 PAUSE_SECONDS = 0.5
 ROUND_MESSAGES = int(os.environ.get("SCALE_MESSAGES", "400"))
+# A tag or commit to begin with: then every replica is replaced by today's release, and not just restarted.
+PREVIOUS = os.environ.get("SCALE_FROM", "")
+ROUNDS = (1, 2, 4)
 NAMES = ("embedder", "extractor", "ingest", "search")
 TRANSIENT = (
     grpc.StatusCode.UNAVAILABLE,
@@ -223,8 +225,8 @@ async def fail_over(database: Postgres, client: Client) -> float:
     return seconds
 
 
-async def roll(services: Services, client: Client) -> int:
-    """Restart every replica in turn while messages come; return how many calls failed for good."""
+async def roll(services: Services, client: Client, replicas: int) -> int:
+    """Restart replicas of every service in turn while messages come; return how many calls failed for good."""
     before, done = client.failed, asyncio.Event()
 
     async def keep_loading() -> None:
@@ -237,7 +239,7 @@ async def roll(services: Services, client: Client) -> int:
 
     loading = asyncio.create_task(keep_loading())
     for name in NAMES:
-        for who in services.replicas(name)[:2]:
+        for who in services.replicas(name)[:replicas]:
             await asyncio.to_thread(services.stop, who)
             await asyncio.to_thread(services.start, name, int(who.rpartition("-")[2]))
     done.set()
@@ -245,17 +247,33 @@ async def roll(services: Services, client: Client) -> int:
     return client.failed - before
 
 
+async def roll_out(
+    services: Services, client: Client, release: Release, owner: str
+) -> dict[str, Any]:
+    """Restart two replicas of every service, or bring all of them to a release that is newer than theirs."""
+    if services.release == release:
+        say("restarting two replicas of every service under load")
+        return {"rolling_calls_failed": await roll(services, client, 2)}
+    say(f"migrating from {PREVIOUS}, and replacing every replica under load")
+    await asyncio.to_thread(release.migrate, owner)
+    services.release = release
+    failed = await roll(services, client, ROUNDS[-1])
+    return {"upgraded_from": PREVIOUS, "rolling_calls_failed": failed}
+
+
 async def check(folder: Path) -> dict[str, Any]:
     """Run it all; return what was measured."""
     brokers, database = Nats(folder), Postgres(folder)
     services: Services | None = None
+    new = Release()
+    old = Release.of(PREVIOUS, folder / "previous") if PREVIOUS else new
     try:
         say("starting three NATS servers, and PostgreSQL with a synchronous replica")
         await asyncio.to_thread(brokers.start)
         await asyncio.to_thread(database.start)
         database.sql("create database winnow")
         owner = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{database.ports[0]}/winnow"
-        await migrate(owner)
+        await asyncio.to_thread(old.migrate, owner)
         await open_logins(owner, {SHARED_LOGIN: PASSWORD})
         key, connection = mint_key(), await asyncpg.connect(owner)
         await store_key(connection, "scale", "scale", key, SCOPES)
@@ -264,18 +282,20 @@ async def check(folder: Path) -> dict[str, Any]:
         environment = {
             **kept,
             "WINNOW_DATABASE_URL": database.url(SHARED_LOGIN, "winnow"),
-            "WINNOW_SEARCH_REPLICA_URL": database.replica_url(SHARED_LOGIN, "winnow"),
             "WINNOW_NATS_URL": brokers.url, "WINNOW_NATS_REPLICAS": "3",
             "WINNOW_EXTRACTION_ENGINE": "grounded", "WINNOW_WINDOW_SETTLE_SECONDS": "0.5",
             "WINNOW_DATABASE_POOL_SIZE": "4", "WINNOW_EMBEDDING_CONTEXTS": "2", "WINNOW_EMBED_RECONCILE_SECONDS": "5",
         }  # fmt: skip
-        services = Services(folder, environment)
+        if old == new:
+            # A release that does not know a setting refuses it.
+            environment["WINNOW_SEARCH_REPLICA_URL"] = database.replica_url(SHARED_LOGIN, "winnow")
+        services = Services(folder, environment, old)
         client = Client(services, key.text)
         for name in NAMES:
             await asyncio.to_thread(services.start, name, 0)
         result: dict[str, Any] = {"rounds": []}
         say(f"{ROUND_MESSAGES} messages until searchable:")
-        for replicas in (1, 2, 4):
+        for replicas in ROUNDS:
             result["rounds"].append(await throughput(services, client, replicas))
         result["memory_bytes"] = {name: services.memory_bytes(name) for name in NAMES}
         say("killing the NATS server that leads the stream")
@@ -284,8 +304,7 @@ async def check(folder: Path) -> dict[str, Any]:
         say("killing the primary of PostgreSQL and promoting the replica")
         async with client.searching():
             result["database_again_seconds"] = round(await fail_over(database, client), 2)
-            say("restarting two replicas of every service under load")
-            result["rolling_calls_failed"] = await roll(services, client)
+            result |= await roll_out(services, client, new, database.url("postgres", "winnow"))
         state = await client.settled()
         result |= {
             "acknowledged": client.acknowledged, "stored": state.messages, "retries": client.retries,

@@ -10,13 +10,20 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import free_port
 from tests.servers import BIN
 
+ROOT = Path(__file__).parents[2]
 NOBODY = 65534
+MIGRATE = """
+import asyncio, sys
+from services.common.migrations import migrate
+asyncio.run(migrate(sys.argv[1]))
+"""
 PASSWORD = "scale"
 
 
@@ -201,11 +208,43 @@ class Postgres:
                 process.wait(30)
 
 
-class Services:
-    """Replicas of services, each a process as a cluster would run it."""
+@dataclass(frozen=True)
+class Release:
+    """The code that runs: of the folder that this is, or of another one that a commit was written to."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._folder, self._environment = folder, environment
+    root: Path = ROOT
+
+    @classmethod
+    def of(cls, commit: str, folder: Path) -> "Release":
+        """The release of a commit or a tag of this repository, in a folder of its own."""
+        folder.mkdir()
+        packed = subprocess.run(
+            ["git", "-C", ROOT, "archive", commit, "services", "gen"],
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        subprocess.run(["tar", "-x", "-C", folder], input=packed.stdout, check=True)
+        return cls(folder)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes Python import this release and no other."""
+        return {"PYTHONPATH": f"{self.root}{os.pathsep}{self.root / 'gen'}"}
+
+    def migrate(self, url: str) -> None:
+        """Bring a database to where this release wants it."""
+        subprocess.run(
+            [sys.executable, "-P", "-c", MIGRATE, url],
+            env={**os.environ, **self.environment},
+            check=True,
+        )
+
+
+class Services:
+    """Replicas of services, each a process as a cluster would run it; those that start run the release that is set."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], release: Release) -> None:
+        self._folder, self._environment, self.release = folder, environment, release
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.addresses: dict[str, str] = {}
         self._spent: dict[str, float] = {}
@@ -222,8 +261,8 @@ class Services:
         }
         with (self._folder / f"{who}.log").open("ab") as log:
             self._processes[who] = subprocess.Popen(
-                [sys.executable, "-m", "services", "run", name],
-                env={**self._environment, **variables}, stderr=log, stdout=log,
+                [sys.executable, "-P", "-m", "services", "run", name],
+                env={**self._environment, **self.release.environment, **variables}, stderr=log, stdout=log,
             )  # fmt: skip
         process = self._processes[who]
 
