@@ -144,11 +144,12 @@ async def test_a_full_stream_loses_nothing(deployment: Deployment) -> None:
                 while True:
                     await bus.publish_hint(uuid4(), "unheard_of", [uuid4() for _ in range(size)])
         await make(deployment, "a", "b")
-        task = asyncio.create_task(relay.run())
-        await asyncio.sleep(1)
+        with pytest.raises(BusUnavailable):
+            await relay._pass()
         due = "select count(*) from spine.task where hint_at <= now() + interval '2 s' and hint_count <= 1"
         assert await deployment.admin.fetchval(due) == 2
         await bus._js.purge_stream(TASKS_STREAM)
+        task = asyncio.create_task(relay.run())
         stage = Recorder()
         async with running(stage):
             await until(deployment.admin, done=2)

@@ -55,10 +55,10 @@ async def test_a_lost_lease_cannot_complete(deployment: Deployment) -> None:
 async def test_a_held_lease_cannot_be_taken(deployment: Deployment) -> None:
     """A lease that is extended in time stays with its worker."""
     ids = await make(deployment, "a")
-    async with store_of(lease=0.6) as store:
+    async with store_of(lease=2) as store:
         [task] = await store.claim(deployment.workspace, STAGE, ids, OWNER)
-        for _ in range(4):
-            await asyncio.sleep(0.3)
+        for _ in range(3):
+            await asyncio.sleep(0.8)
             assert await store.extend([task]) == {task.id}
             assert await store.claim(deployment.workspace, STAGE, ids, uuid4()) == []
 
