@@ -33,6 +33,7 @@ UNREACHABLE = {
 }
 # A crowded machine takes long to start a process; whoever is reached ends the wait.
 REACH_SECONDS = 120.0
+NONSENSE_TASKS = 20
 CASES_A_LOOK = 12
 # One innocent task may be cut off by every case between two looks, and poison must end all the same.
 SETTINGS = {"TASK_ATTEMPTS_MAX": CASES_A_LOOK + 2, "TASK_RETRY_SECONDS": 0.002}
@@ -190,13 +191,21 @@ class Exhaustion:
             stack.model.plan += ["broken"] * 2
         elif point.startswith("worker.failed:window"):
             await self._ask_nonsense()
-        elif point in ("bus.stream_made", "bus.consumer_made", "relay.returned", "relay.forgot"):
+        elif point in ("bus.stream_made", "bus.consumer_made", "relay.forgot"):
             await asyncio.sleep(1.5)
             stack.nats.stop(signal.SIGKILL)
-            if point != "relay.returned":
-                shutil.rmtree(stack.nats.store)
-            # Long enough for publishing to fail, which takes two seconds.
-            await asyncio.sleep(3 if point == "relay.returned" else 0.1)
+            shutil.rmtree(stack.nats.store)
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(stack.nats.start)
+        elif point == "relay.returned":
+            await asyncio.sleep(1.5)
+            stack.nats.stop(signal.SIGKILL)
+            # Soon every relay looks for the broker before anything else, and until then any of them may take a hint.
+            for _ in range(NONSENSE_TASKS):
+                await self._ask_nonsense()
+                await asyncio.sleep(0.05)
+            # Publishing fails after two seconds.
+            await asyncio.sleep(2)
             await asyncio.to_thread(stack.nats.start)
 
     async def _ask_nonsense(self) -> None:
