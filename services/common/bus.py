@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import ssl
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
+    ConsumerInfo,
     DiscardPolicy,
     RetentionPolicy,
     StreamConfig,
@@ -49,6 +51,8 @@ READERS = {
 }
 STAGES = tuple(READERS)
 HINT_TASKS_MAX = 64
+# How often an idle reader looks whether its consumer is behind the end of the stream.
+CHECK_SECONDS = 5.0
 # Both the client and the server may say that something is gone or cannot be reached in these ways.
 TRANSIENT = (NatsError, TimeoutError, OSError, asyncio.InvalidStateError)
 
@@ -262,6 +266,7 @@ class HintReader:
     def __init__(self, bus: Bus, js: JetStreamContext, config: ConsumerConfig) -> None:
         self._bus, self._js, self._config = bus, js, config
         self._subscription: JetStreamContext.PullSubscription | None = None
+        self._checked_at = 0.0
 
     async def fetch(self, hints_max: int, timeout_seconds: float = 0.5) -> list[Hint]:
         """Return up to hints_max hints, or none; raise BusUnavailable while NATS is away."""
@@ -296,8 +301,31 @@ class HintReader:
         try:
             return await subscription.fetch(hints_max, timeout=timeout_seconds)
         except TimeoutError:
-            await self._js.consumer_info(TASKS_STREAM, str(self._config.durable_name), timeout=1)
+            durable = str(self._config.durable_name)
+            await self._check(await self._js.consumer_info(TASKS_STREAM, durable, timeout=1))
             return []
+
+    async def _check(self, consumer: ConsumerInfo) -> None:
+        """Make the consumer anew if it waits for what comes after messages that the stream no longer has.
+
+        A server that loses its power keeps what it had written: of the stream often less than of the consumer, which
+        then passes over everything new until the numbers have caught up.
+        """
+        now = time.monotonic()
+        if now < self._checked_at + CHECK_SECONDS:
+            return
+        stream = await self._js.stream_info(TASKS_STREAM)
+        self._checked_at = now
+        delivered = consumer.delivered.stream_seq if consumer.delivered else 0
+        if delivered > stream.state.last_seq:
+            log.warning(
+                "nats: the stream ends at %d and the consumer %s is at %d: it is made anew",
+                stream.state.last_seq,
+                consumer.name,
+                delivered,
+            )
+            await self._js.delete_consumer(TASKS_STREAM, consumer.name)
+            await self._js.add_consumer(TASKS_STREAM, self._config)
 
     async def _unsubscribe(self) -> None:
         subscription, self._subscription = self._subscription, None

@@ -30,6 +30,7 @@ def permissions(service: str) -> Permissions:
         api += [
             f"$JS.API.CONSUMER.CREATE.{consumer}.winnow.tasks.{stage}",
             f"$JS.API.CONSUMER.DURABLE.CREATE.{consumer}",
+            f"$JS.API.CONSUMER.DELETE.{consumer}",
             f"$JS.API.CONSUMER.INFO.{consumer}",
             f"$JS.API.CONSUMER.MSG.NEXT.{consumer}",
             f"$JS.ACK.{consumer}.>",
