@@ -78,7 +78,7 @@ async def _examined(session: Session, settings: ExtractorSettings) -> Aptitude:
     )
     with (
         ExitStack() as models,
-        Progress(*columns, console=session.progress, disable=session.as_json) as bar,
+        Progress(*columns, console=session.progress, disable=not session.shows_progress) as bar,
     ):
         shown = bar.add_task("", total=None)
         model, _ = open_model(settings, models)

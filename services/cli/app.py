@@ -72,6 +72,9 @@ PARTS = {
     "search": Part(
         "services.cli.searching:search", "Search messages and atoms by meaning and by words."
     ),
+    "sources": Part(
+        "services.cli.sources:sources", "List the chats that messages came from, with their ids."
+    ),
     "status": Part(
         "services.cli.status:status", "Show rows, vectors, tasks and the gauges that are 0 at rest."
     ),

@@ -9,7 +9,7 @@ from rich.text import Text
 from services.cli.answering import AskedAnswer, Passage, Writer, answer
 from services.cli.modelling import ModelChoice
 from services.cli.options import Session, as_dict, command
-from services.cli.searching import Narrowing, narrowed, narrowing
+from services.cli.searching import Narrowing, narrowed, narrowing, print_result
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
 from services.common.openai import OpenAIModel, ProviderSettings
@@ -123,9 +123,12 @@ def _show(session: Session, found: AskedAnswer, packed: pb.PackContextResponse) 
             session.console.print(Text.assemble(sentence.text, (f" [{sentence.citation}]", "bold")))
         session.console.print()
     cited = dict.fromkeys(sentence.citation for sentence in found.sentences)
-    for item in packed.items:
-        if item.citation in cited:
-            session.console.print(Text(item.text, "dim" if found.kind == "generated" else ""))
+    items = [item for item in packed.items if item.citation in cited]
+    for number, item in enumerate(items, start=1):
+        if found.kind == "generated":
+            session.console.print(Text(item.text, "dim"))
+        else:
+            print_result(session, number, item.result)
     if pending := packed.freshness.pending_embeddings:
         session.console.print(
             f"[dim]{pending} texts are not embedded yet and can only be found by words[/dim]"

@@ -86,7 +86,7 @@ async def _follow(
     with Progress(
         *columns,
         console=session.progress,
-        disable=session.as_json or request.dry_run,
+        disable=not session.shows_progress or request.dry_run,
         transient=True,
     ) as bar:
         shown = bar.add_task("", total=None, note="")

@@ -67,9 +67,9 @@ async def _demonstrate(session: Session, target: Target, chat: Path | None) -> N
     with resources.as_file(resources.files("services.cli.demo") / "chat.json") as sample:
         importer = TelegramExport(chat or sample)
         kind = ingest_pb2.SOURCE_KIND_TELEGRAM
-        _, failure = await run_import(session, target, importer, kind)
-    if failure:
-        raise failure
+        _, reader = await run_import(session, target, importer, kind)
+    if reader.failure:
+        raise reader.failure
     status = await _settle(session, target)
     questions = _questions()
     answers = []
@@ -90,7 +90,7 @@ async def _settle(session: Session, target: Target) -> pipeline_pb2.GetStatusRes
             TimeElapsedColumn(),
         )
         with Progress(
-            *columns, console=session.progress, disable=session.as_json, transient=True
+            *columns, console=session.progress, disable=not session.shows_progress, transient=True
         ) as bar:
             shown = bar.add_task("", total=None, left="")
             while True:

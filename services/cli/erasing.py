@@ -218,6 +218,8 @@ def show(session: Session, operation: pb.Operation) -> None:
     if is_erasure and operation.state == pb.OPERATION_STATE_SUCCEEDED:
         found = "nothing is left" if receipt.verified else f"{receipt.remaining} rows are left"
         session.console.print(f"verified by query: {found}")
+        if not receipt.messages:
+            session.console.print("[yellow]note:[/yellow] there was no such message")
     if not is_erasure and receipt.dry_run:
         session.console.print("nothing was changed")
 

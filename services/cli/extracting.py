@@ -77,7 +77,7 @@ async def _wait(session: Session) -> None:
         TimeElapsedColumn(),
     )
     with Progress(
-        *columns, console=session.progress, disable=session.as_json, transient=True
+        *columns, console=session.progress, disable=not session.shows_progress, transient=True
     ) as bar:
         shown = bar.add_task("", total=1, atoms=before.atoms)
         while True:

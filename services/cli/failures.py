@@ -66,6 +66,12 @@ def _rpc_failure(error: grpc.aio.AioRpcError) -> Failure:
         )
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         return Failure(text, UNREACHABLE)
+    if code == grpc.StatusCode.UNAUTHENTICATED:
+        return Failure(
+            "the API key is not accepted: it is unknown, revoked or expired; "
+            "`winnow keys create` makes another, WINNOW_API_KEY sets which is used",
+            FAILED,
+        )
     if code == grpc.StatusCode.INVALID_ARGUMENT:
         return Failure(text, BAD_INPUT)
     return Failure(text, FAILED)

@@ -156,7 +156,7 @@ async def _watch(
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
     request = pb.WatchGenerationRequest(generation_id=generation_id)
     with Progress(
-        *columns, console=session.progress, disable=session.as_json, transient=True
+        *columns, console=session.progress, disable=not session.shows_progress, transient=True
     ) as bar:
         shown = bar.add_task("embedding", total=1, note="")
         async for last in stub.WatchGeneration(request, metadata=session.target.metadata):

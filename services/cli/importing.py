@@ -13,12 +13,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.cli.failures import is_broken_stream
+from services.cli.import_report import report
 from services.cli.importers import (
     ImportedChat,
     ImportedItem,
     ImportedMessage,
     Importer,
     ImportFailure,
+    SkippedRow,
 )
 from services.cli.importers.discord import DiscordExport
 from services.cli.importers.jsonlines import JsonLines
@@ -34,6 +36,7 @@ FRAME_MESSAGES = 250
 FRAME_BYTES = 512 << 10
 FRAMES_AHEAD = 8
 DELETIONS_MAX = 500
+SKIPPED_KEPT = 3
 NAME_BYTES_MAX = 512
 RETRIES, RETRIES_BEFORE_FIRST = 60, 5
 _TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -83,9 +86,13 @@ class FrameReader:
         self._numbers = itertools.count()
         self.failure: ImportFailure | None = None
         self.deleted: list[tuple[pb.SourceRef, str]] = []
+        self.skipped: list[SkippedRow] = []
 
     def __iter__(self) -> Iterator[Frame]:
-        """Read the file once; then `failure` says where it broke, and `deleted` what the file says is deleted."""
+        """Read the file once; then `failure` says where it broke, `deleted` what the file says is deleted.
+
+        `skipped` has the first rows that were left out, a few of each reason.
+        """
         source = pb.SourceRef(kind=self._kind)
         messages: list[pb.MessageInput] = []
         for item in self._items():
@@ -101,8 +108,14 @@ class FrameReader:
                     yield Frame(next(self._numbers), source, messages)
                     messages = []
                 source = source_ref(item, self._kind)
+            else:
+                self._skip(item)
         if messages:
             yield Frame(next(self._numbers), source, messages)
+
+    def _skip(self, row: SkippedRow) -> None:
+        if sum(row.reason == other.reason for other in self.skipped) < SKIPPED_KEPT:
+            self.skipped.append(row)
 
     def _items(self) -> Iterator[ImportedItem]:
         try:
@@ -269,8 +282,8 @@ def _request(frame: Frame) -> pb.StreamMessagesRequest:
 
 async def run_import(
     session: Session, target: Target, importer: Importer, kind: pb.SourceKind.ValueType
-) -> tuple[Counts, ImportFailure | None]:
-    """Stream a file with a progress bar; return what became of it, and where it broke if it did."""
+) -> tuple[Counts, FrameReader]:
+    """Stream a file with a progress bar; return what became of it, and its reader, which knows where it broke."""
     columns = (
         TextColumn("importing"),
         BarColumn(),
@@ -279,7 +292,7 @@ async def run_import(
     )
     reader = FrameReader(importer, kind)
     with Progress(
-        *columns, console=session.progress, disable=session.as_json, transient=True
+        *columns, console=session.progress, disable=not session.shows_progress, transient=True
     ) as bar:
         shown = bar.add_task("", total=max(importer.bytes_total, 1), rate="")
 
@@ -298,7 +311,7 @@ async def run_import(
                 "what is saved is not saved twice"
             )
             raise
-    return sender.counts, reader.failure
+    return sender.counts, reader
 
 
 @click.group("import")
@@ -307,17 +320,23 @@ def import_group() -> None:
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_PATH = click.Path(path_type=Path)
 
 
 @import_group.command("telegram")
-@click.argument("file", type=_FILE)
+@click.argument("path", type=_PATH)
 @command
-async def import_telegram(session: Session, file: Path) -> None:
-    """Import an export of Telegram Desktop (result.json): one chat, or a whole account.
+async def import_telegram(session: Session, path: Path) -> None:
+    """Import an export of Telegram Desktop: result.json, or its folder; one chat, or a whole account.
 
     Service rows are left out and counted. A file that is cut off is imported as far as it is whole.
     """
-    await _import(session, TelegramExport(file), pb.SOURCE_KIND_TELEGRAM)
+    await _import(session, TelegramExport(_exported(path)), pb.SOURCE_KIND_TELEGRAM)
+
+
+def _exported(path: Path) -> Path:
+    """The file of messages of an export that is given as a file or as its folder."""
+    return path / "result.json" if path.is_dir() else path
 
 
 @import_group.command("jsonl")
@@ -329,7 +348,7 @@ async def import_jsonl(session: Session, file: Path) -> None:
 
 
 @import_group.command("slack")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=_PATH)
 @command
 async def import_slack(session: Session, path: Path) -> None:
     """Import an export of Slack: the zip, or the folder it was unpacked to.
@@ -351,38 +370,8 @@ async def import_discord(session: Session, file: Path) -> None:
 
 
 async def _import(session: Session, importer: Importer, kind: pb.SourceKind.ValueType) -> None:
-    counts, failure = await run_import(session, session.target, importer, kind)
-    if counts.total or failure is None:
-        _report(session, importer, counts)
-    if failure is not None:
-        raise failure
-
-
-def _report(session: Session, importer: Importer, counts: Counts) -> None:
-    summary = importer.summary
-    if session.as_json:
-        result: dict[str, Any] = {
-            "file": str(importer.file),
-            "chats": summary.chats,
-            "messages": summary.messages,
-            "created": counts.created,
-            "updated": counts.updated,
-            "unchanged": counts.unchanged,
-            "rejected": counts.rejected,
-            "deleted": counts.deleted,
-            "skipped": summary.skipped,
-            "notes": summary.notes,
-        }
-        session.print_json(result)
-        return
-    changed = counts.created or counts.updated or counts.deleted
-    session.console.print(
-        f"{importer.file.name}: {counts.created} new, {counts.updated} changed, "
-        f"{counts.unchanged} unchanged, {counts.rejected} rejected"
-        + (f", {counts.deleted} deleted" if counts.deleted else "")
-        + ("" if changed else " — nothing has changed")
-    )
-    for reason, count in {**summary.skipped, **summary.notes}.items():
-        session.console.print(f"  {count} rows: {reason}")
-    for rejection in counts.rejections[:10]:
-        session.console.print(f"  rejected {rejection}")
+    counts, reader = await run_import(session, session.target, importer, kind)
+    if counts.total or reader.failure is None:
+        report(session, importer, counts, reader.skipped)
+    if reader.failure is not None:
+        raise reader.failure

@@ -11,7 +11,7 @@ from services.cli.embedded.postgres import owner_url
 from services.cli.failures import UNREACHABLE, Failure
 from services.cli.options import Session, command, owner_database
 from services.common.auth import SCOPES, WORKSPACE_SCOPES
-from services.common.keys import WORKSPACE, create_key, list_keys, revoke_key
+from services.common.keys import WORKSPACE, create_key, list_keys, public_part, revoke_key
 
 _DATABASE = owner_database("by default that of `winnow up`")
 
@@ -77,11 +77,12 @@ async def keys_list(session: Session, database_url: str | None) -> None:
 @command
 async def keys_revoke(session: Session, prefix: str, database_url: str | None) -> None:
     """Revoke the key that starts with wk_PREFIX; services refuse it within ten seconds."""
-    await revoke_key(database_url or _embedded(session.data), prefix)
+    public = public_part(prefix)
+    await revoke_key(database_url or _embedded(session.data), public)
     if session.as_json:
-        session.print_json({"revoked": prefix})
+        session.print_json({"revoked": public})
     else:
-        session.console.print(f"revoked {prefix}")
+        session.console.print(f"revoked {public}")
 
 
 def _plain(value: object) -> object:

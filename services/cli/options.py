@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import uvloop
@@ -38,6 +38,11 @@ class Session:
     def target(self) -> Target:
         """The deployment that the command is for."""
         return find(self.data)
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether somebody watches who can see a bar move."""
+        return self.progress.is_terminal and not self.as_json
 
     def print_json(self, value: Any) -> None:
         """Print one JSON value on a line of its own."""
@@ -100,6 +105,11 @@ def _without_password(
     return value
 
 
+def _width(stream: TextIO) -> int | None:
+    """The columns of a terminal as it has them; whatever reads a pipe has no edge to wrap at."""
+    return None if stream.isatty() else PIPE_COLUMNS
+
+
 def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """Give an async command --data-dir and --json, run it, and explain its failures."""
 
@@ -111,12 +121,9 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
     @wraps(function)
     def run(data_dir: Path | None, as_json: bool, **arguments: Any) -> None:
-        # Whatever reads a pipe has no edge to wrap at.
-        width = None if sys.stdout.isatty() else PIPE_COLUMNS
-        console = Console(highlight=False, soft_wrap=True, width=width)
-        session = Session(
-            data_directory(data_dir), as_json, console, Console(stderr=True, highlight=False)
-        )
+        console = Console(highlight=False, soft_wrap=True, width=_width(sys.stdout))
+        progress = Console(stderr=True, highlight=False, width=_width(sys.stderr))
+        session = Session(data_directory(data_dir), as_json, console, progress)
         try:
             with explained():
                 uvloop.run(function(session, **arguments))

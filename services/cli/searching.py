@@ -9,6 +9,8 @@ from typing import Any
 import click
 from rich.text import Text
 
+from services.cli.answering import COSINE_MIN
+from services.cli.explaining import explain
 from services.cli.expressions import NAMES, read_condition
 from services.cli.options import Session, as_dict, command
 from services.cli.target import Target
@@ -28,6 +30,7 @@ KINDS = {
 }
 GROUPS = {"topic": pb.GROUP_BY_TOPIC, "conversation": pb.GROUP_BY_CONVERSATION}
 ATOM_TYPES = [name.removeprefix("ATOM_TYPE_").lower() for name in types.AtomType.keys()[1:]]
+_FAR = "no text has these words; these are the nearest in meaning, and may be far from it"
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
 
@@ -216,12 +219,14 @@ def show(session: Session, response: pb.SearchResponse) -> None:
         session.console.print(f"[yellow]note:[/yellow] {warning}")
     if not response.results and not response.groups:
         session.console.print("nothing found")
+    if _is_far(response):
+        session.console.print(f"[yellow]note:[/yellow] {_FAR}")
     for number, result in enumerate(response.results, start=1):
-        _print_result(session, number, result)
+        print_result(session, number, result)
     for group in response.groups:
         session.console.print(Text(f"{_key(group)} ({group.size})", "magenta"))
         for number, result in enumerate(group.results, start=1):
-            _print_result(session, number, result)
+            print_result(session, number, result)
     if response.under_filled:
         session.console.print("[dim]the index may have missed some that satisfy the filter[/dim]")
     pending = response.freshness.pending_embeddings
@@ -230,7 +235,16 @@ def show(session: Session, response: pb.SearchResponse) -> None:
             f"[dim]{pending} texts are not embedded yet and can only be found by words[/dim]"
         )
     if response.HasField("explanation"):
-        session.console.print(str(response.explanation).strip())
+        explain(session, response.explanation)
+
+
+def _is_far(response: pb.SearchResponse) -> bool:
+    """Whether no result has a word of the query, and none is near it in meaning."""
+    found = [*response.results, *(each for group in response.groups for each in group.results)]
+    legs = [each for each in found if each.HasField("semantic") or each.HasField("keyword")]
+    return bool(legs) and not any(
+        each.keyword.score > 0 or each.semantic.score >= COSINE_MIN for each in legs
+    )
 
 
 def _key(group: pb.ResultGroup) -> str:
@@ -242,7 +256,8 @@ def _key(group: pb.ResultGroup) -> str:
     return "no topic"
 
 
-def _print_result(session: Session, number: int, result: pb.SearchResult) -> None:
+def print_result(session: Session, number: int, result: pb.SearchResult) -> None:
+    """Print a numbered result, with what was said around it."""
     for message in result.neighbours.before:
         session.console.print(Text.assemble("     ", *signed(message), style="dim"))
     session.console.print(Text.assemble((f"{number:>3}. ", "bold"), *_render(result)))

@@ -4,10 +4,12 @@ import click
 from rich.table import Table
 
 from services.cli.options import Session, as_dict, command
+from services.common.stages import STAGES
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 
 DEADLINE_SECONDS = 30
+_stage = click.option("--stage", type=click.Choice(STAGES), help="Only of this stage.")
 
 
 async def read_status(session: Session) -> pb.GetStatusResponse:
@@ -91,13 +93,13 @@ def dead() -> None:
 
 
 @dead.command("list")
-@click.option("--stage", default="", help="Only of this stage: embed, window or extract.")
+@_stage
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
 @command
-async def dead_list(session: Session, stage: str, limit: int) -> None:
+async def dead_list(session: Session, stage: str | None, limit: int) -> None:
     """List dead tasks, oldest first, with what went wrong."""
     target = session.target
-    request = pb.ListTasksRequest(state=pb.TASK_STATE_DEAD, stage=stage, page_size=limit)
+    request = pb.ListTasksRequest(state=pb.TASK_STATE_DEAD, stage=stage or "", page_size=limit)
     async with target.channel("ingest") as channel:
         response = await PipelineServiceStub(channel).ListTasks(
             request, metadata=target.metadata, timeout=DEADLINE_SECONDS
@@ -110,19 +112,23 @@ async def dead_list(session: Session, stage: str, limit: int) -> None:
         error = f"{task.error_class}: {task.error}"
         table.add_row(task.id, task.stage, task.subject_id, str(task.attempts), error)
     session.console.print(table if response.tasks else "no dead tasks")
+    if response.next_page_token:
+        session.console.print(
+            f"[dim]there are more: the first {limit} are shown, see --limit[/dim]"
+        )
 
 
 @dead.command("replay")
 @click.argument("task_ids", nargs=-1)
-@click.option("--stage", default="", help="Only of this stage: embed, window or extract.")
+@_stage
 @click.option("--dry-run", is_flag=True, help="Count only.")
 @command
 async def dead_replay(
-    session: Session, task_ids: tuple[str, ...], stage: str, dry_run: bool
+    session: Session, task_ids: tuple[str, ...], stage: str | None, dry_run: bool
 ) -> None:
     """Make dead tasks ready again: those named, or all."""
     target = session.target
-    request = pb.ReplayTasksRequest(stage=stage, task_ids=task_ids, dry_run=dry_run)
+    request = pb.ReplayTasksRequest(stage=stage or "", task_ids=task_ids, dry_run=dry_run)
     async with target.channel("ingest") as channel:
         response = await PipelineServiceStub(channel).ReplayTasks(
             request, metadata=target.metadata, timeout=DEADLINE_SECONDS

@@ -33,23 +33,13 @@ from services.common import metrics
 from services.common.errors import Unavailable, WinnowError
 from services.common.failpoints import reach
 from services.common.settings import Settings
+from services.common.stages import READERS
 from services.common.tls import client_context
 from winnow.events.v1.events_pb2 import TaskHint
 
 log = logging.getLogger(__name__)
 
 TASKS_STREAM, EVENTS_STREAM = "WINNOW_TASKS", "WINNOW_EVENTS"
-# Which service works on the tasks of each stage.
-READERS = {
-    "embed": "embedder",
-    "window": "extractor",
-    "extract": "extractor",
-    "merge": "extractor",
-    "erase_extractor": "extractor",
-    "erase_embedder": "embedder",
-    "rescore": "ingest",
-}
-STAGES = tuple(READERS)
 HINT_TASKS_MAX = 64
 # How often an idle reader looks whether its consumer is behind the end of the stream.
 CHECK_SECONDS = 5.0

@@ -75,14 +75,19 @@ async def list_keys(admin_url: str) -> list[KeyRecord]:
 
 async def is_known(admin_url: str, key_text: str) -> bool:
     """Tell whether the database has the key and it is not revoked."""
-    prefix = key_text.partition(".")[0].removeprefix("wk_")
+    prefix = public_part(key_text)
     keys = await list_keys(admin_url)
     return any(key.prefix == prefix and key.revoked_at is None for key in keys)
 
 
+def public_part(key_text: str) -> str:
+    """What of a key, or of the beginning of one, may be shown."""
+    return key_text.removeprefix("wk_").partition(".")[0]
+
+
 async def revoke_key(admin_url: str, prefix: str) -> UUID:
     """Revoke a key by its public part; services stop accepting it within ten seconds. Raises NotFound."""
-    public = prefix.removeprefix("wk_").partition(".")[0]
+    public = public_part(prefix)
     async with owner_connection(admin_url) as connection, connection.transaction():
         row = await connection.fetchrow(
             """update spine.api_key set revoked_at = coalesce(revoked_at, now()) where prefix = $1

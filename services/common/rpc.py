@@ -75,9 +75,14 @@ def violations_of(
 ) -> list[errors.FieldViolation]:
     """Check a message against the limits in its proto; return what breaks them."""
     return [
-        errors.FieldViolation(_path(violation), violation.proto.message)
+        errors.FieldViolation(_path(violation), _worded(violation.proto.message))
         for violation in validator.collect_violations(message)
     ]
+
+
+def _worded(rule: str) -> str:
+    """What a rule says, as a person would: the validator counts "1 characters"."""
+    return "must not be empty" if rule == "must be at least 1 characters" else rule
 
 
 def _path(violation: Any) -> str:

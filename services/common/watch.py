@@ -7,10 +7,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from services.common import metrics
-from services.common.bus import STAGES
 from services.common.database import Database
 from services.common.errors import DatabaseUnavailable
 from services.common.metrics import MetricsSettings
+from services.common.stages import STAGES
 
 log = logging.getLogger(__name__)
 

@@ -30,6 +30,14 @@ def test_a_misspelt_command_is_answered_with_the_one_it_resembles() -> None:
     assert "Did you mean" not in CliRunner().invoke(winnow, ["qqqq"]).output
 
 
+def test_a_misspelt_stage_is_refused() -> None:
+    """Whoever mistypes a stage must be told which there are, not that nothing is dead."""
+    for arguments in (["dead", "list"], ["dead", "replay"]):
+        result = CliRunner().invoke(winnow, [*arguments, "--stage", "embedd"])
+        assert result.exit_code == 2
+        assert "'erase_embedder'" in result.output
+
+
 def test_help_and_searches_load_no_server() -> None:
     """What a person waits for is not the import of servers, their drivers or models."""
     for arguments, forbidden in (

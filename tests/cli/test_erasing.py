@@ -43,11 +43,14 @@ async def test_an_erasure_prints_its_receipt(winnow: Command, deployment: Deploy
     assert shown["receipt"]["messages"] == sum(author == "bob" for author, _ in TALK)
     assert shown["receipt"]["verified"] is True
     assert operation["id"] in await winnow.said("operations", "list")
-    source = str(await deployment.admin.fetchval("select id from ingest.source"))
+    (listed,) = (await winnow.json("sources", "list"))["sources"]
+    source = listed["id"]
+    assert source in await winnow.said("sources", "list")
     by_key = await winnow.json("erase", "messages", "0", "--source", source, "--yes")
     assert by_key["receipt"]["messages"] == 1
     rest = await winnow.json("erase", "source", source, "--yes")
     assert rest["receipt"]["messages"] == sum(author == "ann" for author, _ in TALK) - 1
+    assert "there was no such message" in await winnow.said("erase", "author", "nobody", "--yes")
     assert not await deployment.admin.fetchval(
         "select count(*) from ingest.message where text <> ''"
     )

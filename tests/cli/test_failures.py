@@ -1,8 +1,9 @@
 """What a client makes of the ways in which calls fail."""
 
 import grpc
+import pytest
 
-from services.cli.failures import is_broken_stream
+from services.cli.failures import Failure, explained, is_broken_stream
 from services.common.errors import WinnowError
 from services.common.statuses import status_of
 
@@ -12,6 +13,13 @@ def _error(code: grpc.StatusCode, details: bytes | None) -> grpc.aio.AioRpcError
     if details is not None:
         trailing.add("grpc-status-details-bin", details)
     return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, "Internal error from Core")
+
+
+def test_a_refused_key_is_told_in_terms_of_the_command() -> None:
+    """Whoever types a command sends no header, and must be told which variable holds the key."""
+    with pytest.raises(Failure, match="WINNOW_API_KEY") as failed, explained():
+        raise _error(grpc.StatusCode.UNAUTHENTICATED, None)
+    assert failed.value.exit_code == 1
 
 
 def test_a_stream_that_grpc_gave_up_is_a_broken_connection() -> None:

@@ -43,6 +43,10 @@ async def test_a_key_lives_and_is_revoked(deployment: Deployment) -> None:
     # A whole key is taken too, since people paste what they have; its secret is not repeated.
     whole = run_winnow("keys", "revoke", f"wk_000000000000.{secret}")
     assert secret not in whole.stdout + whole.stderr
+    for again in (run_winnow("keys", "revoke", key), run_winnow("keys", "revoke", key, "--json")):
+        assert again.returncode == 0
+        assert prefix.removeprefix("wk_") in again.stdout
+        assert secret not in again.stdout + again.stderr
     stored = await deployment.admin.fetch("select to_jsonb(k) || '{}' as row from spine.api_key k")
     assert all(secret not in row["row"] for row in stored)
 

@@ -51,10 +51,25 @@ async def test_conditions_groups_and_surroundings(told: Told) -> None:
     assert "no such name: colour" in err
 
 
+async def test_what_is_only_the_least_far_is_told_apart(told: Told) -> None:
+    """Results without a word of the query and far from it in meaning must come with a note; others without."""
+    far = await told.winnow.said("search", "capital of Mongolia?")
+    assert "note: no text has these words" in far
+    assert "no text has" not in await told.winnow.said("search", "why did the backup fail?")
+
+
+async def test_a_search_explains_itself(told: Told) -> None:
+    """--explain must name the plan, the words and the times in lines that a person reads."""
+    out = await told.winnow.said("search", "why did the backup fail?", "--explain")
+    lines = {line.partition("  ")[0] for line in out.splitlines()}
+    assert {"by meaning", "rows", "candidates", "word", "took"} <= lines
+    assert "nanos" not in out
+
+
 async def test_asking_quotes_or_does_not_know(told: Told) -> None:
     """Without a model that can write, ask must show the messages that speak of it, or say that it does not know."""
     out = await told.winnow.said("ask", "why did the backup fail?", "--quote")
     assert "These messages speak of it" in out
-    assert "Ann, 2024-05-01 09:01: The backup failed: disk full" in out
+    assert "1. Ann 2024-05-01 09:01 The backup failed: disk full" in out
     out = await told.winnow.json("ask", "capital of Mongolia?", "--quote")
     assert (out["kind"], out["sentences"]) == ("unknown", [])

@@ -14,11 +14,12 @@ import pytest
 import yaml
 
 from services.common.addresses import NAMES, AddressSettings
-from services.common.bus import STAGES, TASKS_STREAM
+from services.common.bus import TASKS_STREAM
 from services.common.bus_access import SERVICES
 from services.common.errors import CallerNotAllowed
 from services.common.rpc import DEADLINE_SECONDS_MAX
 from services.common.settings import PREFIX, known_names
+from services.common.stages import STAGES
 from services.common.tls import Callers
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"

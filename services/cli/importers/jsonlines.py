@@ -16,7 +16,8 @@ Fields of a line (times are ISO 8601 with a zone, or Unix seconds):
     deleted      true or false
 
 A line that breaks these rules is skipped and reported with its number and the reason; the others
-are imported. Fields of other names are ignored and counted.
+are imported. Fields of other names are ignored and counted. A file without any line, or in which no
+line is JSON of this shape, is not what was meant, and an error.
 """
 
 import json
@@ -80,6 +81,7 @@ class JsonLines:
 
     def _read(self, stream: BinaryIO) -> Iterator[ImportedItem]:
         chat: ImportedChat | None = None
+        first: SkippedRow | None = None
         for number, data in enumerate(self._lines(stream), start=1):
             if not data.strip():
                 continue
@@ -89,7 +91,9 @@ class JsonLines:
                 message = read_line(line, spoken_in.external_id)
             except BadLine as error:
                 self.summary.skip(error.reason)
-                yield SkippedRow(f"line {number}", error.reason, error.detail)
+                skipped = SkippedRow(f"line {number}", error.reason, error.detail)
+                first = first or skipped
+                yield skipped
                 continue
             if spoken_in != chat:
                 chat = spoken_in
@@ -97,6 +101,8 @@ class JsonLines:
                 yield chat
             self._count(line)
             yield message
+        if not self.summary.messages:
+            raise UnreadableExport(self.file, _nothing(first))
 
     def _count(self, line: Line) -> None:
         self.summary.messages += 1
@@ -111,6 +117,14 @@ class JsonLines:
             while not rest.endswith(b"\n") and (rest := stream.readline(LINE_BYTES_MAX)):
                 self._bytes_read += len(rest)
             yield data
+
+
+def _nothing(first: SkippedRow | None) -> str:
+    """Why a file has no message at all, by its first line."""
+    if first is None:
+        return "the file is empty"
+    why = f"{first.reason}: {first.detail}" if first.detail else first.reason
+    return f"no line is a message with `id`, `text` and `sent_at`; {first.place}: {why}"
 
 
 def parse_line(data: bytes) -> Line:

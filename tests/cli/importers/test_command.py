@@ -89,6 +89,39 @@ async def test_discord(
     assert stored[0][2] == "щ" * 256
 
 
+async def test_rows_that_are_left_out_are_told_with_their_place(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report must name the first line of each kind that was left out and the field; nothing else is printed."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    file = tmp_path / "talk.jsonl"
+    good = {"id": 1, "text": "hi", "sent_at": 10**9}
+    rows = [good, {"id": 2, "text": "no time"}, {"id": 3, "text": "no time either"}]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    command = ("import", "jsonl", str(file), "--data-dir", str(tmp_path))
+    async with deployment.serving("ingest"):
+        told = await asyncio.to_thread(run_winnow, *command)
+        report = await imported("jsonl", file, tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "left out, field missing: 2 (first: line 2, sent_at)" in told.stdout
+    assert [row["place"] for row in report["skipped_first"]] == ["line 2", "line 3"]
+
+
+async def test_a_telegram_export_is_taken_by_its_folder(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that Telegram Desktop makes must do as well as the file in it; another has no such file."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    (tmp_path / "export").mkdir()
+    row = {"id": 1, "type": "message", "date_unixtime": "1000000000", "text": "hi"}
+    chat = {"name": "T", "type": "private_group", "id": 4, "messages": [row | {"from_id": "user1"}]}
+    (tmp_path / "export" / "result.json").write_text(json.dumps(chat))
+    async with deployment.serving("ingest"):
+        assert (await imported("telegram", tmp_path / "export", tmp_path))["created"] == 1
+    other = await asyncio.to_thread(run_winnow, "import", "telegram", str(tmp_path))
+    assert (other.returncode, "result.json: No such file" in other.stderr) == (4, True)
+
+
 async def test_an_interrupted_import_goes_on(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,7 +120,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 @SLOW_DISK
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_texts_round_trip(tmp_path: Path, texts: list[str]) -> None:
     """Texts come out as they went in."""
     items = read(tmp_path, *(line(text=text) for text in texts))
@@ -130,5 +130,23 @@ def test_texts_round_trip(tmp_path: Path, texts: list[str]) -> None:
 @SLOW_DISK
 @given(st.binary())
 def test_arbitrary_bytes(tmp_path: Path, data: bytes) -> None:
-    """Arbitrary bytes give skipped lines at worst."""
-    read(tmp_path, data)
+    """Arbitrary bytes give skipped lines at worst, and are refused if they have no message at all."""
+    with pytest.raises(UnreadableExport, match=r"no line is a message|the file is empty"):
+        read(tmp_path, data)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([], "the file is empty"),
+        ([b"", b"  "], "the file is empty"),
+        ([b"{", b"[]"], "line 1: not JSON: "),
+        ([b'{"id": 1, "text": "a"}'], "line 1: field missing: sent_at"),
+    ],
+)
+def test_a_file_without_a_message_is_not_what_was_meant(
+    tmp_path: Path, rows: list[bytes], told: str
+) -> None:
+    """A file of another kind must be refused with what its first line lacks, not be said to change nothing."""
+    with pytest.raises(UnreadableExport, match=told):
+        read(tmp_path, *rows)

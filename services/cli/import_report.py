@@ -1,0 +1,60 @@
+"""What an import tells at its end: what became of the messages, and which rows were left out, where and why."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.markup import escape
+
+from services.cli.importers import Importer, SkippedRow
+from services.cli.options import Session
+
+EXAMPLES_MAX = 10
+
+
+def report(
+    session: Session, importer: Importer, counts: Any, skipped: Sequence[SkippedRow]
+) -> None:
+    """Print it; `counts` are those of the importing, `skipped` the first rows that were left out."""
+    if session.as_json:
+        session.print_json(_as_json(importer, counts, skipped))
+        return
+    changed = counts.created or counts.updated or counts.deleted
+    session.console.print(
+        f"{escape(importer.file.name)}: {counts.created:,} new, {counts.updated:,} changed, "
+        f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected"
+        + (f", {counts.deleted:,} deleted" if counts.deleted else "")
+        + ("" if changed else " — nothing has changed")
+    )
+    for line in _remarks(importer, skipped):
+        session.console.print(f"  {escape(line)}")
+    for rejection in counts.rejections[:EXAMPLES_MAX]:
+        session.console.print(f"  rejected {escape(rejection)}")
+
+
+def _remarks(importer: Importer, skipped: Sequence[SkippedRow]) -> Iterator[str]:
+    """A line for each reason to leave rows out, with the first that has more to say, and for each remark."""
+    for reason, count in importer.summary.skipped.items():
+        first = next((row for row in skipped if row.reason == reason and row.detail), None)
+        where = f" (first: {first.place}, {first.detail})" if first else ""
+        yield f"left out, {reason}: {count:,}{where}"
+    for remark, count in importer.summary.notes.items():
+        yield f"{remark}: {count:,}"
+
+
+def _as_json(importer: Importer, counts: Any, skipped: Sequence[SkippedRow]) -> dict[str, Any]:
+    summary = importer.summary
+    return {
+        "file": str(importer.file),
+        "chats": summary.chats,
+        "messages": summary.messages,
+        "created": counts.created,
+        "updated": counts.updated,
+        "unchanged": counts.unchanged,
+        "rejected": counts.rejected,
+        "deleted": counts.deleted,
+        "skipped": summary.skipped,
+        "skipped_first": [
+            {"place": row.place, "reason": row.reason, "detail": row.detail} for row in skipped
+        ],
+        "notes": summary.notes,
+    }

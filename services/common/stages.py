@@ -1,0 +1,14 @@
+"""The stages of work, and which service works on the tasks of each."""
+
+from typing import Final
+
+READERS: Final = {
+    "embed": "embedder",
+    "window": "extractor",
+    "extract": "extractor",
+    "merge": "extractor",
+    "erase_extractor": "extractor",
+    "erase_embedder": "embedder",
+    "rescore": "ingest",
+}
+STAGES: Final = tuple(READERS)
