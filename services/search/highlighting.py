@@ -19,8 +19,10 @@ _MARKED: Final = re.compile(f"{_MARKS[0]}([^{_MARKS[0]}{_MARKS[1]}]*){_MARKS[1]}
 _UNTAGGED: Final = str.maketrans("<>", "  ")
 
 
-async def look_up(connection: Connection, query: str) -> Lookup:
-    """The words of a query as the database knows them, for a search that did not look them up."""
+async def queries_of(connection: Connection, query: str, lookup: Lookup | None) -> Sequence[str]:
+    """The words of a query as the database knows them: as a search looked them up, or now if it did not."""
+    if lookup is not None:
+        return lookup.queries
     flat = [(i, form) for i, term in enumerate(parse(query).terms) for form in term.alternatives]
     compiled = await store.compile_terms(
         connection,
@@ -28,7 +30,7 @@ async def look_up(connection: Connection, query: str) -> Lookup:
         [form.match.value for _, form in flat],
         [form.text for _, form in flat],
     )
-    return Lookup((), tuple(compiled.values()), (), ())
+    return tuple(compiled.values())
 
 
 async def highlights(

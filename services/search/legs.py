@@ -5,7 +5,7 @@ In a chat, what answers a question rarely repeats its words, and stands next to 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from itertools import compress
 from typing import Final
 from uuid import UUID
 
@@ -13,9 +13,10 @@ import numpy as np
 
 from services.search import ranking
 from services.search.keyword import KeywordCandidates
-from services.search.ranking import Hit
-from services.search.speech import Utterance, hear
-from services.search.store import Document, Near, Neighbour, Step, Subject
+from services.search.ranking import Hit, Positions
+from services.search.speech import hear
+from services.search.store import Document, Near, Subject
+from services.search.vicinity import Vicinity
 
 ANCHORS_MAX: Final = 30
 
@@ -31,40 +32,36 @@ def similar(nearest: Sequence[Near]) -> list[UUID]:
 
 
 def by_words(
-    candidates: KeywordCandidates,
-    neighbours: Sequence[Neighbour],
-    limit: int,
-    said: Mapping[UUID, Utterance] | None = None,
+    candidates: KeywordCandidates, vicinity: Vicinity, limit: int, *, heard: bool
 ) -> list[Hit]:
     """Order documents by their words and their neighbours' words.
 
-    In a hybrid search, where who speaks to whom counts, wordless neighbours may be results themselves.
+    In a hybrid search who speaks to whom is heard, and wordless neighbours may be results themselves.
     """
-    documents = candidates.documents
-    known = {document.subject.id for document in documents}
-    around = {n.other: n for n in neighbours if n.other not in known}
-    ids = [*(document.subject.id for document in documents), *around]
-    weights = np.array(candidates.lookup.weights)
+    documents, weights = candidates.documents, np.array(candidates.lookup.weights)
+    ids = [document.subject.id for document in documents]
+    places = _placed(vicinity.ids, ids)
+    other = places >= len(documents)
     counts = ranking.term_counts(
-        [*(d.terms for d in documents), *(n.terms for n in around.values())],
-        [*(d.length for d in documents), *(n.length for n in around.values())],
+        [*(d.terms for d in documents), *compress(vicinity.terms, other)],
+        [*(d.length for d in documents), *compress(vicinity.lengths, other)],
         len(weights),
     )
-    places = ranking.surroundings((n[:3] for n in neighbours), _positions(ids))
-    speech = None if said is None else hear([said.get(each) for each in ids])
-    scores = ranking.word_score(counts + places.credit(counts, speech=speech), weights)
+    seen = vicinity.seen
+    around = ranking.surroundings(seen.anchors, places[seen.places], seen.steps)
+    speech = hear(vicinity.said, places, len(ids)) if heard else None
+    scores = ranking.word_score(counts + around.credit(counts, speech=speech), weights)
     if speech is not None:
         scores *= speech.shares
-    fits = [n.fits and (speech is not None or n.terms > 0) for n in around.values()]
-    scores[len(documents) :][~np.array(fits, bool)] = -np.inf
+    fits = np.array(vicinity.fits, bool)
+    if not heard:
+        fits &= np.array(vicinity.terms, np.int64) != 0
+    scores[places[other & ~fits]] = -np.inf
+    best = ranking.best_places(scores, ids, limit)
     subjects = [document.subject for document in documents]
     return [
-        Hit(
-            subjects[place] if place < len(subjects) else Subject("message", ids[place]),
-            float(scores[place]),
-            float(scores[place]),
-        )
-        for place in ranking.best_places(scores, ids, limit)
+        Hit(_subject(place, subjects, ids), score, score)
+        for place, score in zip(best, scores[best].tolist(), strict=True)
     ]
 
 
@@ -73,31 +70,34 @@ def by_meaning(nearest: Sequence[Near]) -> list[Hit]:
     return ranking.best_first(Hit(near.subject, near.cosine, near.cosine) for near in nearest)
 
 
-def by_meaning_around(
-    nearest: Sequence[Near], steps: Sequence[Step], said: Mapping[UUID, Utterance], limit: int
-) -> list[Hit]:
+def by_meaning_around(nearest: Sequence[Near], vicinity: Vicinity, limit: int) -> list[Hit]:
     """Order subjects by how far they and their neighbours exceed the nearest ones' least cosine.
 
-    What stands around the nearest ones is found as well; if its own cosine is not known, its score is NaN.
+    What stands around the nearest ones and satisfies the filter is found as well; if its own cosine is not known, its
+    score is NaN.
     """
     if not nearest:
         return []
-    known = {near.subject.id for near in nearest}
-    others = list(dict.fromkeys(step.other for step in steps if step.other not in known))
-    ids = [*(near.subject.id for near in nearest), *others]
-    above = np.array([*(near.cosine for near in nearest), *[-1.0] * len(others)])
-    above -= nearest[min(ANCHORS_MAX, len(nearest)) - 1].cosine
-    excess, speech = np.maximum(above, 0.0), hear([said.get(each) for each in ids])
-    places = ranking.surroundings(steps, _positions(ids))
-    total = (excess + places.credit(excess, speech=speech)) * speech.shares
+    ids = [near.subject.id for near in nearest]
+    places = _placed(vicinity.ids, ids)
+    cosines = np.full(len(ids), np.nan)
+    cosines[: len(nearest)] = [near.cosine for near in nearest]
+    least = nearest[min(ANCHORS_MAX, len(nearest)) - 1].cosine
+    above = np.nan_to_num(cosines, nan=-1.0) - least
+    excess, speech = np.maximum(above, 0.0), hear(vicinity.said, places, len(ids))
+    seen, fits = vicinity.seen, np.array(vicinity.fits, bool)
+    kept = fits[seen.places]
+    around = ranking.surroundings(seen.anchors[kept], places[seen.places[kept]], seen.steps[kept])
+    total = (excess + around.credit(excess, speech=speech)) * speech.shares
     order = np.where(total > 0, total, above)
+    order[places[~fits & (places >= len(nearest))]] = -np.inf
+    best = ranking.best_places(order, ids, limit)
+    subjects = [near.subject for near in nearest]
     return [
-        Hit(
-            nearest[place].subject if place < len(nearest) else Subject("message", ids[place]),
-            float(order[place]),
-            nearest[place].cosine if place < len(nearest) else math.nan,
+        Hit(_subject(place, subjects, ids), value, cosine)
+        for place, value, cosine in zip(
+            best, order[best].tolist(), cosines[best].tolist(), strict=True
         )
-        for place in ranking.best_places(order, ids, limit)
     ]
 
 
@@ -109,10 +109,19 @@ def unscored(hits: Sequence[Hit]) -> list[UUID]:
 def with_scores(hits: Sequence[Hit], cosines: Mapping[UUID, float]) -> list[Hit]:
     """Give messages found by their surroundings their own cosines; 0 to those that have no vector yet."""
     return [
-        replace(hit, score=cosines.get(hit.subject.id, 0.0)) if math.isnan(hit.score) else hit
+        hit._replace(score=cosines.get(hit.subject.id, 0.0)) if math.isnan(hit.score) else hit
         for hit in hits
     ]
 
 
-def _positions(ids: Sequence[UUID]) -> dict[UUID, int]:
-    return {each: position for position, each in enumerate(ids)}
+def _placed(others: Sequence[UUID], ids: list[UUID]) -> Positions:
+    """Return where others stand among some ids; those that are not there are added to them."""
+    known, positions = len(ids), {each: position for position, each in enumerate(ids)}
+    places = [positions.setdefault(each, len(positions)) for each in others]
+    ids += [each for each, place in zip(others, places, strict=True) if place >= known]
+    return np.array(places, np.intp)
+
+
+def _subject(place: int, subjects: Sequence[Subject], ids: Sequence[UUID]) -> Subject:
+    """The subject at a place: beyond the candidates there are only messages."""
+    return subjects[place] if place < len(subjects) else Subject("message", ids[place])

@@ -1,17 +1,19 @@
 """What is on a page: its results or groups, read, with their surroundings and their marked words."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from services.common.database import Connection
-from services.search import grouping, highlighting, paging, store
+from services.search import grouping, highlighting, paging
 from services.search.answer import Answer, Around
 from services.search.contents import Contents
 from services.search.question import Question
 from services.search.ranking import Fused
-from services.search.store import Filter, Step, Subject
+from services.search.store import Filter, Subject
+from services.search.vicinity import Vicinity
 
 _AROUND_WITHIN: Final = timedelta(days=1)
 
@@ -39,12 +41,11 @@ async def present(
     answer.contents = await Contents.read(connection, workspace, list(dict.fromkeys(subjects)))
     answer.around = around
     answer.results = [each for each in answer.page if each.subject in answer.contents]
-    if dress.highlight and answer.lookup is None:
-        answer.lookup = await highlighting.look_up(connection, question.text)
-    if dress.highlight and answer.lookup is not None:
+    if dress.highlight:
+        queries = await highlighting.queries_of(connection, question.text, answer.lookup)
         found = [each.subject for each in shown if each.subject in answer.contents]
         answer.highlights = await highlighting.highlights(
-            connection, answer.contents, found, answer.lookup.queries
+            connection, answer.contents, found, queries
         )
 
 
@@ -52,17 +53,20 @@ async def _around(
     connection: Connection, workspace: UUID, shown: Sequence[Fused], count: int
 ) -> dict[UUID, Around]:
     """Find the live messages before and after each message, whatever the filter says of them."""
-    messages = [each.subject.id for each in shown if each.subject.kind == "message"]
-    steps, _ = await store.steps(connection, workspace, Filter(), messages, _AROUND_WITHIN, count)
-    by_anchor: dict[UUID, list[Step]] = {message: [] for message in messages}
-    for step in steps:
-        by_anchor[step.anchor].append(step)
-    return {anchor: _split(found) for anchor, found in by_anchor.items()}
+    messages = list(dict.fromkeys(e.subject.id for e in shown if e.subject.kind == "message"))
+    vicinity = await Vicinity.read(
+        connection, workspace, Filter(), messages, (), _AROUND_WITHIN, count
+    )
+    seen, by_anchor = vicinity.seen, defaultdict[UUID, list[tuple[int, UUID]]](list)
+    for anchor, place, step in zip(
+        seen.anchors.tolist(), seen.places.tolist(), seen.steps.tolist(), strict=True
+    ):
+        by_anchor[messages[anchor]].append((step, vicinity.ids[place]))
+    return {anchor: _split(sorted(by_anchor[anchor])) for anchor in messages}
 
 
-def _split(steps: Sequence[Step]) -> Around:
-    ordered = sorted(steps, key=lambda step: step.apart)
+def _split(ordered: Sequence[tuple[int, UUID]]) -> Around:
     return Around(
-        tuple(step.other for step in ordered if step.apart < 0),
-        tuple(step.other for step in ordered if step.apart > 0),
+        tuple(other for step, other in ordered if step < 0),
+        tuple(other for step, other in ordered if step > 0),
     )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -21,6 +21,10 @@ SHAPE: Final = (SATURATION, LENGTH_SHARE, LENGTH_TYPICAL, LENGTH_LEAST)
 
 # Cormack, Clarke and Büttcher 2009.
 FUSION_RANK: Final = 60
+
+# More places and steps than a search ever looks at.
+_PLACE_BITS: Final = 24
+_STEP_BITS: Final = 8
 
 Array = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.intp]
@@ -77,7 +81,8 @@ class Surroundings:
     def credit(self, values: Array, reach: Reach = REACH, speech: Speech | None = None) -> Array:
         """What each message gets of its neighbours' values, shape (n,) or (n, terms); more of whom it answers."""
         table = values.reshape(len(values), -1)
-        share: Array = np.power(reach.decay, self.steps - 1.0)
+        shares = np.power(reach.decay, np.arange(-1.0, reach.steps_max))
+        share: Array = shares[self.steps]
         after, before = reach.after * share, reach.before * share
         if speech is not None:
             after *= speech.factors(self.earlier, self.later)
@@ -97,40 +102,30 @@ def _gathered(to: Positions, of: Positions, weights: Array, table: Array) -> Arr
 
 
 def surroundings(
-    steps: Iterable[tuple[UUID, UUID, int]],
-    positions: Mapping[UUID, int],
-    steps_max: int = REACH.steps_max,
+    anchors: Positions, places: Positions, steps: Positions, steps_max: int = REACH.steps_max
 ) -> Surroundings:
-    """Find the pairs of known messages that stand at most so many steps apart, seen from any anchor.
+    """Find the pairs of messages that stand at most so many steps apart, seen from any anchor.
 
-    A step is (anchor, other, how many messages the other stands after the anchor).
+    In parallel: an anchor, a message that is seen from it (also the anchor itself), and how many messages after it.
     """
-    seen = [
-        (positions[anchor], apart, positions[other])
-        for anchor, other, apart in steps
-        if apart and anchor in positions and other in positions
-    ]
-    found = np.array(seen, np.intp).reshape(-1, 3)
-    anchors = np.unique(found[:, 0])
-    itself = np.stack((anchors, np.zeros_like(anchors), anchors), axis=1)
-    rows = np.concatenate((found, itself))
-    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    pairs = np.concatenate([_pairs(rows, rank, steps_max) for rank in range(1, steps_max + 1)])
-    earlier, later, apart = pairs.T
-    _, firsts = np.unique(earlier * len(positions) + later, return_index=True)
-    return Surroundings(earlier[firsts], later[firsts], apart[firsts])
+    order = np.lexsort((steps, anchors))
+    anchors, places, steps = anchors[order], places[order], steps[order]
+    # Each row beside those that follow it, as far as they may be apart; rows of none at the end.
+    left = np.arange(len(order)).reshape(-1, 1)
+    right = left + np.arange(1, steps_max + 1)
+    within = np.minimum(right, len(order) - 1)
+    apart = steps[within] - steps[left]
+    near = (right == within) & (anchors[within] == anchors[left]) & (apart <= steps_max)
+    # One number for a pair and its steps, so that sorting brings together what several anchors see.
+    earlier, later = np.broadcast_to(places[left], near.shape)[near], places[within][near]
+    pairs = np.sort((earlier << _PLACE_BITS | later) << _STEP_BITS | apart[near])
+    first = np.ones(len(pairs), bool)
+    first[1:] = pairs[1:] >> _STEP_BITS != pairs[:-1] >> _STEP_BITS
+    pairs, apart = pairs[first] >> _STEP_BITS, pairs[first] & (1 << _STEP_BITS) - 1
+    return Surroundings(pairs >> _PLACE_BITS, pairs & (1 << _PLACE_BITS) - 1, apart)
 
 
-def _pairs(rows: Positions, rank: int, steps_max: int) -> Positions:
-    """Pair each row (anchor, count, message) with the one so many rows later: (earlier, later, steps), shape (n, 3)."""
-    left, right = rows[:-rank], rows[rank:]
-    counts = right[:, 1] - left[:, 1]
-    near = (left[:, 0] == right[:, 0]) & (counts <= steps_max)
-    return np.stack((left[near, 2], right[near, 2], counts[near]), axis=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A subject at its place in a leg: the score it is ordered by, and the leg's own score of it alone."""
 
     subject: Subject
@@ -149,11 +144,11 @@ def best_places(values: Array, ids: Sequence[UUID], limit: int) -> list[int]:
     if len(places) > limit:
         least = np.partition(values[places], len(places) - limit)[len(places) - limit]
         places = places[values[places] >= least]
-    return sorted(places.tolist(), key=lambda place: (-values[place], ids[place]))[:limit]
+    orders: list[float] = (-values).tolist()
+    return sorted(places.tolist(), key=lambda place: (orders[place], ids[place]))[:limit]
 
 
-@dataclass(frozen=True, slots=True)
-class Fused:
+class Fused(NamedTuple):
     """A subject with its fused score and its hit in each leg that found it, with ranks from 1."""
 
     subject: Subject

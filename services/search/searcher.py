@@ -34,6 +34,7 @@ from services.search.reranking import DEPTH, Reranker, passage, reorder
 from services.search.semantic import Plan, SemanticLeg, scan_settings
 from services.search.statistics import Statistics
 from services.search.store import Generation
+from services.search.vicinity import Vicinity
 from services.search.waiting import Waiting
 from services.search.words import Words, parse
 
@@ -225,18 +226,10 @@ class Searcher:
         )
         hits: list[Hit] = []
         if found.documents:
-            around, said = await store.neighbours(
-                connection,
-                workspace,
-                question.filter,
-                legs.anchors(found.documents),
-                found.lookup.queries,
-                NEIGHBOURS_WITHIN,
-                REACH.steps_max,
-            )
-            leg = question.keyword or Leg()
-            heard = said if question.is_hybrid else None
-            hits = legs.by_words(found, around, _most(question, leg), heard)
+            anchors, queries = legs.anchors(found.documents), found.lookup.queries
+            around = await self._around(connection, workspace, question, anchors, queries)
+            most = _most(question, question.keyword or Leg())
+            hits = legs.by_words(found, around, most, heard=question.is_hybrid)
         if found.corrected:
             listed = ", ".join(found.corrected)
             answer.warnings.append(f"some words occur nowhere; searched for {listed} instead")
@@ -270,15 +263,9 @@ class Searcher:
             sample = (workspace, generation, question.filter, question.kinds, values)
             self._probe.offer(Sample(*sample, tuple(nearest)))
         if question.is_hybrid:
-            steps, said = await store.steps(
-                connection,
-                workspace,
-                question.filter,
-                legs.similar(nearest),
-                NEIGHBOURS_WITHIN,
-                REACH.steps_max,
-            )
-            ordered = legs.by_meaning_around(nearest, steps, said, _most(question, leg))
+            anchors = legs.similar(nearest)
+            around = await self._around(connection, workspace, question, anchors, ())
+            ordered = legs.by_meaning_around(nearest, around, _most(question, leg))
             if unknown := legs.unscored(ordered):
                 cosines = await store.cosines(connection, workspace, generation, unknown, values)
                 ordered = legs.with_scores(ordered, cosines)
@@ -286,6 +273,20 @@ class Searcher:
             ordered = legs.by_meaning(nearest)
         answer.timings.semantic = self._clock() - started
         return ordered
+
+    async def _around(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        question: Question,
+        anchors: Sequence[UUID],
+        queries: Sequence[str],
+    ) -> Vicinity:
+        """Read what stands around a leg's best candidates."""
+        if not anchors:
+            return Vicinity.nothing()
+        reach = (NEIGHBOURS_WITHIN, REACH.steps_max)
+        return await Vicinity.read(connection, workspace, question.filter, anchors, queries, *reach)
 
     async def _generation(
         self, connection: Connection, vectors: Sequence[QueryVector]

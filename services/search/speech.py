@@ -5,7 +5,7 @@ In a chat, what is most like a question is the same question, and what is wanted
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,22 +24,25 @@ Numbers = npt.NDArray[np.intp]
 Array = npt.NDArray[np.float64]
 
 
-class Utterance(NamedTuple):
-    """A message as part of a conversation: who says it, and what it begins with, up to the first space.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Messages as parts of conversations, in parallel: who says each, and what it begins with, up to the first space.
 
     A mute one has no word: a thumb, a smile. What it replies to is empty if it is no reply.
     """
 
-    asks: bool
-    mute: bool
-    message: str
-    replies_to: str
-    author: str
-    author_name: str
-    opening: str
+    asks: Sequence[bool]
+    mute: Sequence[bool]
+    messages: Sequence[str]
+    replies_to: Sequence[str]
+    authors: Sequence[str]
+    names: Sequence[str]
+    openings: Sequence[str]
 
-
-_UNHEARD: Final = Utterance(False, False, "", "", "", "", "")
+    @classmethod
+    def nothing(cls) -> Self:
+        """No message at all."""
+        return cls((), (), (), (), (), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +66,29 @@ class Speech:
         return np.where(to_them, TO_THEM, np.where(elsewhere, TO_OTHERS, 1.0))
 
 
-def hear(utterances: Sequence[Utterance | None]) -> Speech:
-    """Number who speaks to whom; of a message that is not known nothing is assumed."""
-    said = [each or _UNHEARD for each in utterances]
-    authors = _numbers(each.author for each in said)
+def hear(said: Said, places: Numbers, count: int) -> Speech:
+    """Number who speaks to whom among so many messages; of those at places where nothing is said nothing is assumed."""
+    authors, messages = _numbers(said.authors), _numbers(said.messages)
     called = {
         _called(name): authors[who]
-        for who, name in {e.author: e.author_name for e in said}.items()
+        for who, name in dict(zip(said.authors, said.names, strict=True)).items()
         if name
     }
-    messages = _numbers(each.message for each in said)
+    shares = np.ones(count)
+    shares[places] = np.where(said.mute, 0.0, np.where(said.asks, ASKING_SHARE, 1.0))
+
+    def spread(numbers: Iterable[int]) -> Numbers:
+        found: Numbers = np.full(count, NOBODY, np.intp)
+        found[places] = np.fromiter(numbers, np.intp, len(places))
+        return found
+
     return Speech(
-        np.array([_share(each) for each in said], np.float64),
-        np.array([messages[each.message] for each in said], np.intp),
-        np.array([messages.get(each.replies_to, ELSEWHERE) for each in said], np.intp),
-        np.array([authors[each.author] for each in said], np.intp),
-        np.array(
-            [called.get(each.opening.strip("@:,").casefold(), NOBODY) for each in said], np.intp
-        ),
+        shares,
+        spread(messages[each] for each in said.messages),
+        spread(messages.get(each, ELSEWHERE) for each in said.replies_to),
+        spread(authors[each] for each in said.authors),
+        spread(called.get(each.strip("@:,").casefold(), NOBODY) for each in said.openings),
     )
-
-
-def _share(utterance: Utterance) -> float:
-    """What is left of a message's score: nobody looks for one without a word."""
-    return 0.0 if utterance.mute else ASKING_SHARE if utterance.asks else 1.0
 
 
 def _numbers(texts: Iterable[str]) -> dict[str, int]:

@@ -1,15 +1,14 @@
 """What search reads from the database: one function a query, always inside a transaction of one workspace."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from services.common.database import Connection
 from services.search.conditions import Attribute, Condition, Leaf, both
-from services.search.speech import ASKING_WORDS_MAX, Utterance
 from services.search.statements import KINDS, statement
 
 Row = Any
@@ -98,25 +97,6 @@ class Document(NamedTuple):
     length: int
 
 
-class Step(NamedTuple):
-    """How many messages of a conversation one stands after another, or before it if negative."""
-
-    anchor: UUID
-    other: UUID
-    apart: int
-
-
-class Neighbour(NamedTuple):
-    """A live message near another one: a step, what Document has of it, whether it satisfies the filter."""
-
-    anchor: UUID
-    other: UUID
-    apart: int
-    terms: int
-    length: int
-    fits: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """How much waits for its vectors, and up to when everything has them."""
@@ -178,47 +158,6 @@ async def words_like(connection: Connection, start: str, limit: int) -> list[str
     """Return words of live messages that start with some letters (letters and digits only)."""
     rows = await connection.fetch(_text("words_like"), start, limit)
     return [row["word"] for row in rows]
-
-
-async def neighbours(
-    connection: Connection,
-    workspace: UUID,
-    chosen: Filter,
-    anchors: Sequence[UUID],
-    queries: Sequence[str],
-    within: timedelta,
-    steps: int,
-) -> tuple[list[Neighbour], dict[UUID, Utterance]]:
-    """Return the live messages around others and those themselves, and whether each satisfies the filter."""
-    text, values = statement("neighbours", condition=chosen.conditions)
-    everything = chosen.is_empty and chosen.made_until is None
-    arguments = (
-        *(workspace, anchors, queries, within, steps, everything, chosen.made_until),
-        ASKING_WORDS_MAX,
-    )
-    rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
-    found = [Neighbour._make(row[:6]) for row in rows]
-    return found, {other: Utterance._make(row[6:]) for other, row in _each_other(rows)}
-
-
-async def steps(
-    connection: Connection,
-    workspace: UUID,
-    chosen: Filter,
-    messages: Sequence[UUID],
-    within: timedelta,
-    steps_max: int,
-) -> tuple[list[Step], dict[UUID, Utterance]]:
-    """Return the live messages around others that satisfy the filter, and the others themselves as steps of 0."""
-    text, values = statement("steps", condition=chosen.conditions)
-    everything = chosen.is_empty and chosen.made_until is None
-    arguments = (
-        *(workspace, messages, within, steps_max, everything, chosen.made_until),
-        ASKING_WORDS_MAX,
-    )
-    rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
-    found = [Step._make(row[:3]) for row in rows]
-    return found, {other: Utterance._make(row[3:]) for other, row in _each_other(rows)}
 
 
 async def cosines(
@@ -357,11 +296,6 @@ async def vectors(
     kinds, ids = [each.kind for each in subjects], [each.id for each in subjects]
     rows = await connection.fetch(text, workspace, kinds, ids)
     return {Subject(row["kind"], row["id"]): row["embedding"] for row in rows}
-
-
-def _each_other(rows: Sequence[Row]) -> Iterable[tuple[UUID, Row]]:
-    """One row of each message that is seen from others."""
-    return {row[1]: row for row in rows}.items()
 
 
 def _text(name: str) -> str:

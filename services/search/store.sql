@@ -43,17 +43,15 @@ order by d.place limit $19::int;
 -- name: words_like
 select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*'), $1, $2::int) w;
 
--- name: neighbours
+-- name: vicinity
+-- The messages around others and these themselves: what each is, and from which other it is seen how many steps after it.
 with pair as materialized (
-  select a.id as anchor, n.*
-  from unnest($11::uuid[]) as u (id)
+  select u.anchor, dense_rank() over (order by n.id) as place, n.*
+  from unnest($11::uuid[]) with ordinality as u (id, anchor)
   join ingest.message a on a.workspace_id = $10 and a.id = u.id
   cross join lateral (
     (select b.id, -row_number() over (order by b.sent_at desc, b.id desc) as step,
-       b.words, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
-       split_part(left(b.text, 34), ' ', 1) as opening,
-       strpos(b.text, '?') > 0 and length(b.words) <= $17::int and b.text ~ '\?(\s|$)' as asks,
-       b.text !~ '[[:alnum:]]' as mute
+       b.words, b.text, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($16::uuid is null or b.id <= $16)
@@ -61,70 +59,35 @@ with pair as materialized (
      order by b.sent_at desc, b.id desc limit $14::int)
     union all
     (select b.id, row_number() over (order by b.sent_at, b.id),
-       b.words, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
-       split_part(left(b.text, 34), ' ', 1) as opening,
-       strpos(b.text, '?') > 0 and length(b.words) <= $17::int and b.text ~ '\?(\s|$)' as asks,
-       b.text !~ '[[:alnum:]]' as mute
+       b.words, b.text, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($16::uuid is null or b.id <= $16)
        and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $13::interval
      order by b.sent_at, b.id limit $14::int)
     union all
-    (select a.id, 0,
-       a.words, a.external_id, a.reply_to_external_id, a.author_external_id, a.author_name,
-       split_part(left(a.text, 34), ' ', 1) as opening,
-       strpos(a.text, '?') > 0 and length(a.words) <= $17::int and a.text ~ '\?(\s|$)' as asks,
-       a.text !~ '[[:alnum:]]' as mute)) n),
-document as materialized (
-  select m.id, length(m.words) as length,
-    (select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
-     from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where m.words @@ t.query) as terms,
+    (select a.id, 0, a.words, a.text, a.external_id, a.reply_to_external_id, a.author_external_id, a.author_name)) n),
+message as materialized (
+  select m.id, m.external_id, m.reply_to_external_id, m.author_external_id, m.author_name,
+    split_part(left(m.text, 34), ' ', 1) as opening,
+    strpos(m.text, '?') > 0 and length(m.words) <= $17::int and m.text ~ '\?(\s|$)' as asks,
+    m.text !~ '[[:alnum:]]' as mute,
+    length(m.words) as length,
+    case when cardinality($12::text[]) = 0 then 0 else (
+      select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
+      from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where m.words @@ t.query) end as terms,
     $15::bool or (select true from search.live_messages({filter}) s where s.id = m.id and {message_condition}) is not null as fits
-  from (select distinct on (p.id) p.id, p.words from pair p order by p.id) m)
-select p.anchor, p.id, p.step, d.terms, d.length, d.fits, p.asks, p.mute, p.external_id, p.reply_to_external_id, p.author_external_id,
-  p.author_name, p.opening
-from pair p join document d on d.id = p.id;
-
--- name: steps
-with pair as materialized (
-  select a.id as anchor, n.*
-  from unnest($11::uuid[]) as u (id)
-  join ingest.message a on a.workspace_id = $10 and a.id = u.id
-  cross join lateral (
-    (select b.id, -row_number() over (order by b.sent_at desc, b.id desc) as step,
-       b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
-       split_part(left(b.text, 34), ' ', 1) as opening,
-       strpos(b.text, '?') > 0 and length(b.words) <= $16::int and b.text ~ '\?(\s|$)' as asks,
-       b.text !~ '[[:alnum:]]' as mute
-     from ingest.message b
-     where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
-       and ($15::uuid is null or b.id <= $15)
-       and (b.sent_at, b.id) < (a.sent_at, a.id) and b.sent_at >= a.sent_at - $12::interval
-     order by b.sent_at desc, b.id desc limit $13::int)
-    union all
-    (select b.id, row_number() over (order by b.sent_at, b.id),
-       b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name,
-       split_part(left(b.text, 34), ' ', 1) as opening,
-       strpos(b.text, '?') > 0 and length(b.words) <= $16::int and b.text ~ '\?(\s|$)' as asks,
-       b.text !~ '[[:alnum:]]' as mute
-     from ingest.message b
-     where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
-       and ($15::uuid is null or b.id <= $15)
-       and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $12::interval
-     order by b.sent_at, b.id limit $13::int)
-    union all
-    (select a.id, 0,
-       a.external_id, a.reply_to_external_id, a.author_external_id, a.author_name,
-       split_part(left(a.text, 34), ' ', 1) as opening,
-       strpos(a.text, '?') > 0 and length(a.words) <= $16::int and a.text ~ '\?(\s|$)' as asks,
-       a.text !~ '[[:alnum:]]' as mute)) n),
-fit as materialized (
-  select m.id
-  from (select distinct p.id from pair p) m
-  where $14::bool or (select true from search.live_messages({filter}) s where s.id = m.id and {message_condition}) is not null)
-select p.anchor, p.id, p.step, p.asks, p.mute, p.external_id, p.reply_to_external_id, p.author_external_id, p.author_name, p.opening
-from pair p join fit f on f.id = p.id;
+  from (select distinct on (p.place) p.* from pair p order by p.place) m)
+select m.*, s.*
+from (
+  select array_agg(m.id) as ids, array_agg(m.terms) as terms, array_agg(m.length) as lengths, array_agg(m.fits) as fits,
+    array_agg(m.asks) as asks, array_agg(m.mute) as mute, array_agg(m.external_id) as messages,
+    array_agg(m.reply_to_external_id) as replies_to, array_agg(m.author_external_id) as authors,
+    array_agg(m.author_name) as names, array_agg(m.opening) as openings
+  from message m) m
+cross join (
+  select array_agg(p.anchor::int) as anchors, array_agg(p.place::int) as places, array_agg(p.step::int) as steps from pair p) s
+where m.ids is not null;
 
 -- name: cosines
 select v.subject_id as id, max(1 - ((v.embedding::halfvec({dimensions})) <=> q.vector::halfvec({dimensions}))) as cosine

@@ -303,6 +303,17 @@ async def test_hits_come_with_their_surroundings_and_marks(desk: Desk) -> None:
     assert marked == ["deploys", "deploy"]
 
 
+async def test_what_is_found_by_meaning_is_marked_and_explained(desk: Desk) -> None:
+    """A search that looks no words up must still mark the query's words, and explain itself without any."""
+    await desk.library.add_messages(["we deploy on friday"], [unit(1)])
+    reply = await desk.client.search(
+        "deploy", mode=SEMANTIC, query_vector=unit(1).tolist(), highlight=True, explain=True
+    )
+    (found,) = reply.results
+    assert [(h.offset, h.length) for h in found.highlights] == [(3, 6)]
+    assert not reply.explanation.terms and reply.explanation.semantic_plan
+
+
 async def test_similar_things_are_found_by_id(desk: Desk) -> None:
     """What is nearest to a subject must be found without itself; one without a vector must be unknown."""
     near = await desk.library.add_message("near", unit(1))

@@ -1,6 +1,6 @@
 """The arithmetic of ranking."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ from services.search.keyword import KeywordCandidates, Lookup, candidate_query
 from services.search.ranking import Hit
 from services.search.semantic import EXACT_ROWS_MAX, Plan, choose_plan, unite
 from services.search.statistics import TERM_DOCUMENTS_MAX
-from services.search.store import Document, Near, Neighbour, Step, Subject
+from services.search.store import Document, Near, Subject
+from tests.search.vicinities import around
 
 
 def subjects(count: int) -> list[Subject]:
@@ -79,15 +80,11 @@ def test_neighbours_words_count_and_less_with_distance() -> None:
     """A message beside a hit must be credited with its words, and the further away the less."""
     hit, near, far, other = subjects(4)
     candidates = KeywordCandidates(lookup(3), [Document(hit, 1, 5)])
-    around = [
-        Neighbour(hit.id, near.id, 1, terms=0, length=5, fits=True),
-        Neighbour(hit.id, far.id, 3, terms=0, length=5, fits=True),
-        Neighbour(hit.id, other.id, 2, terms=0, length=5, fits=False),
-    ]
-    ordered = legs.by_words(candidates, around, 10, {})
+    seen = around((hit.id, 0), (near.id, 1), (far.id, 3), (other.id, 2), unfit=[other.id])
+    ordered = legs.by_words(candidates, seen, 10, heard=True)
     assert [each.subject for each in ordered] == [hit, near, far]
-    assert legs.by_words(candidates, around, 2, {}) == ordered[:2]
-    only = legs.by_words(candidates, around, 10)
+    assert legs.by_words(candidates, seen, 2, heard=True) == ordered[:2]
+    only = legs.by_words(candidates, seen, 10, heard=False)
     assert [each.subject for each in only] == [hit]
 
 
@@ -95,7 +92,7 @@ def test_similar_messages_that_stand_together_rise() -> None:
     """Of messages equally near to the query, those beside another candidate must come first."""
     alone, left, right, last = subjects(4)
     nearest = [Near(alone, 0.8), Near(left, 0.8), Near(right, 0.79), Near(last, 0.5)]
-    ordered = legs.by_meaning_around(nearest, [Step(left.id, right.id, 1)], {}, 10)
+    ordered = legs.by_meaning_around(nearest, around((left.id, 0), (right.id, 1)), 10)
     assert [each.subject for each in ordered] == [right, left, alone, last]
     assert [each.score for each in ordered] == [0.79, 0.8, 0.8, 0.5]
     assert legs.by_meaning(nearest)[0].subject == alone
@@ -105,8 +102,8 @@ def test_what_follows_a_similar_message_is_found() -> None:
     """What follows the nearest message must be found before what precedes it, and each with its own cosine."""
     asked, far, ahead, follows = subjects(4)
     nearest = [Near(asked, 0.9), Near(far, 0.5)]
-    steps = [Step(asked.id, follows.id, 2), Step(asked.id, ahead.id, -2)]
-    ordered = legs.by_meaning_around(nearest, steps, {}, 10)
+    seen = around((asked.id, 0), (follows.id, 2), (ahead.id, -2))
+    ordered = legs.by_meaning_around(nearest, seen, 10)
     assert [each.subject for each in ordered] == [asked, follows, ahead, far]
     assert legs.unscored(ordered) == [follows.id, ahead.id]
     scored = legs.with_scores(ordered, {follows.id: 0.3})
@@ -143,13 +140,22 @@ def test_few_rows_are_read_exactly() -> None:
     assert choose_plan(EXACT_ROWS_MAX + 1, filtered=True).plan is Plan.HNSW_ITERATIVE
 
 
+def test_what_does_not_satisfy_the_filter_is_neither_found_nor_lends_by_meaning() -> None:
+    """A near message's neighbour that the filter leaves out must not be a result, nor pass credit on."""
+    asked, out, last = subjects(3)
+    nearest = [Near(asked, 0.9), Near(last, 0.5)]
+    seen = around((asked.id, 0), (out.id, 1), unfit=[out.id])
+    assert legs.by_meaning_around(nearest, seen, 10) == legs.by_meaning_around(
+        nearest, around((asked.id, 0)), 10
+    )
+
+
 def test_steps_between_neighbours_are_inferred() -> None:
-    """Two messages seen from a third must stand as far apart as their steps differ."""
-    anchor, left, right = (uuid4() for _ in range(3))
-    positions = {anchor: 0, left: 1, right: 2}
-    places = ranking.surroundings([(anchor, left, -2), (anchor, right, 2)], positions, 5)
-    pairs = {
-        (int(a), int(b)): int(steps)
-        for a, b, steps in zip(places.earlier, places.later, places.steps, strict=True)
-    }
-    assert pairs == {(1, 0): 2, (0, 2): 2, (1, 2): 4}
+    """Two messages seen from a third must stand as far apart as their steps differ; what others see too counts once."""
+    anchors, places, steps = np.array([[0, 1, -2], [0, 0, 0], [0, 2, 2], [1, 0, 0], [1, 2, 2]]).T
+    found = ranking.surroundings(anchors, places, steps, 5)
+    pairs = list(
+        zip(found.earlier.tolist(), found.later.tolist(), found.steps.tolist(), strict=True)
+    )
+    assert sorted(pairs) == [(0, 2, 2), (1, 0, 2), (1, 2, 4)]
+    assert ranking.surroundings(anchors, places, steps, 3).steps.tolist() == [2, 2]

@@ -7,8 +7,9 @@ import pytest
 
 from services.search import legs
 from services.search.keyword import KeywordCandidates, Lookup
-from services.search.speech import ASKING_SHARE, TO_OTHERS, TO_THEM, Utterance, hear
-from services.search.store import Document, Near, Neighbour, Step, Subject
+from services.search.speech import ASKING_SHARE, TO_OTHERS, TO_THEM, Speech, hear
+from services.search.store import Document, Near, Subject
+from tests.search.vicinities import Utterance, said_by, vicinity_of
 
 
 def said(
@@ -22,6 +23,12 @@ def said(
 ) -> Utterance:
     """An utterance of somebody who is called by their id."""
     return Utterance(asks, mute, message, replies_to, author, author, opening)
+
+
+def heard(*utterances: Utterance | None) -> Speech:
+    """What is heard of some messages, of which None is not known."""
+    places = np.array([i for i, each in enumerate(utterances) if each], np.intp)
+    return hear(said_by([each for each in utterances if each]), places, len(utterances))
 
 
 ASKED, TOLD, ELSEWHERE, THANKS = (UUID(int=i + 1) for i in range(4))
@@ -47,44 +54,42 @@ def test_who_is_told_something_lends_more(
     earlier: Utterance | None, later: Utterance | None, factor: float
 ) -> None:
     """A name that a message begins with, or a reply, must say whom it belongs to; all else must change nothing."""
-    speech = hear([earlier, later])
+    speech = heard(earlier, later)
     assert speech.factors(np.array([0]), np.array([1])).tolist() == [factor]
 
 
 def test_who_says_no_word_keeps_nothing() -> None:
     """A thumb below an answer must not be a result because of what it stands next to."""
-    assert hear([said("ann", mute=True), said("bob")]).shares.tolist() == [0.0, 1.0]
+    assert heard(said("ann", mute=True), said("bob")).shares.tolist() == [0.0, 1.0]
 
 
 def test_who_asks_keeps_a_share() -> None:
     """Only what is known to ask must lose."""
-    speech = hear([said("ann", asks=True), said("bob"), None])
+    speech = heard(said("ann", asks=True), said("bob"), None)
     assert speech.shares.tolist() == [ASKING_SHARE, 1.0, 1.0]
 
 
 def test_nothing_said_is_nothing_heard() -> None:
     """Without messages there must be no numbers, and no error."""
-    assert hear([]).factors(np.array([], np.intp), np.array([], np.intp)).tolist() == []
+    assert heard().factors(np.array([], np.intp), np.array([], np.intp)).tolist() == []
 
 
 def test_an_answer_comes_before_its_question_and_what_others_are_told() -> None:
     """Of what follows a question that resembles the query, what is said to who asked must come first, in both legs."""
-    heard = [
+    told = [
         (ASKED, 0, said("ann", asks=True)),
         (ELSEWHERE, 1, said("cid", "eve")),
         (TOLD, 2, said("bob", "ann")),
         (THANKS, 3, said("eve")),
     ]
-    steps = [Step(ASKED, other, apart) for other, apart, _ in heard]
-    utterances = {other: utterance for other, _, utterance in heard}
+    vicinity = vicinity_of(told, terms={ASKED: 1})
     nearest = [Near(Subject("message", ASKED), 0.9), Near(Subject("message", UUID(int=9)), 0.5)]
-    by_meaning = [hit.subject.id for hit in legs.by_meaning_around(nearest, steps, utterances, 4)]
+    by_meaning = [hit.subject.id for hit in legs.by_meaning_around(nearest, vicinity, 4)]
     assert by_meaning == [TOLD, ASKED, THANKS, ELSEWHERE]
 
     lookup = Lookup(("a",), ("a",), (1,), (3.0,))
     candidates = KeywordCandidates(lookup, [Document(Subject("message", ASKED), 1, 5)])
-    around = [Neighbour(*step, terms=int(step.apart == 0), length=5, fits=True) for step in steps]
-    by_words = [hit.subject.id for hit in legs.by_words(candidates, around, 4, utterances)]
+    by_words = [hit.subject.id for hit in legs.by_words(candidates, vicinity, 4, heard=True)]
     assert by_words.index(TOLD) < by_words.index(THANKS) < by_words.index(ELSEWHERE)
-    alone = [hit.subject.id for hit in legs.by_words(candidates, around, 4)]
+    alone = [hit.subject.id for hit in legs.by_words(candidates, vicinity, 4, heard=False)]
     assert alone == [ASKED]
