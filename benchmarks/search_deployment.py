@@ -24,6 +24,7 @@ from services.cli.running import running
 from services.common.ids import uuid7
 from services.common.vectors import INDEX_SETTINGS, from_halfvec, to_halfvecs
 from services.search import store
+from services.search.semantic import KEPT_PLANS
 
 SHARES = {"0.1 %": 0.001, "1 %": 0.01, "10 %": 0.1, "50 %": 0.5}
 
@@ -137,11 +138,12 @@ async def deployed(corpus: Corpus) -> AsyncIterator[Bench]:
 
 
 async def bare_connection(bench: Bench) -> asyncpg.Connection:
-    """A connection as search has it, that sees the workspace."""
+    """A connection as search has it when it looks for what is near in a large workspace, that sees the workspace."""
     connection = await asyncpg.connect(
         bench.bare_url,
         server_settings={
             **INDEX_SETTINGS,
+            **dict(KEPT_PLANS),
             "role": "winnow_search",
             "jit": "off",
             "winnow.workspace_id": str(bench.workspace),

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -31,7 +32,13 @@ from services.search.ranking import REACH, Fused, Hit
 from services.search.reads import Reads
 from services.search.recall import RecallProbe, Sample
 from services.search.reranking import DEPTH, Reranker, passage, reorder
-from services.search.semantic import Plan, SemanticLeg, scan_settings
+from services.search.semantic import (
+    EXACT_ROWS_MAX,
+    KEPT_PLANS,
+    Plan,
+    SemanticLeg,
+    scan_settings,
+)
 from services.search.statistics import Statistics
 from services.search.store import Generation
 from services.search.vicinity import Vicinity
@@ -115,7 +122,7 @@ class Searcher:
     ) -> None:
         """Answer from one leg, in one transaction."""
         vectors = await self._embed(question, words, answer)
-        async with self.reads.reading(workspace, _local(question)) as connection:
+        async with self._reading(workspace, question) as connection:
             if question.semantic is not None:
                 hits = await self._find_meaning(connection, workspace, question, vectors, answer)
                 name, leg = "semantic", question.semantic
@@ -157,14 +164,14 @@ class Searcher:
         if question.dress.rerank:
             await self._finish_reranked(workspace, question, answer)
             return
-        async with self.reads.reading(workspace) as connection:
+        async with self._reading(workspace, question) as connection:
             await self._finish(connection, workspace, question, answer)
 
     async def _words_leg(
         self, workspace: UUID, question: Question, words: Words, answer: Answer
     ) -> tuple[list[Hit], float]:
         """Return the keyword leg's candidates in order, and the share of the query that occurs anywhere."""
-        async with self.reads.reading(workspace) as connection:
+        async with self._reading(workspace, question) as connection:
             hits, keyword = await self._find_words(connection, workspace, question, words, answer)
         return hits, keyword.lookup.coverage
 
@@ -173,8 +180,21 @@ class Searcher:
     ) -> list[Hit]:
         """Return the semantic leg's candidates in order; raise if it has to stay away."""
         vectors = await self._embed(question, words, answer)
-        async with self.reads.reading(workspace, _local(question)) as connection:
+        async with self._reading(workspace, question) as connection:
             return await self._find_meaning(connection, workspace, question, vectors, answer)
+
+    def _reading(
+        self, workspace: UUID, question: Question
+    ) -> AbstractAsyncContextManager[Connection]:
+        """A transaction for a part of a search, under the settings that suit what is asked."""
+        chosen = question.filter
+        settings: Local = ()
+        if question.semantic is not None:
+            settings = scan_settings(chosen, _candidates(question))
+        everything = chosen.is_empty and chosen.made_until is None
+        if everything and self.statistics.are_large(workspace, question.kinds, EXACT_ROWS_MAX):
+            settings += KEPT_PLANS
+        return self.reads.reading(workspace, settings)
 
     async def _embed(
         self, question: Question, words: Words, answer: Answer
@@ -373,13 +393,6 @@ def _what_is_left(
 def _candidates(question: Question) -> int:
     """How many subjects the semantic leg looks for."""
     return max(question.semantic.limit if question.semantic else 0, question.pool)
-
-
-def _local(question: Question) -> Local:
-    """The settings of the transaction that the semantic leg reads in."""
-    if question.semantic is None:
-        return ()
-    return scan_settings(question.filter, _candidates(question))
 
 
 def _most(question: Question, leg: Leg) -> int:

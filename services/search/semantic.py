@@ -24,6 +24,15 @@ FILTERED_DEMAND_MIN: Final = 150
 _ROUNDS_MAX: Final = 3
 
 
+# Under these the plans of statements are kept, not made anew each time, and are the same whatever the server believes
+# of the tables: nothing is read whole, and what an index gives in order is not sorted.
+KEPT_PLANS: Final[Local] = (
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_sort", "off"),
+)
+
+
 class Plan(StrEnum):
     """How vectors are read."""
 

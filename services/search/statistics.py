@@ -38,6 +38,11 @@ class Statistics:
         self._keep({keys[kind]: count for kind, count in counted.items()})
         return known + sum(counted.values())
 
+    def are_large(self, workspace: UUID, kinds: Sequence[str], together: int) -> bool:
+        """Whether it is remembered that there are more than so many subjects, a thousand and more of each kind."""
+        counts = [self._recall((workspace, kind, "")) or 0 for kind in kinds]
+        return min(counts) >= _KEPT_FROM and sum(counts) > together
+
     async def matching(
         self,
         connection: Connection,

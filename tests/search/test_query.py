@@ -311,7 +311,8 @@ async def test_what_is_found_by_meaning_is_marked_and_explained(desk: Desk) -> N
     )
     (found,) = reply.results
     assert [(h.offset, h.length) for h in found.highlights] == [(3, 6)]
-    assert not reply.explanation.terms and reply.explanation.semantic_plan
+    assert not reply.explanation.terms
+    assert reply.explanation.semantic_plan
 
 
 async def test_similar_things_are_found_by_id(desk: Desk) -> None:

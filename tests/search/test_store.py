@@ -10,14 +10,16 @@ import pytest
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
 from services.search import statements, store
-from services.search.semantic import Plan
+from services.search.semantic import KEPT_PLANS, Plan
 from services.search.statements import KINDS
+from services.search.statistics import Statistics
 from services.search.store import Filter
 from tests.search.conftest import Desk
 from tests.search.library import DIMENSIONS, Library, unit
 from winnow.search.v1 import search_pb2 as pb
 
 MANY = 6_000
+ANALYZE = "analyze ingest.message; analyze embedder.vector"
 # What is about one kind at a time.
 ONE_KIND = ("subject_vectors", "newest_vectors")
 SEMANTIC = pb.SEARCH_MODE_SEMANTIC
@@ -35,7 +37,7 @@ async def as_search(library: Library) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def fill(library: Library) -> Matrix:
+async def fill(library: Library, *, analyzed: bool = True) -> Matrix:
     """Save more messages than are compared one by one; every hundredth is Ann's. Return their vectors."""
     vectors = np.random.default_rng(7).standard_normal((MANY, DIMENSIONS)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -44,7 +46,8 @@ async def fill(library: Library) -> Matrix:
         await library.add_messages(names, list(vectors[chosen]), author_external_id=author)
     rest = [i for i in range(MANY) if i % 100 > 1]
     await library.add_messages([f"eve {i}" for i in rest], list(vectors[rest]))
-    await library.admin.execute("analyze ingest.message; analyze embedder.vector")
+    if analyzed:
+        await library.admin.execute(ANALYZE)
     return vectors
 
 
@@ -90,6 +93,56 @@ async def test_the_index_is_used_where_it_should_be(desk: Desk) -> None:
         assert index in await plan_of(connection, "nearest_hnsw", desk.library, Filter())
         chosen = Filter(author_ids=("ann",))
         assert index not in await plan_of(connection, "nearest_exact", desk.library, chosen)
+
+
+async def kept_plan_of(connection: Connection, name: str, library: Library) -> str:
+    """The plan that a statement would keep under the settings of large workspaces."""
+    generation = library.generation or uuid4()
+    text, _ = statements.statement(name, ("message",), None, generation, DIMENSIONS)
+    for setting, value in KEPT_PLANS:
+        await connection.execute(f"set local {setting} = {value}")
+    await connection.execute(f"prepare kept as {text}")
+    count = await connection.fetchval(
+        "select cardinality(parameter_types) from pg_prepared_statements where name = 'kept'"
+    )
+    rows = await connection.fetch(f"explain execute kept ({', '.join(['null'] * count)})")
+    await connection.execute("deallocate kept")
+    return "\n".join(row[0] for row in rows)
+
+
+async def test_plans_that_are_kept_are_those_meant(desk: Desk) -> None:
+    """A plan that is kept must walk the indexes it is meant for, also if it was made before tables were analyzed."""
+    await fill(desk.library, analyzed=False)
+    index = f"vector_{str(desk.library.generation).replace('-', '')}_hnsw"
+    meant = {
+        "nearest_hnsw": (index, "message_pkey"),
+        "vicinity": ("Index Scan using message_sent", "Index Scan Backward using message_sent"),
+        "messages": ("message_pkey",),
+        "cosines": ("subject_id = ANY",),
+    }
+    for _ in range(2):
+        async with as_search(desk.library) as connection:
+            for name, parts in meant.items():
+                plan = await kept_plan_of(connection, name, desk.library)
+                assert all(part in plan for part in parts), plan
+                assert "Seq Scan on message" not in plan
+                assert "Seq Scan on vector" not in plan
+        await desk.library.admin.execute(ANALYZE)
+
+
+async def test_only_what_is_known_to_be_large_keeps_plans(desk: Desk) -> None:
+    """A plan made while a table is small must not be kept: each kind must be large, and known to be so for a minute."""
+    workspace, now = desk.library.workspace, 0.0
+    statistics = Statistics(lambda: now)
+    assert not statistics.are_large(workspace, ["message"], 0)
+    await desk.library.add_messages([f"number {i}" for i in range(1_000)])
+    async with as_search(desk.library) as connection:
+        await statistics.documents(connection, workspace, ["message", "atom"])
+    assert statistics.are_large(workspace, ["message"], 999)
+    assert not statistics.are_large(workspace, ["message"], 1_000)
+    assert not statistics.are_large(workspace, ["message", "atom"], 0)
+    now = 61.0
+    assert not statistics.are_large(workspace, ["message"], 0)
 
 
 async def test_word_indexes_are_used(desk: Desk) -> None:
