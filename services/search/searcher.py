@@ -13,7 +13,6 @@ from uuid import UUID
 from services.common import metrics
 from services.common.database import Connection
 from services.common.errors import DatabaseUnavailable, ModelUnavailable, NoServingGeneration
-from services.common.reading import Local
 from services.search import legs, paging, query_vectors, ranking, store
 from services.search.answer import Answer
 from services.search.contents import Contents
@@ -32,13 +31,7 @@ from services.search.ranking import REACH, Fused, Hit
 from services.search.reads import Reads
 from services.search.recall import RecallProbe, Sample
 from services.search.reranking import DEPTH, Reranker, passage, reorder
-from services.search.semantic import (
-    EXACT_ROWS_MAX,
-    KEPT_PLANS,
-    Plan,
-    SemanticLeg,
-    scan_settings,
-)
+from services.search.semantic import Plan, SemanticLeg
 from services.search.statistics import Statistics
 from services.search.store import Generation
 from services.search.vicinity import Vicinity
@@ -187,13 +180,8 @@ class Searcher:
         self, workspace: UUID, question: Question
     ) -> AbstractAsyncContextManager[Connection]:
         """A transaction for a part of a search, under the settings that suit what is asked."""
-        chosen = question.filter
-        settings: Local = ()
-        if question.semantic is not None:
-            settings = scan_settings(chosen, _candidates(question))
-        everything = chosen.is_empty and chosen.made_until is None
-        if everything and self.statistics.are_large(workspace, question.kinds, EXACT_ROWS_MAX):
-            settings += KEPT_PLANS
+        limit = _candidates(question) if question.semantic else 0
+        settings = self.semantic.settings(workspace, question.filter, question.kinds, limit)
         return self.reads.reading(workspace, settings)
 
     async def _embed(

@@ -74,6 +74,16 @@ class SemanticLeg:
     def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
 
+    def settings(self, workspace: UUID, chosen: Filter, kinds: Sequence[str], limit: int) -> Local:
+        """The settings of a transaction in which a search reads up to so many near subjects; 0 if none.
+
+        Where nothing is filtered and much is there, no plan depends on what is asked, so plans are kept.
+        """
+        everything = chosen.is_empty and chosen.made_until is None
+        keeps = everything and self._statistics.are_large(workspace, kinds, EXACT_ROWS_MAX)
+        scan = scan_settings(chosen, limit) if limit else ()
+        return scan + (KEPT_PLANS if keeps else ())
+
     async def find(
         self,
         connection: Connection,

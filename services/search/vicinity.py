@@ -51,6 +51,8 @@ class Vicinity:
         steps_max: int,
     ) -> Self:
         """Read what stands at most so many steps before and after some messages, and within a time."""
+        if not anchors:
+            return cls.nothing()
         text, values = statement("vicinity", condition=chosen.conditions)
         everything = chosen.is_empty and chosen.made_until is None
         bounds = (within, steps_max, everything, chosen.made_until, ASKING_WORDS_MAX)

@@ -30,7 +30,6 @@ from tests.common.edge import (
     raising,
 )
 from winnow.ingest.v1 import ingest_pb2
-from winnow.search.v1 import search_pb2
 from winnow.pipeline.v1 import pipeline_pb2
 from winnow.search.v1 import search_pb2
 

@@ -10,7 +10,7 @@ import pytest
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
 from services.search import statements, store
-from services.search.semantic import KEPT_PLANS, Plan
+from services.search.semantic import KEPT_PLANS, Plan, SemanticLeg
 from services.search.statements import KINDS
 from services.search.statistics import Statistics
 from services.search.store import Filter
@@ -128,6 +128,13 @@ async def test_plans_that_are_kept_are_those_meant(desk: Desk) -> None:
                 assert "Seq Scan on message" not in plan
                 assert "Seq Scan on vector" not in plan
         await desk.library.admin.execute(ANALYZE)
+    workspace, leg = desk.library.workspace, SemanticLeg(statistics := Statistics())
+    assert leg.settings(workspace, Filter(), ["message"], 20) == ()
+    async with as_search(desk.library) as connection:
+        await statistics.documents(connection, workspace, ["message"])
+    assert leg.settings(workspace, Filter(), ["message"], 20) == KEPT_PLANS
+    for chosen in (Filter(author_ids=("ann",)), Filter(made_until=uuid4())):
+        assert not {*KEPT_PLANS} & {*leg.settings(workspace, chosen, ["message"], 20)}
 
 
 async def test_only_what_is_known_to_be_large_keeps_plans(desk: Desk) -> None:
