@@ -26,7 +26,7 @@ from nats.js.api import (
     RetentionPolicy,
     StreamConfig,
 )
-from nats.js.errors import NotFoundError
+from nats.js.errors import NotFoundError, ServerError
 from pydantic import Field, SecretStr
 
 from services.common import metrics
@@ -41,8 +41,11 @@ log = logging.getLogger(__name__)
 
 TASKS_STREAM, EVENTS_STREAM = "WINNOW_TASKS", "WINNOW_EVENTS"
 HINT_TASKS_MAX = 64
-# How often an idle reader looks whether its consumer is behind the end of the stream.
+# How often an idle reader looks whether its consumer is past the end of the stream, and for how long the server may
+# fail to make a consumer until the stream is given up.
 CHECK_SECONDS = 5.0
+# "error creating store for consumer"
+CONSUMER_STORE_FAILED = 10012
 # Both the client and the server may say that something is gone or cannot be reached in these ways.
 TRANSIENT = (NatsError, TimeoutError, OSError, asyncio.InvalidStateError)
 
@@ -257,6 +260,7 @@ class HintReader:
         self._bus, self._js, self._config = bus, js, config
         self._subscription: JetStreamContext.PullSubscription | None = None
         self._checked_at = 0.0
+        self._unmade_since: float | None = None
 
     async def fetch(self, hints_max: int, timeout_seconds: float = 0.5) -> list[Hint]:
         """Return up to hints_max hints, or none; raise BusUnavailable while NATS is away."""
@@ -275,11 +279,31 @@ class HintReader:
 
     async def _subscribe(self) -> JetStreamContext.PullSubscription:
         await self._bus.declare()
-        await self._js.add_consumer(TASKS_STREAM, self._config)
+        try:
+            await self._js.add_consumer(TASKS_STREAM, self._config)
+        except ServerError as error:
+            if error.err_code == CONSUMER_STORE_FAILED:
+                await self._start_over()
+            raise
+        self._unmade_since = None
         await reach("bus.consumer_made")
         durable = self._config.durable_name
         self._subscription = await self._js.pull_subscribe_bind(durable, stream=TASKS_STREAM)
         return self._subscription
+
+    async def _start_over(self) -> None:
+        """Remove the stream if the server still cannot read a consumer's files, which a power cut may leave empty.
+
+        It neither knows such a consumer nor makes another of its name. What was hinted is hinted again on the next
+        stream.
+        """
+        now = time.monotonic()
+        self._unmade_since = self._unmade_since or now
+        if now < self._unmade_since + CHECK_SECONDS:
+            return
+        name = self._config.durable_name
+        log.warning("nats: the consumer %s cannot be made: the stream of hints begins anew", name)
+        await self._js.delete_stream(TASKS_STREAM)
 
     async def _pull(
         self,

@@ -26,6 +26,8 @@ def permissions(service: str) -> Permissions:
         for verb in ("INFO", "CREATE")
         for stream in (TASKS_STREAM, EVENTS_STREAM)
     ]
+    # Hints alone can be made again, and must be when a consumer of theirs cannot be read after a power cut.
+    api.append(f"$JS.API.STREAM.DELETE.{TASKS_STREAM}")
     for stage in sorted(stage for stage, reader in CONSUMERS.items() if reader == service):
         consumer = f"{TASKS_STREAM}.{stage}"
         api += [

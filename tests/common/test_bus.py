@@ -78,6 +78,23 @@ async def test_a_stream_that_lost_its_end_is_read_on(nats: NatsServer) -> None:
                 await asyncio.sleep(0)
 
 
+async def test_a_consumer_that_cannot_be_read_is_replaced(
+    deployment: Deployment, nats: NatsServer
+) -> None:
+    """After a power cut that left a consumer's file empty, which the server never gets over, work goes on."""
+    stage = Recorder()
+    async with running(stage, again_seconds=250):
+        await make(deployment, "before")
+        await until(deployment.admin, done=1)
+        nats.stop()
+        place = nats.store / "jetstream" / "$G" / "streams" / TASKS_STREAM / "obs" / STAGE
+        (place / "o.dat").write_bytes(bytes(10))
+        nats.start()
+        await make(deployment, "after")
+        await until(deployment.admin, done=2)
+    assert sorted(stage.written) == ["after", "before"]
+
+
 async def _published(bus: Bus, workspace: UUID) -> None:
     """Publish a hint as soon as the broker is there."""
     async with asyncio.timeout(20):
