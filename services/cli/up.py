@@ -25,7 +25,7 @@ def announce(console: Console, quiet: bool) -> Callable[[Event], None]:
     """Print what happens to the children."""
 
     def tell(event: Event) -> None:
-        if not quiet or event.state == State.DIED:
+        if not quiet or event.state in (State.DIED, State.WAITING):
             console.print(f"[dim]{event}[/dim]")
 
     return tell

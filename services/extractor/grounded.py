@@ -21,7 +21,7 @@ from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
 from services.extractor.utterances import Utterance, idf, read
 
-GROUNDED_VERSION: Final = "4"
+GROUNDED_VERSION: Final = "5"
 
 SentenceSimilarity = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 

@@ -147,12 +147,18 @@ def _own_title(
     asking: bool,
     mark: re.Pattern[str] | None,
 ) -> str:
-    """The best sentence of the first speaker who has one that stands alone, so that nobody titles what another said."""
+    """The best sentence of the first speaker who has one that stands alone, so that nobody titles what another said.
+
+    Whoever says what has the mark, such as a decision, goes before those who only led to it.
+    """
     telling = [utterance for utterance in utterances if not utterance.confirms] or utterances
-    found = [
-        polish(best_sentence([u for u in telling if u.speaker == speaker], rarity, asking, mark))
+    best = [
+        best_sentence([u for u in telling if u.speaker == speaker], rarity, asking, mark)
         for speaker in dict.fromkeys(utterance.speaker for utterance in telling)
     ]
+    if mark:
+        best.sort(key=lambda sentence: not mark.search(sentence))
+    found = [polish(sentence) for sentence in best]
     return next((title for title in found if title and not is_thin(title)), found[0])
 
 

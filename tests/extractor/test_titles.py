@@ -120,3 +120,18 @@ def test_content_tells_who_said_what() -> None:
     assert content(utterances, "About things") == (
         "«About things»\nann: one thing. another thing\nbob: a third"
     )
+
+
+def test_whoever_decides_gives_a_decision_its_title() -> None:
+    """The speaker who decides must title a decision, not the one who only led to it."""
+    found = read(
+        talk(
+            (
+                "ann",
+                "The cheap carrier loses about nine parcels of every thousand in the mountains.",
+            ),
+            ("ben", "Decision: we send everything with the national post from Monday."),
+        )
+    )
+    assert title(found, lambda _: 1.0, mark=cues.DECISION).startswith("We send everything with")
+    assert title(found, lambda _: 1.0).startswith("The cheap carrier")

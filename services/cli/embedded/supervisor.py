@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from services.cli.embedded.errors import ChildFailed
 from services.cli.embedded.logs import rotate, tail
@@ -28,6 +28,7 @@ class State(StrEnum):
     """What happens to a child."""
 
     STARTING = "starting"
+    WAITING = "still starting"
     READY = "ready"
     DIED = "died"
     STOPPED = "stopped"
@@ -69,7 +70,9 @@ class Child:
     directory: Path = Path("/")
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL  # sent by the kernel if the supervisor dies
-    ready_timeout_seconds: float = 120.0
+    ready_timeout_seconds: float = (
+        300.0  # a model is read in a second, and in minutes beside other work
+    )
     stop_timeout_seconds: float = 20.0
 
 
@@ -95,6 +98,7 @@ class Supervisor:
     records: Path
     on_event: OnEvent
     policy: RestartPolicy = RestartPolicy()
+    told_every_seconds: float = 10.0  # how often a child that is not ready yet is told of
     clock: Callable[[], float] = time.monotonic
     _groups: list[dict[str, asyncio.Task[NoReturn]]] = field(default_factory=list)
 
@@ -186,11 +190,7 @@ class Supervisor:
         ready = asyncio.ensure_future(child.ready(process.pid))
         death = asyncio.ensure_future(process.wait())
         try:
-            done, _ = await asyncio.wait(
-                [ready, death],
-                timeout=child.ready_timeout_seconds,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            done = await self._first_of(child, ready, death)
             if ready in done and ready.exception():
                 await asyncio.wait([death], timeout=_DEATH_SEEN_SECONDS)
         finally:
@@ -203,6 +203,19 @@ class Supervisor:
             return False
         ready.result()
         return True
+
+    async def _first_of(
+        self, child: Child, *wanted: asyncio.Future[Any]
+    ) -> set[asyncio.Future[Any]]:
+        """What comes first, telling now and then that it is waited for; empty if neither comes in time."""
+        began = self.clock()
+        while (passed := self.clock() - began) < child.ready_timeout_seconds:
+            wait = min(self.told_every_seconds, child.ready_timeout_seconds - passed)
+            done, _ = await asyncio.wait(wanted, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return done
+            self._tell(child, State.WAITING, f"after {self.clock() - began:.0f} s")
+        return set()
 
     def _tell(self, child: Child, state: State, detail: str = "") -> None:
         self.on_event(Event(child.name, state, detail))

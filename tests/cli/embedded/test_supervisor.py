@@ -48,7 +48,9 @@ async def test_reverse_order(supervisor: Supervisor, events: Events) -> None:
     assert stopped == ["third", "second", "first"]
 
 
-async def test_start_waits_for_readiness(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_start_waits_for_readiness(
+    supervisor: Supervisor, tmp_path: Path, events: Events
+) -> None:
     """A start returns only when the child says that it is ready."""
     log = tmp_path / "slow.log"
 
@@ -58,6 +60,24 @@ async def test_start_waits_for_readiness(supervisor: Supervisor, tmp_path: Path)
     waiting = child("slow", "/bin/sh", "-c", "sleep 0.1; echo here; exec sleep 60", ready=said)
     await supervisor.start(waiting)
     assert tail(log) == ["here"]
+    assert not [event for event in events.seen if event.state is State.WAITING]
+
+
+async def test_a_slow_start_is_told_of(tmp_path: Path, events: Events) -> None:
+    """Whoever waits must hear that a child is still starting, until it is ready."""
+
+    async def waited_for(pid: int) -> None:
+        async def told_twice() -> bool:
+            return sum(event.state is State.WAITING for event in events.seen) >= 2
+
+        await until(told_twice)
+
+    supervisor = Supervisor(tmp_path, tmp_path, events, policy=FAST, told_every_seconds=0.01)
+    await supervisor.start(child("slow", "/bin/sleep", "60", ready=waited_for))
+    states = [event.state for event in events.seen]
+    assert states[:3] == [State.STARTING, State.WAITING, State.WAITING]
+    assert states[-1] is State.READY
+    await supervisor.stop()
     await supervisor.stop()
 
 
