@@ -10,17 +10,14 @@ from services.cli.knowledge import (
     change_of,
     diff_lines,
     link_line,
-    moment,
-    number,
     paged,
     show_more,
     standing,
     topics,
-    word,
-    words,
 )
 from services.cli.options import Session, command
 from services.cli.reviewing import atoms, show
+from services.cli.values import moment, number, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 

@@ -2,17 +2,17 @@
 
 import asyncio
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import click
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from rich.table import Table
 
 from services.cli.failures import FAILED, USAGE, Failure
 from services.cli.options import Session, command
+from services.cli.values import MOMENT, moment, set_moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
@@ -118,8 +118,8 @@ def confirm(question: str, yes: bool) -> None:
 
 @click.command()
 @click.option("--source", default="", help="Only of the source with this id.")
-@click.option("--after", type=click.DateTime(), help="Only sent at or after this time (UTC).")
-@click.option("--before", type=click.DateTime(), help="Only sent before this time (UTC).")
+@click.option("--after", type=MOMENT, help="Only sent at or after this (UTC).")
+@click.option("--before", type=MOMENT, help="Only sent before this (UTC).")
 @click.option("--dry-run", is_flag=True, help="Count what would change, and change nothing.")
 @_no_wait
 @_yes
@@ -133,21 +133,13 @@ async def rescore(
         confirm("Score the messages again? Conversations that matter now are read.", yes)
     request = pb.RescoreMessagesRequest(
         source_id=source,
-        sent_after=_time(after),
-        sent_before=_time(before),
         dry_run=dry_run,
         request_id=str(uuid4()),
     )
+    set_moment(request, "sent_after", after)
+    set_moment(request, "sent_before", before)
     reply = await ask(session, "RescoreMessages", request)
     await follow(session, reply.operation, no_wait)
-
-
-def _time(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    time = Timestamp()
-    time.FromDatetime(moment.replace(tzinfo=UTC))
-    return time
 
 
 # --- operations
@@ -179,8 +171,7 @@ async def operations_list(session: Session, limit: int, page_token: str) -> None
         return
     table = Table("id", "kind", "state", "created", box=None)
     for each in response.operations:
-        created = each.created_at.ToDatetime().strftime("%Y-%m-%d %H:%M")
-        table.add_row(each.id, _kind(each), _state(each), created)
+        table.add_row(each.id, _kind(each), _state(each), moment(each.created_at))
     session.console.print(table if response.operations else "no operations")
     if response.next_page_token:
         session.console.print(f"there are more: --page-token {response.next_page_token}")
@@ -225,9 +216,9 @@ def show(session: Session, operation: pb.Operation) -> None:
 
 
 def _kind(operation: pb.Operation) -> str:
-    return pb.OperationKind.Name(operation.kind).removeprefix("OPERATION_KIND_").lower()
+    return word(pb.OperationKind, operation.kind)
 
 
 def _state(operation: pb.Operation) -> str:
-    name = pb.OperationState.Name(operation.state).removeprefix("OPERATION_STATE_").lower()
+    name = word(pb.OperationState, operation.state)
     return f"{name}, {operation.tasks_dead} tasks failed" if operation.tasks_dead else name

@@ -7,9 +7,10 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.cli.failures import Failure
-from services.cli.knowledge import MOMENT, ask, set_moment
+from services.cli.knowledge import ask
 from services.cli.options import Session, command
 from services.cli.status import DEADLINE_SECONDS
+from services.cli.values import MOMENT, set_moment
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.pipeline.v1 import pipeline_pb2
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub

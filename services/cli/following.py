@@ -4,8 +4,9 @@ import click
 from rich.text import Text
 
 from services.cli.failures import UNREACHABLE, Failure
-from services.cli.knowledge import atom_lines, extractor, word
+from services.cli.knowledge import atom_lines, extractor
 from services.cli.options import Session, command
+from services.cli.values import word
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 

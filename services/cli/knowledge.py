@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 import click
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from services.cli.options import Session, command
 from services.cli.searching import ATOM_TYPES, signed
+from services.cli.values import MOMENT, moment, number, set_moment, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -43,41 +43,10 @@ def paged(function: F) -> F:
     return limit(token(function))
 
 
-MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
-
-
 def as_of(function: F) -> F:
     """Give a command --as-of."""
     option = click.option("--as-of", type=MOMENT, help="What held then (UTC); now if not given.")
     return option(function)
-
-
-def set_moment(request: Any, field: str, value: datetime | None) -> None:
-    """Set a time of a request, if there is one."""
-    if value is not None:
-        getattr(request, field).FromDatetime(value)
-
-
-def word(enum: Any, value: int) -> str:
-    """The name of an enum's value as people write it, for example `solution`."""
-    prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
-    return str(enum.Name(value)).removeprefix(prefix).lower()
-
-
-def words(enum: Any) -> list[str]:
-    """Every value that a filter may name."""
-    return [word(enum, value) for value in enum.values()[1:]]
-
-
-def number(enum: Any, name: str | None) -> int:
-    """The value of a name; the unspecified one for none."""
-    prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
-    return int(enum.Value(prefix + name.upper())) if name else 0
-
-
-def moment(time: Timestamp) -> str:
-    """A time to the minute in UTC."""
-    return time.ToDatetime().strftime("%Y-%m-%d %H:%M") if time.seconds else ""
 
 
 def listing(*columns: str) -> Table:

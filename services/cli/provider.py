@@ -2,8 +2,9 @@
 
 import click
 
-from services.cli.knowledge import ask, moment, word
+from services.cli.knowledge import ask
 from services.cli.options import Session, command
+from services.cli.values import moment, word
 from winnow.extractor.v1 import extractor_pb2 as pb
 
 

@@ -7,15 +7,15 @@ import click
 from google.protobuf.field_mask_pb2 import FieldMask
 from rich.text import Text
 
-from services.cli.knowledge import ask, atom_lines, atoms, number
+from services.cli.knowledge import ask, atom_lines, atoms
 from services.cli.options import Session, command
 from services.cli.searching import ATOM_TYPES
+from services.cli.values import MOMENT, number
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
 __all__ = ["atoms"]
 
-_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 _reason = click.option("--reason", default="", help="Why, for those who read it later.")
 _version = click.option(
     "--version", default=0, type=click.IntRange(0), help="The version that is meant."
@@ -69,7 +69,7 @@ async def atoms_reject(session: Session, atom_id: str, version: int, reason: str
 @click.option("--type", "atom_type", type=click.Choice(ATOM_TYPES), help="What it should be.")
 @click.option("--title", help="One line, at most 200 characters.")
 @click.option("--content", help="The knowledge itself, at most 4,000 characters.")
-@click.option("--until", type=_MOMENT, help="It was true until then (UTC).")
+@click.option("--until", type=MOMENT, help="It was true until then (UTC).")
 @click.option("--holds", is_flag=True, help="It holds: take an end back.")
 @click.option(
     "--version", default=0, type=click.IntRange(0), help="The version that you have seen."

@@ -14,6 +14,7 @@ from services.cli.explaining import explain
 from services.cli.expressions import NAMES, read_condition
 from services.cli.options import Session, as_dict, command
 from services.cli.target import Target
+from services.cli.values import MOMENT, moment, number, set_moment, word, words
 from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1.search_pb2_grpc import SearchServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -29,9 +30,8 @@ KINDS = {
     "topics": types.SUBJECT_KIND_TOPIC,
 }
 GROUPS = {"topic": pb.GROUP_BY_TOPIC, "conversation": pb.GROUP_BY_CONVERSATION}
-ATOM_TYPES = [name.removeprefix("ATOM_TYPE_").lower() for name in types.AtomType.keys()[1:]]
+ATOM_TYPES = words(types.AtomType)
 _FAR = "no text has these words; these are the nearest in meaning, and may be far from it"
-_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 
 
 async def ask(target: Target, request: pb.SearchRequest) -> pb.SearchResponse:
@@ -61,10 +61,8 @@ class Narrowing:
 
 
 def _names(enum: Any) -> click.Choice[str]:
-    prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
-    return click.Choice(
-        [n.removeprefix(prefix).lower() for n in enum.keys()[1:] if n != "APPROVAL_STATE_REJECTED"]
-    )
+    """The values that a search may be narrowed to: what is rejected is never found."""
+    return click.Choice([name for name in words(enum) if name != "rejected"])
 
 
 def _many(option: str, name: str, what: str, kind: Any = None) -> Callable[[Any], Any]:
@@ -100,8 +98,8 @@ _NARROWING = (
         "Only in this language; und is for others and for what is too short to tell.",
         click.Choice(["en", "uk", "ru", "und"]),
     ),
-    click.option("--after", type=_MOMENT, help="Only sent at or after this (UTC)."),
-    click.option("--before", type=_MOMENT, help="Only sent before this (UTC)."),
+    click.option("--after", type=MOMENT, help="Only sent at or after this (UTC)."),
+    click.option("--before", type=MOMENT, help="Only sent before this (UTC)."),
     click.option(
         "--where",
         help="A condition with and, or, not and brackets over "
@@ -127,8 +125,8 @@ def narrowing(function: Callable[..., Any]) -> Callable[..., Any]:
 def narrowed(request: Any, chosen: Narrowing) -> None:
     """Put it into a request that has `filter` and `filter_expression`."""
 
-    def numbers(enum: Any, prefix: str, names: tuple[str, ...]) -> list[Any]:
-        return [enum.Value(f"{prefix}_{name.upper()}") for name in names]
+    def numbers(enum: Any, names: tuple[str, ...]) -> list[Any]:
+        return [number(enum, name) for name in names]
 
     request.filter.CopyFrom(
         pb.SearchFilter(
@@ -136,15 +134,14 @@ def narrowed(request: Any, chosen: Narrowing) -> None:
             source_ids=chosen.sources,
             topic_ids=chosen.topics,
             thread_ids=chosen.threads,
-            atom_types=numbers(types.AtomType, "ATOM_TYPE", chosen.atom_types),
-            labels=numbers(types.ImportanceLabel, "IMPORTANCE_LABEL", chosen.labels),
-            approval_states=numbers(types.ApprovalState, "APPROVAL_STATE", chosen.approval),
+            atom_types=numbers(types.AtomType, chosen.atom_types),
+            labels=numbers(types.ImportanceLabel, chosen.labels),
+            approval_states=numbers(types.ApprovalState, chosen.approval),
             languages=chosen.languages,
         )
     )
-    for moment, name in ((chosen.after, "sent_after"), (chosen.before, "sent_before")):
-        if moment is not None:
-            getattr(request.filter, name).FromDatetime(moment)
+    set_moment(request.filter, "sent_after", chosen.after)
+    set_moment(request.filter, "sent_before", chosen.before)
     if chosen.where:
         request.filter_expression.CopyFrom(read_condition(chosen.where))
 
@@ -221,12 +218,12 @@ def show(session: Session, response: pb.SearchResponse) -> None:
         session.console.print("nothing found")
     if _is_far(response):
         session.console.print(f"[yellow]note:[/yellow] {_FAR}")
-    for number, result in enumerate(response.results, start=1):
-        print_result(session, number, result)
+    for place, result in enumerate(response.results, start=1):
+        print_result(session, place, result)
     for group in response.groups:
         session.console.print(Text(f"{_key(group)} ({group.size})", "magenta"))
-        for number, result in enumerate(group.results, start=1):
-            print_result(session, number, result)
+        for place, result in enumerate(group.results, start=1):
+            print_result(session, place, result)
     if response.under_filled:
         session.console.print("[dim]the index may have missed some that satisfy the filter[/dim]")
     pending = response.freshness.pending_embeddings
@@ -256,11 +253,11 @@ def _key(group: pb.ResultGroup) -> str:
     return "no topic"
 
 
-def print_result(session: Session, number: int, result: pb.SearchResult) -> None:
+def print_result(session: Session, place: int, result: pb.SearchResult) -> None:
     """Print a numbered result, with what was said around it."""
     for message in result.neighbours.before:
         session.console.print(Text.assemble("     ", *signed(message), style="dim"))
-    session.console.print(Text.assemble((f"{number:>3}. ", "bold"), *_render(result)))
+    session.console.print(Text.assemble((f"{place:>3}. ", "bold"), *_render(result)))
     for message in result.neighbours.after:
         session.console.print(Text.assemble("     ", *signed(message), style="dim"))
 
@@ -278,8 +275,10 @@ def _render(result: pb.SearchResult) -> list[str | tuple[str, str]]:
 
 
 def _render_atom(atom: types.Atom) -> list[str | tuple[str, str]]:
-    kind = types.AtomType.Name(atom.type).removeprefix("ATOM_TYPE_").lower()
-    parts: list[str | tuple[str, str]] = [(f"{kind}: ", "green"), (atom.title, "bold")]
+    parts: list[str | tuple[str, str]] = [
+        (f"{word(types.AtomType, atom.type)}: ", "green"),
+        (atom.title, "bold"),
+    ]
     for evidence in atom.evidence:
         parts += ["\n       ", ("← ", "dim"), *signed(evidence.message, evidence.quote)]
     return parts
@@ -287,11 +286,10 @@ def _render_atom(atom: types.Atom) -> list[str | tuple[str, str]]:
 
 def signed(message: types.Message, text: str = "") -> list[str | tuple[str, str]]:
     """Who said it when, and the words."""
-    when = message.sent_at.ToDatetime().strftime("%Y-%m-%d %H:%M")
     who = message.author.name or message.author.external_id or "?"
-    words = " ".join((text or message.text).split())
+    said = " ".join((text or message.text).split())
     return [
         (f"{who} ", "cyan"),
-        (f"{when} ", "dim"),
-        words[:300] + ("…" if len(words) > 300 else ""),
+        (f"{moment(message.sent_at)} ", "dim"),
+        said[:300] + ("…" if len(said) > 300 else ""),
     ]

@@ -4,8 +4,9 @@ import click
 from rich.markup import escape
 
 from services.cli.erasing import ask
-from services.cli.knowledge import listing, moment, paged, show_page, word
+from services.cli.knowledge import listing, paged, show_page
 from services.cli.options import Session, command
+from services.cli.values import moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
 
 
