@@ -126,12 +126,9 @@ def test_whoever_decides_gives_a_decision_its_title() -> None:
     """The speaker who decides must title a decision, not the one who only led to it."""
     found = read(
         talk(
-            (
-                "ann",
-                "The cheap carrier loses about nine parcels of every thousand in the mountains.",
-            ),
-            ("ben", "Decision: we send everything with the national post from Monday."),
-        )
+            "ann: The cheap carrier loses about nine parcels of every thousand in the mountains.",
+            "ben: Decision: we send everything with the national post from Monday.",
+        ).messages
     )
     assert title(found, lambda _: 1.0, mark=cues.DECISION).startswith("We send everything with")
     assert title(found, lambda _: 1.0).startswith("The cheap carrier")
