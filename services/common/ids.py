@@ -4,13 +4,25 @@ import os
 import time
 import uuid
 
+_RANDOM_BYTES = 8
+
 
 def uuid7() -> uuid.UUID:
     """Return a UUIDv7 (RFC 9562 §5.7): 48 bits of Unix milliseconds, then 12 of their fraction, then random bits."""
+    [made] = uuid7s(1)
+    return made
+
+
+def uuid7s(count: int) -> list[uuid.UUID]:
+    """Return different UUIDv7 of one moment, in their order."""
     nanoseconds = time.time_ns()
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     fraction = rest * 4096 // 1_000_000
-    random_bits = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
-    value = (milliseconds & ((1 << 48) - 1)) << 80
-    value |= 0x7 << 76 | fraction << 64 | 0b10 << 62 | random_bits
-    return uuid.UUID(int=value)
+    moment = (milliseconds & ((1 << 48) - 1)) << 80
+    moment |= 0x7 << 76 | fraction << 64 | 0b10 << 62
+    randomness = os.urandom(count * _RANDOM_BYTES)
+    values = sorted(
+        moment | int.from_bytes(randomness[at : at + _RANDOM_BYTES]) & ((1 << 62) - 1)
+        for at in range(0, len(randomness), _RANDOM_BYTES)
+    )
+    return [uuid.UUID(int=value) for value in values]

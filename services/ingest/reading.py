@@ -99,7 +99,7 @@ def _nul_types(name: str, items: Iterable[Any]) -> list[FieldViolation]:
 
 
 def _time(moment: Any) -> datetime:
-    return EPOCH + timedelta(seconds=moment.seconds, microseconds=moment.nanos // 1000)
+    return EPOCH + timedelta(0, moment.seconds, moment.nanos // 1000)
 
 
 def read_time(field: str, moment: Any) -> datetime:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.common.database import Connection, Database
 from services.common.failpoints import reach
-from services.common.ids import uuid7
+from services.common.ids import uuid7, uuid7s
 from services.common.outbox import announce, enqueue, enqueue_embedding, enqueue_embedding_hinted
 from services.common.relay import Hints, Relay
 from services.ingest import store
@@ -74,7 +74,7 @@ class Saver:
         `is_sure` says whether they were scored by what is stored at a revision of the source, which the next one is
         then the sender's own; `on_surprise` is told when what is stored around them turns out to be something else.
         """
-        ids = sorted(uuid7() for _ in drafts)
+        ids = uuid7s(len(drafts))
         rows = store.by_key(zip(ids, drafts, scores, strict=True))
         hints: list[Hints] = []
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from services.common import sql
 from services.common.database import Connection
 from services.ingest.messages import Draft
+
+T = TypeVar("T")
 
 QUERIES = sql.load(Path(__file__).with_name("store.sql"))
 
@@ -24,8 +26,7 @@ class SourceKey:
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A row that a write has made or changed; it is live unless the message is deleted."""
 
     external_id: str
@@ -46,8 +47,7 @@ class Deleted:
     deleted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """An importance as it is stored; factors are JSON."""
 
     score: float
@@ -123,23 +123,28 @@ async def put_messages(
         scorer_version,
         [row[0] for row in rows],
         [each.external_id for each in drafts],
-        [each.thread_id for each in drafts],
-        [each.reply_to_external_id for each in drafts],
-        [each.author_external_id for each in drafts],
-        [each.author_name for each in drafts],
-        [each.author_is_bot for each in drafts],
+        _said([each.thread_id for each in drafts]),
+        _said([each.reply_to_external_id for each in drafts]),
+        _said([each.author_external_id for each in drafts]),
+        _said([each.author_name for each in drafts]),
+        _said([each.author_is_bot for each in drafts]),
         [each.text for each in drafts],
         [each.sent_at for each in drafts],
-        [each.edited_at for each in drafts],
-        [each.entities for each in drafts],
-        [each.attachments for each in drafts],
+        _said([each.edited_at for each in drafts]),
+        _said([each.entities for each in drafts]),
+        _said([each.attachments for each in drafts]),
         [each.content_sha256 for each in drafts],
         [each.text_sha256 for each in drafts],
         [each.score for each in scores],
         [each.label for each in scores],
         [each.factors for each in scores],
     )
-    return [Stored(*row) for row in found]
+    return [Stored._make(row) for row in found]
+
+
+def _said(values: list[T]) -> list[T]:
+    """A column of a batch, or none if no message says anything there: the driver looks at each item several times."""
+    return values if any(values) else []
 
 
 # As asyncpg writes it.

@@ -18,12 +18,13 @@ select s.revision from ingest.source s where s.workspace_id = $1 and s.id = $2;
 update ingest.source s set revision = s.revision + 1 where s.workspace_id = $1 and s.id = $2 returning old.revision;
 
 -- name: put_messages
+-- A column may be shorter than the others: the rest says nothing there.
 insert into ingest.message as m
   (workspace_id, source_id, id, external_id, thread_id, reply_to_external_id, author_external_id, author_name,
    author_is_bot, text, sent_at, edited_at, entities, attachments, content_sha256, text_sha256,
    importance_score, importance_label, importance_factors, importance_version)
-select $1, $2, x.id, x.external_id, x.thread_id, x.reply_to_external_id, x.author_external_id, x.author_name,
-  x.author_is_bot, x.text, x.sent_at, x.edited_at, x.entities, x.attachments, x.content_sha256, x.text_sha256,
+select $1, $2, x.id, x.external_id, coalesce(x.thread_id, ''), coalesce(x.reply_to_external_id, ''),
+  coalesce(x.author_external_id, ''), coalesce(x.author_name, ''), coalesce(x.author_is_bot, false), x.text, x.sent_at, x.edited_at, x.entities, x.attachments, x.content_sha256, x.text_sha256,
   x.importance_score, x.importance_label, x.importance_factors, $3
 from unnest(
   $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::boolean[], $11::text[],
