@@ -44,6 +44,8 @@ HINT_TASKS_MAX = 64
 # How often an idle reader looks whether its consumer is past the end of the stream, and for how long the server may
 # fail to make a consumer until the stream is given up.
 CHECK_SECONDS = 5.0
+# After how long a client that neither connects nor says why is given up.
+DEAF_SECONDS = 30.0
 # "error creating store for consumer"
 CONSUMER_STORE_FAILED = 10012
 # Both the client and the server may say that something is gone or cannot be reached in these ways.
@@ -132,11 +134,31 @@ class HintStream:
     last: int
 
 
+class SignsOfLife:
+    """Since when calls fail while the client, which tells of each try to connect, has said nothing either.
+
+    A connection that breaks while it is being made again can leave the client without a task that goes on trying.
+    """
+
+    def __init__(self) -> None:
+        self._missing_since: float | None = None
+
+    def seen(self) -> None:
+        """Something was answered, or the client has told of an error."""
+        self._missing_since = None
+
+    def missing_for(self) -> float:
+        """Count a call that failed; return for how many seconds there have been failures and nothing else."""
+        now = time.monotonic()
+        self._missing_since = self._missing_since or now
+        return now - self._missing_since
+
+
 class Bus:
     """A connection to NATS that heals itself."""
 
-    def __init__(self, client: Client, settings: BusSettings) -> None:
-        self._client = client
+    def __init__(self, client: Client, settings: BusSettings, signs: "SignsOfLife") -> None:
+        self._client, self._signs = client, signs
         self._js: JetStreamContext = client.jetstream(timeout=2)
         self._settings = settings
 
@@ -144,8 +166,10 @@ class Bus:
     @asynccontextmanager
     async def open(cls, settings: BusSettings, name: str) -> AsyncIterator["Bus"]:
         """Connect, for as long as the server takes to come up, and close at the end."""
+        signs = SignsOfLife()
 
         async def report(error: Exception) -> None:
+            signs.seen()
             log.warning("nats: %s", error or type(error).__name__)
 
         try:
@@ -165,9 +189,12 @@ class Bus:
         except TRANSIENT as error:
             raise BusUnavailable("NATS does not answer; check WINNOW_NATS_URL") from error
         try:
-            yield cls(client, settings)
+            yield cls(client, settings, signs)
         finally:
-            await client.close()
+            try:
+                await client.close()
+            except TRANSIENT as error:
+                log.debug("nats: close: %s", error)
 
     @asynccontextmanager
     async def answering(self, failure: str) -> AsyncIterator[None]:
@@ -178,7 +205,18 @@ class Bus:
             metrics.BROKER_ERRORS.inc()
             if self._client.is_closed:
                 raise BusClosed("NATS has closed the connection for good") from error
+            if self._signs.missing_for() > DEAF_SECONDS and await self._is_deaf():
+                raise BusClosed("the client of NATS no longer tries to connect") from error
             raise BusUnavailable(failure) from error
+        self._signs.seen()
+
+    async def _is_deaf(self) -> bool:
+        """Whether not even a ping is answered; that the streams alone do not answer is for NATS to mend."""
+        try:
+            await self._client.rtt(2)
+        except TRANSIENT:
+            return True
+        return False
 
     async def declare(self) -> HintStream:
         """Create the streams that are missing; return what tells the stream of hints from others, and what it holds."""

@@ -95,6 +95,31 @@ async def test_a_consumer_that_cannot_be_read_is_replaced(
     assert sorted(stage.written) == ["after", "before"]
 
 
+@pytest.mark.parametrize("tries", [True, False])
+async def test_a_client_that_no_longer_tries_is_given_up(
+    nats: NatsServer, monkeypatch: pytest.MonkeyPatch, tries: bool
+) -> None:
+    """A client that has stopped to connect ends the process that relies on it; one that still tries does not."""
+    monkeypatch.setattr("services.common.bus.DEAF_SECONDS", 3.0)
+    async with Bus.open(settings(nats), "test") as bus:
+        await bus.declare()
+        nats.stop()
+        await eventually(lambda: bus._client.is_reconnecting)
+        if not tries:
+            assert bus._client._reconnection_task
+            bus._client._reconnection_task.cancel()
+        failures = [await _failure(bus) for _ in range(4)]
+        assert (BusClosed in failures) is not tries
+        nats.start()
+
+
+async def _failure(bus: Bus) -> type[Exception]:
+    """How a look at the streams fails."""
+    with pytest.raises((BusUnavailable, BusClosed)) as caught:
+        await bus.declare()
+    return caught.type
+
+
 async def _published(bus: Bus, workspace: UUID) -> None:
     """Publish a hint as soon as the broker is there."""
     async with asyncio.timeout(20):
