@@ -33,6 +33,7 @@ from services.common import metrics
 from services.common.errors import Unavailable, WinnowError
 from services.common.failpoints import reach
 from services.common.settings import Settings
+from services.common.signs import SignsOfLife
 from services.common.stages import READERS
 from services.common.tls import client_context
 from winnow.events.v1.events_pb2 import TaskHint
@@ -134,30 +135,10 @@ class HintStream:
     last: int
 
 
-class SignsOfLife:
-    """Since when calls fail while the client, which tells of each try to connect, has said nothing either.
-
-    A connection that breaks while it is being made again can leave the client without a task that goes on trying.
-    """
-
-    def __init__(self) -> None:
-        self._missing_since: float | None = None
-
-    def seen(self) -> None:
-        """Something was answered, or the client has told of an error."""
-        self._missing_since = None
-
-    def missing_for(self) -> float:
-        """Count a call that failed; return for how many seconds there have been failures and nothing else."""
-        now = time.monotonic()
-        self._missing_since = self._missing_since or now
-        return now - self._missing_since
-
-
 class Bus:
     """A connection to NATS that heals itself."""
 
-    def __init__(self, client: Client, settings: BusSettings, signs: "SignsOfLife") -> None:
+    def __init__(self, client: Client, settings: BusSettings, signs: SignsOfLife) -> None:
         self._client, self._signs = client, signs
         self._js: JetStreamContext = client.jetstream(timeout=2)
         self._settings = settings
