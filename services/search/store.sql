@@ -48,7 +48,8 @@ select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*')
 with pair as materialized (
   select u.anchor, dense_rank() over (order by n.id) as place, n.*
   from unnest($11::uuid[]) with ordinality as u (id, anchor)
-  join ingest.message a on a.workspace_id = $10 and a.id = u.id
+  -- Each by itself: before the first analysis the whole workspace seems to be a few rows, and would be read for them.
+  cross join lateral (select x.* from ingest.message x where x.workspace_id = $10 and x.id = u.id offset 0) a
   cross join lateral (
     (select b.id, -row_number() over (order by b.sent_at desc, b.id desc) as step,
        b.words, b.text, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name

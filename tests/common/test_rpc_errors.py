@@ -221,7 +221,7 @@ async def test_size_is_limited(edge: Edge) -> None:
     assert await call(edge.channel, UNARY, edge.metadata, padding)
 
 
-def test_an_empty_field_is_told_in_words() -> None:
+async def test_an_empty_field_is_told_in_words() -> None:
     """What must not be empty must be said to be so, and not to be of at least 1 characters."""
     (violation,) = violations_of(protovalidate.Validator(), search_pb2.SearchRequest(query=""))
     assert (violation.field, violation.description) == ("query", "must not be empty")
