@@ -1,9 +1,10 @@
 """A clock for each process that can be put forward and back while the process runs."""
 
 import functools
+import os
+import shutil
 import struct
 import subprocess
-import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ class Clock:
 @functools.cache
 def _library(folder: Path) -> Path:
     built = folder / "clock.so"
-    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", built, _SOURCE], check=True)
+    # Not the one that Python was built with, which need not be here.
+    compilers = filter(None, map(shutil.which, (os.environ.get("CC", ""), "cc", "gcc", "clang")))
+    command = [next(compilers), "-shared", "-fPIC", "-O2", "-o", built, _SOURCE]
+    subprocess.run(command, check=True)
     return built
