@@ -42,6 +42,10 @@ QUERIES_PER_SECOND = 5
 PARTS = ("commit", "hint", "claim", "encode", "write", "search")
 WORDS = "deploy queue backup index lock migration vector latency batch release user login mail report".split()
 
+VISIBLE = (
+    "select subject_id from embedder.vector where workspace_id = $1 and generation_id = $2 and kind = 'message' "
+    "and subject_id = any($3) and part = 0"
+)
 HINTED = "select count(*) from spine.task where lane = 1 and hint_count > 0 and hint_at is not null"
 MARKS = """
 create schema bench;
@@ -75,6 +79,7 @@ class Prober:
     def __init__(self, bench: Deployed) -> None:
         self._bench, self._dice = bench, random.Random(11)
         self._hinted: dict[UUID, float] = {}
+        self._awaited: dict[UUID, asyncio.Future[float]] = {}
         self._number = 0
         self._pool: asyncpg.Pool
         self._generation: UUID
@@ -135,10 +140,9 @@ class Prober:
             timeout=30,
         )
         accepted, subject = time.time(), UUID(reply.results[0].message_id)
-        if not await self._visible(subject, accepted):
+        if (visible := await self._visible(subject)) is None:
             phase.lost += 1
             return
-        visible = time.time()
         while not await self._finds(search, text, subject):
             if time.time() - accepted > GIVE_UP_SECONDS:
                 phase.lost += 1
@@ -147,20 +151,31 @@ class Prober:
         phase.found.append(found - accepted)
         await self._take_apart(phase, subject, sent, accepted, visible, found)
 
-    async def _visible(self, subject: UUID, accepted: float) -> bool:
-        """Wait until the vector can be read, asking for it by its key: a search each time would be the load."""
-        async with self._pool.acquire() as connection:
-            while time.time() - accepted < GIVE_UP_SECONDS:
-                if await connection.fetchval(
-                    "select 1 from embedder.vector where workspace_id = $1 and generation_id = $2 and "
-                    "kind = 'message' and subject_id = $3 and part = 0",
-                    self._bench.workspace,
-                    self._generation,
-                    subject,
-                ):
-                    return True
-                await asyncio.sleep(POLL_SECONDS)
-        return False
+    async def _visible(self, subject: UUID) -> float | None:
+        """Wait until the vector can be read; return when it was seen, None if it never was."""
+        seen = self._awaited[subject] = asyncio.get_running_loop().create_future()
+        try:
+            return await asyncio.wait_for(seen, GIVE_UP_SECONDS)
+        except TimeoutError:
+            return None
+        finally:
+            del self._awaited[subject]
+
+    async def watch(self) -> None:
+        """Ask by key, in one statement, for the vectors of all that are awaited.
+
+        A search for each would be the load that is measured, and so would a statement for each: the more wait,
+        the slower it would get.
+        """
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            if not (waiting := [key for key, seen in self._awaited.items() if not seen.done()]):
+                continue
+            rows = await self._pool.fetch(VISIBLE, self._bench.workspace, self._generation, waiting)
+            at = time.time()
+            for (subject,) in rows:
+                if (seen := self._awaited.get(subject)) and not seen.done():
+                    seen.set_result(at)
 
     async def prepare(self) -> None:
         """Open the connections that watch."""
@@ -258,6 +273,7 @@ async def measure(bench: Deployed, options: argparse.Namespace) -> tuple[Phase, 
     client = await nats.connect(bench.runtime.nats_url)
     await prober.listen(client)
     await prober.prepare()
+    watching = asyncio.create_task(prober.watch())
     while await backlog(bench) < len(corpus) // 4:  # noqa: ASYNC110
         await asyncio.sleep(0.1)
     print(f"{await backlog(bench):,} texts wait in the backfill")
@@ -273,6 +289,7 @@ async def measure(bench: Deployed, options: argparse.Namespace) -> tuple[Phase, 
     while await bench.admin.fetchval(HINTED):  # noqa: ASYNC110
         await asyncio.sleep(0.1)
     quiet = await prober.run(options.seconds, options.rate)
+    watching.cancel()
     await prober.close()
     await client.close()
     return quiet, busy
