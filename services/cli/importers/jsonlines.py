@@ -34,13 +34,13 @@ from services.cli.importers import (
     SkippedRow,
     UnreadableExport,
 )
+from services.cli.importers.rows import EARLIEST, LATEST, whole
 
 LINE_BYTES_MAX = 1 << 20
 _FIELDS = frozenset(
     "id text sent_at chat chat_title thread reply_to author author_name is_bot edited_at "
     "deleted".split()
 )
-_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 Line = dict[str, Any]
 
 
@@ -184,7 +184,7 @@ def _string(line: Line, name: str) -> str:
 
 def _key(line: Line, name: str) -> str:
     value = line.get(name)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63:
+    if whole(value) and abs(value) < 1 << 63:
         return str(value)
     return _string(line, name)
 
@@ -211,7 +211,7 @@ def _time(line: Line, name: str) -> datetime | None:
         time = _parse_time(value)
     except (TypeError, ValueError, OverflowError, OSError) as error:
         raise BadLine("field is no time with a zone", name) from error
-    if not _EARLIEST <= time < _LATEST:
+    if not EARLIEST <= time < LATEST:
         raise BadLine("time out of range", name)
     return time
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from services.cli.importers import ImportFailure, Truncated, UnreadableExport
 from services.cli.importers.telegram_json import BrokenJson, Event, ValueTooLarge, build_value
@@ -23,6 +23,11 @@ class NoMessage(Exception):
 
 class WrongShape(Exception):
     """The JSON is well formed and yet not what the file should hold; its text says why."""
+
+
+def whole(value: object) -> TypeGuard[int]:
+    """Whether a JSON value is a whole number; Python counts true and false among them."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def string(row: Row, name: str) -> str:
@@ -46,17 +51,13 @@ def listed(row: Row, name: str) -> list[Row]:
 def key(row: Row, name: str) -> str:
     """The id in a field, a text or a whole number; empty if it is absent or something else."""
     value = row.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) else ""
+    return str(value) if whole(value) else value if isinstance(value, str) else ""
 
 
 def size(row: Row, name: str) -> int:
     """A count of bytes; 0 if it is absent or impossible."""
     value = row.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        return 0
-    return value if 0 <= value < 1 << 63 else 0
+    return value if whole(value) and 0 <= value < 1 << 63 else 0
 
 
 def within_range(time: datetime) -> datetime | None:

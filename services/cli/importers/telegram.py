@@ -14,11 +14,10 @@ from services.cli.importers import (
     Truncated,
     UnreadableExport,
 )
+from services.cli.importers.rows import NoMessage, Row, WrongShape, whole
 from services.cli.importers.telegram_json import BrokenJson, ValueTooLarge, json_events
 from services.cli.importers.telegram_message import (
     NAIVE_DATE,
-    NoMessage,
-    Row,
     chat_external_id,
     chat_title,
     check_row,
@@ -26,7 +25,7 @@ from services.cli.importers.telegram_message import (
     read_message,
     row_place,
 )
-from services.cli.importers.telegram_rows import ChatHeader, WrongShape, export_items
+from services.cli.importers.telegram_rows import ChatHeader, export_items
 
 CHUNK_BYTES = 1 << 16
 REMEMBERED_REPLIES_MAX = 65_536
@@ -137,9 +136,7 @@ class TelegramExport:
 def _replied(row: Row) -> int | None:
     """The message replied to within this chat."""
     number = row.get("reply_to_message_id")
-    if not isinstance(number, int) or isinstance(number, bool) or "reply_to_peer_id" in row:
-        return None
-    return number
+    return number if whole(number) and "reply_to_peer_id" not in row else None
 
 
 def _os_reason(error: Exception) -> str:

@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from services.cli.importers import ImportedAttachment, ImportedEntity, ImportedMessage
+from services.cli.importers.rows import NoMessage, Row, size, string, whole
 from services.cli.importers.telegram_rows import ChatHeader
 
-Row = dict[str, Any]
 NAIVE_DATE = "date without a time zone, read as UTC"
 _EARLIEST, _LATEST = -2208988800, 4102444800  # what the ingest service accepts, in Unix seconds
 _EPOCH_SECONDS = 2 * 86_400  # old exports write "never edited" as the epoch in local time
@@ -24,19 +24,10 @@ _PLAIN_KINDS = {
 }
 
 
-class NoMessage(Exception):
-    """The row is no message: `reason` is counted, `detail` is shown."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
-
-
 def row_place(row: Row | None) -> str:
     """How a report names the row."""
     number = None if row is None else row.get("id")
-    return f"message {number}" if isinstance(number, int) else "a row without an id"
+    return f"message {number}" if whole(number) else "a row without an id"
 
 
 def chat_external_id(header: ChatHeader) -> str:
@@ -56,7 +47,7 @@ def check_row(row: Row | None) -> Row:
     if row is None:
         raise NoMessage("not a JSON object")
     number = row.get("id")
-    if not isinstance(number, int) or isinstance(number, bool):
+    if not whole(number):
         raise NoMessage("no id")
     kind = row.get("type", "message")
     if kind != "message":
@@ -74,7 +65,6 @@ def read_message(row: Row, header: ChatHeader, thread_id: str, reply_to: str) ->
     text, entities = _text(row)
     attachments = _attachments(row)
     author_id, author_name = _author(row)
-    forwarded = row.get("forwarded_from")
     return ImportedMessage(
         chat_external_id=chat_external_id(header),
         external_id=str(row["id"]),
@@ -89,7 +79,7 @@ def read_message(row: Row, header: ChatHeader, thread_id: str, reply_to: str) ->
         entities=entities,
         attachments=attachments,
         kind=attachments[0].type if attachments else "text",
-        forwarded_from=forwarded if isinstance(forwarded, str) else "",
+        forwarded_from=string(row, "forwarded_from"),
     )
 
 
@@ -148,16 +138,10 @@ def _join(parts: list[Any]) -> tuple[str, tuple[ImportedEntity, ...]]:
 
 
 def _entity(part: Row, kind: str, offset: int, length: int) -> ImportedEntity:
-    url, language = part.get("href"), part.get("language")
-    if url is None and isinstance(part.get("user_id"), int):
-        url = f"tg://user?id={part['user_id']}"
-    return ImportedEntity(
-        kind,
-        offset,
-        length,
-        url if isinstance(url, str) else "",
-        language if isinstance(language, str) else "",
-    )
+    url = string(part, "href")
+    if part.get("href") is None and whole(user := part.get("user_id")):
+        url = f"tg://user?id={user}"
+    return ImportedEntity(kind, offset, length, url, string(part, "language"))
 
 
 def _listed_text(row: Row) -> str:
@@ -180,12 +164,12 @@ def _attachments(row: Row) -> tuple[ImportedAttachment, ...]:
     if "photo" in row:
         return (ImportedAttachment("photo", _file_name(row, "photo"), "", _size(row, "photo")),)
     if "file" in row or "media_type" in row:
-        kind, media = row.get("media_type"), row.get("mime_type")
+        kind = row.get("media_type")
         return (
             ImportedAttachment(
                 kind if isinstance(kind, str) else "document",
                 _file_name(row, "file"),
-                media if isinstance(media, str) else "",
+                string(row, "mime_type"),
                 _size(row, "file"),
             ),
         )
@@ -201,16 +185,13 @@ def _file_name(row: Row, key: str) -> str:
 
 
 def _size(row: Row, key: str) -> int:
-    size = row.get(f"{key}_file_size", row.get(f"{key}_size"))
-    return size if isinstance(size, int) and 0 <= size < 1 << 63 else 0
+    return size(row, f"{key}_file_size") or size(row, f"{key}_size")
 
 
 def _author(row: Row) -> tuple[str, str]:
     """Id and name; a deleted account has no name, and old exports give bare numbers as ids."""
-    number, name = row.get("from_id"), row.get("from")
-    if isinstance(number, int) and not isinstance(number, bool):
-        number = f"user{number}"
-    return number if isinstance(number, str) else "", name if isinstance(name, str) else ""
+    number = row.get("from_id")
+    return f"user{number}" if whole(number) else string(row, "from_id"), string(row, "from")
 
 
 def _is_bot(author_id: str, author_name: str, header: ChatHeader) -> bool:

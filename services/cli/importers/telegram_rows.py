@@ -4,11 +4,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from services.cli.importers.rows import WrongShape, string, whole
 from services.cli.importers.telegram_json import Event, build_value, skip_value
-
-
-class WrongShape(Exception):
-    """The JSON is well formed and yet no Telegram export; its text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +81,6 @@ def _read_rows(events: Iterator[Event]) -> Iterator[ExportItem]:
 
 def _header(fields: dict[str, Any]) -> ChatHeader:
     number = fields.get("id")
-    if not isinstance(number, int) or isinstance(number, bool):
+    if not whole(number):
         raise WrongShape("a chat has no whole-number `id` before its `messages`")
-    name, kind = fields.get("name"), fields.get("type")
-    return ChatHeader(
-        number, name if isinstance(name, str) else "", kind if isinstance(kind, str) else ""
-    )
+    return ChatHeader(number, string(fields, "name"), string(fields, "type"))

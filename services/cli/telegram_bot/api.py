@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from services.cli.importers.rows import Row, nested, string
+from services.cli.importers.rows import Row, nested, string, whole
 from services.common.errors import InvalidSetting, WinnowError
 
 UPDATE_KINDS = ("message", "edited_message", "channel_post", "edited_channel_post")
@@ -91,7 +91,7 @@ class BotApi:
         said = self._shown(string(reply, "description") or f"HTTP {status}")
         if status == http.client.TOO_MANY_REQUESTS:
             wait = nested(reply, "parameters").get("retry_after")
-            seconds = wait if isinstance(wait, int) and 0 <= wait < 1 << 31 else None
+            seconds = wait if whole(wait) and 0 <= wait < 1 << 31 else None
             raise TryLater(f"{method}: {said}", seconds)
         if status in (http.client.UNAUTHORIZED, http.client.NOT_FOUND):
             raise TelegramFailure(f"Telegram does not know the bot's token ({said})")
@@ -113,8 +113,7 @@ class BotApi:
 
 def is_update(value: object) -> bool:
     """Whether a value is an object with the id of an update."""
-    number = value.get("update_id") if isinstance(value, dict) else None
-    return isinstance(number, int) and not isinstance(number, bool)
+    return isinstance(value, dict) and whole(value.get("update_id"))
 
 
 def _object(body: bytes) -> Row:

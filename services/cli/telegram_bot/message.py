@@ -18,6 +18,7 @@ from services.cli.importers.rows import (
     nested,
     size,
     string,
+    whole,
     within_range,
 )
 
@@ -97,9 +98,7 @@ def read_message(row: Row, chat: ImportedChat) -> ImportedMessage:
 def number(row: Row, name: str) -> str:
     """An id, as text; empty if it is absent or no 64-bit whole number."""
     value = row.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        return ""
-    return str(value) if -(1 << 63) <= value < 1 << 63 else ""
+    return str(value) if whole(value) and -(1 << 63) <= value < 1 << 63 else ""
 
 
 def words(row: Row, name: str) -> str:
@@ -110,7 +109,7 @@ def words(row: Row, name: str) -> str:
 def _time(row: Row, name: str) -> datetime | None:
     """A time in Unix seconds; None if absent or out of range. 0 stands for a message that is gone."""
     seconds = row.get(name)
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds < 1 << 40:
+    if not whole(seconds) or not 0 < seconds < 1 << 40:
         return None
     try:
         return within_range(datetime.fromtimestamp(seconds, UTC))

@@ -282,6 +282,7 @@ NOT_INCLUDED = "(File not included. Change data exporting settings to download.)
     ("fields", "attachment"),
     [
         ({"photo": NOT_INCLUDED, "photo_file_size": 9}, ImportedAttachment("photo", "", "", 9)),
+        ({"photo": NOT_INCLUDED, "photo_file_size": True}, ImportedAttachment("photo", "", "", 0)),
         ({"photo": "photos/p_1.jpg"}, ImportedAttachment("photo", "p_1.jpg")),
         (
             {"file": "files/a.pdf", "mime_type": "application/pdf", "file_size": 3},
