@@ -155,7 +155,7 @@ class Edge(grpc.aio.ServerInterceptor):
     def _unary(self, method: Any, name: str) -> Any:
         recorded = is_recorded(name, self._scopes[name])
 
-        async def call(request: Any, context: Any) -> Any:
+        async def serve(request: Any, context: Any) -> Any:
             async with self._guarded(context, name), asyncio.timeout(_time_left(context)):
                 await self._admit(context, name)
                 self._check(request)
@@ -164,10 +164,17 @@ class Edge(grpc.aio.ServerInterceptor):
                 async with self._recorded(context, name, request):
                     return await method(request, context)
 
+        async def call(request: Any, context: Any) -> Any:
+            try:
+                return await serve(request, context)
+            except grpc.aio.AbortError as aborted:
+                del request, context
+                raise _let_go(aborted) from None
+
         return call
 
     def _streaming(self, method: Any, name: str) -> Any:
-        async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+        async def serve(request: Any, context: Any) -> AsyncGenerator[Any, None]:
             async with self._guarded(context, name):
                 async with asyncio.timeout(_time_left(context)):
                     await self._admit(context, name)
@@ -184,6 +191,15 @@ class Edge(grpc.aio.ServerInterceptor):
                     async for reply in replies:
                         await self._still_known(context, key)
                         yield reply
+
+        async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+            try:
+                async with aclosing(serve(request, context)) as replies:
+                    async for reply in replies:
+                        yield reply
+            except grpc.aio.AbortError as aborted:
+                del request, context
+                raise _let_go(aborted) from None
 
         return call
 
@@ -303,6 +319,16 @@ def _seen(name: str, context: Any) -> Iterator[None]:
     finally:
         metrics.RPC_RUNNING.dec()
         metrics.RPC_SECONDS.labels(name.lstrip("/"), code.name).observe(time.perf_counter() - began)
+
+
+def _let_go(aborted: grpc.aio.AbortError) -> grpc.aio.AbortError:
+    """Part an error from the call that it ended.
+
+    gRPC's state of the call holds the error. If the error led back to the call, by its cause or by the frames that it
+    went through, requests that were refused would lie about until the collector comes by, which is seldom.
+    """
+    aborted.__context__ = None
+    return aborted.with_traceback(None)
 
 
 @dataclass

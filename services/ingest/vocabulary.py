@@ -14,6 +14,8 @@ STEM_LETTERS = 6
 # Words remembered, and as many that were so before them: a chat's words are few and come again and again.
 KEPT_WORDS = 1 << 15
 KEPT_LETTERS = 32
+# Longer numbers hardly ever come again.
+KEPT_DIGITS = 3
 # Marks what begins like a word of the lexicon, or is as short, but is none.
 _OTHER = "="
 
@@ -60,7 +62,7 @@ class Remembered(dict[str, Value]):
         value = self._older.get(word)
         if value is None:
             value = self._work_out(word)
-        if len(word) <= KEPT_LETTERS:
+        if len(word) <= KEPT_LETTERS and not (len(word) > KEPT_DIGITS and word.isdigit()):
             if len(self) >= KEPT_WORDS:
                 self._older = dict(self)
                 self.clear()

@@ -213,3 +213,14 @@ def raising(error: BaseException) -> Callable[[Any], Awaitable[None]]:
         raise error
 
     return act
+
+
+def raising_new(
+    kind: Callable[..., BaseException], *values: object
+) -> Callable[[Any], Awaitable[None]]:
+    """An act that raises an error of its own each time."""
+
+    async def act(context: Any) -> None:
+        raise kind(*values)
+
+    return act

@@ -1,7 +1,9 @@
 """What the edge of every service says when a call fails, and what it never says."""
 
 import asyncio
+import gc
 import logging
+from types import FrameType, TracebackType
 from typing import Any
 from uuid import uuid4
 
@@ -28,6 +30,7 @@ from tests.common.edge import (
     failure,
     path_of,
     raising,
+    raising_new,
 )
 from winnow.ingest.v1 import ingest_pb2
 from winnow.pipeline.v1 import pipeline_pb2
@@ -225,3 +228,22 @@ async def test_an_empty_field_is_told_in_words() -> None:
     """What must not be empty must be said to be so, and not to be of at least 1 characters."""
     (violation,) = violations_of(protovalidate.Validator(), search_pb2.SearchRequest(query=""))
     assert (violation.field, violation.description) == ("query", "must not be empty")
+
+
+@pytest.mark.parametrize("path", KINDS)
+async def test_refused_calls_leave_nothing_behind(edge: Edge, path: str) -> None:
+    """What a refused call held is free at once: under overload the collector comes by too seldom."""
+    edge.handlers.act = raising_new(errors.Overloaded, "too much", 1.0)
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for _ in range(10):
+            await failure(call(edge.channel, path, edge.metadata))
+        gc.collect()
+        left = [each for each in gc.garbage if isinstance(each, FrameType | TracebackType)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not left
