@@ -37,6 +37,8 @@ from winnow.search.v1.search_pb2_grpc import SearchServiceStub
 BATCH = 50
 # What the machine keeps up with while it starts and ends processes.
 PAUSE_SECONDS = 0.5
+# For how long the replicas are watched before they get work.
+IDLE_SECONDS = 10.0
 ROUND_MESSAGES = int(os.environ.get("SCALE_MESSAGES", "400"))
 # A tag or commit to begin with: then every replica is replaced by today's release, and not just restarted.
 PREVIOUS = os.environ.get("SCALE_FROM", "")
@@ -157,11 +159,17 @@ class Client:
 
 
 async def throughput(services: Services, client: Client, replicas: int) -> dict[str, float]:
-    """The same load with more replicas of every service: messages a second until searchable, and what they cost."""
+    """The same load with more replicas of every service: messages a second until searchable, and what they cost.
+
+    What the replicas use when they have nothing to do is measured first: it grows with them, not with the messages.
+    """
     for name in NAMES:
         for replica in range(len(services.replicas(name)), replicas):
             services.start(name, replica)
     await client.settled()
+    idle = services.cpu_seconds()
+    await asyncio.sleep(IDLE_SECONDS)
+    idle = (services.cpu_seconds() - idle) / IDLE_SECONDS
     cpu, began = services.cpu_seconds(), time.monotonic()
     async with client.stub() as stub:
         for first in range(0, ROUND_MESSAGES, BATCH):
@@ -172,10 +180,14 @@ async def throughput(services: Services, client: Client, replicas: int) -> dict[
     result = {
         "replicas": replicas,
         "messages_per_second": round(ROUND_MESSAGES / seconds, 1),
-        "cpu_ms_per_message": round(1000 * spent / ROUND_MESSAGES, 2),
+        "cpu_ms_per_message": round(1000 * (spent - idle * seconds) / ROUND_MESSAGES, 2),
+        "idle_cpu_percent": round(100 * idle, 1),
     }
     rate, cost = result["messages_per_second"], result["cpu_ms_per_message"]
-    say(f"  {replicas} of each: {rate} messages/s, {cost} ms CPU a message")
+    say(
+        f"  {replicas} of each: {rate} messages/s, {cost} ms CPU a message beside {100 * idle:.0f} % of a core that "
+        "they use idle"
+    )
     return result
 
 
