@@ -1,12 +1,13 @@
 """Cutting under a virtual clock: whatever arrives in whatever order, each message ends in one window by looks alone."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.extractor.extraction import WindowMessage
+from services.extractor.extraction import Window, WindowMessage
 from services.extractor.windows import Arrival, WindowLimits, cut
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -64,12 +65,21 @@ class Windows(RuleBasedStateMachine):
         ordered = sorted(self.waiting.values(), key=lambda a: (a.message.sent_at, a.message.id))
         result = cut(ordered, self.now, LIMITS)
         for number, closed in enumerate(result.windows, len(self.cut) + 1):
+            self.keeps_limits(closed.window)
             for message in closed.window.own:
                 assert message.id not in self.cut
                 self.cut[message.id] = number  # type: ignore[index]
                 del self.waiting[message.id]  # type: ignore[arg-type]
         if result.tail and result.look_again_at:
             self.planned.setdefault((result.tail[-1].message.id, result.look_again_at), True)
+
+    def keeps_limits(self, window: Window) -> None:
+        """A window holds no more than it may, one stretch of talk, and no context of its own messages."""
+        own, context = window.own, window.messages[: window.context]
+        assert 1 <= len(own) <= LIMITS.run_max
+        assert sum(message.label != "noise" for message in own) <= LIMITS.messages_max
+        assert all(b.sent_at - a.sent_at < LIMITS.idle for a, b in pairwise(own))
+        assert not {message.id for message in own} & {message.id for message in context}
 
     @invariant()
     def what_waits_is_looked_at(self) -> None:
