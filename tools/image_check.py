@@ -187,6 +187,8 @@ def check_process(engine: Engine, name: str) -> None:
     """The process has no user of weight, no capability, no way to gain any, and cannot write its root."""
     container = f"winnow-check-{name}"
     pid = engine.podman("inspect", "--format={{.State.Pid}}", container).strip()
+    if pid == "0":
+        raise SystemExit(f"the container of {name} has ended; what it said is in {container}.log")
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     status = dict(line.split(":", 1) for line in lines if ":" in line)
     assert status["Uid"].split() == [str(UID)] * 4, status["Uid"]
