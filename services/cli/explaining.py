@@ -5,6 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.cli.options import Session
+from services.cli.values import word
 from winnow.search.v1 import search_pb2 as pb
 
 _STEPS = ("wait", "embed", "semantic", "keyword", "fetch", "rerank", "total")
@@ -19,6 +20,9 @@ def explain(session: Session, how: pb.Explanation) -> None:
     table.add_row(
         "candidates", f"{how.semantic_candidates} by meaning, {how.keyword_candidates} by words"
     )
+    if how.fusion:
+        weights = f"meaning {how.semantic_weight:.2f}, words {how.keyword_weight:.2f}"
+        table.add_row("joined", f"by {word(pb.Fusion, how.fusion)}; weights: {weights}")
     for term in how.terms:
         where = f"in {term.documents:,} texts, weight {term.weight:.1f}"
         table.add_row("word", escape(f"{term.text} ({where}): {term.query}"))

@@ -24,6 +24,7 @@ MODES = {
     "semantic": pb.SEARCH_MODE_SEMANTIC,
     "keyword": pb.SEARCH_MODE_KEYWORD,
 }
+FUSIONS = {"score": pb.FUSION_SCORE, "rank": pb.FUSION_RANK}
 KINDS = {
     "messages": types.SUBJECT_KIND_MESSAGE,
     "atoms": types.SUBJECT_KIND_ATOM,
@@ -150,6 +151,13 @@ def narrowed(request: Any, chosen: Narrowing) -> None:
 @click.argument("query")
 @click.option("--mode", type=click.Choice(list(MODES)), default="hybrid", show_default=True)
 @click.option(
+    "--fusion",
+    type=click.Choice(list(FUSIONS)),
+    default="score",
+    show_default=True,
+    help="How a hybrid search joins meaning and words.",
+)
+@click.option(
     "--kind",
     "kinds",
     multiple=True,
@@ -176,8 +184,8 @@ def narrowed(request: Any, chosen: Narrowing) -> None:
 @click.option("--explain", is_flag=True, help="Say how the search was done.")
 @command
 async def search(
-    session: Session, query: str, mode: str, kinds: tuple[str, ...], limit: int, narrowing: Narrowing, around: int,
-    group: str | None, wait: float | None, rerank: bool, explain: bool,
+    session: Session, query: str, mode: str, fusion: str, kinds: tuple[str, ...], limit: int, narrowing: Narrowing,
+    around: int, group: str | None, wait: float | None, rerank: bool, explain: bool,
 ) -> None:  # fmt: skip
     """Search messages and atoms by meaning and by words.
 
@@ -192,6 +200,7 @@ async def search(
     request = pb.SearchRequest(
         query=query,
         mode=MODES[mode],
+        fusion=FUSIONS[fusion],
         kinds=[KINDS[kind] for kind in kinds],
         page_size=limit,
         explain=explain,

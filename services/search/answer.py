@@ -70,4 +70,6 @@ class Answer:
     semantic: SemanticCandidates = field(default_factory=SemanticCandidates)
     lookup: Lookup | None = None
     keyword_candidates: int = 0
+    # What each leg that answered a hybrid search weighed.
+    weights: dict[str, float] = field(default_factory=dict)
     timings: Timings = field(default_factory=Timings)

@@ -63,7 +63,7 @@ class Counting:
         among, warnings = request.among, list[str]()
         kinds, chosen, ids = requests.kinds_of(among.kinds), requests.filter_of(among), None
         if among.query:
-            question = requests.counted_question(among, authorization)
+            question = requests.counted_question(among, authorization, "among.query")
             answer = await self._searcher.search(workspace, question)
             ids = [each.subject.id for each in answer.results]
             chosen, warnings = Filter(), answer.warnings

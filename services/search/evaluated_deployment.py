@@ -28,7 +28,10 @@ _MODES: Final = {
     "semantic": search_pb2.SEARCH_MODE_SEMANTIC,
     "keyword": search_pb2.SEARCH_MODE_KEYWORD,
     "hybrid": search_pb2.SEARCH_MODE_HYBRID,
+    "hybrid_by_rank": search_pb2.SEARCH_MODE_HYBRID,
 }
+
+_FUSIONS: Final = {"hybrid_by_rank": search_pb2.FUSION_RANK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class EvaluatedDeployment:
         request = search_pb2.SearchRequest(
             query=text,
             mode=_MODES[mode],
+            fusion=_FUSIONS.get(mode, search_pb2.FUSION_SCORE),
             kinds=[types_pb2.SUBJECT_KIND_MESSAGE],
             filter=search_pb2.SearchFilter(source_ids=[source]),
             page_size=RESULTS,

@@ -17,7 +17,8 @@ from services.common.errors import WinnowError
 from services.common.vectors import Matrix
 
 RESULTS: Final = 10
-MODES: Final = ("semantic", "keyword", "hybrid")
+# The last is the hybrid search with its legs joined by rank.
+MODES: Final = ("semantic", "keyword", "hybrid", "hybrid_by_rank")
 MEASURES: Final = ("ndcg_at_10", "recall_at_10", "mrr")
 _WORD: Final = re.compile(r"\w+")
 

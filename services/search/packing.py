@@ -90,22 +90,26 @@ def choose(answer: Answer, vectors: Mapping[Subject, bytes], budget: Budget) -> 
     top = max((each.score for each in candidates), default=1.0) or 1.0
     relevance = np.array([each.score / top for each in candidates])
     taken: list[int] = []
+    shown: dict[UUID, int] = {}
     left = list(range(len(candidates)))
     items: list[Item] = []
     duplicates = over_budget = spent = 0
     while left and len(items) < budget.items:
         at = max(left, key=lambda i: _marginal(i, taken, relevance, likeness, budget.diversity))
         left.remove(at)
-        if any(same[at, other] for other in taken):
+        fused = candidates[at]
+        if any(same[at, other] for other in taken) or _is_shown(fused, answer.contents, shown):
             duplicates += 1
             continue
-        item = _item(len(items) + 1, candidates[at], answer.contents)
+        item = _item(len(items) + 1, fused, answer.contents, shown)
         if spent + item.tokens > budget.tokens:
             over_budget += 1
             continue
         taken.append(at)
         items.append(item)
         spent += item.tokens
+        for message in item.messages:
+            shown.setdefault(message, item.citation)
     return Packed(tuple(items), answer, len(candidates), duplicates, over_budget)
 
 
@@ -139,24 +143,46 @@ def _same(candidates: Sequence[Fused], contents: Contents, likeness: Matrix) -> 
     return same
 
 
+def _flat(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
 def _words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.casefold()))
 
 
-def _item(citation: int, fused: Fused, contents: Contents) -> Item:
-    subject = fused.subject
+def _is_shown(fused: Fused, contents: Contents, shown: Mapping[UUID, int]) -> bool:
+    """Whether the items so far show it: a message that one of them is from, an atom all of whose words they have."""
+    grounds = _grounds(fused.subject, contents)
+    if not grounds or not all(each in shown for each in grounds):
+        return False
+    said = _words(" ".join(contents.messages[each]["text"] for each in grounds))
+    return _words(" ".join(contents.texts(fused.subject).values())) <= said
+
+
+def _grounds(subject: Subject, contents: Contents) -> tuple[UUID, ...]:
+    """The messages that a subject is or is grounded in, of those that are still there."""
     if subject.kind == "message":
-        text = _line(contents.messages[subject.id])
-        grounds: tuple[UUID, ...] = (subject.id,)
-    else:
+        return (subject.id,)
+    cited = (each["message_id"] for each in contents.evidence[subject.id])
+    return tuple(each for each in cited if each in contents.messages)
+
+
+def _item(citation: int, fused: Fused, contents: Contents, shown: Mapping[UUID, int]) -> Item:
+    """Word a subject; what items before it show is named by their numbers, and no words stand in it twice."""
+    subject = fused.subject
+    grounds = _grounds(subject, contents)
+    lines = [_line(contents.messages[each]) for each in grounds if each not in shown]
+    if subject.kind != "message":
         row = contents.atoms[subject.id]
-        evidence = contents.evidence[subject.id]
-        grounds = tuple(each["message_id"] for each in evidence)
-        lines = [f"{row['type']}: {row['title']}"]
-        if row["content"] and row["content"] != row["title"]:
-            lines.append(row["content"])
-        lines += [_line(contents.messages[g]) for g in grounds if g in contents.messages]
-        text = "\n".join(lines)
+        said = " ".join([row["title"], *(contents.messages[each]["text"] for each in grounds)])
+        heading = [f"{row['type']}: {row['title']}"]
+        if _flat(row["content"]) not in _flat(said):
+            heading.append(row["content"])
+        known = sorted({shown[each] for each in grounds if each in shown})
+        sources = ["from " + ", ".join(f"[{each}]" for each in known)] if known else []
+        lines = [*heading, *lines, *sources]
+    text = "\n".join(lines)
     numbered = f"[{citation}] " + text.replace("\n", f"\n[{citation}] ")
     return Item(citation, fused, numbered, grounds, estimated_tokens(numbered))
 

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from services.search.query_vectors import QueryVector
+from services.search.ranking import Fusion
 from services.search.store import Filter
 
 RESULTS_MAX: Final = 1_000
@@ -75,6 +76,7 @@ class Question:
     count: int = 10
     wait: Wait | None = None
     dress: Dress = field(default_factory=Dress)
+    fusion: Fusion = Fusion.SCORE
 
     @property
     def is_hybrid(self) -> bool:

@@ -1,8 +1,9 @@
-"""How results are ordered: words by rarity, hits that stand together before lone ones, legs joined by rank."""
+"""How results are ordered: words by rarity, hits that stand together before lone ones, legs by score or by rank."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -21,6 +22,8 @@ SHAPE: Final = (SATURATION, LENGTH_SHARE, LENGTH_TYPICAL, LENGTH_LEAST)
 
 # Cormack, Clarke and Büttcher 2009.
 FUSION_RANK: Final = 60
+# So much of a share by score goes by rank: it decides between what the scores leave equal, and nothing else.
+_RANK_SHARE: Final = 1e-4
 
 # More places and steps than a search ever looks at.
 _PLACE_BITS: Final = 24
@@ -148,26 +151,60 @@ def best_places(values: Array, ids: Sequence[UUID], limit: int) -> list[int]:
     return sorted(places.tolist(), key=lambda place: (orders[place], ids[place]))[:limit]
 
 
+class Fusion(StrEnum):
+    """How legs are joined."""
+
+    SCORE = "score"
+    RANK = "rank"
+
+
+class Standing(NamedTuple):
+    """A hit in a leg: its rank from 1, and the share that it gives to a fused score, 0 where nothing is fused."""
+
+    rank: int
+    hit: Hit
+    share: float = 0.0
+
+
 class Fused(NamedTuple):
-    """A subject with its fused score and its hit in each leg that found it, with ranks from 1."""
+    """A subject with its fused score and where it stands in each leg that found it."""
 
     subject: Subject
     score: float
-    places: Mapping[str, tuple[int, Hit]]
+    places: Mapping[str, Standing]
 
 
-def fuse(legs: Mapping[str, Sequence[Hit]], weights: Mapping[str, float]) -> list[Fused]:
-    """Join legs by reciprocal rank: a subject's score is the sum over legs of weight / (60 + rank)."""
-    places: dict[Subject, dict[str, tuple[int, Hit]]] = {}
+def fuse(
+    legs: Mapping[str, Sequence[Hit]],
+    weights: Mapping[str, float],
+    fusion: Fusion = Fusion.SCORE,
+) -> list[Fused]:
+    """Join legs: a subject's score is the sum over legs of weight times share."""
+    shares = score_shares if fusion is Fusion.SCORE else rank_shares
+    places: dict[Subject, dict[str, Standing]] = {}
     for leg, hits in legs.items():
-        for rank, hit in enumerate(hits, 1):
-            places.setdefault(hit.subject, {})[leg] = (rank, hit)
+        for rank, (hit, share) in enumerate(zip(hits, shares(hits), strict=True), 1):
+            places.setdefault(hit.subject, {})[leg] = Standing(rank, hit, share)
     fused = [
-        Fused(
-            subject,
-            sum(weights[leg] / (FUSION_RANK + rank) for leg, (rank, _) in found.items()),
-            found,
-        )
+        Fused(subject, sum(weights[leg] * at.share for leg, at in found.items()), found)
         for subject, found in places.items()
     ]
     return sorted(fused, key=lambda each: (-each.score, each.subject.id))
+
+
+def rank_shares(hits: Sequence[Hit]) -> list[float]:
+    """Reciprocal ranks: 1 / (60 + rank), whatever the scores are."""
+    return [1 / (FUSION_RANK + rank) for rank in range(1, len(hits) + 1)]
+
+
+def score_shares(hits: Sequence[Hit]) -> list[float]:
+    """What hits, best first, are ordered by, over that of the best: 1 for the best, next to 0 for what is not positive.
+
+    A leg whose best is not positive knows no better ones: all of its hits have all but the same share.
+    """
+    best = hits[0].order if hits else 0.0
+    return [
+        (1 - _RANK_SHARE) * (max(hit.order, 0.0) / best if best > 0 else 1.0)
+        + _RANK_SHARE * (FUSION_RANK + 1) / (FUSION_RANK + rank)
+        for rank, hit in enumerate(hits, 1)
+    ]

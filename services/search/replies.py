@@ -12,7 +12,7 @@ from services.search.answer import Answer, Group
 from services.search.contents import Contents, message, timestamp, topic
 from services.search.packing import Packed
 from services.search.question import Question
-from services.search.ranking import Fused
+from services.search.ranking import Fused, Fusion
 from services.search.requests import page_token
 from services.search.store import Freshness, Near, Subject
 from winnow.search.v1 import search_pb2 as pb
@@ -23,6 +23,7 @@ KIND_NUMBERS: Final = {
     "atom": types.SUBJECT_KIND_ATOM,
     "topic": types.SUBJECT_KIND_TOPIC,
 }
+_FUSIONS: Final = {Fusion.SCORE: pb.FUSION_SCORE, Fusion.RANK: pb.FUSION_RANK}
 _OUTCOMES: Final = {
     "": pb.WAIT_OUTCOME_UNSPECIFIED,
     "reached": pb.WAIT_OUTCOME_REACHED,
@@ -41,7 +42,7 @@ def search_reply(
         freshness=freshness(answer.freshness, answer.wait_outcome),
         warnings=answer.warnings,
         under_filled=answer.semantic.under_filled,
-        explanation=explanation(answer) if question.dress.explain else None,
+        explanation=explanation(question, answer) if question.dress.explain else None,
         total_size=answer.total,
     )
     for each in answer.results:
@@ -72,9 +73,9 @@ def result(fused: Fused, answer: Answer) -> pb.SearchResult:
 def _write_result(fused: Fused, answer: Answer, into: pb.SearchResult) -> None:
     subject = fused.subject
     into.kind, into.score = KIND_NUMBERS[subject.kind], fused.score
-    for leg, (rank, hit) in fused.places.items():
+    for leg, at in fused.places.items():
         place = into.semantic if leg == "semantic" else into.keyword
-        place.rank, place.score = rank, hit.score
+        place.rank, place.score, place.share = at.rank, at.hit.score, at.share
     for span in answer.highlights.get(subject, ()):
         into.highlights.add(field=span.field, offset=span.offset, length=span.length)
     if (around := _neighbours(subject, answer)) is not None:
@@ -101,7 +102,7 @@ def freshness(known: Freshness, outcome: str = "") -> pb.Freshness:
     )
 
 
-def explanation(answer: Answer) -> pb.Explanation:
+def explanation(question: Question, answer: Answer) -> pb.Explanation:
     """How a search was done."""
     semantic, timings, lookup = answer.semantic, answer.timings, answer.lookup
     terms = (
@@ -130,6 +131,9 @@ def explanation(answer: Answer) -> pb.Explanation:
         rerank_duration=_duration(timings.rerank),
         fetch_duration=_duration(timings.fetch),
         total_duration=_duration(timings.total),
+        fusion=_FUSIONS[question.fusion] if question.is_hybrid else pb.FUSION_UNSPECIFIED,
+        semantic_weight=answer.weights.get("semantic", 0.0),
+        keyword_weight=answer.weights.get("keyword", 0.0),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.common import pages
-from services.common.errors import InvalidPageToken
+from services.common.errors import FieldViolation, InvalidFields, InvalidPageToken
 from services.common.ids import uuid7
 from services.search import query_vectors
 from services.search.filters import KIND_NAMES, expression_of, moment, read_filter
@@ -19,13 +19,20 @@ from services.search.question import (
     Question,
     Wait,
 )
+from services.search.ranking import Fusion
 from services.search.store import Filter
+from services.search.words import is_blank
 from winnow.search.v1 import search_pb2 as pb
 
 PAGE_SIZE_DEFAULT: Final = 10
 WAIT_SECONDS_DEFAULT: Final = 5.0
 KINDS_DEFAULT: Final = ("message", "atom")
 _GROUPS: Final = {pb.GROUP_BY_TOPIC: "topic", pb.GROUP_BY_CONVERSATION: "conversation"}
+_FUSIONS: Final = {
+    pb.FUSION_UNSPECIFIED: Fusion.SCORE,
+    pb.FUSION_SCORE: Fusion.SCORE,
+    pb.FUSION_RANK: Fusion.RANK,
+}
 _TOKEN_VALUES: Final = 5
 
 
@@ -46,13 +53,14 @@ def search_question(request: pb.SearchRequest, authorization: str) -> Question:
     if made_until is not None:
         chosen = replace(chosen, made_until=made_until)
     semantic, keyword = _legs(request)
+    vector = _vector(request) if semantic else None
     return Question(
-        text=request.query,
+        text=_asked(request.query, vector),
         kinds=kinds_of(request.kinds),
         filter=chosen,
         semantic=semantic,
         keyword=keyword,
-        vector=_vector(request) if semantic else None,
+        vector=vector,
         authorization=authorization,
         after=after,
         count=pages.size_of(request.page_size, PAGE_SIZE_DEFAULT),
@@ -65,36 +73,42 @@ def search_question(request: pb.SearchRequest, authorization: str) -> Question:
             request.rerank,
             request.explain,
         ),
+        fusion=_FUSIONS[request.fusion],
     )
 
 
-def counted_question(request: pb.CountRequest, authorization: str) -> Question:
-    """The question whose results are counted: all of its pages in one."""
+def counted_question(
+    request: pb.CountRequest, authorization: str, field: str = "query"
+) -> Question:
+    """The question whose results are counted: all of its pages in one. Raises InvalidFields."""
     semantic, keyword = _legs(request)
+    vector = _vector(request) if semantic else None
     return Question(
-        text=request.query,
+        text=_asked(request.query, vector, field),
         kinds=kinds_of(request.kinds),
         filter=filter_of(request),
         semantic=semantic,
         keyword=keyword,
-        vector=_vector(request) if semantic else None,
+        vector=vector,
         authorization=authorization,
         count=RESULTS_MAX,
     )
 
 
 def packed_question(request: pb.PackContextRequest, authorization: str, count: int) -> Question:
-    """The hybrid question whose best results are packed."""
+    """The hybrid question whose best results are packed. Raises InvalidFields."""
+    vector = _vector(request)
     return Question(
-        text=request.query,
+        text=_asked(request.query, vector),
         kinds=kinds_of(request.kinds),
         filter=filter_of(request),
         semantic=Leg(),
         keyword=Leg(),
-        vector=_vector(request),
+        vector=vector,
         authorization=authorization,
         count=count,
         wait=wait_of(request),
+        fusion=_FUSIONS[request.fusion],
     )
 
 
@@ -139,6 +153,15 @@ def _legs(request: Any) -> tuple[Leg | None, Leg | None]:
 
 def _leg(options: pb.LegOptions) -> Leg:
     return Leg(options.limit, options.score_min, options.weight or 1.0)
+
+
+def _asked(query: str, vector: query_vectors.QueryVector | None, field: str = "query") -> str:
+    """The query, which must say something: what is nearest to a comma is nobody's answer."""
+    if vector is None and is_blank(query):
+        raise InvalidFields(
+            FieldViolation(field, "has no words: nothing but spaces and punctuation")
+        )
+    return query
 
 
 def _vector(request: Any) -> query_vectors.QueryVector | None:

@@ -27,7 +27,7 @@ from services.search.question import (
     Leg,
     Question,
 )
-from services.search.ranking import REACH, Fused, Hit
+from services.search.ranking import REACH, Fused, Hit, Standing
 from services.search.reads import Reads
 from services.search.recall import RecallProbe, Sample
 from services.search.reranking import DEPTH, Reranker, passage, reorder
@@ -124,7 +124,7 @@ class Searcher:
                 name, leg = "keyword", question.keyword or Leg()
             hits = _cut(hits, question, leg)
             answer.ranked = [
-                Fused(hit.subject, hit.score, {name: (rank, hit)})
+                Fused(hit.subject, hit.score, {name: Standing(rank, hit)})
                 for rank, hit in enumerate(hits, 1)
             ]
             answer.keyword_candidates = len(hits) if name == "keyword" else 0
@@ -144,7 +144,7 @@ class Searcher:
         )
         found, near = _what_is_left(by_words, by_meaning, answer)
         hits: dict[str, list[Hit]] = {}
-        weights: dict[str, float] = {}
+        weights = answer.weights
         if question.semantic is not None and near is not None:
             hits["semantic"] = _cut(near, question, question.semantic)
             weights["semantic"] = question.semantic.weight
@@ -153,7 +153,7 @@ class Searcher:
             hits["keyword"] = _cut(ordered, question, question.keyword)
             weights["keyword"] = question.keyword.weight * coverage
             answer.keyword_candidates = len(hits["keyword"])
-        answer.ranked = ranking.fuse(hits, weights)
+        answer.ranked = ranking.fuse(hits, weights, question.fusion)
         if question.dress.rerank:
             await self._finish_reranked(workspace, question, answer)
             return

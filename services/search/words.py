@@ -105,6 +105,13 @@ def parse(query: str, lexicon: Lexicon | None = None) -> Words:
     )
 
 
+def is_blank(query: str) -> bool:
+    """Whether nothing is asked: no letter, no digit, and no sign that means something by itself, such as an emoji."""
+    return not any(
+        unicodedata.category(c)[0] in "LN" or unicodedata.category(c) == "So" for c in query
+    )
+
+
 def corrections(word: str, known: Iterable[str], slips_max: int = 2) -> list[str]:
     """Return the known words or stems that are one slip of the keyboard away from a word, or two if it is long."""
     slips_max = min(slips_max, _slips_max(word))

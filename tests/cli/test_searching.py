@@ -59,10 +59,13 @@ async def test_what_is_only_the_least_far_is_told_apart(told: Told) -> None:
 
 
 async def test_a_search_explains_itself(told: Told) -> None:
-    """--explain must name the plan, the words and the times in lines that a person reads."""
+    """--explain must name the plan, how legs were joined, the words and the times in lines that a person reads."""
     out = await told.winnow.said("search", "why did the backup fail?", "--explain")
     lines = {line.partition("  ")[0] for line in out.splitlines()}
-    assert {"by meaning", "rows", "candidates", "word", "took"} <= lines
+    assert {"by meaning", "rows", "candidates", "joined", "word", "took"} <= lines
+    assert "by score; weights: meaning 1.00, words " in out
+    out = await told.winnow.said("search", "backup failed", "--explain", "--fusion", "rank")
+    assert "by rank; weights" in out
     assert "nanos" not in out
 
 

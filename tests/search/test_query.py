@@ -165,8 +165,10 @@ async def test_pages_do_not_move_when_something_is_added(desk: Desk) -> None:
     """What is added between two pages must neither repeat a result nor push one out, in any mode."""
     names = [f"page number {i}" for i in range(12)]
     await desk.library.add_messages(names, [unit(1, i / 10) for i in range(12)])
-    fields = {"query_vector": unit(1).tolist(), "page_size": 5}
-    for mode in (SEMANTIC, KEYWORD, pb.SEARCH_MODE_HYBRID):
+    fields: dict[str, Any] = {"query_vector": unit(1).tolist(), "page_size": 5}
+    both = [(pb.SEARCH_MODE_HYBRID, fusion) for fusion in (pb.FUSION_SCORE, pb.FUSION_RANK)]
+    for mode, fusion in [(SEMANTIC, 0), (KEYWORD, 0), *both]:
+        fields |= {"fusion": fusion}
         one_page = fields | {"page_size": 100}
         whole = texts(await desk.client.search("page number", mode=mode, **one_page))
         first = await desk.client.search("page number", mode=mode, **fields)
@@ -206,6 +208,75 @@ async def test_totals_agree_with_pages_and_thresholds(desk: Desk) -> None:
     )
     assert counted == page.total_size == count.count
     assert 0 < counted < 30
+
+
+async def test_legs_are_joined_as_asked_for(desk: Desk) -> None:
+    """By score or by rank, a result's score must be the sum of what its legs gave, weighted, on every page."""
+    library, vector = desk.library, unit(1).tolist()
+    await library.add_messages(
+        [f"deploy {'deploy later ' * (i % 3)}{i}" for i in range(40)],
+        [unit(1, i / 10) for i in range(40)],
+        sent_at=START,
+    )
+    orders = {}
+    for fusion in (pb.FUSION_UNSPECIFIED, pb.FUSION_SCORE, pb.FUSION_RANK):
+        fields: dict[str, Any] = {
+            "query_vector": vector,
+            "fusion": fusion,
+            "keyword": pb.LegOptions(weight=0.5, limit=20),
+            "semantic": pb.LegOptions(score_min=0.4),
+            "explain": True,
+        }
+        whole = await desk.client.search("deploy later unheard", page_size=100, **fields)
+        token, paged = "", []
+        while True:
+            page = await desk.client.search(
+                "deploy later unheard", page_size=7, page_token=token, **fields
+            )
+            paged += list(page.results)
+            how, token = page.explanation, page.next_page_token
+            if not token:
+                break
+        assert [each.message.id for each in paged] == [each.message.id for each in whole.results]
+        assert how.fusion == (fusion or pb.FUSION_SCORE)
+        assert how.semantic_weight == 1
+        assert 0 < how.keyword_weight < 0.5
+        for each in paged:
+            shares = (
+                how.semantic_weight * each.semantic.share + how.keyword_weight * each.keyword.share
+            )
+            assert each.score == pytest.approx(shares)
+            assert not each.HasField("semantic") or each.semantic.score >= 0.4
+        orders[fusion] = texts(whole)
+    assert orders[pb.FUSION_UNSPECIFIED] == orders[pb.FUSION_SCORE] != orders[pb.FUSION_RANK]
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await desk.client.search("x", fusion=7)  # type: ignore[arg-type]
+    assert "fusion" in str(failure.value.details())
+
+
+async def test_what_asks_nothing_is_refused(desk: Desk) -> None:
+    """Spaces and punctuation must be refused by the name of the field, unless a vector says what to find."""
+    await desk.library.add_message("a, b", unit(1))
+    among = pb.CountRequest(query="?!")
+    refused = [
+        ("Search", pb.SearchRequest(query=" "), "query"),
+        (
+            "Search",
+            pb.SearchRequest(query="?", mode=KEYWORD, query_vector=unit(1).tolist()),
+            "query",
+        ),
+        ("Search", pb.SearchRequest(query="...", mode=SEMANTIC), "query"),
+        ("PackContext", pb.PackContextRequest(query=" - "), "query"),
+        ("Count", among, "query"),
+        ("Facet", pb.FacetRequest(keys=[pb.FACET_KEY_KIND], among=among), "among.query"),
+    ]
+    for method, request, field in refused:
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await call(desk, method, request)
+        assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT, method
+        assert f"{field}: has no words" in str(failure.value.details())
+    assert await desk.client.meaning(unit(1), query="?") == ["a, b"]
+    assert texts(await desk.client.search(",", query_vector=unit(1).tolist())) == ["a, b"]
 
 
 async def test_counting_without_a_query_counts_what_is_live(desk: Desk) -> None:
@@ -449,6 +520,7 @@ async def test_context_is_packed_within_its_budget(desk: Desk) -> None:
     said = "\n".join(item.text for item in reply.items)
     assert said.count("disk full") == 2
     assert "Ann, 2024-05-01 09:01: the backup failed: disk full" in said
+    assert "solution: Backup fails" in said
     assert all(
         line.startswith(f"[{i.citation}] ") for i in reply.items for line in i.text.split("\n")
     )

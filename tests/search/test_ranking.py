@@ -7,7 +7,7 @@ import pytest
 
 from services.search import legs, ranking
 from services.search.keyword import KeywordCandidates, Lookup, candidate_query
-from services.search.ranking import Hit
+from services.search.ranking import Fusion, Hit
 from services.search.semantic import EXACT_ROWS_MAX, Plan, choose_plan, unite
 from services.search.statistics import TERM_DOCUMENTS_MAX
 from services.search.store import Document, Near, Subject
@@ -26,21 +26,55 @@ def lookup(*containing: int) -> Lookup:
     return Lookup(names, names, containing, weights)
 
 
-def test_fusion_is_the_weighted_sum_of_reciprocal_ranks() -> None:
+def test_fusion_by_rank_is_the_weighted_sum_of_reciprocal_ranks() -> None:
     """A subject's fused score must be the sum over its legs of weight / (60 + rank)."""
     a, b, c = subjects(3)
     hits = {
         "semantic": [Hit(a, 0.9, 0.9), Hit(b, 0.8, 0.8)],
         "keyword": [Hit(b, 7, 7), Hit(c, 3, 3)],
     }
-    fused = ranking.fuse(hits, {"semantic": 1.0, "keyword": 0.5})
+    fused = ranking.fuse(hits, {"semantic": 1.0, "keyword": 0.5}, Fusion.RANK)
     scores = {each.subject: each.score for each in fused}
     assert scores[b] == pytest.approx(1 / 62 + 0.5 / 61)
     assert scores[a] == pytest.approx(1 / 61)
     assert scores[c] == pytest.approx(0.5 / 62)
     assert [each.subject for each in fused] == [b, a, c]
-    assert fused[0].places["keyword"][0] == 1
+    assert fused[0].places["keyword"].rank == 1
     assert "keyword" not in fused[1].places
+
+
+def test_fusion_by_score_is_the_weighted_sum_of_shares_of_the_best() -> None:
+    """A share must be the score over the best of its leg, and a strong second count more than a weak one."""
+    a, b, c, d = subjects(4)
+    hits = {
+        "semantic": [Hit(a, 0.2, 0.9), Hit(b, 0.15, 0.85), Hit(d, 0.01, 0.8)],
+        "keyword": [Hit(c, 8, 8), Hit(b, 4, 4), Hit(d, 1, 1)],
+    }
+    fused = ranking.fuse(hits, {"semantic": 1.0, "keyword": 0.6})
+    scores = {each.subject: each.score for each in fused}
+    assert scores[a] == pytest.approx(1)
+    assert scores[c] == pytest.approx(0.6)
+    assert scores[b] == pytest.approx(0.75 + 0.6 * 0.5, abs=1e-3)
+    assert [each.subject for each in fused] == [b, a, c, d]
+    assert [
+        each.subject for each in ranking.fuse(hits, {"semantic": 1, "keyword": 1}, Fusion.RANK)
+    ][:2] == [b, d]
+    assert all(
+        each.score
+        == sum({"semantic": 1.0, "keyword": 0.6}[leg] * at.share for leg, at in each.places.items())
+        for each in fused
+    )
+
+
+def test_shares_keep_the_order_of_their_leg() -> None:
+    """Equal scores and those that are not positive must keep their order, and no leg divide by nothing."""
+    legs_orders = [[3.0, 3.0, 1e-9, 0.0, -0.1, -0.2], [0.0], [0.0, 0.0, -1.0], [-0.2, -0.3], []]
+    for orders in legs_orders:
+        hits = [Hit(s, o, o) for s, o in zip(subjects(len(orders)), orders, strict=True)]
+        shares = ranking.score_shares(hits)
+        assert shares == sorted(set(shares), reverse=True)
+        assert all(0 < share <= 1 for share in shares)
+        assert shares[:1] == [pytest.approx(1)][: len(orders)]
 
 
 def test_equal_scores_are_ordered_by_id() -> None:

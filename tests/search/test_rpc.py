@@ -37,7 +37,8 @@ async def test_hybrid_finds_what_either_leg_finds(desk: Desk) -> None:
     }
     first = response.results[0]
     assert (first.semantic.rank, first.keyword.rank) == (1, 1)
-    assert first.score == pytest.approx(2 / 61)
+    assert first.score == pytest.approx(2)
+    assert (first.semantic.share, first.keyword.share) == (pytest.approx(1), pytest.approx(1))
     by_text = {result.message.text: result for result in response.results}
     assert not by_text["rollout hangs since noon"].HasField("keyword")
     assert by_text["rollout hangs since noon"].semantic.score == pytest.approx(0.98, abs=0.01)
@@ -46,10 +47,10 @@ async def test_hybrid_finds_what_either_leg_finds(desk: Desk) -> None:
 async def test_weights_shift_the_fusion(desk: Desk) -> None:
     """A leg with a larger weight must decide the order."""
     await desk.library.add_message("alpha", unit(0.1, 1), thread_id="a")
-    long = "alpha and then the whole story that followed it"
+    long = "alpha, then a long story followed through nights, days, winters, summers, towns and villages"
     await desk.library.add_message(long, unit(1), thread_id="b")
     vector = unit(1).tolist()
-    for weights, best in ((1, 9), "alpha"), ((9, 1), long):
+    for weights, best in ((1, 50), "alpha"), ((50, 1), long):
         response = await desk.client.search(
             "alpha",
             query_vector=vector,

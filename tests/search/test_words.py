@@ -9,6 +9,7 @@ from services.search.words import (
     Alternative,
     Match,
     corrections,
+    is_blank,
     likely_starts,
     parse,
     slips,
@@ -88,6 +89,13 @@ def test_equal_words_count_once_and_many_are_cut() -> None:
     """Repeated words must be one term whatever their case, and no query may have more than TERMS_MAX."""
     assert terms("Disk disk DISK full") == ["Disk", "full"]
     assert len(terms(" ".join(f"word{i}" for i in range(500)))) == TERMS_MAX
+
+
+@pytest.mark.parametrize("query", [" ", "?!", " \t\n", "...", "— «» …", "\u200b", "-"])
+def test_spaces_and_punctuation_ask_nothing(query: str) -> None:
+    """What has neither a letter nor a digit nor a sign with a meaning must count as blank."""
+    assert is_blank(query)
+    assert not any(is_blank(f"{query}{sign}") for sign in ("x", "ї", "7", "索", "👍"))
 
 
 @given(st.text(max_size=300))

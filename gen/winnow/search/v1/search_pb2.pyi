@@ -35,7 +35,7 @@ class _SearchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMode
     SEARCH_MODE_KEYWORD: _SearchMode.ValueType  # 2
     """By words."""
     SEARCH_MODE_HYBRID: _SearchMode.ValueType  # 3
-    """Both, joined by reciprocal rank fusion."""
+    """Both, joined as `fusion` says."""
 
 class SearchMode(_SearchMode, metaclass=_SearchModeEnumTypeWrapper):
     """Which legs a search uses."""
@@ -47,8 +47,38 @@ SEARCH_MODE_SEMANTIC: SearchMode.ValueType  # 1
 SEARCH_MODE_KEYWORD: SearchMode.ValueType  # 2
 """By words."""
 SEARCH_MODE_HYBRID: SearchMode.ValueType  # 3
-"""Both, joined by reciprocal rank fusion."""
+"""Both, joined as `fusion` says."""
 Global___SearchMode: _TypeAlias = SearchMode  # noqa: Y015
+
+class _Fusion:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FusionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fusion.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FUSION_UNSPECIFIED: _Fusion.ValueType  # 0
+    """By score."""
+    FUSION_SCORE: _Fusion.ValueType  # 1
+    """By score: a share is what the leg orders the result by, over what it orders its best by, so that of the best is 1. A weak second
+    counts little here; by rank it counts nearly as much as the best.
+    """
+    FUSION_RANK: _Fusion.ValueType  # 2
+    """By rank: a share is 1 / (60 + rank), whatever the scores are (reciprocal rank fusion)."""
+
+class Fusion(_Fusion, metaclass=_FusionEnumTypeWrapper):
+    """How a hybrid search joins its legs: the score of a result is the sum over the legs that found it of the leg's weight times the share
+    that the leg gives to it.
+    """
+
+FUSION_UNSPECIFIED: Fusion.ValueType  # 0
+"""By score."""
+FUSION_SCORE: Fusion.ValueType  # 1
+"""By score: a share is what the leg orders the result by, over what it orders its best by, so that of the best is 1. A weak second
+counts little here; by rank it counts nearly as much as the best.
+"""
+FUSION_RANK: Fusion.ValueType  # 2
+"""By rank: a share is 1 / (60 + rank), whatever the scores are (reciprocal rank fusion)."""
+Global___Fusion: _TypeAlias = Fusion  # noqa: Y015
 
 class _GroupBy:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -649,8 +679,9 @@ class SearchRequest(_message.Message):
     GROUP_BY_FIELD_NUMBER: _builtins.int
     GROUP_SIZE_FIELD_NUMBER: _builtins.int
     RERANK_FIELD_NUMBER: _builtins.int
+    FUSION_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """The words or the question."""
+    """The words or the question. INVALID_FIELD if it is nothing but spaces and punctuation, unless query_vector says by itself what to look for."""
     mode: Global___SearchMode.ValueType
     """Which legs to use."""
     page_size: _builtins.int
@@ -669,6 +700,8 @@ class SearchRequest(_message.Message):
     """How many results each group shows, 1 to 10; 3 if 0."""
     rerank: _builtins.bool
     """Let a language model order the best results anew, if the deployment has been set to; else a warning says that it is not."""
+    fusion: Global___Fusion.ValueType
+    """How a hybrid search joins its legs."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.SubjectKind.ValueType]:
         """Only these kinds; messages and atoms if empty."""
@@ -717,10 +750,11 @@ class SearchRequest(_message.Message):
         group_by: Global___GroupBy.ValueType = ...,
         group_size: _builtins.int = ...,
         rerank: _builtins.bool = ...,
+        fusion: Global___Fusion.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression", "keyword", b"keyword", "semantic", b"semantic", "wait_for", b"wait_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "filter", b"filter", "filter_expression", b"filter_expression", "group_by", b"group_by", "group_size", b"group_size", "highlight", b"highlight", "keyword", b"keyword", "kinds", b"kinds", "mode", b"mode", "neighbours", b"neighbours", "page_size", b"page_size", "page_token", b"page_token", "query", b"query", "query_vector", b"query_vector", "rerank", b"rerank", "semantic", b"semantic", "wait_for", b"wait_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "filter", b"filter", "filter_expression", b"filter_expression", "fusion", b"fusion", "group_by", b"group_by", "group_size", b"group_size", "highlight", b"highlight", "keyword", b"keyword", "kinds", b"kinds", "mode", b"mode", "neighbours", b"neighbours", "page_size", b"page_size", "page_token", b"page_token", "query", b"query", "query_vector", b"query_vector", "rerank", b"rerank", "semantic", b"semantic", "wait_for", b"wait_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -734,21 +768,25 @@ class LegScore(_message.Message):
 
     RANK_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """From 1. In a hybrid search, hits that stand near each other in a conversation rank higher than by their score alone, answers
     to whom they are addressed to even more, and short questions lower.
     """
     score: _builtins.float
     """The cosine (semantic), or the text rank (keyword)."""
+    share: _builtins.float
+    """What the leg gives to the fused score of a hybrid search, before its weight; 0 in others."""
     def __init__(
         self,
         *,
         rank: _builtins.int = ...,
         score: _builtins.float = ...,
+        share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rank", b"rank", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rank", b"rank", "score", b"score", "share", b"share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -951,6 +989,9 @@ class Explanation(_message.Message):
     WAIT_DURATION_FIELD_NUMBER: _builtins.int
     RERANK_DURATION_FIELD_NUMBER: _builtins.int
     TOTAL_DURATION_FIELD_NUMBER: _builtins.int
+    FUSION_FIELD_NUMBER: _builtins.int
+    SEMANTIC_WEIGHT_FIELD_NUMBER: _builtins.int
+    KEYWORD_WEIGHT_FIELD_NUMBER: _builtins.int
     semantic_plan: _builtins.str
     """How the semantic leg read the vectors: `exact`, `hnsw`, `hnsw_iterative` or `none`."""
     estimated_rows: _builtins.int
@@ -967,6 +1008,12 @@ class Explanation(_message.Message):
     """Why that plan was chosen, in words."""
     index_breadth: _builtins.int
     """How many candidates an index scan kept at a time (hnsw.ef_search); 0 if the index was not used."""
+    fusion: Global___Fusion.ValueType
+    """How a hybrid search joined its legs; unspecified in others."""
+    semantic_weight: _builtins.float
+    """What the shares of the semantic leg weighed in it; 0 if the leg was not asked for or did not answer."""
+    keyword_weight: _builtins.float
+    """What the shares of the keyword leg weighed in it: less than asked for by the part of the query that occurs nowhere."""
     @_builtins.property
     def embed_duration(self) -> _duration_pb2.Duration:
         """Time to embed the query."""
@@ -1018,10 +1065,13 @@ class Explanation(_message.Message):
         wait_duration: _duration_pb2.Duration | None = ...,
         rerank_duration: _duration_pb2.Duration | None = ...,
         total_duration: _duration_pb2.Duration | None = ...,
+        fusion: Global___Fusion.ValueType = ...,
+        semantic_weight: _builtins.float = ...,
+        keyword_weight: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["embed_duration", b"embed_duration", "fetch_duration", b"fetch_duration", "keyword_duration", b"keyword_duration", "rerank_duration", b"rerank_duration", "semantic_duration", b"semantic_duration", "total_duration", b"total_duration", "wait_duration", b"wait_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embed_duration", b"embed_duration", "estimated_rows", b"estimated_rows", "fetch_duration", b"fetch_duration", "index_breadth", b"index_breadth", "keyword_candidates", b"keyword_candidates", "keyword_duration", b"keyword_duration", "plan_reason", b"plan_reason", "rerank_duration", b"rerank_duration", "selectivity", b"selectivity", "semantic_candidates", b"semantic_candidates", "semantic_duration", b"semantic_duration", "semantic_plan", b"semantic_plan", "terms", b"terms", "total_duration", b"total_duration", "total_rows", b"total_rows", "wait_duration", b"wait_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embed_duration", b"embed_duration", "estimated_rows", b"estimated_rows", "fetch_duration", b"fetch_duration", "fusion", b"fusion", "index_breadth", b"index_breadth", "keyword_candidates", b"keyword_candidates", "keyword_duration", b"keyword_duration", "keyword_weight", b"keyword_weight", "plan_reason", b"plan_reason", "rerank_duration", b"rerank_duration", "selectivity", b"selectivity", "semantic_candidates", b"semantic_candidates", "semantic_duration", b"semantic_duration", "semantic_plan", b"semantic_plan", "semantic_weight", b"semantic_weight", "terms", b"terms", "total_duration", b"total_duration", "total_rows", b"total_rows", "wait_duration", b"wait_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1516,7 +1566,9 @@ class CountRequest(_message.Message):
     KEYWORD_FIELD_NUMBER: _builtins.int
     QUERY_VECTOR_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """Count the results of this search; empty counts all that the filter leaves."""
+    """Count the results of this search; empty counts all that the filter leaves. Nothing but spaces and punctuation is refused, as in a
+    SearchRequest.
+    """
     mode: Global___SearchMode.ValueType
     """Which legs the search uses."""
     @_builtins.property
@@ -1768,8 +1820,9 @@ class PackContextRequest(_message.Message):
     WAIT_FOR_FIELD_NUMBER: _builtins.int
     DIVERSITY_FIELD_NUMBER: _builtins.int
     QUERY_VECTOR_FIELD_NUMBER: _builtins.int
+    FUSION_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """The question."""
+    """The question, as in a SearchRequest."""
     tokens_max: _builtins.int
     """At most so many tokens in all, 64 to 32,768; 2,000 if 0. They are estimated: three bytes of UTF-8 each, which is more than
     most models count.
@@ -1778,6 +1831,8 @@ class PackContextRequest(_message.Message):
     """At most so many items, 1 to 100; 20 if 0."""
     diversity: _builtins.float
     """How much being unlike the items already chosen counts against being relevant, 0 to 1; 0.3 if unset."""
+    fusion: Global___Fusion.ValueType
+    """How the legs of the search are joined."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.SubjectKind.ValueType]:
         """Only these kinds, of messages and atoms; both if empty."""
@@ -1810,10 +1865,11 @@ class PackContextRequest(_message.Message):
         wait_for: Global___WaitFor | None = ...,
         diversity: _builtins.float | None = ...,
         query_vector: _abc.Iterable[_builtins.float] | None = ...,
+        fusion: Global___Fusion.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "diversity", b"diversity", "filter", b"filter", "filter_expression", b"filter_expression", "wait_for", b"wait_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "diversity", b"diversity", "filter", b"filter", "filter_expression", b"filter_expression", "items_max", b"items_max", "kinds", b"kinds", "query", b"query", "query_vector", b"query_vector", "tokens_max", b"tokens_max", "wait_for", b"wait_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "diversity", b"diversity", "filter", b"filter", "filter_expression", b"filter_expression", "fusion", b"fusion", "items_max", b"items_max", "kinds", b"kinds", "query", b"query", "query_vector", b"query_vector", "tokens_max", b"tokens_max", "wait_for", b"wait_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
     _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
@@ -1835,7 +1891,9 @@ class ContextItem(_message.Message):
     citation: _builtins.int
     """Its number, from 1: what an answer cites it by."""
     text: _builtins.str
-    """It in words, on lines that start with its number: who said it and when, or what kind of knowledge it is, and from which messages."""
+    """It in words, on lines that start with its number: who said it and when, or what kind of knowledge it is, and from which messages;
+    those that an item before it shows are named by its number, as `from [1]`, and not repeated.
+    """
     tokens: _builtins.int
     """How many tokens the text is estimated to take."""
     @_builtins.property
