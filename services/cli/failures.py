@@ -9,7 +9,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from services.cli.importers import ImportFailure
-from services.common.errors import ModelError, WinnowError
+from services.common.errors import InvalidSetting, ModelError, WinnowError
 
 FAILED, USAGE, UNREACHABLE, BAD_INPUT, MISSING, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
@@ -37,6 +37,8 @@ def explained() -> Iterator[None]:
         raise Failure(str(error), BAD_INPUT) from error
     except ModelError as error:
         raise Failure(str(error), MISSING) from error
+    except InvalidSetting as error:
+        raise Failure(str(error), USAGE) from error
     except WinnowError as error:
         raise Failure(str(error), FAILED) from error
     except BaseExceptionGroup as group:

@@ -20,6 +20,7 @@ from rich.console import Console
 from services.cli.embedded.paths import DataDirectory
 from services.cli.failures import INTERRUPTED, explained
 from services.cli.target import Target, data_directory, find
+from services.common.settings import refuse_unknown
 
 PIPE_COLUMNS = 200
 _PASSWORD = re.compile(r"//[^/@]*:[^/]*@|[?&]password=")
@@ -126,6 +127,7 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
         session = Session(data_directory(data_dir), as_json, console, progress)
         try:
             with explained():
+                refuse_unknown()
                 uvloop.run(function(session, **arguments))
         except (KeyboardInterrupt, asyncio.CancelledError):
             click.echo("winnow: interrupted", err=True)

@@ -18,6 +18,7 @@ from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import LOOPBACK
 from services.cli.embedded.runtime import EmbeddedRuntime
 from services.cli.embedded.supervisor import Child, Event
+from services.cli.failures import MISSING, USAGE
 from services.cli.health import is_serving
 from services.cli.target import KEY_SECRET, Target
 from services.common.addresses import NAMES
@@ -109,6 +110,7 @@ def service_child(name: str, environment: Mapping[str, str], address: str) -> Ch
         command=lambda: [sys.executable, "-m", "services", "run", name],
         environment={**environment, **_ports_of(name, environment)},
         ready=partial(_serves, address),
+        final_statuses=frozenset({USAGE, MISSING}),
     )
 
 

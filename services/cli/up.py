@@ -15,7 +15,6 @@ from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, command
 from services.cli.running import Running, running
 from services.common.addresses import NAMES
-from services.common.settings import refuse_unknown
 
 _PORT = click.IntRange(1, 65535)
 _SERVERS = ("postgres", "nats")
@@ -45,7 +44,6 @@ async def up(session: Session, ports: tuple[str, ...]) -> None:  # fmt: skip
 
     The first start fetches the models. Everything listens on 127.0.0.1 alone; a part that dies is started again.
     """
-    refuse_unknown()
     requested = dict(_read_port(port) for port in ports)
     await asyncio.to_thread(fetch_wanted, session.progress, session.as_json)
     tell = announce(session.progress, session.as_json)

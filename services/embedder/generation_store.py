@@ -1,5 +1,6 @@
 """The queries about generations, one typed function each."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -116,9 +117,13 @@ async def forget_tasks(connection: Connection, generation: UUID) -> None:
 
 
 async def undropped(connection: Connection) -> dict[UUID, float]:
-    """Return the retired generations that still have vectors, and for how many seconds each has been retired."""
+    """Return the retired generations that still have vectors, and for how many seconds each has been retired.
+
+    One that was retired before the time of it was kept has been so for ever.
+    """
     rows = await connection.fetch(QUERIES["undropped_generations"])
-    return {row["id"]: row["retired_seconds"] for row in rows}
+    ages = {row["id"]: row["retired_seconds"] for row in rows}
+    return {generation: math.inf if age is None else age for generation, age in ages.items()}
 
 
 async def drop(connection: Connection, generation: UUID) -> None:

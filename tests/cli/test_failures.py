@@ -4,7 +4,7 @@ import grpc
 import pytest
 
 from services.cli.failures import Failure, explained, is_broken_stream
-from services.common.errors import WinnowError
+from services.common.errors import InvalidSetting, WinnowError
 from services.common.statuses import status_of
 
 
@@ -28,3 +28,10 @@ def test_a_stream_that_grpc_gave_up_is_a_broken_connection() -> None:
     assert is_broken_stream(_error(grpc.StatusCode.INTERNAL, None))
     assert not is_broken_stream(_error(grpc.StatusCode.INTERNAL, said.SerializeToString()))
     assert not is_broken_stream(_error(grpc.StatusCode.INVALID_ARGUMENT, None))
+
+
+def test_a_wrong_setting_is_wrong_usage() -> None:
+    """A wrong setting ends with the code of wrong usage: whoever starts services can tell what will not pass."""
+    with pytest.raises(Failure) as failed, explained():
+        raise InvalidSetting("WINNOW_RPC_CONCURRENCY_MAX: must be above 0")
+    assert failed.value.exit_code == 2

@@ -68,6 +68,7 @@ class Child:
     before_start: Callable[[], Awaitable[None]] = nothing
     account: Account | None = None
     directory: Path = Path("/")
+    final_statuses: frozenset[int] = frozenset()  # that no second start would mend
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL  # sent by the kernel if the supervisor dies
     ready_timeout_seconds: float = (
@@ -141,7 +142,10 @@ class Supervisor:
         rotate(log)
         deaths: deque[float] = deque(maxlen=self.policy.deaths_max)
         while True:
-            status = await self._live(child, log, ready)
+            code = await self._live(child, log, ready)
+            status = _describe(code)
+            if code in child.final_statuses and not ready.is_set():
+                raise ChildFailed(child.name, f"cannot run ({status})", log, tail(log))
             deaths.append(self.clock())
             recent = sum(deaths[-1] - at <= self.policy.window_seconds for at in deaths)
             if recent >= self.policy.deaths_max:
@@ -151,8 +155,8 @@ class Supervisor:
             self._tell(child, State.DIED, f"({status}), starting again in {delay:.1f} s")
             await asyncio.sleep(delay)
 
-    async def _live(self, child: Child, log: Path, ready: asyncio.Event) -> str:
-        """Run a child once, until it dies or we are cancelled; return how it died."""
+    async def _live(self, child: Child, log: Path, ready: asyncio.Event) -> int:
+        """Run a child once, until it dies or we are cancelled; return its exit status, or minus the signal."""
         await child.before_start()
         self._tell(child, State.STARTING)
         began = self.clock()
@@ -160,7 +164,7 @@ class Supervisor:
             if await self._becomes_ready(child, process, log):
                 self._tell(child, State.READY, f"after {self.clock() - began:.2f} s")
                 ready.set()
-            return _describe(await process.wait())
+            return await process.wait()
 
     @asynccontextmanager
     async def _running(self, child: Child, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:

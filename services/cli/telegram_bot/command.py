@@ -17,7 +17,7 @@ from services.cli.telegram_bot.polling import Poller
 from services.cli.telegram_bot.receiving import Receiver
 from services.cli.telegram_bot.webhook import CONNECTIONS_MAX, Webhook
 from services.common.errors import InvalidSetting
-from services.common.settings import Settings, refuse_unknown
+from services.common.settings import Settings
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,255}")
@@ -66,7 +66,6 @@ async def telegram(
     Without --webhook it polls, which needs no public address. A webhook listens for plain HTTP behind a proxy that
     ends TLS. To see every message of a group, switch off the bot's privacy mode or make it an administrator.
     """
-    refuse_unknown()
     settings = TelegramSettings.read()
     token = _secret(token_file, settings.telegram_token)
     with cancelled_by(signal.SIGINT, signal.SIGTERM):

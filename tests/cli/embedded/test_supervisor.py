@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,28 @@ async def test_given_up(supervisor: Supervisor, events: Events) -> None:
     await supervisor.stop()
     assert events.count("bad", State.DIED) == FAST.deaths_max - 1
     assert events.count("calm", State.STOPPED) == 1
+
+
+async def test_a_start_that_must_fail_is_not_repeated(
+    supervisor: Supervisor, events: Events
+) -> None:
+    """A child that says that it is set wrongly is given up at once, and the user reads why."""
+    wrong = child("wrong", "/bin/sh", "-c", "echo no such setting; exit 2", ready=_never)
+    with pytest.raises(ChildFailed, match=r"wrong cannot run \(exit status 2\)[^\n]*\n  no such"):
+        await supervisor.start(replace(wrong, final_statuses=frozenset({2})))
+    await supervisor.stop()
+    assert events.count("wrong", State.STARTING) == 1
+
+
+async def test_a_status_is_final_only_before_the_first_success(
+    supervisor: Supervisor, events: Events, tmp_path: Path
+) -> None:
+    """A child that has served before is started again whatever it ends with: what it met may pass."""
+    script = f"[ -e {tmp_path}/mark ] && exec sleep 60; touch {tmp_path}/mark; exit 2"
+    once = child("once", "/bin/sh", "-c", script)
+    await supervisor.start(replace(once, final_statuses=frozenset({2})))
+    await events.happened("once", State.READY, 2)
+    await supervisor.stop()
 
 
 async def test_watch(supervisor: Supervisor) -> None:
