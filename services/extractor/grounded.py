@@ -19,9 +19,9 @@ from services.extractor.proposals import Proposal, Selection, propose
 from services.extractor.rounds import rounds
 from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
-from services.extractor.utterances import Utterance, idf, read
+from services.extractor.utterances import Utterance, idf, people, read
 
-GROUNDED_VERSION: Final = "5"
+GROUNDED_VERSION: Final = "6"
 
 SentenceSimilarity = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 
@@ -86,7 +86,7 @@ def assemble(reading: Reading, candidates: Sequence[Candidate]) -> Extraction:
         return Extraction()
     atoms = tuple(candidate.draft for candidate in candidates)
     grouped = threads(reading.utterances, reading.parent_of)
-    found = topics(grouped, atoms, idf(reading.utterances))
+    found = topics(grouped, atoms, people(reading.utterances))
     return Extraction(found, atoms, links(candidates), "ok")
 
 

@@ -1,31 +1,33 @@
 """Topics of a window: threads of talk with their atoms, titled by the phrases that mark them."""
 
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from services.extractor import cues
+from services.extractor import lexicon, naming
 from services.extractor.extraction import AtomDraft, MessageId, TopicDraft
+from services.extractor.naming import Name
 from services.extractor.titles import polish, shorten
-from services.extractor.utterances import (
-    Utterance,
-    heading_text,
-    is_word,
-    split_words,
-    stem,
-    unlinked,
-)
+from services.extractor.utterances import Utterance, heading_text, stem
 
 _SUBSTANCE_MIN: Final = 6.0
-_PHRASE_WORDS_MAX: Final = 5
-_PHRASE_CHARACTERS_MAX: Final = 48
-_SECOND_SHARE_MIN: Final = 0.6
 _TITLE_CHARACTERS_MAX: Final = 60
-_NAMED_FACTOR: Final = 1.6
-_LENGTH_FACTOR: Final = {1: 0.62, 2: 1.0, 3: 0.95, 4: 0.85, 5: 0.75}
-_BREAK: Final = re.compile(
-    r"[/=&\\]+|[.,;:!?()\[\]{}\"«»“”…|<>]+(?:\s|$)|\s[(\[{\"«“<–—-]+|\n|\s->\s"
-)
+_SECOND_SHARE_MIN: Final = 0.55
+_SECOND_ALONE_WORDS: Final = 3
+_NAMED_FACTOR: Final = 1.5
+_OPENING_FACTOR: Final = 1.4
+_BENT_FACTOR: Final = 0.6
+_INNER_FACTOR: Final = 0.85
+_IDENTIFIER_FACTOR: Final = 1.3
+_LATER_FACTOR: Final = 0.985
+_LATER_MAX: Final = 20
+_GENERAL_FACTOR: Final = 0.4
+_BRACKETS: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_LENGTH_FACTOR: Final = {1: 0.55, 2: 1.0, 3: 1.05, 4: 1.0, 5: 0.85, 6: 0.75}
+
+_GENERAL: Final = frozenset(stem(word) for word in lexicon.GENERAL)
 
 Weigh = Callable[[str], float]
 
@@ -33,7 +35,7 @@ Weigh = Callable[[str], float]
 def topics(
     threads: Sequence[Sequence[Utterance]],
     atoms: Sequence[AtomDraft],
-    rarity: Callable[[str], float],
+    people: Collection[str] = (),
 ) -> tuple[TopicDraft, ...]:
     """One topic for each thread that says something, in order; an atom joins its thread's."""
     found: list[TopicDraft] = []
@@ -44,7 +46,12 @@ def topics(
         indices = tuple(i for i, atom in enumerate(atoms) if _belongs(atom, frozenset(ids)))
         if indices or sum(u.substance for u in own if not u.is_automatic) >= _SUBSTANCE_MIN:
             named = [atoms[index].title for index in indices]
-            title = _called(own[0].index, headings) or key_phrases(own, named, rarity)
+            others = [u for other in threads if other is not thread for u in other]
+            title = (
+                _called(own[0].index, headings)
+                or key_phrases(own, named, others, people)
+                or shorten(next(iter(named), ""), _TITLE_CHARACTERS_MAX)
+            )
             found.append(TopicDraft(title, ids, indices))
     return tuple(topic for topic in found if topic.title)
 
@@ -70,78 +77,92 @@ def _called(first: int, headings: list[Utterance]) -> str:
 
 
 def key_phrases(
-    utterances: Sequence[Utterance], named: Sequence[str], rarity: Callable[[str], float]
+    utterances: Sequence[Utterance],
+    named: Sequence[str],
+    others: Sequence[Utterance] = (),
+    people: Collection[str] = (),
 ) -> str:
-    """The one or two phrases that mark a thread; those in the titles of its atoms (`named`) count more.
+    """The one or two noun phrases that tell a thread from the `others`, as they stand; empty if it names nothing.
 
-    Phrases are runs of content words, as in Rose et al. 2010, "Automatic Keyword Extraction from
-    Individual Documents"; each is weighed by how often its words are said here and how rarely elsewhere.
+    A phrase counts by its words: how many of the thread's messages say them against how many others do, as in
+    class-based TF-IDF (Grootendorst 2022). What the thread opens with, and what its atoms are called by
+    (`named`), counts more, and a phrase whose case belongs to another sentence less.
     """
-    weigh = _weights(utterances, rarity)
-    names = {utterance.speaker for utterance in utterances}
+    weigh = _weights(utterances, others)
     ranked: dict[str, float] = {}
-    texts = [(title, _NAMED_FACTOR) for title in named] + [(u.body, 1.0) for u in utterances]
+    found: dict[str, Name] = {}
+    opening = max((u.substance for u in utterances[:3]), default=0.0)
+    first = next((u for u in utterances if u.substance >= opening), None)
+    texts = [(title, _NAMED_FACTOR) for title in named]
+    texts += [(_told(u), _OPENING_FACTOR if u is first else 1.0) for u in utterances]
     for text, factor in texts:
-        for phrase in phrases(unlinked(text), names):
-            value = factor * _value(phrase, weigh)
-            ranked[" ".join(phrase)] = max(value, ranked.get(" ".join(phrase), 0.0))
+        for name in naming.names(text, people):
+            key = name.text.casefold()
+            value = factor * _value(name, weigh) * _LATER_FACTOR ** min(_LATER_MAX, len(found))
+            if value > ranked.get(key, 0.0):
+                ranked[key], found[key] = value, name
     best = sorted(ranked, key=lambda phrase: -ranked[phrase])
     if not best:
         return ""
-    return _joined(best[0], _second(best, ranked))
+    second = _second(best, ranked, found)
+    return _joined(found[best[0]], second and found[second])
 
 
-def _second(best: Sequence[str], ranked: dict[str, float]) -> str:
-    """The next phrase that says something else and weighs enough, or nothing."""
-    first = {stem(word) for word in best[0].split()}
+def _told(utterance: Utterance) -> str:
+    """What an utterance says of its matter; in a bot's notice brackets hold who did it and where."""
+    return _BRACKETS.sub(" , ", utterance.body) if utterance.is_automatic else utterance.body
+
+
+def _second(best: Sequence[str], ranked: dict[str, float], found: dict[str, Name]) -> str:
+    """The next phrase that says something else and weighs enough, where the first says little; or nothing."""
+    first = found[best[0]]
+    if len(first.stems) >= _SECOND_ALONE_WORDS:
+        return ""
     for phrase in best[1:]:
         if ranked[phrase] < _SECOND_SHARE_MIN * ranked[best[0]]:
             return ""
-        is_short = len(best[0]) + len(phrase) + 2 <= _TITLE_CHARACTERS_MAX
-        if is_short and not first & {stem(word) for word in phrase.split()}:
+        is_short = len(first.text) + len(phrase) + 2 <= _TITLE_CHARACTERS_MAX
+        if is_short and not first.stems & found[phrase].stems:
             return phrase
     return ""
 
 
-def _joined(first: str, second: str) -> str:
-    title = shorten(polish(first), _TITLE_CHARACTERS_MAX)
-    return f"{title}, {second}" if second else title
+def _joined(first: Name, second: "Name | str") -> str:
+    title = _raised(first.text)
+    return f"{title}, {second.text}" if isinstance(second, Name) else title
 
 
-def _weights(utterances: Sequence[Utterance], rarity: Callable[[str], float]) -> Weigh:
-    """What a stem is worth in a thread: said by many messages here, not everywhere."""
-    said: dict[str, int] = {}
-    for utterance in utterances:
-        for word in utterance.stems:
-            said[word] = said.get(word, 0) + 1
-    return lambda word: float(said.get(word, 0) ** 0.7) * (0.4 + rarity(word))
+def _raised(text: str) -> str:
+    """The text with its first letter raised, unless it begins with code."""
+    first = text.partition(" ")[0]
+    return (
+        text[:1].upper() + text[1:]
+        if first.isalpha() or ("-" in first and first.islower())
+        else text
+    )
 
 
-def _value(phrase: Sequence[str], weigh: Weigh) -> float:
-    words = {stem(word) for word in phrase if is_word(word)}
-    total = sum(weigh(word) for word in words)
-    spread: float = max(1, len(words)) ** 0.35
-    return total / spread * _LENGTH_FACTOR[min(_PHRASE_WORDS_MAX, len(phrase))]
+def _weights(utterances: Sequence[Utterance], others: Sequence[Utterance]) -> Weigh:
+    """What a stem is worth in a thread: said by many of its messages, by few of the others."""
+    here = Counter(word for utterance in utterances for word in utterance.stems)
+    there = Counter(word for utterance in others for word in utterance.stems)
+    count = len(utterances) + len(others)
+
+    def weigh(word: str) -> float:
+        rare = math.log(1.0 + count / (1.0 + 2.0 * there.get(word, 0)))
+        said = float(max(1, here.get(word, 0)) ** 0.6) * (0.3 + rare / math.log(1.0 + count))
+        return said * _GENERAL_FACTOR if word in _GENERAL else said
+
+    return weigh
 
 
-def phrases(text: str, names: set[str] | frozenset[str] = frozenset()) -> Iterator[tuple[str, ...]]:
-    """Runs of content words of a text as they stand, joined across one linking word, not longer than a name."""
-    for part in _BREAK.split(text):
-        run: list[str] = []
-        for word in [*split_words(part), ""]:
-            links = bool(run) and word.casefold() in cues.LINKING
-            if links or (is_word(word) and word.casefold() not in names):
-                run.append(word)
-            else:
-                yield from _spans(run)
-                run = []
-
-
-def _spans(run: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """The spans of a run that begin and end with a content word and are short enough for a title."""
-    starts = [index for index, word in enumerate(run) if is_word(word)]
-    for start in starts:
-        for end in starts:
-            span = tuple(run[start : end + 1])
-            if 0 < len(span) <= _PHRASE_WORDS_MAX and len(" ".join(span)) <= _PHRASE_CHARACTERS_MAX:
-                yield span
+def _value(name: Name, weigh: Weigh) -> float:
+    stems = name.stems
+    if not stems:
+        return 0.0
+    total = sum(weigh(word) for word in stems)
+    value: float = total / len(stems) ** 0.4 * _LENGTH_FACTOR[len(name.words)]
+    if any(naming.is_identifier(word) for word in name.words):
+        value *= _IDENTIFIER_FACTOR
+    value *= _INNER_FACTOR if name.is_inner else 1.0
+    return value * (_BENT_FACTOR if name.is_bent else 1.0)

@@ -20,6 +20,7 @@ _WORD: Final = re.compile(r"[^\W_][\w'’.+#-]*[\w+#]|[^\W_]")
 _QUESTION_MARK: Final = re.compile(r"[?？؟;]\s*$|[?？؟](?=\s|$|[)\"'])")
 _STEM_CHARACTERS: Final = 6
 _READ_CHARACTERS_MAX: Final = 4000
+_NAME_CHARACTERS_MIN: Final = 3
 _STATUS_OPENINGS_MIN: Final = 3
 _ALSO: Final = re.compile(r"\s*(?:and|&|,|/|та|і|й|и)\s*@?([^\s,:]{2,32})[\s,:]+", re.IGNORECASE)
 _COMMAND: Final = re.compile(
@@ -327,6 +328,16 @@ def _is_templated(texts: Sequence[str], names: Mapping[str, object]) -> bool:
     if len(texts) < _STATUS_OPENINGS_MIN:
         return common == marked == len(texts) and min(len(text) for text in texts) >= 40
     return common * 2 >= len(texts) and marked * 3 >= 2 * len(texts)
+
+
+def people(utterances: Sequence[Utterance]) -> frozenset[str]:
+    """What those are called who speak or are spoken to, folded: whole names and their longer parts."""
+    found: set[str] = set()
+    for utterance in utterances:
+        whole = folded_name(utterance.message.author)
+        found.update((whole, utterance.speaker, utterance.addressee or ""))
+        found.update(part for part in whole.split() if len(part) >= _NAME_CHARACTERS_MIN)
+    return frozenset(found - {""})
 
 
 def idf(utterances: Sequence[Utterance]) -> Callable[[str], float]:
