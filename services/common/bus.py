@@ -25,6 +25,7 @@ from nats.js.api import (
     DiscardPolicy,
     RetentionPolicy,
     StreamConfig,
+    StreamInfo,
 )
 from nats.js.errors import NotFoundError, ServerError
 from pydantic import Field, SecretStr
@@ -34,13 +35,14 @@ from services.common.errors import Unavailable, WinnowError
 from services.common.failpoints import reach
 from services.common.settings import Settings
 from services.common.signs import SignsOfLife
-from services.common.stages import READERS
+from services.common.stages import BACKFILL, FRESH, HISTORY, READERS
 from services.common.tls import client_context
 from winnow.events.v1.events_pb2 import TaskHint
 
 log = logging.getLogger(__name__)
 
 TASKS_STREAM, EVENTS_STREAM = "WINNOW_TASKS", "WINNOW_EVENTS"
+_HINTS = "winnow.tasks."
 HINT_TASKS_MAX = 64
 # How often an idle reader looks whether its consumer is past the end of the stream, and for how long the server may
 # fail to make a consumer until the stream is given up.
@@ -58,8 +60,16 @@ def backfill_of(stage: str) -> str:
     return f"{stage}_backfill"
 
 
-# Which service reads the hints of each consumer: those of every stage, and of the stages that have backfills.
-CONSUMERS = {**READERS, backfill_of("embed"): READERS["embed"]}
+def consumer_of(stage: str, lane: int) -> str:
+    """Who is given the hints of a stage's tasks in a lane."""
+    return stage if lane == FRESH else backfill_of(stage)
+
+
+# Where tasks wait: every stage's fresh ones, and those behind them of the stages that have such.
+PLACES = (*((stage, FRESH) for stage in READERS), ("embed", BACKFILL), ("embed", HISTORY))
+
+# Which service reads the hints of each consumer.
+CONSUMERS = {consumer_of(stage, lane): READERS[stage] for stage, lane in PLACES}
 
 
 class BusSettings(Settings):
@@ -125,7 +135,7 @@ class Hint:
 
 @dataclass(frozen=True)
 class HintStream:
-    """When the broker made a stream, and the numbers of the first and last message that it holds.
+    """When the broker made a stream, the numbers of its first and last message, and the consumers that have any.
 
     The first is one more than the last while it holds none.
     """
@@ -133,6 +143,7 @@ class HintStream:
     created_at: datetime
     first: int
     last: int
+    waiting: frozenset[str]
 
 
 class Bus:
@@ -205,17 +216,18 @@ class Bus:
             return await self._declare_streams()
 
     async def _declare_streams(self) -> HintStream:
-        hints = await self._declare_stream(
+        found = await self._declare_stream(
             StreamConfig(
                 name=TASKS_STREAM,
-                subjects=["winnow.tasks.>"],
+                subjects=[f"{_HINTS}>"],
                 retention=RetentionPolicy.WORK_QUEUE,
                 discard=DiscardPolicy.NEW,
                 max_bytes=self._settings.nats_tasks_bytes_max,
                 max_age=3600,
                 num_replicas=self._settings.nats_replicas,
                 allow_atomic=True,
-            )
+            ),
+            counted=f"{_HINTS}>",
         )
         await self._declare_stream(
             StreamConfig(
@@ -229,23 +241,25 @@ class Bus:
                 allow_atomic=True,
             )
         )
-        return hints
+        if found.created is None:
+            raise BusUnavailable("NATS does not say when it made the stream of hints")
+        state = found.state
+        waiting = frozenset(subject.removeprefix(_HINTS) for subject in state.subjects or ())
+        return HintStream(found.created, state.first_seq, state.last_seq, waiting)
 
-    async def _declare_stream(self, config: StreamConfig) -> HintStream:
+    async def _declare_stream(self, config: StreamConfig, counted: str | None = None) -> StreamInfo:
+        """Make a stream if it is missing; return its state, with the subjects of its messages among those counted."""
         name = str(config.name)
         try:
-            found = await self._js.stream_info(name)
+            return await self._js.stream_info(name, counted)
         except NotFoundError:
             await self._js.add_stream(config)
             await reach("bus.stream_made")
-            found = await self._js.stream_info(name)
-        if found.created is None:
-            raise BusUnavailable(f"NATS does not say when it made the stream {name}")
-        return HintStream(found.created, found.state.first_seq, found.state.last_seq)
+            return await self._js.stream_info(name, counted)
 
     async def publish_hint(self, workspace: UUID, stage: str, tasks: Sequence[UUID]) -> None:
         """Publish the ids of tasks in chunks; raise BusUnavailable if one is not stored."""
-        subject = f"winnow.tasks.{stage}"
+        subject = f"{_HINTS}{stage}"
         for start in range(0, len(tasks), HINT_TASKS_MAX):
             ids = [task.bytes for task in tasks[start : start + HINT_TASKS_MAX]]
             hint = TaskHint(workspace_id=str(workspace), task_ids=ids)
@@ -263,7 +277,7 @@ class Bus:
         """Read the hints of one stage through its durable consumer."""
         config = ConsumerConfig(
             durable_name=stage,
-            filter_subject=f"winnow.tasks.{stage}",
+            filter_subject=f"{_HINTS}{stage}",
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=self._settings.nats_ack_wait_seconds,
             max_deliver=-1,

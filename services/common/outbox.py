@@ -85,18 +85,20 @@ async def enqueue_embedding_hinted(
     subjects: Sequence[UUID],
     text_hashes: Sequence[bytes | None],
     again_seconds: float,
+    lane: int,
 ) -> list[UUID]:
     """Make or reopen the tasks that embed subjects; return those that the caller hands to its relay after the commit.
 
     The others are backfill. A hint that is never published is replaced, at the latest after `again_seconds`.
     """
     rows = await connection.fetch(
-        "select spine.enqueue_embedding_hinted($1, $2, $3, $4, $5) as id",
+        "select spine.enqueue_embedding_hinted($1, $2, $3, $4, $5, $6) as id",
         workspace,
         kind,
         subjects,
         text_hashes,
         timedelta(seconds=again_seconds),
+        lane,
     )
     return [row["id"] for row in rows]
 

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +15,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import Field
 
 from services.common import metrics, tracing
-from services.common.bus import Bus, BusUnavailable, HintStream, backfill_of
+from services.common.bus import PLACES, Bus, BusUnavailable, consumer_of
 from services.common.database import Database
 from services.common.errors import DatabaseUnavailable
 from services.common.failpoints import reach
+from services.common.looks import Look, Looks
 from services.common.outbox import FACTS, traces
 from services.common.settings import Settings
+from services.common.stages import FRESH
 from winnow.events.v1.events_pb2 import Event
 
 log = logging.getLogger(__name__)
@@ -42,32 +44,23 @@ class RelaySettings(Settings):
         default=1024, ge=64, le=100_000, description="tasks of backfills hinted at a time"
     )
     relay_again_seconds: float = Field(
-        default=30, gt=0, description="hints that are seen to be lost are repeated within seconds"
+        default=300,
+        gt=0,
+        description="the last resort: hints that are seen to be lost are repeated within seconds",
     )
-    relay_again_seconds_max: float = Field(default=300, gt=0)
+    relay_again_seconds_max: float = Field(
+        default=300, gt=0, description="each further repetition waits twice as long, up to this"
+    )
 
 
 @dataclass(frozen=True)
 class Hints:
-    """Tasks of one workspace and stage whose hints are to be published; lane 1 goes behind all that is fresh."""
+    """Tasks of one workspace, stage and lane whose hints are to be published."""
 
     workspace: UUID
     stage: str
     ids: Sequence[UUID]
-    lane: int = 0
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the broker held at a time by the database's clock."""
-
-    at: datetime
-    hints: HintStream
-
-    def shows_none_of(self, before: "Look") -> bool:
-        """Whether all that the same stream held at an earlier look has left it."""
-        same = self.hints.created_at == before.hints.created_at
-        return same and self.hints.first > before.hints.last
+    lane: int = FRESH
 
 
 class Relay:
@@ -76,7 +69,7 @@ class Relay:
     def __init__(self, database: Database, bus: Bus, settings: RelaySettings) -> None:
         self._database, self._bus, self._settings = database, bus, settings
         self._kicked = asyncio.Event()
-        self._look: Look | None = None
+        self._looks = Looks()
         self._handed: list[Hints] = []
 
     @property
@@ -133,14 +126,16 @@ class Relay:
         await self._find_lost(look)
 
     async def _find_lost(self, look: Look) -> None:
-        """Hint again what was hinted before the last look and is neither in the stream nor taken: it was purged."""
-        before, self._look = self._look, look
-        if before is None or not look.shows_none_of(before):
+        """Hint again what is neither taken nor in the stream any more, nor on its way there."""
+        self._looks.add(look)
+        seen = {place: self._looks.gone_before(consumer_of(*place)) for place in PLACES}
+        gone = [(*place, at - PUBLISHING) for place, at in seen.items() if at]
+        if not gone:
             return
         settings = self._settings
         [row] = await self._fetch(
-            "select spine.find_lost_hints($1, $2, $3) as count",
-            before.at - PUBLISHING,
+            "select spine.repeat_lost_hints($1, $2, $3, $4, $5) as count",
+            *zip(*gone, strict=True),
             timedelta(seconds=settings.relay_again_seconds),
             timedelta(seconds=settings.relay_again_seconds_max),
         )
@@ -194,8 +189,7 @@ class Relay:
 
     async def _publish_hint(self, hints: Hints) -> None:
         workspace, stage, ids = hints.workspace, hints.stage, hints.ids
-        name = backfill_of(stage) if hints.lane else stage
-        await self._bus.publish_hint(workspace, name, ids)
+        await self._bus.publish_hint(workspace, consumer_of(stage, hints.lane), ids)
         await reach("relay.hinted", stage)
         metrics.HINTS_PUBLISHED.labels(stage).inc(len(ids))
         if tracing.is_on():

@@ -12,3 +12,8 @@ READERS: Final = {
     "rescore": "ingest",
 }
 STAGES: Final = tuple(READERS)
+
+# Lanes of tasks: what somebody waits for; backfill, hinted a window at a time; history, hinted as it comes.
+FRESH: Final = 0
+BACKFILL: Final = 1
+HISTORY: Final = 2

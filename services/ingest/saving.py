@@ -11,6 +11,7 @@ from services.common.failpoints import reach
 from services.common.ids import uuid7, uuid7s
 from services.common.outbox import announce, enqueue, enqueue_embedding, enqueue_embedding_hinted
 from services.common.relay import Hints, Relay
+from services.common.stages import FRESH, HISTORY
 from services.ingest import store
 from services.ingest.limits import CommitSlots, Turn
 from services.ingest.messages import NO_TEXT_SHA256, Draft
@@ -22,7 +23,7 @@ from winnow.events.v1.events_pb2 import MessagesDeleted, MessagesIngested
 T = TypeVar("T")
 
 # What is older is history: its vectors are made when nobody waits for those of fresh messages.
-FRESH = timedelta(hours=1)
+FRESH_AGE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +147,12 @@ class Saver:
         subjects, wanted = _wanted_vectors(live, hashes)
         hints: list[Hints] = []
         if subjects:
+            is_fresh = max(row[1].sent_at for row in rows) >= datetime.now(UTC) - FRESH_AGE
+            lane, again_seconds = FRESH if is_fresh else HISTORY, self._relay.again_seconds
             tasks = await enqueue_embedding_hinted(
-                connection, workspace, "message", subjects, wanted, self._relay.again_seconds
+                connection, workspace, "message", subjects, wanted, again_seconds, lane
             )
-            is_history = max(row[1].sent_at for row in rows) < datetime.now(UTC) - FRESH
-            hints.append(Hints(workspace, "embed", tasks, lane=int(is_history)))
+            hints.append(Hints(workspace, "embed", tasks, lane))
         await reach("ingest.vectors_asked")
         await _ask_for_windows(connection, workspace, source_id, live, hashes)
         await reach("ingest.windows_asked")

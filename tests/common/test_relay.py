@@ -1,10 +1,12 @@
 """The relay publishes every hint and every fact at least once, and forgets only what the broker has."""
 
 import asyncio
+import shutil
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -20,8 +22,9 @@ from services.common.bus import (
     HintReader,
 )
 from services.common.database import Database, DatabaseSettings
-from services.common.outbox import FACTS, announce, enqueue_embedding_hinted
+from services.common.outbox import FACTS, announce, enqueue, enqueue_embedding_hinted
 from services.common.relay import Hints, Relay, RelaySettings
+from services.common.stages import FRESH, HISTORY
 from tests.common.stages import STAGE, Recorder, make, running, until, until_true
 from tests.conftest import Deployment
 from tests.servers import NatsServer
@@ -31,13 +34,15 @@ LIMITS = RelaySettings(relay_again_seconds=250, relay_again_seconds_max=300)
 
 
 @asynccontextmanager
-async def relaying(**bus_settings: int) -> AsyncIterator[tuple[Relay, Bus]]:
+async def relaying(
+    settings: RelaySettings = LIMITS, **bus_settings: int
+) -> AsyncIterator[tuple[Relay, Bus]]:
     """A relay that does not run yet, on the deployment's servers."""
     async with (
         Database.open(DatabaseSettings.read(), "winnow_relay", size=2) as database,
         Bus.open(BusSettings(**bus_settings), "test") as bus,
     ):
-        yield Relay(database, bus, LIMITS), bus
+        yield Relay(database, bus, settings), bus
 
 
 async def announced(deployment: Deployment, count: int) -> list[str]:
@@ -175,13 +180,15 @@ async def test_an_outage_of_the_broker_delays_no_hint(
         task.cancel()
 
 
-async def make_hinted(deployment: Deployment, again_seconds: float) -> Sequence[UUID]:
+async def make_hinted(
+    deployment: Deployment, again_seconds: float, lane: int = FRESH
+) -> Sequence[UUID]:
     """Make two tasks for embedding as their maker does who hands their hints to its relay; it has not done so yet."""
     opening = "select embedder.open_generation('m', repeat('0', 64), 8, 'mean', '', '')"
     await deployment.admin.execute(opening)
     subjects, hashes = [uuid4(), uuid4()], [b"1", b"2"]
     place = (deployment.admin, deployment.workspace)
-    return await enqueue_embedding_hinted(*place, "message", subjects, hashes, again_seconds)
+    return await enqueue_embedding_hinted(*place, "message", subjects, hashes, again_seconds, lane)
 
 
 async def hinted(bus: Bus, consumer: str) -> set[UUID]:
@@ -193,7 +200,7 @@ async def hinted(bus: Bus, consumer: str) -> set[UUID]:
     return {task for hint in hints for task in hint.tasks}
 
 
-@pytest.mark.parametrize(("lane", "consumer"), [(0, "embed"), (1, "embed_backfill")])
+@pytest.mark.parametrize(("lane", "consumer"), [(FRESH, "embed"), (HISTORY, "embed_backfill")])
 async def test_handed_hints_are_published_at_once(
     deployment: Deployment, lane: int, consumer: str
 ) -> None:
@@ -202,7 +209,7 @@ async def test_handed_hints_are_published_at_once(
         task = asyncio.create_task(relay.run())
         # A stream that is seen for the first time has every task hinted again, those made before too.
         await until_true(deployment.admin, "exists (select from spine.hint_stream)")
-        ids = await make_hinted(deployment, 3600)
+        ids = await make_hinted(deployment, 3600, lane)
         relay.hand(Hints(deployment.workspace, "embed", ids, lane))
         assert await hinted(bus, consumer) == set(ids)
         task.cancel()
@@ -233,6 +240,174 @@ async def test_an_outage_of_the_broker_delays_no_handed_hint(
         nats.start()
         assert await hinted(bus, "embed") == set(ids)
         task.cancel()
+
+
+async def look(relay: Relay) -> None:
+    """Let the relay look at the stream and publish what is due, once."""
+    await relay._prepare()
+    await relay._pass()
+
+
+async def pass_time(relay: Relay, admin: asyncpg.Connection, seconds: float) -> None:
+    """Let every hint so far have been given so much earlier, and every look have been so long ago."""
+    passed = timedelta(seconds=seconds)
+    await admin.execute(
+        "update spine.task set hint_at = hint_at - $1::interval where hint_count > 0", passed
+    )
+    looks = relay._looks._looks
+    for number, each in enumerate(looks):
+        looks[number] = replace(each, at=each.at - passed)
+
+
+async def stored(bus: Bus) -> dict[str, int]:
+    """How many messages the stream of hints holds, by consumer."""
+    info = await bus._js.stream_info(TASKS_STREAM, "winnow.tasks.>")
+    return {name.split(".")[2]: count for name, count in (info.state.subjects or {}).items()}
+
+
+async def test_hints_that_lie_in_the_stream_are_not_repeated(deployment: Deployment) -> None:
+    """While nobody works, hints of every lane lie where they are for minutes, and none is published twice."""
+    async with relaying(RelaySettings()) as (relay, bus):
+        await look(relay)
+        await make(deployment, "a")
+        for lane in (FRESH, HISTORY):
+            ids = await make_hinted(deployment, relay.again_seconds, lane)
+            relay.hand(Hints(deployment.workspace, "embed", ids, lane))
+        for _ in range(4):
+            await look(relay)
+            await pass_time(relay, deployment.admin, 60)
+        assert await stored(bus) == {"embed": 2, "embed_backfill": 1}
+
+
+@pytest.mark.parametrize(("lane", "consumer"), [(FRESH, "embed"), (HISTORY, "embed_backfill")])
+async def test_a_lost_hint_is_repeated_whatever_waits_elsewhere(
+    deployment: Deployment, lane: int, consumer: str
+) -> None:
+    """A hint that never reached the stream is published in its lane, though those of other stages wait for long."""
+    async with relaying() as (relay, bus):
+        await look(relay)
+        await enqueue(deployment.admin, deployment.workspace, "window", [uuid4()], ["w"])
+        await look(relay)
+        await make_hinted(deployment, LIMITS.relay_again_seconds, lane)
+        await look(relay)
+        assert await stored(bus) == {"window": 1}, "it might still be on its way"
+        await pass_time(relay, deployment.admin, 60)
+        await look(relay)
+        await look(relay)
+        assert await stored(bus) == {"window": 1, consumer: 1}
+
+
+async def test_a_lost_hint_is_repeated_when_its_turn_would_have_come(
+    deployment: Deployment,
+) -> None:
+    """Between others a hint is missed once those before it are answered, and those behind it stay as they are."""
+    async with relaying() as (relay, bus):
+        await look(relay)
+        await make(deployment, "before")
+        await look(relay)
+        lost = await make_hinted(deployment, LIMITS.relay_again_seconds)
+        await pass_time(relay, deployment.admin, 60)
+        await look(relay)
+        behind = (await make(deployment, "behind"))[-1]
+        await look(relay)
+        assert await stored(bus) == {"embed": 2}
+        reader = bus.hints("embed", 8)
+        (before,) = await reader.fetch(1)
+        (claimed,) = before.tasks
+        await deployment.admin.execute(
+            "update spine.task set state = 'done', hint_at = null where id = $1", claimed
+        )
+        await before.acknowledge()
+        await until_stored(bus, 1)
+        await look(relay)
+        assert [set(hint.tasks) for hint in await reader.fetch(8)] == [{behind}, set(lost)]
+        assert await stored(bus) == {"embed": 2}
+
+
+async def until_stored(bus: Bus, count: int) -> None:
+    """Wait for the stream of hints to hold so many messages; an acknowledgement takes a moment."""
+    async with asyncio.timeout(20):
+        while sum((await stored(bus)).values()) != count:  # noqa: ASYNC110 - a count has no event
+            await asyncio.sleep(0.02)
+
+
+async def test_no_hint_stays_lost_behind_one_that_is_held(deployment: Deployment) -> None:
+    """Where the stream cannot tell, since an older hint is never answered, the last resort repeats both."""
+    async with relaying() as (relay, bus):
+        await look(relay)
+        await make(deployment, "held")
+        await look(relay)
+        await make_hinted(deployment, LIMITS.relay_again_seconds)
+        for seconds, hints in ((200, 1), (60, 2)):
+            await pass_time(relay, deployment.admin, seconds)
+            await look(relay)
+            assert await stored(bus) == {"embed": hints}
+
+
+async def test_a_stream_that_lost_its_end_is_told_by_what_is_left(
+    deployment: Deployment, nats: NatsServer
+) -> None:
+    """After a power cut that left less of the stream, the hints it lost are found when those left are answered."""
+    place = nats.store / "jetstream" / "$G" / "streams" / TASKS_STREAM / "msgs"
+    kept = nats.store.with_name("kept")
+    async with relaying() as (relay, bus):
+        await look(relay)
+        await make(deployment, "left")
+        await look(relay)
+        nats.stop()
+        shutil.copytree(place, kept)
+        nats.start()
+        await until_seen(relay)
+        lost = (await make(deployment, "lost"))[-1]
+        await look(relay)
+        nats.stop()
+        shutil.rmtree(place)
+        shutil.move(kept, place)
+        nats.start()
+        await until_seen(relay)
+        await pass_time(relay, deployment.admin, 60)
+        await look(relay)
+        assert await stored(bus) == {"embed": 1}
+        left = await hinted(bus, "embed")
+        await bus._js.purge_stream(TASKS_STREAM)
+        await deployment.admin.execute(
+            "update spine.task set state = 'done', hint_at = null where id = any ($1)", list(left)
+        )
+        await look(relay)
+        assert await hinted(bus, "embed") == {lost}
+
+
+async def until_seen(relay: Relay) -> None:
+    """Wait for the broker to be there again."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(BusUnavailable):
+                return await look(relay)
+
+
+async def test_what_waits_is_not_read(deployment: Deployment) -> None:
+    """Looks cost the same however many hints lie in the stream: they read a row of each stage and lane."""
+    insert = """insert into spine.task (workspace_id, stage, subject_id, spec, hint_at, hint_count, lane)
+                select $1, stage, gen_random_uuid(), '', now() + interval '200 s', 1, lane
+                from generate_series(1, 1000), (values ('embed', 0), ('embed', 2), ('window', 0)) as x (stage, lane)"""
+    await deployment.admin.execute(insert, deployment.workspace)
+    again = timedelta(seconds=250)
+    read = """select seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
+              where relid = 'spine.task'::regclass"""
+    for analyzed in (False, True):
+        async with deployment.admin.transaction():
+            if analyzed:
+                await deployment.admin.execute("analyze spine.task")
+            before = await deployment.admin.fetchval(read)
+            now = await deployment.admin.fetchval("select now()")
+            stages, lanes = ["embed", "embed", "window", "merge"], [0, 2, 0, 0]
+            seen = [now - timedelta(seconds=seconds) for seconds in (100, 100, 100, 0)]
+            call = "select spine.repeat_lost_hints($1, $2, $3, $4, $4)"
+            assert await deployment.admin.fetchval(call, stages, lanes, seen, again) == 0
+            assert not await deployment.admin.fetch(
+                "select from spine.take_hints(2000, $1, $1)", again
+            )
+            assert await deployment.admin.fetchval(read) - before <= 10
 
 
 async def _fetched(reader: HintReader) -> Sequence[Hint]:
