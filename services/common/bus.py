@@ -35,7 +35,6 @@ from services.common.errors import Unavailable, WinnowError
 from services.common.failpoints import reach
 from services.common.settings import Settings
 from services.common.signs import SignsOfLife
-from services.common.stages import BACKFILL, FRESH, HISTORY, READERS
 from services.common.tls import client_context
 from winnow.events.v1.events_pb2 import TaskHint
 
@@ -53,23 +52,6 @@ DEAF_SECONDS = 30.0
 CONSUMER_STORE_FAILED = 10012
 # Both the client and the server may say that something is gone or cannot be reached in these ways.
 TRANSIENT = (NatsError, TimeoutError, OSError, asyncio.InvalidStateError)
-
-
-def backfill_of(stage: str) -> str:
-    """The name under which the hints of a stage's backfill travel, apart from those of its fresh tasks."""
-    return f"{stage}_backfill"
-
-
-def consumer_of(stage: str, lane: int) -> str:
-    """Who is given the hints of a stage's tasks in a lane."""
-    return stage if lane == FRESH else backfill_of(stage)
-
-
-# Where tasks wait: every stage's fresh ones, and those behind them of the stages that have such.
-PLACES = (*((stage, FRESH) for stage in READERS), ("embed", BACKFILL), ("embed", HISTORY))
-
-# Which service reads the hints of each consumer.
-CONSUMERS = {consumer_of(stage, lane): READERS[stage] for stage, lane in PLACES}
 
 
 class BusSettings(Settings):

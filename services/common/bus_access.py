@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.common.bus import CONSUMERS, EVENTS_STREAM, TASKS_STREAM, inbox_of
-from services.common.stages import READERS
+from services.common.bus import EVENTS_STREAM, TASKS_STREAM, inbox_of
+from services.common.stages import CONSUMERS, READERS
 
 # The services that have a connection to NATS: each runs a relay, and reads the hints of its own stages.
 SERVICES = tuple(sorted(set(READERS.values())))

@@ -15,14 +15,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import Field
 
 from services.common import metrics, tracing
-from services.common.bus import PLACES, Bus, BusUnavailable, consumer_of
+from services.common.bus import Bus, BusUnavailable
 from services.common.database import Database
 from services.common.errors import DatabaseUnavailable
 from services.common.failpoints import reach
 from services.common.looks import Look, Looks
 from services.common.outbox import FACTS, traces
 from services.common.settings import Settings
-from services.common.stages import FRESH
+from services.common.stages import FRESH, PLACES, consumer_of
 from winnow.events.v1.events_pb2 import Event
 
 log = logging.getLogger(__name__)

@@ -17,3 +17,20 @@ STAGES: Final = tuple(READERS)
 FRESH: Final = 0
 BACKFILL: Final = 1
 HISTORY: Final = 2
+
+
+def backfill_of(stage: str) -> str:
+    """The name under which the hints of a stage's backfill travel, apart from those of its fresh tasks."""
+    return f"{stage}_backfill"
+
+
+def consumer_of(stage: str, lane: int) -> str:
+    """Who is given the hints of a stage's tasks in a lane."""
+    return stage if lane == FRESH else backfill_of(stage)
+
+
+# Where tasks wait: every stage's fresh ones, and those behind them of the stages that have such.
+PLACES = (*((stage, FRESH) for stage in READERS), ("embed", BACKFILL), ("embed", HISTORY))
+
+# Which service reads the hints of each consumer.
+CONSUMERS = {consumer_of(stage, lane): READERS[stage] for stage, lane in PLACES}

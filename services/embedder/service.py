@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from services.common.bus import Bus, BusSettings, HintReader, backfill_of
+from services.common.bus import Bus, BusSettings, HintReader
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import InvalidSetting
 from services.common.models import ModelStore
@@ -16,6 +16,7 @@ from services.common.pipeline import pipeline_servicer
 from services.common.relay import Relay, RelaySettings
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
+from services.common.stages import backfill_of
 from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
 from services.embedder import generation_store

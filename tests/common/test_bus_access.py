@@ -14,7 +14,6 @@ from nats.aio.client import Client
 
 from services.common import bus_access
 from services.common.bus import (
-    CONSUMERS,
     Bus,
     BusSettings,
     BusUnavailable,
@@ -23,7 +22,7 @@ from services.common.bus import (
 from services.common.bus_access import SERVICES, permissions
 from services.common.errors import InvalidSetting
 from services.common.seeds import new_seed, public_key
-from services.common.stages import READERS
+from services.common.stages import CONSUMERS, READERS
 from tests.common.certificates import LOOPBACK, Authority
 from tests.conftest import free_port, run_winnow
 from tests.servers import NatsServer
