@@ -21,7 +21,9 @@ from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
 from services.extractor.utterances import Utterance, idf, people, read
 
-GROUNDED_VERSION: Final = "6"
+GROUNDED_VERSION: Final = "7"
+
+_ASKED_CHARACTERS_MAX: Final = 300
 
 SentenceSimilarity = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 
@@ -105,12 +107,17 @@ def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
     weights = atom_types.weigh(own, proposal.role, asked.utterances if asked else ())
     kind, rival = atom_types.choose(weights)
     about = titles.title(asked.utterances, rarity, asking=True) if asked else ""
+    whole = (
+        titles.title(asked.utterances, rarity, asking=True, characters_max=_ASKED_CHARACTERS_MAX)
+        if asked
+        else ""
+    )
     asking = kind in ("question", "problem")
     mark = cues.DECISION if kind == "decision" else None
     draft = AtomDraft(
         kind,
         titles.title(own, rarity, asking, about, mark),
-        titles.content(own, about),
+        titles.content(own, whole),
         tuple(_evidence(utterance) for utterance in own),
         _confidence(proposal),
     )

@@ -120,7 +120,8 @@ def _segments(roles: Sequence[grammar.Role], start: int, end: int) -> list[tuple
     found: list[tuple[int, int]] = []
     for index in range(start, end):
         if roles[index] in ("name", "quality", "number"):
-            if roles[index] == "number" and not (found and found[-1][1] == index):
+            follows = bool(found) and found[-1][1] == index and roles[index - 1] == "name"
+            if roles[index] == "number" and not follows:
                 continue
             if found and found[-1][1] == index:
                 found[-1] = (found[-1][0], index + 1)

@@ -89,7 +89,8 @@ def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
         role: Role = "raised" if round_.is_worded_so else "statement"
         asked = Proposal(role, raised, total(raised, selection))
         yield asked
-    answers = round_.is_worded_so or _says_enough(replies, selection)
+    is_bare = not raised and any(utterance.is_bare for utterance in round_.raised)
+    answers = (round_.is_worded_so and not is_bare) or _says_enough(replies, selection)
     if replies and said >= selection.reply_min and answers:
         if round_.is_moderated:
             yield from _remarks(replies, asked, selection)

@@ -12,10 +12,14 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？])\s+(?=\S)|\n+|(?<=[;])
 _LEAD_IN: Final = re.compile(
     r"\s*(?:(?:so|and|but|well|ok(?:ay)?|oh|ah|hm+|btw|also|yes|no|yeah|yep|yup|nah|nope|cool|right|"
     r"guys|folks|all|team|everyone|колеги|друзі|народ|хлопці|коллеги|друзья|ребята|"
-    r"sorry|one question|question|actually|basically|anyway|um+|oops|correct|sure|please|weird|i see|"
+    r"sorry|good (?:point|idea|catch|question)|fair (?:enough|point)|nice catch|exactly|agreed|ha(?:ha)+|great|"
+    r"perfect|hence|one question|question|actually|basically|anyway|um+|oops|correct|sure|please|weird|i see|"
     r"(?:and |but )?i (?:think|guess|believe|mean)(?: that)?|afaik|afaict|iirc|imh?o|tbh|fwiw|in fact|"
-    r"thanks(?: a (?:lot|ton))?|thank you|а|і|й|та|ну|так|ні|да|нет|и|но|то|ще|ещё|доречі|до речі|"
-    r"кстати|дякую|спасибо|добре|хорошо|(?:я )?думаю,? що|(?:я )?думаю,? что)\b[\s,.!:;…-]+"
+    r"thanks(?: a (?:lot|ton))?|thank you|а(?! якщо| що| если| что)|"
+    r"і|й|та|ну|так|ні|да|нет|и|но|то|"
+    r"ще(?! не)|ещё(?! не)|доречі|до речі|кстати|"
+    r"дякую|спасибо|добре|хорошо|отже|тож|гаразд|прийнято|зрозуміло|цікаво|дуже корисно|"
+    r"итак|ладно|принято|понятно|(?:я )?думаю,? що|(?:я )?думаю,? что)\b[\s,.!:;…-]+"
     r"|[*>•–—.-]+\s*|\d{0,2}[(\[]\w{2,12}[)\]]:?\s+)+",
     re.IGNORECASE,
 )
@@ -24,6 +28,12 @@ _TAIL: Final = re.compile(
     r"|\s*[:;=8]['-]?[()DPpoO/\\|*]{1,3}|\s*\^[._]?\^|\s*\\o/|\s*[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F]+)+\s*$",
     re.IGNORECASE,
 )
+_MENTIONED: Final = re.compile(r"\s*@[\w.|-]+[\s,:]+")
+_GOES_ON: Final = re.compile(
+    r"(?:and|but|or|because|which|that|than|then|since|unless|though|і|й|та|але|бо|що|який|яка|яке|які|"
+    r"и|но|или|что|потому что|который|которая|которое|которые)\s"
+)
+_OPENED_WORDS_MIN: Final = 2
 _CLAUSE_END: Final = re.compile(r"[,;:—–(]\s|\s[-–—]\s|\.\s")
 _ASIDE: Final = re.compile(r"\s*\([^()]*\)")
 _ANAPHORA_FACTOR: Final = 0.6
@@ -128,17 +138,18 @@ def title(
     asking: bool = False,
     about: str = "",
     mark: re.Pattern[str] | None = None,
+    characters_max: int = TITLE_CHARACTERS_MAX,
 ) -> str:
-    """A title of at most 90 characters; a thin one is completed with what it is `about`.
+    """A title of at most 90 characters, or as many as are said; a thin one is completed with what it is `about`.
 
     A `mark` is what the sentence should have that gives the title, such as a word of deciding.
     """
     own = _own_title(utterances, rarity, asking, mark)
     if not own:
         own = tidy(utterances[0].body) or tidy(utterances[0].message.text)
-    if about and is_thin(own) and len(own) < TITLE_CHARACTERS_MAX - 24:
-        return f"{own} — {shorten(about, TITLE_CHARACTERS_MAX - len(own) - 3)}"
-    return shorten(own)
+    if about and is_thin(own) and len(own) < characters_max - 24:
+        return f"{own} — {shorten(about, characters_max - len(own) - 3)}"
+    return shorten(own, characters_max)
 
 
 def _own_title(
@@ -171,13 +182,25 @@ def content(utterances: Sequence[Utterance], about: str = "") -> str:
         if utterance.speaker == speaker:
             lines[-1] = _joined(lines[-1], said)
         else:
-            lines.append(f"{utterance.message.author}: {said}".lstrip(": "))
+            lines.append(f"{utterance.message.author}: {opened(said)}".lstrip(": "))
         speaker = utterance.speaker
     return shorten_lines(lines, CONTENT_CHARACTERS_MAX)
 
 
+def opened(said: str) -> str:
+    """What was said without the mention, the mark or the small words it opens with, where enough is left."""
+    rest = _MENTIONED.sub("", said, count=1)
+    match = _LEAD_IN.match(rest) if rest[:1].isalpha() else None
+    left = rest[match.end() :] if match else rest
+    if left == said or len(content_words(left)) < _OPENED_WORDS_MIN:
+        return said
+    return left[:1].upper() + left[1:] if left.partition(" ")[0].isalpha() else left
+
+
 def _joined(line: str, said: str) -> str:
-    return f"{line} {said}" if line[-1:] in ".!?…:,;" else f"{line}. {said}"
+    """A line and what the speaker went on with: one sentence where it goes on within one."""
+    goes_on = line[-1:] in ".!?…:,;" or bool(_GOES_ON.match(said))
+    return f"{line} {said}" if goes_on else f"{line}. {said}"
 
 
 def shorten_lines(lines: Sequence[str], characters_max: int) -> str:

@@ -1,11 +1,11 @@
 """What one message does in a conversation: whom it addresses, what it asks, how much it says."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from services.extractor import cues
+from services.extractor import courtesies, cues
 from services.extractor.extraction import WindowMessage
 
 _ADDRESSED: Final = re.compile(r"\s*[@<]?([^\s,:<>@]{2,32})(?:>|[:,](?=\s)|:$)\s*")
@@ -39,7 +39,10 @@ _SOCIAL: Final = (cues.THANKS, cues.GREETING, cues.LEAVING, cues.AUDIENCE, cues.
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A message read by rules; `addressee` is a folded name, `body` lacks name and greeting."""
+    """A message read by rules; `addressee` is a folded name, `body` lacks name, greeting and courtesies.
+
+    It `is_bare` where it only carries talk on.
+    """
 
     index: int
     message: WindowMessage
@@ -63,6 +66,7 @@ class Utterance:
     affirms: bool
     declares: bool
     is_minuted: bool
+    is_bare: bool
 
 
 def folded_name(name: str) -> str:
@@ -167,10 +171,11 @@ def _utterance(
     text = message.text[:_READ_CHARACTERS_MAX]
     is_minuted = bool(cues.MINUTED.match(text))
     addressee, said = (None, text) if is_minuted else split_address(text, names)
-    body = strip_greeting(said)
-    words = content_words(body)
-    words = tuple(word for word in words if word not in names)
-    is_social = _is_social(body, words)
+    whole = strip_greeting(said)
+    body = courtesies.telling(whole, names)
+    is_bare = courtesies.says_nothing(whole, names)
+    words, all_words = _said(body, names), _said(whole, names)
+    is_social = _is_social(whole, all_words)
     return Utterance(
         index,
         message,
@@ -179,22 +184,28 @@ def _utterance(
         body,
         words,
         frozenset(stem(word) for word in words),
-        0.0 if is_social else _substance(body, words),
+        0.0 if is_social or is_bare else _substance(whole, all_words),
         is_question(body),
         bool(cues.ASKING.search(body)),
         is_social,
         speaker in automatic or message.author_is_bot,
         is_context,
-        _confirms(body, words),
+        _confirms(whole, all_words),
         bool(_URL.search(body)),
         bool(_COMMAND.match(message.text)) and not is_minuted,
         bool(_HEADING.match(message.text)),
         bool(cues.GREETING.match(said.lstrip())),
         bool(cues.TURNING.match(body)) and len(words) >= _TURNING_WORDS_MIN,
-        bool(cues.YES_NO.match(body)),
+        bool(cues.YES_NO.match(whole)),
         _declares(body),
         is_minuted,
+        is_bare,
     )
+
+
+def _said(text: str, names: Collection[str]) -> tuple[str, ...]:
+    """The words of a text that carry meaning, without those that people are called by."""
+    return tuple(word for word in content_words(text) if word not in names)
 
 
 def _declares(body: str) -> bool:
