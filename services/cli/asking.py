@@ -9,7 +9,7 @@ from rich.text import Text
 from services.cli.answering import AskedAnswer, Passage, Writer, answer
 from services.cli.modelling import ModelChoice
 from services.cli.options import Session, as_dict, command
-from services.cli.searching import Narrowing, narrowed, narrowing, print_result
+from services.cli.searching import Narrowing, is_near, narrowed, narrowing, print_result
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
 from services.common.openai import OpenAIModel, ProviderSettings
@@ -60,7 +60,7 @@ async def ask(
         )
     with ExitStack() as models:
         writer = None if quote or not packed.items else open_writer(models)
-        passages = [_passage(item) for item in packed.items]
+        passages = [_passage(item, packed.near_score) for item in packed.items]
         if writer is None or session.as_json:
             found = await answer(question, passages, packed.coverage, writer)
         else:
@@ -102,9 +102,10 @@ class LocalWriter:
         return await self._model.complete(chat, schema, max_tokens)
 
 
-def _passage(item: pb.ContextItem) -> Passage:
+def _passage(item: pb.ContextItem, near_score: float) -> Passage:
     result = item.result
-    return Passage(item.citation, item.text, result.semantic.score, result.keyword.score > 0)
+    near = is_near(result, near_score)
+    return Passage(item.citation, item.text, near, result.keyword.score > 0)
 
 
 def _show(session: Session, found: AskedAnswer, packed: pb.PackContextResponse) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import click
 from rich.text import Text
 
-from services.cli.answering import COSINE_MIN
 from services.cli.explaining import explain
 from services.cli.expressions import NAMES, read_condition
 from services.cli.options import Session, as_dict, command
@@ -249,8 +248,13 @@ def _is_far(response: pb.SearchResponse) -> bool:
     found = [*response.results, *(each for group in response.groups for each in group.results)]
     legs = [each for each in found if each.HasField("semantic") or each.HasField("keyword")]
     return bool(legs) and not any(
-        each.keyword.score > 0 or each.semantic.score >= COSINE_MIN for each in legs
+        each.keyword.score > 0 or is_near(each, response.near_score) for each in legs
     )
+
+
+def is_near(result: pb.SearchResult, near_score: float) -> bool:
+    """Whether a result is near to the query in meaning, as far as the reply says what near is."""
+    return near_score > 0 and result.semantic.score >= near_score
 
 
 def _key(group: pb.ResultGroup) -> str:

@@ -70,6 +70,8 @@ class Answer:
     semantic: SemanticCandidates = field(default_factory=SemanticCandidates)
     lookup: Lookup | None = None
     keyword_candidates: int = 0
+    # The cosine from which on a text is near to the query; 0 if that is not known.
+    near_score: float = 0.0
     # What each leg that answered a hybrid search weighed.
     weights: dict[str, float] = field(default_factory=dict)
     timings: Timings = field(default_factory=Timings)

@@ -89,6 +89,11 @@ class Question:
         return (self.after.offset if self.after else 0) + self.count
 
     @property
+    def candidates(self) -> int:
+        """How many subjects the semantic leg looks for."""
+        return max(self.semantic.limit if self.semantic else 0, self.pool)
+
+    @property
     def pool(self) -> int:
         """How many candidates the semantic leg looks for, before its own limit."""
         if self.is_hybrid:

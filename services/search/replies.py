@@ -44,6 +44,7 @@ def search_reply(
         under_filled=answer.semantic.under_filled,
         explanation=explanation(question, answer) if question.dress.explain else None,
         total_size=answer.total,
+        near_score=answer.near_score,
     )
     for each in answer.results:
         _write_result(each, answer, reply.results.add())
@@ -194,4 +195,5 @@ def packed_reply(packed: Packed) -> pb.PackContextResponse:
         coverage=answer.lookup.coverage if answer.lookup else 0.0,
         freshness=freshness(answer.freshness, answer.wait_outcome),
         warnings=answer.warnings,
+        near_score=answer.near_score,
     )

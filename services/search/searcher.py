@@ -18,6 +18,7 @@ from services.search.answer import Answer
 from services.search.contents import Contents
 from services.search.freshness import FreshnessGauge, Serving
 from services.search.keyword import KeywordCandidates, KeywordLeg
+from services.search.nearness import Nearness
 from services.search.presenting import present
 from services.search.query_vectors import GenerationGone, QueryVector, QueryVectors
 from services.search.question import (
@@ -68,6 +69,7 @@ class Searcher:
         self.statistics = Statistics(clock)
         self._keyword, self.semantic = KeywordLeg(self.statistics), SemanticLeg(self.statistics)
         self.serving, self.freshness = Serving(clock), FreshnessGauge(clock)
+        self._nearness = Nearness(clock)
         self._waiting = Waiting(reads, self.serving, clock)
         self._reranker, self._probe = reranker, probe
 
@@ -180,7 +182,7 @@ class Searcher:
         self, workspace: UUID, question: Question
     ) -> AbstractAsyncContextManager[Connection]:
         """A transaction for a part of a search, under the settings that suit what is asked."""
-        limit = _candidates(question) if question.semantic else 0
+        limit = question.candidates if question.semantic else 0
         settings = self.semantic.settings(workspace, question.filter, question.kinds, limit)
         return self.reads.reading(workspace, settings)
 
@@ -263,9 +265,11 @@ class Searcher:
             question.filter,
             question.kinds,
             values,
-            _candidates(question),
+            question.candidates,
             question.end,
         )
+        sampled = await self._nearness.sampled(connection, workspace, generation)
+        answer.near_score = sampled.near_score(values)
         nearest = answer.semantic.nearest
         if answer.semantic.plan is not Plan.EXACT and self._probe is not None:
             sample = (workspace, generation, question.filter, question.kinds, values)
@@ -376,11 +380,6 @@ def _what_is_left(
     metrics.SEARCH_LEGS_LOST.labels("semantic").inc()
     answer.warnings.append(warning)
     return by_words, None
-
-
-def _candidates(question: Question) -> int:
-    """How many subjects the semantic leg looks for."""
-    return max(question.semantic.limit if question.semantic else 0, question.pool)
 
 
 def _most(question: Question, leg: Leg) -> int:

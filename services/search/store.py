@@ -173,6 +173,14 @@ async def cosines(
     return {row["id"]: row["cosine"] for row in rows}
 
 
+async def first_vectors(
+    connection: Connection, workspace: UUID, generation: Generation, limit: int
+) -> list[bytes]:
+    """Return the vectors of the messages that were accepted first."""
+    text, _ = statement("first_vectors", KINDS, None, generation.id, generation.dimensions)
+    return [row["embedding"] for row in await connection.fetch(text, workspace, limit)]
+
+
 async def serving_generation(connection: Connection) -> Generation | None:
     """Return the generation that serves, if there is one yet."""
     row = await connection.fetchrow(_text("serving_generation"))

@@ -98,6 +98,11 @@ cross join unnest($3::halfvec[]) as q (vector)
 where v.workspace_id = $1 and v.generation_id = '{generation}' and v.kind = 'message' and v.subject_id = any ($2::uuid[])
 group by v.subject_id;
 
+-- name: first_vectors
+select v.embedding from embedder.vector v
+where v.workspace_id = $1 and v.generation_id = '{generation}' and v.kind = 'message'
+order by v.subject_id, v.part limit $2::int;
+
 -- name: serving_generation
 select g.id, g.model, g.dimensions from embedder.generation g where g.state = 'serving';
 

@@ -10,8 +10,8 @@ from services.cli.answering import Passage, Sentence, answer, is_grounded
 from services.common.errors import ItemFailed, ModelUnavailable
 
 PASSAGES = [
-    Passage(1, "[1] Ann, 2026-03-03 06:02: The backup failed: disk of db-2 is full.", 0.9, True),
-    Passage(2, "[2] Bob, 2026-03-03 06:05: I'm freeing 40 GB now.", 0.86, False),
+    Passage(1, "[1] Ann, 2026-03-03 06:02: The backup failed: disk of db-2 is full.", True, True),
+    Passage(2, "[2] Bob, 2026-03-03 06:05: I'm freeing 40 GB now.", True, False),
 ]
 
 
@@ -89,7 +89,7 @@ async def test_without_a_grounded_answer_messages_are_quoted(writer: Scripted | 
 
 async def test_not_knowing_is_said() -> None:
     """If nothing relevant was found, or the model says so, the answer must be that it is not known."""
-    far = [Passage(1, "[1] Ann, 2026-03-03 06:02: lunch at noon?", 0.78, True)]
+    far = [Passage(1, "[1] Ann, 2026-03-03 06:02: lunch at noon?", False, True)]
     assert (await answer("capital of Mongolia?", far, 0.1, said())).kind == "unknown"
     assert (await answer("why?", [], 1.0, None)).kind == "unknown"
     assert (await answer("why?", PASSAGES, 1.0, said(known=False))).kind == "unknown"

@@ -1197,12 +1197,17 @@ class SearchResponse(_message.Message):
     EXPLANATION_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    NEAR_SCORE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Ask for the next page with this; empty on the last."""
     under_filled: _builtins.bool
     """The index may have missed results that satisfy the filter."""
     total_size: _builtins.int
     """How many results (or groups) all pages hold together. No search gives more than 1,000 results."""
+    near_score: _builtins.float
+    """From which cosine on (the semantic score of a result) a text is near to the query: cosines have another scale in every model, so it
+    is measured on the workspace's own texts. 0 if vectors were not compared.
+    """
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResult]:
         """The results, best first."""
@@ -1234,10 +1239,11 @@ class SearchResponse(_message.Message):
         explanation: Global___Explanation | None = ...,
         total_size: _builtins.int = ...,
         groups: _abc.Iterable[Global___ResultGroup] | None = ...,
+        near_score: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "freshness", b"freshness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "freshness", b"freshness", "groups", b"groups", "next_page_token", b"next_page_token", "results", b"results", "total_size", b"total_size", "under_filled", b"under_filled", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "freshness", b"freshness", "groups", b"groups", "near_score", b"near_score", "next_page_token", b"next_page_token", "results", b"results", "total_size", b"total_size", "under_filled", b"under_filled", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1935,6 +1941,7 @@ class PackContextResponse(_message.Message):
     COVERAGE_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    NEAR_SCORE_FIELD_NUMBER: _builtins.int
     tokens: _builtins.int
     """How many tokens they are estimated to take together."""
     candidates: _builtins.int
@@ -1945,6 +1952,8 @@ class PackContextResponse(_message.Message):
     """How many were left out because the budget was spent."""
     coverage: _builtins.float
     """The share of the question's words, by weight, that occur anywhere in the workspace, from 0 to 1."""
+    near_score: _builtins.float
+    """From which cosine on an item is near to the question, as in a SearchResponse."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContextItem]:
         """The items, the most relevant first."""
@@ -1968,10 +1977,11 @@ class PackContextResponse(_message.Message):
         coverage: _builtins.float = ...,
         freshness: Global___Freshness | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        near_score: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "coverage", b"coverage", "duplicates", b"duplicates", "freshness", b"freshness", "items", b"items", "over_budget", b"over_budget", "tokens", b"tokens", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "coverage", b"coverage", "duplicates", b"duplicates", "freshness", b"freshness", "items", b"items", "near_score", b"near_score", "over_budget", b"over_budget", "tokens", b"tokens", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

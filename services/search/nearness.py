@@ -1,0 +1,75 @@
+"""From which cosine on a text is near to a query: measured on the workspace, because every model has its own scale.
+
+multilingual-e5-small gives a question and a message that has nothing to do with it 0.79, all-MiniLM-L6-v2 next to
+nothing. So the mean cosine of the query with texts of the workspace, of which next to none concern it, is where
+nearness begins, and a share of what is left up to 1 must be covered: docs/search.md.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+from uuid import UUID
+
+import numpy as np
+
+from services.common.database import Connection
+from services.common.vectors import Matrix, from_halfvec
+from services.search import store
+from services.search.store import Generation
+
+NEAR_SHARE: Final = 0.32
+SAMPLE_MAX: Final = 256
+# A workspace with few texts borrows trust from the strictest model known, so that it knows too little, not too much.
+_STRICT: Final = 0.85
+_STRICT_WEIGHT: Final = 8
+_FULL_SECONDS: Final = 600.0
+_GROWING_SECONDS: Final = 10.0
+_KEPT_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The sum of the vectors of some texts, shape (d,), and how many they are."""
+
+    total: Matrix
+    count: int
+
+    @classmethod
+    def of(cls, vectors: Sequence[bytes]) -> Self:
+        """Add up unit vectors, as halfvec values."""
+        rows = [from_halfvec(each) for each in vectors]
+        return cls(
+            np.sum(rows, axis=0, dtype=np.float32) if rows else np.zeros(0, np.float32), len(rows)
+        )
+
+    def near_score(self, queries: Sequence[bytes]) -> float:
+        """The cosine from which on a text is near to any of some query vectors; 0 if nothing is known."""
+        if not self.count or not queries:
+            return 0.0
+        together = max(float(from_halfvec(each) @ self.total) for each in queries)
+        unrelated = (together + _STRICT * _STRICT_WEIGHT) / (self.count + _STRICT_WEIGHT)
+        return unrelated + NEAR_SHARE * (1 - unrelated)
+
+
+class Nearness:
+    """Remembers each workspace's sample: for ten minutes once it is full, for ten seconds while it grows."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: dict[tuple[UUID, UUID], tuple[float, Sampled]] = {}
+
+    async def sampled(
+        self, connection: Connection, workspace: UUID, generation: Generation
+    ) -> Sampled:
+        """Return the sample of a workspace in a generation."""
+        key = (workspace, generation.id)
+        kept = self._kept.get(key)
+        if kept and kept[0] > self._clock():
+            return kept[1]
+        found = Sampled.of(await store.first_vectors(connection, workspace, generation, SAMPLE_MAX))
+        if len(self._kept) >= _KEPT_MAX:
+            self._kept.clear()
+        seconds = _FULL_SECONDS if found.count == SAMPLE_MAX else _GROWING_SECONDS
+        self._kept[key] = (self._clock() + seconds, found)
+        return found
