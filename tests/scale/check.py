@@ -146,15 +146,17 @@ class Client:
             stub = PipelineServiceStub(channel)
             return await stub.GetStatus(pb.GetStatusRequest(), metadata=self._metadata, timeout=20)
 
-    async def settled(self, seconds: float = 240) -> pb.GetStatusResponse:
-        """Wait until nothing is left to do."""
-        end = time.monotonic() + seconds
+    async def settled(self, seconds: float = 120) -> pb.GetStatusResponse:
+        """Wait until nothing is left to do, for as long as something gets done within some seconds."""
+        done, end = -1, 0.0
         while True:
             state = await self.status()
             if not sum(s.ready + s.leased for s in state.stages) and not state.vectors_missing:
                 return state
+            if (now_done := sum(s.done for s in state.stages)) != done:
+                done, end = now_done, time.monotonic() + seconds
             if time.monotonic() > end:
-                raise RuntimeError(f"still busy: {state}")
+                raise RuntimeError(f"nothing was done for {seconds:.0f} s: {state}")
             await asyncio.sleep(0.2)
 
 
