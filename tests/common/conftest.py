@@ -1,6 +1,7 @@
-"""A nats-server that tests may kill, freeze and wipe, and the whole contract behind the real edge."""
+"""A nats-server that tests may kill, freeze and wipe, the whole contract behind the real edge, and the real models."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -10,10 +11,24 @@ import pytest_asyncio
 
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
+from services.common.models import ModelStore, ResolvedModel
 from services.common.service import Service, serving
 from tests.common.edge import CONCURRENCY_MAX, Edge, Handlers, servicers
+from tests.common.model_files import digest, make_gguf, make_store, make_wheel, package_source
 from tests.conftest import free_port
 from tests.servers import NatsServer
+
+
+@pytest.fixture(scope="module")
+def e5() -> ResolvedModel:
+    """The default embedding model, fetched if it is not in the cache."""
+    return ModelStore.open().fetch("multilingual-e5-small", "embedding")
+
+
+@pytest.fixture(scope="module")
+def smollm() -> ResolvedModel:
+    """The default generation model, fetched if it is not in the cache."""
+    return ModelStore.open().fetch("smollm2-135m-instruct", "generation")
 
 
 @pytest.fixture
@@ -63,3 +78,28 @@ def edge(serving_edge: Edge) -> Edge:
     serving_edge.handlers.seen.clear()
     serving_edge.handlers.act = serving_edge.handlers.act_after_reply = None
     return serving_edge
+
+
+@pytest.fixture
+def gguf(tmp_path: Path) -> bytes:
+    """The bytes of a tiny model."""
+    return make_gguf(tmp_path / "source.gguf").read_bytes()
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all pip can download from."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def published(tmp_path: Path, wheels: Path, gguf: bytes) -> ModelStore:
+    """A store whose model lies in a wheel that pip can reach."""
+    wheel = make_wheel(wheels, "tinymodel", {"tinymodel/tiny.gguf": gguf})
+    return make_store(
+        tmp_path, digest(gguf), package_source(wheel, "tinymodel/tiny.gguf", digest(gguf))
+    )

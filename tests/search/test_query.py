@@ -1,4 +1,4 @@
-"""What one call of the query API can ask: expressions, groups, facets, counts, likeness, batches, surroundings."""
+"""What one call of the query API can ask: expressions, pages, thresholds, batches, and waiting for a write."""
 
 import asyncio
 from datetime import timedelta
@@ -10,28 +10,11 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from tests.search.asking import ALL_KINDS, KEYWORD, SEMANTIC, by, call
 from tests.search.conftest import Desk
 from tests.search.library import START, texts, unit
 from winnow.search.v1 import search_pb2 as pb
-from winnow.search.v1.search_pb2_grpc import SearchServiceStub
 from winnow.types.v1 import types_pb2 as types
-
-SEMANTIC, KEYWORD = pb.SEARCH_MODE_SEMANTIC, pb.SEARCH_MODE_KEYWORD
-ALL_KINDS = [
-    types.SUBJECT_KIND_MESSAGE,
-    types.SUBJECT_KIND_ATOM,
-    types.SUBJECT_KIND_TOPIC,
-]
-
-
-def stub(desk: Desk) -> Any:
-    """The service as a client sees it."""
-    return SearchServiceStub(desk.client.channel)
-
-
-async def call(desk: Desk, method: str, request: Any) -> Any:
-    """Call a method with the key of the desk."""
-    return await getattr(stub(desk), method)(request, metadata=desk.client.metadata, timeout=30)
 
 
 def all_of(*parts: pb.FilterExpression) -> pb.FilterExpression:
@@ -47,11 +30,6 @@ def any_of(*parts: pb.FilterExpression) -> pb.FilterExpression:
 def none_of(*parts: pb.FilterExpression) -> pb.FilterExpression:
     """Not."""
     return pb.FilterExpression(none_of=pb.FilterExpressionList(expressions=parts))
-
-
-def by(*authors: str) -> pb.FilterExpression:
-    """By some authors."""
-    return pb.FilterExpression(author_external_ids=pb.TextList(values=authors))
 
 
 def labelled(*labels: "types.ImportanceLabel.ValueType") -> pb.FilterExpression:
@@ -279,151 +257,6 @@ async def test_what_asks_nothing_is_refused(desk: Desk) -> None:
     assert texts(await desk.client.search(",", query_vector=unit(1).tolist())) == ["a, b"]
 
 
-async def test_counting_without_a_query_counts_what_is_live(desk: Desk) -> None:
-    """Without a query everything live that satisfies the filter must be counted, by kind."""
-    message = await desk.library.add_message("a", author_external_id="ann")
-    await desk.library.add_message("b")
-    await desk.library.add_message("c", deleted_at=START)
-    await desk.library.add_atom("d", "", [message])
-    await desk.library.add_atom("e", "", [message], approval_state="rejected")
-    everything = await call(desk, "Count", pb.CountRequest())
-    assert (everything.count, [k.count for k in everything.kinds]) == (3, [2, 1])
-    of_ann = await call(desk, "Count", pb.CountRequest(filter_expression=by("ann")))
-    assert of_ann.count == 2
-
-
-async def test_facets_count_values(desk: Desk) -> None:
-    """Every attribute must be counted over what is live, the most frequent first, and titles must come along."""
-    library = desk.library
-    for i in range(3):
-        last = await library.add_message(
-            f"facet the {i}", author_external_id="ann", author_name="Ann", thread_id="t"
-        )
-    await library.add_message("facet що", author_external_id="bob", importance_label="signal")
-    await library.add_message("gone", author_external_id="bob", deleted_at=START)
-    topic = await library.add_topic("About it", [last])
-    await library.add_atom("facet atom", "", [last], topic_id=topic, type="idea")
-    keys = list(pb.FacetKey.values())[1:]
-    reply = await call(desk, "Facet", pb.FacetRequest(keys=keys))
-    found = {
-        pb.FacetKey.Name(facet.key).removeprefix("FACET_KEY_").lower(): {
-            value.value: value.count for value in facet.values
-        }
-        for facet in reply.facets
-    }
-    assert reply.count == 5
-    assert found["kind"] == {"message": 4, "atom": 1}
-    assert found["author"] == {"ann": 3, "bob": 1}
-    assert found["thread"] == {"t": 3, "": 1}
-    assert found["topic"] == {str(topic): 2}
-    assert found["label"] == {"weak": 3, "signal": 1}
-    assert found["atom_type"] == {"idea": 1}
-    assert found["approval_state"] == {"proposed": 1}
-    assert found["language"] == {"en": 3, "uk": 1, "und": 1}
-    assert found["month"] == {"2024-05": 5}
-    titles = {value.title for facet in reply.facets for value in facet.values}
-    assert {"A chat", "Ann", "About it"} <= titles
-    one = await call(
-        desk,
-        "Facet",
-        pb.FacetRequest(
-            keys=[pb.FACET_KEY_AUTHOR],
-            values_max=1,
-            among=pb.CountRequest(query="facet", mode=KEYWORD),
-        ),
-    )
-    assert [v.value for v in one.facets[0].values] == ["ann"]
-    assert (one.count, one.facets[0].more_values) == (5, 1)
-
-
-async def test_groups_hold_what_belongs_together(desk: Desk) -> None:
-    """Groups must come by their best result, count all of theirs and show the best few, on pages without overlap."""
-    library = desk.library
-    a = await library.add_messages(["alpha"], [unit(1)], thread_id="a")
-    b = await library.add_messages(["beta", "beta too"], [unit(1, 1), unit(1, 1.5)], thread_id="b")
-    await library.add_messages(["alpha later"], [unit(1, 2)], thread_id="a")
-    topic = await library.add_topic("Beta", b)
-    fields = {"mode": SEMANTIC, "query_vector": unit(1).tolist(), "group_size": 1}
-    reply = await desk.client.search(group_by=pb.GROUP_BY_CONVERSATION, **fields)
-    assert [(g.conversation.thread_id, g.size) for g in reply.groups] == [("a", 2), ("b", 2)]
-    assert [g.results[0].message.text for g in reply.groups] == ["alpha", "beta"]
-    assert (reply.total_size, len(reply.results)) == (2, 0)
-    reply = await desk.client.search(group_by=pb.GROUP_BY_TOPIC, page_size=1, **fields)
-    assert not reply.groups[0].WhichOneof("key")
-    assert reply.groups[0].results[0].message.id == str(a[0])
-    second = await desk.client.search(
-        group_by=pb.GROUP_BY_TOPIC, page_size=1, page_token=reply.next_page_token, **fields
-    )
-    assert (second.groups[0].topic.id, second.groups[0].size) == (str(topic), 2)
-    assert not second.next_page_token
-
-
-async def test_hits_come_with_their_surroundings_and_marks(desk: Desk) -> None:
-    """Neighbours must be those of the conversation, in order, and marks must be where the words stand."""
-    library = desk.library
-    await library.add_messages(["far before", "just before"], thread_id="t")
-    await library.add_message("the <b>deploys</b> 🙂 failed: deploy", thread_id="t")
-    await library.add_messages(["just after", "far after"], thread_id="t")
-    await library.add_message("elsewhere", thread_id="u")
-    reply = await desk.client.search("deploy", mode=KEYWORD, neighbours=1, highlight=True)
-    (found,) = reply.results
-    assert [m.text for m in found.neighbours.before] == ["just before"]
-    assert [m.text for m in found.neighbours.after] == ["just after"]
-    text = found.message.text
-    marked = [text[h.offset : h.offset + h.length] for h in found.highlights]
-    assert marked == ["deploys", "deploy"]
-
-
-async def test_what_is_found_by_meaning_is_marked_and_explained(desk: Desk) -> None:
-    """A search that looks no words up must still mark the query's words, and explain itself without any."""
-    await desk.library.add_messages(["we deploy on friday"], [unit(1)])
-    reply = await desk.client.search(
-        "deploy", mode=SEMANTIC, query_vector=unit(1).tolist(), highlight=True, explain=True
-    )
-    (found,) = reply.results
-    assert [(h.offset, h.length) for h in found.highlights] == [(3, 6)]
-    assert not reply.explanation.terms
-    assert reply.explanation.semantic_plan
-
-
-async def test_similar_things_are_found_by_id(desk: Desk) -> None:
-    """What is nearest to a subject must be found without itself; one without a vector must be unknown."""
-    near = await desk.library.add_message("near", unit(1))
-    await desk.library.add_message("nearer", unit(1, 0.1))
-    await desk.library.add_message("far", unit(0, 1))
-    await desk.library.add_atom("an atom", "", [near], unit(1, 0.05))
-    bare = await desk.library.add_message("bare")
-    request = pb.FindSimilarRequest(kind=types.SUBJECT_KIND_MESSAGE, id=str(near))
-    reply = await call(desk, "FindSimilar", request)
-    assert texts(reply) == ["nearer", "far"]
-    assert reply.results[0].score == pytest.approx(0.995, abs=0.001)
-    request.kinds.extend(ALL_KINDS)
-    request.score_min = 0.5
-    assert texts(await call(desk, "FindSimilar", request)) == ["an atom", "nearer"]
-    for unknown in (bare, uuid4()):
-        with pytest.raises(grpc.aio.AioRpcError) as failure:
-            await call(
-                desk,
-                "FindSimilar",
-                pb.FindSimilarRequest(kind=types.SUBJECT_KIND_MESSAGE, id=str(unknown)),
-            )
-        assert failure.value.code() == grpc.StatusCode.NOT_FOUND
-
-
-async def test_near_duplicates_are_grouped(desk: Desk) -> None:
-    """Texts with nearly the same vectors must be one group from the oldest on; being near is not handed on."""
-    await desk.library.add_messages(
-        ["same", "other", "same too", "chain"],
-        [unit(1), unit(0, 1), unit(1, 0.2), unit(1, 0.45)],
-    )
-    reply = await call(desk, "FindDuplicates", pb.FindDuplicatesRequest())
-    assert [[r.message.text for r in g.results] for g in reply.groups] == [["same", "same too"]]
-    assert (reply.compared, reply.truncated) == (4, False)
-    fewer = pb.FindDuplicatesRequest(subjects_max=2)
-    reply = await call(desk, "FindDuplicates", fewer)
-    assert (reply.compared, reply.truncated) == (2, True)
-
-
 async def test_a_batch_answers_each_alone(desk: Desk) -> None:
     """Each search of a batch must be answered in its place, and one that fails must not fail the others."""
     await desk.library.add_messages(["apple", "pear"])
@@ -495,37 +328,6 @@ async def test_waiting_ends(desk: Desk) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await desk.client.search("x", wait_for=pb.WaitFor(message_id=str(uuid4())))
     assert failure.value.code() == grpc.StatusCode.NOT_FOUND
-
-
-async def test_context_is_packed_within_its_budget(desk: Desk) -> None:
-    """Items must be numbered, cite messages, stay within the budget, and say each thing once."""
-    library = desk.library
-    first = await library.add_message("the backup failed: disk full", unit(1), author_name="Ann")
-    await library.add_message("The backup failed: disk full!", unit(1, 0.01))
-    await library.add_atom("Backup fails", "when the disk is full", [first], unit(1, 0.3))
-    await library.add_messages(
-        [f"backup {i} " + " ".join(f"w{i}{j}" for j in range(60)) for i in range(10)],
-        [unit(1, 0.5 + i) for i in range(10)],
-    )
-    request = pb.PackContextRequest(
-        query="backup failed", tokens_max=300, query_vector=unit(1).tolist()
-    )
-    reply = await call(desk, "PackContext", request)
-    assert [item.citation for item in reply.items] == list(range(1, len(reply.items) + 1))
-    assert 0 < reply.tokens <= 300
-    assert reply.tokens == sum(item.tokens for item in reply.items)
-    assert reply.duplicates == 1
-    assert reply.over_budget >= 1
-    assert reply.coverage == pytest.approx(1)
-    said = "\n".join(item.text for item in reply.items)
-    assert said.count("disk full") == 2
-    assert "Ann, 2024-05-01 09:01: the backup failed: disk full" in said
-    assert "solution: Backup fails" in said
-    assert all(
-        line.startswith(f"[{i.citation}] ") for i in reply.items for line in i.text.split("\n")
-    )
-    (atom,) = [item for item in reply.items if item.result.HasField("atom")]
-    assert list(atom.message_ids) == [str(first)]
 
 
 async def test_a_leg_that_breaks_costs_only_itself(desk: Desk) -> None:

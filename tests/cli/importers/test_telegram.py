@@ -2,81 +2,27 @@
 
 import json
 import tracemalloc
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cli.importers import (
-    ImportedAttachment,
     ImportedChat,
-    ImportedEntity,
-    ImportedItem,
     ImportedMessage,
-    ImportFailure,
     SkippedRow,
     Truncated,
     UnreadableExport,
 )
 from services.cli.importers.telegram import CHUNK_BYTES, TelegramExport
 from services.cli.importers.telegram_json import EscapeFilter
-from services.cli.importers.telegram_message import NAIVE_DATE
+from tests.cli.importers.telegram_export import SLOW_DISK, chat, drain, messages, row, write
 
 DEMO = Path(__file__).parents[3] / "services" / "cli" / "demo" / "chat.json"
-SLOW_DISK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 STORABLE = st.text(st.characters(exclude_categories=["Cs"]))
-
-
-def row(number: int, text: Any = "hello", **fields: Any) -> dict[str, Any]:
-    """A message row as the exporter writes it."""
-    return {
-        "id": number,
-        "type": "message",
-        "date": "2024-05-01T12:00:00",
-        "date_unixtime": "1714557600",
-        "from": "Ada",
-        "from_id": "user7",
-        "text": text,
-    } | fields
-
-
-def chat(*rows: Any, **fields: Any) -> dict[str, Any]:
-    """A single-chat export."""
-    return {"name": "Team", "type": "private_supergroup", "id": 42} | fields | {"messages": rows}
-
-
-def write(folder: Path, content: Any) -> TelegramExport:
-    """The content as a file to import: bytes as they are, anything else as JSON."""
-    file = folder / "result.json"
-    if not isinstance(content, bytes):
-        content = json.dumps(content, ensure_ascii=False).encode()
-    file.write_bytes(content)
-    return TelegramExport(file)
-
-
-def messages(items: Iterable[ImportedItem]) -> list[ImportedMessage]:
-    """Only the messages."""
-    return [item for item in items if isinstance(item, ImportedMessage)]
-
-
-def only(folder: Path, one: dict[str, Any]) -> ImportedMessage:
-    """The message that an export of one row gives."""
-    (message,) = messages(write(folder, chat(one)))
-    return message
-
-
-def drain(export: TelegramExport) -> tuple[list[ImportedItem], ImportFailure | None]:
-    """Everything read before the end or the failure."""
-    items: list[ImportedItem] = []
-    try:
-        items.extend(export)
-    except ImportFailure as failure:
-        return items, failure
-    return items, None
 
 
 def test_single_chat(tmp_path: Path) -> None:
@@ -142,38 +88,6 @@ def test_chat_ids(tmp_path: Path, kind: str, expected: str) -> None:
     assert first.external_id == expected
 
 
-def test_text_array(tmp_path: Path) -> None:
-    """A text array is joined byte for byte, and entities point at their code points."""
-    parts = [
-        "😀 see ",
-        {"type": "link", "text": "https://a.example"},
-        " and ",
-        {"type": "text_link", "text": "тут", "href": "https://b.example"},
-        {"type": "plain", "text": " "},
-        {"type": "pre", "text": "x = 1\n", "language": "python"},
-        {"type": "mention_name", "text": "Bob", "user_id": 9},
-        {"type": "bold", "text": ""},
-    ]
-    message = only(tmp_path, row(1, parts))
-    assert message.text == "😀 see https://a.example and тут x = 1\nBob"
-    assert message.entities == (
-        ImportedEntity("link", 6, 17),
-        ImportedEntity("text_link", 28, 3, url="https://b.example"),
-        ImportedEntity("pre", 32, 6, language="python"),
-        ImportedEntity("mention_name", 38, 3, url="tg://user?id=9"),
-    )
-    spans = [message.text[e.offset : e.offset + e.length] for e in message.entities]
-    assert spans == ["https://a.example", "тут", "x = 1\n", "Bob"]
-
-
-def test_text_entities_alone(tmp_path: Path) -> None:
-    """Without `text`, the newer `text_entities` gives the text."""
-    bare = row(1, text_entities=[{"type": "plain", "text": "a"}, {"type": "code", "text": "b"}])
-    del bare["text"]
-    message = only(tmp_path, bare)
-    assert (message.text, message.entities) == ("ab", (ImportedEntity("code", 1, 1),))
-
-
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
@@ -206,112 +120,6 @@ def test_filter_does_not_depend_on_chunks(parts: list[bytes]) -> None:
     expected = whole.feed(data) + whole.finish()
     bytewise = [split.feed(data[i : i + 1]) for i in range(len(data))]
     assert b"".join([*bytewise, split.finish()]) == expected
-
-
-def test_edits(tmp_path: Path) -> None:
-    """An edit's Unix time is kept; an old export's "never" in 1970 is no edit."""
-    edited = only(tmp_path, row(1, edited="2024-05-02T00:00:00", edited_unixtime="1714600000"))
-    assert edited.edited_at == datetime.fromtimestamp(1714600000, UTC)
-    for never in ("1970-01-01T00:00:00", "1970-01-01T03:00:00"):
-        assert only(tmp_path, row(1, edited=never)).edited_at is None
-
-
-def test_missing_unixtime(tmp_path: Path) -> None:
-    """Without a Unix time the date is read as UTC, and the summary says so."""
-    old = row(1, from_id=7)
-    del old["date_unixtime"]
-    export = write(tmp_path, chat(old))
-    (message,) = messages(export)
-    assert message.sent_at == datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
-    assert message.author_external_id == "user7"
-    assert export.summary.notes == {NAIVE_DATE: 1}
-
-
-def test_deleted_account(tmp_path: Path) -> None:
-    """A null sender keeps its id and has no name."""
-    message = only(tmp_path, row(1, **{"from": None}))
-    assert (message.author_external_id, message.author_name) == ("user7", "")
-
-
-def test_bots(tmp_path: Path) -> None:
-    """The peer of a bot chat is a bot, and so is who is called one; a Talbot Smith is not."""
-    peer = messages(write(tmp_path, chat(row(1), id=7, type="bot_chat")))
-    assert peer[0].author_is_bot
-    assert only(tmp_path, row(1, **{"from": "Release Bot"})).author_is_bot
-    assert not only(tmp_path, row(1, **{"from": "Talbot Smith"})).author_is_bot
-
-
-def test_forward(tmp_path: Path) -> None:
-    """A forwarded message says from whom; the sender is who forwarded it."""
-    message = only(tmp_path, row(1, forwarded_from="Grace", forwarded_from_id="user8"))
-    assert (message.forwarded_from, message.author_name) == ("Grace", "Ada")
-
-
-def test_reply_to_another_chat(tmp_path: Path) -> None:
-    """A reply into another chat names no message of this one."""
-    reply = row(1, reply_to_message_id=5, reply_to_peer_id="channel9")
-    assert only(tmp_path, reply).reply_to_external_id == ""
-
-
-def test_forum_topics(tmp_path: Path) -> None:
-    """Messages of a forum topic share its thread, found by the chain of replies."""
-    export = write(
-        tmp_path,
-        chat(
-            {
-                "id": 10,
-                "type": "service",
-                "action": "topic_created",
-                "title": "Ops",
-                "date_unixtime": "1714557600",
-            },
-            row(11, reply_to_message_id=10),
-            row(12, reply_to_message_id=11),
-            row(13),
-            row(14, reply_to_message_id=13),
-        ),
-    )
-    placed = [(m.thread_id, m.reply_to_external_id) for m in messages(export)]
-    assert placed == [("10", ""), ("10", "11"), ("", ""), ("", "13")]
-
-
-NOT_INCLUDED = "(File not included. Change data exporting settings to download.)"
-
-
-@pytest.mark.parametrize(
-    ("fields", "attachment"),
-    [
-        ({"photo": NOT_INCLUDED, "photo_file_size": 9}, ImportedAttachment("photo", "", "", 9)),
-        ({"photo": NOT_INCLUDED, "photo_file_size": True}, ImportedAttachment("photo", "", "", 0)),
-        ({"photo": "photos/p_1.jpg"}, ImportedAttachment("photo", "p_1.jpg")),
-        (
-            {"file": "files/a.pdf", "mime_type": "application/pdf", "file_size": 3},
-            ImportedAttachment("document", "a.pdf", "application/pdf", 3),
-        ),
-        (
-            {"file": NOT_INCLUDED, "file_name": "b.mp4", "media_type": "video_file"},
-            ImportedAttachment("video_file", "b.mp4"),
-        ),
-        (
-            {"file": "(File unavailable, please try again later)", "media_type": "voice_message"},
-            ImportedAttachment("voice_message"),
-        ),
-        ({"location_information": {"latitude": 1.5}}, ImportedAttachment("location")),
-        ({"contact_information": {"phone_number": "1"}}, ImportedAttachment("contact")),
-    ],
-)
-def test_media(tmp_path: Path, fields: dict[str, Any], attachment: ImportedAttachment) -> None:
-    """Media keep their kind and caption; a placeholder is never taken for a file's name."""
-    message = only(tmp_path, row(1, "caption", **fields))
-    assert message.attachments == (attachment,)
-    assert (message.kind, message.text) == (attachment.type, "caption")
-
-
-def test_poll(tmp_path: Path) -> None:
-    """A poll's words are its text."""
-    poll = {"question": "Lunch?", "answers": [{"text": "yes"}, {"text": "no"}, {"voters": 1}]}
-    message = only(tmp_path, row(1, "", poll=poll))
-    assert (message.text, message.kind) == ("Lunch?\nyes\nno", "poll")
 
 
 def test_skipped_rows_are_counted(tmp_path: Path) -> None:

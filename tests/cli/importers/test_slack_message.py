@@ -1,0 +1,166 @@
+"""One message of a Slack export: its thread, edits, author, files and markup."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.cli.importers import (
+    ImportedAttachment,
+    ImportedEntity,
+)
+from services.cli.importers.slack_text import render
+from tests.cli.importers.slack_export import export, messages, only, row, unpacked
+
+
+def test_threads(tmp_path: Path) -> None:
+    """A reply is in its thread and answers its first message, which itself stays in the channel."""
+    rows = [
+        row(1, thread_ts="1.000100", reply_count=2),
+        row(2, thread_ts="1.000100", parent_user_id="U1"),
+        row(3, thread_ts="1.000100", subtype="thread_broadcast"),
+    ]
+    placed = [
+        (m.thread_id, m.reply_to_external_id) for m in messages(unpacked(tmp_path, export(*rows)))
+    ]
+    assert placed == [("", ""), ("1.000100", "1.000100"), ("1.000100", "1.000100")]
+
+
+def test_edits(tmp_path: Path) -> None:
+    """An edit has its time, whether it is a mark on the message or a row of its own."""
+    edited = {"user": "U1", "ts": "1714557700.000000"}
+    changed = {
+        "type": "message",
+        "subtype": "message_changed",
+        "ts": "1714557700.000000",
+        "message": {"type": "message", "user": "U1", "ts": "1.000100", "text": "new"},
+    }
+    for one in (row(1, "new", edited=edited), changed):
+        message = only(tmp_path, one)
+        assert (message.external_id, message.text) == ("1.000100", "new")
+        assert message.edited_at == datetime(2024, 5, 1, 10, 1, 40, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("fields", "author"),
+    [
+        ({}, ("U1", "Ada", False)),
+        ({"user": "U2"}, ("U2", "Grace H", False)),
+        ({"user": "U3"}, ("U3", "CI", True)),
+        ({"user": "USLACKBOT"}, ("USLACKBOT", "", True)),
+        ({"user": "W9", "user_profile": {"real_name": "Lin"}}, ("W9", "Lin", False)),
+        ({"user": "U1", "bot_id": "B1", "bot_profile": {"name": "CI"}}, ("U1", "CI", True)),
+        (
+            {"user": None, "subtype": "bot_message", "bot_id": "B2", "username": "Deploys"},
+            ("B2", "Deploys", True),
+        ),
+    ],
+)
+def test_authors(tmp_path: Path, fields: dict[str, Any], author: tuple[str, str, bool]) -> None:
+    """People have the names that others see; bots are known by how they speak and by the list."""
+    message = only(tmp_path, row(1, **fields))
+    assert (message.author_external_id, message.author_name, message.author_is_bot) == author
+
+
+@pytest.mark.parametrize(
+    ("file", "attachment"),
+    [
+        (
+            {"name": "a.png", "mimetype": "image/png", "size": 3},
+            ImportedAttachment("photo", "a.png", "image/png", 3),
+        ),
+        (
+            {"name": "a.mp4", "mimetype": "video/mp4"},
+            ImportedAttachment("video_file", "a.mp4", "video/mp4"),
+        ),
+        ({"title": "Plan", "size": -1}, ImportedAttachment("document", "Plan")),
+        ({"id": "F1", "mode": "tombstone"}, ImportedAttachment("document")),
+        ({"id": "F1", "mode": "hidden_by_limit"}, ImportedAttachment("document")),
+    ],
+)
+def test_files(tmp_path: Path, file: dict[str, Any], attachment: ImportedAttachment) -> None:
+    """Files are attachments, in new exports and in old ones; of a deleted one little is known."""
+    for fields in ({"files": [file]}, {"file": file, "subtype": "file_share"}):
+        message = only(tmp_path, row(1, "see", **fields))
+        assert message.attachments == (attachment,)
+        assert (message.kind, message.text) == (attachment.type, "see")
+
+
+@pytest.mark.parametrize(
+    ("markup", "text", "spans"),
+    [
+        ("<@U1> &lt;b&gt; &amp;amp;", "@Ada <b> &amp;", [("mention", "@Ada", "slack://user?id=U1")]),
+        ("<@U9|lin>", "@lin", [("mention", "@lin", "slack://user?id=U9")]),
+        ("<@W8>", "@W8", [("mention", "@W8", "slack://user?id=W8")]),
+        ("in <#C2|>", "in #ops", [("hashtag", "#ops", "slack://channel?id=C2")]),
+        ("in <#C1|old>", "in #old", [("hashtag", "#old", "slack://channel?id=C1")]),
+        ("😀 <https://a.test/?a=1&amp;b=2>", "😀 https://a.test/?a=1&b=2", [("link", "https://a.test/?a=1&b=2", "")]),
+        ("<https://a.test|the &lt;docs&gt;>", "the <docs>", [("text_link", "the <docs>", "https://a.test")]),
+        ("<mailto:a@b.test|a@b.test>", "a@b.test", [("email", "a@b.test", "mailto:a@b.test")]),
+        ("<!here> <!subteam^S1|@ops>", "@here @ops", [("mention", "@here", ""), ("mention", "@ops", "")]),
+        ("<!date^1714557600^{date}|May 1st>", "May 1st", []),
+        ("`a &lt; b` and ```x\ny```", "`a < b` and ```x\ny```", [("code", "a < b", ""), ("pre", "x\ny", "")]),
+        ("1 <2 and 3> 4, <>", "1 <2 and 3> 4, <>", []),
+    ],
+)  # fmt: skip
+def test_markup(markup: str, text: str, spans: list[tuple[str, str, str]]) -> None:
+    """Markup becomes what people read, and every span is where its words are."""
+    rendered, entities = render(markup, {"U1": "Ada"}, {"C2": "ops"})
+    assert rendered == text
+    assert [(e.type, text[e.offset :][: e.length], e.url) for e in entities] == spans
+
+
+def test_bot_attachments_and_blocks(tmp_path: Path) -> None:
+    """A message without text says what its attachments say, or its blocks."""
+    attached = {
+        "pretext": "Deploy",
+        "title": "<https://ci.test|#42>",
+        "text": "failed",
+        "fallback": "x",
+        "fields": [{"title": "Step", "value": "test"}],
+    }
+    assert (
+        only(tmp_path, row(1, "", attachments=[attached])).text == "Deploy\n#42\nfailed\nStep\ntest"
+    )
+    assert only(tmp_path, row(1, "", attachments=[{"fallback": "fell"}])).text == "fell"
+    assert only(tmp_path, row(1, "own", attachments=[attached])).text == "own"
+    rich = {
+        "type": "rich_text",
+        "elements": [
+            {
+                "type": "rich_text_section",
+                "elements": [
+                    {"type": "text", "text": "a <b> "},
+                    {"type": "user", "user_id": "U2"},
+                    {"type": "link", "url": "https://a.test", "text": " docs"},
+                    {"type": "emoji", "name": "tada"},
+                ],
+            }
+        ],
+    }
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": "<#C2> &amp;"}}
+    message = only(tmp_path, row(1, "", blocks=[rich, section]))
+    assert message.text == "a <b> @Grace H docs:tada:\n#ops &"
+    assert [e.type for e in message.entities] == ["mention", "text_link", "hashtag"]
+
+
+@given(
+    st.text(
+        st.sampled_from("<>@#!|^&lt;amp`\nUC12: https😀") | st.characters(exclude_categories=["Cs"])
+    )
+)
+def test_spans_lie_within_the_text(markup: str) -> None:
+    """Whatever is written, every span covers characters of the text."""
+    text, entities = render(markup, {"U1": "Ada"}, {"C2": "ops"})
+    assert all(e.length > 0 and e.offset + e.length <= len(text) for e in entities)
+
+
+def test_long_markup_is_bounded() -> None:
+    """A text of nothing but mentions has no more spans than ingest takes."""
+    text, entities = render("<@U1>" * 3000, {}, {})
+    assert text == "@U1" * 3000
+    assert len(entities) == 1000
+    assert entities[0] == ImportedEntity("mention", 0, 3, "slack://user?id=U1")

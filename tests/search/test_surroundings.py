@@ -1,0 +1,67 @@
+"""What comes with a hit: surroundings, marks, an explanation, and the context packed for a model."""
+
+import pytest
+
+from tests.search.asking import KEYWORD, SEMANTIC, call
+from tests.search.conftest import Desk
+from tests.search.library import unit
+from winnow.search.v1 import search_pb2 as pb
+
+
+async def test_hits_come_with_their_surroundings_and_marks(desk: Desk) -> None:
+    """Neighbours must be those of the conversation, in order, and marks must be where the words stand."""
+    library = desk.library
+    await library.add_messages(["far before", "just before"], thread_id="t")
+    await library.add_message("the <b>deploys</b> 🙂 failed: deploy", thread_id="t")
+    await library.add_messages(["just after", "far after"], thread_id="t")
+    await library.add_message("elsewhere", thread_id="u")
+    reply = await desk.client.search("deploy", mode=KEYWORD, neighbours=1, highlight=True)
+    (found,) = reply.results
+    assert [m.text for m in found.neighbours.before] == ["just before"]
+    assert [m.text for m in found.neighbours.after] == ["just after"]
+    text = found.message.text
+    marked = [text[h.offset : h.offset + h.length] for h in found.highlights]
+    assert marked == ["deploys", "deploy"]
+
+
+async def test_what_is_found_by_meaning_is_marked_and_explained(desk: Desk) -> None:
+    """A search that looks no words up must still mark the query's words, and explain itself without any."""
+    await desk.library.add_messages(["we deploy on friday"], [unit(1)])
+    reply = await desk.client.search(
+        "deploy", mode=SEMANTIC, query_vector=unit(1).tolist(), highlight=True, explain=True
+    )
+    (found,) = reply.results
+    assert [(h.offset, h.length) for h in found.highlights] == [(3, 6)]
+    assert not reply.explanation.terms
+    assert reply.explanation.semantic_plan
+
+
+async def test_context_is_packed_within_its_budget(desk: Desk) -> None:
+    """Items must be numbered, cite messages, stay within the budget, and say each thing once."""
+    library = desk.library
+    first = await library.add_message("the backup failed: disk full", unit(1), author_name="Ann")
+    await library.add_message("The backup failed: disk full!", unit(1, 0.01))
+    await library.add_atom("Backup fails", "when the disk is full", [first], unit(1, 0.3))
+    await library.add_messages(
+        [f"backup {i} " + " ".join(f"w{i}{j}" for j in range(60)) for i in range(10)],
+        [unit(1, 0.5 + i) for i in range(10)],
+    )
+    request = pb.PackContextRequest(
+        query="backup failed", tokens_max=300, query_vector=unit(1).tolist()
+    )
+    reply = await call(desk, "PackContext", request)
+    assert [item.citation for item in reply.items] == list(range(1, len(reply.items) + 1))
+    assert 0 < reply.tokens <= 300
+    assert reply.tokens == sum(item.tokens for item in reply.items)
+    assert reply.duplicates == 1
+    assert reply.over_budget >= 1
+    assert reply.coverage == pytest.approx(1)
+    said = "\n".join(item.text for item in reply.items)
+    assert said.count("disk full") == 2
+    assert "Ann, 2024-05-01 09:01: the backup failed: disk full" in said
+    assert "solution: Backup fails" in said
+    assert all(
+        line.startswith(f"[{i.citation}] ") for i in reply.items for line in i.text.split("\n")
+    )
+    (atom,) = [item for item in reply.items if item.result.HasField("atom")]
+    assert list(atom.message_ids) == [str(first)]
