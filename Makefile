@@ -1,7 +1,7 @@
 # `make` lists the targets. Nothing is installed outside .venv, and a step runs again only when its inputs change.
 
 PYTHON ?= python3
-# Where `make demo` keeps its data; empty means the user's data directory.
+# Where `make demo` keeps its data, which it throws away if this is empty.
 DATA_DIR ?=
 NAME ?=
 # Which schedules of faults `make soak` runs.
@@ -86,7 +86,7 @@ models: setup ## fetch, check and convert the default models
 	@$(BIN)/winnow models fetch
 
 demo: setup ## start everything, import a chat and ask it three questions
-	@$(BIN)/winnow demo $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
+	@$(BIN)/winnow demo $(if $(DATA_DIR),--keep --data-dir "$(DATA_DIR)")
 
 validate: setup ## judge a running deployment: integration, speed, search, reconciliation
 	@$(BIN)/winnow validate $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")

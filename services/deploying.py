@@ -1,6 +1,7 @@
 """What a cluster calls: `winnow run` and `winnow migrate`."""
 
 import importlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,7 +53,10 @@ def run(names: tuple[str, ...]) -> None:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Let each service log in as winnow_NAME_app, with the password in DIRECTORY/NAME.",
 )
-def migrate(database_url: str, app_password_file: Path | None, passwords_dir: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def migrate(
+    database_url: str, app_password_file: Path | None, passwords_dir: Path | None, as_json: bool
+) -> None:
     """Bring a database to the schema of this release."""
     with explained():
         applied = uvloop.run(apply_migrations(database_url))
@@ -61,6 +65,11 @@ def migrate(database_url: str, app_password_file: Path | None, passwords_dir: Pa
             files |= {login_of(name): passwords_dir / name for name in NAMES}
         if files:
             uvloop.run(open_logins(database_url, _read_passwords(files)))
+    if as_json:
+        click.echo(
+            json.dumps({"applied": [{"version": m.version, "name": m.name} for m in applied]})
+        )
+        return
     for migration in applied:
         click.echo(f"applied {migration.version:04} {migration.name}")
     if not applied:

@@ -46,6 +46,7 @@ _DATA = click.option(
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A folder of chats and labels.",
 )
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print nothing but the JSON object.")
 
 
 async def _aptitude(session: Session) -> list[Finding]:
@@ -102,11 +103,13 @@ def evaluate() -> None:
     is_flag=True,
     help="For development: refit without each chat and judge that one.",
 )
-def importance(data: Path, leave_one_out: bool) -> None:
+@_JSON
+def importance(data: Path, leave_one_out: bool, as_json: bool) -> None:
     """Compare importance labels with those of people: DATA/labels/importance.jsonl and the chats it names."""
     with explained():
         report = importance_evaluation.evaluate(data, leave_one_out)
-    click.echo(importance_evaluation.render(report))
+    if not as_json:
+        click.echo(importance_evaluation.render(report))
     click.echo(json.dumps(report))
 
 
@@ -128,12 +131,14 @@ def importance(data: Path, leave_one_out: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write each window's atoms here.",
 )
+@_JSON
 def extraction(
     data: Path,
     engine: str | None,
     model: str | None,
     capability: str | None,
     predictions: Path | None,
+    as_json: bool,
 ) -> None:
     """Compare extracted atoms with curated ones: DATA/labels/extraction.jsonl and the chats it names."""
     chosen = {
@@ -154,7 +159,8 @@ def extraction(
                 _say_window if reader.model_name else _silent,
             )
         )
-    _print_table({f"engine {reader.engine.name}": report, **report["by_chat"]})
+    if not as_json:
+        _print_table({f"engine {reader.engine.name}": report, **report["by_chat"]})
     click.echo(json.dumps({"engine": reader.engine.version, "model": reader.model_name, **report}))
 
 
@@ -168,7 +174,8 @@ def _silent(number: int, total: int, name: str) -> None:
 
 @evaluate.command("retrieval")
 @_DATA
-def retrieval(data: Path) -> None:
+@_JSON
+def retrieval(data: Path, as_json: bool) -> None:
     """Judge searches: DATA/*.messages.jsonl and *.queries.jsonl, through ingest, embedder and search as they run.
 
     Starts servers of its own on a data directory that is thrown away. Beside the product: BM25 and the cosine of
@@ -176,12 +183,8 @@ def retrieval(data: Path) -> None:
     """
     with explained():
         report = uvloop.run(_judge_searches(data))
-    rows = {"all": report, **report["by_file"]}
-    rows |= {f"language {name}": row for name, row in report["by_language"].items()}
-    for name, row in rows.items():
-        plain = ", ".join(f"{leg} {row['plain'][leg]['ndcg_at_10']:.3f}" for leg in row["plain"])
-        modes = ", ".join(f"{mode} {row[f'{mode}_ndcg_at_10']:.3f}" for mode in MODES)
-        click.echo(f"{name:<14} nDCG@10: {modes}; plain single messages: {plain}")
+    if not as_json:
+        _print_legs(report)
     click.echo(json.dumps(report))
 
 
@@ -229,6 +232,15 @@ def label_messages(messages: Sequence[WindowMessage]) -> list[tuple[Label, float
         known[message.id] = scored
         labels.append((cast(Label, importance.label), importance.score))
     return labels
+
+
+def _print_legs(report: dict[str, Any]) -> None:
+    rows = {"all": report, **report["by_file"]}
+    rows |= {f"language {name}": row for name, row in report["by_language"].items()}
+    for name, row in rows.items():
+        plain = ", ".join(f"{leg} {row['plain'][leg]['ndcg_at_10']:.3f}" for leg in row["plain"])
+        modes = ", ".join(f"{mode} {row[f'{mode}_ndcg_at_10']:.3f}" for mode in MODES)
+        click.echo(f"{name:<14} nDCG@10: {modes}; plain single messages: {plain}")
 
 
 _COLUMNS = ("essential_recall", "precision", "f1", "type_accuracy", "valid", "grounded", "atoms")

@@ -54,10 +54,7 @@ async def ask(
     """
     request = pb.PackContextRequest(query=question, tokens_max=tokens)
     narrowed(request, narrowing)
-    async with session.target.channel("search") as channel:
-        packed: pb.PackContextResponse = await SearchServiceStub(channel).PackContext(
-            request, metadata=session.target.metadata, timeout=60
-        )
+    packed: pb.PackContextResponse = await session.call("search", SearchServiceStub, request, 60)
     with ExitStack() as models:
         writer = None if quote or not packed.items else open_writer(models)
         passages = [_passage(item, packed.near_score) for item in packed.items]

@@ -9,7 +9,6 @@ from services.cli.options import Session, as_dict, command
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 
-DEADLINE_SECONDS = 30
 PAGE_MAX = 500
 
 
@@ -39,20 +38,15 @@ async def audit_list(session: Session, limit: int) -> None:
 
 
 async def _read(session: Session, limit: int) -> list[pb.AuditEntry]:
-    target, entries, token = session.target, list[pb.AuditEntry](), ""
-    async with target.channel("ingest") as channel:
-        stub = PipelineServiceStub(channel)
-        while len(entries) < limit:
-            request = pb.ListAuditEntriesRequest(
-                page_size=min(PAGE_MAX, limit - len(entries)), page_token=token
-            )
-            page = await stub.ListAuditEntries(
-                request, metadata=target.metadata, timeout=DEADLINE_SECONDS
-            )
-            entries += page.entries
-            token = page.next_page_token
-            if not token:
-                break
+    entries, token = list[pb.AuditEntry](), ""
+    while len(entries) < limit:
+        size = min(PAGE_MAX, limit - len(entries))
+        request = pb.ListAuditEntriesRequest(page_size=size, page_token=token)
+        page = await session.call("ingest", PipelineServiceStub, request)
+        entries += page.entries
+        token = page.next_page_token
+        if not token:
+            break
     return entries
 
 

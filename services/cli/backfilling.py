@@ -4,6 +4,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from services.cli.options import Session, command
+from services.cli.values import ID
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 from winnow.types.v1 import types_pb2
@@ -26,7 +27,9 @@ _NAMES = {number: name for name, number in KINDS.items()}
 @click.option(
     "--rate", default=0.0, type=click.FloatRange(0), help="At most this many texts a second."
 )
-@click.option("--generation", default="", help="The generation to complete, not the serving one.")
+@click.option(
+    "--generation", type=ID, default="", help="The generation to complete, not the serving one."
+)
 @click.option("--pause", is_flag=True, help="Hold the backfill back; fresh messages go on.")
 @click.option("--resume", is_flag=True, help="Let it go on, and show it.")
 @command

@@ -6,7 +6,6 @@ import click
 from rich.text import Text
 
 from services.cli.knowledge import (
-    ask,
     change_of,
     diff_lines,
     link_line,
@@ -17,8 +16,9 @@ from services.cli.knowledge import (
 )
 from services.cli.options import Session, command
 from services.cli.reviewing import atoms, show
-from services.cli.values import moment, number, word, words
+from services.cli.values import ID, moment, number, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
 
 __all__ = ["atoms", "topics"]
@@ -27,7 +27,7 @@ _reason = click.option("--reason", default="", help="Why, for those who read it 
 
 
 @atoms.command("links")
-@click.argument("atom_id")
+@click.argument("atom_id", type=ID)
 @click.option("--depth", default=1, show_default=True, type=click.IntRange(1, 2))
 @click.option("--type", "kinds", multiple=True, type=click.Choice(words(types.LinkType)))
 @click.option("--confidence", default=0.0, type=click.FloatRange(0, 1), help="Only links so sure.")
@@ -49,7 +49,7 @@ async def atoms_links(
         confidence_min=confidence,
         limit=limit,
     )
-    response = await ask(session, "ListAtomLinks", request)
+    response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)
         return
@@ -71,8 +71,8 @@ async def atoms_links(
 
 
 @atoms.command("merge")
-@click.argument("atom_id")
-@click.argument("others", nargs=-1, required=True)
+@click.argument("atom_id", type=ID)
+@click.argument("others", type=ID, nargs=-1, required=True)
 @_reason
 @command
 async def atoms_merge(session: Session, atom_id: str, others: tuple[str, ...], reason: str) -> None:
@@ -80,27 +80,27 @@ async def atoms_merge(session: Session, atom_id: str, others: tuple[str, ...], r
     request = pb.MergeAtomsRequest(
         atom_id=atom_id, merged_atom_ids=others, reason=reason, request_id=str(uuid4())
     )
-    show(session, await ask(session, "MergeAtoms", request))
+    show(session, await session.call("extractor", ExtractorServiceStub, request))
 
 
 @atoms.command("unmerge")
-@click.argument("atom_id")
+@click.argument("atom_id", type=ID)
 @_reason
 @command
 async def atoms_unmerge(session: Session, atom_id: str, reason: str) -> None:
     """Say that a merged atom is not the same: it is live again, and never merged there by itself."""
     request = pb.UnmergeAtomRequest(atom_id=atom_id, reason=reason, request_id=str(uuid4()))
-    show(session, await ask(session, "UnmergeAtom", request))
+    show(session, await session.call("extractor", ExtractorServiceStub, request))
 
 
 @topics.command("versions")
-@click.argument("topic_id")
+@click.argument("topic_id", type=ID)
 @paged
 @command
 async def topics_versions(session: Session, topic_id: str, limit: int, page_token: str) -> None:
     """List the versions of a topic, newest first."""
     request = pb.ListTopicVersionsRequest(topic_id=topic_id, page_size=limit, page_token=page_token)
-    response = await ask(session, "ListTopicVersions", request)
+    response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)
         return
@@ -114,8 +114,8 @@ async def topics_versions(session: Session, topic_id: str, limit: int, page_toke
 
 
 @topics.command("merge")
-@click.argument("topic_id")
-@click.argument("others", nargs=-1, required=True)
+@click.argument("topic_id", type=ID)
+@click.argument("others", type=ID, nargs=-1, required=True)
 @click.option("--title", default="", help="The title from now on.")
 @command
 async def topics_merge(
@@ -123,7 +123,7 @@ async def topics_merge(
 ) -> None:
     """Say that OTHERS are part of TOPIC_ID: their messages and atoms move there."""
     request = pb.MergeTopicsRequest(topic_id=topic_id, merged_topic_ids=others, title=title)
-    response = await ask(session, "MergeTopics", request)
+    response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)
     else:
@@ -131,8 +131,8 @@ async def topics_merge(
 
 
 @topics.command("split")
-@click.argument("topic_id")
-@click.argument("messages", nargs=-1, required=True)
+@click.argument("topic_id", type=ID)
+@click.argument("messages", type=ID, nargs=-1, required=True)
 @click.option("--title", required=True, help="The title of the new topic.")
 @command
 async def topics_split(
@@ -140,7 +140,7 @@ async def topics_split(
 ) -> None:
     """Move MESSAGES out of TOPIC_ID into a new topic; no later reading moves them back."""
     request = pb.SplitTopicRequest(topic_id=topic_id, message_ids=messages, title=title)
-    response = await ask(session, "SplitTopic", request)
+    response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)
         return

@@ -48,6 +48,10 @@ async def demo(session: Session, chat: Path | None, keep: bool, on_running: bool
 
     Uses ports of its own and a data directory that is thrown away, unless --keep or --running.
     """
+    if not (keep or on_running) and session.chose_data:
+        raise click.UsageError(
+            "--data-dir goes with --keep or --running: else the data is thrown away"
+        )
     if on_running:
         await _demonstrate(session, session.target, chat)
         return

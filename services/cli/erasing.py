@@ -12,7 +12,7 @@ from rich.table import Table
 
 from services.cli.failures import FAILED, USAGE, Failure
 from services.cli.options import Session, command
-from services.cli.values import MOMENT, moment, set_moment, word
+from services.cli.values import ID, MOMENT, moment, set_moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
@@ -40,12 +40,9 @@ _RESCORED = (
 )
 
 
-async def ask(session: Session, method: str, request: Message) -> Any:
-    """Call ingest and return its reply."""
-    target = session.target
-    async with target.channel("ingest") as channel:
-        call = getattr(IngestServiceStub(channel), method)
-        return await call(request, metadata=target.metadata, timeout=DEADLINE_SECONDS)
+async def _ask(session: Session, request: Message) -> Any:
+    """Call ingest, which erases and scores before it answers."""
+    return await session.call("ingest", IngestServiceStub, request, DEADLINE_SECONDS)
 
 
 # --- erase
@@ -58,7 +55,7 @@ def erase() -> None:
 
 @erase.command("messages")
 @click.argument("keys", nargs=-1, required=True)
-@click.option("--source", required=True, help="The id of their source.")
+@click.option("--source", type=ID, required=True, help="The id of their source.")
 @_no_wait
 @_yes
 @command
@@ -68,13 +65,13 @@ async def erase_messages(
     """Erase the messages of a source that have these KEYS there."""
     confirm(f"Erase {len(keys)} messages of source {source} for good?", yes)
     request = pb.EraseMessagesRequest(source_id=source, external_ids=keys, request_id=str(uuid4()))
-    reply = await ask(session, "EraseMessages", request)
+    reply = await _ask(session, request)
     await follow(session, reply.operation, no_wait)
 
 
 @erase.command("author")
 @click.argument("author")
-@click.option("--source", default="", help="Only in the source with this id.")
+@click.option("--source", type=ID, default="", help="Only in the source with this id.")
 @_no_wait
 @_yes
 @command
@@ -86,12 +83,12 @@ async def erase_author(
     request = pb.EraseMessagesRequest(
         source_id=source, author_external_id=author, request_id=str(uuid4())
     )
-    reply = await ask(session, "EraseMessages", request)
+    reply = await _ask(session, request)
     await follow(session, reply.operation, no_wait)
 
 
 @erase.command("source")
-@click.argument("source")
+@click.argument("source", type=ID)
 @_no_wait
 @_yes
 @command
@@ -99,7 +96,7 @@ async def erase_source(session: Session, source: str, yes: bool, no_wait: bool) 
     """Erase all messages of the SOURCE with this id, and its title."""
     confirm(f"Erase all messages of source {source} for good?", yes)
     request = pb.EraseSourceRequest(source_id=source, request_id=str(uuid4()))
-    reply = await ask(session, "EraseSource", request)
+    reply = await _ask(session, request)
     await follow(session, reply.operation, no_wait)
 
 
@@ -117,7 +114,7 @@ def confirm(question: str, yes: bool) -> None:
 
 
 @click.command()
-@click.option("--source", default="", help="Only of the source with this id.")
+@click.option("--source", type=ID, default="", help="Only of the source with this id.")
 @click.option("--after", type=MOMENT, help="Only sent at or after this (UTC).")
 @click.option("--before", type=MOMENT, help="Only sent before this (UTC).")
 @click.option("--dry-run", is_flag=True, help="Count what would change, and change nothing.")
@@ -138,7 +135,7 @@ async def rescore(
     )
     set_moment(request, "sent_after", after)
     set_moment(request, "sent_before", before)
-    reply = await ask(session, "RescoreMessages", request)
+    reply = await _ask(session, request)
     await follow(session, reply.operation, no_wait)
 
 
@@ -151,7 +148,7 @@ def operations() -> None:
 
 
 @operations.command("show")
-@click.argument("operation_id")
+@click.argument("operation_id", type=ID)
 @command
 async def operations_show(session: Session, operation_id: str) -> None:
     """Show an operation with its receipt."""
@@ -165,7 +162,7 @@ async def operations_show(session: Session, operation_id: str) -> None:
 async def operations_list(session: Session, limit: int, page_token: str) -> None:
     """List operations, newest first."""
     request = pb.ListOperationsRequest(page_size=limit, page_token=page_token)
-    response = await ask(session, "ListOperations", request)
+    response = await _ask(session, request)
     if session.as_json:
         session.print_message(response)
         return
@@ -180,7 +177,7 @@ async def operations_list(session: Session, limit: int, page_token: str) -> None
 async def read(session: Session, operation_id: str) -> pb.Operation:
     """Ask for an operation with its receipt."""
     request = pb.GetOperationRequest(operation_id=operation_id)
-    operation: pb.Operation = (await ask(session, "GetOperation", request)).operation
+    operation: pb.Operation = (await _ask(session, request)).operation
     return operation
 
 

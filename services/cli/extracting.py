@@ -7,11 +7,10 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.cli.failures import Failure
-from services.cli.knowledge import ask
 from services.cli.options import Session, command
-from services.cli.status import DEADLINE_SECONDS
-from services.cli.values import MOMENT, set_moment
+from services.cli.values import ID, MOMENT, set_moment
 from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.pipeline.v1 import pipeline_pb2
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 
@@ -21,10 +20,12 @@ _WAIT = click.option("--wait", is_flag=True, help="Return once all of it is read
 
 
 @click.group(invoke_without_command=True)
-@click.option("--message", "messages", multiple=True, help="A message's id; may be repeated.")
+@click.option(
+    "--message", "messages", multiple=True, type=ID, help="A message's id; may be repeated."
+)
 @click.option("--since", type=MOMENT, help="Messages sent from then on (UTC).")
 @click.option("--until", type=MOMENT, help="Messages sent before then (UTC).")
-@click.option("--source", default="", help="Only of this source's id.")
+@click.option("--source", type=ID, default="", help="Only of this source's id.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be read and what it would cost.")
 @_WAIT
 @command
@@ -46,7 +47,7 @@ async def extract(
     request = pb.ExtractMessagesRequest(message_ids=messages, source_id=source, dry_run=dry_run)
     set_moment(request, "since", since)
     set_moment(request, "until", until)
-    response = await ask(session, "ExtractMessages", request)
+    response = await session.call("extractor", ExtractorServiceStub, request)
     if wait and not dry_run:
         session.progress.print(said(response, dry_run))
         await _wait(session)
@@ -93,12 +94,9 @@ async def _wait(session: Session) -> None:
 
 
 async def _status(session: Session) -> pipeline_pb2.GetStatusResponse:
-    async with session.target.channel("extractor") as channel:
-        response: pipeline_pb2.GetStatusResponse = await PipelineServiceStub(channel).GetStatus(
-            pipeline_pb2.GetStatusRequest(),
-            metadata=session.target.metadata,
-            timeout=DEADLINE_SECONDS,
-        )
+    response: pipeline_pb2.GetStatusResponse = await session.call(
+        "extractor", PipelineServiceStub, pipeline_pb2.GetStatusRequest()
+    )
     return response
 
 
@@ -122,12 +120,14 @@ def _left(status: pipeline_pb2.GetStatusResponse) -> int:
 
 
 @extract.command("now")
-@click.option("--source", default="", help="Only of this source's id.")
+@click.option("--source", type=ID, default="", help="Only of this source's id.")
 @_WAIT
 @command
 async def extract_now(session: Session, source: str, wait: bool) -> None:
     """Read what waits in open windows now, without waiting for the conversations to pause."""
-    response = await ask(session, "ExtractNow", pb.ExtractNowRequest(source_id=source))
+    response = await session.call(
+        "extractor", ExtractorServiceStub, pb.ExtractNowRequest(source_id=source)
+    )
     if wait:
         await _wait(session)
     elif session.as_json:

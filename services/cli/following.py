@@ -4,10 +4,11 @@ import click
 from rich.text import Text
 
 from services.cli.failures import UNREACHABLE, Failure
-from services.cli.knowledge import atom_lines, extractor
+from services.cli.knowledge import atom_lines
 from services.cli.options import Session, command
 from services.cli.values import word
 from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
 
 
@@ -22,8 +23,9 @@ async def follow(session: Session, cursor: str, only_new: bool, limit: int) -> N
     Each line of --json has the cursor with which a later call goes on.
     """
     request = pb.StreamKnowledgeRequest(cursor=cursor, only_new=only_new)
-    async with extractor(session) as stub:
-        call = stub.StreamKnowledge(request, metadata=session.target.metadata)
+    target = session.target
+    async with target.channel("extractor") as channel:
+        call = ExtractorServiceStub(channel).StreamKnowledge(request, metadata=target.metadata)
         shown = 0
         async for change in call:
             show(session, change)

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from services.cli.options import Session, as_dict, command
+from services.cli.values import ID
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
@@ -38,12 +39,9 @@ async def _embedder(session: Session) -> AsyncIterator[EmbedderServiceStub]:
 @command
 async def generations_list(session: Session) -> None:
     """List generations, newest first: the model, the state, the index, and the vectors in your workspace."""
-    async with _embedder(session) as stub:
-        response = await stub.ListGenerations(
-            pb.ListGenerationsRequest(page_size=100),
-            metadata=session.target.metadata,
-            timeout=DEADLINE_SECONDS,
-        )
+    response = await session.call(
+        "embedder", EmbedderServiceStub, pb.ListGenerationsRequest(page_size=100)
+    )
     if session.as_json:
         session.print_json([as_dict(generation) for generation in response.generations])
         return
@@ -98,7 +96,7 @@ async def generations_start(
 
 
 @generations.command("watch")
-@click.argument("generation_id")
+@click.argument("generation_id", type=ID)
 @command
 async def generations_watch(session: Session, generation_id: str) -> None:
     """Show how far a generation is, until it can be promoted; ends with the recall of its index."""
@@ -108,16 +106,13 @@ async def generations_watch(session: Session, generation_id: str) -> None:
 
 
 @generations.command("promote")
-@click.argument("generation_id")
+@click.argument("generation_id", type=ID)
 @click.option("--force", is_flag=True, help="Although vectors or the index are missing.")
 @command
 async def generations_promote(session: Session, generation_id: str, force: bool) -> None:
     """Let all searches read a generation; the one that served stands by and is kept complete."""
     request = pb.PromoteGenerationRequest(generation_id=generation_id, force=force)
-    async with _embedder(session) as stub:
-        response = await stub.PromoteGeneration(
-            request, metadata=session.target.metadata, timeout=DEADLINE_SECONDS
-        )
+    response = await session.call("embedder", EmbedderServiceStub, request, DEADLINE_SECONDS)
     _say(session, response.generation, "serves now")
 
 
@@ -126,25 +121,18 @@ async def generations_promote(session: Session, generation_id: str, force: bool)
 @command
 async def generations_rollback(session: Session, force: bool) -> None:
     """Let all searches read the generation that served before."""
-    async with _embedder(session) as stub:
-        response = await stub.RollBackGeneration(
-            pb.RollBackGenerationRequest(force=force),
-            metadata=session.target.metadata,
-            timeout=DEADLINE_SECONDS,
-        )
+    request = pb.RollBackGenerationRequest(force=force)
+    response = await session.call("embedder", EmbedderServiceStub, request, DEADLINE_SECONDS)
     _say(session, response.generation, "serves again")
 
 
 @generations.command("retire")
-@click.argument("generation_id")
+@click.argument("generation_id", type=ID)
 @command
 async def generations_retire(session: Session, generation_id: str) -> None:
     """End a generation that does not serve, and drop its vectors; this cannot be undone."""
     request = pb.RetireGenerationRequest(generation_id=generation_id)
-    async with _embedder(session) as stub:
-        response = await stub.RetireGeneration(
-            request, metadata=session.target.metadata, timeout=START_SECONDS
-        )
+    response = await session.call("embedder", EmbedderServiceStub, request, START_SECONDS)
     _say(session, response.generation, "is retired; its vectors are dropped in some seconds")
 
 

@@ -43,6 +43,8 @@ async def keys_create(
     database_url: str | None,
 ) -> None:
     """Make a key called NAME and print it; it cannot be shown again."""
+    if not (name.strip() and workspace.strip()):
+        raise click.UsageError("a key needs a NAME and a workspace, by which people know them")
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     url = database_url or _embedded(session.data)
     key = await create_key(url, name, workspace, scopes or WORKSPACE_SCOPES, expires_at)

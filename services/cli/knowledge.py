@@ -1,39 +1,22 @@
 """`winnow topics`, `winnow atoms` and `winnow runs`: what conversations have taught."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 import click
-from google.protobuf.message import Message
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from services.cli.options import Session, command
 from services.cli.searching import ATOM_TYPES, signed
-from services.cli.values import MOMENT, moment, number, set_moment, word, words
+from services.cli.values import ID, MOMENT, moment, number, set_moment, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
 
-DEADLINE_SECONDS = 30
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@asynccontextmanager
-async def extractor(session: Session) -> AsyncIterator[Any]:
-    """Lend the stub of the extractor."""
-    async with session.target.channel("extractor") as channel:
-        yield ExtractorServiceStub(channel)
-
-
-async def ask(session: Session, method: str, request: Message) -> Any:
-    """Call the extractor and return its reply."""
-    async with extractor(session) as stub:
-        call = getattr(stub, method)
-        return await call(request, metadata=session.target.metadata, timeout=DEADLINE_SECONDS)
 
 
 def paged(function: F) -> F:
@@ -80,7 +63,7 @@ def topics() -> None:
 
 
 @topics.command("list")
-@click.option("--source", default="", help="Only of this source's id.")
+@click.option("--source", type=ID, default="", help="Only of this source's id.")
 @as_of
 @paged
 @command
@@ -90,7 +73,7 @@ async def topics_list(
     """List topics, the one with the latest message first."""
     request = pb.ListTopicsRequest(page_size=limit, page_token=page_token, source_id=source)
     set_moment(request, "as_of", as_of)
-    response = await ask(session, "ListTopics", request)
+    response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)
         return
@@ -102,14 +85,14 @@ async def topics_list(
 
 
 @topics.command("show")
-@click.argument("topic_id")
+@click.argument("topic_id", type=ID)
 @as_of
 @command
 async def topics_show(session: Session, topic_id: str, as_of: datetime | None) -> None:
     """Show a topic with its atoms and who said them."""
     asked = pb.GetTopicRequest(topic_id=topic_id)
     set_moment(asked, "as_of", as_of)
-    response = await ask(session, "GetTopic", asked)
+    response = await session.call("extractor", ExtractorServiceStub, asked)
     if session.as_json:
         session.print_message(response)
         return
@@ -121,7 +104,7 @@ async def topics_show(session: Session, topic_id: str, as_of: datetime | None) -
         return
     request = pb.ListAtomsRequest(topic_id=topic_id, page_size=500, include_messages=True)
     set_moment(request, "as_of", as_of)
-    for atom in (await ask(session, "ListAtoms", request)).atoms:
+    for atom in (await session.call("extractor", ExtractorServiceStub, request)).atoms:
         session.console.print(Text.assemble("\n", *atom_lines(atom)))
 
 
@@ -135,8 +118,8 @@ def atoms() -> None:
 
 @atoms.command("list")
 @click.option("--type", "atom_type", type=click.Choice(ATOM_TYPES), help="Only of this type.")
-@click.option("--topic", default="", help="Only of this topic's id.")
-@click.option("--source", default="", help="Only of this source's id.")
+@click.option("--topic", type=ID, default="", help="Only of this topic's id.")
+@click.option("--source", type=ID, default="", help="Only of this source's id.")
 @click.option("--state", type=click.Choice(words(types.ApprovalState)), help="Only in this state.")
 @click.option("--invalidated", is_flag=True, help="What was invalidated instead of what is live.")
 @as_of
@@ -158,7 +141,7 @@ async def atoms_list(
         include_messages=True,
     )
     set_moment(request, "as_of", as_of)
-    response = await ask(session, "ListAtoms", request)
+    response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)
         return
@@ -171,14 +154,14 @@ async def atoms_list(
 
 
 @atoms.command("show")
-@click.argument("atom_id")
+@click.argument("atom_id", type=ID)
 @as_of
 @command
 async def atoms_show(session: Session, atom_id: str, as_of: datetime | None) -> None:
     """Show an atom with its evidence, who said it, and its links."""
     request = pb.GetAtomRequest(atom_id=atom_id)
     set_moment(request, "as_of", as_of)
-    response = await ask(session, "GetAtom", request)
+    response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)
         return
@@ -196,13 +179,13 @@ def link_line(link: pb.AtomLink, atom_id: str) -> str:
 
 
 @atoms.command("versions")
-@click.argument("atom_id")
+@click.argument("atom_id", type=ID)
 @paged
 @command
 async def atoms_versions(session: Session, atom_id: str, limit: int, page_token: str) -> None:
     """List the versions of an atom, newest first."""
     request = pb.ListAtomVersionsRequest(atom_id=atom_id, page_size=limit, page_token=page_token)
-    response = await ask(session, "ListAtomVersions", request)
+    response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)
         return
@@ -309,7 +292,7 @@ async def runs_list(session: Session, outcome: str | None, limit: int, page_toke
         page_token=page_token,
         outcome=number(pb.RunOutcome, outcome),  # type: ignore[arg-type]
     )
-    response = await ask(session, "ListRuns", request)
+    response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)
         return

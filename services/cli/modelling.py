@@ -42,7 +42,9 @@ def shown(console: Console, quiet: bool) -> Iterator[Callable[[str, int, int], N
         DownloadColumn(),
         TransferSpeedColumn(),
     )
-    with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
+    with Progress(
+        *columns, console=console, disable=quiet or not console.is_terminal, transient=True
+    ) as bar:
         stages: dict[str, object] = {}
 
         def report(stage: str, done: int, total: int) -> None:

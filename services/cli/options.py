@@ -23,6 +23,7 @@ from services.cli.target import Target, data_directory, find
 from services.common.settings import refuse_unknown
 
 PIPE_COLUMNS = 200
+CALL_SECONDS = 30.0
 _PASSWORD = re.compile(r"//[^/@]*:[^/]*@|[?&]password=")
 
 
@@ -34,6 +35,7 @@ class Session:
     as_json: bool
     console: Console
     progress: Console
+    chose_data: bool = False  # whether --data-dir was given
 
     @property
     def target(self) -> Target:
@@ -44,6 +46,19 @@ class Session:
     def shows_progress(self) -> bool:
         """Whether somebody watches who can see a bar move."""
         return self.progress.is_terminal and not self.as_json
+
+    async def call(
+        self,
+        service: str,
+        stub: Callable[[Any], Any],
+        request: Message,
+        seconds_max: float = CALL_SECONDS,
+    ) -> Any:
+        """Send a request `XRequest` to the method `X` of a stub of a service, and return the reply."""
+        target, method = self.target, request.DESCRIPTOR.name.removesuffix("Request")
+        async with target.channel(service) as channel:
+            call = getattr(stub(channel), method)
+            return await call(request, metadata=target.metadata, timeout=seconds_max)
 
     def print_json(self, value: Any) -> None:
         """Print one JSON value on a line of its own."""
@@ -124,7 +139,9 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
     def run(data_dir: Path | None, as_json: bool, **arguments: Any) -> None:
         console = Console(highlight=False, soft_wrap=True, width=_width(sys.stdout))
         progress = Console(stderr=True, highlight=False, width=_width(sys.stderr))
-        session = Session(data_directory(data_dir), as_json, console, progress)
+        session = Session(
+            data_directory(data_dir), as_json, console, progress, data_dir is not None
+        )
         try:
             with explained():
                 refuse_unknown()

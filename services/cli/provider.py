@@ -2,17 +2,17 @@
 
 import click
 
-from services.cli.knowledge import ask
 from services.cli.options import Session, command
 from services.cli.values import moment, word
 from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 
 
 @click.command()
 @command
 async def provider(session: Session) -> None:
     """Show which engine and model read conversations, whether the model answers, and what was spent today."""
-    response = await ask(session, "GetProviderStatus", pb.GetProviderStatusRequest())
+    response = await session.call("extractor", ExtractorServiceStub, pb.GetProviderStatusRequest())
     if session.as_json:
         session.print_message(response)
         return

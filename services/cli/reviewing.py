@@ -7,11 +7,12 @@ import click
 from google.protobuf.field_mask_pb2 import FieldMask
 from rich.text import Text
 
-from services.cli.knowledge import ask, atom_lines, atoms
+from services.cli.knowledge import atom_lines, atoms
 from services.cli.options import Session, command
 from services.cli.searching import ATOM_TYPES
-from services.cli.values import MOMENT, number
+from services.cli.values import ID, MOMENT, number
 from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
 
 __all__ = ["atoms"]
@@ -38,11 +39,11 @@ async def _judge(session: Session, state: int, atom: str, version: int, reason: 
         reason=reason,
         request_id=str(uuid4()),
     )
-    show(session, await ask(session, "ReviewAtom", request))
+    show(session, await session.call("extractor", ExtractorServiceStub, request))
 
 
 @atoms.command("approve")
-@click.argument("atom_id")
+@click.argument("atom_id", type=ID)
 @_version
 @_reason
 @command
@@ -55,7 +56,7 @@ async def atoms_approve(session: Session, atom_id: str, version: int, reason: st
 
 
 @atoms.command("reject")
-@click.argument("atom_id")
+@click.argument("atom_id", type=ID)
 @_version
 @_reason
 @command
@@ -65,7 +66,7 @@ async def atoms_reject(session: Session, atom_id: str, version: int, reason: str
 
 
 @atoms.command("edit")
-@click.argument("atom_id")
+@click.argument("atom_id", type=ID)
 @click.option("--type", "atom_type", type=click.Choice(ATOM_TYPES), help="What it should be.")
 @click.option("--title", help="One line, at most 200 characters.")
 @click.option("--content", help="The knowledge itself, at most 4,000 characters.")
@@ -102,14 +103,14 @@ async def atoms_edit(
     )
     if until:
         request.valid_to.FromDatetime(until)
-    show(session, await ask(session, "UpdateAtom", request))
+    show(session, await session.call("extractor", ExtractorServiceStub, request))
 
 
 @atoms.command("invalidate")
-@click.argument("atom_id")
+@click.argument("atom_id", type=ID)
 @_reason
 @command
 async def atoms_invalidate(session: Session, atom_id: str, reason: str) -> None:
     """Say that an atom was wrong from the start; what was true once is ended by `edit --until`."""
     request = pb.InvalidateAtomRequest(atom_id=atom_id, reason=reason, request_id=str(uuid4()))
-    show(session, await ask(session, "InvalidateAtom", request))
+    show(session, await session.call("extractor", ExtractorServiceStub, request))

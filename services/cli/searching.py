@@ -13,7 +13,7 @@ from services.cli.explaining import explain
 from services.cli.expressions import NAMES, read_condition
 from services.cli.options import Session, as_dict, command
 from services.cli.target import Target
-from services.cli.values import MOMENT, moment, number, set_moment, word, words
+from services.cli.values import ID, MOMENT, moment, number, set_moment, word, words
 from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1.search_pb2_grpc import SearchServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -71,8 +71,8 @@ def _many(option: str, name: str, what: str, kind: Any = None) -> Callable[[Any]
 
 _NARROWING = (
     _many("--author", "authors", "Only by this author's id, for example user123; repeatable."),
-    _many("--source", "sources", "Only of this source's id; repeatable."),
-    _many("--topic", "topics", "Only of this topic's id; repeatable."),
+    _many("--source", "sources", "Only of this source's id; repeatable.", ID),
+    _many("--topic", "topics", "Only of this topic's id; repeatable.", ID),
     _many("--thread", "threads", "Only of this thread; repeatable."),
     _many(
         "--type",

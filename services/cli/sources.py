@@ -3,11 +3,11 @@
 import click
 from rich.markup import escape
 
-from services.cli.erasing import ask
 from services.cli.knowledge import listing, paged, show_page
 from services.cli.options import Session, command
 from services.cli.values import moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
 
 @click.group()
@@ -16,12 +16,20 @@ def sources() -> None:
 
 
 @sources.command("list")
+@click.option("--all", "with_empty", is_flag=True, help="Those without messages, too.")
 @paged
 @command
-async def sources_list(session: Session, limit: int, page_token: str) -> None:
-    """List sources, oldest first: the id that --source takes, the kind, and how many messages there are."""
+async def sources_list(session: Session, with_empty: bool, limit: int, page_token: str) -> None:
+    """List sources, oldest first: the id that --source takes, the kind, and how many messages there are.
+
+    A source whose messages are all erased is known by its key alone, so that they stay erased, and is left out.
+    """
     request = pb.ListSourcesRequest(page_size=limit, page_token=page_token)
-    response = await ask(session, "ListSources", request)
+    response = await session.call("ingest", IngestServiceStub, request)
+    if not with_empty:
+        live = [source for source in response.sources if source.message_count]
+        del response.sources[:]
+        response.sources.extend(live)
     if session.as_json:
         session.print_message(response)
         return

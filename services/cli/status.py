@@ -4,21 +4,19 @@ import click
 from rich.table import Table
 
 from services.cli.options import Session, as_dict, command
+from services.cli.values import ID
 from services.common.stages import STAGES
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 
-DEADLINE_SECONDS = 30
 _stage = click.option("--stage", type=click.Choice(STAGES), help="Only of this stage.")
 
 
 async def read_status(session: Session) -> pb.GetStatusResponse:
     """Ask for the state of the workspace."""
-    target = session.target
-    async with target.channel("ingest") as channel:
-        response: pb.GetStatusResponse = await PipelineServiceStub(channel).GetStatus(
-            pb.GetStatusRequest(), metadata=target.metadata, timeout=DEADLINE_SECONDS
-        )
+    response: pb.GetStatusResponse = await session.call(
+        "ingest", PipelineServiceStub, pb.GetStatusRequest()
+    )
     return response
 
 
@@ -40,21 +38,19 @@ async def status(session: Session) -> None:
 
 def _figures(state: pb.GetStatusResponse) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    labels = (
-        f"{state.messages_signal} signal, {state.messages_weak} weak, {state.messages_noise} noise"
-    )
+    labels = f"{state.messages_signal:,} signal, {state.messages_weak:,} weak, {state.messages_noise:,} noise"
     rows = [
-        ("messages", f"{state.messages}  ({labels})"),
-        ("atoms", str(state.atoms)),
-        ("topics", str(state.topics)),
-        ("vectors", f"{state.vectors}  of model {state.serving_model or '(none yet)'}"),
-        ("vectors missing", str(state.vectors_missing)),
-        ("vectors stale", str(state.vectors_stale)),
-        ("messages without text", str(state.messages_skipped)),
-        ("messages in open windows", str(state.messages_in_open_windows)),
-        ("dead tasks", str(state.tasks_dead)),
+        ("messages", f"{state.messages:,}  ({labels})"),
+        ("atoms", f"{state.atoms:,}"),
+        ("topics", f"{state.topics:,}"),
+        ("vectors", f"{state.vectors:,}  of model {state.serving_model or '(none yet)'}"),
+        ("vectors missing", f"{state.vectors_missing:,}"),
+        ("vectors stale", f"{state.vectors_stale:,}"),
+        ("messages without text", f"{state.messages_skipped:,}"),
+        ("messages in open windows", f"{state.messages_in_open_windows:,}"),
+        ("dead tasks", f"{state.tasks_dead:,}"),
         ("oldest open task", f"{state.oldest_task_age_seconds:.1f} s"),
-        ("tokens spent", str(state.tokens_spent)),
+        ("tokens spent", f"{state.tokens_spent:,}"),
         *_quotas(state.quotas),
     ]
     for name, value in rows:
@@ -83,7 +79,7 @@ def _stages(state: pb.GetStatusResponse) -> Table:
     for stage in state.stages:
         counts = (stage.ready, stage.scheduled, stage.leased, stage.done, stage.dead)
         age = f"{stage.oldest_task_age_seconds:.1f} s"
-        table.add_row(stage.stage, *map(str, counts), age)
+        table.add_row(stage.stage, *(f"{count:,}" for count in counts), age)
     return table
 
 
@@ -98,12 +94,8 @@ def dead() -> None:
 @command
 async def dead_list(session: Session, stage: str | None, limit: int) -> None:
     """List dead tasks, oldest first, with what went wrong."""
-    target = session.target
     request = pb.ListTasksRequest(state=pb.TASK_STATE_DEAD, stage=stage or "", page_size=limit)
-    async with target.channel("ingest") as channel:
-        response = await PipelineServiceStub(channel).ListTasks(
-            request, metadata=target.metadata, timeout=DEADLINE_SECONDS
-        )
+    response = await session.call("ingest", PipelineServiceStub, request)
     if session.as_json:
         session.print_json([as_dict(task) for task in response.tasks])
         return
@@ -119,7 +111,7 @@ async def dead_list(session: Session, stage: str | None, limit: int) -> None:
 
 
 @dead.command("replay")
-@click.argument("task_ids", nargs=-1)
+@click.argument("task_ids", type=ID, nargs=-1)
 @_stage
 @click.option("--dry-run", is_flag=True, help="Count only.")
 @command
@@ -127,12 +119,8 @@ async def dead_replay(
     session: Session, task_ids: tuple[str, ...], stage: str | None, dry_run: bool
 ) -> None:
     """Make dead tasks ready again: those named, or all."""
-    target = session.target
     request = pb.ReplayTasksRequest(stage=stage or "", task_ids=task_ids, dry_run=dry_run)
-    async with target.channel("ingest") as channel:
-        response = await PipelineServiceStub(channel).ReplayTasks(
-            request, metadata=target.metadata, timeout=DEADLINE_SECONDS
-        )
+    response = await session.call("ingest", PipelineServiceStub, request)
     if session.as_json:
         session.print_message(response)
         return

@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import click
+import pytest
 from click.testing import CliRunner
 
 from services.cli.app import PARTS, winnow
@@ -51,3 +54,42 @@ def test_help_and_searches_load_no_server() -> None:
             check=True,
         )
         assert not forbidden & set(ran.stdout.splitlines()[-1].split())
+
+
+def test_a_misspelt_variable_is_refused_by_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that nothing reads is told at once, not after servers were started without it."""
+    monkeypatch.setenv("WINNOW_API_KYE", "x")
+    for arguments in (["status"], ["demo"], ["search", "backup"]):
+        result = CliRunner().invoke(winnow, arguments)
+        assert result.exit_code == 2
+        assert "WINNOW_API_KYE: no such setting; did you mean WINNOW_API_KEY?" in result.output
+
+
+def test_a_demo_does_not_pretend_to_keep_its_data() -> None:
+    """A data directory that would stay empty is refused."""
+    result = CliRunner().invoke(winnow, ["demo", "--data-dir", "here"])
+    assert result.exit_code == 2
+    assert "--data-dir goes with --keep or --running" in result.output
+
+
+def test_every_command_prints_json() -> None:
+    """Whatever answers can be read by programs; `run` alone only logs."""
+    root = click.Context(winnow, info_name="winnow")
+    lacking = {
+        path
+        for path, command in _leaves(winnow, root, "")
+        if not any("--json" in option.opts for option in command.params)
+    }
+    assert lacking == {"run"}
+
+
+def _leaves(
+    group: click.Group, context: click.Context, path: str
+) -> Iterator[tuple[str, click.Command]]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command
+        if isinstance(command, click.Group):
+            yield from _leaves(command, click.Context(command, context), f"{path}{name} ")
+        else:
+            yield f"{path}{name}", command

@@ -107,7 +107,7 @@ async def test_logins_are_opened_from_files(
             await connection.close()
         (tmp_path / "search").unlink()
         refused = run_winnow("migrate", "--passwords-dir", str(tmp_path))
-        assert refused.returncode == 1
+        assert refused.returncode == 2
         assert str(tmp_path / "search") in refused.stderr
     finally:
         for name in NAMES:

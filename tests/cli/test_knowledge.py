@@ -129,9 +129,9 @@ async def test_extract_waits_until_all_is_read(winnow: Command, deployment: Depl
 @pytest.mark.parametrize(
     ("arguments", "code", "named"),
     [
-        (("atoms", "show", "nonsense"), 4, "atom_id"),
+        (("atoms", "show", "nonsense"), 2, "ATOM_ID"),
         (("atoms", "show", str(uuid4())), 1, "no atom"),
-        (("topics", "list", "--source", "x"), 4, "source_id"),
+        (("topics", "list", "--source", "x"), 2, "--source"),
         (("atoms", "list", "--page-token", "x"), 4, "page_token"),
         (("atoms", "list", "--type", "rumour"), 2, "--type"),
     ],

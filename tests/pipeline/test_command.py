@@ -52,7 +52,7 @@ def test_misspelt_setting(scratch: Path) -> None:
     """A variable with our prefix that means nothing is refused by name."""
     environment = {"WINNOW_EMBEDING_MODEL": "x", "PATH": "/usr/bin:/bin"}
     done = run_winnow("run", "search", env=environment)
-    assert "WINNOW_EMBEDING_MODEL" in one_line(done, 1)
+    assert "WINNOW_EMBEDING_MODEL" in one_line(done, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,37 @@
+"""Ids and times as they are typed: what is none is refused before anything is called."""
+
+import pytest
+from click.testing import CliRunner
+
+from services.cli.app import winnow
+
+ID = "01a21a69-d42e-70ce-b63c-d11ad0805df1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["atoms", "show", "nope"], "'ATOM_ID': 'nope' is no id"),
+        (["topics", "split", ID, "x", "--title", "t"], "'MESSAGES...': 'x' is no id"),
+        (["search", "backup", "--source", "x"], "'--source': 'x' is no id"),
+        (["erase", "author", "ann", "--source", "", "--yes"], "'--source': '' is no id"),
+        (["search", "backup", "--after", "2026-13-01"], "'--after': '2026-13-01' is no time like"),
+        (["extract", "--since", "yesterday"], "'--since': 'yesterday' is no time like"),
+    ],
+)
+def test_what_is_no_value_is_named_as_it_was_typed(arguments: list[str], named: str) -> None:
+    """A wrong id or time is wrong usage, told by the option or argument; an empty id never means all."""
+    result = CliRunner().invoke(winnow, arguments)
+    assert result.exit_code == 2
+    assert named in result.output
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-03-01", "2026-03-01T09:30", "2026-03-01 09:30", "2026-03-01T09:30:00Z"]
+)
+def test_a_time_is_read_as_winnow_prints_it(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is copied from a list or from JSON can be given back; only then is the service looked for."""
+    monkeypatch.setenv("WINNOW_API_KEY", "none")
+    monkeypatch.setenv("WINNOW_SEARCH_ADDRESS", "127.0.0.1:1")
+    result = CliRunner().invoke(winnow, ["search", "backup", "--after", text])
+    assert result.exit_code == 3, result.output
