@@ -14,6 +14,7 @@ _MENTION: Final = re.compile(r"(?<!\w)@[\w.|-]+")
 _TOLD: Final = re.compile(r"https?://|www\.|\d|[`{}<>$/\\=#_]|\w\.\w|\w\(")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’ʼ-][^\W\d_]+)*")
 _WORDS_MAX: Final = 12
+_CHARACTERS_MAX: Final = 120
 
 
 def _words(text: str) -> frozenset[str]:
@@ -86,6 +87,7 @@ _FUNCTION: Final = cues.COMMON | _words(
     "я ты мы вы на в к с и а но ли же бы не это по за про"
 )
 _TALK: Final = _words(_SOCIAL) | _words(_TIME) | _words(_LOOKING) | _words(_PROMISING)
+_SAYS_NOTHING: Final = _TALK | _FUNCTION
 _REQUESTS: Final = _words(_REQUEST)
 _ABOUT: Final = _words(
     "what why how which where whose що чому навіщо як який яка яке які де куди скільки что почему зачем как какой "
@@ -120,15 +122,19 @@ def says_nothing(text: str, people: Collection[str] = ()) -> bool:
 
 def is_bare(sentence: str, people: Collection[str] = ()) -> bool:
     """Whether a sentence only asks to look, thanks, greets, agrees or promises; `people` are folded nicknames."""
-    if cues.WORKED.search(sentence) or cues.labelled_as(sentence) is not None:
-        return False
     if _only(sentence, people, frozenset()):
-        return not sentence.rstrip().endswith("?") or _requests(sentence)
+        asks = sentence.rstrip().endswith("?") and not _requests(sentence)
+        return not asks and not _declares(sentence)
     promise = _PROMISE.match(sentence)
-    if promise is None or cues.SCHEDULED.search(sentence):
+    if promise is None or cues.SCHEDULED.search(sentence) or _declares(sentence):
         return False
     rest = sentence[promise.end() :]
     return not _TOLD.search(_MENTION.sub(" ", rest)) and len(_left(rest, people, frozenset())) <= 1
+
+
+def _declares(sentence: str) -> bool:
+    """Whether a sentence says that something helped, or what kind of thing it is."""
+    return bool(cues.WORKED.search(sentence)) or cues.labelled_as(sentence) is not None
 
 
 def _requests(sentence: str) -> bool:
@@ -138,16 +144,13 @@ def _requests(sentence: str) -> bool:
 
 
 def _only(sentence: str, people: Collection[str], further: frozenset[str]) -> bool:
+    if len(sentence) > _CHARACTERS_MAX:
+        return False
     said = _MENTION.sub(" ", sentence)
     words = _folded(said)
-    mentioned = len(said) != len(sentence)
-    talk = mentioned or any(word in _TALK or word in further for word in words)
-    return (
-        talk
-        and len(words) <= _WORDS_MAX
-        and not _TOLD.search(said)
-        and not _left(said, people, further)
-    )
+    if len(words) > _WORDS_MAX or _left(said, people, further) or _TOLD.search(said):
+        return False
+    return said != sentence or any(word in _TALK or word in further for word in words)
 
 
 def _left(text: str, people: Collection[str], further: frozenset[str]) -> list[str]:

@@ -5,6 +5,7 @@ Rules of thumb for English, Ukrainian and Russian: enough to find noun phrases i
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Literal
 
 from services.extractor import cues, lexicon
@@ -13,6 +14,7 @@ Role = Literal["name", "quality", "number", "link", "article", "verb", "other"]
 
 _DOERS: Final = lexicon.SUBJECTS | lexicon.MODALS | lexicon.HAVING
 _IDLE: Final = _DOERS | lexicon.BEING | lexicon.OBJECTS
+_WORDS_KEPT: Final = 8192
 _CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
 
 _MEASURE: Final = re.compile(r"\d+(?:[.,]\d+)?(?:ms|[smhkg]|min|[kmg]b|px|k|мс|с|хв|год|гб|мб|%)?$")
@@ -54,6 +56,7 @@ OBLIQUE: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=_WORDS_KEPT)
 def is_verb(folded: str) -> bool:
     """Whether a folded word alone looks like a verb."""
     if not _CYRILLIC.search(folded):
@@ -70,10 +73,12 @@ def is_verb(folded: str) -> bool:
 def roles(words: Sequence[str]) -> list[Role]:
     """The part that each word of a clause plays."""
     folded = [word.casefold().replace("’", "'").replace("ʼ", "'") for word in words]
-    return [_role(words[index], word, folded, index) for index, word in enumerate(folded)]
+    around = zip(words, folded, ["", *folded], [*folded[1:], ""], strict=False)
+    return [_role(written, word, before, after) for written, word, before, after in around]
 
 
-def _role(written: str, word: str, folded: Sequence[str], index: int) -> Role:
+@lru_cache(maxsize=_WORDS_KEPT)
+def _role(written: str, word: str, before: str, after: str) -> Role:
     if word in lexicon.LINKS:
         return "link"
     if word in lexicon.ARTICLES:
@@ -82,8 +87,6 @@ def _role(written: str, word: str, folded: Sequence[str], index: int) -> Role:
         return "number"
     if _DRAWN_OUT.search(word):
         return "other"
-    before = folded[index - 1] if index else ""
-    after = folded[index + 1] if index + 1 < len(folded) else ""
     if _CYRILLIC.search(word):
         return _role_cyrillic(word, before)
     if word in _IDLE:
@@ -145,6 +148,7 @@ def _acts(written: str, word: str, before: str, after: str) -> bool:
     return before.endswith("s") and not before.endswith("ss") and ends and is_plain
 
 
+@lru_cache(maxsize=_WORDS_KEPT)
 def _role_cyrillic(word: str, before: str) -> Role:
     if word in cues.COMMON or word in cues.VAGUE or word in lexicon.EMPTY or len(word) < 3:
         return "other"

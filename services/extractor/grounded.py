@@ -106,12 +106,12 @@ def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
     asked = proposal.answers
     weights = atom_types.weigh(own, proposal.role, asked.utterances if asked else ())
     kind, rival = atom_types.choose(weights)
-    about = titles.title(asked.utterances, rarity, asking=True) if asked else ""
     whole = (
         titles.title(asked.utterances, rarity, asking=True, characters_max=_ASKED_CHARACTERS_MAX)
         if asked
         else ""
     )
+    about = titles.shorten(whole)
     asking = kind in ("question", "problem")
     mark = cues.DECISION if kind == "decision" else None
     draft = AtomDraft(

@@ -79,28 +79,28 @@ thus up down out off back away over together apart below above again
 
 # Forms of verbs, and words that look like them, that name things as well: which it is, the neighbours tell.
 BOTH: Final = _words("""
-permit permits import typing name link return start stop answer attempt copy download edit help hit install lead
-look need order pick point read reply save set show sort sound talk test throw trigger try turn use
-wait work write hang crash switch load pull push check run wrap fix break build drop move pass
-support cause change update cover exit force fire fork click count crop cut deal focus kick launch
-limit list lock log match matter merge note offer paste pipe post print question report request
-reset rule search sign sleep split store supply trust type upgrade upload vote watch deploy release
-schedule review commit track map cache block output end export roll scale shows blocks builds causes
-changes charge checks clicks commits cost crashes deploys edits exports fixes forks imports installs
-issue issues leak limits links lists loads locks logs maps mark matches merges notes orders pipes
-points posts questions range rate rates reads record records releases replies reports requests
-returns reviews rules runs sets splits stores switches tests triggers types updates upgrades uploads
-uses view views votes writes queue reason result results sample schedules shop spell step steps
-trade transfer transfers value values payout payment process processes access address backup default
-downloads dump dumps error errors filter filters format formats function group host hosts hook hooks
-index input key keys label labels message messages mount names packages page pages patch plan plans
-plug practice program project rollback route routes script scripts server service services skin sync
-tag tags target template templates thread threads time title token tokens topic trace user users
-version versions window windows outputs ends building encoding decoding testing printing meeting
-listing setting settings logging billing pricing training rendering routing caching hosting warning
-warnings mapping mappings binding bindings handling processing polling indexing pinning tracking
-packaging versioning onboarding writing reading parsing formatting locking signing spelling spacing
-padding heading string strings staging
+permit permits import typing name link return start stop answer attempt copy download edit help hit
+install lead look need order pick point read reply save set show sort sound talk test throw trigger
+try turn use wait work write hang crash switch load pull push check run wrap fix break build drop
+move pass support cause change update cover exit force fire fork click count crop cut deal focus
+kick launch limit list lock log match matter merge note offer paste pipe post print question report
+request reset rule search sign sleep split store supply trust type upgrade upload vote watch deploy
+release schedule review commit track map cache block output end export roll scale shows blocks
+builds causes changes charge checks clicks commits cost crashes deploys edits exports fixes forks
+imports installs issue issues leak limits links lists loads locks logs maps mark matches merges
+notes orders pipes points posts questions range rate rates reads record records releases replies
+reports requests returns reviews rules runs sets splits stores switches tests triggers types updates
+upgrades uploads uses view views votes writes queue reason result results sample schedules shop
+spell step steps trade transfer transfers value values payout payment process processes access
+address backup default downloads dump dumps error errors filter filters format formats function
+group host hosts hook hooks index input key keys label labels message messages mount names packages
+page pages patch plan plans plug practice program project rollback route routes script scripts
+server service services skin sync tag tags target template templates thread threads time title token
+tokens topic trace user users version versions window windows outputs ends building encoding
+decoding testing printing meeting listing setting settings logging billing pricing training
+rendering routing caching hosting warning warnings mapping mappings binding bindings handling
+processing polling indexing pinning tracking packaging versioning onboarding writing reading parsing
+formatting locking signing spelling spacing padding heading string strings staging
 """)
 
 # Those of them that open a clause as an order rather than as a name.
@@ -120,15 +120,15 @@ wore wrote written gotten sold sought broke broken lies dies tried tries
 
 # What says nothing of the matter: adverbs, measures of time, judgements, words of talk.
 EMPTY: Final = _words("""
-nobody somebody never dont doesnt didnt wont cant always just also already that's without via ever
-sort own rather than iirc fyi imo imho afaict tldr tbh lgtm ianal btw xd excellent wonderful
-absolute terrible horrible amazing perfect painful fine wasnt werent hasnt havent shouldnt couldnt
-wouldnt blah whatnot besides exact whole specific following particular entire actual regarding
-concerning anymore given provided thus up down out off back away over together apart below above
-again else ago almost altogether barely completely correctly currently directly easily everytime
-exactly fairly finally forever fully generally hence here however instead lately later least less
-manually maybe mostly nearly nicely often otherwise perhaps possibly presumably properly quickly
-quite really recently repeatedly seriously simply sometimes somewhat somewhere somewhen soon
+inside outside nobody somebody never dont doesnt didnt wont cant always just also already that's
+without via ever sort own rather than iirc fyi imo imho afaict tldr tbh lgtm ianal btw xd excellent
+wonderful absolute terrible horrible amazing perfect painful fine wasnt werent hasnt havent shouldnt
+couldnt wouldnt blah whatnot besides exact whole specific following particular entire actual
+regarding concerning anymore given provided thus up down out off back away over together apart below
+above again else ago almost altogether barely completely correctly currently directly easily
+everytime exactly fairly finally forever fully generally hence here however instead lately later
+least less manually maybe mostly nearly nicely often otherwise perhaps possibly presumably properly
+quickly quite really recently repeatedly seriously simply sometimes somewhat somewhere somewhen soon
 strangely successfully suddenly therefore today tomorrow tonight totally usually whatever whenever
 wherever whether yesterday unfortunately hopefully obviously apparently especially regardless
 despite except unless within upon across along among beyond during toward towards per plus lol haha
@@ -158,15 +158,16 @@ thursday friday saturday sunday теж також потрібен потріб�
 
 # Words that only describe: they may begin a name and stand in it, but not end it.
 QUALITIES: Final = _words("""
-common last default painful exact whole specific entire broken ready only new old big small large
-long short high low full empty main early late first second third single double good better best
-worse worst wrong right correct incorrect invalid valid free real true false possible impossible
-missing existing same public private local remote global internal external current additional extra
-separate general normal usual rare simple complex easy hard difficult safe unsafe secure recent
-final initial total raw random strict static dynamic active inactive custom automatic manual
-official anonymous generic basic advanced primary secondary optional mandatory necessary useful
-useless upcoming ongoing pending nightly daily weekly monthly yearly slow fast quick tiny huge grey
-gray red green blue black white dark light hosted confusing lower upper inner outer online offline
+relevant overall related common last default painful exact whole specific entire broken ready only
+new old big small large long short high low full empty main early late first second third single
+double good better best worse worst wrong right correct incorrect invalid valid free real true false
+possible impossible missing existing same public private local remote global internal external
+current additional extra separate general normal usual rare simple complex easy hard difficult safe
+unsafe secure recent final initial total raw random strict static dynamic active inactive custom
+automatic manual official anonymous generic basic advanced primary secondary optional mandatory
+necessary useful useless upcoming ongoing pending nightly daily weekly monthly yearly slow fast
+quick tiny huge grey gray red green blue black white dark light hosted confusing lower upper inner
+outer online offline
 """)
 
 # Words that name something although they end as describing ones do.

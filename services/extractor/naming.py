@@ -7,6 +7,7 @@ A name begins and ends with a word that can name something. What is a verb is to
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -16,10 +17,11 @@ from services.extractor.utterances import split_words, stem, unlinked
 WORDS_MAX: Final = 6
 CHARACTERS_MAX: Final = 56
 _SEGMENTS_MAX: Final = 3
+_WORDS_KEPT: Final = 8192
 _BREAK: Final = re.compile(
     r"[/=&\\|]+|[.,;:!?()\[\]{}\"«»“”…<>]+(?:\s|$)|\s[(\[{\"«“<–—-]+|\n|\s->\s"
 )
-_CALLED: Final = re.compile(r"(?<=\w )[«“\"]([^«»“”\"\n]{2,30})[»”\"]")
+_CALLED: Final = re.compile(r"(?<=\w )[«“\"]([^\s«»“”\"]{2,30})[»”\"]")
 _CODE: Final = re.compile(r"[?&]\w+=|[$(]\w*[$(\['\"]|\w\(|[{}]|->")
 _EMPHASIS: Final = re.compile(r"`+|(?<!\w)_+|_+(?!\w)|(?<!\S)\d\d(?=[A-Z(])")
 _MENTION: Final = re.compile(r"(?<!\w)@[\w.|-]+")
@@ -49,6 +51,7 @@ class Name:
         return frozenset(stem(plain(word)) for word in self.words if names_something(word))
 
 
+@lru_cache(maxsize=_WORDS_KEPT)
 def plain(word: str) -> str:
     """A word folded, with one kind of apostrophe and without a possessive ending."""
     return word.casefold().replace("’", "'").replace("ʼ", "'").removesuffix("'s").strip("'")
@@ -59,6 +62,7 @@ def is_identifier(word: str) -> bool:
     return any(c.isdigit() or c in "._/+#" for c in word) or any(c.isupper() for c in word[1:])
 
 
+@lru_cache(maxsize=_WORDS_KEPT)
 def names_something(word: str) -> bool:
     """Whether a word alone could stand in a name: no function word, no bare number, no shred."""
     folded = plain(word)
@@ -169,7 +173,8 @@ def _may_begin(word: str, role: grammar.Role) -> bool:
 def _may_end(words: Sequence[str], roles: Sequence[grammar.Role], begin: int, stop: int) -> bool:
     """A name ends with what names, or with a number that belongs to the word before it."""
     if roles[stop - 1] == "number":
-        return stop - 1 > begin and roles[stop - 2] == "name"
+        measures = stop < len(words) and plain(words[stop]) in lexicon.EMPTY
+        return stop - 1 > begin and roles[stop - 2] == "name" and not measures
     return roles[stop - 1] == "name" and names_something(words[stop - 1])
 
 

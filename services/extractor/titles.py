@@ -10,7 +10,7 @@ from services.extractor.utterances import Utterance, content_words, specific_wor
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？])\s+(?=\S)|\n+|(?<=[;])\s+")
 _LEAD_IN: Final = re.compile(
-    r"\s*(?:(?:so|and|but|well|ok(?:ay)?|oh|ah|hm+|btw|also|yes|no|yeah|yep|yup|nah|nope|cool|right|"
+    r"\s*(?:(?:so|and|but|well|eh+|er+|ok(?:ay)?|oh|ah|hm+|btw|also|yes|no|yeah|yep|yup|nah|nope|cool|right|"
     r"guys|folks|all|team|everyone|колеги|друзі|народ|хлопці|коллеги|друзья|ребята|"
     r"sorry|good (?:point|idea|catch|question)|fair (?:enough|point)|nice catch|exactly|agreed|ha(?:ha)+|great|"
     r"perfect|hence|one question|question|actually|basically|anyway|um+|oops|correct|sure|please|weird|i see|"

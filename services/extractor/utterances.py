@@ -174,7 +174,8 @@ def _utterance(
     whole = strip_greeting(said)
     body = courtesies.telling(whole, names)
     is_bare = courtesies.says_nothing(whole, names)
-    words, all_words = _said(body, names), _said(whole, names)
+    all_words = _said(whole, names)
+    words = all_words if body == whole else _said(body, names)
     is_social = _is_social(whole, all_words)
     return Utterance(
         index,
