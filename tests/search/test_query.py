@@ -244,6 +244,8 @@ async def test_what_asks_nothing_is_refused(desk: Desk) -> None:
             "query",
         ),
         ("Search", pb.SearchRequest(query="...", mode=SEMANTIC), "query"),
+        ("Search", pb.SearchRequest(query="& | ! ( ) :* <-> ' \\ ''\n\t"), "query"),
+        ("Search", pb.SearchRequest(query='"' * 4096, mode=KEYWORD), "query"),
         ("PackContext", pb.PackContextRequest(query=" - "), "query"),
         ("Count", among, "query"),
         ("Facet", pb.FacetRequest(keys=[pb.FACET_KEY_KIND], among=among), "among.query"),
