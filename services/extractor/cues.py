@@ -272,9 +272,6 @@ MEETING: Final = re.compile(
     r"\s*(?:\[(?:topic|action|agreed|vote)\]|#(?:topic|action|agreed|info|(?:start|end)meeting)(?!\w)|new topic:)",
     re.IGNORECASE,
 )
-LINKING: Final = frozenset(
-    "the a an your my our of for in on to with from by as vs та і й в у на для до від з із зі по и с со к от из".split()
-)
 LABELLING: Final = frozenset(
     "ps note nb edit edited fyi btw error warning info debug todo fixme update question problem "
     "answer risk risks plan summary status result results reason fix fixed solution blocker blocked requirement "
