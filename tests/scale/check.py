@@ -337,6 +337,8 @@ async def check(folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Run it on a folder that is thrown away."""
+    # What gRPC does in a process that forks may break the child, here a program of PostgreSQL.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     folder = Path(mkdtemp(prefix="winnow-scale-"))
     folder.chmod(0o755)
     try:
