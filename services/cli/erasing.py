@@ -1,7 +1,9 @@
 """`winnow erase`, `winnow rescore` and `winnow operations`: work of ingest that goes on in the background."""
 
 import asyncio
+import math
 import sys
+import time
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -18,6 +20,7 @@ from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
 DEADLINE_SECONDS = 600
 LOOK_SECONDS = 0.3
+TOLD_AFTER_SECONDS = 2.0
 
 _yes = click.option("--yes", is_flag=True, help="Do not ask; needed when nobody can answer.")
 _no_wait = click.option("--no-wait", is_flag=True, help="Only begin; print the operation's id.")
@@ -183,7 +186,13 @@ async def read(session: Session, operation_id: str) -> pb.Operation:
 
 async def follow(session: Session, operation: pb.Operation, no_wait: bool) -> None:
     """Wait for the end of an operation, which goes on if this is interrupted, and print its receipt."""
+    told_from = time.monotonic() + TOLD_AFTER_SECONDS
     while operation.state == pb.OPERATION_STATE_RUNNING and not (no_wait or operation.tasks_dead):
+        if time.monotonic() > told_from:
+            session.progress.print(
+                f"waiting for {_kind(operation)} {operation.id}, which goes on if this is interrupted …"
+            )
+            told_from = math.inf
         await asyncio.sleep(LOOK_SECONDS)
         operation = await read(session, operation.id)
     show(session, operation)

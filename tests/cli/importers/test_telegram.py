@@ -168,6 +168,8 @@ def test_truncated_at_every_byte(tmp_path: Path) -> None:
         (b"", "the file is empty"),
         (b"<html>", "not JSON between byte 0 and byte 6"),
         (b"[]", "no JSON object"),
+        (b"PK\x03\x04\x14\x00\x00", "the file is compressed: unpack it first"),
+        (b"\xfd7zXZ\x00\x00\x04", "the file is compressed: unpack it first"),
         (b'{"a": 1}', "neither `messages` nor `chats`"),
         (b'{"messages": []}', "no whole-number `id`"),
         (b'{"id": "x", "messages": []}', "no whole-number `id`"),
