@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 TASKS_STREAM, EVENTS_STREAM = "WINNOW_TASKS", "WINNOW_EVENTS"
 _HINTS = "winnow.tasks."
 HINT_TASKS_MAX = 64
+PUBLISHED_MAX = 32
 # How often an idle reader looks whether its consumer is past the end of the stream, and for how long the server may
 # fail to make a consumer until the stream is given up.
 CHECK_SECONDS = 5.0
@@ -242,10 +243,22 @@ class Bus:
     async def publish_hint(self, workspace: UUID, stage: str, tasks: Sequence[UUID]) -> None:
         """Publish the ids of tasks in chunks; raise BusUnavailable if one is not stored."""
         subject = f"{_HINTS}{stage}"
-        for start in range(0, len(tasks), HINT_TASKS_MAX):
-            ids = [task.bytes for task in tasks[start : start + HINT_TASKS_MAX]]
-            hint = TaskHint(workspace_id=str(workspace), task_ids=ids)
-            await self._publish(subject, hint.SerializeToString(), None)
+        bodies = [
+            TaskHint(
+                workspace_id=str(workspace),
+                task_ids=[task.bytes for task in tasks[start : start + HINT_TASKS_MAX]],
+            ).SerializeToString()
+            for start in range(0, len(tasks), HINT_TASKS_MAX)
+        ]
+        # At once: in a process that is busy, each wait for an answer takes long.
+        for start in range(0, len(bodies), PUBLISHED_MAX):
+            async with self.answering(f"NATS did not store a message on {subject}"):
+                await asyncio.gather(
+                    *(
+                        self._js.publish(subject, body, timeout=2)
+                        for body in bodies[start : start + PUBLISHED_MAX]
+                    )
+                )
 
     async def publish_event(self, workspace: UUID, fact: str, body: bytes, event: UUID) -> None:
         """Publish a fact; the event's id tells the server of a repeat."""

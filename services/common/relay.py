@@ -113,6 +113,8 @@ class Relay:
 
     async def _prepare(self) -> None:
         """Hint everything again if the broker has lost its store: the database knows which stream it last hinted on."""
+        # What the makers of tasks have handed over would be missed in the stream.
+        await self._publish_handed()
         [row] = await self._fetch("select now() as now")
         look = Look(row["now"], await self._bus.declare())
         await reach("relay.declared")
@@ -173,7 +175,15 @@ class Relay:
 
     async def _publish_handed(self) -> None:
         handed, self._handed = self._handed, []
-        await self._publish(sorted(handed, key=lambda each: each.lane))
+        groups: dict[tuple[int, UUID, str], list[UUID]] = defaultdict(list)
+        for each in handed:
+            groups[each.lane, each.workspace, each.stage] += each.ids
+        await self._publish(
+            [
+                Hints(workspace, stage, ids, lane)
+                for (lane, workspace, stage), ids in sorted(groups.items())
+            ]
+        )
 
     async def _publish(self, hints: Sequence[Hints]) -> None:
         try:
