@@ -2,20 +2,16 @@
 
 import json
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
-
 from services.cli.importers import (
-    ImportedItem,
     ImportedMessage,
-    ImportFailure,
 )
 from services.cli.importers.slack import SlackExport
+from tests.cli.importers.reading import messages
 
-SLOW_DISK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 DAY = "general/2024-05-01.json"
 USERS = [
     {"id": "U1", "name": "ada", "real_name": "Ada L", "profile": {"display_name": "Ada"}},
@@ -57,22 +53,7 @@ def zipped(folder: Path, files: Mapping[str, Any]) -> SlackExport:
     return SlackExport(folder / "export.zip")
 
 
-def messages(items: Iterable[ImportedItem]) -> list[ImportedMessage]:
-    """Only the messages."""
-    return [item for item in items if isinstance(item, ImportedMessage)]
-
-
 def only(folder: Path, one: dict[str, Any]) -> ImportedMessage:
     """The message that an export of one row gives."""
     (message,) = messages(unpacked(folder, export(one)))
     return message
-
-
-def drain(source: Iterable[ImportedItem]) -> tuple[list[ImportedItem], ImportFailure | None]:
-    """Everything read before the end or the failure."""
-    items: list[ImportedItem] = []
-    try:
-        items.extend(source)
-    except ImportFailure as failure:
-        return items, failure
-    return items, None

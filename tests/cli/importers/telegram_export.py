@@ -1,20 +1,14 @@
 """Exports of Telegram as tests write them, and what is read from them."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
-
 from services.cli.importers import (
-    ImportedItem,
     ImportedMessage,
-    ImportFailure,
 )
 from services.cli.importers.telegram import TelegramExport
-
-SLOW_DISK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+from tests.cli.importers.reading import messages
 
 
 def row(number: int, text: Any = "hello", **fields: Any) -> dict[str, Any]:
@@ -44,22 +38,7 @@ def write(folder: Path, content: Any) -> TelegramExport:
     return TelegramExport(file)
 
 
-def messages(items: Iterable[ImportedItem]) -> list[ImportedMessage]:
-    """Only the messages."""
-    return [item for item in items if isinstance(item, ImportedMessage)]
-
-
 def only(folder: Path, one: dict[str, Any]) -> ImportedMessage:
     """The message that an export of one row gives."""
     (message,) = messages(write(folder, chat(one)))
     return message
-
-
-def drain(export: TelegramExport) -> tuple[list[ImportedItem], ImportFailure | None]:
-    """Everything read before the end or the failure."""
-    items: list[ImportedItem] = []
-    try:
-        items.extend(export)
-    except ImportFailure as failure:
-        return items, failure
-    return items, None

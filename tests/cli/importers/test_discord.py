@@ -2,29 +2,26 @@
 
 import json
 import tracemalloc
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cli.importers import (
     ImportedAttachment,
     ImportedChat,
     ImportedEntity,
-    ImportedItem,
     ImportedMessage,
-    ImportFailure,
     SkippedRow,
     Truncated,
     UnreadableExport,
 )
 from services.cli.importers.discord import REACTIONS, DiscordExport
+from tests.cli.importers.reading import SLOW_DISK, drain, json_values, messages
 
-SLOW_DISK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ADA = {"id": "7", "name": "ada", "discriminator": "0000", "nickname": "Ada", "isBot": False}
 BOT = {"id": "9", "name": "deploy", "isBot": True}
 
@@ -70,25 +67,10 @@ def write(folder: Path, content: Any) -> DiscordExport:
     return DiscordExport(file)
 
 
-def messages(items: Iterable[ImportedItem]) -> list[ImportedMessage]:
-    """Only the messages."""
-    return [item for item in items if isinstance(item, ImportedMessage)]
-
-
 def only(folder: Path, one: dict[str, Any]) -> ImportedMessage:
     """The message that an export of one row gives."""
     (message,) = messages(write(folder, channel(one)))
     return message
-
-
-def drain(export: DiscordExport) -> tuple[list[ImportedItem], ImportFailure | None]:
-    """Everything read before the end or the failure."""
-    items: list[ImportedItem] = []
-    try:
-        items.extend(export)
-    except ImportFailure as failure:
-        return items, failure
-    return items, None
 
 
 def spans(message: ImportedMessage) -> list[tuple[str, str, str]]:
@@ -314,20 +296,9 @@ def test_arbitrary_bytes(tmp_path: Path, data: bytes) -> None:
     drain(write(tmp_path, data))
 
 
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                "id type name messages channel guild content author isBot timestamp reference fields "
-                "messageId channelId embeds title attachments fileName fileSizeBytes mentions".split()
-            ),
-            inner,
-            max_size=6,
-        )
-    ),
-    max_leaves=25,
+JSON_VALUES = json_values(
+    "id type name messages channel guild content author isBot timestamp reference fields "
+    "messageId channelId embeds title attachments fileName fileSizeBytes mentions"
 )
 
 

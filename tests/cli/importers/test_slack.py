@@ -20,13 +20,11 @@ from services.cli.importers import (
     UnreadableExport,
 )
 from services.cli.importers.slack import BROKEN_DAY, UNLISTED, SlackExport
+from tests.cli.importers.reading import SLOW_DISK, drain, json_values, messages
 from tests.cli.importers.slack_export import (
     DAY,
-    SLOW_DISK,
     as_bytes,
-    drain,
     export,
-    messages,
     row,
     unpacked,
     zipped,
@@ -234,20 +232,9 @@ def test_arbitrary_bytes(tmp_path: Path, data: bytes) -> None:
         drain(zipped(tmp_path, export() | {name: data}))
 
 
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                "id type subtype name text ts thread_ts user message edited files file profile members "
-                "display_name elements fields blocks attachments title value is_bot".split()
-            ),
-            inner,
-            max_size=6,
-        )
-    ),
-    max_leaves=25,
+JSON_VALUES = json_values(
+    "id type subtype name text ts thread_ts user message edited files file profile members "
+    "display_name elements fields blocks attachments title value is_bot"
 )
 FIELDS = "type subtype text ts thread_ts user edited files file blocks attachments message bot_id"
 

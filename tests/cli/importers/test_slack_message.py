@@ -13,7 +13,8 @@ from services.cli.importers import (
     ImportedEntity,
 )
 from services.cli.importers.slack_text import render
-from tests.cli.importers.slack_export import export, messages, only, row, unpacked
+from tests.cli.importers.reading import messages
+from tests.cli.importers.slack_export import export, only, row, unpacked
 
 
 def test_threads(tmp_path: Path) -> None:

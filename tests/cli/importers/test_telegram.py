@@ -19,7 +19,8 @@ from services.cli.importers import (
 )
 from services.cli.importers.telegram import CHUNK_BYTES, TelegramExport
 from services.cli.importers.telegram_json import EscapeFilter
-from tests.cli.importers.telegram_export import SLOW_DISK, chat, drain, messages, row, write
+from tests.cli.importers.reading import SLOW_DISK, drain, json_values, messages
+from tests.cli.importers.telegram_export import chat, row, write
 
 DEMO = Path(__file__).parents[3] / "services" / "cli" / "demo" / "chat.json"
 STORABLE = st.text(st.characters(exclude_categories=["Cs"]))
@@ -268,20 +269,9 @@ def test_arbitrary_bytes(tmp_path: Path, data: bytes) -> None:
     drain(write(tmp_path, data))
 
 
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                "id type name messages chats left_chats list text text_entities date from from_id "
-                "date_unixtime edited reply_to_message_id action poll answers photo href".split()
-            ),
-            inner,
-            max_size=6,
-        )
-    ),
-    max_leaves=25,
+JSON_VALUES = json_values(
+    "id type name messages chats left_chats list text text_entities date from from_id "
+    "date_unixtime edited reply_to_message_id action poll answers photo href"
 )
 
 

@@ -11,7 +11,8 @@ from services.cli.importers import (
     ImportedEntity,
 )
 from services.cli.importers.telegram_message import NAIVE_DATE
-from tests.cli.importers.telegram_export import chat, messages, only, row, write
+from tests.cli.importers.reading import messages
+from tests.cli.importers.telegram_export import chat, only, row, write
 
 
 def test_text_array(tmp_path: Path) -> None:
