@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bus import (
     EVENTS_STREAM,
     TASKS_STREAM,
@@ -386,14 +387,18 @@ async def until_seen(relay: Relay) -> None:
 
 
 async def test_what_waits_is_not_read(deployment: Deployment) -> None:
-    """Looks cost the same however many hints lie in the stream, also by the plans of when there were none."""
+    """Looks cost the same however many hints wait or are paused, also by the plans of when there were none."""
     insert = """insert into spine.task (workspace_id, stage, subject_id, spec, hint_at, hint_count, lane)
-                select $1, stage, gen_random_uuid(), '', now() + interval '200 s', 1, lane
-                from generate_series(1, 1000), (values ('embed', 0), ('embed', 2), ('window', 0)) as x (stage, lane)"""
+                select $1, stage, gen_random_uuid(), '', now() + wait, (lane <> 1)::int, lane
+                from generate_series(1, 1000), (values ('embed', 0, interval '200 s'), ('embed', 1, '-1 s'),
+                  ('embed', 2, '200 s'), ('window', 0, '200 s')) as x (stage, lane, wait)"""
     read = """select seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
               where relid = 'spine.task'::regclass"""
     await deployment.admin.execute("truncate spine.task")
     await deployment.admin.execute("vacuum analyze spine.task")
+    await deployment.admin.execute(
+        "insert into spine.paused_backfill (workspace_id) values ($1)", deployment.workspace
+    )
     await _look_for_hints(deployment)
     await deployment.admin.execute(insert, deployment.workspace)
     for analyzed in (False, True):
@@ -402,7 +407,26 @@ async def test_what_waits_is_not_read(deployment: Deployment) -> None:
                 await deployment.admin.execute("analyze spine.task")
             before = await deployment.admin.fetchval(read)
             await _look_for_hints(deployment)
-            assert await deployment.admin.fetchval(read) - before <= 10
+            assert await deployment.admin.fetchval(read) - before <= 12
+    await deployment.admin.execute("delete from spine.paused_backfill")
+    await deployment.admin.execute("truncate spine.task")
+
+
+async def test_backfills_share_what_is_hinted(deployment: Deployment) -> None:
+    """A workspace with a large backfill does not keep others from theirs; more is not hinted than there is room for."""
+    insert = """insert into spine.task (workspace_id, stage, subject_id, spec, hint_at, lane)
+                select $1, 'embed', gen_random_uuid(), '', now() - $2::interval, 1 from generate_series(1, $3)"""
+    other = await store_key(deployment.admin, "other", "test", mint_key(), SCOPES)
+    await deployment.admin.execute(insert, deployment.workspace, timedelta(hours=1), 100)
+    await deployment.admin.execute(insert, other, timedelta(seconds=1), 10)
+    take = (
+        """select workspace_id, count(*) as n from spine.take_hints(2000, $1, $1, 8) group by 1"""
+    )
+    again = timedelta(seconds=250)
+    taken = {row["workspace_id"]: row["n"] for row in await deployment.admin.fetch(take, again)}
+    assert taken == {deployment.workspace: 4, other: 4}
+    assert not await deployment.admin.fetch(take, again)
+    await deployment.admin.execute("truncate spine.task")
 
 
 async def _look_for_hints(deployment: Deployment) -> None:
