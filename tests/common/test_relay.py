@@ -1,12 +1,12 @@
-"""The relay publishes every hint and every fact at least once, and forgets only what the broker has."""
+"""The relay publishes every hint at least once, and repeats those that are lost."""
 
 import asyncio
 import shutil
 import signal
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -14,7 +14,6 @@ import pytest
 
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bus import (
-    EVENTS_STREAM,
     TASKS_STREAM,
     Bus,
     BusSettings,
@@ -23,122 +22,13 @@ from services.common.bus import (
     HintReader,
 )
 from services.common.database import Database, DatabaseSettings
-from services.common.outbox import FACTS, announce, enqueue, enqueue_embedding_hinted
+from services.common.outbox import enqueue, enqueue_embedding_hinted
 from services.common.relay import Hints, Relay, RelaySettings
 from services.common.stages import FRESH, HISTORY
+from tests.common.relays import LIMITS, announced, published, relaying, until_quiet
 from tests.common.stages import STAGE, Recorder, make, running, until, until_true
 from tests.conftest import Deployment
 from tests.servers import NatsServer
-from winnow.events.v1.events_pb2 import AtomsExtracted, Event
-
-LIMITS = RelaySettings(relay_again_seconds=250, relay_again_seconds_max=300)
-
-
-@asynccontextmanager
-async def relaying(
-    settings: RelaySettings = LIMITS, **bus_settings: int
-) -> AsyncIterator[tuple[Relay, Bus]]:
-    """A relay that does not run yet, on the deployment's servers."""
-    async with (
-        Database.open(DatabaseSettings.read(), "winnow_relay", size=2) as database,
-        Bus.open(BusSettings(**bus_settings), "test") as bus,
-    ):
-        yield Relay(database, bus, settings), bus
-
-
-async def announced(deployment: Deployment, count: int) -> list[str]:
-    """Announce facts, each with a run of its own."""
-    runs = [str(uuid4()) for _ in range(count)]
-    for run in runs:
-        fact = AtomsExtracted(run_id=run, atom_ids=[str(uuid4())])
-        await announce(deployment.admin, deployment.workspace, "atoms_extracted", fact)
-    return runs
-
-
-async def published(bus: Bus) -> list[Event]:
-    """Every event that the broker has."""
-    count = (await bus._js.stream_info(EVENTS_STREAM)).state.messages
-    stored = [await bus._js.get_msg(EVENTS_STREAM, seq=n + 1) for n in range(count)]
-    return [Event.FromString(message.data or b"") for message in stored]
-
-
-async def waiting(admin: asyncpg.Connection) -> int:
-    """How many facts wait to be published."""
-    count: int = await admin.fetchval("select count(*) from spine.event")
-    return count
-
-
-async def until_quiet(relay: Relay, admin: asyncpg.Connection) -> None:
-    """Run the relay until no fact waits."""
-    running_relay = asyncio.create_task(relay.run())
-    try:
-        await until_true(admin, "not exists (select from spine.event)")
-    finally:
-        running_relay.cancel()
-
-
-async def test_facts_are_published_once_and_forgotten(deployment: Deployment) -> None:
-    """Each fact arrives whole, in order, under its workspace, and leaves the table."""
-    async with relaying() as (relay, bus):
-        before = datetime.now(UTC)
-        runs = await announced(deployment, 150)
-        await until_quiet(relay, deployment.admin)
-        events = await published(bus)
-    assert [event.atoms_extracted.run_id for event in events] == runs
-    assert {event.workspace_id for event in events} == {str(deployment.workspace)}
-    assert len({UUID(event.id) for event in events}) == 150
-    moments = [event.happened_at.ToDatetime(UTC) for event in events]
-    assert before <= min(moments) <= max(moments) <= datetime.now(UTC)
-
-
-async def test_a_crash_before_forgetting_repeats_the_same_event(deployment: Deployment) -> None:
-    """A relay that dies between publishing and forgetting leaves the fact, and the next one repeats it under its id."""
-    async with relaying() as (relay, bus):
-        await bus.declare()
-        [run] = await announced(deployment, 1)
-        async with deployment.admin.transaction():
-            [row] = await deployment.admin.fetch("select * from spine.take_events(10, $1)", FACTS)
-            body = Event(id="as before the crash").SerializeToString()
-            await bus.publish_event(row["workspace_id"], row["fact"], body, row["id"])
-        assert await waiting(deployment.admin) == 1
-        await until_quiet(relay, deployment.admin)
-        [event] = await published(bus)
-    assert event.id == "as before the crash", "the broker took the repeat for another event"
-    assert run
-
-
-async def test_facts_of_a_newer_release_wait_for_it(deployment: Deployment) -> None:
-    """A fact that this release does not know is left alone and holds up nothing."""
-    insert = (
-        "insert into spine.event (workspace_id, fact, payload) values ($1, 'not_yet_invented', '')"
-    )
-    for _ in range(120):
-        await deployment.admin.execute(insert, deployment.workspace)
-    async with relaying() as (relay, bus):
-        runs = await announced(deployment, 1)
-        task = asyncio.create_task(relay.run())
-        await until_true(deployment.admin, "(select count(*) from spine.event) = 120")
-        task.cancel()
-        assert [event.atoms_extracted.run_id for event in await published(bus)] == runs
-    assert await waiting(deployment.admin) == 120
-
-
-async def test_an_unknown_fact_cannot_be_announced(deployment: Deployment) -> None:
-    """A name that Event does not carry is refused where it is written."""
-    with pytest.raises(ValueError, match="misspelt"):
-        await announce(deployment.admin, deployment.workspace, "misspelt", AtomsExtracted())
-
-
-async def test_a_rolled_back_fact_is_never_announced(deployment: Deployment) -> None:
-    """What did not happen is not published."""
-    async with relaying() as (relay, bus):
-        transaction = deployment.admin.transaction()
-        await transaction.start()
-        await announced(deployment, 1)
-        await transaction.rollback()
-        kept = await announced(deployment, 1)
-        await until_quiet(relay, deployment.admin)
-        assert [event.atoms_extracted.run_id for event in await published(bus)] == kept
 
 
 async def test_a_full_stream_loses_nothing(deployment: Deployment) -> None:

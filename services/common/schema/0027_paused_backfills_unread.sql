@@ -1,7 +1,7 @@
 -- A backfill that is paused is not read: each pass of a relay went through all of it, 15 ms for 19,000 tasks, several times a
 -- second. Workspaces share what may be hinted of backfills, where the oldest task went first.
--- And what waits where is found before anything is locked: PostgreSQL works out a statement anew for each row that another
--- transaction has changed meanwhile, and with the recursion in it never came to an end.
+-- And what waits where is found before anything is locked: with the recursion in the statement that locks, a relay beside others
+-- could spin in it without end (docs/decisions/0001-hint-at.md).
 
 drop index spine.task_hint_backfill;
 create index task_hint_backfill on spine.task (workspace_id, hint_at) where hint_at is not null and lane = 1 and hint_count = 0;
