@@ -3,22 +3,11 @@
 import base64
 from typing import Any
 
+from tests.cli.importers.telegram_export import row
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
 ID = "0190b5a8-0000-7000-8000-000000000001"
-
-
-def _row(number: int, text: Any = "hello", **fields: Any) -> dict[str, Any]:
-    return {
-        "id": number,
-        "type": "message",
-        "date": "2024-05-01T12:00:00",
-        "date_unixtime": "1714557600",
-        "from": "Ada",
-        "from_id": "user7",
-        "text": text,
-    } | fields
 
 
 _PARTS = [
@@ -31,16 +20,16 @@ _CHAT = {
     "type": "private_supergroup",
     "id": 42,
     "messages": [
-        _row(1, "plain", edited="2024-05-01T12:01:00", edited_unixtime="1714557660"),
-        _row(2, _PARTS, text_entities=_PARTS, reply_to_message_id=1),
-        _row(
+        row(1, "plain", edited="2024-05-01T12:01:00", edited_unixtime="1714557660"),
+        row(2, _PARTS, text_entities=_PARTS, reply_to_message_id=1),
+        row(
             3,
             "",
             photo="(File not included. Change data exporting settings to download.)",
             width=3,
             height=4,
         ),
-        _row(
+        row(
             4,
             "",
             file="files/a.pdf",
@@ -48,13 +37,13 @@ _CHAT = {
             file_size=12,
             media_type="video_file",
         ),
-        _row(5, "fwd", forwarded_from="Bob", reply_to_peer_id="channel9", reply_to_message_id=7),
-        _row(
+        row(5, "fwd", forwarded_from="Bob", reply_to_peer_id="channel9", reply_to_message_id=7),
+        row(
             6,
             "",
             poll={"question": "when?", "answers": [{"text": "now", "voters": 1}], "closed": False},
         ),
-        _row(7, "old", date_unixtime=None, from_id=7, edited="1970-01-01T00:00:00"),
+        row(7, "old", date_unixtime=None, from_id=7, edited="1970-01-01T00:00:00"),
         {"id": 8, "type": "unsupported"},
         {
             "id": 9,
@@ -63,8 +52,8 @@ _CHAT = {
             "action": "topic_created",
             "title": "T",
         },
-        _row(10, "in the topic", reply_to_message_id=9),
-        _row(
+        row(10, "in the topic", reply_to_message_id=9),
+        row(
             11,
             "",
             location_information={"latitude": 1.5, "longitude": 2.5},
