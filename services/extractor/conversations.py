@@ -99,10 +99,12 @@ def _continued(
     kept: dict[UUID, tuple[Pending, ...]],
     limits: WindowLimits,
 ) -> Conversation:
-    """The conversation with its window, unless labels that have changed since fill it, or nothing is left of it."""
+    """The conversation with its window, if that goes on: labels and deletions since may have filled or ended it."""
     messages = kept.get(window, ()) if window else ()
     worth = sum(each.label != "noise" for each in messages)
     if not messages or worth >= limits.messages_max or len(messages) >= limits.run_max:
+        return Conversation(waiting)
+    if waiting[0].sent_at - messages[-1].sent_at >= limits.idle:
         return Conversation(waiting)
     return Conversation(waiting, window, messages)
 

@@ -25,9 +25,11 @@ _LEAD_IN: Final = re.compile(
 )
 _TAIL: Final = re.compile(
     r"(?:[\s,]+(?:i (?:think|guess|believe)|iirc|afaik|imh?o|tbh|lol|haha+|thanks|though)"
-    r"|\s*[:;=8]['-]?[()DPpoO/\\|*]{1,3}|\s*\^[._]?\^|\s*\\o/|\s*[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F]+)+\s*$",
+    r"|\s*[:;=8]['-]?[()DPpoO/\\|*]{1,3}|\s*\^[._]?\^|\s*\\o/|\s*[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F])+\s*$",
     re.IGNORECASE,
 )
+# What is told at the end of a sentence is looked for in so much of it: every place in it is tried.
+_TAIL_CHARACTERS_MAX: Final = 200
 _MENTIONED: Final = re.compile(r"\s*@[\w.|-]+[\s,:]+")
 _GOES_ON: Final = re.compile(
     r"(?:and|but|or|because|which|that|than|then|since|unless|though|і|й|та|але|бо|що|який|яка|яке|які|"
@@ -81,7 +83,7 @@ def polish(sentence: str) -> str:
     plain = plain[label.end() :] if label else plain
     rest = _LEAD_IN.sub("", plain, count=1) if _LEAD_IN.match(plain) else plain
     rest = cues.THANKS.sub("", rest).strip() if cues.THANKS.match(rest) else rest
-    rest = _TAIL.sub("", rest)
+    rest = rest[:-_TAIL_CHARACTERS_MAX] + _TAIL.sub("", rest[-_TAIL_CHARACTERS_MAX:])
     bare = unlinked(rest)
     rest = bare if len(content_words(bare)) >= 2 else rest
     rest = (rest or plain).lstrip(" ,.!:;").rstrip(" .,:;-!>")

@@ -105,12 +105,12 @@ def cut(
 def _split(
     arrivals: Iterable[Arrival], limits: WindowLimits, kept: int
 ) -> tuple[list[tuple[list[Arrival], Reason]], list[Arrival]]:
-    """Runs closed by count or by an idle gap, in order, and the open rest."""
+    """Runs closed by count or by an idle gap, in order, and the open rest; the first `kept` are not parted."""
     runs: list[tuple[list[Arrival], Reason]] = []
     run: list[Arrival] = []
     worth = 0
-    for arrival in arrivals:
-        if run and _gap(run[-1], arrival) >= limits.idle:
+    for number, arrival in enumerate(arrivals):
+        if run and number >= kept and _gap(run[-1], arrival) >= limits.idle:
             runs.append((run, "idle"))
             run, worth = [], 0
         run.append(arrival)

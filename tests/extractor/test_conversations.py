@@ -1,6 +1,7 @@
 """Where windows end follows from what was said and when, not from how and in which order it came in."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from services.extractor.grounded import GroundedEngine
 from services.extractor.store import QUERIES
 from tests.conftest import Deployment
 from tests.extractor.known import Knowledge, knowing
-from tests.extractor.saved import say
+from tests.extractor.saved import BEGAN, change, say
 
 TALK = [(f"person {n % 3}", f"idea: Matter {n} of them all") for n in range(60)]
 CHAT = Path(cli.__file__).parent / "demo" / "chat.json"
@@ -129,3 +130,52 @@ async def test_a_chat_that_comes_in_again_teaches_nothing_new(
         assert ({atom.id for atom in live} == before) == guarded
         shown = {m for atom in live for m in atom.messages}
         assert messages <= shown
+
+
+async def at_minutes(
+    knowledge: Knowledge, minutes: Sequence[int], source: UUID | None = None
+) -> tuple[UUID, list[UUID]]:
+    """Say something at each of some minutes, and let it be read; return the source and the messages."""
+    admin = knowledge.deployment.admin
+    talk = [("ann", f"idea: Said at minute {minute}") for minute in minutes]
+    source, ids = await say(knowledge.deployment, talk, source)
+    for message, minute in zip(ids, minutes, strict=True):
+        sent_at = BEGAN + timedelta(minutes=minute)
+        await admin.execute(
+            "update ingest.message set sent_at = $2 where id = $1", message, sent_at
+        )
+    await knowledge.settled()
+    return source, ids
+
+
+@pytest.mark.parametrize(
+    ("kept", "deleted", "more", "expected"),
+    [
+        pytest.param([0, 25], [1], [40], [[0], [40]], id="its end is gone, and what was left is long ago"),
+        pytest.param([0, 20, 40], [1], [50], [[0, 40, 50]], id="a gap in its midst"),
+        pytest.param([0, 25], [0, 1], [40], [[40]], id="nothing is left of it"),
+    ],
+)  # fmt: skip
+async def test_a_window_that_lost_messages_goes_on(
+    deployment: Deployment,
+    kept: list[int],
+    deleted: list[int],
+    more: list[int],
+    expected: list[list[int]],
+) -> None:
+    """What is deleted from a window that was closed early never keeps later messages from being read."""
+    async with knowing(deployment, merges=False) as knowledge:
+        source, ids = await at_minutes(knowledge, kept)
+        for position in deleted:
+            await change(deployment, ids[position], deleted=True)
+        await knowledge.settled()
+        await at_minutes(knowledge, more, source)
+        rows = await deployment.admin.fetch(
+            """select array_agg(extract(epoch from m.sent_at - $2)::int / 60 order by w.position) as minutes
+               from extractor.window_message w
+               join ingest.message m on m.id = w.message_id and m.deleted_at is null
+               where m.source_id = $1 group by w.window_id order by 1""",
+            source,
+            BEGAN,
+        )
+        assert [row["minutes"] for row in rows] == expected

@@ -19,6 +19,14 @@ def test_shortening_fits_and_keeps_the_beginning(text: str, characters_max: int)
     assert " ".join(text.split()).startswith(short.rstrip("…").rstrip())
 
 
+@pytest.mark.parametrize(
+    "run", ["\U0001f600", "\U0001f600 ", "\U0001f600\ufe0f", "lol ", ":) ", "^_^ "]
+)
+def test_a_long_run_of_marks_is_read_at_once(run: str) -> None:
+    """A sentence with any number of smileys before its last word is polished like another; nothing tries all splits."""
+    assert polish("it builds " + 200 * run + "now").endswith("now")
+
+
 def test_words_are_not_cut() -> None:
     """The cut falls between words or at the end of a clause."""
     text = "the migration hangs because an autovacuum holds the lock, and nobody noticed it at all"
