@@ -30,6 +30,8 @@ from services.common.channels import CHANNEL_OPTIONS
 from services.common.service import Service, serving
 from tests.servers import nats_server, postgres
 
+pytest_plugins = ["tests.watchdog"]
+
 PASSWORD = "test"
 
 # How fast an example is says how busy the machine is, not whether the code is right.
