@@ -19,7 +19,7 @@ class LogSettings(Settings):
     log_format: str = Field(default="text", pattern="^(text|json)$")
 
 
-_PASSWORD = re.compile(r'(\w+://[^\s:/@"]*):[^\s@"]+@')
+_PASSWORD = re.compile(r'(?<!\w)(\w+://[^\s:/@"]*):[^\s@"]+@')
 _KEY = re.compile(r"(wk_[0-9a-z]{12})\.[A-Za-z0-9_-]+")
 
 

@@ -17,7 +17,7 @@ from services.extractor import (
     store,
     topic_bonds,
 )
-from services.extractor.requests import read_atom, reviewer_of
+from services.extractor.requests import ids_of, read_atom, reviewer_of
 from services.extractor.review import Reviewer
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1 import extractor_pb2_grpc
@@ -83,7 +83,7 @@ class CuratingRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         self, request: pb.MergeAtomsRequest, context: Any
     ) -> pb.MergeAtomsResponse:
         """Merge atoms into one."""
-        atom, others = UUID(request.atom_id), [UUID(each) for each in request.merged_atom_ids]
+        atom, others = UUID(request.atom_id), ids_of(request.merged_atom_ids)
 
         async def act(connection: Connection, reviewer: Reviewer) -> None:
             await curation.merge(connection, reviewer, atom, others)
@@ -105,7 +105,7 @@ class CuratingRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         self, request: pb.MergeTopicsRequest, context: Any
     ) -> pb.MergeTopicsResponse:
         """Merge topics into one."""
-        topic, others = UUID(request.topic_id), [UUID(each) for each in request.merged_topic_ids]
+        topic, others = UUID(request.topic_id), ids_of(request.merged_topic_ids)
         title = " ".join(request.title.split())
 
         async def act(connection: Connection, workspace: UUID) -> list[UUID]:
@@ -119,7 +119,7 @@ class CuratingRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         self, request: pb.SplitTopicRequest, context: Any
     ) -> pb.SplitTopicResponse:
         """Split a topic in two."""
-        topic, messages = UUID(request.topic_id), [UUID(each) for each in request.message_ids]
+        topic, messages = UUID(request.topic_id), ids_of(request.message_ids)
         title = " ".join(request.title.split())
         if not title:
             raise InvalidFields(FieldViolation("title", "must not be empty"))

@@ -19,13 +19,15 @@ CHARACTERS_MAX: Final = 56
 _SEGMENTS_MAX: Final = 3
 _WORDS_KEPT: Final = 8192
 _BREAK: Final = re.compile(
-    r"[/=&\\|]+|[.,;:!?()\[\]{}\"«»“”…<>]+(?:\s|$)|\s[(\[{\"«“<–—-]+|\n|\s->\s"
+    r"[/=&\\|]+|[.,;:!?()\[\]{}\"«»“”…<>]++(?:\s|$)|\s[(\[{\"«“<–—-]+|\n|\s->\s"
 )
 _CALLED: Final = re.compile(r"(?<=\w )[«“\"]([^\s«»“”\"]{2,30})[»”\"]")
 _CODE: Final = re.compile(r"[?&]\w+=|[$(]\w*[$(\['\"]|\w\(|[{}]|->")
 _EMPHASIS: Final = re.compile(r"`+|(?<!\w)_+|_+(?!\w)|(?<!\S)\d\d(?=[A-Z(])")
 _MENTION: Final = re.compile(r"(?<!\w)@[\w.|-]+")
-_PASTED: Final = re.compile(r"^\s*(?:[#$>]\s|\S+@\S+[:~]|at\s+\S+\(|[{}]|\[\d)|[{};]\s*$|=>|\s\|\s")
+_PASTED: Final = re.compile(
+    r"^\s*(?:[#$>]\s|[^\s@]+@[^\s:~]+[:~]|at\s+\S+\(|[{}]|\[\d)|[{};]\s*$|=>|\s\|\s"
+)
 _CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
 
 

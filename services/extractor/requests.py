@@ -1,7 +1,7 @@
 """What the calls of ExtractorService share: values of a request, who asks, and atoms in full."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,11 @@ from winnow.types.v1 import types_pb2 as types
 def uuid_of(text: str) -> UUID | None:
     """An id; None for the empty text."""
     return UUID(text) if text else None
+
+
+def ids_of(texts: Iterable[str]) -> list[UUID]:
+    """Ids in the order given, each once: one id can be spelt in two ways."""
+    return list(dict.fromkeys(map(UUID, texts)))
 
 
 def moment_of(request: Any, field: str) -> datetime | None:

@@ -7,15 +7,13 @@ from uuid import UUID
 from services.common import pages
 from services.common.database import Database
 from services.common.errors import NotFound
-from services.common.ids import uuid7
-from services.common.outbox import enqueue
 from services.common.rpc import current_caller
 from services.extractor import library, manual, neighbours, providing, rendering, store
 from services.extractor.curating_rpc import CuratingRpc
 from services.extractor.feed import Feed
 from services.extractor.manual import Choice, Plan, Reading
 from services.extractor.providing import Provider
-from services.extractor.requests import moment_of, read_atom, read_atoms, uuid_of
+from services.extractor.requests import ids_of, moment_of, read_atom, read_atoms, uuid_of
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -64,8 +62,7 @@ class ExtractorRpc(CuratingRpc):
         async with self._database.transaction(workspace) as connection:
             sources = await store.pending_sources(connection, workspace, source)
             count = await store.pending_conversations(connection, workspace, source)
-            specs = [f"close:{uuid7()}" for _ in sources]
-            await enqueue(connection, workspace, "window", sources, specs)
+            await manual.ask_to_close(connection, workspace, sources)
         self._kick()
         return pb.ExtractNowResponse(conversations=count)
 
@@ -75,7 +72,7 @@ class ExtractorRpc(CuratingRpc):
         """Read chosen messages, or say what that would cost."""
         workspace = current_caller().workspace
         choice = Choice(
-            tuple(map(UUID, request.message_ids)),
+            tuple(ids_of(request.message_ids)),
             uuid_of(request.source_id),
             moment_of(request, "since"),
             moment_of(request, "until"),

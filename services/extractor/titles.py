@@ -41,7 +41,9 @@ _ASIDE: Final = re.compile(r"\s*\([^()]*\)")
 _ANAPHORA_FACTOR: Final = 0.6
 _SPECIFIC_BONUS: Final = 0.6
 _MARKED_FACTOR: Final = 3.0
-_PASTED: Final = re.compile(r"^\s*(?:[#$>]\s|\S+@\S+[:~]|/\S+/\S|at\s+\S+\()|[{};]\s*$|=>|\s\|\s")
+_PASTED: Final = re.compile(
+    r"^\s*(?:[#$>]\s|[^\s@]+@[^\s:~]+[:~]|/\S+/\S|at\s+\S+\()|[{};]\s*$|=>|\s\|\s"
+)
 
 
 def sentences(text: str) -> list[str]:

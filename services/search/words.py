@@ -28,7 +28,7 @@ _PIECE = re.compile(r"""(?P<minus>(?<!\S)-)?(?:"(?P<phrase>[^"]*)"|(?P<bare>[^\s
 _QUOTES = str.maketrans("“”„«»‟", '""""""')
 _LETTERS = re.compile(r"[^\W\d_]+")
 _ALPHANUMERIC = re.compile(r"[^\W_]+")
-_EDGES = re.compile(r"^[^\w/#@$]+|[^\w]+$")
+_EDGES = re.compile(r"^\W+$|^[^\w/#@$]+|(?<=\w)\W+$")
 _HUMP = re.compile(r"(?<=[^\W\d_A-ZА-ЯІЇЄҐ])(?=[A-ZА-ЯІЇЄҐ])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CYRILLIC = re.compile(r"[Ѐ-ӿ'’ʼ]+")
 

@@ -268,6 +268,29 @@ async def test_topics_join_and_split(
         await knowledge.settled()
 
 
+async def test_an_id_in_two_spellings_is_one_id(deployment: Deployment) -> None:
+    """A request that names a thing twice, in small letters and in capitals, is answered as if it named it once."""
+    async with asked(deployment) as (knowledge, call):
+        _, said = await tell(knowledge, f"[Backups] {DISK}", f"[Backups] {FRIDAY}")
+        twice = [str(said[0]), str(said[0]).upper()]
+        plan = await call("ExtractMessages", dry_run=True, message_ids=twice)
+        assert plan.messages == 1
+        (topic,) = (await call("ListTopics")).topics
+        split = await call("SplitTopic", topic_id=topic.id, message_ids=twice, title="Disks")
+        assert (split.topic.message_count, split.rest.message_count) == (1, 1)
+        versions = await call("ListTopicVersions", topic_id=split.topic.id)
+        assert [version.message_count for version in versions.versions] == [1]
+        both = [split.topic.id, split.topic.id.upper()]
+        merged = await call("MergeTopics", topic_id=topic.id, merged_topic_ids=both)
+        assert merged.topic.message_count == 2
+        one, two = (await knowledge.live()).values()
+        joined = await call(
+            "MergeAtoms", atom_id=str(one.id), merged_atom_ids=[str(two.id), str(two.id).upper()]
+        )
+        assert joined.atom.merged_count == 1
+        await knowledge.settled()
+
+
 async def test_chosen_messages_are_read_again(deployment: Deployment) -> None:
     """A dry run counts and changes nothing; a period is read again but for what is noise alone, and atoms stay."""
     async with asked(deployment) as (knowledge, call):

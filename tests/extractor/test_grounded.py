@@ -337,7 +337,10 @@ def test_versions_tell_engines_apart() -> None:
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("unit", ["a", "a.", "- ", "so, ", "`", "@a ", "can't ", "\n", "1", "/a"])
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "a.", "- ", "so, ", "`", "@a ", "can't ", "\n", "1", "/a", "_@", ">", "\U0001f600"],
+)
 async def test_long_repetitive_texts_do_not_stall(unit: str) -> None:
     """Texts of the largest accepted size, made to please a pattern, are read without stalling."""
     await ENGINE.extract(talk(*(f"u{n % 5}: {unit * (16_000 // len(unit))}" for n in range(36))))
