@@ -4,7 +4,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from services.cli.options import Session, command
-from services.cli.values import ID
+from services.cli.values import ID, Measure
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 from winnow.types.v1 import types_pb2
@@ -24,9 +24,7 @@ _NAMES = {number: name for name, number in KINDS.items()}
 @click.option(
     "--batch-size", default=0, type=click.IntRange(0, 10_000), help="Tasks a transaction."
 )
-@click.option(
-    "--rate", default=0.0, type=click.FloatRange(0), help="At most this many texts a second."
-)
+@click.option("--rate", default=0.0, type=Measure(0), help="At most this many texts a second.")
 @click.option(
     "--generation", type=ID, default="", help="The generation to complete, not the serving one."
 )

@@ -7,6 +7,7 @@ import click
 from services.cli.embedded.files import write_private
 from services.cli.options import Session, command
 from services.common.bus_access import SERVICES, permissions, users
+from services.common.errors import WinnowError
 from services.common.seeds import new_seed, public_key
 
 
@@ -24,7 +25,7 @@ async def broker_users(session: Session, seeds: Path) -> None:
     A key that is there already is kept. The server is told the public halves alone; each service gets its own file as
     WINNOW_NATS_NKEY_FILE.
     """
-    keys = {service: public_key(_seed(seeds / f"{service}.nkey")) for service in SERVICES}
+    keys = {service: _public_key(seeds / f"{service}.nkey") for service in SERVICES}
     if session.as_json:
         rights = {service: permissions(service) for service in SERVICES}
         session.print_json(
@@ -44,7 +45,11 @@ async def broker_users(session: Session, seeds: Path) -> None:
     click.echo("authorization {\n  users: [\n" + "\n".join(lines) + "\n  ]\n}")
 
 
-def _seed(path: Path) -> str:
+def _public_key(path: Path) -> str:
+    """The public half of the key in a file, made if it is not there."""
     if not path.exists():
         write_private(path, new_seed() + "\n")
-    return path.read_text("utf-8").strip()
+    try:
+        return public_key(path.read_text("utf-8").strip())
+    except WinnowError as error:
+        raise WinnowError(f"{path}: {error}") from error

@@ -16,7 +16,7 @@ from services.cli.knowledge import (
 )
 from services.cli.options import Session, command
 from services.cli.reviewing import atoms, show
-from services.cli.values import ID, moment, number, word, words
+from services.cli.values import ID, Measure, moment, number, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -30,7 +30,7 @@ _reason = click.option("--reason", default="", help="Why, for those who read it 
 @click.argument("atom_id", type=ID)
 @click.option("--depth", default=1, show_default=True, type=click.IntRange(1, 2))
 @click.option("--type", "kinds", multiple=True, type=click.Choice(words(types.LinkType)))
-@click.option("--confidence", default=0.0, type=click.FloatRange(0, 1), help="Only links so sure.")
+@click.option("--confidence", default=0.0, type=Measure(0, 1), help="Only links so sure.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
 @command
 async def atoms_links(

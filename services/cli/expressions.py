@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import click
 
+from services.cli.values import MOMENTS, read_moment
 from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -14,10 +15,14 @@ _TOKEN: Final = re.compile(
     r"\s*(?:(?P<sign>[()])|(?P<name>[a-z]+):(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>[^\s()\"]+))|(?P<word>\w+))"
 )
 NAMES: Final = "author, source, thread, topic, type, label, approval, lang, kind, after, before"
+DEPTH_MAX: Final = 50
 
 
 class WrongCondition(click.BadParameter):
     """A condition that cannot be read; the message says where."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param_hint="--where")
 
 
 def read_condition(text: str) -> pb.FilterExpression:
@@ -33,7 +38,7 @@ class _Reader:
     """Reads from left to right: `or` binds less than `and`, which binds less than `not`."""
 
     def __init__(self, text: str) -> None:
-        self._text, self._at = text, 0
+        self._text, self._at, self._depth = text, 0, 0
 
     def rest(self) -> str:
         """What has not been read."""
@@ -59,6 +64,14 @@ class _Reader:
         return found
 
     def _one(self) -> pb.FilterExpression:
+        self._depth += 1
+        if self._depth > DEPTH_MAX:
+            raise WrongCondition(f"brackets and nots may not go deeper than {DEPTH_MAX}")
+        found = self._bare()
+        self._depth -= 1
+        return found
+
+    def _bare(self) -> pb.FilterExpression:
         if self._take("not"):
             parts = [self._one()]
             return pb.FilterExpression(none_of=pb.FilterExpressionList(expressions=parts))
@@ -120,9 +133,6 @@ def _enum(enum: Any, values: list[str]) -> list[Any]:
 
 def _moment(value: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise WrongCondition(
-            f"not a date such as 2026-03-01 or 2026-03-01T09:00: {value}"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return read_moment(value)
+    except (ValueError, OverflowError):
+        raise WrongCondition(f"{value!r} is no time like {MOMENTS}") from None

@@ -57,6 +57,12 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
         return explanation
 
 
+def system_reason(error: OSError) -> str:
+    """What the system refuses, and of which file if it is one."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
 def _rpc_failure(error: grpc.aio.AioRpcError) -> Failure:
     code = error.code()
     text = _describe(error)
@@ -98,4 +104,5 @@ def _describe(error: grpc.aio.AioRpcError) -> str:
         request = error_details_pb2.BadRequest()
         if detail.Unpack(request):
             return "; ".join(f"{v.field}: {v.description}" for v in request.field_violations)
-    return f"{error.details()} ({error.code().name})"
+    # What our services say is meant for whoever asked; the code tells what else there is to tell.
+    return str(error.details()) if status else f"{error.details()} ({error.code().name})"

@@ -13,6 +13,7 @@ from services.cli.options import Session, command, owner_database
 from services.common.auth import SCOPES, WORKSPACE_SCOPES
 from services.common.keys import WORKSPACE, create_key, list_keys, public_part, revoke_key
 
+DAYS_MAX = 36_500
 _DATABASE = owner_database("by default that of `winnow up`")
 
 
@@ -31,7 +32,7 @@ def keys() -> None:
     type=click.Choice(SCOPES),
     help="Repeatable; all but `operate`, which changes what all workspaces share, by default.",
 )
-@click.option("--days", type=click.IntRange(1), help="Expires after so many days.")
+@click.option("--days", type=click.IntRange(1, DAYS_MAX), help="Expires after so many days.")
 @_DATABASE
 @command
 async def keys_create(

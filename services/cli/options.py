@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -18,12 +18,13 @@ from google.protobuf.message import Message
 from rich.console import Console
 
 from services.cli.embedded.paths import DataDirectory
-from services.cli.failures import INTERRUPTED, explained
+from services.cli.failures import INTERRUPTED, Failure, explained, system_reason
 from services.cli.target import Target, data_directory, find
 from services.common.settings import refuse_unknown
 
 PIPE_COLUMNS = 200
 CALL_SECONDS = 30.0
+_HALF = re.compile("[\ud800-\udfff]")
 _PASSWORD = re.compile(r"//[^/@]*:[^/]*@|[?&]password=")
 
 
@@ -126,6 +127,16 @@ def _width(stream: TextIO) -> int | None:
     return None if stream.isatty() else PIPE_COLUMNS
 
 
+def _refuse_broken_texts(arguments: Mapping[str, Any]) -> None:
+    """Raise BadParameter for a text that is not UTF-8, which Python hands on as halves of characters."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        value = arguments.get(parameter.name or "")
+        texts = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(text, str) and _HALF.search(text) for text in texts):
+            raise click.BadParameter("is not text in UTF-8", context, parameter)
+
+
 def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """Give an async command --data-dir and --json, run it, and explain its failures."""
 
@@ -137,6 +148,7 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
     @wraps(function)
     def run(data_dir: Path | None, as_json: bool, **arguments: Any) -> None:
+        _refuse_broken_texts(arguments)
         console = Console(highlight=False, soft_wrap=True, width=_width(sys.stdout))
         progress = Console(stderr=True, highlight=False, width=_width(sys.stderr))
         session = Session(
@@ -149,5 +161,9 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
         except (KeyboardInterrupt, asyncio.CancelledError):
             click.echo("winnow: interrupted", err=True)
             raise SystemExit(INTERRUPTED) from None
+        except BrokenPipeError:
+            raise  # whoever read the output has gone, and click ends quietly
+        except OSError as error:
+            raise Failure(system_reason(error)) from error
 
     return run

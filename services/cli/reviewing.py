@@ -10,7 +10,7 @@ from rich.text import Text
 from services.cli.knowledge import atom_lines, atoms
 from services.cli.options import Session, command
 from services.cli.searching import ATOM_TYPES
-from services.cli.values import ID, MOMENT, number
+from services.cli.values import ID, MOMENT, VERSION, number
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -18,9 +18,7 @@ from winnow.types.v1 import types_pb2 as types
 __all__ = ["atoms"]
 
 _reason = click.option("--reason", default="", help="Why, for those who read it later.")
-_version = click.option(
-    "--version", default=0, type=click.IntRange(0), help="The version that is meant."
-)
+_version = click.option("--version", default=0, type=VERSION, help="The version that is meant.")
 
 
 def show(session: Session, response: Any) -> None:
@@ -72,9 +70,7 @@ async def atoms_reject(session: Session, atom_id: str, version: int, reason: str
 @click.option("--content", help="The knowledge itself, at most 4,000 characters.")
 @click.option("--until", type=MOMENT, help="It was true until then (UTC).")
 @click.option("--holds", is_flag=True, help="It holds: take an end back.")
-@click.option(
-    "--version", default=0, type=click.IntRange(0), help="The version that you have seen."
-)
+@click.option("--version", default=0, type=VERSION, help="The version that you have seen.")
 @_reason
 @command
 async def atoms_edit(

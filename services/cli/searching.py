@@ -11,9 +11,9 @@ from rich.text import Text
 
 from services.cli.explaining import explain
 from services.cli.expressions import NAMES, read_condition
-from services.cli.options import Session, as_dict, command
+from services.cli.options import CALL_SECONDS, Session, as_dict, command
 from services.cli.target import Target
-from services.cli.values import ID, MOMENT, moment, number, set_moment, word, words
+from services.cli.values import ID, MOMENT, Measure, moment, number, set_moment, word, words
 from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1.search_pb2_grpc import SearchServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -31,14 +31,16 @@ KINDS = {
 }
 GROUPS = {"topic": pb.GROUP_BY_TOPIC, "conversation": pb.GROUP_BY_CONVERSATION}
 ATOM_TYPES = words(types.AtomType)
+WAIT_SECONDS_MAX = 30
 _FAR = "no text has these words; these are the nearest in meaning, and may be far from it"
 
 
 async def ask(target: Target, request: pb.SearchRequest) -> pb.SearchResponse:
-    """Send a search."""
+    """Send a search; what it waits for comes on top of its own time."""
+    seconds_max = CALL_SECONDS + request.wait_for.timeout.ToTimedelta().total_seconds()
     async with target.channel("search") as channel:
         response: pb.SearchResponse = await SearchServiceStub(channel).Search(
-            request, metadata=target.metadata, timeout=30
+            request, metadata=target.metadata, timeout=seconds_max
         )
     return response
 
@@ -176,7 +178,7 @@ def narrowed(request: Any, chosen: Narrowing) -> None:
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 30),
+    type=Measure(0, WAIT_SECONDS_MAX),
     help="Wait up to so many seconds until all that was accepted is embedded.",
 )
 @click.option("--rerank", is_flag=True, help="Let the model that is set order the best anew.")

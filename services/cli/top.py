@@ -14,6 +14,7 @@ from rich.text import Text
 
 from services.cli.options import Session, as_dict, command
 from services.cli.status import read_status
+from services.cli.values import Measure
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 
 MUST_BE_ZERO = (
@@ -46,9 +47,7 @@ class Sample:
 
 
 @click.command()
-@click.option(
-    "--interval", default=1.0, show_default=True, type=click.FloatRange(0.2, 60), help="Seconds."
-)
+@click.option("--interval", default=1.0, show_default=True, type=Measure(0.2, 60), help="Seconds.")
 @command
 async def top(session: Session, interval: float) -> None:
     """Show the pipeline live: backlog, rates and ages by stage, and what must be 0 at rest. Ctrl-C ends it.

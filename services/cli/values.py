@@ -1,6 +1,8 @@
-"""How the values of the contract are typed and shown: ids, times, and the words for enums."""
+"""How the values of the contract are typed and shown: ids, times, numbers, and the words for enums."""
 
-from datetime import datetime
+import math
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +12,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 
 class _Moment(click.ParamType[datetime]):
-    """A time in UTC as people and `winnow` itself write it."""
+    """A time as people and `winnow` itself write it."""
 
     name = "time"
-    _FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """What help shows for the value."""
@@ -25,19 +26,44 @@ class _Moment(click.ParamType[datetime]):
         """Read the time."""
         if isinstance(value, datetime):
             return value
-        text = value.strip().removesuffix("Z").replace("T", " ")
-        read = (_read(text, form) for form in self._FORMATS)
-        found = next((moment for moment in read if moment), None)
-        return found or self.fail(
-            f"{value!r} is no time like 2026-03-01 or 2026-03-01T14:30 (UTC)", param, ctx
-        )
+        try:
+            return read_moment(value)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time like {MOMENTS}", param, ctx)
 
 
-def _read(text: str, form: str) -> datetime | None:
+MOMENTS = "2026-03-01 or 2026-03-01T14:30 (UTC)"
+_LOOSE = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
+
+
+def read_moment(text: str) -> datetime:
+    """A time as ISO 8601 has it, in UTC unless it names another zone; ValueError or OverflowError for anything else."""
     try:
-        return datetime.strptime(text, form)  # noqa: DTZ007 - the contract's times are UTC
+        found = datetime.fromisoformat(text.strip())
     except ValueError:
-        return None
+        found = _read_loosely(text.strip().removesuffix("Z").replace("T", " "))
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _read_loosely(text: str) -> datetime:
+    """A time whose months, days and hours may have one digit."""
+    for form in _LOOSE:
+        with suppress(ValueError):
+            return datetime.strptime(text, form)  # noqa: DTZ007 - the contract's times are UTC
+    raise ValueError(text)
+
+
+class Measure(click.FloatRange):
+    """A number within bounds; `nan` and `inf` are none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Check the number."""
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is no finite number", param, ctx)
+        return found
 
 
 class _Id(click.ParamType[str]):
@@ -57,6 +83,8 @@ class _Id(click.ParamType[str]):
 
 _ID_EXAMPLE = "01a21a69-d42e-70ce-b63c-d11ad0805df1"
 MOMENT, ID = _Moment(), _Id()
+# Versions are counted in 32 bits.
+VERSION = click.IntRange(0, 2**31 - 1)
 
 
 def _is_typed(param: click.Parameter | None, ctx: click.Context | None) -> bool:

@@ -4,6 +4,8 @@ import os
 
 import nkeys
 
+from services.common.errors import WinnowError
+
 
 def new_seed() -> str:
     """The secret half of a new user's key, as NATS writes it."""
@@ -11,5 +13,8 @@ def new_seed() -> str:
 
 
 def public_key(seed: str) -> str:
-    """The half of a key that the server is told."""
-    return bytes(nkeys.from_seed(bytearray(seed.encode())).public_key).decode()
+    """The half of a key that the server is told; WinnowError for what is no seed."""
+    try:
+        return bytes(nkeys.from_seed(bytearray(seed.encode())).public_key).decode()
+    except (nkeys.NkeysError, ValueError) as error:
+        raise WinnowError("is no seed of an NKEY, which begins with SU") from error

@@ -35,7 +35,7 @@ def test_values_may_be_quoted_and_dated() -> None:
         ("(author:a", "bracket"),
         ("author:a author:b", "author:b"),
         ("author:a and", "the end"),
-        ("after:yesterday", "not a date"),
+        ("after:yesterday", "is no time like"),
     ],
 )
 def test_what_cannot_be_read_is_said(text: str, named: str) -> None:

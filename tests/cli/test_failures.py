@@ -1,10 +1,14 @@
 """What a client makes of the ways in which calls fail."""
 
+from pathlib import Path
+
 import grpc
 import pytest
+from click.testing import CliRunner
 
+from services.cli.app import winnow
 from services.cli.failures import Failure, explained, is_broken_stream
-from services.common.errors import InvalidSetting, WinnowError
+from services.common.errors import InvalidSetting, NotFound, WinnowError
 from services.common.statuses import status_of
 
 
@@ -35,3 +39,37 @@ def test_a_wrong_setting_is_wrong_usage() -> None:
     with pytest.raises(Failure) as failed, explained():
         raise InvalidSetting("WINNOW_RPC_CONCURRENCY_MAX: must be above 0")
     assert failed.value.exit_code == 2
+
+
+def test_what_a_service_says_needs_no_code() -> None:
+    """A message that a service wrote for whoever asks stands alone; another is told with its code."""
+    said, _ = status_of(NotFound("atom", "a1"), "request")
+    told = grpc.aio.AioRpcError(
+        grpc.StatusCode.NOT_FOUND,
+        grpc.aio.Metadata(),
+        grpc.aio.Metadata(("grpc-status-details-bin", said.SerializeToString())),
+        said.message,
+    )
+    with pytest.raises(Failure) as failed, explained():
+        raise told
+    assert failed.value.message == "no atom a1"
+    with pytest.raises(Failure, match=r"\(DATA_LOSS\)$"), explained():
+        raise _error(grpc.StatusCode.DATA_LOSS, None)
+
+
+@pytest.mark.parametrize("blocked", ["runtime.json", "secrets/api-key"])
+def test_what_the_system_refuses_is_one_line(blocked: str, tmp_path: Path) -> None:
+    """A file that cannot be read is named in one line, without a traceback."""
+    (tmp_path / blocked).mkdir(parents=True)
+    result = CliRunner().invoke(winnow, ["status", "--data-dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert f"{tmp_path / blocked}" in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_a_damaged_seed_is_named(tmp_path: Path) -> None:
+    """A file that holds no key of NATS is named, and no key is printed."""
+    (tmp_path / "ingest.nkey").write_text("nonsense")
+    result = CliRunner().invoke(winnow, ["broker", "users", str(tmp_path)])
+    assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
+    assert "ingest.nkey: is no seed" in result.output

@@ -2,12 +2,18 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
+import grpc
 import pytest
 
+from services.cli.searching import ask
+from services.cli.target import Target
 from tests.cli.test_knowledge import Command
 from tests.conftest import Deployment
 from tests.search.library import Library, embedder, unit
+from winnow.search.v1 import search_pb2 as pb
+from winnow.search.v1 import search_pb2_grpc
 
 
 @dataclass
@@ -76,3 +82,29 @@ async def test_asking_quotes_or_does_not_know(told: Told) -> None:
     assert "1. Ann 2024-05-01 09:01 The backup failed: disk full" in out
     out = await told.winnow.json("ask", "capital of Mongolia?", "--quote")
     assert (out["kind"], out["sentences"]) == ("unknown", [])
+
+
+class _Patient(search_pb2_grpc.SearchServiceServicer):
+    """Says how long the caller would wait."""
+
+    def __init__(self) -> None:
+        self.seconds_left: list[float] = []
+
+    async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
+        self.seconds_left.append(context.time_remaining())
+        return pb.SearchResponse()
+
+
+@pytest.mark.parametrize("wait_seconds", [0, 30])
+async def test_waiting_leaves_the_search_its_time(wait_seconds: int) -> None:
+    """A search that waits as long as it may still has the time of any other when the wait is over."""
+    server, patient = grpc.aio.server(), _Patient()
+    search_pb2_grpc.add_SearchServiceServicer_to_server(patient, server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    request = pb.SearchRequest(query="backup")
+    request.wait_for.timeout.FromSeconds(wait_seconds)
+    await ask(Target({"search": f"127.0.0.1:{port}"}, "key"), request)
+    await server.stop(None)
+    (seconds_left,) = patient.seconds_left
+    assert seconds_left > wait_seconds + 20

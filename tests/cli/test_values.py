@@ -17,6 +17,14 @@ ID = "01a21a69-d42e-70ce-b63c-d11ad0805df1"
         (["erase", "author", "ann", "--source", "", "--yes"], "'--source': '' is no id"),
         (["search", "backup", "--after", "2026-13-01"], "'--after': '2026-13-01' is no time like"),
         (["extract", "--since", "yesterday"], "'--since': 'yesterday' is no time like"),
+        (["search", "\udcff"], "'QUERY': is not text in UTF-8"),
+        (["erase", "messages", "1", "\udcff", "--source", ID, "--yes"], "'KEYS...': is not text"),
+        (["search", "backup", "--wait", "nan"], "'--wait': 'nan' is no finite number"),
+        (["backfill", "--rate", "inf"], "'--rate': 'inf' is no finite number"),
+        (["keys", "create", "ci", "--days", "99999999999"], "'--days': 99999999999 is not in"),
+        (["atoms", "approve", ID, "--version", "5000000000"], "'--version': 5000000000 is not in"),
+        (["search", "backup", "--where", "(" * 3000], "--where: brackets and nots may not go"),
+        (["search", "backup", "--where", "after:9"], "--where: '9' is no time like"),
     ],
 )
 def test_what_is_no_value_is_named_as_it_was_typed(arguments: list[str], named: str) -> None:
@@ -27,7 +35,16 @@ def test_what_is_no_value_is_named_as_it_was_typed(arguments: list[str], named: 
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-03-01", "2026-03-01T09:30", "2026-03-01 09:30", "2026-03-01T09:30:00Z"]
+    "text",
+    [
+        "2026-03-01",
+        "2026-3-1",
+        "2026-03-01T09:30",
+        "2026-03-01 09:30",
+        "2026-03-01T09:30:00Z",
+        "2026-03-01T09:30:00.123456Z",
+        "2026-03-01T11:30+02:00",
+    ],
 )
 def test_a_time_is_read_as_winnow_prints_it(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is copied from a list or from JSON can be given back; only then is the service looked for."""

@@ -35,6 +35,8 @@ def read_model(path: Path, model: type[Model]) -> Model | None:
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise DataDirectoryUnusable(f"{path} cannot be read ({error.strerror})") from error
     except ValidationError:
         raise DataDirectoryUnusable(f"{path} cannot be understood: delete it") from None
 

@@ -127,7 +127,12 @@ def _address(listen: str) -> tuple[str, int]:
 
 def _secret(file: Path | None, setting: SecretStr) -> str:
     """A secret from its file, else from the environment; never from the command line, which others can see."""
-    return file.read_text("utf-8").strip() if file else setting.get_secret_value()
+    if file is None:
+        return setting.get_secret_value()
+    try:
+        return file.read_text("utf-8").strip()
+    except UnicodeDecodeError:
+        raise InvalidSetting(f"{file}: holds no secret: it is not text in UTF-8") from None
 
 
 def _tell(line: str) -> None:

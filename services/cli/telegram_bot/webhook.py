@@ -12,6 +12,7 @@ from services.cli.importers.rows import Row
 from services.cli.telegram_bot.api import is_update
 from services.cli.telegram_bot.http import HEAD_BYTES_MAX, Head, Refused, parse_head, response
 from services.cli.telegram_bot.receiving import Receiver
+from services.common.errors import WinnowError
 
 SECRET_HEADER = "x-telegram-bot-api-secret-token"  # noqa: S105 - the name of a header
 BODY_BYTES_MAX = 512 << 10
@@ -38,8 +39,14 @@ class Webhook:
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[int]:
-        """Serve, and lend the port; at the end let the requests that are under way finish."""
-        server = await asyncio.start_server(self._connected, host, port, limit=HEAD_BYTES_MAX)
+        """Serve, and lend the port; at the end let the requests that are under way finish.
+
+        WinnowError if the address cannot be listened at.
+        """
+        try:
+            server = await asyncio.start_server(self._connected, host, port, limit=HEAD_BYTES_MAX)
+        except OSError as error:
+            raise WinnowError(f"cannot listen at {host}:{port}: {error.strerror}") from error
         try:
             yield server.sockets[0].getsockname()[1]
         finally:

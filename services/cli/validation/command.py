@@ -12,6 +12,7 @@ from services.cli.top import MUST_BE_ZERO
 from services.cli.validation import meters
 from services.cli.validation.conversation import Conversation, Question, sample, wait
 from services.cli.validation.report import Report, milliseconds
+from services.cli.values import Measure
 from winnow.ingest.v1 import ingest_pb2
 from winnow.search.v1 import search_pb2
 
@@ -22,7 +23,13 @@ INDEX_FROM_ROWS = 20_000
 
 
 @click.command()
-@click.option("--patience", default=120.0, show_default=True, help="Seconds to wait for a result.")
+@click.option(
+    "--patience",
+    default=120.0,
+    show_default=True,
+    type=Measure(0),
+    help="Seconds to wait for a result.",
+)
 @click.option(
     "--metrics",
     "metrics_urls",

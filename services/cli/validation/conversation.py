@@ -13,6 +13,7 @@ from uuid import uuid4
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.cli.failures import Failure
+from services.cli.health import is_serving
 from services.cli.target import Target
 from winnow.extractor.v1 import extractor_pb2
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
@@ -142,7 +143,7 @@ async def _send(
 ) -> float:
     request = ingest_pb2.IngestMessagesRequest(source=source, messages=messages)
     async with target.channel("ingest") as channel:
-        await channel.channel_ready()
+        await is_serving(channel)  # connected by now, or told that nobody is there
         began = time.perf_counter()
         await IngestServiceStub(channel).IngestMessages(
             request, metadata=target.metadata, timeout=DEADLINE_SECONDS

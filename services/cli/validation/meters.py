@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.common.addresses import NAMES
+from services.common.errors import WinnowError
 from services.common.metrics import MetricsSettings
 
 TIMEOUT_SECONDS = 5
@@ -37,11 +38,18 @@ def urls(given: Sequence[str]) -> list[str]:
 
 
 async def read(places: Sequence[str]) -> Reading:
-    """Add up the durations of all processes; one that does not answer counts for nothing."""
+    """Add up the durations of all processes; one that does not answer counts for nothing.
+
+    WinnowError for one that answers with something else.
+    """
     texts = await asyncio.gather(*(asyncio.to_thread(_fetch, place) for place in places))
     total: dict[tuple[str, str], tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
-    for text in texts:
-        for key, count, seconds in _durations(text):
+    for place, text in zip(places, texts, strict=True):
+        try:
+            durations = list(_durations(text))
+        except ValueError:
+            raise WinnowError(f"--metrics: what {place} shows are no metrics") from None
+        for key, count, seconds in durations:
             before = total[key]
             total[key] = before[0] + count, before[1] + seconds
     return total
@@ -52,7 +60,7 @@ def _fetch(place: str) -> str:
         return ""
     try:
         with urllib.request.urlopen(place, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - checked above
-            return str(answer.read().decode())
+            return str(answer.read().decode(errors="replace"))
     except (OSError, urllib.error.URLError):
         return ""
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.cli.telegram_bot.http import HEAD_BYTES_MAX, Head, Refused, parse_head
 from services.cli.telegram_bot.webhook import BODY_BYTES_MAX, CONNECTIONS_MAX, Webhook
+from services.common.errors import WinnowError
 from tests.cli.telegram_bot.bot_api import push
 from tests.cli.telegram_bot.conftest import Bot, connected
 from tests.cli.telegram_bot.conversation import message
@@ -51,6 +52,16 @@ def request(body: bytes = b"{}", *headers: str, line: str = "POST /hook HTTP/1.1
     """A request with the right secret."""
     lines = (line, f"X-Telegram-Bot-Api-Secret-Token: {SECRET}", *headers)
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def test_an_address_in_use_is_told(bot: Bot) -> None:
+    """Where another program listens the webhook says so, rather than with a traceback."""
+    async with webhook(bot) as url:
+        port = int(url.split(":")[2].split("/", maxsplit=1)[0])
+        other = Webhook(bot.receiver, "/hook", SECRET, bot.tell)
+        with pytest.raises(WinnowError, match=f"cannot listen at 127.0.0.1:{port}: .*in use"):
+            async with other.listening("127.0.0.1", port):
+                raise AssertionError("two listen at one port")
 
 
 async def test_update_is_stored(bot: Bot) -> None:
