@@ -13,7 +13,7 @@ import numpy as np
 
 from services.search import ranking
 from services.search.keyword import KeywordCandidates
-from services.search.ranking import Hit, Positions
+from services.search.ranking import REACH_OF_MEANING, Hit, Positions
 from services.search.speech import hear
 from services.search.store import Document, Near, Subject
 from services.search.vicinity import Vicinity
@@ -88,8 +88,10 @@ def by_meaning_around(nearest: Sequence[Near], vicinity: Vicinity, limit: int) -
     seen, fits = vicinity.seen, np.array(vicinity.fits, bool)
     kept = fits[seen.places]
     around = ranking.surroundings(seen.anchors[kept], places[seen.places[kept]], seen.steps[kept])
-    total = (excess + around.credit(excess, speech=speech)) * speech.shares
-    order = np.where(total > 0, total, above)
+    lent = around.credit(excess, REACH_OF_MEANING, speech)
+    total = (excess + lent) * speech.shares
+    # A mute one has nothing to say, however near it is.
+    order = np.where(total > 0, total, np.minimum(above, 0.0))
     order[places[~fits & (places >= len(nearest))]] = -np.inf
     best = ranking.best_places(order, ids, limit)
     subjects = [near.subject for near in nearest]

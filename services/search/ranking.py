@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -45,6 +45,8 @@ class Reach:
 
 # What answers comes after what asks, and the talk goes on about what was named once.
 REACH: Final = Reach(after=0.5, before=0.25, decay=0.9, steps_max=12)
+# A model finds something of what is asked in more messages than have its words, so that they lend each other less.
+REACH_OF_MEANING: Final = replace(REACH, after=0.4, before=0.2)
 
 
 def rarity(documents: int, containing: int) -> float:

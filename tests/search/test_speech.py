@@ -93,3 +93,12 @@ def test_an_answer_comes_before_its_question_and_what_others_are_told() -> None:
     assert by_words.index(TOLD) < by_words.index(THANKS) < by_words.index(ELSEWHERE)
     alone = [hit.subject.id for hit in legs.by_words(candidates, vicinity, 4, heard=False)]
     assert alone == [ASKED]
+
+
+def test_a_thumb_near_in_meaning_comes_after_what_says_something() -> None:
+    """What has no word must not come first because a model finds it near."""
+    thumb, says, last = (Subject("message", UUID(int=i)) for i in (1, 2, 9))
+    vicinity = vicinity_of([(thumb.id, 0, said("ann", mute=True)), (says.id, 5, said("bob"))])
+    nearest = [Near(thumb, 0.9), Near(says, 0.6), Near(last, 0.5)]
+    found = legs.by_meaning_around(nearest, vicinity, 3)
+    assert found[0].subject == says
