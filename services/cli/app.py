@@ -68,7 +68,7 @@ PARTS = {
     ),
     "rescore": Part("services.cli.erasing:rescore", "Score stored messages again."),
     "run": Part("services.deploying:run", "Run services by name in the foreground."),
-    "runs": Part("services.cli.knowledge:runs", "Show how readings of conversations went."),
+    "runs": Part("services.cli.runs:runs", "Show how readings of conversations went."),
     "search": Part(
         "services.cli.searching:search", "Search messages and atoms by meaning and by words."
     ),

@@ -107,13 +107,11 @@ def _passage(item: pb.ContextItem, near_score: float) -> Passage:
 
 def _show(session: Session, found: AskedAnswer, packed: pb.PackContextResponse) -> None:
     for warning in packed.warnings:
-        session.console.print(f"[yellow]note:[/yellow] {warning}")
+        session.note(warning)
     if found.note:
-        session.console.print(f"[yellow]note:[/yellow] {found.note}")
+        session.note(found.note)
     if found.ungrounded:
-        session.console.print(
-            f"[yellow]note:[/yellow] {found.ungrounded} sentences were left out: not in the messages they cite"
-        )
+        session.note(f"{found.ungrounded} sentences were left out: not in the messages they cite")
     if _HEADINGS[found.kind]:
         session.console.print(_HEADINGS[found.kind])
     if found.kind == "generated":

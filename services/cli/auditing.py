@@ -1,15 +1,16 @@
 """`winnow audit`: what was done with an admin's rights in the workspace, by whom, and what came of it."""
 
 import json
+from typing import Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from services.cli.options import Session, as_dict, command
+from services.cli.paging import gather
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
-
-PAGE_MAX = 500
 
 
 @click.group()
@@ -25,7 +26,12 @@ async def audit_list(session: Session, limit: int) -> None:
 
     An empty outcome means that it goes on, or that the process died in it. Texts are shown by their length alone.
     """
-    entries = await _read(session, limit)
+
+    async def page(size: int, token: str) -> Any:
+        request = pb.ListAuditEntriesRequest(page_size=size, page_token=token)
+        return await session.call("ingest", PipelineServiceStub, request)
+
+    entries = [entry for reply in await gather(limit, page) for entry in reply.entries]
     if session.as_json:
         session.print_json([_plain(entry) for entry in entries])
         return
@@ -33,21 +39,9 @@ async def audit_list(session: Session, limit: int) -> None:
     for entry in entries:
         who = f"{entry.key_prefix} {entry.key_name}".strip() or f"login {entry.login}"
         when = entry.begun_at.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(when, who, entry.peer, entry.action, entry.request_json, entry.outcome)
+        what = (entry.peer, entry.action, entry.request_json, entry.outcome)
+        table.add_row(when, *(escape(text) for text in (who, *what)))
     session.console.print(table if entries else "nothing yet")
-
-
-async def _read(session: Session, limit: int) -> list[pb.AuditEntry]:
-    entries, token = list[pb.AuditEntry](), ""
-    while len(entries) < limit:
-        size = min(PAGE_MAX, limit - len(entries))
-        request = pb.ListAuditEntriesRequest(page_size=size, page_token=token)
-        page = await session.call("ingest", PipelineServiceStub, request)
-        entries += page.entries
-        token = page.next_page_token
-        if not token:
-            break
-    return entries
 
 
 def _plain(entry: pb.AuditEntry) -> dict[str, object]:

@@ -5,16 +5,9 @@ from uuid import uuid4
 import click
 from rich.text import Text
 
-from services.cli.knowledge import (
-    change_of,
-    diff_lines,
-    link_line,
-    paged,
-    show_more,
-    standing,
-    topics,
-)
+from services.cli.knowledge import change_of, diff_lines, link_line, standing, topics
 from services.cli.options import Session, command
+from services.cli.paging import paged, show_more
 from services.cli.reviewing import atoms, show
 from services.cli.values import ID, Measure, moment, number, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import grpc
+from rich.markup import escape
 
 from services.cli.failures import Failure
 from services.cli.health import is_serving
@@ -59,7 +60,7 @@ async def _examine(session: Session, checks: Sequence[Check]) -> None:
     else:
         for finding in findings:
             mark = "[green]ok[/green]  " if finding.ok else "[red]bad[/red] "
-            session.console.print(f"{mark} {finding.check}: {finding.detail}")
+            session.console.print(f"{mark} {finding.check}: {escape(finding.detail)}")
     bad = [finding.check for finding in findings if not finding.ok]
     if bad:
         raise Failure(f"not well: {', '.join(bad)}")

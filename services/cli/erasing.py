@@ -14,6 +14,7 @@ from rich.table import Table
 
 from services.cli.failures import FAILED, USAGE, Failure
 from services.cli.options import Session, command
+from services.cli.paging import listing, paged, show_page
 from services.cli.values import ID, MOMENT, moment, set_moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
@@ -159,8 +160,7 @@ async def operations_show(session: Session, operation_id: str) -> None:
 
 
 @operations.command("list")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
-@click.option("--page-token", default="", help="Where the page before ended.")
+@paged
 @command
 async def operations_list(session: Session, limit: int, page_token: str) -> None:
     """List operations, newest first."""
@@ -169,12 +169,10 @@ async def operations_list(session: Session, limit: int, page_token: str) -> None
     if session.as_json:
         session.print_message(response)
         return
-    table = Table("id", "kind", "state", "created", box=None)
+    table = listing("id", "kind", "state", "created")
     for each in response.operations:
         table.add_row(each.id, _kind(each), _state(each), moment(each.created_at))
-    session.console.print(table if response.operations else "no operations")
-    if response.next_page_token:
-        session.console.print(f"there are more: --page-token {response.next_page_token}")
+    show_page(session, table, response, "operations")
 
 
 async def read(session: Session, operation_id: str) -> pb.Operation:
@@ -216,7 +214,7 @@ def show(session: Session, operation: pb.Operation) -> None:
         found = "nothing is left" if receipt.verified else f"{receipt.remaining} rows are left"
         session.console.print(f"verified by query: {found}")
         if not receipt.messages:
-            session.console.print("[yellow]note:[/yellow] there was no such message")
+            session.note("there was no such message")
     if not is_erasure and receipt.dry_run:
         session.console.print("nothing was changed")
 

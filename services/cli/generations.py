@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import click
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -48,7 +49,9 @@ async def generations_list(session: Session) -> None:
     table = Table("generation", "model", "dimensions", "state", "index", "vectors", box=None)
     for each in response.generations:
         state, index = _state(each), _index(each)
-        table.add_row(each.id, each.model, str(each.dimensions), state, index, str(each.vectors))
+        table.add_row(
+            each.id, escape(each.model), str(each.dimensions), state, index, str(each.vectors)
+        )
     session.console.print(table if response.generations else "no generations yet")
 
 
@@ -82,7 +85,7 @@ async def generations_start(
         response = await stub.StartGeneration(request, metadata=metadata, timeout=START_SECONDS)
         generation = response.generation
         if not session.as_json:
-            session.console.print(f"generation {generation.id} of {generation.model}")
+            session.console.print(f"generation {generation.id} of {escape(generation.model)}")
         last = pb.WatchGenerationResponse(generation=generation)
         if not no_wait:
             last = await _watch(session, stub, generation.id)
@@ -170,7 +173,7 @@ def _tell(session: Session, last: pb.WatchGenerationResponse) -> None:
     if last.queries_compared:
         recall = f", recall@10 {last.recall_at_10:.3f} against exact comparison"
     session.console.print(
-        f"{generation.model} is {_state(generation)}: {generation.vectors} vectors, "
+        f"{escape(generation.model)} is {_state(generation)}: {generation.vectors} vectors, "
         f"{last.missing} missing, index {_index(generation)}{recall}"
     )
 
@@ -179,7 +182,7 @@ def _say(session: Session, generation: pb.Generation, what: str) -> None:
     if session.as_json:
         session.print_message(generation)
     else:
-        session.console.print(f"generation {generation.id} of {generation.model} {what}")
+        session.console.print(f"generation {generation.id} of {escape(generation.model)} {what}")
 
 
 def _state(generation: pb.Generation) -> str:

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from services.cli.embedded.paths import DataDirectory
@@ -70,7 +71,8 @@ async def keys_list(session: Session, database_url: str | None) -> None:
     for key in found:
         dates = (key.created_at, key.expires_at, key.revoked_at)
         shown = [moment.strftime("%Y-%m-%d %H:%M") if moment else "" for moment in dates]
-        table.add_row(key.prefix, key.workspace, key.name, " ".join(key.scopes), *shown)
+        names = (escape(key.workspace), escape(key.name))
+        table.add_row(key.prefix, *names, " ".join(key.scopes), *shown)
     session.console.print(table)
 
 

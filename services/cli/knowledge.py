@@ -1,4 +1,4 @@
-"""`winnow topics`, `winnow atoms` and `winnow runs`: what conversations have taught."""
+"""`winnow topics` and `winnow atoms`: what conversations have taught."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import click
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from services.cli.options import Session, command
+from services.cli.paging import listing, paged, show_more, show_page
 from services.cli.searching import ATOM_TYPES, signed
 from services.cli.values import ID, MOMENT, moment, number, set_moment, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -19,39 +19,10 @@ from winnow.types.v1 import types_pb2 as types
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def paged(function: F) -> F:
-    """Give a command --limit and --page-token."""
-    limit = click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
-    token = click.option("--page-token", default="", help="Where the page before ended.")
-    return limit(token(function))
-
-
 def as_of(function: F) -> F:
     """Give a command --as-of."""
     option = click.option("--as-of", type=MOMENT, help="What held then (UTC); now if not given.")
     return option(function)
-
-
-def listing(*columns: str) -> Table:
-    """A table whose first column is an id that must stay whole."""
-    table = Table(box=None)
-    for column in columns:
-        table.add_column(column, no_wrap=column == columns[0], overflow="fold")
-    return table
-
-
-def show_page(session: Session, table: Table, response: Any, what: str) -> None:
-    """Print one page and how to get the next."""
-    session.console.print(table if table.row_count else f"no {what}")
-    show_more(session, response)
-
-
-def show_more(session: Session, response: Any) -> None:
-    """Say how to get the next page, if there is one."""
-    if response.next_page_token:
-        session.console.print(
-            f"[dim]there are more: repeat with --page-token {escape(response.next_page_token)}[/dim]"
-        )
 
 
 # --- topics
@@ -271,44 +242,3 @@ def atom_lines(atom: types.Atom) -> list[str | tuple[str, str]]:
 
 def _author(evidence: types.Evidence) -> str:
     return evidence.message.author.name or evidence.message.author.external_id or "?"
-
-
-# --- runs
-
-
-@click.group()
-def runs() -> None:
-    """Show how readings of conversations went."""
-
-
-@runs.command("list")
-@click.option("--outcome", type=click.Choice(words(pb.RunOutcome)), help="Only with this outcome.")
-@paged
-@command
-async def runs_list(session: Session, outcome: str | None, limit: int, page_token: str) -> None:
-    """List extraction runs, newest first, with what they cost and what they dropped."""
-    request = pb.ListRunsRequest(
-        page_size=limit,
-        page_token=page_token,
-        outcome=number(pb.RunOutcome, outcome),  # type: ignore[arg-type]
-    )
-    response = await session.call("extractor", ExtractorServiceStub, request)
-    if session.as_json:
-        session.print_message(response)
-        return
-    columns = ("id", "when", "outcome", "messages", "atoms", "calls", "tokens", "took", "dropped")
-    table = listing(*columns)
-    for run in response.runs:
-        dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(run.rejected.items()))
-        table.add_row(
-            run.id,
-            moment(run.created_at),
-            word(pb.RunOutcome, run.outcome),
-            str(run.messages),
-            str(run.atoms),
-            str(run.model_calls),
-            str(run.tokens_in + run.tokens_out),
-            f"{run.duration_seconds:.2f} s",
-            dropped,
-        )
-    show_page(session, table, response, "runs")

@@ -6,6 +6,7 @@ from typing import Literal
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
@@ -99,7 +100,7 @@ async def models_list(session: Session) -> None:
             str(row["licence"]),
         )
     session.console.print(table)
-    session.console.print(f"kept in {store.directory}")
+    session.console.print(escape(f"kept in {store.directory}"))
 
 
 @models.command("fetch")
@@ -132,4 +133,4 @@ def _report(session: Session, found: list[ResolvedModel]) -> None:
         )
         return
     for model in found:
-        session.console.print(f"{model.name}: {model.path} (sha256 {model.digest[:16]}…)")
+        session.console.print(escape(f"{model.name}: {model.path} (sha256 {model.digest[:16]}…)"))

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
+from rich.markup import escape
 
 from services.cli.embedded.paths import DataDirectory
 from services.cli.failures import INTERRUPTED, Failure, explained, system_reason
@@ -60,6 +61,10 @@ class Session:
         async with target.channel(service) as channel:
             call = getattr(stub(channel), method)
             return await call(request, metadata=target.metadata, timeout=seconds_max)
+
+    def note(self, text: str) -> None:
+        """Print what should be known beside a result."""
+        self.console.print(f"[yellow]note:[/yellow] {escape(text)}")
 
     def print_json(self, value: Any) -> None:
         """Print one JSON value on a line of its own."""

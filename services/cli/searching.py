@@ -223,11 +223,11 @@ async def search(
 def show(session: Session, response: pb.SearchResponse) -> None:
     """Print results for a person."""
     for warning in response.warnings:
-        session.console.print(f"[yellow]note:[/yellow] {warning}")
+        session.note(warning)
     if not response.results and not response.groups:
         session.console.print("nothing found")
     if _is_far(response):
-        session.console.print(f"[yellow]note:[/yellow] {_FAR}")
+        session.note(_FAR)
     for place, result in enumerate(response.results, start=1):
         print_result(session, place, result)
     for group in response.groups:

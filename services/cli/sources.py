@@ -3,8 +3,8 @@
 import click
 from rich.markup import escape
 
-from services.cli.knowledge import listing, paged, show_page
 from services.cli.options import Session, command
+from services.cli.paging import listing, paged, show_page
 from services.cli.values import moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub

@@ -1,9 +1,13 @@
 """`winnow status` and `winnow dead`: how the pipeline is doing, and what to do about it."""
 
+from typing import Any
+
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from services.cli.options import Session, as_dict, command
+from services.cli.paging import gather, listing
 from services.cli.values import ID
 from services.common.stages import STAGES
 from winnow.pipeline.v1 import pipeline_pb2 as pb
@@ -43,7 +47,7 @@ def _figures(state: pb.GetStatusResponse) -> Table:
         ("messages", f"{state.messages:,}  ({labels})"),
         ("atoms", f"{state.atoms:,}"),
         ("topics", f"{state.topics:,}"),
-        ("vectors", f"{state.vectors:,}  of model {state.serving_model or '(none yet)'}"),
+        ("vectors", f"{state.vectors:,}  of model {escape(state.serving_model) or '(none yet)'}"),
         ("vectors missing", f"{state.vectors_missing:,}"),
         ("vectors stale", f"{state.vectors_stale:,}"),
         ("messages without text", f"{state.messages_skipped:,}"),
@@ -90,21 +94,28 @@ def dead() -> None:
 
 @dead.command("list")
 @_stage
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
 @command
 async def dead_list(session: Session, stage: str | None, limit: int) -> None:
     """List dead tasks, oldest first, with what went wrong."""
-    request = pb.ListTasksRequest(state=pb.TASK_STATE_DEAD, stage=stage or "", page_size=limit)
-    response = await session.call("ingest", PipelineServiceStub, request)
+
+    async def page(size: int, token: str) -> Any:
+        request = pb.ListTasksRequest(
+            state=pb.TASK_STATE_DEAD, stage=stage or "", page_size=size, page_token=token
+        )
+        return await session.call("ingest", PipelineServiceStub, request)
+
+    replies = await gather(limit, page)
+    tasks = [task for reply in replies for task in reply.tasks]
     if session.as_json:
-        session.print_json([as_dict(task) for task in response.tasks])
+        session.print_json([as_dict(task) for task in tasks])
         return
-    table = Table("task", "stage", "subject", "attempts", "error", box=None)
-    for task in response.tasks:
-        error = f"{task.error_class}: {task.error}"
+    table = listing("task", "stage", "subject", "attempts", "error")
+    for task in tasks:
+        error = escape(f"{task.error_class}: {task.error}")
         table.add_row(task.id, task.stage, task.subject_id, str(task.attempts), error)
-    session.console.print(table if response.tasks else "no dead tasks")
-    if response.next_page_token:
+    session.console.print(table if tasks else "no dead tasks")
+    if replies[-1].next_page_token:
         session.console.print(
             f"[dim]there are more: the first {limit} are shown, see --limit[/dim]"
         )

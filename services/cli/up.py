@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from services.cli.embedded.runtime import cancelled_by
@@ -25,7 +26,7 @@ def announce(console: Console, quiet: bool) -> Callable[[Event], None]:
 
     def tell(event: Event) -> None:
         if not quiet or event.state in (State.DIED, State.WAITING):
-            console.print(f"[dim]{event}[/dim]")
+            console.print(f"[dim]{escape(str(event))}[/dim]")
 
     return tell
 
@@ -72,7 +73,7 @@ def _introduce(session: Session, up_now: Running) -> None:
         table.add_row(name, address)
     session.console.print(table)
     key = session.data.secrets / "api-key"
-    session.console.print(f"data in {session.data.path}, API key in {key}")
+    session.console.print(escape(f"data in {session.data.path}, API key in {key}"))
     session.console.print(
         "now, in another terminal: winnow import telegram result.json, winnow search …"
     )

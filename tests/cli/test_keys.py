@@ -112,3 +112,11 @@ async def test_logins_are_opened_from_files(
     finally:
         for name in NAMES:
             await deployment.admin.execute(f"alter role {login_of(name)} nologin password null")
+
+
+async def test_a_name_is_shown_as_it_was_given(deployment: Deployment) -> None:
+    """Brackets in a name are neither taken for colours nor the end of the list."""
+    for name in ("ci [prod]", "[/b] night"):
+        assert run_winnow("keys", "create", name).returncode == 0
+        listed = run_winnow("keys", "list")
+        assert (listed.returncode, name in listed.stdout) == (0, True), listed.stderr
