@@ -1,5 +1,7 @@
 """`winnow backfill`: embeds what has no current vector, now, and shows how far it is."""
 
+from contextlib import nullcontext
+
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -64,7 +66,8 @@ async def backfill(
             rate_per_second=rate,
             generation_id=generation,
         )
-        last = await _follow(session, stub, request)
+        with session.patience("embedder") if request.dry_run else nullcontext():
+            last = await _follow(session, stub, request)
     if session.as_json:
         session.print_message(last)
     elif pause:

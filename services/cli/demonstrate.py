@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from services.cli.embedded.runtime import cancelled_by
+from services.cli.failures import Failure
 from services.cli.importers.telegram import TelegramExport
 from services.cli.importing import run_import
 from services.cli.modelling import fetch_wanted
@@ -104,6 +105,9 @@ async def _settle(session: Session, target: Target) -> pipeline_pb2.GetStatusRes
                 open_tasks = sum(s.ready + s.leased for s in status.stages)
                 left = f"{status.atoms} atoms, {status.vectors} vectors, {open_tasks} tasks to do"
                 bar.update(shown, left=left)
+                if is_stuck(status):
+                    dead = f"{status.tasks_dead} tasks are dead: see `winnow dead list`"
+                    raise Failure(f"{status.vectors_missing} vectors are missing, and {dead}")
                 if not open_tasks and not status.vectors_missing:
                     if not status.messages_in_open_windows:
                         return status
@@ -111,6 +115,14 @@ async def _settle(session: Session, target: Target) -> pipeline_pb2.GetStatusRes
                         extractor_pb2.ExtractNowRequest(), metadata=target.metadata, timeout=30
                     )
                 await asyncio.sleep(0.2)
+
+
+def is_stuck(status: pipeline_pb2.GetStatusResponse) -> bool:
+    """Whether vectors that are missing will not come: tasks have died, and none is under way or tried again later."""
+    under_way = sum(stage.ready + stage.leased for stage in status.stages)
+    # A look at an open window is planned for later, too, and makes no vector of what is there.
+    later = sum(stage.scheduled for stage in status.stages if stage.stage != "window")
+    return bool(status.vectors_missing and status.tasks_dead) and not under_way + later
 
 
 def _questions() -> list[str]:

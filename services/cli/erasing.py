@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from rich.table import Table
 
 from services.cli.failures import FAILED, USAGE, Failure
-from services.cli.options import Session, command
+from services.cli.options import TOLD_AFTER_SECONDS, Session, command
 from services.cli.paging import listing, paged, show_page
 from services.cli.values import ID, MOMENT, moment, set_moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -21,7 +21,6 @@ from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
 DEADLINE_SECONDS = 600
 LOOK_SECONDS = 0.3
-TOLD_AFTER_SECONDS = 2.0
 
 _yes = click.option("--yes", is_flag=True, help="Do not ask; needed when nobody can answer.")
 _no_wait = click.option("--no-wait", is_flag=True, help="Only begin; print the operation's id.")
@@ -119,8 +118,8 @@ def confirm(question: str, yes: bool) -> None:
 
 @click.command()
 @click.option("--source", type=ID, default="", help="Only of the source with this id.")
-@click.option("--after", type=MOMENT, help="Only sent at or after this (UTC).")
-@click.option("--before", type=MOMENT, help="Only sent before this (UTC).")
+@click.option("--after", "--since", "after", type=MOMENT, help="Only sent at or after this (UTC).")
+@click.option("--before", "--until", "before", type=MOMENT, help="Only sent before this (UTC).")
 @click.option("--dry-run", is_flag=True, help="Count what would change, and change nothing.")
 @_no_wait
 @_yes

@@ -1,21 +1,20 @@
 """`winnow extract`: read conversations now, or chosen ones again."""
 
-import asyncio
 from datetime import datetime
 
 import click
+from click.core import ParameterSource
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.cli.failures import Failure
 from services.cli.options import Session, command
+from services.cli.reading import Step, read_through
 from services.cli.values import ID, MOMENT, set_moment
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.pipeline.v1 import pipeline_pb2
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 
-POLL_SECONDS = 0.3
-READING = ("window", "extract")
 _WAIT = click.option("--wait", is_flag=True, help="Return once all of it is read, with progress.")
 
 
@@ -23,8 +22,8 @@ _WAIT = click.option("--wait", is_flag=True, help="Return once all of it is read
 @click.option(
     "--message", "messages", multiple=True, type=ID, help="A message's id; may be repeated."
 )
-@click.option("--since", type=MOMENT, help="Messages sent from then on (UTC).")
-@click.option("--until", type=MOMENT, help="Messages sent before then (UTC).")
+@click.option("--since", "--after", "since", type=MOMENT, help="Messages sent from then on (UTC).")
+@click.option("--until", "--before", "until", type=MOMENT, help="Messages sent before then (UTC).")
 @click.option("--source", type=ID, default="", help="Only of this source's id.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be read and what it would cost.")
 @_WAIT
@@ -40,7 +39,8 @@ async def extract(
       winnow extract --message ID                   one message, with its window
       winnow extract now --wait                     what waits in open windows, until it is read
     """
-    if click.get_current_context().invoked_subcommand:
+    if subcommand := click.get_current_context().invoked_subcommand:
+        _refuse_lost_options(subcommand)
         return
     if not (messages or since or until or source):
         raise click.UsageError("say what to read: --message, --since, --until or --source, or now")
@@ -57,6 +57,15 @@ async def extract(
         session.console.print(said(response, dry_run))
 
 
+def _refuse_lost_options(subcommand: str) -> None:
+    """Raise UsageError for an option before the subcommand, which would not hear of it."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        if context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE:
+            option, path = parameter.opts[0], context.command_path
+            raise click.UsageError(f"{option} goes after: {path} {subcommand} {option} …")
+
+
 def said(response: pb.ExtractMessagesResponse, dry_run: bool) -> str:
     """What is read, and what it costs, in one line."""
     basis = f"by {response.runs_measured} runs" if response.runs_measured else "by text lengths"
@@ -69,9 +78,8 @@ def said(response: pb.ExtractMessagesResponse, dry_run: bool) -> str:
 
 
 async def _wait(session: Session) -> None:
-    """Show how reading goes on until no window is left to cut or to read, and report what it gave."""
+    """Show how reading goes on until all that is open now is read, and report what it gave."""
     before = await _status(session)
-    first = done = _done(before)
     columns = (
         TextColumn("reading"),
         BarColumn(),
@@ -82,15 +90,10 @@ async def _wait(session: Session) -> None:
         *columns, console=session.progress, disable=not session.shows_progress, transient=True
     ) as bar:
         shown = bar.add_task("", total=1, atoms=before.atoms)
-        while True:
+        async for step in read_through(session):
             status = await _status(session)
-            done, left = _done(status), _left(status)
-            bar.update(shown, completed=done - first, total=done - first + left, atoms=status.atoms)
-            if not left:
-                break
-            await asyncio.sleep(POLL_SECONDS)
-    dead = sum(stage.dead for stage in status.stages if stage.stage in READING)
-    _report(session, done - first, status.atoms, status.atoms - before.atoms, dead)
+            bar.update(shown, completed=step.done, total=step.total, atoms=status.atoms)
+    _report(session, step, status.atoms, status.atoms - before.atoms)
 
 
 async def _status(session: Session) -> pipeline_pb2.GetStatusResponse:
@@ -100,23 +103,16 @@ async def _status(session: Session) -> pipeline_pb2.GetStatusResponse:
     return response
 
 
-def _report(session: Session, done: int, atoms: int, more: int, dead: int) -> None:
+def _report(session: Session, step: Step, atoms: int, more: int) -> None:
     if session.as_json:
-        session.print_json({"tasks_done": done, "atoms": atoms, "atoms_more": more, "dead": dead})
+        counts = {"tasks_done": step.done, "atoms": atoms, "atoms_more": more, "dead": step.dead}
+        session.print_json(counts)
     else:
-        session.console.print(f"read: {done} tasks done, {atoms} atoms are known now ({more:+d})")
-    if dead:
-        raise Failure(f"{dead} tasks of reading are dead: see `winnow dead`")
-
-
-def _done(status: pipeline_pb2.GetStatusResponse) -> int:
-    return sum(stage.done for stage in status.stages if stage.stage in READING)
-
-
-def _left(status: pipeline_pb2.GetStatusResponse) -> int:
-    """What can be done now, and readings that are tried again later, but not planned looks at open windows."""
-    now = sum(stage.ready + stage.leased for stage in status.stages if stage.stage in READING)
-    return now + sum(stage.scheduled for stage in status.stages if stage.stage == "extract")
+        session.console.print(
+            f"read: {step.done} tasks done, {atoms} atoms are known now ({more:+d})"
+        )
+    if step.dead:
+        raise Failure(f"{step.dead} tasks of reading are dead: see `winnow dead list`")
 
 
 @extract.command("now")

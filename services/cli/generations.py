@@ -1,7 +1,6 @@
 """`winnow generations`: which models embed, and changing them while everything is served."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable
 
 import click
 from rich.markup import escape
@@ -28,12 +27,6 @@ def generations() -> None:
     winnow generations rollback                 read the one before again
     winnow generations retire ID                drop the vectors of one that does not serve
     """
-
-
-@asynccontextmanager
-async def _embedder(session: Session) -> AsyncIterator[EmbedderServiceStub]:
-    async with session.target.channel("embedder") as channel:
-        yield EmbedderServiceStub(channel)
 
 
 @generations.command("list")
@@ -80,21 +73,17 @@ async def generations_start(
     request = pb.StartGenerationRequest(
         model=model, query_prefix=query_prefix, passage_prefix=passage_prefix
     )
-    metadata = session.target.metadata
-    async with _embedder(session) as stub:
-        response = await stub.StartGeneration(request, metadata=metadata, timeout=START_SECONDS)
-        generation = response.generation
-        if not session.as_json:
-            session.console.print(f"generation {generation.id} of {escape(generation.model)}")
-        last = pb.WatchGenerationResponse(generation=generation)
-        if not no_wait:
-            last = await _watch(session, stub, generation.id)
-        if promote:
-            asked = pb.PromoteGenerationRequest(generation_id=generation.id)
-            promoted = await stub.PromoteGeneration(
-                asked, metadata=metadata, timeout=DEADLINE_SECONDS
-            )
-            last.generation.CopyFrom(promoted.generation)
+    response = await session.call("embedder", EmbedderServiceStub, request, START_SECONDS)
+    generation = response.generation
+    if not session.as_json:
+        session.console.print(f"generation {generation.id} of {escape(generation.model)}")
+    last = pb.WatchGenerationResponse(generation=generation)
+    if not no_wait:
+        last = await _watch(session, generation.id)
+    if promote:
+        asked = pb.PromoteGenerationRequest(generation_id=generation.id)
+        promoted = await session.call("embedder", EmbedderServiceStub, asked, DEADLINE_SECONDS)
+        last.generation.CopyFrom(promoted.generation)
     _tell(session, last)
 
 
@@ -103,9 +92,7 @@ async def generations_start(
 @command
 async def generations_watch(session: Session, generation_id: str) -> None:
     """Show how far a generation is, until it can be promoted; ends with the recall of its index."""
-    async with _embedder(session) as stub:
-        last = await _watch(session, stub, generation_id)
-    _tell(session, last)
+    _tell(session, await _watch(session, generation_id))
 
 
 @generations.command("promote")
@@ -139,28 +126,37 @@ async def generations_retire(session: Session, generation_id: str) -> None:
     _say(session, response.generation, "is retired; its vectors are dropped in some seconds")
 
 
-async def _watch(
-    session: Session, stub: EmbedderServiceStub, generation_id: str
-) -> pb.WatchGenerationResponse:
+async def _watch(session: Session, generation_id: str) -> pb.WatchGenerationResponse:
     """Show a bar until the generation is complete; return what was said last."""
-    last = pb.WatchGenerationResponse()
+    target = session.target
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
     request = pb.WatchGenerationRequest(generation_id=generation_id)
-    with Progress(
+    bar = Progress(
         *columns, console=session.progress, disable=not session.shows_progress, transient=True
-    ) as bar:
-        shown = bar.add_task("embedding", total=1, note="")
-        async for last in stub.WatchGeneration(request, metadata=session.target.metadata):
-            done = last.generation.vectors
-            total = max(done + last.missing, 1)
-            eta = f", {last.eta_seconds:.0f} s left" if last.eta_seconds else ""
-            if last.missing > last.dead:
-                note = f"{last.missing} missing, {last.vectors_per_second:.0f}/s{eta}"
-                bar.update(shown, completed=done, total=total, note=note)
-            else:
-                note = last.index_phase or "waiting for the index"
-                what = {"description": "indexing", "completed": last.index_done, "total": 1}
-                bar.update(shown, note=note, **what)  # type: ignore[arg-type]
+    )
+    async with target.channel("embedder") as channel:
+        watching = EmbedderServiceStub(channel).WatchGeneration(request, metadata=target.metadata)
+        with bar:
+            return await _shown(bar, watching)
+
+
+async def _shown(
+    bar: Progress, replies: AsyncIterable[pb.WatchGenerationResponse]
+) -> pb.WatchGenerationResponse:
+    """Move the bar with each reply; return the last one."""
+    last = pb.WatchGenerationResponse()
+    shown = bar.add_task("embedding", total=1, note="")
+    async for last in replies:
+        done = last.generation.vectors
+        total = max(done + last.missing, 1)
+        eta = f", {last.eta_seconds:.0f} s left" if last.eta_seconds else ""
+        if last.missing > last.dead:
+            note = f"{last.missing} missing, {last.vectors_per_second:.0f}/s{eta}"
+            bar.update(shown, completed=done, total=total, note=note)
+        else:
+            note = last.index_phase or "waiting for the index"
+            what = {"description": "indexing", "completed": last.index_done, "total": 1}
+            bar.update(shown, note=note, **what)  # type: ignore[arg-type]
     return last
 
 

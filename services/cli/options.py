@@ -4,8 +4,9 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,6 +26,7 @@ from services.common.settings import refuse_unknown
 
 PIPE_COLUMNS = 200
 CALL_SECONDS = 30.0
+TOLD_AFTER_SECONDS = 2.0
 _HALF = re.compile("[\ud800-\udfff]")
 _PASSWORD = re.compile(r"//[^/@]*:[^/]*@|[?&]password=")
 
@@ -38,6 +40,7 @@ class Session:
     console: Console
     progress: Console
     chose_data: bool = False  # whether --data-dir was given
+    told: set[str] = field(default_factory=set)  # the services that are known to be waited for
 
     @property
     def target(self) -> Target:
@@ -60,7 +63,23 @@ class Session:
         target, method = self.target, request.DESCRIPTOR.name.removesuffix("Request")
         async with target.channel(service) as channel:
             call = getattr(stub(channel), method)
-            return await call(request, metadata=target.metadata, timeout=seconds_max)
+            with self.patience(service):
+                return await call(request, metadata=target.metadata, timeout=seconds_max)
+
+    @contextmanager
+    def patience(self, service: str) -> Iterator[None]:
+        """Say once which service is waited for, if it takes so long that one may wonder."""
+        loop = asyncio.get_running_loop()
+        handle = loop.call_later(TOLD_AFTER_SECONDS, self._tell_waiting, service)
+        try:
+            yield
+        finally:
+            handle.cancel()
+
+    def _tell_waiting(self, service: str) -> None:
+        if service not in self.told:
+            self.told.add(service)
+            self.progress.print(f"waiting for {service} …")
 
     def note(self, text: str) -> None:
         """Print what should be known beside a result."""

@@ -100,8 +100,10 @@ _NARROWING = (
         "Only in this language; und is for others and for what is too short to tell.",
         click.Choice(["en", "uk", "ru", "und"]),
     ),
-    click.option("--after", type=MOMENT, help="Only sent at or after this (UTC)."),
-    click.option("--before", type=MOMENT, help="Only sent before this (UTC)."),
+    click.option(
+        "--after", "--since", "after", type=MOMENT, help="Only sent at or after this (UTC)."
+    ),
+    click.option("--before", "--until", "before", type=MOMENT, help="Only sent before this (UTC)."),
     click.option(
         "--where",
         help="A condition with and, or, not and brackets over "
@@ -213,7 +215,8 @@ async def search(
     if wait is not None:
         request.wait_for.accepted_until.GetCurrentTime()
         request.wait_for.timeout.FromMilliseconds(int(wait * 1000))
-    response = await ask(session.target, request)
+    with session.patience("search"):
+        response = await ask(session.target, request)
     if session.as_json:
         session.print_json(as_dict(response))
         return

@@ -15,8 +15,13 @@ ID = "01a21a69-d42e-70ce-b63c-d11ad0805df1"
         (["topics", "split", ID, "x", "--title", "t"], "'MESSAGES...': 'x' is no id"),
         (["search", "backup", "--source", "x"], "'--source': 'x' is no id"),
         (["erase", "author", "ann", "--source", "", "--yes"], "'--source': '' is no id"),
-        (["search", "backup", "--after", "2026-13-01"], "'--after': '2026-13-01' is no time like"),
-        (["extract", "--since", "yesterday"], "'--since': 'yesterday' is no time like"),
+        (
+            ["search", "backup", "--after", "2026-13-01"],
+            "'--after' / '--since': '2026-13-01' is no time like",
+        ),
+        (["extract", "--since", "yesterday"], "'--since' / '--after': 'yesterday' is no time like"),
+        (["extract", "--source", ID, "now"], "--source goes after: winnow extract now --source"),
+        (["extract", "--json", "now"], "--json goes after: winnow extract now --json"),
         (["search", "\udcff"], "'QUERY': is not text in UTF-8"),
         (["erase", "messages", "1", "\udcff", "--source", ID, "--yes"], "'KEYS...': is not text"),
         (["search", "backup", "--wait", "nan"], "'--wait': 'nan' is no finite number"),
@@ -52,3 +57,20 @@ def test_a_time_is_read_as_winnow_prints_it(text: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("WINNOW_SEARCH_ADDRESS", "127.0.0.1:1")
     result = CliRunner().invoke(winnow, ["search", "backup", "--after", text])
     assert result.exit_code == 3, result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search", "backup", "--since", "2026-03-01", "--until", "2026-04-01"],
+        ["ask", "why?", "--since", "2026-03-01", "--until", "2026-04-01"],
+        ["extract", "--after", "2026-03-01", "--before", "2026-04-01", "--dry-run"],
+        ["rescore", "--since", "2026-03-01", "--until", "2026-04-01", "--yes"],
+    ],
+)
+def test_a_period_has_two_names(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever knows --since and --until of one command, or --after and --before of another, knows them of all."""
+    monkeypatch.setenv("WINNOW_API_KEY", "none")
+    for service in ("INGEST", "EXTRACTOR", "SEARCH"):
+        monkeypatch.setenv(f"WINNOW_{service}_ADDRESS", "127.0.0.1:1")
+    assert CliRunner().invoke(winnow, arguments).exit_code == 3
