@@ -6,12 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from services.common.addresses import NAMES, AddressSettings
 from services.common.bus import TASKS_STREAM
@@ -21,9 +18,15 @@ from services.common.rpc import DEADLINE_SECONDS_MAX
 from services.common.settings import PREFIX, known_names
 from services.common.stages import STAGES
 from services.common.tls import Callers
+from tests.deploy.manifests import (
+    DEPLOY,
+    MADE_BY_OPERATORS,
+    OVERLAYS,
+    Manifest,
+    objects,
+    references,
+)
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-OVERLAYS = ("single-node", "production")
 SECRETS = {
     "winnow-database-owner",
     "winnow-database-services",
@@ -31,21 +34,8 @@ SECRETS = {
     "winnow-nats-keys",
     "winnow-nats-users",
 }
-MADE_BY_OPERATORS = {
-    "winnow-database-ca",
-    "winnow-authority",
-    *(f"winnow-{name}-tls" for name in ("ingest", "extractor", "embedder", "search")),
-}
-Manifest = dict[str, Any]
 
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
-
-
-@cache
-def objects(overlay: str) -> list[Manifest]:
-    """The objects of an overlay."""
-    text = (DEPLOY / "rendered" / f"{overlay}.yaml").read_text()
-    return [each for each in yaml.safe_load_all(text) if each]
 
 
 def of_kind(overlay: str, *kinds: str) -> list[Manifest]:
@@ -195,23 +185,8 @@ def test_what_is_referred_to_exists(overlay: str) -> None:
     guide = (DEPLOY.parent / "docs" / "operating.md").read_text()
     assert all(f"create secret generic {secret} " in guide for secret in SECRETS)
     for _, template in pods(overlay):
-        for kind, name in references(template["spec"]):
-            assert name in (maps if kind == "configMap" else SECRETS | MADE_BY_OPERATORS), name
-
-
-def references(value: Any) -> Iterator[tuple[str, str]]:
-    """The config maps and secrets that a pod names anywhere."""
-    if isinstance(value, list):
-        for each in value:
-            yield from references(each)
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            if key in ("configMapRef", "configMap"):
-                yield "configMap", each["name"]
-            elif key in ("secretKeyRef", "secret"):
-                yield "secret", each.get("name") or each["secretName"]
-            else:
-                yield from references(each)
+        for kind, name, _ in references(template["spec"]):
+            assert name in (maps if kind == "ConfigMap" else SECRETS | MADE_BY_OPERATORS), name
 
 
 @every_overlay
