@@ -17,13 +17,13 @@ def broker() -> None:
 
 
 @broker.command("users")
-@click.argument("seeds", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.argument("seeds", type=click.Path(path_type=Path, file_okay=False))
 @command
 async def broker_users(session: Session, seeds: Path) -> None:
     """Make a key for each service in SEEDS/NAME.nkey, and print the users for the server's configuration.
 
-    A key that is there already is kept. The server is told the public halves alone; each service gets its own file as
-    WINNOW_NATS_NKEY_FILE.
+    The folder is made if need be; a key that is there already is kept. The server is told the public halves alone; each
+    service gets its own file as WINNOW_NATS_NKEY_FILE.
     """
     keys = {service: _public_key(seeds / f"{service}.nkey") for service in SERVICES}
     if session.as_json:
@@ -48,6 +48,7 @@ async def broker_users(session: Session, seeds: Path) -> None:
 def _public_key(path: Path) -> str:
     """The public half of the key in a file, made if it is not there."""
     if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, new_seed() + "\n")
     try:
         return public_key(path.read_text("utf-8").strip())

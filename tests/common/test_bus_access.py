@@ -245,10 +245,11 @@ async def test_the_broker_is_called_by_tls(tmp_path: Path) -> None:
 
 async def test_the_command_makes_a_configuration_that_works(tmp_path: Path) -> None:
     """`winnow broker users` keeps the keys that are there, and prints what a server takes and a service gets in by."""
-    first = run_winnow("broker", "users", str(tmp_path))
+    folder = tmp_path / "new" / "seeds"
+    first = run_winnow("broker", "users", str(folder))
     assert first.returncode == 0, first.stderr
-    assert run_winnow("broker", "users", str(tmp_path)).stdout == first.stdout
-    seeds = {service: tmp_path / f"{service}.nkey" for service in SERVICES}
+    assert run_winnow("broker", "users", str(folder)).stdout == first.stdout
+    seeds = {service: folder / f"{service}.nkey" for service in SERVICES}
     for file in seeds.values():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert file.read_text().strip() not in first.stdout
