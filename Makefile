@@ -29,7 +29,7 @@ LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev models demo validate test lint generate release-protos lock attack bench docs check-deploy check-examples render scale-check image-check fuzz isolation soak failpoints mutants power-cuts overload recovery clean
+.PHONY: help setup setup-dev models demo validate test lint generate release-protos lock attack bench docs check-deploy check-docs check-examples render scale-check image-check fuzz isolation soak failpoints mutants power-cuts overload recovery clean
 
 help: ## list the targets
 	@echo "make TARGET, one of:"
@@ -145,6 +145,10 @@ render: setup-dev ## render deploy/overlays into deploy/rendered; needs kubectl 
 
 check-deploy: build/deploy/.installed ## check the manifests against two versions of Kubernetes and the operators' kinds
 	@build/deploy/bin/python -m tools.check_deploy
+
+check-docs: setup-dev models ## run what the pages show: every block that the tests run, then the demo and npm's example; needs npm
+	@$(BIN)/python -m pytest -q tests/docs tests/deploy/test_guide.py tests/pipeline/test_operating.py tests/pipeline/test_restoring.py
+	@$(BIN)/python -m tests.docs.check
 
 check-examples: setup-dev models ## install what examples/client.mjs needs, and run the examples; needs npm
 	@npm install --silent --no-save --prefix examples @grpc/grpc-js @grpc/proto-loader

@@ -73,13 +73,9 @@ def blocks() -> list[Block]:
     ]
 
 
-def run_by(runner: str, page: str | None = None) -> list[Block]:
-    """The blocks that a runner has to run, in their order; all of them, or those of one page."""
-    return [
-        block
-        for block, found in assigned(blocks())
-        if found == runner and page in (None, block.page)
-    ]
+def run_by(runner: str) -> list[Block]:
+    """The blocks that a runner has to run, in their order."""
+    return [block for block, found in assigned(blocks()) if found == runner]
 
 
 def assigned(found: list[Block]) -> Iterator[tuple[Block, str | None]]:
@@ -92,3 +88,9 @@ def assigned(found: list[Block]) -> Iterator[tuple[Block, str | None]]:
         nth = seen[place] = seen.get(place, -1) + 1
         runners = RUNNERS.get(place, ())
         yield block, runners[nth] if nth < len(runners) else None
+
+
+def examples() -> dict[str, str]:
+    """What the page of the examples has one type, by the file that it runs."""
+    text = (ROOT / "examples" / "README.md").read_text("utf-8")
+    return dict(re.findall(r"^\| `(\S+)` \| .* \| `(.+)` \|$", text, re.MULTILINE))

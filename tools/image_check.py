@@ -1,4 +1,4 @@
-"""Builds deploy/Dockerfile and runs the four services in containers, as a cluster would, without a container daemon.
+"""Builds deploy/Dockerfile by the guide's lines and runs the services in containers, as a cluster would, daemonless.
 
 Needs root, and of Debian's packages: buildah, podman, runc, debootstrap. The base is BASE if that is set (an image that
 can be pulled), else a Debian made by debootstrap. Everything goes below one folder (--work), kept for the next run.
@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from services.cli.embedded.paths import DataDirectory
 from services.cli.health import is_serving
 from services.cli.running import Running, running, service_environment
 from services.common.addresses import NAMES
+from tools.guide import run_by
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ("buildah", "podman", "runc", "debootstrap")
@@ -123,17 +125,24 @@ def pip_places() -> list[str]:
     return [f"--volume={path}:{path}:ro" for path in tops]
 
 
-def build(engine: Engine, base: str, target: str) -> None:
-    """Build one target of the Dockerfile."""
-    image = f"localhost/winnow-{target}:check"
-    say(f"building the target {target} (llama.cpp is compiled the first time)")
+def documented() -> dict[str, list[str]]:
+    """What the guide has one type to build, as arguments of `docker build` by the name of the image that they make."""
+    lines = [shlex.split(line, comments=True) for block in run_by("image") for line in block.lines]
+    for line in lines:
+        if line[:2] != ["docker", "build"]:
+            raise SystemExit(f"docs/operating.md: not a line for docker build: {shlex.join(line)}")
+    return {line[line.index("-t") + 1]: line[2:] for line in lines}
+
+
+def build(engine: Engine, base: str, arguments: list[str]) -> None:
+    """Build as docker would with these arguments, on a base and by this machine's settings of pip."""
+    say(f"building {shlex.join(arguments)} (llama.cpp is compiled the first time)")
     kept = [
         f"--env={name}={value}" for name, value in os.environ.items() if name.startswith("PIP_")
     ]
     engine.buildah(
-        "bud", "--isolation=chroot", "--layers", f"--target={target}", f"--build-arg=BASE={base}",
-        *kept, *pip_places(), "--file=deploy/Dockerfile", f"--tag={image}", ".",
-        cwd=ROOT, stderr=sys.stderr,
+        "bud", "--isolation=chroot", "--layers", f"--build-arg=BASE={base}", *kept, *pip_places(),
+        *arguments, cwd=ROOT, stderr=sys.stderr,
     )  # fmt: skip
 
 
@@ -268,11 +277,12 @@ def main() -> None:
         raise SystemExit(f"this check needs root and Debian's {', '.join(TOOLS)}{packages}")
     options.work.mkdir(parents=True, exist_ok=True)
     engine = Engine(options.work)
-    image = "localhost/winnow-service:check"
+    images = documented()
+    image = next(f"localhost/{name}" for name, line in images.items() if "service" in line)
     if not options.built:
         base = make_base(engine, options.work)
-        build(engine, base, "service")
-        build(engine, base, "fetch")
+        for arguments in images.values():
+            build(engine, base, arguments)
     size = int(json.loads(engine.podman("image", "inspect", image))[0]["Size"])
     say(f"looking into the image ({size >> 20} MiB)")
     check_contents(engine, image)

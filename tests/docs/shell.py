@@ -38,7 +38,7 @@ class Shell:
     def begin(self, line: str) -> None:
         """Type a line and do not wait."""
         assert self._process.stdin
-        self._process.stdin.write(f"{line}\necho; echo {MARK} $?\n")
+        self._process.stdin.write(f"{line}\nprintf '\\n{MARK} %s\\n' $?\n")
         self._process.stdin.flush()
 
     def end(self, number: signal.Signals) -> int:

@@ -5,7 +5,7 @@ import json
 import re
 import shlex
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,17 +85,18 @@ def installed(folder: Path, owner: str) -> Iterator[Installed]:
         services = []
         for name in NAMES:
             services.append(stack.enter_context(shell(folder, **addresses, **settings)))
-            needed = [
-                each
-                for each in block.lines[own:]
-                if name != "search" or "NATS" not in each.partition("#")[0]
-            ]
-            *lines, last = (here(line, owner, nats, name) for line in needed)
-            for line in lines:
+            *lines, last = (here(line, owner, nats, name) for line in block.lines[own:])
+            for line in lines if name == "ingest" else filter(needed_by(name), lines):
                 services[-1].run(line)
             services[-1].begin(last)
         yield Installed(operator, folder, owner, told(printed, "winnow keys create"))
         assert [service.end(signal.SIGTERM) for service in services] == [0] * len(NAMES)
+
+
+def needed_by(name: str) -> Callable[[str], bool]:
+    """Which lines another service than ingest needs: the models are there by then, and search needs no NATS."""
+    unneeded = ("winnow models", "export WINNOW_NATS") if name == "search" else ("winnow models",)
+    return lambda line: not line.startswith(unneeded)
 
 
 def told(printed: dict[str, str], command: str) -> str:

@@ -1,7 +1,7 @@
-"""A dump taken while work is under way, restored into an empty cluster with an empty NATS, goes on and ends whole."""
+"""A dump taken while work is under way, restored by the guide's lines into an empty cluster, goes on and ends whole."""
 
 import asyncio
-import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,11 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.cli.top import MUST_BE_ZERO
-from services.common.bootstrap import SHARED_LOGIN, open_logins
-from services.common.migrations import migrate
+from services.common.addresses import NAMES
 from tests.conftest import PASSWORD, Deployment, free_port
+from tests.docs.shell import shell
 from tests.servers import BIN, nats_server, postgres
+from tools.guide import Block, run_by
 from winnow.ingest.v1 import ingest_pb2 as ingest
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from winnow.pipeline.v1 import pipeline_pb2 as pb
@@ -37,11 +38,6 @@ def conversation() -> ingest.IngestMessagesRequest:
     return ingest.IngestMessagesRequest(source=source, messages=messages)
 
 
-async def run(*command: object) -> None:
-    """Run one of PostgreSQL's programs beside the loop."""
-    await asyncio.to_thread(subprocess.run, [str(part) for part in command], check=True)
-
-
 async def work_begins(deployment: Deployment) -> None:
     """Store the conversation, and embed a part of it."""
     async with deployment.serving("ingest") as channel:
@@ -54,14 +50,19 @@ async def work_begins(deployment: Deployment) -> None:
                 await asyncio.sleep(0.02)
 
 
-async def restore(dump: Path, server: str) -> str:
-    """Restore as the guide says: roles by migrating an empty database, then the dump into a new one."""
-    await run(BIN / "createdb", "--maintenance-db", f"{server}/postgres", "scratch")
-    await migrate(f"{server}/scratch")
-    await open_logins(f"{server}/scratch", {SHARED_LOGIN: PASSWORD})
-    await run(BIN / "createdb", "--maintenance-db", f"{server}/postgres", "winnow")
-    await run(BIN / "pg_restore", "--exit-on-error", "--dbname", f"{server}/winnow", dump)
-    return f"{server}/winnow"
+def type_lines(blocks: list[Block], folder: Path, **variables: str) -> None:
+    """Type the guide's lines, with PostgreSQL's programs of the release that the servers are of."""
+    with shell(folder, PATH=f"{BIN}:{Path(sys.executable).parent}", **variables) as terminal:
+        for line in (line for block in blocks for line in block.lines):
+            terminal.run(line)
+
+
+async def owned(server: str) -> str:
+    """Make the login that the guide speaks of, and return the server's URL with it."""
+    connection = await asyncpg.connect(f"{server}/postgres")
+    await connection.execute(f"create role owner login superuser password '{PASSWORD}'")
+    await connection.close()
+    return server.replace("postgres:", "owner:", 1)
 
 
 async def settled(channels: Sequence[object], deployment: Deployment) -> pb.GetStatusResponse:
@@ -85,16 +86,23 @@ async def test_a_restored_dump_goes_on(
     monkeypatch.setenv("WINNOW_EXTRACTION_ENGINE", "grounded")
     monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "0.2")
     await work_begins(deployment)
-    await run(BIN / "pg_dump", "--format", "custom", "--file", scratch / "dump", database_url)
+    (scratch / "passwords").mkdir()
+    for name in NAMES:
+        (scratch / "passwords" / name).write_text(PASSWORD)
+    dump = {"WINNOW_ADMIN_DATABASE_URL": database_url}
+    await asyncio.to_thread(type_lines, run_by("backup"), scratch, **dump)
     with postgres(free_port(), PASSWORD) as server, nats_server(free_port()) as nats:
-        restored = await restore(scratch / "dump", server)
-        owner = await asyncpg.connect(restored)
+        server_url = await owned(server)
+        await asyncio.to_thread(type_lines, run_by("restore"), scratch, SERVER_URL=server_url)
+        owner = await asyncpg.connect(f"{server_url}/winnow")
         unfinished = await owner.fetchval("select count(*) from spine.task where state <> 'done'")
-        monkeypatch.setenv("WINNOW_DATABASE_URL", restored.replace("postgres:", "winnow_app:", 1))
         monkeypatch.setenv("WINNOW_NATS_URL", nats)
         async with AsyncExitStack() as stack:
-            names = ("embedder", "extractor", "ingest", "search")
-            channels = [await stack.enter_async_context(deployment.serving(n)) for n in names]
+            channels = []
+            for name in NAMES:
+                login = server_url.replace("owner:", f"winnow_{name}_app:", 1)
+                monkeypatch.setenv("WINNOW_DATABASE_URL", f"{login}/winnow")
+                channels.append(await stack.enter_async_context(deployment.serving(name)))
             state = await settled(channels, deployment)
         await owner.close()
     assert unfinished > 0

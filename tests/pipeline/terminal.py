@@ -1,0 +1,44 @@
+"""A terminal of its own for a command that draws until Ctrl-C."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROWS, COLUMNS = 30, 120
+INTERRUPTED = 130
+
+
+def watched(
+    command: Sequence[str], environment: dict[str, str], until: bytes, folder: Path | None = None
+) -> bytes:
+    """Run a command on a terminal until it shows something, press Ctrl-C, and return all it drew; it ends with 130."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    process = subprocess.Popen(
+        command, stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+        env={**environment, "TERM": "xterm"}, cwd=folder,
+    )  # fmt: skip
+    os.close(follower)
+    drawn = _read_until(leader, until)
+    os.killpg(process.pid, signal.SIGINT)
+    drawn += _read_until(leader, b"interrupted")
+    assert process.wait(20) == INTERRUPTED
+    os.close(leader)
+    return drawn
+
+
+def _read_until(leader: int, wanted: bytes, seconds: float = 40) -> bytes:
+    shown, end = b"", time.monotonic() + seconds
+    while wanted not in shown:
+        assert time.monotonic() < end, shown
+        if select.select([leader], [], [], 0.2)[0]:
+            shown += os.read(leader, 65536)
+    return shown
