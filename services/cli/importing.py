@@ -36,7 +36,7 @@ FRAME_MESSAGES = 250
 FRAME_BYTES = 512 << 10
 FRAMES_AHEAD = 8
 DELETIONS_MAX = 500
-SKIPPED_KEPT = 3
+SKIPPED_KEPT, SKIPPED_MAX = 3, 300
 NAME_BYTES_MAX = 512
 RETRIES, RETRIES_BEFORE_FIRST = 60, 5
 _TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -69,6 +69,24 @@ class Counts:
         return self.created + self.updated + self.unchanged + self.rejected
 
 
+@dataclass
+class Batch:
+    """Messages that go together, as many as a request may hold."""
+
+    messages: list[pb.MessageInput] = field(default_factory=list)
+    size_bytes: int = 0
+
+    def takes(self, message: pb.MessageInput) -> bool:
+        """Whether there is room for a message; an empty batch takes any."""
+        fits = self.size_bytes + message.ByteSize() <= FRAME_BYTES
+        return not self.messages or (fits and len(self.messages) < FRAME_MESSAGES)
+
+    def add(self, message: pb.MessageInput) -> None:
+        """Take a message."""
+        self.messages.append(message)
+        self.size_bytes += message.ByteSize()
+
+
 @dataclass(frozen=True)
 class Frame:
     """Messages of one source that go together; the number says their order."""
@@ -93,27 +111,29 @@ class FrameReader:
 
         `skipped` has the first rows that were left out, a few of each reason.
         """
-        source = pb.SourceRef(kind=self._kind)
-        messages: list[pb.MessageInput] = []
+        source, batch = pb.SourceRef(kind=self._kind), Batch()
         for item in self._items():
             if isinstance(item, ImportedMessage):
-                messages.append(message_input(item))
+                message = message_input(item)
                 if item.deleted:
                     self.deleted.append((source, item.external_id))
-                if _is_full(messages):
-                    yield Frame(next(self._numbers), source, messages)
-                    messages = []
+                if not batch.takes(message):
+                    yield Frame(next(self._numbers), source, batch.messages)
+                    batch = Batch()
+                batch.add(message)
             elif isinstance(item, ImportedChat):
-                if messages:
-                    yield Frame(next(self._numbers), source, messages)
-                    messages = []
+                if batch.messages:
+                    yield Frame(next(self._numbers), source, batch.messages)
+                    batch = Batch()
                 source = source_ref(item, self._kind)
             else:
                 self._skip(item)
-        if messages:
-            yield Frame(next(self._numbers), source, messages)
+        if batch.messages:
+            yield Frame(next(self._numbers), source, batch.messages)
 
     def _skip(self, row: SkippedRow) -> None:
+        if len(self.skipped) == SKIPPED_MAX:
+            return
         if sum(row.reason == other.reason for other in self.skipped) < SKIPPED_KEPT:
             self.skipped.append(row)
 
@@ -122,13 +142,6 @@ class FrameReader:
             yield from self._importer
         except ImportFailure as failure:
             self.failure = failure
-
-
-def _is_full(messages: list[pb.MessageInput]) -> bool:
-    if len(messages) >= FRAME_MESSAGES:
-        return True
-    # Only texts can be large, and at most 16 KiB each, so looking now and then is enough.
-    return len(messages) % 16 == 0 and sum(m.ByteSize() for m in messages) >= FRAME_BYTES
 
 
 def source_ref(chat: ImportedChat, kind: pb.SourceKind.ValueType) -> pb.SourceRef:

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from services.cli.embedded.runtime import cancelled_by
 from services.cli.embedded.supervisor import Event, State
-from services.cli.failures import Failure
 from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, command
 from services.cli.running import Running, running
@@ -77,9 +76,3 @@ def _introduce(session: Session, up_now: Running) -> None:
     session.console.print(
         "now, in another terminal: winnow import telegram result.json, winnow search …"
     )
-
-
-def require_idle(session: Session) -> None:
-    """Raise Failure if something already runs on the data directory."""
-    if session.data.runtime_state() is not None:
-        raise Failure(f"Winnow already runs on {session.data.path}")

@@ -87,7 +87,6 @@ _FUNCTION: Final = cues.COMMON | _words(
     "я ты мы вы на в к с и а но ли же бы не это по за про"
 )
 _TALK: Final = _words(_SOCIAL) | _words(_TIME) | _words(_LOOKING) | _words(_PROMISING)
-_SAYS_NOTHING: Final = _TALK | _FUNCTION
 _REQUESTS: Final = _words(_REQUEST)
 _ABOUT: Final = _words(
     "what why how which where whose що чому навіщо як який яка яке які де куди скільки что почему зачем как какой "

@@ -251,7 +251,11 @@ def read_golds(data_dir: Path) -> list[GoldWindow]:
 
 
 def _golds(path: Path) -> Iterator[GoldWindow]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvaluationDataError(f"{path}: cannot be read as text") from error
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:

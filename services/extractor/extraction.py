@@ -35,7 +35,6 @@ Rejection = Literal[
 ]
 
 ATOM_TYPES: Final[tuple[AtomType, ...]] = get_args(AtomType)
-LINK_TYPES: Final[tuple[LinkType, ...]] = get_args(LinkType)
 TITLE_CHARACTERS_MAX: Final = 90
 CONTENT_CHARACTERS_MAX: Final = 2000
 

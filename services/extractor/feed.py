@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.common.database import Connection, Database
 from services.extractor import library, rendering
+from services.extractor.requests import read_atoms
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -73,12 +74,13 @@ def _subjects(changes: Sequence[Any], kind: str) -> list[UUID]:
 async def _atoms(
     connection: Connection, workspace: UUID, ids: Sequence[UUID]
 ) -> dict[UUID, types.Atom]:
-    rows = await library.atoms(connection, workspace, limit=CHANGES_MAX, ids=ids)
-    passages = await library.evidence(connection, workspace, ids)
-    cited = sorted({passage["message_id"] for found in passages.values() for passage in found})
-    messages = await library.messages(connection, workspace, cited)
-    live = [row for row in rows if row["invalidated_at"] is None and row["merged_into"] is None]
-    return {row["id"]: rendering.atom(row, passages[row["id"]], messages) for row in live}
+    """The live ones of atoms."""
+    found = await read_atoms(connection, workspace, ids)
+    return {
+        identity: atom
+        for identity, atom in found.items()
+        if not atom.HasField("invalidated_at") and not atom.merged_into_id
+    }
 
 
 async def _topics(

@@ -92,7 +92,7 @@ def _role(written: str, word: str, before: str, after: str) -> Role:
     if word in _IDLE:
         return "other"
     bare = word.removesuffix("'s")
-    if _is_identifier(written):
+    if is_identifier(written):
         return "name"
     if _acts(written, bare, before, after):
         return "verb"
@@ -105,7 +105,8 @@ def _role(written: str, word: str, before: str, after: str) -> Role:
     return "quality" if _describes(bare) else "name"
 
 
-def _is_identifier(written: str) -> bool:
+def is_identifier(written: str) -> bool:
+    """Whether a word is written as code, an abbreviation or a product is: a mark, a digit or capitals inside."""
     inside = any(c.isdigit() or c in "_/+#." for c in written)
     return inside or any(c.isupper() for c in written[1:])
 

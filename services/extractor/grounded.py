@@ -133,7 +133,7 @@ def _evidence(utterance: Utterance) -> Evidence:
 
 
 def _confidence(proposal: Proposal) -> float:
-    """How sure structure is: more said is surer, an answered matter is surer still."""
+    """How sure structure is: more said is surer, and a reply surer than what nobody asked for."""
     base = {"raised": 0.5, "reply": 0.55, "remark": 0.5, "statement": 0.35, "report": 0.3}[
         proposal.role
     ]

@@ -37,7 +37,9 @@ def _clusters(text: str) -> Iterator[tuple[int, int]]:
 def _fold_cluster(cluster: str) -> str:
     if unicodedata.category(cluster[0]) == "Cf":
         return ""
-    folded = unicodedata.normalize("NFKD", cluster).casefold().translate(_FOLDED)
+    # Some marks are taken apart by normalising, so they are folded before, too.
+    plain = unicodedata.normalize("NFKD", cluster.translate(_FOLDED))
+    folded = plain.casefold().translate(_FOLDED)
     return " " if folded.isspace() else folded
 
 

@@ -102,7 +102,7 @@ async def _put_topics(
     """Save the topics in the order of their keys; return their ids by position, and the new ones' hashes."""
     ids: dict[str, UUID] = {}
     fresh: dict[UUID, bytes] = {}
-    for title in sorted({topic.title for topic in extraction.topics}, key=title_key):
+    for title in sorted((topic.title for topic in extraction.topics), key=title_key):
         key = title_key(title)
         if key in ids:
             continue

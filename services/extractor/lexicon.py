@@ -71,10 +71,7 @@ in of for to from on with without at via vs between into against та і й в �
 
 # What a verb takes with it.
 PARTICLES: Final = _words("""
-iirc fyi imo imho afaict tldr tbh lgtm ianal btw xd excellent wonderful absolute terrible horrible
-amazing perfect painful fine wasnt werent hasnt havent shouldnt couldnt wouldnt blah whatnot besides
-exact whole specific following particular entire actual regarding concerning anymore given provided
-thus up down out off back away over together apart below above again
+up down out off back away over together apart below above again
 """)
 
 # Forms of verbs, and words that look like them, that name things as well: which it is, the neighbours tell.

@@ -59,11 +59,6 @@ def plain(word: str) -> str:
     return word.casefold().replace("’", "'").replace("ʼ", "'").removesuffix("'s").strip("'")
 
 
-def is_identifier(word: str) -> bool:
-    """Whether a word is written as code, an abbreviation or a product is: a mark, a digit or capitals inside."""
-    return any(c.isdigit() or c in "._/+#" for c in word) or any(c.isupper() for c in word[1:])
-
-
 @lru_cache(maxsize=_WORDS_KEPT)
 def names_something(word: str) -> bool:
     """Whether a word alone could stand in a name: no function word, no bare number, no shred."""
@@ -72,7 +67,7 @@ def names_something(word: str) -> bool:
         return False
     if folded in cues.COMMON or folded in cues.VAGUE or folded in lexicon.EMPTY:
         return False
-    return len(folded) > 2 or (len(folded) == 2 and is_identifier(word))
+    return len(folded) > 2 or (len(folded) == 2 and grammar.is_identifier(word))
 
 
 def names(text: str, people: Collection[str]) -> Iterator[Name]:
@@ -91,7 +86,7 @@ def _of_part(words: Sequence[str], people: Collection[str]) -> Iterator[Name]:
     for index, word in enumerate(words):
         if plain(word) in people:
             roles[index] = "other"
-    if len(words) == 1 and words[0][:1].isupper() and not is_identifier(words[0]):
+    if len(words) == 1 and words[0][:1].isupper() and not grammar.is_identifier(words[0]):
         return
     for start, end in _runs(words, roles):
         yield from _of_run(words, roles, start, end)

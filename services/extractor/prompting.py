@@ -15,7 +15,7 @@ Language = Literal["en", "uk", "ru"]
 _CAPS: Final = (1200, 600, 300, 160, 80)
 _UKRAINIAN: Final = frozenset("іїєґ")
 _RUSSIAN: Final = frozenset("ыэёъ")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def dominant_language(texts: Iterable[str]) -> Language:

@@ -85,9 +85,7 @@ using assigned a where p.workspace_id = $1 and p.message_id = a.message_id;
 select distinct m.source_id from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[]);
 
 -- name: windows_of_messages
-select distinct w.window_id, c.source_id
-from extractor.window_message w
-join extractor.conversation_window c on c.workspace_id = w.workspace_id and c.id = w.window_id
+select distinct w.window_id from extractor.window_message w
 where w.workspace_id = $1 and w.message_id = any ($2::uuid[])
 order by w.window_id;
 
@@ -99,9 +97,7 @@ where w.workspace_id = $1 and w.window_id = any ($2::uuid[]) and m.deleted_at is
 order by w.window_id, w.position;
 
 -- name: conversation_of_window
-select c.source_id, c.thread_id, c.first_sent_at, c.noise_count, s.title
-from extractor.conversation_window c
-join ingest.source s on s.workspace_id = c.workspace_id and s.id = c.source_id
+select c.source_id, c.thread_id, c.first_sent_at from extractor.conversation_window c
 where c.workspace_id = $1 and c.id = $2;
 
 -- name: window_messages

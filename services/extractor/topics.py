@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from services.extractor import lexicon, naming
+from services.extractor import grammar, lexicon, naming
 from services.extractor.extraction import AtomDraft, MessageId, TopicDraft
 from services.extractor.naming import Name
 from services.extractor.titles import polish, shorten
@@ -162,7 +162,7 @@ def _value(name: Name, weigh: Weigh) -> float:
         return 0.0
     total = sum(weigh(word) for word in stems)
     value: float = total / len(stems) ** 0.4 * _LENGTH_FACTOR[len(name.words)]
-    if any(naming.is_identifier(word) for word in name.words):
+    if any(grammar.is_identifier(word) for word in name.words):
         value *= _IDENTIFIER_FACTOR
     value *= _INNER_FACTOR if name.is_inner else 1.0
     return value * (_BENT_FACTOR if name.is_bent else 1.0)

@@ -95,15 +95,6 @@ def split_words(text: str) -> list[str]:
     return [match.group() for match in _WORD.finditer(text)]
 
 
-def is_word(word: str) -> bool:
-    """Whether a word carries meaning and could name something; `we're` and the like cannot."""
-    folded = word.casefold().replace("’", "'")
-    plain = folded.removesuffix("'s")
-    return (
-        len(plain) > 2 and "'" not in plain and plain not in cues.COMMON and plain not in cues.VAGUE
-    )
-
-
 def links_in(text: str) -> list[str]:
     """The links of a text."""
     return [match.group().rstrip(".,;:!?)") for match in _URL.finditer(text)]

@@ -268,6 +268,21 @@ async def test_topics_join_and_split(
         await knowledge.settled()
 
 
+async def test_a_topic_bears_the_spelling_that_came_first(deployment: Deployment) -> None:
+    """Of titles that differ in case alone the first one of a reading is the topic's, whenever it is read."""
+    first = [f"Matter {number}" for number in range(8)]
+    lines = [
+        ("ann", f"[{title}] idea: Said of {title}")
+        for each in first
+        for title in (each, each.upper())
+    ]
+    async with knowing(deployment, merges=False) as knowledge:
+        await say(deployment, lines)
+        await knowledge.settled()
+        rows = await deployment.admin.fetch("select title from extractor.topic order by title")
+        assert [row["title"] for row in rows] == first
+
+
 async def test_an_id_in_two_spellings_is_one_id(deployment: Deployment) -> None:
     """A request that names a thing twice, in small letters and in capitals, is answered as if it named it once."""
     async with asked(deployment) as (knowledge, call):

@@ -215,6 +215,14 @@ async def test_bad_folders_are_named(tmp_path: Path, name: str, text: str, said:
         await evaluate(tmp_path, PlannedEngine(Extraction()))
 
 
+async def test_labels_that_are_no_text_are_named(tmp_path: Path) -> None:
+    """Labels in another encoding are an error that names their file."""
+    folder(tmp_path)
+    (tmp_path / "labels" / "extraction.jsonl").write_bytes("чат".encode("cp1251"))
+    with pytest.raises(EvaluationDataError, match=r"extraction\.jsonl: cannot be read as text"):
+        await evaluate(tmp_path, PlannedEngine(Extraction()))
+
+
 async def test_progress_names_each_window(tmp_path: Path) -> None:
     """Whoever waits for a slow engine hears which window is being read."""
     said: list[tuple[int, int, str]] = []

@@ -27,6 +27,8 @@ def said(text: str) -> WindowMessage:
         ("naïve plan", unicodedata.normalize("NFD", "a naïve plan"), "nai\u0308ve plan"),
         ("zero width", "zero\u200b width", "zero\u200b width"),
         ("👍 agreed", "ok 👍 agreed!", "👍 agreed"),
+        ("it doesn't build", "it doesn´t build", "it doesn´t build"),
+        ('a 3.5" disk', "a 3.5″ disk failed", "a 3.5″ disk"),
     ],
 )
 def test_quotes_are_found_across_writing_variants(quote: str, text: str, found: str) -> None:

@@ -14,6 +14,9 @@ from typing import Protocol
 
 from services.common.errors import WinnowError
 
+REASONS_MAX = 100
+OTHER_REASONS = "something else"
+
 
 @dataclass(frozen=True, slots=True)
 class ImportedChat:
@@ -86,11 +89,18 @@ class ImportSummary:
 
     def skip(self, reason: str) -> None:
         """Count one row left out."""
-        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+        _count(self.skipped, reason)
 
     def note(self, remark: str) -> None:
         """Count one row imported with a remark."""
-        self.notes[remark] = self.notes.get(remark, 0) + 1
+        _count(self.notes, remark)
+
+
+def _count(counts: dict[str, int], reason: str) -> None:
+    """Count a reason; a file may make them up, so beyond REASONS_MAX they count as one."""
+    known = reason in counts or len(counts) < REASONS_MAX
+    name = reason if known else OTHER_REASONS
+    counts[name] = counts.get(name, 0) + 1
 
 
 ImportedItem = ImportedChat | ImportedMessage | SkippedRow

@@ -55,9 +55,8 @@ class Directory:
 
 def place(row: object) -> str:
     """How a report names the row."""
-    return (
-        f"message {row['ts']}" if isinstance(row, dict) and key(row, "ts") else "a row without ts"
-    )
+    stamp = key(row, "ts") if isinstance(row, dict) else ""
+    return f"message {stamp[:80]}" if stamp else "a row without ts"
 
 
 def check_row(row: object) -> Row:

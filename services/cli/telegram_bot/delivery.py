@@ -7,14 +7,13 @@ from typing import Any
 import grpc
 
 from services.cli.importers import ImportedChat
-from services.cli.importing import FRAME_BYTES, message_input, source_ref
+from services.cli.importing import Batch, message_input, source_ref
 from services.cli.target import Target
 from services.cli.telegram_bot.updates import Post
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from winnow.types.v1 import types_pb2 as types
 
-BATCH_MESSAGES = 250
 PAGE_MESSAGES = 250
 CALL_SECONDS = 30
 MIGRATED_SHIFT = -1_000_000_000  # exports number the messages that a supergroup took over this way
@@ -101,17 +100,14 @@ class Delivery:
 
 def _batches(messages: list[pb.MessageInput]) -> Iterator[list[pb.MessageInput]]:
     """Runs of messages that fit into a request."""
-    batch: list[pb.MessageInput] = []
-    bytes_left = FRAME_BYTES
+    batch = Batch()
     for message in messages:
-        cost = message.ByteSize()
-        if batch and (cost > bytes_left or len(batch) == BATCH_MESSAGES):
-            yield batch
-            batch, bytes_left = [], FRAME_BYTES
-        batch.append(message)
-        bytes_left -= cost
-    if batch:
-        yield batch
+        if not batch.takes(message):
+            yield batch.messages
+            batch = Batch()
+        batch.add(message)
+    if batch.messages:
+        yield batch.messages
 
 
 def _renumbered(message: types.Message) -> pb.MessageInput:

@@ -1,0 +1,84 @@
+"""Frames that an import sends: what belongs together, within what the service takes."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from services.cli.importers import (
+    OTHER_REASONS,
+    REASONS_MAX,
+    ImportedChat,
+    ImportedEntity,
+    ImportedItem,
+    ImportedMessage,
+    ImportSummary,
+    SkippedRow,
+)
+from services.cli.importing import FRAME_BYTES, FrameReader
+from services.common.rpc import REQUEST_BYTES_MAX
+from winnow.ingest.v1 import ingest_pb2 as pb
+
+SENT_AT = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+class LinkedTalk:
+    """A chat of messages whose links weigh far more than their words."""
+
+    file, bytes_total, bytes_read = Path("talk"), 1, 1
+    summary = ImportSummary()
+
+    def __iter__(self) -> Iterator[ImportedItem]:
+        yield ImportedChat("chat", "Chat", "channel")
+        for number in range(40):
+            links = [
+                ImportedEntity("text_link", n, 1, "https://a.example/" + "x" * 3000)
+                for n in range(60)
+            ]
+            yield ImportedMessage(
+                "chat",
+                str(number),
+                "",
+                "",
+                "u",
+                "U",
+                False,
+                "words " * 20,
+                SENT_AT,
+                None,
+                tuple(links),
+            )
+
+
+def test_frames_fit_whatever_makes_them_large() -> None:
+    """No frame is larger than what ingest takes, and none is split more than it must be."""
+    frames = list(FrameReader(LinkedTalk(), pb.SOURCE_KIND_IMPORT))
+    sizes = [sum(message.ByteSize() for message in frame.messages) for frame in frames]
+    assert [m.external_id for frame in frames for m in frame.messages] == [
+        str(n) for n in range(40)
+    ]
+    assert max(sizes) < REQUEST_BYTES_MAX
+    assert min(sizes[:-1]) > FRAME_BYTES / 2
+
+
+class InventedReasons:
+    """A file that leaves every row out for another reason."""
+
+    file, bytes_total, bytes_read = Path("talk"), 1, 1
+
+    def __init__(self) -> None:
+        self.summary = ImportSummary()
+
+    def __iter__(self) -> Iterator[ImportedItem]:
+        for number in range(2000):
+            self.summary.skip(f"kind {number}")
+            yield SkippedRow(f"line {number}", f"kind {number}")
+
+
+def test_what_is_left_out_takes_no_more_room_than_a_report() -> None:
+    """However many reasons a file makes up, a bounded number is kept, and every row is counted."""
+    importer = InventedReasons()
+    reader = FrameReader(importer, pb.SOURCE_KIND_IMPORT)
+    assert list(reader) == []
+    assert len(reader.skipped) <= 3 * REASONS_MAX
+    assert len(importer.summary.skipped) == REASONS_MAX + 1
+    assert importer.summary.skipped[OTHER_REASONS] == 2000 - REASONS_MAX
