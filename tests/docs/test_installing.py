@@ -22,7 +22,7 @@ from tools.guide import run_by
 SAID = "The nightly backup failed because the disk of db-2 is full."
 SECOND_HALF = "export WINNOW_DATABASE_URL"  # from here on a service's own settings
 
-pytestmark = [pytest.mark.models, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.models, pytest.mark.timeout(600)]
 
 
 @dataclass
