@@ -41,7 +41,7 @@ class Breaker:
         if self._failures >= _FAILURES_MAX:
             doublings = min(self._failures - _FAILURES_MAX, _DOUBLINGS_MAX)
             wait = max(asked_seconds, min(2.0**doublings, self._seconds_max))
-            self._open_until = self._clock() + wait
+            self._open_until = max(self._open_until, self._clock() + wait)
 
     def wait_seconds(self) -> float:
         """How long to leave the provider alone; 0 when it may be called."""

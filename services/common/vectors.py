@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float32]
 
+# More than that no HNSW index over halfvec takes.
+DIMENSIONS_MAX: Final = 4000
+
 # How searches read an HNSW index: a scan goes on until it has enough rows or has seen so many. Short messages lie close
 # together: over 100,000 of them a breadth of 128 finds 94 of the 100 nearest, one of 400 finds 98.
 INDEX_SETTINGS: Final = {

@@ -17,7 +17,7 @@ from services.common.endpoint import Endpoint, read_key
 from services.common.errors import InvalidSetting, ItemFailed, ModelError
 from services.common.llama.batching import cut_evenly
 from services.common.settings import Settings
-from services.common.vectors import Matrix
+from services.common.vectors import DIMENSIONS_MAX, Matrix
 from services.embedder.embedding import Tokens, UnusableVectors
 from services.embedder.generations import ModelIdentity
 from services.embedder.models import LoadedModel
@@ -28,6 +28,15 @@ CHARACTERS_MIN: Final = 256
 COSINE_MIN: Final = 0.999
 # Two texts that differ in their last quarter and have the same vector were not read to their end.
 _CUT_COSINE: Final = 1 - 1e-6
+# What reading an answer raises that is not what it should be.
+_NO_VECTORS: Final = (
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
 _PROBES: Final = (
     "ok",
     "The deploy failed again: migration 0042 waits for a lock.",
@@ -139,12 +148,12 @@ def read_vectors(answer: bytes, count: int, dimensions: int | None) -> Matrix:
         data = json.loads(answer)["data"]
         places = [item.get("index", place) for place, item in enumerate(data)]
         rows = [item["embedding"] for item in data]
-        if sorted(places) != list(range(count)):
+        if any(type(place) is not int for place in places) or sorted(places) != list(range(count)):
             raise UnusableVectors(
                 f"the provider answered {len(rows)} vectors for {count} texts, or misnumbered"
             )
         vectors = np.array(rows, np.float64)
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+    except _NO_VECTORS as error:
         raise UnusableVectors("the provider's answer is no list of vectors") from error
     if vectors.ndim != 2 or dimensions not in (None, vectors.shape[1]):
         raise UnusableVectors(
@@ -171,8 +180,10 @@ class RemoteModels:
         name, _, asked = reference.removeprefix(PREFIX).partition("@")
         if not settings.embedding_url:
             raise ModelError(f"{reference}: set WINNOW_EMBEDDING_URL to where the model is")
-        if asked and not asked.isdigit():
-            raise ModelError(f"{reference}: what follows @ is a number of dimensions")
+        if asked and not _is_number_of_dimensions(asked):
+            raise ModelError(
+                f"{reference}: what follows @ is a number of dimensions, 1 to {DIMENSIONS_MAX}"
+            )
         key = read_key(
             settings.embedding_api_key,
             settings.embedding_api_key_file,
@@ -200,6 +211,12 @@ class RemoteModels:
             reference, digest, encoder.dimensions, "provider", "", "", reference
         )
         yield LoadedModel(identity, encoder, rate, endpoint.host, cosine)
+
+
+def _is_number_of_dimensions(text: str) -> bool:
+    """Whether a text is a number, as people write one, that a vector can have of dimensions."""
+    short = text.isascii() and text.isdigit() and len(text) <= len(str(DIMENSIONS_MAX))
+    return short and 1 <= int(text) <= DIMENSIONS_MAX
 
 
 def _tokens(text: str) -> Tokens:

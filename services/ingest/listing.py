@@ -1,12 +1,11 @@
 """Pages of messages and sources."""
 
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from services.common import pages
 from services.common.database import Database
-from services.common.errors import FieldViolation, InvalidFields, InvalidPageToken
+from services.common.errors import FieldViolation, InvalidFields
 from services.ingest import store
 from services.ingest.reading import read_time
 from services.ingest.rendering import LABEL_NAMES, message_of, source_of
@@ -24,7 +23,7 @@ async def messages(
     """Return a page of messages, oldest first."""
     wanted, size = _filter(request), pages.size_of(request.page_size)
     position = pages.decode(request, 2)
-    after = _position(*position) if position else (_BEGINNING, _NIL)
+    after = (position.moment(0), position.uuid(1)) if position else (_BEGINNING, _NIL)
     async with database.transaction(workspace) as connection:
         rows = await store.list_messages(connection, workspace, wanted, after, size)
     token = ""
@@ -39,7 +38,7 @@ async def sources(
 ) -> pb.ListSourcesResponse:
     """Return a page of sources, oldest first."""
     size, position = pages.size_of(request.page_size), pages.decode(request, 1)
-    after = _id(position[0]) if position else _NIL
+    after = position.uuid(0) if position else _NIL
     async with database.transaction(workspace) as connection:
         rows = await store.list_sources(connection, workspace, after, size)
     token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
@@ -59,21 +58,3 @@ def _filter(request: pb.ListMessagesRequest) -> MessageFilter:
         LABEL_NAMES.get(request.label, ""),
         request.include_deleted,
     )
-
-
-def _position(sent_at: Any, message_id: Any) -> tuple[datetime, UUID]:
-    """Read a position; a token that decodes to anything else was not made by us."""
-    try:
-        time = datetime.fromisoformat(sent_at)
-    except (TypeError, ValueError):
-        raise InvalidPageToken from None
-    if time.tzinfo is None:
-        raise InvalidPageToken
-    return time, _id(message_id)
-
-
-def _id(text: Any) -> UUID:
-    try:
-        return UUID(text)
-    except (TypeError, ValueError, AttributeError):
-        raise InvalidPageToken from None

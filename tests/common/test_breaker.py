@@ -63,6 +63,15 @@ def test_one_probe_decides(clock: Clock) -> None:
     assert breaker.wait_seconds() == 0
 
 
+def test_a_wait_that_was_asked_for_is_not_cut_short(clock: Clock) -> None:
+    """Calls that were under way when a provider asked to be left alone, and then fail, do not bring it back sooner."""
+    breaker = Breaker(clock)
+    breaker.failed(600)
+    for _ in range(3):
+        breaker.failed()
+    assert breaker.wait_seconds() == 600
+
+
 def test_an_outage_of_days_is_survived(clock: Clock) -> None:
     """However many failures there were, the wait is the limit."""
     breaker = Breaker(clock, seconds_max=60)

@@ -135,6 +135,9 @@ BAD: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
     "ragged": lambda data: [{**data[0], "embedding": [1.0]}, *data[1:]],
     "words": lambda data: [{**item, "embedding": ["one"] * DIMENSIONS} for item in data],
     "nothing": lambda data: None,
+    "numbers with points": lambda data: [{**item, "index": float(item["index"])} for item in data],
+    "truth for numbers": lambda data: [{**item, "index": bool(item["index"])} for item in data],
+    "beyond all numbers": lambda data: [{**item, "embedding": [10**400] * 8} for item in data],
 }
 
 
@@ -181,6 +184,15 @@ async def test_dimensions_can_be_asked_for(provider: Provider) -> None:
     async with opened(provider, "openai:m@4") as four, opened(provider) as eight:
         assert (four.identity.dimensions, eight.identity.dimensions) == (4, 8)
         assert four.identity.digest != eight.identity.digest
+
+
+@pytest.mark.parametrize("asked", ["\u00b2", "0", "x", "9" * 5000])
+async def test_what_is_no_number_of_dimensions_is_named(asked: str) -> None:
+    """What follows @ is refused, before anybody is asked, unless it is a number of dimensions that vectors can have."""
+    models = RemoteModels(RemoteSettings(embedding_url="http://127.0.0.1:1/v1"))
+    with pytest.raises(ModelError, match="number of dimensions"):
+        async with models.open(f"openai:m@{asked}"):
+            pass
 
 
 async def test_without_a_url_there_is_no_provider() -> None:

@@ -82,7 +82,9 @@ async def test_page_tokens_are_checked(ingest: Ingest) -> None:
     first = await ingest.stub.ListMessages(
         pb.ListMessagesRequest(page_size=1), metadata=ingest.metadata
     )
+    some_id = "00000000-0000-7000-8000-000000000000"
     tokens = ["?", "e30", forged(1, 2), forged("2020-01-01", "x"), forged("2020-01-01T00:00", "x")]
+    tokens += [forged("0001-01-01T00:00+14:00", some_id), forged("9999-12-31T23:00-02:00", some_id)]
     requests = [pb.ListMessagesRequest(page_size=1, page_token=token) for token in tokens]
     requests.append(pb.ListMessagesRequest(label=1, page_token=first.next_page_token))
     for request in requests:

@@ -108,7 +108,9 @@ class _Builder:
         after = self._add(self._members(rest, True))
         if required:
             return f"{taken} {after}"
-        return f"({taken} {after} | {self._add(self._members(rest, comma))})"
+        # After a member both are the same; to work that out twice for each would double the work with every member.
+        left_out = after if comma else self._add(self._members(rest, comma))
+        return f"({taken} {after} | {left_out})"
 
     def _array(self, schema: Schema, path: str) -> str:
         item = self._add(self.expression(schema.get("items", {}), f"{path}[]"))
