@@ -15,6 +15,7 @@ from services.common.outbox import Task, enqueue, enqueue_embedding
 from services.common.worker import Result
 from services.extractor import bonds, store
 from services.extractor.subscriptions import enqueue_reading
+from services.extractor.windows import WindowLimits
 
 QUERIES = sql.load(Path(__file__).with_name("erasing.sql"))
 
@@ -41,8 +42,11 @@ class EraseStage:
 
     name = "erase_extractor"
 
-    def __init__(self, engine_version: str, kick: Callable[[], None]) -> None:
+    def __init__(
+        self, engine_version: str, kick: Callable[[], None], limits: WindowLimits | None = None
+    ) -> None:
         self._engine_version, self.after_commit = engine_version, kick
+        self._seen_max = (limits or WindowLimits()).seen_max
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Chunk]]:
         """Read what is asked: the spec is the number of a chunk."""
@@ -66,11 +70,12 @@ class EraseStage:
     async def _erase(self, connection: Connection, workspace: UUID, chunk: Chunk) -> None:
         place = (workspace, chunk.operation, chunk.number)
         messages: list[UUID] = await connection.fetchval(QUERIES["messages_of_chunk"], *place)
-        saw = await connection.fetch(QUERIES["windows_that_saw"], workspace, messages)
+        looking = (workspace, messages, self._seen_max)
+        saw = await connection.fetch(QUERIES["windows_that_saw"], *looking)
         own = sorted({row["id"] for row in saw if row["is_own"]})
         evidence = await connection.fetchval(QUERIES["count_evidence"], workspace, messages)
         atoms = await _remove_atoms(connection, workspace, messages, saw)
-        topics = await _remove_topics(connection, workspace, messages, own, saw)
+        topics = await _remove_topics(connection, workspace, messages, saw)
         members = await connection.fetchval(QUERIES["remove_memberships"], workspace, messages)
         counts = (evidence, *topics.counts, members, *atoms.counts)
         await connection.execute(QUERIES["add_report"], *place, *counts, atoms.ids, topics.ids)
@@ -84,7 +89,7 @@ class EraseStage:
 async def _remove_atoms(
     connection: Connection, workspace: UUID, messages: Sequence[UUID], saw: Sequence[Any]
 ) -> Removed:
-    """Remove atoms that rest on the messages, and history that may repeat them."""
+    """Remove atoms that rest on the messages or quote what nobody says any more, and history that may repeat them."""
     windows = sorted({row["id"] for row in saw})
     rows = await connection.fetch(QUERIES["atoms_to_remove"], workspace, messages, windows)
     ids = [row["id"] for row in rows]
@@ -108,14 +113,14 @@ async def _remove_topics(
     connection: Connection,
     workspace: UUID,
     messages: Sequence[UUID],
-    own: Sequence[UUID],
     saw: Sequence[Any],
 ) -> Removed:
     """Take the messages out of their topics, and remove the topics whose titles nothing else explains."""
     sources = sorted({row["source_id"] for row in saw})
     links = await connection.fetch(QUERIES["remove_topic_messages"], workspace, messages)
     left = sorted({row["topic_id"] for row in links})
-    rows = await connection.fetch(QUERIES["topics_to_remove"], workspace, left, own, sources)
+    windows = sorted({row["id"] for row in saw})
+    rows = await connection.fetch(QUERIES["topics_to_remove"], workspace, left, windows, sources)
     ids = [row["id"] for row in rows]
     read = await connection.fetch(QUERIES["windows_of_topics"], workspace, ids)
     for name in (

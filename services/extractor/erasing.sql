@@ -2,7 +2,8 @@
 select e.message_ids from ingest.erasure e where e.workspace_id = $1 and e.operation_id = $2 and e.chunk = $3;
 
 -- name: windows_that_saw
--- The windows of messages, and those that may have seen them as context: the next two of the conversation, and those with replies.
+-- The windows of messages, and those that may have seen them as context: the next two of the conversation, those that begin before
+-- $3 more messages were said, and those with replies.
 with own as (
   select distinct c.id, c.source_id, c.thread_id, c.first_sent_at
   from extractor.window_message w
@@ -15,6 +16,19 @@ select n.id, o.source_id, false from own o cross join lateral (
   where c.workspace_id = $1 and c.source_id = o.source_id and c.thread_id = o.thread_id and c.first_sent_at > o.first_sent_at
   order by c.first_sent_at, c.id limit 2) n
 union
+select n.id, m.source_id, false
+from ingest.message m
+left join lateral (
+  select b.sent_at from ingest.message b
+  where b.workspace_id = $1 and b.source_id = m.source_id and b.thread_id = m.thread_id and b.sent_at > m.sent_at and b.deleted_at is null
+  order by b.sent_at offset $3::int limit 1) far on true
+cross join lateral (
+  select c.id from extractor.conversation_window c
+  where c.workspace_id = $1 and c.source_id = m.source_id and c.thread_id = m.thread_id and c.last_sent_at > m.sent_at
+    and c.first_sent_at > m.sent_at and (far.sent_at is null or c.first_sent_at <= far.sent_at)
+  order by c.last_sent_at limit $3::int + 1) n
+where m.workspace_id = $1 and m.id = any ($2::uuid[])
+union
 select w.window_id, r.source_id, false
 from ingest.message m
 join ingest.message r on r.workspace_id = m.workspace_id and r.source_id = m.source_id and r.reply_to_external_id = m.external_id
@@ -22,8 +36,16 @@ join extractor.window_message w on w.workspace_id = r.workspace_id and w.message
 where m.workspace_id = $1 and m.id = any ($2::uuid[]);
 
 -- name: atoms_to_remove
--- Atoms that themselves rest on the messages or on nothing, and rows of history that may repeat words no longer cited. What
--- they only borrow says nothing of their words; what is merged is as good as live.
+-- Atoms that themselves rest on the messages or on nothing, those that quote what their window does not say itself, and rows of history
+-- that may repeat words no longer cited. What they only borrow says nothing of their words; what is merged is as good as live.
+with said as materialized (
+  select w.window_id, array_agg(distinct t.word) as words
+  from extractor.window_message w
+  join ingest.message m on m.workspace_id = w.workspace_id and m.id = w.message_id and m.deleted_at is null
+  cross join lateral unnest(tsvector_to_array(m.words) || tsvector_to_array(spine.words(m.author_name || ' ' || m.author_external_id)))
+    as t (word)
+  where w.workspace_id = $1 and w.window_id = any ($3::uuid[])
+  group by w.window_id)
 select a.id, a.window_id, a.retired_at is null or a.merged_into is not null as is_live,
   exists (select from extractor.atom_evidence e
     where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is null
@@ -34,7 +56,10 @@ where a.workspace_id = $1 and (
     where e.workspace_id = $1 and e.via_atom_id is null and e.message_id = any ($2::uuid[]))
   or a.window_id = any ($3::uuid[]) and (
     a.retired_at is not null and a.invalidated_at is null and a.merged_into is null
-    or not exists (select from extractor.atom_evidence e where e.workspace_id = a.workspace_id and e.atom_id = a.id)))
+    or not exists (select from extractor.atom_evidence e where e.workspace_id = a.workspace_id and e.atom_id = a.id)
+    -- A person's own words stand in no message; a question that they left in place may be one that is gone.
+    or case when a.origin = 'person' then a.content like '«%' else
+      not coalesce((select s.words from said s where s.window_id = a.window_id), '{}') @> tsvector_to_array(a.words) end))
 order by a.id
 for update of a;
 

@@ -172,7 +172,7 @@ def workers_of(
     merging = MergeStage(rule, relay.kick)
     # What a model has read is committed at once: when the provider fails after it, it is not paid for twice.
     batch = {"hints_max": 1, "batch_max": 1 if reader.model_name else 4}
-    erasing = EraseStage(reader.engine.version, relay.kick)
+    erasing = EraseStage(reader.engine.version, relay.kick, limits)
     return [
         Worker(erasing, bus.hints(erasing.name, 16), tasks, database, options, batch_max=4),
         Worker(cutting, bus.hints(cutting.name, 64), tasks, database, options, batch_max=64),

@@ -115,6 +115,12 @@ async def windows_of(
     return [row["window_id"] for row in rows]
 
 
+async def are_live(connection: Connection, workspace: UUID, messages: Sequence[UUID]) -> bool:
+    """Whether none of the messages has been deleted."""
+    is_live: bool = await connection.fetchval(QUERIES["are_live"], workspace, messages)
+    return is_live
+
+
 async def window_texts(
     connection: Connection, workspace: UUID, windows: Sequence[UUID]
 ) -> list[WindowText]:

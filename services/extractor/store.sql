@@ -89,6 +89,10 @@ select distinct w.window_id from extractor.window_message w
 where w.workspace_id = $1 and w.message_id = any ($2::uuid[])
 order by w.window_id;
 
+-- name: are_live
+select not exists (
+  select from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is not null);
+
 -- name: window_texts
 select w.window_id, m.id as message_id, m.text_sha256, m.importance_label
 from extractor.window_message w

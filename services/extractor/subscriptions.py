@@ -183,12 +183,13 @@ async def _windows_with_runs(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an engine found in a window, and how that went."""
+    """What an engine found in a window, and how that went; `context` is what it saw besides the window's messages."""
 
     source_id: UUID
     record: RunRecord
     extraction: Extraction
     sent_at: dict[UUID, datetime]
+    context: tuple[UUID, ...] = ()
 
 
 class ExtractStage:
@@ -219,7 +220,7 @@ class ExtractStage:
             await self._spending.check(task.workspace)
         async with self._database.transaction(task.workspace) as connection:
             stored = await store.read_window(
-                connection, task.workspace, task.subject, 4 * self._limits.overlap
+                connection, task.workspace, task.subject, self._limits.seen_max
             )
         await reach("extract.read")
         if task.spec.rpartition(":")[2] != stored.digest:
@@ -240,7 +241,8 @@ class ExtractStage:
             stored.noise_count,
         )
         times: dict[UUID, datetime] = {m.id: m.sent_at for m in window.messages}  # type: ignore[misc]
-        reading = Reading(stored.source_id, record, extraction, times)
+        context: tuple[UUID, ...] = tuple(m.id for m in window.messages[: window.context])  # type: ignore[misc]
+        reading = Reading(stored.source_id, record, extraction, times, context)
         return Result(task, reading, len(extraction.atoms))
 
     async def _extract(self, window: Window) -> Extraction:
@@ -264,7 +266,8 @@ class ExtractStage:
     ) -> None:
         """Save what was read, with the tasks that embed it and the fact that announces it.
 
-        What was read of a text that has changed meanwhile is left to a newer task: it may be erased.
+        What was read of a text that has changed meanwhile is left to a newer task: it may be erased. Where a message
+        that was only seen is gone, the window is read again.
         """
         subjects = sorted({result.task.subject for result in results})
         texts = await store.window_texts(connection, workspace, subjects)
@@ -273,10 +276,12 @@ class ExtractStage:
             task = result.task
             if (task.subject, task.spec.rpartition(":")[2]) not in current:
                 continue
-            if result.value is not None:
-                await self._save(connection, workspace, result.value)
+            reading = result.value
+            if reading and await store.are_live(connection, workspace, reading.context):
+                await self._save(connection, workspace, reading)
             else:
-                # It was another text for a moment, and whoever changed it back found this task taken.
+                # What it was read from is gone; or it was another text for a moment, and whoever changed it back found
+                # this task taken.
                 spec = [task.spec]
                 await enqueue(connection, workspace, self.name, [task.subject], spec, reopen=True)
 

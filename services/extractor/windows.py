@@ -33,6 +33,11 @@ class WindowLimits:
     overlap: int = 4
     parents_max: int = 8
 
+    @property
+    def seen_max(self) -> int:
+        """How many messages before a run are looked at for those worth showing with it."""
+        return 4 * self.overlap
+
     def __post_init__(self) -> None:
         """Refuse limits under which a window could never close."""
         if not 1 <= self.messages_max <= self.run_max:
