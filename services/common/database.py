@@ -45,6 +45,8 @@ CONFLICT = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Another transaction was in the way, or on a replica the log of the primary."""
 Duplicate = asyncpg.UniqueViolationError
 """A row with this key is there already."""
+WrongValue = asyncpg.InvalidParameterValueError
+"""A function of the schema refuses what it is given."""
 _STALE_PLAN = (asyncpg.InvalidCachedStatementError, OutdatedSchemaCacheError)
 _NO_DATA_FOUND = "P0002"
 # The server answers, and does not let us in.

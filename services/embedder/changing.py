@@ -54,22 +54,26 @@ class Changes:
         """Open a model and its generation, and have it filled; InvalidFields if the model cannot be used."""
         _check_reference(model)
         try:
-            loaded = await self._shelf.add(model)
+            started = await self._start(model, query_prefix, passage_prefix)
         except (ModelError, ModelUnavailable) as error:
             raise InvalidFields(FieldViolation("model", str(error))) from error
-        identity = loaded.identity
+        self._kick()
+        return started
+
+    async def _start(
+        self, model: str, query_prefix: str | None, passage_prefix: str | None
+    ) -> Generation:
+        identity = (await self._shelf.add(model)).identity
         if query_prefix is not None:
             identity = replace(identity, query_prefix=query_prefix)
         if passage_prefix is not None:
             identity = replace(identity, passage_prefix=passage_prefix)
         bulk = await self._count_everything() >= self._settings.bulk_rows_min
-        started = await self._change(
+        return await self._change(
             lambda connection: store.start_generation(
                 connection, identity, self._settings.index, bulk=bulk
             )
         )
-        self._kick()
-        return started
 
     async def promote(self, generation: UUID, *, force: bool) -> Generation:
         """Let searches read a generation; UnfitGeneration or NotFound."""
@@ -89,8 +93,7 @@ class Changes:
     async def retire(self, generation: UUID) -> Generation:
         """End a generation that does not serve; its vectors are dropped by Upkeep."""
         retired = await self._change(lambda connection: store.retire(connection, generation))
-        async with self._database.connection() as connection:
-            await store.forget_tasks(connection, generation)
+        await store.forget_tasks(self._database, generation)
         return retired
 
     async def _change(self, change: Callable[[Connection], Awaitable[T]]) -> T:

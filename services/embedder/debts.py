@@ -12,6 +12,8 @@ from services.embedder.store import Debt
 
 _FIRST = UUID(int=0)
 _LAST = UUID(int=(1 << 128) - 1)
+# A rate may be so small that the second batch would be due after the last date there is.
+_WAIT_SECONDS_MAX = 10 * 365 * 86400.0
 
 
 class Debts:
@@ -50,7 +52,8 @@ class Debts:
         """
         after, total, begun = _FIRST, 0, datetime.now(UTC)
         while True:
-            start = begun + timedelta(seconds=total / rate_per_second) if rate_per_second else None
+            wait = min(total / rate_per_second, _WAIT_SECONDS_MAX) if rate_per_second else 0.0
+            start = begun + timedelta(seconds=wait) if rate_per_second else None
             made, last = await self._ask_for_batch(
                 workspace, generation, batch_size, kinds, after, start
             )

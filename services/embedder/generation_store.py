@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from services.common.database import Connection, allowed
-from services.common.errors import NotFound
+from services.common.database import Connection, Database, WrongValue, allowed
+from services.common.errors import ModelError, NotFound
 from services.embedder.generations import Generation, ModelIdentity
 from services.embedder.store import QUERIES
 
@@ -45,20 +45,26 @@ class ListedGeneration:
 async def start_generation(
     connection: Connection, model: ModelIdentity, index: IndexSettings, *, bulk: bool
 ) -> Generation:
-    """Return the generation of a model, made with its partition if it is new; in bulk its index is left for later."""
-    row = await connection.fetchrow(
-        QUERIES["start_generation"],
-        model.name,
-        model.reference,
-        model.digest,
-        model.dimensions,
-        model.pooling,
-        model.query_prefix,
-        model.passage_prefix,
-        index.m,
-        index.ef_construction,
-        bulk,
-    )
+    """Return the generation of a model, made with its partition if it is new; in bulk its index is left for later.
+
+    Raises ModelError if the model has one whose vectors are of another length.
+    """
+    try:
+        row = await connection.fetchrow(
+            QUERIES["start_generation"],
+            model.name,
+            model.reference,
+            model.digest,
+            model.dimensions,
+            model.pooling,
+            model.query_prefix,
+            model.passage_prefix,
+            index.m,
+            index.ef_construction,
+            bulk,
+        )
+    except WrongValue as error:
+        raise ModelError(str(error.args[0])) from error
     return _generation(row)
 
 
@@ -111,9 +117,14 @@ async def retire(connection: Connection, generation: UUID) -> Generation:
     return _generation(row)
 
 
-async def forget_tasks(connection: Connection, generation: UUID) -> None:
-    """Delete the tasks of a retired generation."""
-    await connection.execute(QUERIES["forget_generation"], generation)
+async def forget_tasks(database: Database, generation: UUID) -> None:
+    """Delete the tasks of a retired generation, however many others work on them in another order."""
+
+    async def attempt() -> None:
+        async with database.connection() as connection:
+            await connection.execute(QUERIES["forget_generation"], generation)
+
+    await database.retrying(attempt)
 
 
 async def undropped(connection: Connection) -> dict[UUID, float]:

@@ -60,8 +60,9 @@ class Generations:
         return self._live.get(generation)
 
     def encoder(self, generation: Generation) -> Encoder | None:
-        """Return the model of a generation if this process has it."""
-        return self._encoder_of(generation.model.digest)
+        """Return the model of a generation if this process has it, and it still is what it was."""
+        found = self._encoder_of(generation.model.digest)
+        return found if found and found.dimensions == generation.model.dimensions else None
 
     async def wanted(self, generation: UUID | None) -> tuple[Generation, Encoder]:
         """Return a live generation, or the one that searches use, with its model.

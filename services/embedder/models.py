@@ -42,9 +42,7 @@ class GgufModels:
     async def open(self, model: str) -> AsyncIterator[LoadedModel]:
         """Load the model of a name or path, check it, and free it at the end."""
         resolved = await asyncio.to_thread(self._files.resolve, model, "embedding")
-        encoder = await asyncio.to_thread(
-            EmbeddingModel.open, resolved.path, contexts=self._contexts, threads=self._threads
-        )
+        encoder = await self._load(resolved)
         try:
             started = time.perf_counter()
             report = await encoder.self_test(resolved.dimensions)
@@ -53,6 +51,25 @@ class GgufModels:
             yield LoadedModel(identity, encoder, rate, self_test_cosine=report.cosine)
         finally:
             await asyncio.to_thread(encoder.close)
+
+    async def _load(self, resolved: ResolvedModel) -> EmbeddingModel:
+        """Load a model in a thread; who leaves meanwhile leaves it to be closed, since nobody else knows of it."""
+        loading = asyncio.ensure_future(
+            asyncio.to_thread(
+                EmbeddingModel.open, resolved.path, contexts=self._contexts, threads=self._threads
+            )
+        )
+        try:
+            return await asyncio.shield(loading)
+        except asyncio.CancelledError:
+            loading.add_done_callback(_close_unwanted)
+            raise
+
+
+def _close_unwanted(loading: "asyncio.Future[EmbeddingModel]") -> None:
+    """Free what was loaded for nobody; no thread uses it, so there is nothing to wait for."""
+    if not loading.cancelled() and loading.exception() is None:
+        loading.result().close()
 
 
 def _identity(resolved: ResolvedModel, reference: str) -> ModelIdentity:

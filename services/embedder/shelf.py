@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from services.common.errors import ModelError, ModelUnavailable
+from services.common.vectors import DIMENSIONS_MAX
 from services.embedder.embedding import Encoder
 from services.embedder.generations import Generation
 from services.embedder.models import LoadedModel, ModelOpener
@@ -53,6 +54,12 @@ class Shelf:
         async with self._changing:
             stack = AsyncExitStack()
             model = await stack.enter_async_context(self._open_model(reference))
+            if model.encoder.dimensions > DIMENSIONS_MAX:
+                await stack.aclose()
+                raise ModelError(
+                    f"{reference}: gives vectors of {model.encoder.dimensions} dimensions; at most {DIMENSIONS_MAX} "
+                    "can be searched"
+                )
             known = self.model(model.identity.digest)
             if known is not None:
                 await stack.aclose()
@@ -75,9 +82,14 @@ class Shelf:
         except (ModelError, ModelUnavailable) as error:
             reason = str(error)
         else:
-            if opened.identity.digest == model.digest:
+            found, wanted = opened.encoder.dimensions, model.dimensions
+            if opened.identity.digest == model.digest and found == wanted:
                 return
             reason = f"the model called {model.name} is now another one"
+            if found != wanted:
+                reason += f": it gives {found} dimensions, not {wanted}"
+            if opened.identity.digest == model.digest:
+                await self._close(model.digest)
         self._failed_until[model.digest] = self._clock() + _RETRY_SECONDS
         log.error(
             "generation %s is %s, but its model is missing, so its vectors are not kept up%s; "
@@ -96,3 +108,8 @@ class Shelf:
             for digest in unused:
                 _, stack = self._models.pop(digest)
                 await stack.aclose()
+
+    async def _close(self, digest: str) -> None:
+        async with self._changing:
+            _, stack = self._models.pop(digest)
+            await stack.aclose()

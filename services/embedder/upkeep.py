@@ -62,11 +62,12 @@ class Upkeep:
         """Drop the vectors of generations that were retired some time ago; return whose."""
         async with self._database.connection() as connection:
             waiting = await store.undropped(connection)
-            ready = [each for each, age in waiting.items() if age >= self._drop_after_seconds]
-            for generation in ready:
-                await store.forget_tasks(connection, generation)
+        ready = [each for each, age in waiting.items() if age >= self._drop_after_seconds]
+        for generation in ready:
+            await store.forget_tasks(self._database, generation)
+            async with self._database.connection() as connection:
                 await store.drop(connection, generation)
-                log.info("generation %s: dropped its vectors", generation)
+            log.info("generation %s: dropped its vectors", generation)
         return ready
 
     async def mend_index(self, generation: Generation) -> bool:

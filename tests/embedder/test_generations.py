@@ -26,6 +26,7 @@ from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 MODELS = {
     "first": fake_models(FakeEncoder(8), "first", query_prefix="1: "),
     "second": fake_models(FakeEncoder(16), "second", query_prefix="2: "),
+    "vast": fake_models(FakeEncoder(4096), "vast"),
 }
 HNSW = """select c.relname, i.indisvalid from pg_index i join pg_class c on c.oid = i.indexrelid
           join pg_am a on a.oid = c.relam where a.amname = 'hnsw' order by 1"""
@@ -224,7 +225,7 @@ async def test_other_prefixes_are_another_generation(
         assert (await operator.watch(started.id)).generation.vectors == 1
 
 
-@pytest.mark.parametrize("model", ["nothing", "/etc/passwd", "../model.gguf", "~/model"])
+@pytest.mark.parametrize("model", ["nothing", "vast", "/etc/passwd", "../model.gguf", "~/model"])
 async def test_models_that_cannot_be_used_are_refused(
     two_models: Serve, deployment: Deployment, model: str
 ) -> None:
@@ -234,6 +235,56 @@ async def test_models_that_cannot_be_used_are_refused(
             await Operator(channel, deployment).start(model)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert str(caught.value.details()).startswith("model: ")
+
+
+async def test_a_model_that_became_another_is_not_used(
+    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider that gives another length under the old name costs no task its life, and is named when asked."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    async with embedder.serving(open_model, reconciling=True) as channel:
+        second = await Operator(channel, deployment).start("second")
+    monkeypatch.setitem(MODELS, "second", fake_models(FakeEncoder(12), "second", "2: "))
+    async with embedder.serving(open_model, reconciling=True) as channel:
+        operator = Operator(channel, deployment)
+        await chat.say(["one"])
+        await until(lambda: _counts(chat, [1]))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await operator.embed("why", second.id)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await operator.start("second")
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "16 dimensions, not 12" in str(caught.value.details())
+        (waiting,) = await chat.unfinished()
+    assert (waiting["state"], waiting["attempts"]) == ("ready", 0)
+
+
+async def test_who_is_in_the_way_of_forgetting_only_delays_it(
+    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deadlock over the tasks of a retired generation is begun anew, instead of ending the process."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    async with embedder.serving(open_model, reconciling=True) as channel:
+        second = await Operator(channel, deployment).start("second")
+    await chat.say(["one", "two"])
+    await chat.admin.execute("select embedder.retire_generation($1)", UUID(second.id))
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), 64, 0)
+        async with chat.admin.transaction():
+            first_task, last_task = await chat.admin.fetch(
+                "select id from spine.task where spec like $1 order by id", f"%{second.id}%"
+            )
+            locking = "select from spine.task where id = $1 for update"
+            await chat.admin.execute(locking, last_task["id"])
+            dropping = asyncio.create_task(upkeep.drop_retired())
+            await until(
+                lambda: chat.admin.fetchval(
+                    "select exists (select from pg_locks where not granted)"
+                )
+            )
+            await chat.admin.execute(locking, first_task["id"])
+        assert await dropping == [UUID(second.id)]
 
 
 async def test_a_large_generation_is_indexed_once_it_is_full(

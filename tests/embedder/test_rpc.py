@@ -209,6 +209,22 @@ async def _tasks(chat: Chat, count: int) -> bool:
     return bool(await chat.admin.fetchval("select count(*) = $1 from spine.task", count))
 
 
+async def test_the_slowest_backfill_is_one_all_the_same(
+    embedder: Embedder, deployment: Deployment, chat: Chat
+) -> None:
+    """A rate at which the second text would be due after the end of time makes its task, for years from now."""
+    await chat.say(["one", "two"], tasks=False)
+    async with embedder.serving() as channel:
+        stub = EmbedderServiceStub(channel)
+        request = pb.BackfillRequest(rate_per_second=5e-324)
+        call = stub.Backfill(request, metadata=deployment.metadata)
+        await call.read()
+        await until(lambda: _tasks(chat, 2))
+        while (await call.read()).remaining != 1:
+            pass
+        call.cancel()
+
+
 async def test_other_workspaces_see_nothing(
     embedder: Embedder, deployment: Deployment, chat: Chat
 ) -> None:

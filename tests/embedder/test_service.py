@@ -1,9 +1,13 @@
 """How the embedder starts, and the default model from end to end."""
 
+import asyncio
 import hashlib
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from unittest.mock import Mock
 
 import grpc
 import pytest
@@ -12,6 +16,7 @@ from services.common.errors import InvalidSetting
 from services.common.models import ModelMissing, ModelStore
 from services.common.testing import FakeEncoder
 from services.common.vectors import from_halfvec
+from services.embedder import models
 from services.embedder.embedding import embed_texts
 from services.embedder.models import GgufModels, LoadedModel
 from services.embedder.service import open_service
@@ -50,8 +55,8 @@ async def test_default_model(embedder: Embedder, deployment: Deployment, chat: C
 @pytest.mark.models
 async def test_default_model_self_test() -> None:
     """Opening the default model checks it and says how fast it is; it is the model that the registry names."""
-    models = GgufModels(ModelStore.open(), contexts=1, threads=1)
-    async with models.open("multilingual-e5-small") as loaded:
+    opened = GgufModels(ModelStore.open(), contexts=1, threads=1)
+    async with opened.open("multilingual-e5-small") as loaded:
         assert loaded.identity.query_prefix == "query: "
         assert loaded.identity.passage_prefix == "passage: "
         assert loaded.texts_per_second > 0
@@ -148,3 +153,41 @@ async def _postponed(chat: Chat) -> bool:
     return [(row["state"], row["attempts"], row["error_class"]) for row in rows] == [
         ("ready", 0, "postponed")
     ]
+
+
+class SlowToOpen:
+    """Stands for the model of llama.cpp: opening it takes until it may go on."""
+
+    def __init__(self) -> None:
+        self.opening, self.may_open, self.closed = (threading.Event() for _ in range(3))
+
+    def open(self, path: Path, *, contexts: int, threads: int) -> "SlowToOpen":
+        """Open it."""
+        self.opening.set()
+        assert self.may_open.wait(30)
+        return self
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed.set()
+
+
+async def test_a_model_that_nobody_waits_for_any_more_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A call that ends while its model is loaded leaves no model behind, whose memory nobody could give back."""
+    model = SlowToOpen()
+    monkeypatch.setattr(models, "EmbeddingModel", model)
+    files = Mock(spec=ModelStore)
+
+    async def load() -> None:
+        async with GgufModels(files, contexts=1, threads=1).open("any"):
+            pass
+
+    loading = asyncio.create_task(load())
+    await asyncio.to_thread(model.opening.wait, 30)
+    loading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loading
+    model.may_open.set()
+    assert await asyncio.to_thread(model.closed.wait, 10)
