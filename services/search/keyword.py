@@ -1,5 +1,6 @@
 """The keyword leg: finds documents by the word indexes and weighs them by how rare their words are."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +18,8 @@ MATCHED_MAX: Final = 2_000
 SCANNED_MAX: Final = 10_000
 CORRECTED_MAX: Final = 4
 CORRECTED_LETTERS_MIN: Final = 4
+# Longer ones are keys and hashes, which nobody types.
+CORRECTED_LETTERS_MAX: Final = 40
 BESIDE_OTHERS_LETTERS_MIN: Final = 6
 _LIKE_MAX: Final = 2_000
 
@@ -158,7 +161,9 @@ class KeywordLeg:
             word = term.text.casefold()
             for start in likely_starts(word):
                 known = await store.words_like(connection, start, _LIKE_MAX)
-                if others := corrections(word, known, slips_max):
+                # Thousands of comparisons: in a thread, so that nobody else waits.
+                others = await asyncio.to_thread(corrections, word, known, slips_max)
+                if others:
                     found[term.text] = others
                     break
         named = tuple(other for others in found.values() for other in others)
@@ -166,7 +171,8 @@ class KeywordLeg:
 
 
 def _may_be_a_slip(term: Term, lookup: Lookup, letters_min: int) -> bool:
-    return term.text in lookup.missing and term.text.isalpha() and len(term.text) >= letters_min
+    is_word = term.text.isalpha() and letters_min <= len(term.text) <= CORRECTED_LETTERS_MAX
+    return is_word and term.text in lookup.missing
 
 
 def _like(term: Term, others: Sequence[str]) -> Term:

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from os.path import commonprefix
 from typing import Final
 
 from services.search.lexicon import Lexicon, ukrainian
@@ -136,19 +137,35 @@ def slips(left: str, right: str, slips_max: int) -> int:
 
     The restricted Damerau-Levenshtein distance.
     """
+    far = slips_max + 1
     if abs(len(left) - len(right)) > slips_max:
-        return slips_max + 1
+        return far
+    left, right = _unlike(left, right)
     before: list[int] = []
     last = list(range(len(right) + 1))
     for i, a in enumerate(left, 1):
-        row = [i]
-        for j, b in enumerate(right, 1):
-            cost = min(last[j] + 1, row[-1] + 1, last[j - 1] + (a != b))
+        # Further from the diagonal than there may be slips, there are more of them.
+        first, end = max(1, i - slips_max), min(len(right), i + slips_max)
+        row = [far] * (len(right) + 1)
+        row[0] = i
+        for j in range(first, end + 1):
+            b = right[j - 1]
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
             if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
                 cost = min(cost, before[j - 2] + 1)
-            row.append(cost)
+            row[j] = cost
+        if min(row) >= far:
+            return far
         before, last = last, row
-    return min(last[-1], slips_max + 1)
+    return min(last[-1], far)
+
+
+def _unlike(left: str, right: str) -> tuple[str, str]:
+    """Two words without the letters that both begin and end with."""
+    shared = len(commonprefix((left, right)))
+    left, right = left[shared:], right[shared:]
+    shared = len(commonprefix((left[::-1], right[::-1])))
+    return left[: len(left) - shared], right[: len(right) - shared]
 
 
 def _slips_max(word: str) -> int:

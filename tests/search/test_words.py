@@ -1,5 +1,7 @@
 """Queries as terms."""
 
+from functools import cache
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,6 +134,36 @@ def test_corrections_are_near_and_few() -> None:
     assert corrections("configuraton", ["configur", "confirm"]) == ["configur"]
     assert corrections("poostgres", ["postgr", "posture"]) == ["postgr"]
     assert corrections("professor", ["process", "profess"], 1) == ["profess"]
+
+
+@given(st.text("abc", max_size=9), st.text("abc", max_size=9), st.integers(0, 3))
+def test_slips_are_those_of_the_whole_table(left: str, right: str, slips_max: int) -> None:
+    """Looking no further than it matters must not change what is counted."""
+    assert slips(left, right, slips_max) == min(_every_slip(left, right), slips_max + 1)
+
+
+@cache
+def _every_slip(left: str, right: str) -> int:
+    """The same distance by its definition."""
+    if not left or not right:
+        return len(left) + len(right)
+    ways = [
+        _every_slip(left[:-1], right) + 1,
+        _every_slip(left, right[:-1]) + 1,
+        _every_slip(left[:-1], right[:-1]) + (left[-1] != right[-1]),
+    ]
+    if len(left) > 1 and left[-2:] == right[:-3:-1]:
+        ways.append(_every_slip(left[:-2], right[:-2]) + 1)
+    return min(ways)
+
+
+@pytest.mark.timeout(20)
+def test_long_words_among_many_alike_do_not_stall() -> None:
+    """As many known words as are looked at, as long as a term may be, are compared without stalling."""
+    word = "abc" + "q" * 197
+    known = [f"abc{'r' * 193}{number:04d}" for number in range(2_000)]
+    assert corrections(word, known) == []
+    assert corrections(word, [*known, word[:-1]]) == [word[:-1]]
 
 
 def test_alternatives_are_distinct() -> None:
