@@ -10,13 +10,14 @@ from typing import Any
 
 import grpc
 import protovalidate
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from pydantic import Field
 
 from services.common import errors, metrics, tracing
 from services.common.audit import AuditLog, is_recorded
 from services.common.auth import Authenticator, Caller
 from services.common.channels import REPLY_BYTES_MAX
+from services.common.checking import violations_of
 from services.common.rates import Rate
 from services.common.settings import Settings
 from services.common.statuses import abort, code_of
@@ -68,30 +69,6 @@ def current_authorization() -> str:
 
 class Malformed:
     """Stands for a request whose bytes are not the message they should be."""
-
-
-def violations_of(
-    validator: protovalidate.Validator, message: Message
-) -> list[errors.FieldViolation]:
-    """Check a message against the limits in its proto; return what breaks them."""
-    return [
-        errors.FieldViolation(_path(violation), _worded(violation.proto.message))
-        for violation in validator.collect_violations(message)
-    ]
-
-
-def _worded(rule: str) -> str:
-    """What a rule says, as a person would: the validator counts "1 characters"."""
-    return "must not be empty" if rule == "must be at least 1 characters" else rule
-
-
-def _path(violation: Any) -> str:
-    parts: list[str] = []
-    for element in violation.proto.field.elements if violation.proto.has_field("field") else ():
-        parts.append(element.field_name)
-        if element.subscript:
-            parts[-1] += f"[{element.subscript.value}]"
-    return ".".join(parts) or str(violation.proto.rule_id).split(".")[0]
 
 
 class Edge(grpc.aio.ServerInterceptor):

@@ -9,8 +9,8 @@ from typing import Any
 
 import protovalidate
 
+from services.common.checking import violations_of
 from services.common.errors import FieldViolation, InvalidFields
-from services.common.rpc import violations_of
 from services.ingest.messages import EPOCH, Draft, canonical_json, draft
 from services.ingest.store import SourceKey
 from winnow.ingest.v1 import ingest_pb2 as pb

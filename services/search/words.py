@@ -5,7 +5,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from os.path import commonprefix
 from typing import Final
 
 from services.search.lexicon import Lexicon, ukrainian
@@ -162,10 +161,16 @@ def slips(left: str, right: str, slips_max: int) -> int:
 
 def _unlike(left: str, right: str) -> tuple[str, str]:
     """Two words without the letters that both begin and end with."""
-    shared = len(commonprefix((left, right)))
+    shared = _shared(left, right)
     left, right = left[shared:], right[shared:]
-    shared = len(commonprefix((left[::-1], right[::-1])))
+    shared = _shared(left[::-1], right[::-1])
     return left[: len(left) - shared], right[: len(right) - shared]
+
+
+def _shared(left: str, right: str) -> int:
+    """With how many letters both words begin."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(left), len(right)))
 
 
 def _slips_max(word: str) -> int:

@@ -14,7 +14,7 @@ import pytest
 from google.protobuf import message_factory
 
 from services.common import errors
-from services.common.rpc import REQUEST_BYTES_MAX, violations_of
+from services.common.rpc import REQUEST_BYTES_MAX
 from services.common.statuses import VIOLATIONS_MAX
 from tests.common.edge import (
     BIDI,
@@ -222,12 +222,6 @@ async def test_size_is_limited(edge: Edge) -> None:
         assert "grpc-retry-pushback-ms" not in dict(error.trailing_metadata() or ())
     padding = b"\xfa\x3f" + b"\x80\x80\x3c" + bytes(60 << 14)  # an unknown field
     assert await call(edge.channel, UNARY, edge.metadata, padding)
-
-
-async def test_an_empty_field_is_told_in_words() -> None:
-    """What must not be empty must be said to be so, and not to be of at least 1 characters."""
-    (violation,) = violations_of(protovalidate.Validator(), search_pb2.SearchRequest(query=""))
-    assert (violation.field, violation.description) == ("query", "must not be empty")
 
 
 @pytest.mark.parametrize("path", KINDS)

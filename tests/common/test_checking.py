@@ -1,0 +1,67 @@
+"""Requests against the limits in their protos."""
+
+import protovalidate
+import pytest
+
+from services.common.checking import violations_of
+from services.common.rpc import REQUEST_BYTES_MAX
+from winnow.ingest.v1 import ingest_pb2
+from winnow.search.v1 import search_pb2 as pb
+from winnow.types.v1 import types_pb2 as types
+
+VALIDATOR = protovalidate.Validator()
+
+
+def nested(conditions: int) -> pb.SearchRequest:
+    """A search under so many conditions, 32 beside each other and a list of lists of them, as the proto allows."""
+    request = pb.SearchRequest(query="x")
+    top = request.filter_expression.any_of
+    for number in range(conditions):
+        if number % 32**2 == 0:
+            outer = top.expressions.add().any_of
+        if number % 32 == 0:
+            inner = outer.expressions.add().any_of
+        inner.expressions.add().kinds.values.append(types.SUBJECT_KIND_MESSAGE)
+    return request
+
+
+def test_an_empty_field_is_told_in_words() -> None:
+    """What must not be empty must be said to be so, and not to be of at least 1 characters."""
+    (violation,) = violations_of(VALIDATOR, pb.SearchRequest(query=""))
+    assert (violation.field, violation.description) == ("query", "must not be empty")
+
+
+def test_all_that_is_wrong_with_a_request_is_told() -> None:
+    """Whoever made several mistakes in a request must learn of all, however long its texts are."""
+    request = pb.SearchRequest(query="x" * 5_000, page_size=101)
+    request.filter.source_ids.append("x")
+    fields = [violation.field for violation in violations_of(VALIDATOR, request)]
+    assert sorted(fields) == ["filter.source_ids[0]", "page_size", "query"]
+
+
+@pytest.mark.timeout(20)
+def test_a_request_full_of_mistakes_is_refused_for_the_first() -> None:
+    """However many values of a large request are wrong, refusing it must not take the service long."""
+    request = pb.SearchRequest(query="x")
+    request.filter.source_ids.extend([""] * (REQUEST_BYTES_MAX // 2 - 100))
+    batch = pb.BatchSearchRequest()
+    batch.requests.extend([pb.SearchRequest()] * 9_000)
+    for each in (request, batch):
+        assert len(violations_of(VALIDATOR, each)) == 1
+
+
+@pytest.mark.timeout(20)
+def test_a_request_of_too_many_parts_is_refused() -> None:
+    """Conditions in conditions, each list of them within its limit, must not take the service long in their number."""
+    (violation,) = violations_of(VALIDATOR, nested(32**3))
+    assert violation.description == "has more than 10,000 parts"
+    assert violations_of(VALIDATOR, nested(4_000)) == []
+
+
+def test_what_is_checked_one_by_one_is_not_counted() -> None:
+    """The messages of a batch, whose spans may be many, are each checked later and refused alone."""
+    request = ingest_pb2.IngestMessagesRequest()
+    request.source.kind, request.source.external_id = ingest_pb2.SOURCE_KIND_API, "x"
+    for _ in range(100):
+        request.messages.add().entities.extend([types.Entity(type="bold")] * 1_000)
+    assert violations_of(VALIDATOR, request) == []
