@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from services.common.database import Connection
 from services.search import lookups
@@ -39,7 +39,7 @@ def page(groups: Sequence[Group], after: Place | None, count: int) -> tuple[list
     """Return the groups after a place, and whether there are more."""
     start = 0
     if after is not None:
-        last = next((i for i, each in enumerate(groups) if str(each.key) == after.key), None)
+        last = next((i for i, each in enumerate(groups) if _name(each.key) == after.key), None)
         by_score = bisect_right(groups, (-after.score, after.id, after.key), key=_position)
         start = by_score if last is None else last + 1
     return list(groups[start : start + count]), len(groups) > start + count
@@ -54,4 +54,9 @@ def place_after(groups: Sequence[Group], offset: int) -> Place:
 def _position(group: Group) -> tuple[float, UUID, str]:
     """Groups in the order of their best results; those that share one, by their keys."""
     best = group.members[0]
-    return -best.score, best.subject.id, str(group.key)
+    return -best.score, best.subject.id, _name(group.key)
+
+
+def _name(key: Key) -> str:
+    """A key in few letters, for page tokens: those of a conversation stay the same when its source is renamed."""
+    return str(uuid5(key.source_id, key.thread_id) if isinstance(key, Conversation) else key)

@@ -91,6 +91,27 @@ async def test_groups_hold_what_belongs_together(desk: Desk) -> None:
     assert not second.next_page_token
 
 
+async def test_conversations_with_long_names_have_further_pages(desk: Desk) -> None:
+    """The page after a conversation must be there however long its title and thread are, and if it is renamed."""
+    library = desk.library
+    rename = "update ingest.source set title = $1"
+    await desk.deployment.admin.execute(rename, "\N{CYRILLIC CAPITAL LETTER SHCHA}" * 256)
+    for letter in "щєї":
+        await library.add_message("alpha", unit(1), thread_id=letter * 128)
+    fields = {"mode": SEMANTIC, "query_vector": unit(1).tolist(), "page_size": 1}
+    seen, token = [], ""
+    while True:
+        reply = await desk.client.search(
+            group_by=pb.GROUP_BY_CONVERSATION, page_token=token, **fields
+        )
+        seen += [group.conversation.thread_id[0] for group in reply.groups]
+        token = reply.next_page_token
+        if not token:
+            break
+        await desk.deployment.admin.execute(rename, f"Named after {len(seen)}")
+    assert sorted(seen) == sorted("щєї")
+
+
 async def test_similar_things_are_found_by_id(desk: Desk) -> None:
     """What is nearest to a subject must be found without itself; one without a vector must be unknown."""
     near = await desk.library.add_message("near", unit(1))
