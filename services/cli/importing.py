@@ -10,6 +10,7 @@ from typing import Any
 import click
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.cli.failures import is_broken_stream
@@ -39,6 +40,7 @@ DELETIONS_MAX = 500
 SKIPPED_KEPT, SKIPPED_MAX = 3, 300
 NAME_BYTES_MAX = 512
 RETRIES, RETRIES_BEFORE_FIRST = 60, 5
+TOLD_FROM_FAILURE = 4  # after a second and a half
 _TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
@@ -190,8 +192,13 @@ def message_input(message: ImportedMessage) -> pb.MessageInput:
 class Sender:
     """Streams frames; when the service goes away, waits for it and repeats what was not acknowledged."""
 
-    def __init__(self, target: Target, on_progress: Callable[[], None]) -> None:
-        self._target, self._on_progress = target, on_progress
+    def __init__(
+        self,
+        target: Target,
+        on_progress: Callable[[], None],
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._target, self._on_progress, self._tell = target, on_progress, tell
         self._waiting: asyncio.Queue[Frame | None] = asyncio.Queue(FRAMES_AHEAD)
         self._unacknowledged: dict[int, Frame] = {}
         self._room = asyncio.Event()
@@ -249,6 +256,8 @@ class Sender:
         is_transient = error.code() in _TRANSIENT or is_broken_stream(error)
         if not is_transient or self._failures > patience:
             raise error
+        if self._failures == TOLD_FROM_FAILURE:
+            self._tell(f"ingest does not take more now, trying again … ({error.details()})")
         await asyncio.sleep(min(0.1 * 2**self._failures, 1))
 
     async def _requests(self) -> AsyncIterator[pb.StreamMessagesRequest]:
@@ -314,7 +323,7 @@ async def run_import(
             rate = f"{importer.summary.messages / elapsed:,.0f} messages/s"
             bar.update(shown, completed=importer.bytes_read, rate=rate)
 
-        sender = Sender(target, show)
+        sender = Sender(target, show, lambda line: session.progress.print(escape(line)))
         try:
             await sender.send(reader)
             sender.counts.deleted = await delete(target, reader.deleted)

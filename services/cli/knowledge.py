@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from services.cli.options import Session, command
-from services.cli.paging import listing, paged, show_more, show_page
+from services.cli.paging import PAGE_MAX, listing, paged, show_more, show_page
 from services.cli.searching import ATOM_TYPES, signed
 from services.cli.values import ID, MOMENT, moment, number, set_moment, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -73,10 +73,14 @@ async def topics_show(session: Session, topic_id: str, as_of: datetime | None) -
     session.console.print(f"{topic.message_count} messages, {span}; {topic.atom_count} atoms")
     if not response.atom_ids:
         return
-    request = pb.ListAtomsRequest(topic_id=topic_id, page_size=500, include_messages=True)
+    request = pb.ListAtomsRequest(topic_id=topic_id, page_size=PAGE_MAX, include_messages=True)
     set_moment(request, "as_of", as_of)
-    for atom in (await session.call("extractor", ExtractorServiceStub, request)).atoms:
+    listed = await session.call("extractor", ExtractorServiceStub, request)
+    for atom in listed.atoms:
         session.console.print(Text.assemble("\n", *atom_lines(atom)))
+    if listed.next_page_token:
+        more = f"the newest {len(listed.atoms)} are shown: winnow atoms list --topic {topic_id}"
+        session.console.print(f"[dim]there are more, {more}[/dim]")
 
 
 # --- atoms

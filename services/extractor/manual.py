@@ -1,6 +1,6 @@
 """Reading chosen messages because a person asks: which windows that means, and what it will cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from services.common.errors import NotFound
 from services.common.ids import uuid7
 from services.common.outbox import enqueue
 from services.extractor.conversations import conversations
+from services.extractor.extraction import MessageId
 from services.extractor.subscriptions import enqueue_reading
 from services.extractor.windows import WindowLimits
 
@@ -107,8 +108,9 @@ async def plan(connection: Connection, workspace: UUID, choice: Choice, reading:
         sum(row["messages"] for row in worth),
         sum(row["characters"] for row in worth),
     )
+    chosen = {row["window_id"]: row in worth for row in rows}
     for source in sources:
-        load = await _add_open(connection, workspace, source, reading.limits, load)
+        load = await _add_open(connection, workspace, source, reading.limits, load, chosen)
     row = await connection.fetchrow(QUERIES["measured"], workspace, reading.run_name)
     measured = Measured(**dict(row or {}))
     tokens, seconds = estimate(load, measured, reading.calls_model)
@@ -129,24 +131,33 @@ async def _count(connection: Connection, workspace: UUID, choice: Choice) -> int
 
 
 async def _add_open(
-    connection: Connection, workspace: UUID, source: UUID, limits: WindowLimits, load: Load
+    connection: Connection,
+    workspace: UUID,
+    source: UUID,
+    limits: WindowLimits,
+    load: Load,
+    chosen: Mapping[UUID, bool],
 ) -> Load:
-    """Add what closing the open windows of a source now would give."""
+    """Add what closing the open windows of a source now would give.
+
+    What continues one of the `chosen` windows, of which it is known whether it is worth reading, makes no other.
+    """
     now: datetime = await connection.fetchval("select now()")
     at_once = replace(limits, age_max=timedelta(0))
-    windows = [
-        closed
-        for talk in await conversations(connection, workspace, source, limits)
-        for closed in talk.cut(now, at_once).windows
-    ]
-    worth = [closed for closed in windows if not closed.is_empty]
-    read = [m for closed in worth for m in closed.window.own if m.label != "noise"]
-    characters = await connection.fetchval(
-        QUERIES["characters"], workspace, [message.id for message in read]
-    )
+    windows = noise = 0
+    read: list[MessageId] = []
+    for talk in await conversations(connection, workspace, source, limits):
+        for number, closed in enumerate(talk.cut(now, at_once).windows):
+            is_counted = chosen.get(talk.window) if talk.window and number == 0 else None
+            known = {each.message_id for each in talk.kept} if is_counted is not None else set()
+            worth = [m.id for m in closed.window.own if m.label != "noise"]
+            read += [message for message in worth if message not in known]
+            windows += bool(worth) and not is_counted
+            noise += (not worth and is_counted is None) - (bool(worth) and is_counted is False)
+    characters = await connection.fetchval(QUERIES["characters"], workspace, read)
     return Load(
-        load.windows + len(worth),
-        load.windows_noise + len(windows) - len(worth),
+        load.windows + windows,
+        load.windows_noise + noise,
         load.messages + len(read),
         load.characters + characters,
     )

@@ -333,6 +333,24 @@ async def test_chosen_messages_are_read_again(deployment: Deployment) -> None:
         assert failure.value.code() == grpc.StatusCode.NOT_FOUND
 
 
+async def test_a_window_that_goes_on_is_counted_once(deployment: Deployment) -> None:
+    """Where a window that is read again is one that open talk continues, the plan counts it and its messages once."""
+    async with asked(deployment) as (knowledge, call):
+        admin = deployment.admin
+        source, _ = await say(deployment, [("ann", DISK), ("bob", FRIDAY)])
+        await admin.execute("update ingest.message set sent_at = now() - interval '10 minutes'")
+        await knowledge.settled()
+        await call("ExtractNow")
+        await knowledge.settled()
+        _, (late,) = await say(deployment, [("ann", OTHER_DISK)], source)
+        await admin.execute("update ingest.message set sent_at = now() where id = $1", late)
+        await knowledge.settled()
+        plan = await call("ExtractMessages", dry_run=True, source_id=str(source))
+        assert (plan.messages, plan.windows, plan.messages_read) == (3, 1, 3)
+        only = await call("ExtractMessages", dry_run=True, message_ids=[str(late)])
+        assert (only.messages, only.windows, only.messages_read) == (1, 1, 3)
+
+
 async def pause(deployment: Deployment) -> None:
     """Let half an hour pass in which nobody says anything here: others talk elsewhere."""
     await say(deployment, [("ann", "ok")] * 31)

@@ -1,9 +1,14 @@
-"""Frames that an import sends: what belongs together, within what the service takes."""
+"""What an import sends: frames within what the service takes; and what it says while the service takes none."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from services.cli import importing
+from services.cli.app import winnow
 from services.cli.importers import (
     OTHER_REASONS,
     REASONS_MAX,
@@ -82,3 +87,17 @@ def test_what_is_left_out_takes_no_more_room_than_a_report() -> None:
     assert len(reader.skipped) <= 3 * REASONS_MAX
     assert len(importer.summary.skipped) == REASONS_MAX + 1
     assert importer.summary.skipped[OTHER_REASONS] == 2000 - REASONS_MAX
+
+
+def test_an_import_says_that_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While ingest cannot be reached the import says so, and then ends with how to reach it."""
+    for name, value in (("TOLD_FROM_FAILURE", 1), ("RETRIES_BEFORE_FIRST", 1)):
+        monkeypatch.setattr(importing, name, value)
+    monkeypatch.setenv("WINNOW_API_KEY", "none")
+    monkeypatch.setenv("WINNOW_INGEST_ADDRESS", "127.0.0.1:1")
+    file = tmp_path / "talk.jsonl"
+    file.write_text('{"id": "1", "text": "hi", "sent_at": 1714557600}')
+    result = CliRunner().invoke(winnow, ["import", "jsonl", str(file)])
+    assert result.exit_code == 3
+    assert "trying again" in result.output
+    assert "cannot reach Winnow" in result.output
