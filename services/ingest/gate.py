@@ -13,7 +13,14 @@ from services.ingest.reading import strides
 from services.ingest.scoring import Importance, Thresholds, weigh
 from services.ingest.sources import Sources
 from services.ingest.store import Score, SourceKey
-from services.ingest.wording import CONTEXT_MESSAGES, REACH_MESSAGES, Context, ScoredInput, read
+from services.ingest.wording import (
+    CONTEXT_MESSAGES,
+    REACH_MESSAGES,
+    Context,
+    ScoredInput,
+    by_itself,
+    read,
+)
 
 
 class Gate:
@@ -42,7 +49,9 @@ class Gate:
         """Score the next message of its conversation; it may reply to one that comes later in the batch."""
         tail = recalled.tails[each.thread_id]
         parent = recalled.messages.get(each.reply_to_external_id)
-        if parent is None and each.reply_to_external_id in together:
+        if parent is not None:
+            parent = by_itself(parent)
+        elif each.reply_to_external_id in together:
             parent = read(_input_of(together[each.reply_to_external_id]), Context())
         context = Context(tail.readings[-CONTEXT_MESSAGES:], parent)
         reading = read(_input_of(each), context)

@@ -1,10 +1,11 @@
 """A score does not depend on what came first: whoever comes late has the scores after it made again.
 
-A message is scored by the REACH_MESSAGES before it in its conversation and by the one it replies to.
-So a message that comes before others, an edit, or an older version than the stored one disturbs at
-most as many after each place, and replies; their scores are made again from what is stored, in the
-same transaction. Batches in order, the usual case, cost two short queries; where a batch falls among
-what is stored, only the places between the two are looked at.
+A message is scored by the REACH_MESSAGES before it in its conversation and by whether the one it
+replies to asks something. So a message that comes before others, an edit, or an older version than
+the stored one disturbs at most as many after each place, and replies if it asks something only now or
+no longer; their scores are made again from what is stored, in the same transaction. Batches in order,
+the usual case, cost two short queries; where a batch falls among what is stored, only the places
+between the two are looked at.
 """
 
 from collections import defaultdict
@@ -21,7 +22,7 @@ from services.ingest.messages import Draft, order_of
 from services.ingest.reading import strides
 from services.ingest.scoring import Thresholds, weigh
 from services.ingest.store import Place, Score, Stored
-from services.ingest.wording import CONTEXT_MESSAGES, REACH_MESSAGES, Context, Reading, read
+from services.ingest.wording import CONTEXT_MESSAGES, REACH_MESSAGES, Context, Reading, asks, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,7 @@ class Neighbours:
             return NONE
         place = (connection, workspace, source_id)
         places = _places(drafts, stored)
-        changed = [each.external_id for each in stored]
-        replies = await store.replies_to(*place, changed)
-        later = [each for each in replies if each[2] not in drafts]
+        later = await self._replies(*place, drafts, stored)
         if not is_sure or len(stored) < len(drafts):
             return Disturbance(places + later, reaches_end=True)
         threads = await store.disturbed_threads(*place, _first_of_each(places), list(drafts))
@@ -69,6 +68,28 @@ class Neighbours:
         left = {each for each in among if each[:2] != _now_at(drafts[each[2]])}
         near_end = bool(later) or any(each in interrupted for each in _last_of_each(among))
         return Disturbance([*(interrupted | left), *later], reaches_end=near_end)
+
+    async def _replies(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        source_id: UUID,
+        drafts: Mapping[str, Draft],
+        stored: Sequence[Stored],
+    ) -> list[Place]:
+        """Where messages stand that are not of the batch and hear something else of what they reply to.
+
+        There may be any number of them, and most changes are not heard.
+        """
+        changed = [each.external_id for each in stored]
+        found = await store.replies_to(connection, workspace, source_id, changed)
+        replied = {parent for parent, _ in found}
+        heard = {
+            each.external_id
+            for each in stored
+            if each.external_id in replied and _is_heard(each, drafts[each.external_id])
+        }
+        return [place for parent, place in found if parent in heard and place[2] not in drafts]
 
     async def settle(
         self, connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place]
@@ -110,6 +131,11 @@ class Neighbours:
                 if row["depends"]:
                     scored.append((row, stored_score(weigh(reading, context, self._thresholds))))
         return scored
+
+
+def _is_heard(stored: Stored, draft: Draft) -> bool:
+    """Whether a message asks something now and did not before it was stored, or the other way round."""
+    return stored.text_changed and asks(draft.text) != asks(stored.old_text or "")
 
 
 def _places(drafts: Mapping[str, Draft], stored: Sequence[Stored]) -> list[Place]:

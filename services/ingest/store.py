@@ -27,7 +27,10 @@ class SourceKey:
 
 
 class Stored(NamedTuple):
-    """A row that a write has made or changed; it is live unless the message is deleted."""
+    """A row that a write has made or changed; it is live unless the message is deleted.
+
+    The old text is there if there was one and it is another now.
+    """
 
     external_id: str
     id: UUID
@@ -36,6 +39,7 @@ class Stored(NamedTuple):
     text_changed: bool
     old_thread_id: str | None
     old_sent_at: datetime | None
+    old_text: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +199,13 @@ async def interrupted_places(
 
 async def replies_to(
     connection: Connection, workspace: UUID, source_id: UUID, external_ids: Sequence[str]
-) -> list[Place]:
-    """Return where other messages stand that reply to some."""
+) -> list[tuple[str, Place]]:
+    """Return which of some messages others reply to, and where those stand."""
     found = await connection.fetch(QUERIES["replies_to"], workspace, source_id, external_ids)
-    return [(row["thread_id"], row["sent_at"], row["external_id"]) for row in found]
+    return [
+        (row["reply_to_external_id"], (row["thread_id"], row["sent_at"], row["external_id"]))
+        for row in found
+    ]
 
 
 async def around_places(

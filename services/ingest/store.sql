@@ -46,7 +46,8 @@ where m.erased_at is null and (m.content_sha256 = decode(repeat('00', 32), 'hex'
   or (coalesce(excluded.edited_at, excluded.sent_at), excluded.content_sha256)
      > (coalesce(m.edited_at, m.sent_at), m.content_sha256))
 returning new.external_id, new.id, old.id is null as created, new.deleted_at is null as live,
-  old.text_sha256 is distinct from new.text_sha256 as text_changed, old.thread_id as old_thread_id, old.sent_at as old_sent_at;
+  old.text_sha256 is distinct from new.text_sha256 as text_changed, old.thread_id as old_thread_id, old.sent_at as old_sent_at,
+  case when old.text_sha256 is distinct from new.text_sha256 then old.text end as old_text;
 
 -- name: disturbed_threads
 -- Threads in which others than a batch's messages come after a place; the limit keeps it from reading whole conversations.
@@ -76,7 +77,7 @@ cross join lateral (
   order by t.sent_at limit 1) t;
 
 -- name: replies_to
-select m.thread_id, m.sent_at, m.external_id
+select m.reply_to_external_id, m.thread_id, m.sent_at, m.external_id
 from ingest.message m
 where m.workspace_id = $1 and m.source_id = $2 and m.reply_to_external_id <> ''
   and m.reply_to_external_id = any ($3::text[]) and m.external_id <> all ($3::text[])

@@ -130,6 +130,21 @@ def read(message: ScoredInput, context: Context) -> Reading:
     )
 
 
+def by_itself(reading: Reading) -> Reading:
+    """A message read without those before it, whose names tell whom it addresses: as one that is stored is read."""
+    if not reading.addressee:
+        return reading
+    said = ScoredInput(
+        *(reading.author, reading.text, reading.is_bot, reading.message_id, reading.reply_to)
+    )
+    return read(said, Context())
+
+
+def asks(text: str) -> bool:
+    """Whether a text by itself asks something: all that a reply hears of what it replies to."""
+    return read(ScoredInput("", text), Context()).is_question
+
+
 @lru_cache(maxsize=4096)
 def _author_traits(author: str) -> tuple[str, bool]:
     """The name by which others call an author, and whether it is a bot's."""

@@ -1,7 +1,12 @@
 """The gate: every message is scored in the light of those before it, wherever they are known from."""
 
+from typing import Any
+
+import pytest
+
 from services.ingest.memory import Memory
 from services.ingest.messages import EPOCH, Draft, draft
+from services.ingest.neighbours import Neighbours
 from services.ingest.scoring import Conversation
 from services.ingest.store import SourceKey
 from services.ingest.wording import Context, Reading, ScoredInput, read
@@ -97,6 +102,54 @@ async def test_a_reply_hears_what_it_replies_to(ingest: Ingest) -> None:
     }
     assert names["50"] & {"answer", "short_answer"}
     assert not names["51"] & {"answer", "short_answer"}
+
+
+async def test_a_reply_hears_the_same_in_one_batch_and_in_many(ingest: Ingest) -> None:
+    """Whether what is replied to asks something is read the same when it comes along and when it is stored already."""
+    talk = [
+        message(1, "the proxy is stuck again", author=BOB),
+        message(2, "bob, how do i restart the proxy", author=ADA),
+        message(3, "systemctl restart edge-proxy", author=BOB, reply_to_external_id="2"),
+    ]
+    await ingest.send(*talk)
+    at_once = await scores(ingest)
+    other = pb.SourceRef(kind=pb.SOURCE_KIND_API, external_id="other")
+    for each in talk:
+        await ingest.send(each, source=other)
+    alone = await ingest.rows(
+        """select importance_score from ingest.message m join ingest.source s on s.id = m.source_id
+           where s.external_id = 'other' order by m.external_id"""
+    )
+    assert [row["importance_score"] for row in alone] == at_once
+
+
+async def test_an_edit_leaves_replies_alone_unless_it_makes_a_question_of_it(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many reply to a message, an edit that asks neither more nor less scores none of them again."""
+    replies = [message(n, f"it was number {n}", reply_to_external_id="1") for n in range(50, 60)]
+    await ingest.send(message(1, "release notes"))
+    await ingest.send(*[message(n) for n in range(2, 45)])
+    await ingest.send(*replies)
+    before = await scores(ingest)
+    looked_at: list[int] = []
+    settle = Neighbours.settle
+
+    async def counted(self: Neighbours, *arguments: Any) -> Any:
+        looked_at.append(len(arguments[-1]))
+        return await settle(self, *arguments)
+
+    monkeypatch.setattr(Neighbours, "settle", counted)
+    edited = message(1, "release notes of version two", edited_at=at(100))
+    await ingest.send(edited)
+    assert (looked_at, await scores(ingest) == before) == ([1], False)
+    asking = message(1, "which release broke the exporter?", edited_at=at(200))
+    await ingest.send(asking)
+    assert looked_at == [1, 11]
+    heard = await ingest.rows(
+        "select count(*) from ingest.message where importance_factors ? 'answer'"
+    )
+    assert heard[0]["count"] >= 10
 
 
 def said(key: str, seconds: int, thread: str = "") -> tuple[Draft, Reading]:

@@ -58,6 +58,7 @@ TEXTS = (
     "postgres 16",
     "thanks!",
     "ann please restart the proxy, the queue is stuck",
+    "ann, how do i restart the proxy",
     "build 81 of main failed https://ci.example/81",
     "build 82 of main failed https://ci.example/82",
 )
