@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,12 +200,11 @@ class Sender:
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._target, self._on_progress, self._tell = target, on_progress, tell
-        self._waiting: asyncio.Queue[Frame | None] = asyncio.Queue(FRAMES_AHEAD)
-        self._unacknowledged: dict[int, Frame] = {}
-        self._room = asyncio.Event()
-        self._failures = 0
-        self._next: Frame | None = None
+        self._waiting: deque[Frame] = deque()
         self._ended = False
+        self._unacknowledged: dict[int, Frame] = {}
+        self._changed = asyncio.Condition()
+        self._streams = self._failures = 0
         self.counts = Counts()
 
     async def send(self, frames: Iterable[Frame]) -> None:
@@ -212,27 +212,41 @@ class Sender:
         async with self._target.channel("ingest") as channel, asyncio.TaskGroup() as group:
             reading = group.create_task(self._read(iter(frames)))
             try:
-                await self._take()
+                await self._until(lambda: bool(self._waiting) or self._ended)
                 stub = IngestServiceStub(channel)
-                while not self._ended or self._unacknowledged:
+                while self._waiting or self._unacknowledged or not self._ended:
                     await self._stream(stub)
             finally:
                 reading.cancel()
 
     async def _read(self, frames: Iterator[Frame]) -> None:
         while (frame := await asyncio.to_thread(next, frames, None)) is not None:
-            await self._waiting.put(frame)
-        await self._waiting.put(None)
+            await self._until(lambda: len(self._waiting) < FRAMES_AHEAD)
+            self._waiting.append(frame)
+            await self._notify()
+        self._ended = True
+        await self._notify()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        async with self._changed:
+            await self._changed.wait_for(condition)
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     async def _stream(self, stub: IngestServiceStub) -> None:
         """Send until the file ends or the stream breaks; a service that stays away is an error."""
+        self._streams += 1
         try:
-            call = stub.StreamMessages(self._requests(), metadata=self._target.metadata)
+            call = stub.StreamMessages(
+                self._requests(self._streams), metadata=self._target.metadata
+            )
             async for response in call:
                 self._failures = 0
                 self.counts.add(response)
                 del self._unacknowledged[response.sequence]
-                self._room.set()
+                await self._notify()
                 self._on_progress()
         except grpc.aio.AioRpcError as error:
             await self._wait_for_service(error)
@@ -260,23 +274,25 @@ class Sender:
             self._tell(f"ingest does not take more now, trying again … ({error.details()})")
         await asyncio.sleep(min(0.1 * 2**self._failures, 1))
 
-    async def _requests(self) -> AsyncIterator[pb.StreamMessagesRequest]:
+    async def _requests(self, stream: int) -> AsyncIterator[pb.StreamMessagesRequest]:
         """Frames in order: those that a broken stream left unanswered, then new ones."""
         for frame in list(self._unacknowledged.values()):
             yield _request(frame)
-        while following := self._next or await self._take():
-            while len(self._unacknowledged) >= FRAMES_AHEAD:
-                self._room.clear()
-                await self._room.wait()
-            self._unacknowledged[following.number], self._next = following, None
-            yield _request(following)
+        while True:
+            await self._until(lambda: stream != self._streams or self._may_send())
+            # gRPC goes on asking for the requests of a stream that has broken: a frame given to it would be lost.
+            if stream != self._streams or not self._waiting:
+                return
+            frame = self._waiting.popleft()
+            self._unacknowledged[frame.number] = frame
+            await self._notify()
+            yield _request(frame)
 
-    async def _take(self) -> Frame | None:
-        """The next frame, kept until it is sent; None once the file has ended."""
-        if not self._ended:
-            self._next = await self._waiting.get()
-            self._ended = self._next is None
-        return self._next
+    def _may_send(self) -> bool:
+        """Whether there is a frame to send and room for it, or nothing more to send."""
+        if not self._waiting:
+            return self._ended
+        return len(self._unacknowledged) < FRAMES_AHEAD
 
 
 async def delete(target: Target, messages: Sequence[tuple[pb.SourceRef, str]]) -> int:
