@@ -33,7 +33,8 @@ import asyncpg
 from benchmarks.deployment import Deployed, deployed
 from services.cli.importers import ImportedChat, ImportedItem
 from services.cli.importers.telegram import TelegramExport
-from services.cli.importing import Frame, FrameReader, Sender
+from services.cli.importing import FrameReader
+from services.cli.sending import Frame, Sender
 from services.cli.target import Target
 from services.extractor import wording
 from winnow.extractor.v1 import extractor_pb2

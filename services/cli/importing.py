@@ -2,22 +2,20 @@
 
 import asyncio
 import itertools
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
-import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.cli.failures import is_broken_stream
 from services.cli.import_report import report
 from services.cli.importers import (
+    ImportedAttachment,
     ImportedChat,
+    ImportedEntity,
     ImportedItem,
     ImportedMessage,
     Importer,
@@ -26,50 +24,20 @@ from services.cli.importers import (
 )
 from services.cli.importers.discord import DiscordExport
 from services.cli.importers.jsonlines import JsonLines
+from services.cli.importers.rendering import ENTITIES_MAX, URL_BYTES_MAX
 from services.cli.importers.slack import SlackExport
 from services.cli.importers.telegram import TelegramExport
 from services.cli.options import Session, command
+from services.cli.sending import Counts, Frame, Sender, delete
 from services.cli.target import Target
 from winnow.ingest.v1 import ingest_pb2 as pb
-from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from winnow.types.v1 import types_pb2 as types
 
 FRAME_MESSAGES = 250
 FRAME_BYTES = 512 << 10
-FRAMES_AHEAD = 8
-DELETIONS_MAX = 500
 SKIPPED_KEPT, SKIPPED_MAX = 3, 300
-NAME_BYTES_MAX = 512
-RETRIES, RETRIES_BEFORE_FIRST = 60, 5
-TOLD_FROM_FAILURE = 4  # after a second and a half
-_TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
-
-
-@dataclass
-class Counts:
-    """What became of the messages of an import."""
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    deleted: int = 0
-    rejections: list[str] = field(default_factory=list)
-
-    def add(self, response: pb.StreamMessagesResponse) -> None:
-        """Count an acknowledged frame."""
-        self.created += response.created
-        self.updated += response.updated
-        self.unchanged += response.unchanged
-        self.rejected += response.rejected
-        for result in response.results:
-            reason = result.rejection
-            self.rejections.append(f"{result.external_id}: {reason.field}: {reason.description}")
-
-    @property
-    def total(self) -> int:
-        """All messages that were answered for."""
-        return self.created + self.updated + self.unchanged + self.rejected
+NAME_BYTES_MAX, KIND_BYTES_MAX, ATTACHMENTS_MAX = 512, 64, 100
+TEXT_CHARACTERS_SENT_MAX = (16 << 10) + 1  # one more than any text that is taken
 
 
 @dataclass
@@ -88,15 +56,6 @@ class Batch:
         """Take a message."""
         self.messages.append(message)
         self.size_bytes += message.ByteSize()
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Messages of one source that go together; the number says their order."""
-
-    number: int
-    source: pb.SourceRef
-    messages: list[pb.MessageInput]
 
 
 class FrameReader:
@@ -152,13 +111,17 @@ def source_ref(chat: ImportedChat, kind: pb.SourceKind.ValueType) -> pb.SourceRe
     return pb.SourceRef(kind=kind, external_id=chat.external_id, title=_fitting(chat.title))
 
 
-def _fitting(name: str) -> str:
+def _fitting(name: str, bytes_max: int = NAME_BYTES_MAX) -> str:
     """As much of a name as the contract takes."""
-    return name.encode()[:NAME_BYTES_MAX].decode(errors="ignore").replace("\0", "")
+    return name.encode()[:bytes_max].decode(errors="ignore").replace("\0", "")
 
 
 def message_input(message: ImportedMessage) -> pb.MessageInput:
-    """An imported message as the contract has it."""
+    """An imported message as the contract has it.
+
+    A text that is too long stays so, but not so long that nobody could read it to refuse it; of what marks up a text
+    and comes with it, only what fits is sent.
+    """
     sent_at = Timestamp()
     sent_at.FromDatetime(message.sent_at)
     result = pb.MessageInput(
@@ -170,151 +133,36 @@ def message_input(message: ImportedMessage) -> pb.MessageInput:
             name=_fitting(message.author_name),
             is_bot=message.author_is_bot,
         ),
-        text=message.text,
+        text=message.text[:TEXT_CHARACTERS_SENT_MAX],
         sent_at=sent_at,
-        entities=[
-            types.Entity(
-                type=e.type, offset=e.offset, length=e.length, url=e.url, language=e.language
-            )
-            for e in message.entities
-        ],
-        attachments=[
-            types.Attachment(
-                type=a.type, file_name=a.file_name, mime_type=a.mime_type, size_bytes=a.size_bytes
-            )
-            for a in message.attachments
-        ],
+        entities=map(_entity, message.entities[:ENTITIES_MAX]),
+        attachments=map(_attachment, message.attachments[:ATTACHMENTS_MAX]),
     )
     if message.edited_at is not None:
         result.edited_at.FromDatetime(message.edited_at)
+    if result.ByteSize() > FRAME_BYTES:
+        del result.entities[:]
     return result
 
 
-class Sender:
-    """Streams frames; when the service goes away, waits for it and repeats what was not acknowledged."""
-
-    def __init__(
-        self,
-        target: Target,
-        on_progress: Callable[[], None],
-        tell: Callable[[str], None] = lambda line: None,
-    ) -> None:
-        self._target, self._on_progress, self._tell = target, on_progress, tell
-        self._waiting: deque[Frame] = deque()
-        self._ended = False
-        self._unacknowledged: dict[int, Frame] = {}
-        self._changed = asyncio.Condition()
-        self._streams = self._failures = 0
-        self.counts = Counts()
-
-    async def send(self, frames: Iterable[Frame]) -> None:
-        """Send all frames and count what became of them."""
-        async with self._target.channel("ingest") as channel, asyncio.TaskGroup() as group:
-            reading = group.create_task(self._read(iter(frames)))
-            try:
-                await self._until(lambda: bool(self._waiting) or self._ended)
-                stub = IngestServiceStub(channel)
-                while self._waiting or self._unacknowledged or not self._ended:
-                    await self._stream(stub)
-            finally:
-                reading.cancel()
-
-    async def _read(self, frames: Iterator[Frame]) -> None:
-        while (frame := await asyncio.to_thread(next, frames, None)) is not None:
-            await self._until(lambda: len(self._waiting) < FRAMES_AHEAD)
-            self._waiting.append(frame)
-            await self._notify()
-        self._ended = True
-        await self._notify()
-
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        async with self._changed:
-            await self._changed.wait_for(condition)
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
-
-    async def _stream(self, stub: IngestServiceStub) -> None:
-        """Send until the file ends or the stream breaks; a service that stays away is an error."""
-        self._streams += 1
-        try:
-            call = stub.StreamMessages(
-                self._requests(self._streams), metadata=self._target.metadata
-            )
-            async for response in call:
-                self._failures = 0
-                self.counts.add(response)
-                del self._unacknowledged[response.sequence]
-                await self._notify()
-                self._on_progress()
-        except grpc.aio.AioRpcError as error:
-            await self._wait_for_service(error)
-        except asyncio.CancelledError:
-            # gRPC cancels a call by itself when its connection breaks while a request is written.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            await self._wait_for_service(await self._reason(call))
-
-    async def _reason(self, call: Any) -> grpc.aio.AioRpcError:
-        """What a call that gRPC cancelled would have said: the service has gone away."""
-        empty = grpc.aio.Metadata()
-        return grpc.aio.AioRpcError(
-            grpc.StatusCode.UNAVAILABLE, empty, empty, await call.details() or "connection lost"
-        )
-
-    async def _wait_for_service(self, error: grpc.aio.AioRpcError) -> None:
-        self._failures += 1
-        patience = RETRIES if self.counts.total else RETRIES_BEFORE_FIRST
-        is_transient = error.code() in _TRANSIENT or is_broken_stream(error)
-        if not is_transient or self._failures > patience:
-            raise error
-        if self._failures == TOLD_FROM_FAILURE:
-            self._tell(f"ingest does not take more now, trying again … ({error.details()})")
-        await asyncio.sleep(min(0.1 * 2**self._failures, 1))
-
-    async def _requests(self, stream: int) -> AsyncIterator[pb.StreamMessagesRequest]:
-        """Frames in order: those that a broken stream left unanswered, then new ones."""
-        for frame in list(self._unacknowledged.values()):
-            yield _request(frame)
-        while True:
-            await self._until(lambda: stream != self._streams or self._may_send())
-            # gRPC goes on asking for the requests of a stream that has broken: a frame given to it would be lost.
-            if stream != self._streams or not self._waiting:
-                return
-            frame = self._waiting.popleft()
-            self._unacknowledged[frame.number] = frame
-            await self._notify()
-            yield _request(frame)
-
-    def _may_send(self) -> bool:
-        """Whether there is a frame to send and room for it, or nothing more to send."""
-        if not self._waiting:
-            return self._ended
-        return len(self._unacknowledged) < FRAMES_AHEAD
+def _entity(entity: ImportedEntity) -> types.Entity:
+    """A span; half a link leads nowhere, so one that is too long is left out whole."""
+    leads = len(entity.url.encode()) <= URL_BYTES_MAX and "\0" not in entity.url
+    return types.Entity(
+        type=_fitting(entity.type, KIND_BYTES_MAX),
+        offset=entity.offset,
+        length=entity.length,
+        url=entity.url if leads else "",
+        language=_fitting(entity.language, KIND_BYTES_MAX),
+    )
 
 
-async def delete(target: Target, messages: Sequence[tuple[pb.SourceRef, str]]) -> int:
-    """Mark messages as deleted; return how many were live."""
-    deleted = 0
-    async with target.channel("ingest") as channel:
-        stub = IngestServiceStub(channel)
-        for start in range(0, len(messages), DELETIONS_MAX):
-            chunk = messages[start : start + DELETIONS_MAX]
-            for _, group in itertools.groupby(chunk, key=lambda each: each[0].external_id):
-                named = list(group)
-                request = pb.DeleteMessagesRequest(
-                    source=named[0][0], external_ids=[key for _, key in named]
-                )
-                reply = await stub.DeleteMessages(request, metadata=target.metadata, timeout=60)
-                deleted += reply.deleted
-    return deleted
-
-
-def _request(frame: Frame) -> pb.StreamMessagesRequest:
-    return pb.StreamMessagesRequest(
-        sequence=frame.number, source=frame.source, messages=frame.messages
+def _attachment(attachment: ImportedAttachment) -> types.Attachment:
+    return types.Attachment(
+        type=_fitting(attachment.type, KIND_BYTES_MAX),
+        file_name=_fitting(attachment.file_name, 2 * NAME_BYTES_MAX),
+        mime_type=_fitting(attachment.mime_type, NAME_BYTES_MAX // 2),
+        size_bytes=attachment.size_bytes,
     )
 
 

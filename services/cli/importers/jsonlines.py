@@ -87,7 +87,7 @@ class JsonLines:
                 continue
             try:
                 line = parse_line(data)
-                spoken_in = _chat(line, self.file.stem)
+                spoken_in = _chat(line, _tellable(self.file.stem))
                 message = read_line(line, spoken_in.external_id)
             except BadLine as error:
                 self.summary.skip(error.reason)
@@ -107,7 +107,7 @@ class JsonLines:
     def _count(self, line: Line) -> None:
         self.summary.messages += 1
         for name in line.keys() - _FIELDS:
-            self.summary.note(f"field `{name[:64]}` ignored")
+            self.summary.note(f"field `{_tellable(name[:64])}` ignored")
 
     def _lines(self, stream: BinaryIO) -> Iterator[bytes]:
         """The lines; of one that is too long only the first LINE_BYTES_MAX + 1 bytes."""
@@ -117,6 +117,11 @@ class JsonLines:
             while not rest.endswith(b"\n") and (rest := stream.readline(LINE_BYTES_MAX)):
                 self._bytes_read += len(rest)
             yield data
+
+
+def _tellable(name: str) -> str:
+    """A name that can be told: of a field or a file, which may hold halves of characters."""
+    return name.encode(errors="replace").decode()
 
 
 def _nothing(first: SkippedRow | None) -> str:

@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import protovalidate
 import pytest
 from click.testing import CliRunner
 
-from services.cli import importing
+from services.cli import sending
 from services.cli.app import winnow
 from services.cli.importers import (
     OTHER_REASONS,
     REASONS_MAX,
+    ImportedAttachment,
     ImportedChat,
     ImportedEntity,
     ImportedItem,
@@ -19,7 +22,8 @@ from services.cli.importers import (
     ImportSummary,
     SkippedRow,
 )
-from services.cli.importing import FRAME_BYTES, FrameReader
+from services.cli.importing import FRAME_BYTES, FrameReader, message_input
+from services.common.checking import violations_of
 from services.common.rpc import REQUEST_BYTES_MAX
 from winnow.ingest.v1 import ingest_pb2 as pb
 
@@ -92,7 +96,7 @@ def test_what_is_left_out_takes_no_more_room_than_a_report() -> None:
 def test_an_import_says_that_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While ingest cannot be reached the import says so, and then ends with how to reach it."""
     for name, value in (("TOLD_FROM_FAILURE", 1), ("RETRIES_BEFORE_FIRST", 1)):
-        monkeypatch.setattr(importing, name, value)
+        monkeypatch.setattr(sending, name, value)
     monkeypatch.setenv("WINNOW_API_KEY", "none")
     monkeypatch.setenv("WINNOW_INGEST_ADDRESS", "127.0.0.1:1")
     file = tmp_path / "talk.jsonl"
@@ -101,3 +105,38 @@ def test_an_import_says_that_it_waits(tmp_path: Path, monkeypatch: pytest.Monkey
     assert result.exit_code == 3
     assert "trying again" in result.output
     assert "cannot reach Winnow" in result.output
+
+
+def said(text: str = "hi", **fields: Any) -> pb.MessageInput:
+    """What is sent of a message."""
+    return message_input(
+        ImportedMessage("c", "1", "", "", "u", "U", False, text, SENT_AT, **fields)
+    )
+
+
+def test_a_text_beyond_all_bounds_is_sent_to_be_refused() -> None:
+    """A text that no request could carry is still refused by its field, and so ends no import."""
+    message = said("x" * (4 << 20))
+    assert message.ByteSize() < FRAME_BYTES
+    (violation,) = violations_of(protovalidate.Validator(), message)
+    assert violation.field == "text"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"entities": (ImportedEntity("bold", 0, 1),) * 1_001},
+        {"entities": (ImportedEntity("text_link", 0, 1, "https://a.example/" + "x" * 4_096),)},
+        {"entities": (ImportedEntity("text_link", 0, 1, "https://a.example/\0"),)},
+        {"entities": (ImportedEntity("text_link", 0, 1, "x" * 4_000),) * 1_000},
+        {"entities": (ImportedEntity("щ" * 40, 0, 1, language="щ" * 40),)},
+        {"attachments": (ImportedAttachment("щ" * 40, "щ" * 600, "щ" * 200),)},
+        {"attachments": (ImportedAttachment("document", "a\0b"),) * 101},
+    ],
+    ids=["spans", "long link", "NUL", "many links", "kinds", "names", "files"],
+)
+def test_what_comes_with_a_text_does_not_have_it_refused(fields: dict[str, Any]) -> None:
+    """Spans and files beyond the limits are cut or left out, and the words are taken."""
+    message = said(**fields)
+    assert message.ByteSize() < FRAME_BYTES
+    assert violations_of(protovalidate.Validator(), message) == []

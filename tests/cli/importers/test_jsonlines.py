@@ -1,6 +1,7 @@
 """The generic JSON Lines import."""
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,17 @@ def test_bad_lines(tmp_path: Path, bad: bytes, reason: str, detail: str | None) 
     assert (skipped.place, skipped.reason) == ("line 3", reason)
     assert detail is None or skipped.detail == detail
     assert [i.external_id for i in items if isinstance(i, ImportedMessage)] == ["1", "2"]
+
+
+def test_names_of_half_characters_can_be_told(tmp_path: Path) -> None:
+    """A field and a file may have names that are no text; what is told and sent of them is."""
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl"))
+    file.write_bytes(line(**{"\ud83d": 1}))
+    lines = JsonLines(file)
+    chat, _ = lines
+    assert isinstance(chat, ImportedChat)
+    for told in (chat.external_id, chat.title, *lines.summary.notes):
+        assert told.encode()
 
 
 def test_unknown_fields_are_counted(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from services.cli.importing import Frame, Sender
+from services.cli.sending import Frame, Sender
 from services.cli.target import Target
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1 import ingest_pb2_grpc

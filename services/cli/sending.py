@@ -1,0 +1,186 @@
+"""Frames of messages on their way into ingest: streamed, acknowledged, and repeated when a stream breaks."""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+from services.cli.failures import is_broken_stream
+from services.cli.target import Target
+from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
+
+FRAMES_AHEAD = 8
+DELETIONS_MAX = 500
+REJECTIONS_KEPT = 100
+RETRIES, RETRIES_BEFORE_FIRST = 60, 5
+TOLD_FROM_FAILURE = 4  # after a second and a half
+_TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+@dataclass
+class Counts:
+    """What became of the messages of an import."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    deleted: int = 0
+    rejections: list[str] = field(default_factory=list)
+
+    def add(self, response: pb.StreamMessagesResponse) -> None:
+        """Count an acknowledged frame."""
+        self.created += response.created
+        self.updated += response.updated
+        self.unchanged += response.unchanged
+        self.rejected += response.rejected
+        for result in response.results[: REJECTIONS_KEPT - len(self.rejections)]:
+            reason = result.rejection
+            self.rejections.append(f"{result.external_id}: {reason.field}: {reason.description}")
+
+    @property
+    def total(self) -> int:
+        """All messages that were answered for."""
+        return self.created + self.updated + self.unchanged + self.rejected
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Messages of one source that go together; the number says their order."""
+
+    number: int
+    source: pb.SourceRef
+    messages: list[pb.MessageInput]
+
+
+class Sender:
+    """Streams frames; when the service goes away, waits for it and repeats what was not acknowledged."""
+
+    def __init__(
+        self,
+        target: Target,
+        on_progress: Callable[[], None],
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._target, self._on_progress, self._tell = target, on_progress, tell
+        self._waiting: deque[Frame] = deque()
+        self._ended = False
+        self._unacknowledged: dict[int, Frame] = {}
+        self._changed = asyncio.Condition()
+        self._streams = self._failures = 0
+        self.counts = Counts()
+
+    async def send(self, frames: Iterable[Frame]) -> None:
+        """Send all frames and count what became of them."""
+        async with self._target.channel("ingest") as channel, asyncio.TaskGroup() as group:
+            reading = group.create_task(self._read(iter(frames)))
+            try:
+                await self._until(lambda: bool(self._waiting) or self._ended)
+                stub = IngestServiceStub(channel)
+                while self._waiting or self._unacknowledged or not self._ended:
+                    await self._stream(stub)
+            finally:
+                reading.cancel()
+
+    async def _read(self, frames: Iterator[Frame]) -> None:
+        while (frame := await asyncio.to_thread(next, frames, None)) is not None:
+            await self._until(lambda: len(self._waiting) < FRAMES_AHEAD)
+            self._waiting.append(frame)
+            await self._notify()
+        self._ended = True
+        await self._notify()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        async with self._changed:
+            await self._changed.wait_for(condition)
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _stream(self, stub: IngestServiceStub) -> None:
+        """Send until the file ends or the stream breaks; a service that stays away is an error."""
+        self._streams += 1
+        try:
+            call = stub.StreamMessages(
+                self._requests(self._streams), metadata=self._target.metadata
+            )
+            async for response in call:
+                self._failures = 0
+                self.counts.add(response)
+                del self._unacknowledged[response.sequence]
+                await self._notify()
+                self._on_progress()
+        except grpc.aio.AioRpcError as error:
+            await self._wait_for_service(error)
+        except asyncio.CancelledError:
+            # gRPC cancels a call by itself when its connection breaks while a request is written.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            await self._wait_for_service(await self._reason(call))
+
+    async def _reason(self, call: Any) -> grpc.aio.AioRpcError:
+        """What a call that gRPC cancelled would have said: the service has gone away."""
+        empty = grpc.aio.Metadata()
+        return grpc.aio.AioRpcError(
+            grpc.StatusCode.UNAVAILABLE, empty, empty, await call.details() or "connection lost"
+        )
+
+    async def _wait_for_service(self, error: grpc.aio.AioRpcError) -> None:
+        self._failures += 1
+        patience = RETRIES if self.counts.total else RETRIES_BEFORE_FIRST
+        is_transient = error.code() in _TRANSIENT or is_broken_stream(error)
+        if not is_transient or self._failures > patience:
+            raise error
+        if self._failures == TOLD_FROM_FAILURE:
+            self._tell(f"ingest does not take more now, trying again … ({error.details()})")
+        await asyncio.sleep(min(0.1 * 2**self._failures, 1))
+
+    async def _requests(self, stream: int) -> AsyncIterator[pb.StreamMessagesRequest]:
+        """Frames in order: those that a broken stream left unanswered, then new ones."""
+        for frame in list(self._unacknowledged.values()):
+            yield _request(frame)
+        while True:
+            await self._until(lambda: stream != self._streams or self._may_send())
+            # gRPC goes on asking for the requests of a stream that has broken: a frame given to it would be lost.
+            if stream != self._streams or not self._waiting:
+                return
+            frame = self._waiting.popleft()
+            self._unacknowledged[frame.number] = frame
+            await self._notify()
+            yield _request(frame)
+
+    def _may_send(self) -> bool:
+        """Whether there is a frame to send and room for it, or nothing more to send."""
+        if not self._waiting:
+            return self._ended
+        return len(self._unacknowledged) < FRAMES_AHEAD
+
+
+async def delete(target: Target, messages: Sequence[tuple[pb.SourceRef, str]]) -> int:
+    """Mark messages as deleted; return how many were live."""
+    deleted = 0
+    async with target.channel("ingest") as channel:
+        stub = IngestServiceStub(channel)
+        for start in range(0, len(messages), DELETIONS_MAX):
+            chunk = messages[start : start + DELETIONS_MAX]
+            for _, group in itertools.groupby(chunk, key=lambda each: each[0].external_id):
+                named = list(group)
+                request = pb.DeleteMessagesRequest(
+                    source=named[0][0], external_ids=[key for _, key in named]
+                )
+                reply = await stub.DeleteMessages(request, metadata=target.metadata, timeout=60)
+                deleted += reply.deleted
+    return deleted
+
+
+def _request(frame: Frame) -> pb.StreamMessagesRequest:
+    return pb.StreamMessagesRequest(
+        sequence=frame.number, source=frame.source, messages=frame.messages
+    )
