@@ -1,9 +1,9 @@
 """Which known atom a new reading speaks of: what people have judged keeps its words, and swallows what repeats it."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import SequenceMatcher
 from uuid import UUID
 
 from services.common.ids import uuid7
@@ -154,8 +154,14 @@ def _has_evidence(draft: AtomDraft, atom: KnownAtom) -> bool:
 
 def _likeness(draft: AtomDraft, atom: KnownAtom) -> float:
     """How alike the words are to those of the likest version, 0 to 1."""
-    return max(_ratios(_text(draft), atom.texts), default=0.0)
+    words = _words(_text(draft))
+    return max((_shared(words, _words(text)) for text in atom.texts), default=0.0)
 
 
-def _ratios(text: str, others: Sequence[str]) -> Iterator[float]:
-    return (SequenceMatcher(None, text, other, autojunk=False).ratio() for other in others)
+def _words(text: str) -> Counter[str]:
+    return Counter(text.casefold().split())
+
+
+def _shared(one: Counter[str], other: Counter[str]) -> float:
+    """The share of all words that both have: the coefficient of Dice (1945) over bags of words, in linear time."""
+    return 2 * (one & other).total() / max(1, one.total() + other.total())

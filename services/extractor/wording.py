@@ -11,6 +11,10 @@ from typing import Final
 # Sentences this alike are made after one pattern; a swap is of at most so many words.
 ALIKE: Final = 0.6
 SWAPPED_MAX: Final = 2
+# Aligning takes the cube of a length at worst. Longer sequences are aligned between what they have in common at their
+# ends, and no more than so much of it.
+PAIRS_MAX: Final = 40_000
+MIDDLE_MAX: Final = 200
 # A prefix of this length stands for a word: crude, but alike for the endings of English, Ukrainian and Russian.
 _STEM: Final = 6
 _TOKEN: Final = re.compile(r"[\w][\w.+#/@:-]*[\w+#]|\w", re.UNICODE)
@@ -127,13 +131,27 @@ def shared(one: Iterable[str], other: Iterable[str]) -> float:
 
 def swaps(one: Sequence[str], other: Sequence[str]) -> bool:
     """Whether two sequences of stems are alike but for a few words that stand in each other's place."""
-    matcher = SequenceMatcher(None, one, other, autojunk=False)
-    if matcher.ratio() < ALIKE:
+    start, end = _ends(one, other) if len(one) * len(other) > PAIRS_MAX else (0, 0)
+    left, right = (
+        one[start : len(one) - end][:MIDDLE_MAX],
+        other[start : len(other) - end][:MIDDLE_MAX],
+    )
+    matcher = SequenceMatcher(None, left, right, autojunk=False)
+    matched = start + end + sum(block.size for block in matcher.get_matching_blocks())
+    if 2 * matched < ALIKE * (len(one) + len(other)):
         return False
     return any(
         tag == "replace" and max(end - start, other_end - other_start) <= SWAPPED_MAX
         for tag, start, end, other_start, other_end in matcher.get_opcodes()
     )
+
+
+def _ends(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
+    """How many stems two sequences have in common at their beginning, and at their end."""
+    shorter = min(len(one), len(other))
+    start = next((n for n in range(shorter) if one[n] != other[n]), shorter)
+    end = next((n for n in range(shorter - start) if one[-1 - n] != other[-1 - n]), shorter - start)
+    return start, end
 
 
 def covered(one: frozenset[str], other: frozenset[str]) -> float:

@@ -226,3 +226,35 @@ def test_swaps_are_seen_between_like_sentences_alone() -> None:
     assert wording.swaps(one, wording.read("Service mail needs more replicas under load").order)
     assert not wording.swaps(one, wording.read("Service billing often needs more replicas").order)
     assert not wording.swaps(one, wording.read("Caches warm slowly after deploys").order)
+
+
+@pytest.mark.timeout(20)
+def test_repetitive_texts_are_compared_at_once() -> None:
+    """Texts made to be aligned in every way are told apart without trying all of them."""
+    before, after = "ab cd " * 600, "ab cd ef " * 400
+    changes = word_changes(before, after)
+    assert "".join(text for kind, text in changes if kind != "added") == before
+    assert "".join(text for kind, text in changes if kind != "removed") == after
+    for _ in range(30):
+        wording.swaps(("ab", "cd") * 350, ("ab", "cd", "ef") * 233)
+
+
+def test_long_texts_are_told_apart_in_words() -> None:
+    """Where a text is too long to be aligned in words, its sentences are, and the words of those that differ."""
+    sentences = [
+        f"Sentence {number} says that part {number} of the plan is done. " for number in range(60)
+    ]
+    before, after = "".join(sentences), "".join(sentences).replace("part 7 ", "part eight ")
+    changes = word_changes(before, after)
+    assert [change for change in changes if change[0] != "kept"] == [
+        ("removed", "7"),
+        ("added", "eight"),
+    ]
+    assert "".join(text for kind, text in changes if kind != "removed") == after
+
+
+def test_one_other_word_in_a_long_text_is_a_swap() -> None:
+    """However much two texts have in common, a word in another's place is seen."""
+    stems = [f"stem{number}" for number in range(400)]
+    assert wording.swaps(stems, [*stems[:200], "other", *stems[201:]])
+    assert not wording.swaps(stems, [*stems, "more"])
