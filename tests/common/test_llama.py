@@ -19,7 +19,9 @@ from services.common.llama import (
     SelfTestFailed,
     Tokens,
     TooManyTokens,
+    embedding,
 )
+from services.common.llama.native import EncodingContext, Weights
 from services.common.models import BadModelFile, ResolvedModel
 from tests.common.model_files import make_gguf
 
@@ -234,6 +236,37 @@ async def test_a_writing_model_can_embed(smollm: ResolvedModel) -> None:
     with pytest.raises(ComputeFailed, match="text 1 has no tokens"):
         await model.encode(model.tokenize(["text", ""]))
     model.close()
+
+
+def test_what_is_loaded_in_part_is_let_go(
+    e5: ResolvedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory that suffices for some contexts alone is given back: the embedder tries again every minute."""
+    opened: list[Any] = []
+    closed: list[Any] = []
+
+    class Scarce(EncodingContext):
+        def __init__(self, weights: Weights, *arguments: Any) -> None:
+            if len(opened) == 2:
+                raise LoadFailed(weights.path, "no memory is left")
+            super().__init__(weights, *arguments)
+            opened.append(self)
+
+        def close(self) -> None:
+            closed.append(self)
+            super().close()
+
+    class Watched(Weights):
+        def close(self) -> None:
+            closed.append(self)
+            super().close()
+
+    monkeypatch.setattr(embedding, "EncodingContext", Scarce)
+    monkeypatch.setattr(embedding, "Weights", Watched)
+    with pytest.raises(LoadFailed, match="no memory"):
+        EmbeddingModel.open(e5.path)
+    assert closed[:2] == opened[::-1]
+    assert isinstance(closed[2], Weights)
 
 
 @pytest.mark.parametrize("opener", [EmbeddingModel.open, GenerationModel.open])

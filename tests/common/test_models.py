@@ -1,6 +1,7 @@
 """Model files: the registry, checking, converting, and where they lie."""
 
 import errno
+import math
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,13 @@ def test_a_path_of_the_registry_is_used_where_it_lies(tmp_path: Path) -> None:
     assert store.has("mine")
 
 
+def with_field(key: str, kind: int, value: bytes) -> bytes:
+    """A GGUF file of one field, and nothing else."""
+    name = key.encode()
+    head = struct.pack("<IQQQ", 3, 0, 1, len(name)) + name + struct.pack("<I", kind)
+    return b"GGUF" + head + value + bytes(64)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -73,6 +81,10 @@ def test_a_path_of_the_registry_is_used_where_it_lies(tmp_path: Path) -> None:
         (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**63), "truncated"),
         (b"GGUF" + struct.pack("<IQQQ1sI", 3, 0, 1, 1, b"a", 77), "unknown type 77"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 0) + bytes(8), "without weights"),
+        (with_field("general.alignment", 8, struct.pack("<Q4s", 4, b"wide")), "alignment"),
+        (with_field("general.alignment", 6, struct.pack("<f", math.nan)), "alignment"),
+        (with_field("general.alignment", 5, struct.pack("<i", -32)), "alignment"),
+        (with_field("unknown.embedding_length", 6, struct.pack("<f", math.inf)), "without weights"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, data: bytes, reason: str) -> None:
@@ -101,6 +113,8 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
         store.resolve(tmp_path / "none.gguf", "embedding")
     with pytest.raises(BadModelFile, match="is a directory"):
         store.resolve(tmp_path, "embedding")
+    with pytest.raises(BadModelFile, match="no such user"):
+        store.resolve("~nobody-of-this-name/model.gguf", "embedding")
 
 
 def test_names_are_checked(tmp_path: Path) -> None:

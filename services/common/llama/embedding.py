@@ -1,6 +1,7 @@
 """A model that turns texts into unit vectors: packed batches, and a lane just for queries."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final, Self
 import numpy as np
 
 from services.common.llama.batching import boundary_rank, cut_evenly, plan_batches, unite_equal
-from services.common.llama.errors import ComputeFailed, SelfTestFailed, TooManyTokens
+from services.common.llama.errors import ComputeFailed, LoadFailed, SelfTestFailed, TooManyTokens
 from services.common.llama.lanes import Lane
 from services.common.llama.native import (
     SEQUENCES_MAX,
@@ -61,6 +62,7 @@ class EmbeddingModel:
         queries: Lane[EncodingContext],
         tokens_per_batch: int,
         part_tokens: int,
+        ends: tuple[Tokens, Tokens],
     ) -> None:
         self._weights = weights
         self._header = header
@@ -68,7 +70,7 @@ class EmbeddingModel:
         self._queries = queries
         self._tokens_per_batch = tokens_per_batch
         self._part_tokens = part_tokens
-        self._head, self._tail = _find_ends(weights)
+        self._head, self._tail = ends
 
     @classmethod
     def open(
@@ -85,17 +87,23 @@ class EmbeddingModel:
         Raises BadModelFile or LoadFailed. No text is read in parts over `part_tokens_max` tokens.
         """
         header = read_header(path)
-        weights = Weights(path)
-        part_tokens = min(part_tokens_max, weights.context_tokens)
-        capacity = max(tokens_per_batch, part_tokens)
-        unpooled = header.pooling in ("none", "unspecified")
-
-        count = QUERY_CONTEXTS + 1 + contexts
-        made = [EncodingContext(weights, capacity, threads, unpooled) for _ in range(count)]
+        with ExitStack() as held:
+            weights = Weights(path)
+            held.callback(weights.close)
+            ends = _find_ends(weights)
+            part_tokens = min(part_tokens_max, weights.context_tokens)
+            capacity = max(tokens_per_batch, part_tokens)
+            unpooled = header.pooling in ("none", "unspecified")
+            made: list[EncodingContext] = []
+            for _ in range(QUERY_CONTEXTS + 1 + contexts):
+                made.append(EncodingContext(weights, capacity, threads, unpooled))
+                held.callback(made[-1].close)
+            # From here on nothing fails.
+            held.pop_all()
         asked, others = made[:QUERY_CONTEXTS], made[QUERY_CONTEXTS:]
         queries = Lane(path, "queries", asked, QUERY_BATCHES_MAX)
         passages = Lane(path, "texts", others[:1], PASSAGE_BATCHES_MAX, background=others[1:])
-        return cls(weights, header, passages, queries, tokens_per_batch, part_tokens)
+        return cls(weights, header, passages, queries, tokens_per_batch, part_tokens, ends)
 
     def close(self) -> None:
         """Wait for the batches that run, refuse those that wait, and free the memory."""
@@ -214,10 +222,11 @@ def _encode_batch(token_lists: Sequence[Tokens], context: EncodingContext) -> Ve
 
 
 def _find_ends(weights: Weights) -> tuple[Tokens, Tokens]:
-    """Return the tokens that the model wants before and after every text."""
+    """Return the tokens that the model wants before and after every text; LoadFailed if that cannot be told."""
     whole = weights.tokenize("a", special=True)
     bare = weights.tokenize("a", special=False)
-    before = next(
-        at for at in range(len(whole)) if np.array_equal(whole[at : at + len(bare)], bare)
-    )
+    starts = (at for at in range(len(whole)) if np.array_equal(whole[at : at + len(bare)], bare))
+    before = next(starts, None)
+    if before is None:
+        raise LoadFailed(weights.path, "it spells a text in another way between its own tokens")
     return whole[:before], whole[before + len(bare) :]

@@ -163,7 +163,11 @@ class EncodingContext:
         self._memory = c.llama_get_memory(self._handle)
         self._batch = _Batch(tokens_max)
         self._batch.outputs[:] = 1
-        self._settle(weights, tokens_max)
+        try:
+            self._settle(weights, tokens_max)
+        except ComputeFailed:
+            self.close()
+            raise
 
     def _settle(self, weights: Weights, tokens_max: int) -> None:
         """Compute once as much as ever, then give back the room for scores over the vocabulary.

@@ -83,7 +83,7 @@ class GgufHeader:
 
     def _number(self, key: str) -> int:
         value = self.metadata.get(f"{self.architecture}.{key}", 0)
-        return int(value) if isinstance(value, (int, float)) else 0
+        return value if isinstance(value, int) else 0
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -119,7 +119,10 @@ class _Reader:
         return GgufHeader(self._path, metadata, tensors, len(self._data))
 
     def _check_extent(self, metadata: dict[str, Scalar], data_bytes: int) -> None:
-        alignment = int(metadata.get("general.alignment", ALIGNMENT_BYTES)) or 1
+        alignment = metadata.get("general.alignment", ALIGNMENT_BYTES)
+        if not isinstance(alignment, int) or alignment < 0:
+            raise BadModelFile(self._path, f"damaged: an alignment of {alignment}")
+        alignment = alignment or 1
         expected = -(-self._at // alignment) * alignment + data_bytes
         if expected > len(self._data):
             raise BadModelFile(

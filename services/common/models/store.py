@@ -109,7 +109,7 @@ class ModelStore:
         With `verify` the whole file is read again even when its digest is remembered.
         """
         entry = self._named(model)
-        path = self._path(entry) if entry else Path(model).expanduser()
+        path = self._path(entry) if entry else _at_home(Path(model))
         if entry and not path.exists():
             raise ModelMissing(entry.name, path)
         header = read_header(path)
@@ -221,6 +221,14 @@ def _describe(header: GgufHeader, digest: str, entry: ModelEntry | None) -> Reso
         passage_prefix=entry.passage_prefix if entry else "",
         licence=entry.licence if entry else str(header.metadata.get("general.license", "")),
     )
+
+
+def _at_home(path: Path) -> Path:
+    """The path, with the home of whoever `~` names."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise BadModelFile(path, f"there is no such user as {path.parts[0][1:]}") from None
 
 
 def _check_role(name: str, header: GgufHeader, role: Role) -> None:
