@@ -94,7 +94,13 @@ class RemoteEncoder:
             for start in range(0, len(texts), self._batch_max)
         ]
         call = self._call if urgent else self._call_in_turn
-        made = await asyncio.gather(*map(call, batches))
+        calls = [asyncio.ensure_future(call(batch)) for batch in batches]
+        try:
+            made = await asyncio.gather(*calls)
+        finally:
+            # After a failure nobody wants the others, least of all a provider that asks to be left alone.
+            for each in calls:
+                each.cancel()
         return np.concatenate(made) if made else np.empty((0, self.dimensions), np.float32)
 
     async def check(self) -> float:

@@ -164,6 +164,18 @@ async def test_waits_and_faults(provider: Provider) -> None:
             await embed_texts(model.encoder, ["poison"], "")
 
 
+async def test_a_provider_that_asks_for_a_wait_is_asked_nothing_more(provider: Provider) -> None:
+    """The calls for the rest of a batch are not made once one of them has failed: the whole batch is tried again."""
+    async with opened(provider, embedding_batch_max=1, embedding_calls_max=1) as model:
+        provider.inputs.clear()
+        provider.status = [(429, {"retry-after": "7"})]
+        with pytest.raises(ProviderBusy):
+            await embed_texts(model.encoder, [f"text {number}" for number in range(10)], "")
+        # Whoever waited for its turn behind the rest would be the eleventh.
+        await embed_texts(model.encoder, ["last"], "")
+    assert provider.inputs in ([["text 0"], ["last"]], [["text 0"], ["text 1"], ["last"]])
+
+
 async def test_a_silent_cut_is_found(provider: Provider) -> None:
     """A provider that reads only the beginning of a text gets parts that it reads to their ends."""
     provider.reads_characters = 600
