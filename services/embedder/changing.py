@@ -9,12 +9,14 @@ from services.common.database import Connection, Database
 from services.common.errors import (
     FieldViolation,
     InvalidFields,
+    InvalidSetting,
     ModelError,
     ModelUnavailable,
     NotFound,
 )
 from services.embedder import generation_store as store
 from services.embedder.debts import Debts, sum_missing
+from services.embedder.embedding import Encoder
 from services.embedder.generation_store import IndexSettings
 from services.embedder.generations import Generation, Generations
 from services.embedder.remote import PREFIX
@@ -63,11 +65,14 @@ class Changes:
     async def _start(
         self, model: str, query_prefix: str | None, passage_prefix: str | None
     ) -> Generation:
-        identity = (await self._shelf.add(model)).identity
+        loaded = await self._shelf.add(model)
+        identity = loaded.identity
         if query_prefix is not None:
             identity = replace(identity, query_prefix=query_prefix)
         if passage_prefix is not None:
             identity = replace(identity, passage_prefix=passage_prefix)
+        _check_room(loaded.encoder, "query_prefix", identity.query_prefix)
+        _check_room(loaded.encoder, "passage_prefix", identity.passage_prefix)
         bulk = await self._count_everything() >= self._settings.bulk_rows_min
         return await self._change(
             lambda connection: store.start_generation(
@@ -122,3 +127,11 @@ def _check_reference(model: str) -> None:
     if model.startswith(_PATHS) or "/" in model or model.endswith(".gguf"):
         description = "name a model of `winnow models list`, not a file"
         raise InvalidFields(FieldViolation("model", description))
+
+
+def _check_room(encoder: Encoder, field: str, prefix: str) -> None:
+    """Raise InvalidFields for a prefix after which the model has no room for a part of a long text."""
+    try:
+        encoder.split_texts(["word " * encoder.context_tokens], prefix)
+    except (ModelError, InvalidSetting) as error:
+        raise InvalidFields(FieldViolation(field, str(error))) from error

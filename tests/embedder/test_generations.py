@@ -1,7 +1,7 @@
 """Generations change while everything is served: built beside, promoted, rolled back, retired."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import UUID
 
@@ -12,8 +12,10 @@ import pytest
 from services.common.auth import WORKSPACE_SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import ModelError
+from services.common.llama import TooManyTokens
 from services.common.testing import FakeEncoder
 from services.embedder import generation_store
+from services.embedder.embedding import Tokens
 from services.embedder.generations import Generations
 from services.embedder.models import LoadedModel
 from services.embedder.shelf import Shelf
@@ -235,6 +237,31 @@ async def test_models_that_cannot_be_used_are_refused(
             await Operator(channel, deployment).start(model)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert str(caught.value.details()).startswith("model: ")
+
+
+class Narrow(FakeEncoder):
+    """A model that reads little at a time, and says so of a prefix that leaves no room."""
+
+    def split_texts(self, texts: Sequence[str], prefix: str = "") -> list[list[Tokens]]:
+        """Refuse as the models of llama.cpp do."""
+        if len(prefix) >= self.context_tokens and any(len(t) > self.context_tokens for t in texts):
+            raise TooManyTokens("the prefix", len(prefix), self.context_tokens - 1)
+        return super().split_texts(texts, prefix)
+
+
+@pytest.mark.parametrize("field", ["query_prefix", "passage_prefix"])
+async def test_a_prefix_must_leave_room_for_a_text(
+    two_models: Serve, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    """A generation whose prefix fills the model's context, so that no long text could be read, is not begun."""
+    monkeypatch.setitem(MODELS, "narrow", fake_models(Narrow(8, context_tokens=32), "narrow"))
+    async with two_models() as channel:
+        operator = Operator(channel, deployment)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await operator.start("narrow", **{field: 40 * "x"})
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert str(caught.value.details()).startswith(f"{field}: ")
+        assert "narrow" not in await operator.listed()
 
 
 async def test_a_model_that_became_another_is_not_used(
