@@ -1,5 +1,6 @@
 """What a language model should read before it answers: the best atoms and messages, unlike each other, in a budget."""
 
+import asyncio
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -76,7 +77,8 @@ async def pack(searcher: Searcher, workspace: UUID, question: Question, budget: 
         if generation is not None:
             subjects = [each.subject for each in answer.results]
             vectors = await store.vectors(connection, workspace, generation, subjects)
-    return choose(answer, vectors, budget)
+    # Long texts are compared word by word: in a thread, so that nobody else waits.
+    return await asyncio.to_thread(choose, answer, vectors, budget)
 
 
 def choose(answer: Answer, vectors: Mapping[Subject, bytes], budget: Budget) -> Packed:
@@ -137,10 +139,15 @@ def _same(candidates: Sequence[Fused], contents: Contents, likeness: Matrix) -> 
     same = np.zeros((len(words), len(words)), np.bool_)
     for i, left in enumerate(words):
         for j in range(i):
-            shared = len(left & words[j]) / max(1, len(left | words[j]))
-            alike = left == words[j] or (likeness[i, j] >= SAME_COSINE and shared >= 0.5)
-            same[i, j] = same[j, i] = alike
+            near = likeness[i, j] >= SAME_COSINE and _shared(left, words[j]) >= 0.5
+            same[i, j] = same[j, i] = near or left == words[j]
     return same
+
+
+def _shared(left: frozenset[str], right: frozenset[str]) -> float:
+    """The share of the words of two texts that both have."""
+    both = len(left & right)
+    return both / max(1, len(left) + len(right) - both)
 
 
 def _flat(text: str) -> str:

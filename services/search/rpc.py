@@ -1,11 +1,14 @@
 """SearchService: the contract in front of the searcher."""
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from google.protobuf.message import Message
+
 from services.common import pages
-from services.common.errors import WinnowError
+from services.common.channels import REPLY_BYTES_MAX
+from services.common.errors import FieldViolation, InvalidFields, WinnowError
 from services.common.rpc import current_authorization, current_caller
 from services.common.statuses import reason_of
 from services.search import packing, replies, requests
@@ -16,6 +19,8 @@ from services.search.similarity import Similarity
 from services.search.store import Subject
 from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1 import search_pb2_grpc
+
+Reply = TypeVar("Reply", bound=Message)
 
 SCOPES: Final = {
     "Search": "read",
@@ -46,7 +51,7 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
         answer = await self._reads.run(
             lambda: self._searcher.search(workspace, question), of_now=of_now
         )
-        return replies.search_reply(request, question, answer)
+        return _sendable(replies.search_reply(request, question, answer), "page_size")
 
     async def BatchSearch(
         self, request: pb.BatchSearchRequest, context: Any
@@ -64,7 +69,7 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
                     return pb.BatchSearchResult(error=failed)
 
         results = await asyncio.gather(*(one(each) for each in request.requests))
-        return pb.BatchSearchResponse(results=results)
+        return _sendable(pb.BatchSearchResponse(results=results), "requests")
 
     async def FindSimilar(
         self, request: pb.FindSimilarRequest, context: Any
@@ -82,11 +87,12 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
                 pages.size_of(request.page_size, requests.PAGE_SIZE_DEFAULT),
             )
         )
-        return pb.FindSimilarResponse(
+        reply = pb.FindSimilarResponse(
             results=[replies.near_result(near, found.contents) for near in found.nearest],
             freshness=replies.freshness(found.freshness),
             under_filled=found.under_filled,
         )
+        return _sendable(reply, "page_size")
 
     async def FindDuplicates(
         self, request: pb.FindDuplicatesRequest, context: Any
@@ -115,12 +121,13 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
             )
             for cluster in found.clusters
         ]
-        return pb.FindDuplicatesResponse(
+        reply = pb.FindDuplicatesResponse(
             groups=groups,
             compared=found.compared,
             truncated=found.truncated,
             freshness=replies.freshness(found.freshness),
         )
+        return _sendable(reply, "groups_max")
 
     async def Count(self, request: pb.CountRequest, context: Any) -> pb.CountResponse:
         """Count what a filter leaves, or the results of a search."""
@@ -156,3 +163,12 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
             lambda: packing.pack(self._searcher, workspace, question, budget), of_now=of_now
         )
         return replies.packed_reply(packed)
+
+
+def _sendable(reply: Reply, field: str) -> Reply:
+    """A reply that a call can carry. Raises InvalidFields by the field that asked for more."""
+    if reply.ByteSize() > REPLY_BYTES_MAX:
+        most = REPLY_BYTES_MAX >> 20
+        description = f"the reply would be larger than {most} MiB: ask for less at once"
+        raise InvalidFields(FieldViolation(field, description))
+    return reply
