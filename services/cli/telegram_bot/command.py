@@ -4,6 +4,7 @@ import asyncio
 import re
 import signal
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from services.cli.embedded.runtime import cancelled_by
 from services.cli.options import Session, command
 from services.cli.telegram_bot.api import UPDATE_KINDS, BotApi
 from services.cli.telegram_bot.delivery import Delivery
-from services.cli.telegram_bot.polling import Poller
+from services.cli.telegram_bot.polling import Poller, patiently
 from services.cli.telegram_bot.receiving import Receiver
 from services.cli.telegram_bot.webhook import CONNECTIONS_MAX, Webhook
 from services.common.errors import InvalidSetting
@@ -108,13 +109,15 @@ async def _serve(
     async with Webhook(receiver, path, secret, _tell).listening(host, port) as chosen:
         _tell(f"listening on http://{host}:{chosen}{path}")
         if api is not None:
-            await api.call(
+            announce = partial(
+                api.call,
                 "setWebhook",
                 url=public_url,
                 secret_token=secret,
                 allowed_updates=UPDATE_KINDS,
                 max_connections=min(CONNECTIONS_MAX, 40),
             )
+            await patiently(announce, _tell)
         await asyncio.get_running_loop().create_future()
 
 

@@ -54,18 +54,28 @@ class Poller:
             raise TryLater(f"cannot reach ingest: {error.details()}") from error
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Repeat until it works, for as long as waiting may help; says so once an outage."""
-        failures = 0
-        while True:
-            try:
-                result = await attempt()
-            except TryLater as error:
-                failures += 1
-                wait = min(_FIRST_WAIT_SECONDS * 2 ** min(failures, 10), WAIT_SECONDS_MAX)
-                if failures == 1:
-                    self._tell(f"{error}; trying again")
-                await self._sleep(wait if error.retry_seconds is None else error.retry_seconds)
-                continue
-            if failures:
-                self._tell("works again")
-            return result
+        return await patiently(attempt, self._tell, self._sleep)
+
+
+async def patiently(
+    attempt: Callable[[], Awaitable[T]],
+    tell: Callable[[str], None],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
+    """Repeat until it works, for as long as waiting may help; says so once an outage."""
+    failures = 0
+    while True:
+        try:
+            result = await attempt()
+        except TryLater as error:
+            failures += 1
+            wait = min(_FIRST_WAIT_SECONDS * 2 ** min(failures, 10), WAIT_SECONDS_MAX)
+            if failures == 1:
+                tell(f"{error}; trying again")
+            asked = error.retry_seconds
+            # To be asked not to wait is no leave to ask without a pause.
+            await sleep(wait if asked is None else max(asked, _FIRST_WAIT_SECONDS))
+            continue
+        if failures:
+            tell("works again")
+        return result

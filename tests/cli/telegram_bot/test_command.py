@@ -78,7 +78,8 @@ async def test_killed_and_started_again(bot: Bot, telegram: BotApiDouble, tmp_pa
 
 @pytest.mark.usefixtures("environment")
 async def test_webhook(bot: Bot, telegram: BotApiDouble, tmp_path: Path) -> None:
-    """The webhook is made known to Telegram with its secret, takes updates, and stops when told."""
+    """The webhook is made known to Telegram, when that has time for it, takes updates, and stops when told."""
+    telegram.inject(429, description="Too Many Requests", parameters={"retry_after": 0})
     listen = f"127.0.0.1:{free_port()}"
     public = "https://bot.example/hook"
     arguments = ("--webhook", "--listen", listen, "--path", "/hook", "--public-url", public)

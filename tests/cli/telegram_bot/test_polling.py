@@ -80,19 +80,20 @@ async def test_offset_follows_the_commit(deployment: Deployment, telegram: BotAp
 
 
 async def test_too_many_requests(bot: Bot, telegram: BotApiDouble) -> None:
-    """Telegram is left alone for exactly as long as it asks, and outages are waited out ever longer."""
+    """Telegram is left alone for as long as it asks, or for a moment, and outages are waited out ever longer."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
     telegram.inject(429, description="Too Many Requests", parameters={"retry_after": 17})
+    telegram.inject(429, description="Too Many Requests", parameters={"retry_after": 0})
     telegram.inject(502)
     telegram.inject(None)
     telegram.add(message=message(1))
     async with polling(bot, telegram, sleep=sleep):
         await until(telegram, telegram.confirmed)
-    assert waits == [17, 2, 4]
+    assert waits == [17, 0.5, 4, 8]
     assert len(await bot.stored()) == 1
 
 
