@@ -46,7 +46,7 @@ class EraseStage:
         self, engine_version: str, kick: Callable[[], None], limits: WindowLimits | None = None
     ) -> None:
         self._engine_version, self.after_commit = engine_version, kick
-        self._seen_max = (limits or WindowLimits()).seen_max
+        self._limits = limits or WindowLimits()
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Chunk]]:
         """Read what is asked: the spec is the number of a chunk."""
@@ -70,8 +70,7 @@ class EraseStage:
     async def _erase(self, connection: Connection, workspace: UUID, chunk: Chunk) -> None:
         place = (workspace, chunk.operation, chunk.number)
         messages: list[UUID] = await connection.fetchval(QUERIES["messages_of_chunk"], *place)
-        looking = (workspace, messages, self._seen_max)
-        saw = await connection.fetch(QUERIES["windows_that_saw"], *looking)
+        saw = await store.windows_that_saw(connection, workspace, messages, self._limits)
         own = sorted({row["id"] for row in saw if row["is_own"]})
         evidence = await connection.fetchval(QUERIES["count_evidence"], workspace, messages)
         atoms = await _remove_atoms(connection, workspace, messages, saw)

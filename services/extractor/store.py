@@ -12,6 +12,7 @@ from uuid import UUID
 from services.common import sql
 from services.common.database import Connection
 from services.extractor.extraction import Extraction, WindowMessage
+from services.extractor.windows import WindowLimits
 
 QUERIES = sql.load(Path(__file__).with_name("store.sql"))
 
@@ -112,6 +113,24 @@ async def windows_of(
 ) -> list[UUID]:
     """The closed windows that hold any of the messages."""
     rows = await connection.fetch(QUERIES["windows_of_messages"], workspace, messages)
+    return [row["window_id"] for row in rows]
+
+
+async def windows_that_saw(
+    connection: Connection, workspace: UUID, messages: Sequence[UUID], limits: WindowLimits
+) -> Sequence[Any]:
+    """The windows of messages and those that may have seen them as context: `id`, `source_id`, `is_own`."""
+    looking = (workspace, messages, limits.seen_max)
+    return await connection.fetch(QUERIES["windows_that_saw"], *looking)
+
+
+async def windows_that_quote(
+    connection: Connection, workspace: UUID, messages: Sequence[UUID], limits: WindowLimits
+) -> list[UUID]:
+    """The windows that may quote messages of others in their atoms."""
+    saw = await windows_that_saw(connection, workspace, messages, limits) if messages else ()
+    others = sorted({row["id"] for row in saw if not row["is_own"]})
+    rows = await connection.fetch(QUERIES["windows_that_quote"], workspace, others)
     return [row["window_id"] for row in rows]
 
 

@@ -89,6 +89,47 @@ select distinct w.window_id from extractor.window_message w
 where w.workspace_id = $1 and w.message_id = any ($2::uuid[])
 order by w.window_id;
 
+-- name: windows_that_saw
+-- The windows of messages, and those that may have seen them as context: the next two of the conversation, those that begin before
+-- $3 more messages were said, and those with replies.
+with own as (
+  select distinct c.id, c.source_id, c.thread_id, c.first_sent_at
+  from extractor.window_message w
+  join extractor.conversation_window c on c.workspace_id = w.workspace_id and c.id = w.window_id
+  where w.workspace_id = $1 and w.message_id = any ($2::uuid[]))
+select o.id, o.source_id, true as is_own from own o
+union
+select n.id, o.source_id, false from own o cross join lateral (
+  select c.id from extractor.conversation_window c
+  where c.workspace_id = $1 and c.source_id = o.source_id and c.thread_id = o.thread_id and c.first_sent_at > o.first_sent_at
+  order by c.first_sent_at, c.id limit 2) n
+union
+select n.id, m.source_id, false
+from ingest.message m
+left join lateral (
+  select b.sent_at from ingest.message b
+  where b.workspace_id = $1 and b.source_id = m.source_id and b.thread_id = m.thread_id and b.sent_at > m.sent_at and b.deleted_at is null
+  order by b.sent_at offset $3::int limit 1) far on true
+cross join lateral (
+  select c.id from extractor.conversation_window c
+  where c.workspace_id = $1 and c.source_id = m.source_id and c.thread_id = m.thread_id and c.last_sent_at > m.sent_at
+    and c.first_sent_at > m.sent_at and (far.sent_at is null or c.first_sent_at <= far.sent_at)
+  order by c.last_sent_at limit $3::int + 1) n
+where m.workspace_id = $1 and m.id = any ($2::uuid[])
+union
+select w.window_id, r.source_id, false
+from ingest.message m
+join ingest.message r on r.workspace_id = m.workspace_id and r.source_id = m.source_id and r.reply_to_external_id = m.external_id
+join extractor.window_message w on w.workspace_id = r.workspace_id and w.message_id = r.id
+where m.workspace_id = $1 and m.id = any ($2::uuid[]);
+
+-- name: windows_that_quote
+-- Of some windows those whose atoms quote a question.
+select distinct a.window_id from extractor.atom a
+where a.workspace_id = $1 and a.window_id = any ($2::uuid[]) and a.content like '«%'
+  and (a.retired_at is null or a.merged_into is not null)
+order by a.window_id;
+
 -- name: are_live
 select not exists (
   select from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is not null);

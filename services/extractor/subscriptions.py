@@ -38,6 +38,7 @@ class WindowRequest:
     first: UUID | None = None
     last: UUID | None = None
     is_rewritten: bool = False
+    is_deleted: bool = False
 
     @classmethod
     def read(cls, task: Task) -> "WindowRequest":
@@ -47,7 +48,8 @@ class WindowRequest:
             return cls(task.subject, kind, *span(task.spec))
         if kind not in ("changed", "tail", "close"):
             raise ValueError(f"spec: {task.spec!r} asks for nothing known")
-        return cls(task.subject, kind, is_rewritten=len(rest) == _HASH_DIGITS)
+        is_rewritten, is_deleted = len(rest) == _HASH_DIGITS, rest == "deleted"
+        return cls(task.subject, kind, is_rewritten=is_rewritten, is_deleted=is_deleted)
 
 
 def span(spec: str) -> tuple[UUID, UUID]:
@@ -100,7 +102,9 @@ class WindowStage:
         await store.drop_deleted_pending(connection, workspace, changed)
         rewritten = sorted({r.subject for r in requests if r.is_rewritten})
         windows = await store.windows_of(connection, workspace, rewritten)
-        # A text may return to what it was, whose reading is done long since.
+        deleted = sorted({r.subject for r in requests if r.is_deleted})
+        windows += await store.windows_that_quote(connection, workspace, deleted, self._limits)
+        # A text may return to what it was, whose reading is done long since; what only quotes another is the same.
         await enqueue_reading(connection, workspace, windows, self._engine_version, reopen=True)
         windows = await store.windows_of(connection, workspace, changed)
         for source in sorted(sources):

@@ -10,7 +10,7 @@ from services.extractor.grounded import GroundedEngine
 from services.extractor.subscriptions import ExtractStage
 from tests.conftest import Deployment
 from tests.extractor.known import knowing
-from tests.extractor.saved import say
+from tests.extractor.saved import change, say
 from tests.extractor.test_curating import erase
 from tests.extractor.test_erasing import LIMITS, window_of
 from tests.extractor.test_erasing import erase as erased
@@ -70,6 +70,25 @@ async def test_an_answer_forgets_an_erased_question(
         live = {atom.title: atom.id for atom in await knowledge.atoms() if atom.is_live}
         assert any("gateway-admin" in title for title in live)
         assert others <= set(live.values())
+
+
+async def test_an_answer_no_longer_quotes_a_deleted_question(deployment: Deployment) -> None:
+    """A window that quotes a question of the one before is read again when that is deleted, and no other is."""
+    async with knowing(deployment, engine=GroundedEngine(), merges=False) as knowledge:
+        source, ids = await say(deployment, [*FILLING, QUESTION])
+        await knowledge.settled()
+        await say(deployment, [ANSWER, OTHER], source)
+        await knowledge.settled()
+        shown = "select count(*) from extractor.atom where retired_at is null and content like $1"
+        runs = "select count(*) from extractor.run"
+        assert await deployment.admin.fetchval(shown, f"«%{SECRET}%") == 1
+        await change(deployment, ids[3], deleted=True)
+        await knowledge.settled()
+        before = await deployment.admin.fetchval(runs)
+        await change(deployment, ids[-1], deleted=True)
+        await knowledge.settled()
+        assert await deployment.admin.fetchval(shown, f"%{SECRET}%") == 0
+        assert await deployment.admin.fetchval(runs) == before + 2
 
 
 async def test_late_windows_forget_too(deployment: Deployment) -> None:
