@@ -18,7 +18,7 @@ const search = connect(winnow.search.v1.SearchService, process.env.WINNOW_SEARCH
 const call = (client, method, request) => new Promise((resolve, reject) =>
   client[method](request, key, { deadline: Date.now() + 40_000 }, (error, reply) => (error ? reject(error) : resolve(reply))));
 
-const now = () => ({ seconds: Math.floor(Date.now() / 1000) });
+const now = () => ({ seconds: Math.ceil(Date.now() / 1000) }); // rounded up: what was just accepted is waited for
 const stored = await call(ingest, 'IngestMessages', {
   source: { kind: 'SOURCE_KIND_API', external_id: 'example' },
   messages: ['The staging database ran out of connections.', 'We raised the limit of connections to 200.']

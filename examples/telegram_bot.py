@@ -15,6 +15,7 @@ API = (
     os.environ.get("TELEGRAM_API", "https://api.telegram.org")
     + f"/bot{os.environ['TELEGRAM_TOKEN']}"
 )
+LETTERS_MAX = 650  # of a result: three of them fit into a message, where an emoji counts twice
 KEY = (("authorization", f"Bearer {os.environ['WINNOW_API_KEY']}"),)
 INGEST = grpc.insecure_channel(os.environ.get("WINNOW_INGEST_ADDRESS", "127.0.0.1:15051"))
 SEARCH = grpc.insecure_channel(os.environ.get("WINNOW_SEARCH_ADDRESS", "127.0.0.1:15054"))
@@ -40,10 +41,15 @@ def keep(said: dict) -> None:
 
 
 def answer(question: str) -> str:
-    """The three results that fit best, as text."""
+    """The three results that fit best, as a text that Telegram takes; or why there are none."""
     request = search_pb2.SearchRequest(query=question, page_size=3)
-    found = search_pb2_grpc.SearchServiceStub(SEARCH).Search(request, metadata=KEY, timeout=10)
-    return "\n".join(f"• {r.message.text or r.atom.title}" for r in found.results) or "Nothing yet."
+    stub = search_pb2_grpc.SearchServiceStub(SEARCH)
+    try:
+        found = stub.Search(request, metadata=KEY, timeout=10).results
+    except grpc.RpcError as refused:
+        return f"No answer: {refused.details()}"[:LETTERS_MAX]
+    told = "\n".join(f"• {(r.message.text or r.atom.title)[:LETTERS_MAX]}" for r in found)
+    return told or "Nothing yet."
 
 
 def run(updates: int | None = None) -> None:
