@@ -2,7 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Set,
+)
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,6 +34,8 @@ from services.common.tls import Callers, names_of
 REQUEST_BYTES_MAX = 1 << 20
 METADATA_BYTES_MAX = 8 << 10
 DEADLINE_SECONDS_MAX = 60.0
+# Of patient methods, which do all of their work before they answer.
+PATIENT_SECONDS_MAX = 600.0
 # How long a stream goes on before its key is looked at again.
 KNOWN_SECONDS = 10.0
 
@@ -78,6 +88,7 @@ class Edge(grpc.aio.ServerInterceptor):
         self,
         authenticator: Authenticator,
         scopes: Mapping[str, str],
+        patient: Set[str],
         concurrency_max: int,
         callers: Callers,
         rate: Rate,
@@ -85,6 +96,7 @@ class Edge(grpc.aio.ServerInterceptor):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._authenticator, self._scopes, self._callers = authenticator, scopes, callers
+        self._patient = patient
         self._rate, self._audit, self._clock = rate, audit, clock
         self._validator = protovalidate.Validator()
         self._concurrency_max, self._running = concurrency_max, 0
@@ -131,9 +143,10 @@ class Edge(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: Any, name: str) -> Any:
         recorded = is_recorded(name, self._scopes[name])
+        patient = name in self._patient
 
         async def serve(request: Any, context: Any) -> Any:
-            async with self._guarded(context, name), asyncio.timeout(_time_left(context)):
+            async with self._guarded(context, name), asyncio.timeout(_time_left(context, patient)):
                 await self._admit(context, name)
                 self._check(request)
                 if not recorded:
@@ -321,9 +334,11 @@ def _origin(context: Any) -> str:
     return " ".join([address, *sorted(names_of(context.auth_context()))])
 
 
-def _time_left(context: Any) -> float:
-    left = context.time_remaining()
-    return min(left, DEADLINE_SECONDS_MAX) if left is not None else DEADLINE_SECONDS_MAX
+def _time_left(context: Any, patient: bool = False) -> float:
+    left, most = context.time_remaining(), DEADLINE_SECONDS_MAX
+    if patient:
+        most = PATIENT_SECONDS_MAX
+    return min(left, most) if left is not None else most
 
 
 def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

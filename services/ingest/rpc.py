@@ -36,6 +36,7 @@ SCOPES = {
     "GetOperation": "admin",
     "ListOperations": "admin",
 }
+PATIENT = frozenset({"EraseMessages", "EraseSource"})
 FRAMES_AHEAD = 4
 
 

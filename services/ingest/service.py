@@ -23,7 +23,7 @@ from services.ingest.limits import CommitSlots
 from services.ingest.neighbours import Neighbours
 from services.ingest.operations import Operations
 from services.ingest.rescoring import Rescored, RescoreStage
-from services.ingest.rpc import SCOPES, IngestRpc
+from services.ingest.rpc import PATIENT, SCOPES, IngestRpc
 from services.ingest.saving import Saver
 from services.ingest.scoring import DEFAULT_THRESHOLDS, Thresholds
 from services.ingest.sources import Sources
@@ -67,9 +67,8 @@ async def open_service() -> AsyncIterator[Service]:
         rate = Rate("messages", quotas.rate_messages_per_second, quotas.rate_burst_seconds)
         rpc = IngestRpc(database, intake, saver, operations, VERSION, rate)
         rescoring = RescoreStage(database, thresholds, VERSION, relay.kick)
-        servicer = Servicer(
-            "winnow.ingest.v1.IngestService", add_IngestServiceServicer_to_server, rpc, SCOPES
-        )
+        add = add_IngestServiceServicer_to_server
+        servicer = Servicer("winnow.ingest.v1.IngestService", add, rpc, SCOPES, PATIENT)
         servicers = [servicer, pipeline_servicer(database)]
         workers = [_worker(rescoring, database, bus)]
         yield Service(

@@ -97,7 +97,7 @@ class Handlers:
 
 
 def servicers(handlers: Handlers, scope: str = "read") -> list[Servicer]:
-    """A servicer for every service of the contract; each method needs the scope."""
+    """A servicer for every service of the contract; each method needs the scope, and ListOperations is patient."""
     return [_servicer(service, handlers, scope) for service in SERVICES]
 
 
@@ -108,7 +108,8 @@ def _servicer(service: ServiceDescriptor, handlers: Handlers, scope: str) -> Ser
         handler = grpc.method_handlers_generic_handler(service.full_name, implementation)
         server.add_generic_rpc_handlers((handler,))
 
-    return Servicer(service.full_name, add, made, dict.fromkeys(made, scope))
+    patient = frozenset({"ListOperations"} & made.keys())
+    return Servicer(service.full_name, add, made, dict.fromkeys(made, scope), patient)
 
 
 def _handler(method: MethodDescriptor, handlers: Handlers) -> Any:

@@ -174,7 +174,8 @@ class IngestServiceServicer:
 
     def EraseSource(self, request, context):
         """The same for every message of a source, and for its title. Messages that come later are new. It is one transaction: if
-        the deadline passes (DEADLINE_EXCEEDED), nothing is erased, and a large source is erased in parts with EraseMessages.
+        the caller's deadline passes, or ten minutes (DEADLINE_EXCEEDED), nothing is erased; larger sources are erased in parts
+        with EraseMessages, which has as long.
         NOT_FOUND if there is no such source. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

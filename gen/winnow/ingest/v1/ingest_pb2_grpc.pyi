@@ -51,7 +51,8 @@ class IngestServiceStub:
     """
     EraseSource: _aio.UnaryUnaryMultiCallable[_ingest_pb2.EraseSourceRequest, _ingest_pb2.EraseSourceResponse]
     """The same for every message of a source, and for its title. Messages that come later are new. It is one transaction: if
-    the deadline passes (DEADLINE_EXCEEDED), nothing is erased, and a large source is erased in parts with EraseMessages.
+    the caller's deadline passes, or ten minutes (DEADLINE_EXCEEDED), nothing is erased; larger sources are erased in parts
+    with EraseMessages, which has as long.
     NOT_FOUND if there is no such source. Needs scope `admin`.
     """
     RescoreMessages: _aio.UnaryUnaryMultiCallable[_ingest_pb2.RescoreMessagesRequest, _ingest_pb2.RescoreMessagesResponse]
@@ -157,7 +158,8 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ingest_pb2.EraseSourceRequest, _abc.Awaitable[_ingest_pb2.EraseSourceResponse]],
     ) -> _abc.Awaitable[_ingest_pb2.EraseSourceResponse]:
         """The same for every message of a source, and for its title. Messages that come later are new. It is one transaction: if
-        the deadline passes (DEADLINE_EXCEEDED), nothing is erased, and a large source is erased in parts with EraseMessages.
+        the caller's deadline passes, or ten minutes (DEADLINE_EXCEEDED), nothing is erased; larger sources are erased in parts
+        with EraseMessages, which has as long.
         NOT_FOUND if there is no such source. Needs scope `admin`.
         """
 
