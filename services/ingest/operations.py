@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.common import pages, sql
 from services.common.database import Connection, Database
-from services.common.errors import NotFound
+from services.common.errors import FieldViolation, InvalidFields, NotFound
 from services.ingest.rendering import time_of
 from winnow.ingest.v1 import ingest_pb2 as pb
 
@@ -85,14 +85,18 @@ async def _begin(
             "select pg_advisory_xact_lock(hashtextextended('ingest.operation:' || $1::text, 0))",
             str(new.request_id),
         )
-        known: UUID | None = await connection.fetchval(
+        known = await connection.fetchrow(
             QUERIES["operation_of_request"], workspace, new.request_id
         )
+        if known and known["kind"] != new.kind:
+            asked = FieldViolation("request_id", "was used for an operation of another kind")
+            raise InvalidFields(asked)
         if known:
-            return known
+            operation: UUID = known["id"]
+            return operation
     if new.source_id:
         await check_source(connection, workspace, new.source_id)
-    operation: UUID = await connection.fetchval(
+    operation = await connection.fetchval(
         QUERIES["add_operation"],
         workspace,
         new.kind,

@@ -1,5 +1,5 @@
 -- name: operation_of_request
-select o.id from ingest.operation o where o.workspace_id = $1 and o.request_id = $2;
+select o.id, o.kind from ingest.operation o where o.workspace_id = $1 and o.request_id = $2;
 
 -- name: add_operation
 insert into ingest.operation (workspace_id, kind, dry_run, source_id, sent_after, sent_before, request_id)
@@ -104,9 +104,15 @@ join ingest.message m on m.workspace_id = $1 and m.source_id = c.source_id and m
 where m.content_sha256 <> decode(repeat('00', 32), 'hex');
 
 -- name: put_scores
+with locked as (
+  select m.id from ingest.message m
+  where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is null
+  order by m.source_id, m.external_id collate "C"
+  for update)
 update ingest.message m set
   importance_score = x.score, importance_label = x.label, importance_factors = x.factors, importance_version = $7
 from unnest($2::uuid[], $3::bytea[], $4::real[], $5::text[], $6::jsonb[]) as x (id, content_sha256, score, label, factors)
+join locked l on l.id = x.id
 where m.workspace_id = $1 and m.id = x.id and m.content_sha256 = x.content_sha256 and m.deleted_at is null
 returning m.id;
 

@@ -237,6 +237,10 @@ async def test_a_repeated_request_is_one_operation(ingest: Ingest) -> None:
     request = {"author_external_id": MARIA.external_id, "request_id": str(uuid4())}
     first = await erase(ingest, **request)
     assert (await erase(ingest, **request)).id == first.id
+    other = pb.RescoreMessagesRequest(request_id=request["request_id"])
+    refused = await failure(ingest.stub.RescoreMessages(other, metadata=ingest.metadata))
+    assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "request_id" in str(refused.details())
     second = await finished(ingest, await erase(ingest, author_external_id=MARIA.external_id))
     assert (second.state, second.receipt.messages) == (pb.OPERATION_STATE_SUCCEEDED, 0)
     listed = await ingest.stub.ListOperations(
