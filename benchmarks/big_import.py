@@ -140,6 +140,7 @@ async def main() -> None:
     """Generate, import, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.big_import")
     parser.add_argument("--gigabytes", type=float, default=2)
+    parser.add_argument("--data", help="not read: the export is made up")
     size = int(parser.parse_args().gigabytes * 1e9)
     with TemporaryDirectory(prefix="winnow-export-") as folder:
         small, big = Path(folder) / "small.json", Path(folder) / "big.json"
