@@ -163,8 +163,12 @@ def _at_rest(entries: Sequence[Entry], rows: Rows) -> Iterator[str]:
     embedded = {
         r["subject"] for r in rows["task"] if r["stage"] == "embed" and r["state"] == "dead"
     }
-    for subject in embedded ^ poison:
-        yield f"I5: {subject} is {'dead and no' if subject in embedded else 'not dead, but'} poison"
+    quoting = {row["id"] for row in rows["poisonous"]}
+    for subject in embedded - poison - quoting:
+        yield f"I5: {subject} is dead and no poison"
+    doomed = poison | {row["id"] for row in rows["poisonous"] if row["embeddable"]}
+    for subject in doomed - embedded:
+        yield f"I5: {subject} is not dead, but poison"
     for task in rows["task"]:
         guilty = task["subject"] in poisoned or task["spec"].startswith(NONSENSE)
         if task["stage"] != "embed" and task["state"] == "dead" and not guilty:

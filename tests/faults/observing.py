@@ -58,6 +58,12 @@ _ROWS = {
       from embedder.vector v where v.workspace_id = $1""",
     "embeddable": """select kind, subject_id as subject, encode(text_sha256, 'hex') as text_sha256
       from spine.embeddable where workspace_id = $1""",
+    # What structure read where the provider gave no answer may quote poison, and is as unfit for the model as that.
+    "poisonous": """select k.id, e.subject_id is not null as embeddable
+      from (select a.id, a.title || a.content as words from extractor.atom a where a.workspace_id = $1
+        union all select t.id, t.title from extractor.topic t where t.workspace_id = $1) k
+      left join spine.embeddable e on e.workspace_id = $1 and e.subject_id = k.id
+      where k.words like '%' || $2 || '%'""",
     "journal": journal.ROWS,
     "ungrounded": """select a.id from extractor.atom a where a.workspace_id = $1 and a.retired_at is null
       and not exists (select from extractor.atom_evidence e where e.workspace_id = $1 and e.atom_id = a.id)""",

@@ -112,6 +112,7 @@ BROKEN = {
     "an innocent that died": ("I5", changed(7, state="dead")),
     "an innocent window that died": ("I5", changed(6, state="dead")),
     "poison that lives": ("I5", changed(4, text=POISON)),
+    "an atom that quotes poison and lives": ("I5", [*good(), row("poisonous", id="a", embeddable=True)]),
     "a message that cannot be read": ("I6", [*good(), {"event": "unseen", "key": "k", "code": "NOT_FOUND"}]),
     "a text that nobody wrote": ("I6", changed(3, text="other")),
     "a message that no search finds": ("I6", changed(11, keys=[])),
@@ -125,6 +126,22 @@ BROKEN = {
 def test_a_good_history_passes() -> None:
     """When all is well nothing is found."""
     assert violations(good()) == []
+
+
+def test_what_quotes_poison_may_die() -> None:
+    """An atom that tells the words of poison has no vector, and nobody is to blame."""
+    task = {
+        "spec": "",
+        "attempts": 8,
+        "fence": 8,
+        "error_class": "unusable_vectors",
+        "results": None,
+    }
+    dead = row("task", id="v", stage="embed", subject="a", state="dead", **task)
+    quotes = row("poisonous", id="a", embeddable=True)
+    atom = row("embeddable", kind="atom", subject="a", text_sha256="g")
+    assert violations([*good(), dead, quotes, atom]) == []
+    assert violations([*good(), dead, atom]) == ["I5: a is dead and no poison"]
 
 
 @pytest.mark.parametrize("what", BROKEN)
