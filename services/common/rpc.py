@@ -34,7 +34,8 @@ from services.common.tls import Callers, names_of
 REQUEST_BYTES_MAX = 1 << 20
 METADATA_BYTES_MAX = 8 << 10
 DEADLINE_SECONDS_MAX = 60.0
-# Of patient methods, which do all of their work before they answer.
+# Of patient methods, which do all of their work in one transaction before they answer. A service that ends does not
+# wait for them: nothing of theirs is done then, and the call fails.
 PATIENT_SECONDS_MAX = 600.0
 # How long a stream goes on before its key is looked at again.
 KNOWN_SECONDS = 10.0

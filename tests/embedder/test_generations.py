@@ -1,8 +1,8 @@
 """Generations change while everything is served: built beside, promoted, rolled back, retired."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
 import asyncpg
@@ -11,36 +11,21 @@ import pytest
 
 from services.common.auth import WORKSPACE_SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
-from services.common.errors import ModelError
 from services.common.llama import TooManyTokens
 from services.common.testing import FakeEncoder
 from services.embedder import generation_store
 from services.embedder.embedding import Tokens
 from services.embedder.generations import Generations
-from services.embedder.models import LoadedModel
 from services.embedder.shelf import Shelf
 from services.embedder.upkeep import Upkeep
 from tests.conftest import Deployment
 from tests.embedder.conftest import Chat, Embedder, fake_models, until
+from tests.embedder.operating import MODELS, Operator, open_model
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
-MODELS = {
-    "first": fake_models(FakeEncoder(8), "first", query_prefix="1: "),
-    "second": fake_models(FakeEncoder(16), "second", query_prefix="2: "),
-    "vast": fake_models(FakeEncoder(4096), "vast"),
-}
 HNSW = """select c.relname, i.indisvalid from pg_index i join pg_class c on c.oid = i.indexrelid
           join pg_am a on a.oid = c.relam where a.amname = 'hnsw' order by 1"""
-
-
-@asynccontextmanager
-async def open_model(name: str) -> AsyncIterator[LoadedModel]:
-    """Open one of two models by name."""
-    if name not in MODELS:
-        raise ModelError(f"no model {name}")
-    async with MODELS[name](name) as loaded:
-        yield loaded
 
 
 @pytest.fixture
@@ -51,50 +36,6 @@ def two_models(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 
 Serve = Callable[[], AbstractAsyncContextManager[grpc.aio.Channel]]
-
-
-class Operator:
-    """Calls the RPCs about generations."""
-
-    def __init__(self, channel: grpc.aio.Channel, deployment: Deployment) -> None:
-        self._stub, self._metadata = EmbedderServiceStub(channel), deployment.metadata
-
-    async def start(self, model: str, **fields: str) -> pb.Generation:
-        """Start a generation."""
-        request = pb.StartGenerationRequest(model=model, **fields)
-        return (await self._stub.StartGeneration(request, metadata=self._metadata)).generation
-
-    async def watch(self, generation: str) -> pb.WatchGenerationResponse:
-        """Return the last message of a watch."""
-        request = pb.WatchGenerationRequest(generation_id=generation)
-        *_, last = [r async for r in self._stub.WatchGeneration(request, metadata=self._metadata)]
-        return last
-
-    async def promote(self, generation: str, *, force: bool = False) -> pb.Generation:
-        """Promote a generation."""
-        request = pb.PromoteGenerationRequest(generation_id=generation, force=force)
-        return (await self._stub.PromoteGeneration(request, metadata=self._metadata)).generation
-
-    async def roll_back(self) -> pb.Generation:
-        """Promote the one before."""
-        request = pb.RollBackGenerationRequest()
-        return (await self._stub.RollBackGeneration(request, metadata=self._metadata)).generation
-
-    async def retire(self, generation: str) -> pb.Generation:
-        """Retire a generation."""
-        request = pb.RetireGenerationRequest(generation_id=generation)
-        return (await self._stub.RetireGeneration(request, metadata=self._metadata)).generation
-
-    async def embed(self, text: str, generation: str = "") -> pb.EmbedResponse:
-        """Embed a query."""
-        request = pb.EmbedRequest(text=text, generation_id=generation)
-        return await self._stub.Embed(request, metadata=self._metadata)
-
-    async def listed(self) -> dict[str, pb.Generation]:
-        """All generations by model."""
-        request = pb.ListGenerationsRequest()
-        response = await self._stub.ListGenerations(request, metadata=self._metadata)
-        return {generation.model: generation for generation in response.generations}
 
 
 async def test_a_generation_is_built_promoted_and_rolled_back(

@@ -1,0 +1,73 @@
+"""An operator of generations, and the models that can be asked for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+
+from services.common.errors import ModelError
+from services.common.testing import FakeEncoder
+from services.embedder.models import LoadedModel
+from tests.conftest import Deployment
+from tests.embedder.conftest import fake_models
+from winnow.embedder.v1 import embedder_pb2 as pb
+from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
+
+MODELS = {
+    "first": fake_models(FakeEncoder(8), "first", query_prefix="1: "),
+    "second": fake_models(FakeEncoder(16), "second", query_prefix="2: "),
+    "vast": fake_models(FakeEncoder(4096), "vast"),
+}
+
+
+@asynccontextmanager
+async def open_model(name: str) -> AsyncIterator[LoadedModel]:
+    """Open one of two models by name."""
+    if name not in MODELS:
+        raise ModelError(f"no model {name}")
+    async with MODELS[name](name) as loaded:
+        yield loaded
+
+
+class Operator:
+    """Calls the RPCs about generations."""
+
+    def __init__(self, channel: grpc.aio.Channel, deployment: Deployment) -> None:
+        self._stub, self._metadata = EmbedderServiceStub(channel), deployment.metadata
+
+    async def start(self, model: str, **fields: str) -> pb.Generation:
+        """Start a generation."""
+        request = pb.StartGenerationRequest(model=model, **fields)
+        return (await self._stub.StartGeneration(request, metadata=self._metadata)).generation
+
+    async def watch(self, generation: str) -> pb.WatchGenerationResponse:
+        """Return the last message of a watch."""
+        request = pb.WatchGenerationRequest(generation_id=generation)
+        *_, last = [r async for r in self._stub.WatchGeneration(request, metadata=self._metadata)]
+        return last
+
+    async def promote(self, generation: str, *, force: bool = False) -> pb.Generation:
+        """Promote a generation."""
+        request = pb.PromoteGenerationRequest(generation_id=generation, force=force)
+        return (await self._stub.PromoteGeneration(request, metadata=self._metadata)).generation
+
+    async def roll_back(self) -> pb.Generation:
+        """Promote the one before."""
+        request = pb.RollBackGenerationRequest()
+        return (await self._stub.RollBackGeneration(request, metadata=self._metadata)).generation
+
+    async def retire(self, generation: str) -> pb.Generation:
+        """Retire a generation."""
+        request = pb.RetireGenerationRequest(generation_id=generation)
+        return (await self._stub.RetireGeneration(request, metadata=self._metadata)).generation
+
+    async def embed(self, text: str, generation: str = "") -> pb.EmbedResponse:
+        """Embed a query."""
+        request = pb.EmbedRequest(text=text, generation_id=generation)
+        return await self._stub.Embed(request, metadata=self._metadata)
+
+    async def listed(self) -> dict[str, pb.Generation]:
+        """All generations by model."""
+        request = pb.ListGenerationsRequest()
+        response = await self._stub.ListGenerations(request, metadata=self._metadata)
+        return {generation.model: generation for generation in response.generations}
