@@ -5,7 +5,8 @@
 Every way takes the same distinct texts and gives their vectors, tokenising included, on this machine's
 processor. The service: tasks made in the database, claimed, encoded and committed with the HNSW index live,
 in a process of its own. The engine: the model as the service loads it. The bare loop: llama.cpp's own calls,
-packed and sorted, in each of several settings, the best of which counts. Llama.embed(list) of the binding.
+packed and sorted, in each of several settings, the best of which counts; with the file as it is, and in 8 bits where
+the engine computes so. Llama.embed(list) of the binding.
 ONNX Runtime with the same model in 8 bits, which `make bench` installs into build/bench-embedding. And
 sentence-transformers if `pip install --target build/bench-embedding torch==2.13.0 sentence-transformers` was
 run as well: it is not in the lock, because elsewhere its torch brings gigabytes of CUDA.
@@ -21,6 +22,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -37,7 +39,10 @@ from benchmarks.deployment import Deployed, cpu_seconds, deployed
 from benchmarks.freshness import load
 from benchmarks.ingest import make_corpus, read_corpus
 from services.common.llama import EmbeddingModel
+from services.common.llama.native import multiplies_tiles, write_in_bytes
+from services.common.llama.precision import is_unquantised
 from services.common.models import ModelStore
+from services.common.models.gguf import read_header
 from services.embedder.embedding import embed_texts
 from winnow.ingest.v1 import ingest_pb2
 
@@ -297,6 +302,15 @@ def texts_of(
     return list(itertools.islice(distinct.values(), count))
 
 
+def files(path: Path, folder: Path) -> list[tuple[str, Path]]:
+    """The file of the model, and the same in 8 bits if the engine computes with those."""
+    found = [("", path)]
+    if multiplies_tiles() and is_unquantised(read_header(path)):
+        write_in_bytes(path, folder / path.name)
+        found.append(("8 bits, ", folder / path.name))
+    return found
+
+
 def peers(texts: Sequence[str]) -> dict[str, Any]:
     """The peers that are installed."""
     found: dict[str, Any] = {}
@@ -325,9 +339,11 @@ async def measure(options: argparse.Namespace) -> dict[str, list[tuple[float, fl
     engine = Engine(path, texts)
     print(f"{len(texts):,} distinct texts, {engine.count_tokens():,} tokens, model {options.model}")
     ways: dict[str, Any] = {"engine": engine}
-    for contexts, threads, budget in BARE:
-        name = f"bare loop, {contexts} x {threads} thread, {budget} tokens"
-        ways[name] = BareLoop(path, texts, contexts, threads, budget)
+    with tempfile.TemporaryDirectory() as folder:
+        for (kind, file), setting in itertools.product(files(path, Path(folder)), BARE):
+            contexts, threads, budget = setting
+            name = f"bare loop, {kind}{contexts} x {threads} thread, {budget} tokens"
+            ways[name] = BareLoop(file, texts, *setting)
     ways["Llama.embed(list)"] = EmbedList(path, texts)
     ways |= peers(texts)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in [*ways, "service"]}
@@ -358,7 +374,7 @@ def report(found: dict[str, list[tuple[float, float]]]) -> dict[str, float]:
         for name, rounds in found.items()
     }
     for name, (clock, cpu) in rates.items():
-        print(f"{name:36} {clock:9,.0f} texts/s   {cpu:9,.0f} texts a second of processor time")
+        print(f"{name:44} {clock:9,.0f} texts/s   {cpu:9,.0f} texts a second of processor time")
     bare = [rates[name] for name in rates if name.startswith("bare")]
     others = {
         "engine_to_bare": tuple(max(column) for column in zip(*bare, strict=True)),

@@ -35,8 +35,11 @@ ModelOpener = Callable[[str], AbstractAsyncContextManager[LoadedModel]]
 class GgufModels:
     """Opens GGUF models in this process."""
 
-    def __init__(self, files: ModelStore, contexts: int, threads: int) -> None:
+    def __init__(
+        self, files: ModelStore, contexts: int, threads: int, *, exact: bool = False
+    ) -> None:
         self._files, self._contexts, self._threads = files, contexts, threads
+        self._exact = exact
 
     @asynccontextmanager
     async def open(self, model: str) -> AsyncIterator[LoadedModel]:
@@ -56,7 +59,11 @@ class GgufModels:
         """Load a model in a thread; who leaves meanwhile leaves it to be closed, since nobody else knows of it."""
         loading = asyncio.ensure_future(
             asyncio.to_thread(
-                EmbeddingModel.open, resolved.path, contexts=self._contexts, threads=self._threads
+                EmbeddingModel.open,
+                resolved.path,
+                contexts=self._contexts,
+                threads=self._threads,
+                exact=self._exact,
             )
         )
         try:

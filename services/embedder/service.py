@@ -47,6 +47,10 @@ class EmbedderSettings(Settings):
     )
     embedding_contexts: int = Field(default=2, ge=1, le=64)
     embedding_threads: int = Field(default=1, ge=1, le=64)
+    embedding_exact: bool = Field(
+        default=False,
+        description="compute with the 16 or 32 bits of a file, even where 8 are much faster",
+    )
     embed_parallel: int = Field(default=2, ge=1, le=16, description="batches at once")
     embed_hints_max: int = Field(default=4, ge=1, le=64, description="hints a batch, 64 tasks each")
     embed_reconcile_seconds: float = Field(default=30, gt=0)
@@ -125,7 +129,12 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
 
 def _models(settings: EmbedderSettings) -> ModelOpener:
     """Open models in this process, or behind a URL, as their references say."""
-    files = GgufModels(ModelStore.open(), settings.embedding_contexts, settings.embedding_threads)
+    files = GgufModels(
+        ModelStore.open(),
+        settings.embedding_contexts,
+        settings.embedding_threads,
+        exact=settings.embedding_exact,
+    )
     remote = RemoteModels(RemoteSettings.read())
 
     def open_model(reference: str) -> AbstractAsyncContextManager[LoadedModel]:

@@ -50,12 +50,28 @@ def _start() -> None:
     c.llama_backend_init()
 
 
+def multiplies_tiles() -> bool:
+    """Return whether tiles of 8-bit numbers are multiplied by the processor's matrix units (Intel AMX)."""
+    return b"AMX_INT8 = 1" in c.llama_print_system_info()
+
+
+def write_in_bytes(path: Path, copy: Path) -> None:
+    """Write a model again with weights of 8 bits in blocks of 32, each with its scale (Q8_0); LoadFailed."""
+    _start()
+    parameters = c.llama_model_quantize_default_params()
+    parameters.ftype = c.LLAMA_FTYPE_MOSTLY_Q8_0
+    if c.llama_model_quantize(str(path).encode(), str(copy).encode(), parameters) != 0:
+        raise LoadFailed(path, f"llama.cpp cannot write it to {copy} in numbers of 8 bits")
+
+
 class Weights:
     """A loaded model file and its vocabulary; any number of contexts share it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, copy: Path | None = None) -> None:
+        """Load the file, or a copy of it in other numbers, which may be removed afterwards."""
         _start()
-        model = c.llama_model_load_from_file(str(path).encode(), c.llama_model_default_params())
+        file = str(copy or path).encode()
+        model = c.llama_model_load_from_file(file, c.llama_model_default_params())
         vocabulary = c.llama_model_get_vocab(model) if model else None
         if model is None or vocabulary is None:
             raise LoadFailed(path, "llama.cpp refuses it")
