@@ -80,24 +80,24 @@ def _take_chunk_apart(text: str) -> Chunk:
 
 WORDS: Remembered[Chunk] = Remembered(_look_up)
 _CHUNKS: Remembered[Chunk] = Remembered(_take_chunk_apart)
+_CHUNK = _CHUNKS.__getitem__
 
 
 def take_apart(text: str) -> tuple[list[str], int, set[str], set[str]]:
     """The words of a text in order, the packed counts of them all, and which are content and specific."""
     words: list[str] = []
     counts = 0
-    content: set[str] = set()
-    specific: set[str] = set()
-    for part in text.split():
-        chunk_words, chunk_counts, chunk_content, chunk_specific = _CHUNKS[part]
+    content: list[str] = []
+    specific: list[str] = []
+    for chunk_words, chunk_counts, chunk_content, chunk_specific in map(_CHUNK, text.split()):
         words += chunk_words
         if chunk_counts:
             counts += chunk_counts
         if chunk_content:
-            content.update(chunk_content)
+            content += chunk_content
             if chunk_specific:
-                specific.update(chunk_specific)
-    return words, counts, content, specific
+                specific += chunk_specific
+    return words, counts, set(content), set(specific)
 
 
 def _is_code(core: str) -> bool:

@@ -31,6 +31,7 @@ from services.ingest.vocabulary import stems
 from services.ingest.wording import TEXT_MAX, Context, Reading
 
 CODE_MAX = 3
+CONTENT_MAX = 16
 SPECIFIC_MAX = 12
 SIMILAR = 0.6
 
@@ -52,6 +53,7 @@ _EMOJI = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
 _BRACKET = re.compile(r"[\[(|{<]")
 _LENGTHS = [min(math.log1p(number) / 5, 1.15) for number in range(TEXT_MAX + 1)]
 _LOG = [math.log1p(number) for number in range(TEXT_MAX + 1)]
+_CONTENT = [_LOG[min(number, CONTENT_MAX)] for number in range(TEXT_MAX + 1)]
 
 
 def observe(reading: Reading, context: Context) -> Features:
@@ -60,8 +62,7 @@ def observe(reading: Reading, context: Context) -> Features:
     if _is_automated(reading, own):
         return _see_automation(reading, own)
     size = len(reading.content)
-    features: Features = {"length": _LENGTHS[len(reading.body)]}
-    _see_size(features, reading, size)
+    features = _see_size(reading, size)
     _see_terms(features, reading, context)
     _see_words(features, reading, size)
     _see_form(features, reading, size)
@@ -88,11 +89,11 @@ def _is_automated(reading: Reading, own: Sequence[Reading]) -> bool:
         return True
     same_openings = 0
     if own and len(reading.body) > 12:
-        opening = reading.body[:8]
-        same_openings = len([earlier for earlier in own if earlier.body[:8] == opening])
-    if reading.links and same_openings:
-        return True
-    if same_openings < 2 and not reading.links:
+        same_openings = [earlier.body[:8] for earlier in own].count(reading.body[:8])
+    if reading.links:
+        if same_openings:
+            return True
+    elif same_openings < 2:
         return False
     brackets = len(_BRACKET.findall(reading.text))
     if same_openings >= 2 and brackets:
@@ -131,16 +132,19 @@ def _is_like_one(content: set[str], earlier: Sequence[Reading]) -> bool:
     return False
 
 
-def _see_size(features: Features, reading: Reading, size: int) -> None:
+def _see_size(reading: Reading, size: int) -> Features:
     length = len(reading.body)
+    features = {"length": _LENGTHS[length]}
     if length > 80:
         features["long"] = (min(length, 300) - 80) / 100
     if size:
-        features["content"] = _LOG[min(size, 16)]
-    if size < 2 and not reading.links:
+        features["content"] = _CONTENT[size]
+    if reading.links:
+        if len(reading.words) <= 4:
+            features["link_only"] = 1.0
+    elif size < 2:
         features["one_word" if size else "no_content"] = 1.0
-    if reading.links and len(reading.words) <= 4:
-        features["link_only"] = 1.0
+    return features
 
 
 def _see_terms(features: Features, reading: Reading, context: Context) -> None:
@@ -154,17 +158,20 @@ def _see_terms(features: Features, reading: Reading, context: Context) -> None:
     features["specific"] = _LOG[min(number, SPECIFIC_MAX)]
     if number >= 3:
         features["several_specific"] = 1.0
-    if not context.recent:
-        return
     author = reading.author
-    others = [e.specific for e in context.recent if e.specific and e.author != author]
-    if shared := number - len(specific.difference(*others)):
-        features["topical"] = min(shared, 3) / 3
+    shared: set[str] = set()
+    for earlier in context.recent:
+        if earlier.author != author and not specific.isdisjoint(earlier.specific):
+            shared |= specific & earlier.specific
+    if shared:
+        features["topical"] = min(len(shared), 3) / 3
 
 
 def _see_words(features: Features, reading: Reading, size: int) -> None:
     """The cue words, most of which count only in a message that says something."""
     counts = reading.counts
+    if not counts & _ANY_CUE:
+        return
     if counts & _ANY_CAPPED:
         for name, shift, most in _CAPPED:
             number = counts >> shift & MASK
@@ -213,6 +220,9 @@ _ANY_WAITING, _ANY_COURTESY, _ANY_CONDITION = (
 )
 _ANY_LIFE, _ANY_DOING, _ANY_ADVICE = (MASK << shift for shift in (LIFE, DOING, ADVICE))
 _ANY_MODAL, _ANY_YOU, _ANY_CODE = MASK << MODAL, MASK << YOU, MASK << CODE
+_ANY_CUE = (_ANY_CAPPED | _ANY_WAITING | _ANY_COURTESY | _ANY_CONDITION) | (
+    _ANY_LIFE | _ANY_DOING | _ANY_ADVICE | _ANY_MODAL
+)
 
 
 def _see_form(features: Features, reading: Reading, size: int) -> None:
@@ -224,23 +234,23 @@ def _see_form(features: Features, reading: Reading, size: int) -> None:
         features["code"] = code / CODE_MAX
         if CODE_LINE.fullmatch(body):
             features["code_only"] = 1.0
-    face = bool(reading.counts & _FACES)
+    has_face = reading.counts & _FACES
     if not body.isascii():
-        face = face or _EMOJI.search(body) is not None
+        has_face = has_face or _EMOJI.search(body)
         # The same is said in fewer words without articles, and mostly without "to be".
         if size and _CYRILLIC.search(body):
             features["compact_language"] = 1.0
-    if face:
+    end = body[-1:]
+    if has_face or (end in ("(", ")") and body.count(")") != body.count("(")):
         features["face"] = 1.0
-    if body[-1:] in ("(", ")") and body.count(")") != body.count("("):
-        features["face"] = 1.0
-    if "!" in body and size <= 4 and not code:
+    if size <= 4 and "!" in body and not code:
         features["exclamation"] = 1.0
-    if body.endswith("*") and len(words) <= 4:
-        features["correction"] = 1.0
-    if body[:1] in "!/." and body[1:2].isalpha() and len(words) <= 4 and "/" not in body[1:]:
-        features["command"] = 1.0
-    if words and words[0] in _ACKNOWLEDGEMENTS and size <= 2:
+    if len(words) <= 4:
+        if end == "*":
+            features["correction"] = 1.0
+        if body[:1] in "!/." and body[1:2].isalpha() and "/" not in body[1:]:
+            features["command"] = 1.0
+    if size <= 2 and words and words[0] in _ACKNOWLEDGEMENTS:
         features["acknowledgement"] = 1.0
     elif len(words) >= 3 and not reading.is_question and _begins_with_instruction(words):
         features["instruction"] = 1.0

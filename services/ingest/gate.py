@@ -40,8 +40,7 @@ class Gate:
             await self._ask(workspace, source, ordered, recalled)
         scores: dict[str, Score] = {}
         async for stride in strides(ordered):
-            for each in stride:
-                scores[each.external_id] = self._score(each, recalled, together)
+            scores |= {each.external_id: self._score(each, recalled, together) for each in stride}
         memory.keep(source, ordered, recalled)
         return [scores[each.external_id] for each in drafts]
 

@@ -54,18 +54,22 @@ class Recalled:
 
 
 class Memory:
-    """The newest tails of some conversations, and messages that replies may name; the least used are forgotten."""
+    """The newest tails of some conversations, and messages that replies may name; the least used are forgotten.
+
+    Of messages the last `messages_max` are kept, and with a batch at most as many again.
+    """
 
     def __init__(self, tails_max: int = 64, messages_max: int = 1000) -> None:
         self._tails: OrderedDict[Place, Tail] = OrderedDict()
-        self._messages: OrderedDict[Place, Reading] = OrderedDict()
+        self._messages: dict[Place, Reading] = {}
+        self._older: dict[Place, Reading] = {}
         self._revisions: dict[SourceKey, int] = {}
         self._tails_max, self._messages_max = tails_max, messages_max
 
     def forget(self) -> None:
         """Forget everything: what was sent is not what is stored."""
         self._tails.clear()
-        self._messages.clear()
+        self._messages, self._older = {}, {}
         self._revisions.clear()
 
     def agrees_with(self, source: SourceKey, revision: int) -> bool:
@@ -84,7 +88,8 @@ class Memory:
             if each.thread_id not in recalled.tails:
                 self._recall_tail(source, each, keys, recalled)
         for key in sorted({each.reply_to_external_id for each in ordered} - keys - {""}):
-            reading = self._messages.get((source.kind, source.external_id, key))
+            place = (source.kind, source.external_id, key)
+            reading = self._messages.get(place) or self._older.get(place)
             if reading is None:
                 recalled.unknown_keys.append(key)
             else:
@@ -115,8 +120,8 @@ class Memory:
                 self._tails.move_to_end(place)
             if len(self._tails) > self._tails_max:
                 self._tails.popitem(last=False)
-        for each in ordered[-self._messages_max :]:
-            key = (source.kind, source.external_id, each.external_id)
-            self._messages[key] = recalled.messages[each.external_id]
-        while len(self._messages) > self._messages_max:
-            self._messages.popitem(last=False)
+        kind, external_id, messages = source.kind, source.external_id, recalled.messages
+        keys = [each.external_id for each in ordered[-self._messages_max :]]
+        if len(self._messages) + len(keys) > self._messages_max:
+            self._older, self._messages = self._messages, {}
+        self._messages.update({(kind, external_id, key): messages[key] for key in keys})

@@ -12,6 +12,7 @@ import protovalidate
 from services.common.checking import violations_of
 from services.common.errors import FieldViolation, InvalidFields
 from services.ingest.messages import EPOCH, Draft, canonical_json, draft
+from services.ingest.plainness import is_plain
 from services.ingest.store import SourceKey
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
@@ -58,19 +59,24 @@ async def strides(items: Sequence[Any]) -> AsyncIterator[Sequence[Any]]:
 
 def read_message(validator: protovalidate.Validator, message: pb.MessageInput) -> Draft | Rejected:
     """Check one message against the limits of the contract and of the database."""
-    violations = violations_of(validator, message) or _unsaid_violations(message)
-    if violations:
-        return Rejected(message.external_id, violations[0])
-    author = message.author
+    author, sent_at = message.author, message.sent_at
+    keys = message.external_id, message.thread_id, message.reply_to_external_id, author.external_id
+    name, text, seconds, nanos = author.name, message.text, sent_at.seconds, sent_at.nanos
     entities, attachments = message.entities, message.attachments
+    is_edited = message.HasField("edited_at")
+    if is_edited or entities or attachments or not is_plain(keys, name, text, seconds, nanos):
+        violations = violations_of(validator, message) or _unsaid_violations(message)
+        if violations:
+            return Rejected(message.external_id, violations[0])
+    own, thread, reply, author_id = keys
     return draft(
-        message.external_id,
-        message.thread_id,
-        message.reply_to_external_id,
-        (author.external_id, author.name, author.is_bot),
-        message.text,
-        _time(message.sent_at),
-        _time(message.edited_at) if message.HasField("edited_at") else None,
+        own,
+        thread,
+        reply,
+        (author_id, name, author.is_bot),
+        text,
+        EPOCH + timedelta(0, seconds, nanos // 1000),
+        _time(message.edited_at) if is_edited else None,
         canonical_json(_entity(entity) for entity in entities) if entities else None,
         canonical_json(_attachment(file) for file in attachments) if attachments else None,
     )

@@ -49,17 +49,17 @@ DEFAULT_THRESHOLDS = Thresholds()
 _BASE_FACTOR = ("base", BASE / UNIT)
 
 
-class _Addends(dict[tuple[str, float], tuple[int, tuple[str, float]]]):
-    """The addend of a feature and its value, in 1/UNIT, and the factor that says so; features have few values."""
+class _Factors(dict[tuple[str, float], tuple[str, float] | None]):
+    """What a feature and its value add, or None if that is nothing; features have few values."""
 
-    def __missing__(self, item: tuple[str, float]) -> tuple[int, tuple[str, float]]:
+    def __missing__(self, item: tuple[str, float]) -> tuple[str, float] | None:
         name, value = item
         addend = round(WEIGHTS[name] * value)
-        entry = self[item] = (addend, (name, addend / UNIT))
-        return entry
+        factor = self[item] = (name, addend / UNIT) if addend else None
+        return factor
 
 
-_ADDENDS = _Addends()
+_FACTOR = _Factors().__getitem__
 
 
 def score(
@@ -80,17 +80,13 @@ def weigh(
 
 def add_up(features: Features, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> Importance:
     """The importance that the weights give to features."""
-    total = BASE
-    factors = [_BASE_FACTOR]
-    for addend, factor in map(_ADDENDS.__getitem__, features.items()):
-        if addend:
-            total += addend
-            factors.append(factor)
-    within = min(max(total, 0), UNIT)
-    if within != total:
-        factors.append(("limit", (within - total) / UNIT))
+    factors = [_BASE_FACTOR, *filter(None, map(_FACTOR, features.items()))]
+    points = sum(map(_VALUE, factors))
+    if not 0 <= points <= 1:
+        within = min(max(points, 0.0), 1.0)
+        factors.append(("limit", within - points))
+        points = within
     factors.sort(key=_VALUE, reverse=True)
-    points = within / UNIT
     return Importance(points, thresholds.label(points), tuple(factors))
 
 
