@@ -234,9 +234,9 @@ def _see_form(features: Features, reading: Reading, size: int) -> None:
         features["code"] = code / CODE_MAX
         if CODE_LINE.fullmatch(body):
             features["code_only"] = 1.0
-    has_face = reading.counts & _FACES
+    has_face = bool(reading.counts & _FACES)
     if not body.isascii():
-        has_face = has_face or _EMOJI.search(body)
+        has_face = has_face or _EMOJI.search(body) is not None
         # The same is said in fewer words without articles, and mostly without "to be".
         if size and _CYRILLIC.search(body):
             features["compact_language"] = 1.0
