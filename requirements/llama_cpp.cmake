@@ -21,20 +21,27 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   endif()
 endif()
 
-# GELU takes a tenth to a fifth of a small model's time, for it is looked up in a table, value by value. Computed, it takes a
-# fiftieth. The sentences that are replaced belong to the release in runtime.txt; a release without them has to be looked at.
-set(WINNOW_VEC "${CMAKE_CURRENT_SOURCE_DIR}/ggml/src/ggml-cpu/vec.h")
-set(WINNOW_GELU_OLD "    return 0.5f*x*(1.0f + tanhf(SQRT_2_OVER_PI*x*(1.0f + GELU_COEF_A*x*x)));\n")
-file(READ "${WINNOW_VEC}" WINNOW_VEC_SOURCE)
-file(READ "${CMAKE_CURRENT_LIST_DIR}/llama_gelu.h" WINNOW_GELU)
-string(FIND "${WINNOW_VEC_SOURCE}" "${WINNOW_GELU}" WINNOW_GELU_THERE)
-if(WINNOW_GELU_THERE EQUAL -1)
-  string(FIND "${WINNOW_VEC_SOURCE}" "${WINNOW_GELU_OLD}" WINNOW_GELU_AT)
-  string(FIND "${WINNOW_VEC_SOURCE}" "#define GGML_GELU_FP16\n" WINNOW_TABLE_AT)
-  if(WINNOW_GELU_AT EQUAL -1 OR WINNOW_TABLE_AT EQUAL -1)
-    message(FATAL_ERROR "llama.cpp computes GELU in another way than requirements/llama_cpp.cmake expects")
+# What follows changes lines of the release in runtime.txt. A release that has other lines has to be looked at anew.
+function(winnow_replace file old new)
+  set(path "${CMAKE_CURRENT_SOURCE_DIR}/ggml/src/ggml-cpu/${file}")
+  file(READ "${path}" text)
+  string(FIND "${text}" "${new}" done)
+  string(FIND "${text}" "${old}" found)
+  if(done EQUAL -1 AND found EQUAL -1)
+    message(FATAL_ERROR "${file} of llama.cpp is not what requirements/llama_cpp.cmake expects: ${old}")
   endif()
-  string(REPLACE "${WINNOW_GELU_OLD}" "${WINNOW_GELU}" WINNOW_VEC_SOURCE "${WINNOW_VEC_SOURCE}")
-  string(REPLACE "#define GGML_GELU_FP16\n" "" WINNOW_VEC_SOURCE "${WINNOW_VEC_SOURCE}")
-  file(WRITE "${WINNOW_VEC}" "${WINNOW_VEC_SOURCE}")
-endif()
+  string(REPLACE "${old}" "${new}" text "${text}")
+  file(WRITE "${path}" "${text}")
+endfunction()
+
+# GELU takes a tenth to a fifth of a small model's time, for it is looked up in a table, value by value. Computed, it takes a
+# fiftieth.
+file(READ "${CMAKE_CURRENT_LIST_DIR}/llama_gelu.h" WINNOW_GELU)
+winnow_replace(vec.h "#define GGML_GELU_FP16\n" "// GELU is computed, not looked up\n")
+winnow_replace(vec.h "    return 0.5f*x*(1.0f + tanhf(SQRT_2_OVER_PI*x*(1.0f + GELU_COEF_A*x*x)));\n" "${WINNOW_GELU}")
+
+# Attention takes a quarter of the time, for its tiles are made for long texts. Messages are short: most of a tile of 64 by 64 is of
+# other texts, and a query of fewer than 64 tokens is computed number by number, in three times the time of everything else.
+winnow_replace(common.h "#define GGML_FA_TILE_Q  64" "#define GGML_FA_TILE_Q  16")
+winnow_replace(common.h "#define GGML_FA_TILE_KV 64" "#define GGML_FA_TILE_KV 32")
+winnow_replace(ops.cpp "neq1 >= Q_TILE_SZ);" "neq1 >= 4);")
