@@ -156,7 +156,7 @@ class Worker(Generic[R]):
         try:
             for workspace, ids in _wanted(hints).items():
                 for start in range(0, len(ids), self._batch_max):
-                    if self._breaker.wait_seconds():
+                    if self._breaker.wait_seconds() or self._draining.is_set():
                         # What the hints name further is left alone as well; they come again.
                         await self._answer(hints, again=True)
                         return
@@ -169,6 +169,12 @@ class Worker(Generic[R]):
             log.warning("%s: %s", self._stage.name, error)
             await self._answer(hints, again=True)
             await self._pause(PAUSE_SECONDS)
+        except asyncio.CancelledError:
+            # Otherwise nobody is given them before the broker has waited for an answer.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._answer(hints, again=True)
+            raise
         else:
             await self._answer(hints, again=False)
 

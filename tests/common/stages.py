@@ -70,7 +70,7 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    stage: Recorder, again_seconds: float = 5, **settings: float
+    stage: Recorder, again_seconds: float = 5, batch_max: int = 256, **settings: float
 ) -> AsyncIterator[Running]:
     """Run a relay and a worker on the deployment's servers; either of them failing fails the test."""
     async with (
@@ -81,7 +81,8 @@ async def running(
         limits = WorkerSettings(**{"task_retry_seconds": 0.05, **settings})
         store = TaskStore(database, limits.task_lease_seconds, limits.task_attempts_max)
         relay = Relay(relay_database, bus, RelaySettings(relay_again_seconds=again_seconds))
-        worker = Worker(stage, bus.hints(STAGE, 100), store, database, limits, hints_max=8)
+        sizes = {"hints_max": 8, "batch_max": batch_max}
+        worker = Worker(stage, bus.hints(STAGE, 100), store, database, limits, **sizes)
         async with asyncio.TaskGroup() as group:
             relaying = group.create_task(relay.run())
             working = group.create_task(worker.run())

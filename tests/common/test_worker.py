@@ -54,6 +54,19 @@ async def test_a_drained_worker_ends_what_it_took(deployment: Deployment) -> Non
     assert stage.written == ["taken"]
 
 
+async def test_a_drained_worker_leaves_what_a_hint_names_further(deployment: Deployment) -> None:
+    """A hint may name more than can be done before a process has to end: the rest is others', and soon."""
+    stage = Recorder(seconds=0.3)
+    async with running(stage, batch_max=1) as parts:
+        await make(deployment, "taken", "left", "left too")
+        await stage.started.wait()
+        parts.worker.drain()
+        await parts.working
+        assert await states(deployment.admin) == {"done": 1, "ready": 2}
+    async with running(Recorder()):
+        await until(deployment.admin, done=3)
+
+
 async def test_a_cancelled_worker_hands_its_tasks_back(deployment: Deployment) -> None:
     """A worker that may not finish gives its tasks back at once and uncounted; nobody waits for the lease."""
     stage = Recorder(seconds=3600)
