@@ -19,8 +19,10 @@ from services.cli.values import ID, MOMENT, moment, set_moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
-DEADLINE_SECONDS = 600
+DEADLINE_SECONDS = 60
 LOOK_SECONDS = 0.3
+# A receipt is verified by query each time: of very many messages that is not asked for again at once.
+LOOK_SECONDS_MAX = 3.0
 
 _yes = click.option("--yes", is_flag=True, help="Do not ask; needed when nobody can answer.")
 _no_wait = click.option("--no-wait", is_flag=True, help="Only begin; print the operation's id.")
@@ -32,6 +34,7 @@ _ERASED = (
     ("atoms_read_again", "atoms whose conversations are read again"),
     ("topic_links", "links to topics"),
     ("window_memberships", "places in windows"),
+    ("waiting", "messages not shown any more, still to be erased"),
 )
 _RESCORED = (
     ("messages", "messages scored"),
@@ -44,7 +47,7 @@ _RESCORED = (
 
 
 async def _ask(session: Session, request: Message) -> Any:
-    """Call ingest, which erases and scores before it answers."""
+    """Call ingest, which may read a whole source before it answers."""
     return await session.call("ingest", IngestServiceStub, request, DEADLINE_SECONDS)
 
 
@@ -183,14 +186,20 @@ async def read(session: Session, operation_id: str) -> pb.Operation:
 
 async def follow(session: Session, operation: pb.Operation, no_wait: bool) -> None:
     """Wait for the end of an operation, which goes on if this is interrupted, and print its receipt."""
-    told_from = time.monotonic() + TOLD_AFTER_SECONDS
+    told_from, pause = time.monotonic() + TOLD_AFTER_SECONDS, LOOK_SECONDS
+    waiting = 0
     while operation.state == pb.OPERATION_STATE_RUNNING and not (no_wait or operation.tasks_dead):
         if time.monotonic() > told_from:
             session.progress.print(
                 f"waiting for {_kind(operation)} {operation.id}, which goes on if this is interrupted …"
             )
             told_from = math.inf
-        await asyncio.sleep(LOOK_SECONDS)
+        if math.isinf(told_from) and operation.receipt.waiting != waiting:
+            waiting = operation.receipt.waiting
+            done = f"{operation.receipt.messages:,} messages are erased"
+            session.progress.print(f"{done}, {waiting:,} are still to be and not shown any more")
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.2, LOOK_SECONDS_MAX)
         operation = await read(session, operation.id)
     show(session, operation)
     if operation.tasks_dead:

@@ -25,6 +25,7 @@ POINTS: Final = frozenset(
     """
     ingest.source_found ingest.messages_put ingest.counted ingest.vectors_asked ingest.windows_asked ingest.announced
     ingest.messages_deleted ingest.deletion_followed ingest.committed
+    erase.written_down erase.taken erase.erased erase.followed
     bus.stream_made bus.consumer_made
     relay.declared relay.forgot relay.found_lost relay.taken relay.hinted relay.returned
     relay.facts_taken relay.fact_published relay.facts_forgotten relay.facts_committed

@@ -7,6 +7,7 @@ READERS: Final = {
     "window": "extractor",
     "extract": "extractor",
     "merge": "extractor",
+    "erase": "ingest",
     "erase_extractor": "extractor",
     "erase_embedder": "embedder",
     "rescore": "ingest",

@@ -162,7 +162,7 @@ select kind, subject_id, text_sha256 from spine.forgotten_vectors($1, $2, $3, $4
 -- What an erasure under way names is left to it, so that its receipt counts it; but not for ever.
 with erased as materialized (
   select 'message' as kind, x.id from ingest.erasure e cross join lateral unnest(e.message_ids) as x (id)
-  where e.workspace_id = $1 and uuid_extract_timestamp(e.operation_id) > now() - $4::interval and not exists (
+  where e.workspace_id = $1 and e.created_at > now() - $4::interval and not exists (
     select from embedder.erasure d
     where d.workspace_id = $1 and d.operation_id = e.operation_id and d.of_what = 'messages' and d.chunk = e.chunk)
   union all

@@ -72,11 +72,11 @@ class EraseStage:
         messages: list[UUID] = await connection.fetchval(QUERIES["messages_of_chunk"], *place)
         saw = await store.windows_that_saw(connection, workspace, messages, self._limits)
         own = sorted({row["id"] for row in saw if row["is_own"]})
-        evidence = await connection.fetchval(QUERIES["count_evidence"], workspace, messages)
         atoms = await _remove_atoms(connection, workspace, messages, saw)
         topics = await _remove_topics(connection, workspace, messages, saw)
         members = await connection.fetchval(QUERIES["remove_memberships"], workspace, messages)
-        counts = (evidence, *topics.counts, members, *atoms.counts)
+        evidence, *removed = atoms.counts
+        counts = (evidence, *topics.counts, members, *removed)
         await connection.execute(QUERIES["add_report"], *place, *counts, atoms.ids, topics.ids)
         # Some windows say the same as before, and their tasks are done.
         windows = sorted({*own, *atoms.windows, *topics.windows})
@@ -92,6 +92,7 @@ async def _remove_atoms(
     windows = sorted({row["id"] for row in saw})
     rows = await connection.fetch(QUERIES["atoms_to_remove"], workspace, messages, windows)
     ids = [row["id"] for row in rows]
+    evidence = await connection.fetchval(QUERIES["count_evidence"], workspace, messages, ids)
     released = await bonds.release(connection, workspace, [], ids)
     for name in ("evidence", "links", "separations", "causes", "reviews", "versions", "atoms"):
         await connection.execute(QUERIES[f"remove_{name}"], workspace, ids)
@@ -105,7 +106,7 @@ async def _remove_atoms(
     live = [row for row in rows if row["is_live"]]
     shared = {row["window_id"] for row in live if row["rests_on_others"]}
     again = sum(row["rests_on_others"] for row in live)
-    return Removed(ids, shared, (len(live) - again, again))
+    return Removed(ids, shared, (evidence, len(live) - again, again))
 
 
 async def _remove_topics(
@@ -122,6 +123,7 @@ async def _remove_topics(
     rows = await connection.fetch(QUERIES["topics_to_remove"], workspace, left, windows, sources)
     ids = [row["id"] for row in rows]
     read = await connection.fetch(QUERIES["windows_of_topics"], workspace, ids)
+    more = await connection.fetchval(QUERIES["count_links_to_erased"], workspace, ids)
     for name in (
         "leave_aliases",
         "leave_removed_topics",
@@ -130,4 +132,4 @@ async def _remove_topics(
         "remove_topics",
     ):
         await connection.execute(QUERIES[name], workspace, ids)
-    return Removed(ids, {row["window_id"] for row in read}, (len(links),))
+    return Removed(ids, {row["window_id"] for row in read}, (len(links) + more,))

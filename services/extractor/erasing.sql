@@ -4,6 +4,7 @@ select e.message_ids from ingest.erasure e where e.workspace_id = $1 and e.opera
 -- name: atoms_to_remove
 -- Atoms that themselves rest on the messages or on nothing, those that quote what their window does not say itself, and rows of history
 -- that may repeat words no longer cited. What they only borrow says nothing of their words; what is merged is as good as live.
+-- Messages that are erased with other chunks, before or after, are no others to rest on.
 with said as materialized (
   select w.window_id, array_agg(distinct t.word) as words
   from extractor.window_message w
@@ -15,7 +16,11 @@ with said as materialized (
 select a.id, a.window_id, a.retired_at is null or a.merged_into is not null as is_live,
   exists (select from extractor.atom_evidence e
     where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is null
-      and e.message_id <> all ($2::uuid[])) as rests_on_others
+      and e.message_id <> all ($2::uuid[]) and not exists (
+        select from ingest.message m where m.workspace_id = e.workspace_id and m.id = e.message_id and m.erased_at is not null)
+      and not exists (
+        select from ingest.message_to_erase t where t.workspace_id = e.workspace_id and t.message_id = e.message_id)
+    ) as rests_on_others
 from extractor.atom a
 where a.workspace_id = $1 and (
   a.id in (select e.atom_id from extractor.atom_evidence e
@@ -30,8 +35,11 @@ order by a.id
 for update of a;
 
 -- name: count_evidence
+-- Of the messages, and of those erased with other chunks in the atoms that go with this one.
 select count(*)::int from extractor.atom_evidence e
-where e.workspace_id = $1 and e.via_atom_id is null and e.message_id = any ($2::uuid[]);
+where e.workspace_id = $1 and e.via_atom_id is null and (e.message_id = any ($2::uuid[]) or e.atom_id = any ($3::uuid[]) and (
+  exists (select from ingest.message m where m.workspace_id = e.workspace_id and m.id = e.message_id and m.erased_at is not null)
+  or exists (select from ingest.message_to_erase t where t.workspace_id = e.workspace_id and t.message_id = e.message_id)));
 
 -- name: remove_evidence
 delete from extractor.atom_evidence e
@@ -93,6 +101,13 @@ for update of t;
 
 -- name: windows_of_topics
 select distinct t.window_id from extractor.topic_message t where t.workspace_id = $1 and t.topic_id = any ($2::uuid[]);
+
+-- name: count_links_to_erased
+-- Of topics to messages that are erased with other chunks, before or after.
+select count(*)::int from extractor.topic_message x
+where x.workspace_id = $1 and x.topic_id = any ($2::uuid[]) and (
+  exists (select from ingest.message m where m.workspace_id = x.workspace_id and m.id = x.message_id and m.erased_at is not null)
+  or exists (select from ingest.message_to_erase t where t.workspace_id = x.workspace_id and t.message_id = x.message_id));
 
 -- name: leave_aliases
 update extractor.topic t set merged_into = null, merged_by = null where t.workspace_id = $1 and t.merged_into = any ($2::uuid[]);

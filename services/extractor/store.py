@@ -135,9 +135,17 @@ async def windows_that_quote(
 
 
 async def are_live(connection: Connection, workspace: UUID, messages: Sequence[UUID]) -> bool:
-    """Whether none of the messages has been deleted."""
+    """Whether none of the messages has been deleted or is to be erased."""
     is_live: bool = await connection.fetchval(QUERIES["are_live"], workspace, messages)
     return is_live
+
+
+async def windows_being_erased(
+    connection: Connection, workspace: UUID, windows: Sequence[UUID]
+) -> set[UUID]:
+    """Of some windows those that an erasure has not passed yet; it asks for their reading when it has."""
+    rows = await connection.fetch(QUERIES["windows_being_erased"], workspace, windows)
+    return {row["window_id"] for row in rows}
 
 
 async def window_texts(

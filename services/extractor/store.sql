@@ -132,13 +132,25 @@ order by a.window_id;
 
 -- name: are_live
 select not exists (
-  select from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is not null);
+  select from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is not null)
+  and not exists (select from ingest.message_to_erase t where t.workspace_id = $1 and t.message_id = any ($2::uuid[]));
+
+-- name: windows_being_erased
+-- Of some windows those in which a message stands that is to be erased, or is and the extractor's part has not been done.
+select distinct w.window_id from extractor.window_message w
+join ingest.message m on m.workspace_id = w.workspace_id and m.id = w.message_id
+where w.workspace_id = $1 and w.window_id = any ($2::uuid[]) and (m.erased_at is not null or exists (
+  select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id))
+order by w.window_id;
 
 -- name: window_texts
+-- What is to be erased is read no more, here and below.
 select w.window_id, m.id as message_id, m.text_sha256, m.importance_label
 from extractor.window_message w
 join ingest.message m on m.workspace_id = w.workspace_id and m.id = w.message_id
 where w.workspace_id = $1 and w.window_id = any ($2::uuid[]) and m.deleted_at is null
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
 order by w.window_id, w.position;
 
 -- name: conversation_of_window
@@ -153,6 +165,8 @@ join ingest.message m on m.workspace_id = w.workspace_id and m.id = w.message_id
 left join ingest.message parent on m.reply_to_external_id <> '' and parent.workspace_id = m.workspace_id
   and parent.source_id = m.source_id and parent.external_id = m.reply_to_external_id and parent.deleted_at is null
 where w.workspace_id = $1 and w.window_id = $2 and m.deleted_at is null
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
 order by w.position;
 
 -- name: messages_before
@@ -160,6 +174,8 @@ select m.id, m.author_external_id, m.author_name, m.author_is_bot, m.text, m.sen
   m.importance_score, null::uuid as parent_id
 from ingest.message m
 where m.workspace_id = $1 and m.source_id = $2 and m.thread_id = $3 and m.sent_at < $4 and m.deleted_at is null
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
 order by m.sent_at desc, m.id desc
 limit $5;
 
@@ -168,6 +184,8 @@ select m.id, m.author_external_id, m.author_name, m.author_is_bot, m.text, m.sen
   m.importance_score, null::uuid as parent_id
 from ingest.message m
 where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is null
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
 order by m.id;
 
 -- name: add_run

@@ -216,18 +216,19 @@ class ExtractStage:
         self._limits, self._kick = limits, kick
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Reading | None]]:
-        """Read each window; one that has changed since the task was made is left to a newer task."""
+        """Read each window; one that is being erased, or has changed since then, is left to a newer task."""
         return [await self._read(task) for task in tasks]
 
     async def _read(self, task: Task) -> Result[Reading | None]:
         if self._model and self._spending:
             await self._spending.check(task.workspace)
         async with self._database.transaction(task.workspace) as connection:
+            erasing = await store.windows_being_erased(connection, task.workspace, [task.subject])
             stored = await store.read_window(
                 connection, task.workspace, task.subject, self._limits.seen_max
             )
         await reach("extract.read")
-        if task.spec.rpartition(":")[2] != stored.digest:
+        if erasing or task.spec.rpartition(":")[2] != stored.digest:
             return Result(task, None, 0)
         known: dict[MessageId, WindowMessage] = {m.id: m for m in stored.parents.values()}
         window = with_context(stored.messages, stored.previous, known, self._limits)
@@ -274,6 +275,8 @@ class ExtractStage:
         that was only seen is gone, the window is read again.
         """
         subjects = sorted({result.task.subject for result in results})
+        erasing = await store.windows_being_erased(connection, workspace, subjects)
+        subjects = [subject for subject in subjects if subject not in erasing]
         texts = await store.window_texts(connection, workspace, subjects)
         current = {(text.window_id, text.digest) for text in texts}
         for result in sorted(results, key=lambda result: result.task.subject):

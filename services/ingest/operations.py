@@ -133,7 +133,7 @@ async def _with_receipt(connection: Connection, workspace: UUID, row: Any) -> pb
     receipt = dict(await connection.fetchrow(QUERIES[name], workspace, row["id"]) or {})
     if row["kind"] == "erase":
         done = found.state == pb.OPERATION_STATE_SUCCEEDED
-        verified = done and receipt["remaining"] == 0
+        verified = done and receipt["remaining"] == receipt["waiting"] == 0
         found.receipt.CopyFrom(pb.ErasureReceipt(**receipt, verified=verified))
         return found
     labels = sum(receipt[f"became_{label}"] for label in ("noise", "weak", "signal"))

@@ -16,8 +16,10 @@ left join lateral spine.operation_tasks($1, array[o.id]) t on true
 order by o.id desc;
 
 -- name: erase_receipt
-select messages, vectors, evidence, atoms, atoms_read_again, topic_links, window_memberships, remaining
-from spine.erasure_receipt($1, $2);
+-- In one statement, so that a chunk that goes meanwhile is counted here or there.
+select r.messages, r.vectors, r.evidence, r.atoms, r.atoms_read_again, r.topic_links, r.window_memberships, r.remaining,
+  (select count(*) from ingest.message_to_erase t where t.workspace_id = $1 and t.operation_id = $2) as waiting
+from spine.erasure_receipt($1, $2) r;
 
 -- name: rescore_receipt
 select coalesce(sum(b.messages), 0)::bigint as messages, coalesce(sum(b.scores_changed), 0)::bigint as scores_changed,
@@ -34,7 +36,27 @@ select true from ingest.source s where s.workspace_id = $1 and s.id = $2;
 select m.id from ingest.message m
 where m.workspace_id = $1 and m.erased_at is null and ($2::uuid is null or m.source_id = $2)
   and ($3::text[] is null or m.external_id = any ($3::text[])) and ($4::text = '' or m.author_external_id = $4)
-order by m.source_id, m.external_id collate "C";
+order by m.source_id, m.external_id collate "C" limit $5;
+
+-- name: write_down_messages
+-- The next $6 of the messages in the order of their ids, by author or of a whole source; returns the chunks that they make.
+with found as materialized (
+  select m.id, (row_number() over (order by m.id) - 1) / $7::int as chunk
+  from (
+    select x.id from ingest.message x
+    where x.workspace_id = $1 and x.erased_at is null and x.id > $5 and ($3::uuid is null or x.source_id = $3)
+      and ($4::text = '' or x.author_external_id = $4)
+    order by x.id limit $6::int) m),
+written as (
+  insert into ingest.message_to_erase (workspace_id, message_id, operation_id)
+  select $1, f.id, $2 from found f order by f.id)
+select (array_agg(f.id order by f.id))[1] as first, (array_agg(f.id order by f.id desc))[1] as last, count(*) as messages
+from found f group by f.chunk order by f.chunk;
+
+-- name: take_chunk
+delete from ingest.message_to_erase t
+where t.workspace_id = $1 and t.operation_id = $2 and t.message_id between $3 and $4
+returning t.message_id;
 
 -- name: erase_messages
 with chosen as (

@@ -36,7 +36,6 @@ SCOPES = {
     "GetOperation": "admin",
     "ListOperations": "admin",
 }
-PATIENT = frozenset({"EraseMessages", "EraseSource"})
 FRAMES_AHEAD = 4
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import protovalidate
 from pydantic import Field
@@ -13,22 +14,25 @@ from services.common.outbox import TaskStore
 from services.common.pipeline import pipeline_servicer
 from services.common.rates import QuotaSettings, Rate
 from services.common.relay import Relay, RelaySettings
-from services.common.service import Service, Servicer
+from services.common.service import Drainable, Service, Servicer
 from services.common.settings import Settings
 from services.common.watch import watching
-from services.common.worker import Worker, WorkerSettings
+from services.common.worker import Stage, Worker, WorkerSettings
+from services.ingest.erasing import EraseStage
 from services.ingest.gate import Gate
 from services.ingest.intake import Intake
 from services.ingest.limits import CommitSlots
 from services.ingest.neighbours import Neighbours
 from services.ingest.operations import Operations
-from services.ingest.rescoring import Rescored, RescoreStage
-from services.ingest.rpc import PATIENT, SCOPES, IngestRpc
+from services.ingest.rescoring import RescoreStage
+from services.ingest.rpc import SCOPES, IngestRpc
 from services.ingest.saving import Saver
 from services.ingest.scoring import DEFAULT_THRESHOLDS, Thresholds
 from services.ingest.sources import Sources
 from services.ingest.weights import VERSION
 from winnow.ingest.v1.ingest_pb2_grpc import add_IngestServiceServicer_to_server
+
+R = TypeVar("R")
 
 
 class IngestSettings(Settings):
@@ -67,16 +71,21 @@ async def open_service() -> AsyncIterator[Service]:
         rate = Rate("messages", quotas.rate_messages_per_second, quotas.rate_burst_seconds)
         rpc = IngestRpc(database, intake, saver, operations, VERSION, rate)
         rescoring = RescoreStage(database, thresholds, VERSION, relay.kick)
-        add = add_IngestServiceServicer_to_server
-        servicer = Servicer("winnow.ingest.v1.IngestService", add, rpc, SCOPES, PATIENT)
+        servicer = Servicer(
+            "winnow.ingest.v1.IngestService", add_IngestServiceServicer_to_server, rpc, SCOPES
+        )
         servicers = [servicer, pipeline_servicer(database)]
-        workers = [_worker(rescoring, database, bus)]
+        erasing = EraseStage(relay.kick)
+        workers: list[Drainable] = [
+            _worker(rescoring, database, bus),
+            _worker(erasing, database, bus),
+        ]
         yield Service(
             "ingest", database, servicers, workers, [*watching(relay_database), relay.run]
         )
 
 
-def _worker(stage: RescoreStage, database: Database, bus: Bus) -> Worker[Rescored]:
+def _worker(stage: Stage[R], database: Database, bus: Bus) -> Worker[R]:
     options = WorkerSettings.read()
     tasks = TaskStore(database, options.task_lease_seconds, options.task_attempts_max)
     reader = bus.hints(stage.name, waiting_max=16)

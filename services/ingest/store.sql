@@ -18,7 +18,7 @@ select s.revision from ingest.source s where s.workspace_id = $1 and s.id = $2;
 update ingest.source s set revision = s.revision + 1 where s.workspace_id = $1 and s.id = $2 returning old.revision;
 
 -- name: put_messages
--- A column may be shorter than the others: the rest says nothing there.
+-- A column may be shorter than the others: the rest says nothing there. What is erased, or is to be, takes no later version.
 insert into ingest.message as m
   (workspace_id, source_id, id, external_id, thread_id, reply_to_external_id, author_external_id, author_name,
    author_is_bot, text, sent_at, edited_at, entities, attachments, content_sha256, text_sha256,
@@ -45,6 +45,8 @@ on conflict (workspace_id, source_id, external_id) do update set
 where m.erased_at is null and (m.content_sha256 = decode(repeat('00', 32), 'hex')
   or (coalesce(excluded.edited_at, excluded.sent_at), excluded.content_sha256)
      > (coalesce(m.edited_at, m.sent_at), m.content_sha256))
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
 returning new.external_id, new.id, old.id is null as created, new.deleted_at is null as live,
   old.text_sha256 is distinct from new.text_sha256 as text_changed, old.thread_id as old_thread_id, old.sent_at as old_sent_at,
   case when old.text_sha256 is distinct from new.text_sha256 then old.text end as old_text;
@@ -164,7 +166,9 @@ select m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id,
   m.text, m.sent_at, m.edited_at, m.entities, m.attachments
 from ingest.message m
 where m.workspace_id = $1 and m.source_id = $2 and m.external_id = $3
-  and m.content_sha256 <> decode(repeat('00', 32), 'hex');
+  and m.content_sha256 <> decode(repeat('00', 32), 'hex')
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id);
 
 -- name: get_message
 select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
@@ -172,7 +176,9 @@ select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.
   m.importance_score, m.importance_label, m.importance_factors, m.importance_version, s.title as source_title
 from ingest.message m
 join ingest.source s on s.workspace_id = m.workspace_id and s.id = m.source_id
-where m.workspace_id = $1 and m.id = $2 and m.content_sha256 <> decode(repeat('00', 32), 'hex');
+where m.workspace_id = $1 and m.id = $2 and m.content_sha256 <> decode(repeat('00', 32), 'hex')
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id);
 
 -- name: list_messages
 select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
@@ -187,6 +193,8 @@ where m.workspace_id = $1 and m.content_sha256 <> decode(repeat('00', 32), 'hex'
   and ($7::text = '' or m.author_external_id = $7)
   and ($8::text = '' or m.importance_label = $8)
   and ($9::boolean or m.deleted_at is null)
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
 order by m.sent_at, m.id
 limit $10;
 

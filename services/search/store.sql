@@ -143,12 +143,15 @@ select n.kind, n.subject_id as id, min(n.distance) as distance, (select count(*)
 from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id;
 
 -- name: messages
+-- What is to be erased is not shown any more, though it may still be found.
 select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
   m.author_is_bot, m.text, m.sent_at, m.edited_at, m.received_at, m.entities, m.attachments, m.importance_score,
   m.importance_label, m.importance_factors, m.importance_version, s.title as source_title
 from ingest.message m
 join ingest.source s on s.workspace_id = m.workspace_id and s.id = m.source_id
-where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is null;
+where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is null
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id);
 
 -- name: atoms
 select a.id, a.source_id, a.type, a.title, a.content, a.confidence, a.approval_state, a.version, a.topic_id,

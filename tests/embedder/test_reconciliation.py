@@ -80,14 +80,14 @@ async def test_what_an_erasure_names_is_left_to_it(embedder: Embedder, chat: Cha
 
 
 async def _erasure(chat: Chat, message: UUID, ago: timedelta) -> UUID:
-    """Write down that an erasure that began some time ago names a message."""
+    """Write down that a chunk of an old operation has erased a message some time ago."""
     operation: UUID = await chat.admin.fetchval(
         """with made as (
              insert into ingest.operation (workspace_id, id, kind)
-             select workspace_id, uuidv7(-$2::interval), 'erase' from ingest.message where id = $1
+             select workspace_id, uuidv7('-1 day'), 'erase' from ingest.message where id = $1
              returning workspace_id, id)
-           insert into ingest.erasure (workspace_id, operation_id, chunk, message_ids)
-           select workspace_id, id, 1, array[$1::uuid] from made returning operation_id""",
+           insert into ingest.erasure (workspace_id, operation_id, chunk, message_ids, created_at)
+           select workspace_id, id, 1, array[$1::uuid], now() - $2::interval from made returning operation_id""",
         message,
         ago,
     )

@@ -14,6 +14,7 @@ from services.common.testing import FakeEncoder
 from services.embedder import store as embedder_store
 from services.embedder.service import open_service as open_embedder
 from services.extractor import erasing as extractor_erasing
+from services.ingest import erasing as ingest_erasing
 from tests.conftest import Deployment
 from tests.embedder.conftest import fake_models
 from tests.ingest.conftest import SOURCE, UNCHANGED, Ingest, failure, message
@@ -157,6 +158,27 @@ async def test_nothing_of_an_author_is_left(ingest: Ingest) -> None:
     assert done.receipt.vectors >= counts["messages"] + removed
     assert done.HasField("finished_at")
     assert await ingest.rows("select from extractor.atom where retired_at is null")
+
+
+async def test_chunks_add_up_to_the_same(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is worked off chunk by chunk ends as what is erased at once: nothing left, everything counted, once."""
+    monkeypatch.setattr(ingest_erasing, "CHUNK_MESSAGES", 1)
+    monkeypatch.setattr(ingest_erasing, "INLINE_MESSAGES_MAX", 0)
+    counts = await expected(ingest)
+    operation = await erase(ingest, author_external_id=MARIA.external_id)
+    while not (operation.receipt.verified or operation.finished_at.seconds):
+        request = pb.GetOperationRequest(operation_id=operation.id)
+        reply = await ingest.stub.GetOperation(request, metadata=ingest.metadata)
+        operation = reply.operation
+        # At every moment what is done and what waits are all of it, and only the end is called the end.
+        assert operation.receipt.messages + operation.receipt.waiting == counts["messages"]
+    assert await places_of(ingest.deployment, SECRET) == []
+    assert operation.state == pb.OPERATION_STATE_SUCCEEDED
+    assert operation.receipt.verified
+    assert {name: getattr(operation.receipt, name) for name in counts} == counts
+    removed = counts["atoms"] + counts["atoms_read_again"]
+    assert operation.receipt.vectors >= counts["messages"] + removed
+    await settled(ingest.deployment)
 
 
 async def test_what_was_edited_is_gone_too(ingest: Ingest) -> None:

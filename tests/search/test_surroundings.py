@@ -5,7 +5,7 @@ import pytest
 
 from tests.search.asking import KEYWORD, SEMANTIC, call
 from tests.search.conftest import Desk
-from tests.search.library import unit
+from tests.search.library import texts, unit
 from winnow.search.v1 import search_pb2 as pb
 
 
@@ -81,3 +81,21 @@ async def test_a_reply_that_no_call_can_carry_is_refused_by_its_field(desk: Desk
     batch = pb.BatchSearchRequest(requests=[fields, few])
     large, small = (await call(desk, "BatchSearch", batch)).results
     assert (large.error.reason, len(small.response.results)) == ("INVALID_FIELD", 60)
+
+
+async def test_what_is_to_be_erased_is_not_shown(desk: Desk) -> None:
+    """Words of a message that an erasure has written down stand in no result, around none and beside no evidence."""
+    said = ["the deploy is stuck", "zanzibarine did it", "the deploy goes on"]
+    ids = await desk.library.add_messages(said, [unit(1), unit(1, 0.1), unit(1, 0.2)])
+    await desk.library.add_atom("A deploy that was stuck", "goes on", ids, unit(1, 0.3))
+    everything = {"query_vector": unit(1).tolist(), "neighbours": 2}
+    assert "zanzibarine" in str(await desk.client.search("deploy zanzibarine", **everything))
+    await desk.deployment.admin.execute(
+        "insert into ingest.message_to_erase values ($1, $2, uuidv7())",
+        desk.deployment.workspace,
+        ids[1],
+    )
+    for mode in (pb.SEARCH_MODE_SEMANTIC, pb.SEARCH_MODE_KEYWORD, pb.SEARCH_MODE_HYBRID):
+        found = await desk.client.search("deploy zanzibarine", mode=mode, **everything)
+        assert "the deploy goes on" in texts(found)
+        assert "zanzibarine" not in str(found)

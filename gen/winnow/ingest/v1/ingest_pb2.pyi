@@ -881,6 +881,7 @@ class ErasureReceipt(_message.Message):
     WINDOW_MEMBERSHIPS_FIELD_NUMBER: _builtins.int
     VERIFIED_FIELD_NUMBER: _builtins.int
     REMAINING_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
     messages: _builtins.int
     """Messages whose content is gone; those erased before are not counted again."""
     vectors: _builtins.int
@@ -899,6 +900,8 @@ class ErasureReceipt(_message.Message):
     """The operation has SUCCEEDED, and a query just now found nothing left of the messages; false if something was found."""
     remaining: _builtins.int
     """How many rows that query found; 0 if verified."""
+    waiting: _builtins.int
+    """Messages that are written down to be erased and still have their content; no call returns them any more."""
     def __init__(
         self,
         *,
@@ -911,10 +914,11 @@ class ErasureReceipt(_message.Message):
         window_memberships: _builtins.int = ...,
         verified: _builtins.bool = ...,
         remaining: _builtins.int = ...,
+        waiting: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["atoms", b"atoms", "atoms_read_again", b"atoms_read_again", "evidence", b"evidence", "messages", b"messages", "remaining", b"remaining", "topic_links", b"topic_links", "vectors", b"vectors", "verified", b"verified", "window_memberships", b"window_memberships"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atoms", b"atoms", "atoms_read_again", b"atoms_read_again", "evidence", b"evidence", "messages", b"messages", "remaining", b"remaining", "topic_links", b"topic_links", "vectors", b"vectors", "verified", b"verified", "waiting", b"waiting", "window_memberships", b"window_memberships"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -164,19 +164,22 @@ class IngestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EraseMessages(self, request, context):
-        """Erases messages for good, named by their keys or by their author: text, author, entities, attachments and factors are gone
-        when the call returns; what was made of them is removed by the returned operation, which GetOperation follows. A later
-        import does not bring them back. NOT_FOUND if there is no such source. Needs scope `admin`.
+        """Erases messages for good, named by their keys or by their author. When the call returns, no call of IngestService returns
+        them, search shows none of their texts, and neither an edit nor a later import brings them back. Up to 2,000 messages have
+        lost text, author, entities, attachments and factors by then; more lose them within the returned operation, a thousand at a
+        time, which takes seconds to a minute for 100,000 and can be followed with GetOperation (`receipt.waiting`). Until they
+        have, counts and ranks may still include them, and a page of search may be shorter than asked for. What was made of them,
+        knowledge and vectors, is removed by the operation, too, chunk after chunk. What comes after the call is new, unless it has
+        the key of an erased message.
+        NOT_FOUND if there is no such source. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EraseSource(self, request, context):
-        """The same for every message of a source, and for its title. Messages that come later are new. It is one transaction: if
-        the caller's deadline passes, or ten minutes (DEADLINE_EXCEEDED), nothing is erased; larger sources are erased in parts
-        with EraseMessages, which has as long.
-        NOT_FOUND if there is no such source. Needs scope `admin`.
+        """The same for every message that a source has at the call, and for its title, which is gone when the call returns. Messages
+        that come later are new. NOT_FOUND if there is no such source. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
