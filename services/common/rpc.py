@@ -2,15 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterator,
-    Mapping,
-    Set,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -34,9 +26,6 @@ from services.common.tls import Callers, names_of
 REQUEST_BYTES_MAX = 1 << 20
 METADATA_BYTES_MAX = 8 << 10
 DEADLINE_SECONDS_MAX = 60.0
-# Of patient methods, which do all of their work in one transaction before they answer. A service that ends does not
-# wait for them: nothing of theirs is done then, and the call fails.
-PATIENT_SECONDS_MAX = 600.0
 # How long a stream goes on before its key is looked at again.
 KNOWN_SECONDS = 10.0
 
@@ -89,7 +78,6 @@ class Edge(grpc.aio.ServerInterceptor):
         self,
         authenticator: Authenticator,
         scopes: Mapping[str, str],
-        patient: Set[str],
         concurrency_max: int,
         callers: Callers,
         rate: Rate,
@@ -97,7 +85,6 @@ class Edge(grpc.aio.ServerInterceptor):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._authenticator, self._scopes, self._callers = authenticator, scopes, callers
-        self._patient = patient
         self._rate, self._audit, self._clock = rate, audit, clock
         self._validator = protovalidate.Validator()
         self._concurrency_max, self._running = concurrency_max, 0
@@ -144,10 +131,9 @@ class Edge(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: Any, name: str) -> Any:
         recorded = is_recorded(name, self._scopes[name])
-        patient = name in self._patient
 
         async def serve(request: Any, context: Any) -> Any:
-            async with self._guarded(context, name), asyncio.timeout(_time_left(context, patient)):
+            async with self._guarded(context, name), asyncio.timeout(_time_left(context)):
                 await self._admit(context, name)
                 self._check(request)
                 if not recorded:
@@ -335,11 +321,9 @@ def _origin(context: Any) -> str:
     return " ".join([address, *sorted(names_of(context.auth_context()))])
 
 
-def _time_left(context: Any, patient: bool = False) -> float:
-    left, most = context.time_remaining(), DEADLINE_SECONDS_MAX
-    if patient:
-        most = PATIENT_SECONDS_MAX
-    return min(left, most) if left is not None else most
+def _time_left(context: Any) -> float:
+    left = context.time_remaining()
+    return min(left, DEADLINE_SECONDS_MAX) if left is not None else DEADLINE_SECONDS_MAX
 
 
 def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

@@ -32,16 +32,12 @@ _HEALTH = "grpc.health.v1.Health"
 
 @dataclass(frozen=True)
 class Servicer:
-    """One gRPC service: its full name, how it is added to a server, and the scope that each method needs.
-
-    Patient methods may take ten minutes (rpc.PATIENT_SECONDS_MAX) if the caller waits so long, all others one.
-    """
+    """One gRPC service: its full name, how it is added to a server, and the scope that each method needs."""
 
     full_name: str
     add: Callable[[Any, grpc.aio.Server], None]
     implementation: Any
     scopes: Mapping[str, str]
-    patient: frozenset[str] = frozenset()
 
 
 class Drainable(Protocol):
@@ -181,12 +177,10 @@ async def _listen(
         for servicer in service.servicers
         for method, scope in servicer.scopes.items()
     }
-    patient = {f"/{s.full_name}/{method}" for s in service.servicers for method in s.patient}
     tls, quotas = TlsSettings.read(), QuotaSettings.read()
     edge = Edge(
         Authenticator(service.database),
         scopes,
-        patient,
         settings.rpc_concurrency_max,
         Callers.parse(tls.tls_callers),
         Rate("calls", quotas.rate_calls_per_second, quotas.rate_burst_seconds),

@@ -97,7 +97,7 @@ class Handlers:
 
 
 def servicers(handlers: Handlers, scope: str = "read") -> list[Servicer]:
-    """A servicer for every service of the contract; each method needs the scope, and ListOperations is patient."""
+    """A servicer for every service of the contract; each method needs the scope."""
     return [_servicer(service, handlers, scope) for service in SERVICES]
 
 
@@ -108,8 +108,7 @@ def _servicer(service: ServiceDescriptor, handlers: Handlers, scope: str) -> Ser
         handler = grpc.method_handlers_generic_handler(service.full_name, implementation)
         server.add_generic_rpc_handlers((handler,))
 
-    patient = frozenset({"ListOperations"} & made.keys())
-    return Servicer(service.full_name, add, made, dict.fromkeys(made, scope), patient)
+    return Servicer(service.full_name, add, made, dict.fromkeys(made, scope))
 
 
 def _handler(method: MethodDescriptor, handlers: Handlers) -> Any:

@@ -158,27 +158,6 @@ async def test_a_deadline_ends_the_work(edge: Edge, path: str) -> None:
     await asyncio.wait_for(ended.wait(), 10)
 
 
-async def test_patient_methods_have_more_time(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller who sets no deadline waits longer for what says so, and no longer than that; the rest ends before."""
-    monkeypatch.setattr(rpc, "DEADLINE_SECONDS_MAX", 0.2)
-    monkeypatch.setattr(rpc, "PATIENT_SECONDS_MAX", 1.0)
-    slowness = 0.5
-
-    async def act(context: Any) -> None:
-        await asyncio.sleep(slowness)
-
-    edge.handlers.act = act
-    patient, other = (
-        f"/winnow.ingest.v1.IngestService/{n}" for n in ("ListOperations", "ListSources")
-    )
-    await call(edge.channel, patient, edge.metadata)
-    error = await failure(call(edge.channel, other, edge.metadata))
-    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    slowness = 10
-    error = await failure(call(edge.channel, patient, edge.metadata))
-    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-
-
 @pytest.mark.parametrize("path", KINDS)
 async def test_a_caller_who_leaves_stops_the_work(edge: Edge, path: str) -> None:
     """When the caller cancels, the handler is cancelled and its place is free again."""

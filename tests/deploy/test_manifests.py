@@ -212,10 +212,7 @@ def settings_of(overlay: str) -> dict[str, str]:
 
 @every_overlay
 def test_stopping_takes_as_long_as_the_longest_call(overlay: str) -> None:
-    """Calls may last as long as the edge lets them, then tasks as long again, before Kubernetes kills.
-
-    Patient calls alone may be cut off: each is one transaction, of which nothing is left then.
-    """
+    """Calls may last as long as the edge lets them, then tasks as long again, before Kubernetes kills."""
     drain = float(settings_of(overlay)["WINNOW_RPC_DRAIN_SECONDS"])
     assert drain >= DEADLINE_SECONDS_MAX
     for name in NAMES:
