@@ -125,13 +125,14 @@ class Database:
         *,
         size: int | None = None,
         server_settings: dict[str, str] | None = None,
-        only_reads: bool = False,
+        leaves_nothing: bool = False,
         setting: str = "WINNOW_DATABASE_URL",
     ) -> AsyncIterator["Database"]:
         """Connect under a role, check the server, and close at the end.
 
-        Who only reads leaves nothing in a session: its connections return to the pool without being asked to forget it,
-        which would be a round trip a call. `setting` is the name of the setting that holds the URL, for errors.
+        Who leaves nothing in a session, since all it sets is of a transaction, has its connections return to the pool
+        without being asked to forget it, which would be a round trip a call. `setting` is the name of the setting that
+        holds the URL, for errors.
         """
         timeout = settings.statement_timeout_seconds
         async with translated(), explained(setting):
@@ -142,7 +143,7 @@ class Database:
                 timeout=5,
                 command_timeout=timeout + 5,
                 init=_prepare_connection,
-                reset=_leave_as_is if only_reads else None,
+                reset=_leave_as_is if leaves_nothing else None,
                 server_settings={
                     "role": role,
                     "application_name": role,

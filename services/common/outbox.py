@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from services.common.database import Connection, Database
+from services.common.ids import uuid7_texts
 from winnow.events.v1.events_pb2 import Event
 
 log = logging.getLogger(__name__)
@@ -92,13 +93,14 @@ async def enqueue_embedding_hinted(
     The others are backfill. A hint that is never published is replaced, at the latest after `again_seconds`.
     """
     rows = await connection.fetch(
-        "select spine.enqueue_embedding_hinted($1, $2, $3, $4, $5, $6) as id",
+        "select spine.enqueue_embedding_hinted($1, $2, $3, $4, $5, $6, $7) as id",
         workspace,
         kind,
         subjects,
         text_hashes,
         timedelta(seconds=again_seconds),
         lane,
+        uuid7_texts(len(subjects)),
     )
     return [row["id"] for row in rows]
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.common.database import Connection, Database
 from services.common.failpoints import reach
-from services.common.ids import uuid7, uuid7s
+from services.common.ids import uuid7, uuid7_texts
 from services.common.outbox import announce, enqueue, enqueue_embedding, enqueue_embedding_hinted
 from services.common.relay import Hints, Relay
 from services.common.stages import FRESH, HISTORY
@@ -17,7 +17,7 @@ from services.ingest.limits import CommitSlots, Turn
 from services.ingest.messages import NO_TEXT_SHA256, Draft
 from services.ingest.neighbours import Neighbours
 from services.ingest.sources import Sources
-from services.ingest.store import Score, SourceKey, Stored
+from services.ingest.store import Row, Score, SourceKey, Stored
 from winnow.events.v1.events_pb2 import MessagesDeleted, MessagesIngested
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class Saver:
         `is_sure` says whether they were scored by what is stored at a revision of the source, which the next one is
         then the sender's own; `on_surprise` is told when what is stored around them turns out to be something else.
         """
-        ids = uuid7s(len(drafts))
+        ids = uuid7_texts(len(drafts))
         rows = store.by_key(zip(ids, drafts, scores, strict=True))
         hints: list[Hints] = []
 
@@ -100,8 +100,9 @@ class Saver:
                     connection, workspace, "window", risen, [spec] * len(risen), reopen=True
                 )
             turn.end()
-            hints[:] = await self._follow(connection, workspace, source_id, stored, rows)
             changed = {each.external_id: each for each in stored}
+            in_order = [changed[each.external_id] for each in drafts if each.external_id in changed]
+            hints[:] = await self._follow(connection, workspace, source_id, in_order, rows)
             others = [row[1].external_id for row in rows if row[1].external_id not in changed]
             unchanged = {}
             if all_ids and others:
@@ -137,7 +138,7 @@ class Saver:
         workspace: UUID,
         source_id: UUID,
         stored: Sequence[Stored],
-        rows: Sequence[tuple[UUID, Draft, Score]],
+        rows: Sequence[Row],
     ) -> list[Hints]:
         """Ask for the vectors and windows of what has changed; nothing follows a change of a deleted message."""
         live = [each for each in stored if each.live]

@@ -57,8 +57,10 @@ async def open_service() -> AsyncIterator[Service]:
     settings, database_settings = IngestSettings.read(), DatabaseSettings.read()
     thresholds, quotas = settings.thresholds(), QuotaSettings.read()
     async with (
-        Database.open(database_settings, "winnow_ingest") as database,
-        Database.open(database_settings, "winnow_relay", size=2) as relay_database,
+        Database.open(database_settings, "winnow_ingest", leaves_nothing=True) as database,
+        Database.open(
+            database_settings, "winnow_relay", size=2, leaves_nothing=True
+        ) as relay_database,
         Bus.open(BusSettings.read(), "ingest") as bus,
     ):
         relay = Relay(relay_database, bus, RelaySettings.read())

@@ -59,6 +59,10 @@ class Score(NamedTuple):
     factors: str
 
 
+Row = tuple[str, Draft, Score]
+"""A message to be saved, with the id that it gets if it is new, as hexadecimal digits."""
+
+
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
     """Which messages to list; empty strings and None let everything through."""
@@ -115,7 +119,7 @@ async def put_messages(
     workspace: UUID,
     source_id: UUID,
     scorer_version: str,
-    rows: Sequence[tuple[UUID, Draft, Score]],
+    rows: Sequence[Row],
 ) -> list[Stored]:
     """Save drafts of different messages with the ids they get if they are new; return what was made or changed."""
     drafts = [row[1] for row in rows]
@@ -323,6 +327,6 @@ async def list_sources(
     return await connection.fetch(QUERIES["list_sources"], workspace, after, count)
 
 
-def by_key(rows: Iterable[tuple[UUID, Draft, Score]]) -> list[tuple[UUID, Draft, Score]]:
+def by_key(rows: Iterable[Row]) -> list[Row]:
     """Sort rows by the key of their message, so that concurrent writes take locks in one order."""
     return sorted(rows, key=lambda row: row[1].external_id)

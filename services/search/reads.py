@@ -204,7 +204,7 @@ async def open_replica(
                     elsewhere,
                     "winnow_search",
                     server_settings=server_settings,
-                    only_reads=True,
+                    leaves_nothing=True,
                     setting=_SETTING,
                 )
             )

@@ -42,7 +42,7 @@ async def open_service() -> AsyncIterator[Service]:
     where = DatabaseSettings.read()
     async with (
         Database.open(
-            where, "winnow_search", server_settings=INDEX_SETTINGS, only_reads=True
+            where, "winnow_search", server_settings=INDEX_SETTINGS, leaves_nothing=True
         ) as database,
         open_replica(database, where, INDEX_SETTINGS) as replica,
         QueryVectors.open(address, deadline) as vectors,

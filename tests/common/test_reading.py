@@ -173,7 +173,7 @@ async def test_a_lost_connection_is_not_lent(deployment: Deployment, desk: Desk)
 async def test_a_call_that_fails_ends_its_transaction(deployment: Deployment) -> None:
     """After an error the next call must get another transaction, and the error stays what it was."""
     settings = DatabaseSettings.read()
-    async with Database.open(settings, "winnow_search", size=1, only_reads=True) as database:
+    async with Database.open(settings, "winnow_search", size=1, leaves_nothing=True) as database:
         with pytest.raises(asyncpg.DivisionByZeroError):
             async with database.reading(deployment.workspace) as connection:
                 await connection.fetchval("select 1 / 0")

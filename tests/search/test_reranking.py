@@ -63,7 +63,7 @@ async def test_the_best_are_ordered_by_grades(desk: Desk) -> None:
             DatabaseSettings.read(),
             "winnow_search",
             server_settings=INDEX_SETTINGS,
-            only_reads=True,
+            leaves_nothing=True,
         ) as database,
         QueryVectors.open("127.0.0.1:1", 1) as vectors,
     ):
