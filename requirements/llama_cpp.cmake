@@ -41,7 +41,8 @@ winnow_replace(vec.h "#define GGML_GELU_FP16\n" "// GELU is computed, not looked
 winnow_replace(vec.h "    return 0.5f*x*(1.0f + tanhf(SQRT_2_OVER_PI*x*(1.0f + GELU_COEF_A*x*x)));\n" "${WINNOW_GELU}")
 
 # Attention takes a quarter of the time, for its tiles are made for long texts. Messages are short: most of a tile of 64 by 64 is of
-# other texts, and a query of fewer than 64 tokens is computed number by number, in three times the time of everything else.
+# other texts, and a query of fewer than 64 tokens is computed number by number, in three times the time of everything else. Texts that
+# are written go on as they were: what is read again must be computed in the same way.
 winnow_replace(common.h "#define GGML_FA_TILE_Q  64" "#define GGML_FA_TILE_Q  16")
 winnow_replace(common.h "#define GGML_FA_TILE_KV 64" "#define GGML_FA_TILE_KV 32")
-winnow_replace(ops.cpp "neq1 >= Q_TILE_SZ);" "neq1 >= 4);")
+winnow_replace(ops.cpp "neq1 >= Q_TILE_SZ);" "(neq1 >= 64 || (neq1 >= 4 && neq1 == nek1)));")
