@@ -161,7 +161,7 @@ class SlowToOpen:
     def __init__(self) -> None:
         self.opening, self.may_open, self.closed = (threading.Event() for _ in range(3))
 
-    def open(self, path: Path, *, contexts: int, threads: int) -> "SlowToOpen":
+    def open(self, path: Path, *, contexts: int, threads: int, exact: bool) -> "SlowToOpen":
         """Open it."""
         self.opening.set()
         assert self.may_open.wait(30)
