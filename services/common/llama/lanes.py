@@ -16,7 +16,7 @@ from services.common.errors import Overloaded
 from services.common.llama.errors import ModelClosed
 
 RETRY_SECONDS: Final = 1.0
-BACKGROUND_NICENESS: Final = 10
+BACKGROUND_NICENESS: Final = 19
 
 
 def _step_back() -> None:
