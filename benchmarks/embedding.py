@@ -1,6 +1,6 @@
 """Texts to vectors a second: the service, its engine, and what one would use instead, on the same texts.
 
-    python -m benchmarks.embedding [--data PATH] [--messages 1500] [--rounds 3] [--model all-MiniLM-L6-v2]
+    python -m benchmarks.embedding [--data PATH] [--messages 5000] [--rounds 3] [--model all-MiniLM-L6-v2]
 
 Every way takes the same distinct texts and gives their vectors, tokenising included, on this machine's
 processor. The service: tasks made in the database, claimed, encoded and committed with the HNSW index live,
@@ -272,7 +272,7 @@ async def main() -> None:
     parser.add_argument(
         "--data", type=Path, help="a Telegram export, or a folder with the load corpus"
     )
-    parser.add_argument("--messages", type=int, default=1500)
+    parser.add_argument("--messages", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="all-MiniLM-L6-v2")
     options = parser.parse_args()

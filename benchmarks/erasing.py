@@ -11,7 +11,6 @@ PATH is a Telegram export, packed or not, or a folder with the load corpus; with
 line is one JSON object.
 """
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -20,13 +19,20 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import grpc
 import uvloop
 
 from benchmarks.deployment import quantile
-from benchmarks.ingest import Bench, Round, deployed, frames, make_corpus, read_corpus, stream
+from benchmarks.ingest import (
+    Bench,
+    Round,
+    asked_for,
+    deployed,
+    frames,
+    processor_times,
+    stream,
+)
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.channels import CHANNEL_OPTIONS
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -130,26 +136,16 @@ def show(rounds: Sequence[Erased]) -> Iterator[str]:
             f"  {quantile(r.writes, 0.5) * 1e3:24.0f}  {max(r.writes, default=0) * 1e3:11.0f}"
             f"  {len(r.writes):6}"
         )
-    for name in rounds[0].cpu_us:
-        spent = statistics.median(r.cpu_us[name] for r in rounds)
-        yield f"processor time, {name:8} {spent:6.1f} µs a message"
+    yield from processor_times([r.cpu_us for r in rounds])
 
 
 async def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.erasing")
-    parser.add_argument(
-        "--data", type=Path, help="a Telegram export, or a folder with the load corpus"
-    )
-    parser.add_argument("--messages", type=int, help="at most this many (made up: 20,000)")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    most = options.messages or (1 << 62 if options.data else 20_000)
-    corpus = read_corpus(options.data, most) if options.data else make_corpus(most)
+    corpus, repeat = asked_for("erasing")
     wire = frames(corpus)
     print(f"{len(corpus):,} messages in one source")
     async with deployed() as bench:
-        rounds = [await measure(bench, wire, len(corpus), n) for n in range(options.rounds)]
+        rounds = [await measure(bench, wire, len(corpus), n) for n in range(repeat)]
     print("\n".join(show(rounds)))
     figures = {
         "messages": len(corpus),

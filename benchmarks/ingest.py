@@ -19,7 +19,7 @@ import random
 import shutil
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -307,6 +307,27 @@ def score_cpu_us(corpus: Sequence[pb.MessageInput]) -> float:
 # --- the command
 
 
+def asked_for(name: str) -> tuple[list[pb.MessageInput], int]:
+    """The messages that the command line asks for, and how many rounds."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
+    parser.add_argument(
+        "--data", type=Path, help="a Telegram export, or a folder with the load corpus"
+    )
+    parser.add_argument("--messages", type=int, help="at most this many (made up: 20,000)")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    most = options.messages or (1 << 62 if options.data else 20_000)
+    corpus = read_corpus(options.data, most) if options.data else make_corpus(most)
+    return corpus, options.rounds
+
+
+def processor_times(rounds: Sequence[Mapping[str, float]]) -> Iterator[str]:
+    """A line a process: the median of its processor time, in microseconds a message."""
+    for name in rounds[0]:
+        spent = statistics.median(each[name] for each in rounds)
+        yield f"processor time, {name:8} {spent:6.1f} µs a message"
+
+
 def show(rounds: Sequence[Round]) -> Iterator[str]:
     """A table of the rounds."""
     yield "round   stream/s  last:first     copy/s  insert/s  stream:copy  stream:insert   rss MB (+)"
@@ -316,9 +337,7 @@ def show(rounds: Sequence[Round]) -> Iterator[str]:
             f"  {r.insert_rate:8,.0f}  {r.stream_rate / r.copy_rate:11.2f}"
             f"  {r.stream_rate / r.insert_rate:13.1f}  {r.rss_mb:7.1f} ({r.rss_growth_mb:+.1f})"
         )
-    for name in rounds[0].cpu_us:
-        spent = statistics.median(r.cpu_us[name] for r in rounds)
-        yield f"processor time, {name:8} {spent:6.1f} µs a message"
+    yield from processor_times([r.cpu_us for r in rounds])
     # Later rounds find room that earlier ones have left.
     spent = rounds[0].disk_bytes
     yield f"on disk, without vectors  {spent:6.0f} bytes a message with its task and all indexes"
@@ -326,21 +345,13 @@ def show(rounds: Sequence[Round]) -> Iterator[str]:
 
 async def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest")
-    parser.add_argument(
-        "--data", type=Path, help="a Telegram export, or a folder with the load corpus"
-    )
-    parser.add_argument("--messages", type=int, help="at most this many (made up: 20,000)")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    most = options.messages or (1 << 62 if options.data else 20_000)
-    corpus = read_corpus(options.data, most) if options.data else make_corpus(most)
+    corpus, repeat = asked_for("ingest")
     wire = frames(corpus)
     print(f"{len(corpus):,} messages in {len(wire):,} frames, {sum(map(len, wire)) >> 10:,} KiB")
     score_us = score_cpu_us(corpus)
     async with deployed() as bench:
         await warm_up(bench, wire[:WARM_UP_FRAMES])
-        rounds = [await measure(bench, wire, len(corpus), n) for n in range(options.rounds)]
+        rounds = [await measure(bench, wire, len(corpus), n) for n in range(repeat)]
     print("\n".join(show(rounds)))
 
     def median(name: str) -> float:
