@@ -41,9 +41,12 @@ from services.common.llama.precision import is_unquantised
 from services.common.models import ModelStore
 from services.common.models.gguf import read_header
 from services.embedder.embedding import embed_texts
+from services.embedder.service import EmbedderSettings
 from winnow.ingest.v1 import ingest_pb2
 
 SERVICE_SECONDS_MAX = 600.0
+BATCH = 256
+AT_ONCE: int = EmbedderSettings.model_fields["embed_parallel"].default
 BARE = [
     (contexts, threads, budget) for contexts, threads in ((2, 1), (1, 2)) for budget in (128, 256)
 ]
@@ -60,12 +63,17 @@ class Engine:
         self._model, self._texts = EmbeddingModel.open(path), texts
 
     async def run(self) -> np.ndarray:
-        """Embed all texts in one call after the other, as the stage does."""
-        made = [
-            await embed_texts(self._model, self._texts[start : start + 256], "")
-            for start in range(0, len(self._texts), 256)
-        ]
-        return np.array([vectors.rows[0] for batch in made for vectors in batch])
+        """Embed all texts, as many batches at once as the stage has under way."""
+        rows = np.empty((len(self._texts), self._model.dimensions), np.float32)
+        starts = iter(range(0, len(self._texts), BATCH))
+
+        async def work() -> None:
+            for start in starts:
+                made = await embed_texts(self._model, self._texts[start : start + BATCH], "")
+                rows[start : start + BATCH] = [vectors.rows[0] for vectors in made]
+
+        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        return rows
 
     def count_tokens(self) -> int:
         """How many tokens the texts have."""

@@ -73,7 +73,7 @@ class PostgresServer:
         arguments = [f"-c{name}={value}" for name, value in settings.items()]
         # One that was killed leaves it behind.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
-        with (self._folder / "log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # type: ignore[call-overload]
                 [BIN / "postgres", "-D", self._data, *arguments],
                 env=self._environment,
@@ -115,7 +115,7 @@ class PostgresServer:
     @property
     def log(self) -> Path:
         """What the server has to say."""
-        return self._folder / "log"
+        return self._folder / "postgres.log"
 
     def deadlocks(self) -> list[str]:
         """What the server has said about each deadlock that it ended: who waited for whom, in which statements."""

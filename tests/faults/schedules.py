@@ -52,6 +52,13 @@ async def run(stack: Stack, plan: Plan, path: Path | None = None) -> Verdict:
     return Verdict(plan.seed, violations(history.entries), summary(history.entries))
 
 
+def keep_evidence(stack: Stack, verdict: Verdict, history: Path, folder: Path) -> None:
+    """Copy the history of a schedule and what the processes have written, before either is thrown away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (history, *stack.logs()):
+        (folder / f"{verdict.seed}-{path.name}").write_bytes(path.read_bytes())
+
+
 def _words(plan: Plan) -> list[str]:
     """Words that stand in one message each."""
     texts = [message.text for act in plan.acts for message in act.messages]

@@ -11,7 +11,7 @@ import click
 
 from tests.conftest import make_scratch
 from tests.faults.plans import Mix, plan_of
-from tests.faults.schedules import Verdict, run
+from tests.faults.schedules import Verdict, keep_evidence, run
 from tests.faults.stack import Stack
 
 VIOLATIONS_MAX = 5
@@ -77,7 +77,9 @@ async def soak(
             verdict = await run(stack, plan_of(seed, mix), path)
             tally.add(verdict)
             if verdict.violations:
-                _report(verdict, path, stack.postgres.log, out)
+                _report(verdict)
+                if out:
+                    keep_evidence(stack, verdict, path, out)
                 names = {text.partition(":")[0] for text in verdict.violations}
                 is_found = bool(names & set(until.split(",")))
                 if is_found or (not until and len(tally.failed) >= VIOLATIONS_MAX):
@@ -88,16 +90,10 @@ async def soak(
     return tally
 
 
-def _report(verdict: Verdict, path: Path, postgres: Path, out: Path | None) -> None:
+def _report(verdict: Verdict) -> None:
     click.echo(f"seed {verdict.seed}: {len(verdict.violations)} violations", err=True)
     for text in verdict.violations[:20]:
         click.echo(f"  {text}", err=True)
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / path.name).write_bytes(path.read_bytes())
-        (out / f"{verdict.seed}-postgres.log").write_bytes(postgres.read_bytes())
-        for log in path.parent.glob("*.log"):
-            (out / f"{verdict.seed}-{log.name}").write_bytes(log.read_bytes())
 
 
 def _tell(tally: Tally, out: Path | None) -> None:

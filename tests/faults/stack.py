@@ -231,6 +231,10 @@ class Stack:
             await admin.close()
         return workspace, (("authorization", f"Bearer {key.text}"),)
 
+    def logs(self) -> list[Path]:
+        """What the replicas and the servers have written, one file each, all named differently."""
+        return [*(replica.log for replica in self.replicas.values()), self.postgres.log]
+
     def figures(self) -> dict[str, Any]:
         """How often processes were started again."""
         return {name: replica.deaths for name, replica in self.replicas.items() if replica.deaths}

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.plans import MAKERS, Mix, plan_of
-from tests.faults.schedules import run
+from tests.faults.schedules import keep_evidence, run
 from tests.faults.stack import Stack
 
+# Kept after a failure: what is rare may not come again.
+EVIDENCE = Path("build") / "faults"
 BRIEF = Mix(messages=20, faults_min=2, faults_max=4, seconds=1.2)
 
 
@@ -16,7 +18,10 @@ BRIEF = Mix(messages=20, faults_min=2, faults_max=4, seconds=1.2)
 @pytest.mark.parametrize("seed", range(1, 21))
 async def test_a_schedule_breaks_nothing(stack: Stack, scratch: Path, seed: int) -> None:
     """Whatever breaks while people write, every invariant holds once it is mended."""
-    verdict = await run(stack, plan_of(seed, BRIEF), scratch / "history.jsonl")
+    history = scratch / "history.jsonl"
+    verdict = await run(stack, plan_of(seed, BRIEF), history)
+    if verdict.violations:
+        keep_evidence(stack, verdict, history, EVIDENCE)
     assert verdict.violations == []
     assert verdict.figures["messages"] >= BRIEF.messages
 
