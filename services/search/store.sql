@@ -44,51 +44,42 @@ order by d.place limit $19::int;
 select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*'), $1, $2::int) w;
 
 -- name: vicinity
--- The messages around others and these themselves: what each is, and from which other it is seen how many steps after it.
-with pair as materialized (
-  select u.anchor, dense_rank() over (order by n.id) as place, n.*
+-- The messages around others and these themselves: what each is, and on which side of which other it stands. Who is seen from
+-- several others comes as often. Those before, those after and the other itself are told apart by their side and come as they
+-- are read, the nearest first, so that nothing is numbered, sorted or kept here: most of what this took was copying texts.
+select array_agg(p.anchor::int) as anchors, array_agg(p.side) as sides, array_agg(p.id) as ids,
+  array_agg(case when cardinality($12::text[]) = 0 then 0 else (
+    select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
+    from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where p.words @@ t.query) end) as terms,
+  array_agg(length(p.words)) as lengths,
+  array_agg($15::bool or (select true from search.live_messages({filter}) s where s.id = p.id and {message_condition}) is not null) as fits,
+  array_agg(strpos(p.text, '?') > 0 and length(p.words) <= $17::int and p.text ~ '\?(\s|$)') as asks,
+  -- What has several words is not mute; only the rest is looked at letter by letter.
+  array_agg(length(p.words) <= 2 and p.text !~ '[[:alnum:]]') as mute,
+  array_agg(p.external_id) as messages, array_agg(p.reply_to_external_id) as replies_to, array_agg(p.author_external_id) as authors,
+  array_agg(p.author_name) as names, array_agg(split_part(left(p.text, 34), ' ', 1)) as openings
+from (
+  select u.anchor, n.*
   from unnest($11::uuid[]) with ordinality as u (id, anchor)
   -- Each by itself: before the first analysis the whole workspace seems to be a few rows, and would be read for them.
   cross join lateral (select x.* from ingest.message x where x.workspace_id = $10 and x.id = u.id offset 0) a
   cross join lateral (
-    (select b.id, -row_number() over (order by b.sent_at desc, b.id desc) as step,
-       b.words, b.text, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name
+    (select -1 as side, b.id, b.words, b.text, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($16::uuid is null or b.id <= $16)
        and (b.sent_at, b.id) < (a.sent_at, a.id) and b.sent_at >= a.sent_at - $13::interval
      order by b.sent_at desc, b.id desc limit $14::int)
     union all
-    (select b.id, row_number() over (order by b.sent_at, b.id),
-       b.words, b.text, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name
+    (select 1, b.id, b.words, b.text, b.external_id, b.reply_to_external_id, b.author_external_id, b.author_name
      from ingest.message b
      where b.workspace_id = $10 and b.source_id = a.source_id and b.thread_id = a.thread_id and b.deleted_at is null
        and ($16::uuid is null or b.id <= $16)
        and (b.sent_at, b.id) > (a.sent_at, a.id) and b.sent_at <= a.sent_at + $13::interval
      order by b.sent_at, b.id limit $14::int)
     union all
-    (select a.id, 0, a.words, a.text, a.external_id, a.reply_to_external_id, a.author_external_id, a.author_name)) n),
-message as materialized (
-  select m.id, m.external_id, m.reply_to_external_id, m.author_external_id, m.author_name,
-    split_part(left(m.text, 34), ' ', 1) as opening,
-    strpos(m.text, '?') > 0 and length(m.words) <= $17::int and m.text ~ '\?(\s|$)' as asks,
-    m.text !~ '[[:alnum:]]' as mute,
-    length(m.words) as length,
-    case when cardinality($12::text[]) = 0 then 0 else (
-      select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
-      from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where m.words @@ t.query) end as terms,
-    $15::bool or (select true from search.live_messages({filter}) s where s.id = m.id and {message_condition}) is not null as fits
-  from (select distinct on (p.place) p.* from pair p order by p.place) m)
-select m.*, s.*
-from (
-  select array_agg(m.id) as ids, array_agg(m.terms) as terms, array_agg(m.length) as lengths, array_agg(m.fits) as fits,
-    array_agg(m.asks) as asks, array_agg(m.mute) as mute, array_agg(m.external_id) as messages,
-    array_agg(m.reply_to_external_id) as replies_to, array_agg(m.author_external_id) as authors,
-    array_agg(m.author_name) as names, array_agg(m.opening) as openings
-  from message m) m
-cross join (
-  select array_agg(p.anchor::int) as anchors, array_agg(p.place::int) as places, array_agg(p.step::int) as steps from pair p) s
-where m.ids is not null;
+    (select 0, a.id, a.words, a.text, a.external_id, a.reply_to_external_id, a.author_external_id, a.author_name)) n) p
+having count(*) > 0;
 
 -- name: cosines
 select v.subject_id as id, max(1 - ((v.embedding::halfvec({dimensions})) <=> q.vector::halfvec({dimensions}))) as cosine

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import numpy as np
@@ -69,11 +69,26 @@ class Vicinity:
 
     @classmethod
     def _of(cls, row: Row) -> Self:
-        # Anchors and messages are numbered from 1 there.
-        seen = Sightings(
-            np.array(row["anchors"], np.intp) - 1,
-            np.array(row["places"], np.intp) - 1,
-            np.array(row["steps"], np.intp),
-        )
-        said = Said(*(row[name] for name in _SAID))
-        return cls(row["ids"], row["terms"], row["lengths"], row["fits"], said, seen)
+        # In the order of ids, so that sums are the same whichever anchor sees a message first.
+        keys = np.frombuffer(b"".join([each.bytes for each in row["ids"]]), "S16")
+        _, first, places = np.unique(keys, return_index=True, return_inverse=True)
+        once: list[int] = first.tolist()
+
+        def distinct(name: str) -> list[Any]:
+            values = row[name]
+            return [values[i] for i in once]
+
+        # Anchors are numbered from 1 there.
+        anchors = np.array(row["anchors"], np.intp) - 1
+        steps = _steps(anchors, np.array(row["sides"], np.intp))
+        ids, terms, lengths, fits = map(distinct, ("ids", "terms", "lengths", "fits"))
+        said = Said(*map(distinct, _SAID))
+        return cls(ids, terms, lengths, fits, said, Sightings(anchors, places, steps))
+
+
+def _steps(anchors: Positions, sides: Positions) -> Positions:
+    """Count the messages of each run on one side of one anchor: -1, -2, … before it, 1, 2, … after it, 0 for itself."""
+    begins = np.ones(len(sides), bool)
+    begins[1:] = (anchors[1:] != anchors[:-1]) | (sides[1:] != sides[:-1])
+    positions = np.arange(len(sides))
+    return sides * (positions - np.maximum.accumulate(np.where(begins, positions, 0)) + 1)
