@@ -48,7 +48,8 @@ def by_words(
         len(weights),
     )
     seen = vicinity.seen
-    around = ranking.surroundings(seen.anchors, places[seen.places], seen.steps)
+    lends = counts.sum(axis=1) > 0
+    around = ranking.surroundings(seen.anchors, places[seen.places], seen.steps, lends)
     speech = hear(vicinity.said, places, len(ids)) if heard else None
     scores = ranking.word_score(counts + around.credit(counts, speech=speech), weights)
     if speech is not None:
@@ -87,7 +88,9 @@ def by_meaning_around(nearest: Sequence[Near], vicinity: Vicinity, limit: int) -
     excess, speech = np.maximum(above, 0.0), hear(vicinity.said, places, len(ids))
     seen, fits = vicinity.seen, np.array(vicinity.fits, bool)
     kept = fits[seen.places]
-    around = ranking.surroundings(seen.anchors[kept], places[seen.places[kept]], seen.steps[kept])
+    around = ranking.surroundings(
+        seen.anchors[kept], places[seen.places[kept]], seen.steps[kept], excess > 0
+    )
     lent = around.credit(excess, REACH_OF_MEANING, speech)
     total = (excess + lent) * speech.shares
     # A mute one has nothing to say, however near it is.
@@ -118,10 +121,9 @@ def with_scores(hits: Sequence[Hit], cosines: Mapping[UUID, float]) -> list[Hit]
 
 def _placed(others: Sequence[UUID], ids: list[UUID]) -> Positions:
     """Return where others stand among some ids; those that are not there are added to them."""
-    known, positions = len(ids), {each: position for position, each in enumerate(ids)}
-    places = [positions.setdefault(each, len(positions)) for each in others]
-    ids += [each for each, place in zip(others, places, strict=True) if place >= known]
-    return np.array(places, np.intp)
+    ids[:] = dict.fromkeys([*ids, *others])
+    positions = dict(zip(ids, range(len(ids)), strict=True))
+    return np.array([positions[each] for each in others], np.intp)
 
 
 def _subject(place: int, subjects: Sequence[Subject], ids: Sequence[UUID]) -> Subject:

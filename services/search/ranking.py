@@ -107,26 +107,34 @@ def _gathered(to: Positions, of: Positions, weights: Array, table: Array) -> Arr
 
 
 def surroundings(
-    anchors: Positions, places: Positions, steps: Positions, steps_max: int = REACH.steps_max
+    anchors: Positions,
+    places: Positions,
+    steps: Positions,
+    lends: npt.NDArray[np.bool_],
+    steps_max: int = REACH.steps_max,
 ) -> Surroundings:
     """Find the pairs of messages that stand at most so many steps apart, seen from any anchor.
 
-    In parallel: an anchor, a message that is seen from it (also the anchor itself), and how many messages after it.
+    In parallel: an anchor, a message that is seen from it (also the anchor itself), and how many messages after it. Of
+    a pair one lends at least: whether a message does is told by its place.
     """
     order = np.lexsort((steps, anchors))
     anchors, places, steps = anchors[order], places[order], steps[order]
+    lends = lends[places]
     # Each row beside those that follow it, as far as they may be apart; rows of none at the end.
     left = np.arange(len(order)).reshape(-1, 1)
     right = left + np.arange(1, steps_max + 1)
     within = np.minimum(right, len(order) - 1)
-    apart = steps[within] - steps[left]
-    near = (right == within) & (anchors[within] == anchors[left]) & (apart <= steps_max)
+    first, second = np.nonzero((right == within) & (lends[left] | lends[within]))
+    second += first + 1
+    apart = steps[second] - steps[first]
+    near = (anchors[first] == anchors[second]) & (apart <= steps_max)
     # One number for a pair and its steps, so that sorting brings together what several anchors see.
-    earlier, later = np.broadcast_to(places[left], near.shape)[near], places[within][near]
+    earlier, later = places[first[near]], places[second[near]]
     pairs = np.sort((earlier << _PLACE_BITS | later) << _STEP_BITS | apart[near])
-    first = np.ones(len(pairs), bool)
-    first[1:] = pairs[1:] >> _STEP_BITS != pairs[:-1] >> _STEP_BITS
-    pairs, apart = pairs[first] >> _STEP_BITS, pairs[first] & (1 << _STEP_BITS) - 1
+    fresh = np.ones(len(pairs), bool)
+    fresh[1:] = pairs[1:] >> _STEP_BITS != pairs[:-1] >> _STEP_BITS
+    pairs, apart = pairs[fresh] >> _STEP_BITS, pairs[fresh] & (1 << _STEP_BITS) - 1
     return Surroundings(pairs >> _PLACE_BITS, pairs & (1 << _PLACE_BITS) - 1, apart)
 
 

@@ -3,7 +3,7 @@
 In a chat, what is most like a question is the same question, and what is wanted is what was said to who asked it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -16,9 +16,8 @@ ASKING_WORDS_MAX: Final = 12
 # What somebody is told gets so much more of what they said; what is told somebody else, so much less.
 TO_THEM: Final = 2.0
 TO_OTHERS: Final = 0.5
-# Numbers of nobody and of nothing, and of what is not among the messages that are looked at.
+# The number of nobody and of what nobody replies to.
 NOBODY: Final = -1
-ELSEWHERE: Final = -2
 
 Numbers = npt.NDArray[np.intp]
 Array = npt.NDArray[np.float64]
@@ -68,34 +67,37 @@ class Speech:
 
 def hear(said: Said, places: Numbers, count: int) -> Speech:
     """Number who speaks to whom among so many messages; of those at places where nothing is said nothing is assumed."""
-    authors, messages = _numbers(said.authors), _numbers(said.messages)
+    authors, replied = _numbers(said.authors), _numbers(said.replies_to)
     called = {
-        _called(name): authors[who]
+        _called(name): authors.get(who, NOBODY)
         for who, name in dict(zip(said.authors, said.names, strict=True)).items()
         if name
     }
+    # All at once: no text in PostgreSQL holds a zero.
+    openings = "\0".join(said.openings).casefold().split("\0") if called else ()
     shares = np.ones(count)
     shares[places] = np.where(said.mute, 0.0, np.where(said.asks, ASKING_SHARE, 1.0))
 
-    def spread(numbers: Iterable[int]) -> Numbers:
+    def spread(texts: Sequence[str], numbers: Mapping[str, int]) -> Numbers:
         found: Numbers = np.full(count, NOBODY, np.intp)
-        found[places] = np.fromiter(numbers, np.intp, len(places))
+        if numbers:
+            found[places] = [numbers.get(text, NOBODY) for text in texts]
         return found
 
     return Speech(
         shares,
-        spread(messages[each] for each in said.messages),
-        spread(messages.get(each, ELSEWHERE) for each in said.replies_to),
-        spread(authors[each] for each in said.authors),
-        spread(called.get(each.strip("@:,").casefold(), NOBODY) for each in said.openings),
+        spread(said.messages, replied),
+        spread(said.replies_to, replied),
+        spread(said.authors, authors),
+        spread([each.strip("@:,") for each in openings], called),
     )
 
 
 def _numbers(texts: Iterable[str]) -> dict[str, int]:
-    """Number texts; the empty one is NOBODY."""
+    """Number texts but the empty one."""
     distinct = dict.fromkeys(texts)
     distinct.pop("", None)
-    return {text: number for number, text in enumerate(distinct)} | {"": NOBODY}
+    return {text: number for number, text in enumerate(distinct)}
 
 
 def _called(name: str) -> str:

@@ -187,9 +187,17 @@ def test_what_does_not_satisfy_the_filter_is_neither_found_nor_lends_by_meaning(
 def test_steps_between_neighbours_are_inferred() -> None:
     """Two messages seen from a third must stand as far apart as their steps differ; what others see too counts once."""
     anchors, places, steps = np.array([[0, 1, -2], [0, 0, 0], [0, 2, 2], [1, 0, 0], [1, 2, 2]]).T
-    found = ranking.surroundings(anchors, places, steps, 5)
+    all_lend = np.ones(3, bool)
+    found = ranking.surroundings(anchors, places, steps, all_lend, 5)
     pairs = list(
         zip(found.earlier.tolist(), found.later.tolist(), found.steps.tolist(), strict=True)
     )
     assert sorted(pairs) == [(0, 2, 2), (1, 0, 2), (1, 2, 4)]
-    assert ranking.surroundings(anchors, places, steps, 3).steps.tolist() == [2, 2]
+    assert ranking.surroundings(anchors, places, steps, all_lend, 3).steps.tolist() == [2, 2]
+
+
+def test_pairs_of_which_none_lends_are_left_out() -> None:
+    """A pair must be found if either of the two lends, and not if neither does."""
+    anchors, places, steps = np.array([[0, 1, -2], [0, 0, 0], [0, 2, 2]]).T
+    found = ranking.surroundings(anchors, places, steps, np.array([False, True, False]), 5)
+    assert list(zip(found.earlier.tolist(), found.later.tolist(), strict=True)) == [(1, 0), (1, 2)]
