@@ -25,6 +25,7 @@ INSTALL := $(PIP) install --quiet --require-hashes --no-build-isolation
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
 	--no-build-isolation --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+SCORING := $(addprefix services/ingest/,$(addsuffix .py,compiled vocabulary chunks wording features scoring everyday lexicon weights))
 LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cpp_INCLUDE="$(CURDIR)/requirements/llama_cpp.cmake"
 
 .DEFAULT_GOAL := help
@@ -39,7 +40,7 @@ help: ## list the targets
 
 # --- installing
 
-setup: $(STAMPS)/winnow ## make .venv with everything that Winnow needs to run
+setup: $(STAMPS)/winnow $(STAMPS)/scoring ## make .venv with everything that Winnow needs to run
 
 setup-dev: $(STAMPS)/dev $(STAMPS)/winnow $(VALIDATE) ## add what the tests need
 
@@ -78,6 +79,12 @@ $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/runtime | $(STAMPS)/winnow
 $(STAMPS)/winnow: pyproject.toml requirements/runtime.in $(STAMPS)/runtime
 	@echo "==> installing Winnow itself"
 	@PYTHONWARNINGS="ignore:Editable installation" $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMPS)/scoring: $(SCORING) tools/compile_scoring.py requirements/build.txt | $(STAMPS)/winnow
+	@echo "==> compiling how messages are scored"
+	@$(BIN)/python tools/heartbeat.py "compiling" $(LOGS)/scoring.log $(BIN)/python -m tools.compile_scoring || \
+		echo "    Scoring stays plain Python: all works, at half as much processor time again. Are Python's headers there (python3-dev)?"
 	@touch $@
 
 # --- using

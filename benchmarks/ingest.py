@@ -12,6 +12,7 @@ last line is one JSON object.
 
 import argparse
 import asyncio
+import importlib
 import json
 import lzma
 import os
@@ -40,14 +41,14 @@ from services.cli.running import passwords, service_child, service_environment
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bootstrap import bring_up
 from services.common.channels import CHANNEL_OPTIONS
-from services.ingest.scoring import Conversation
-from services.ingest.wording import ScoredInput
+from services.ingest import compiled
 from winnow.ingest.v1 import ingest_pb2 as pb
 
 FRAME = 500
 INSERTED_SAMPLE = 2000
 LOAD_CORPUS = "ubuntu.result.json.xz"
 WARM_UP_FRAMES = 4
+_SCORING = ("scoring", "wording")
 _TICK = os.sysconf("SC_CLK_TCK")
 _METHOD = "/winnow.ingest.v1.IngestService/StreamMessages"
 _OPEN_GENERATION = "select embedder.open_generation('m', repeat('0', 64), 8, 'mean', '', '')"
@@ -289,12 +290,15 @@ def score_cpu_us(corpus: Sequence[pb.MessageInput]) -> float:
 
     No message is scored twice: the scorer remembers words, and what was just read costs it less.
     """
+    scoring, wording = (importlib.import_module(f"services.ingest.{n}") for n in _SCORING)
     inputs = [
-        ScoredInput(m.author.name, m.text, m.author.is_bot, m.external_id, m.reply_to_external_id)
+        wording.ScoredInput(
+            m.author.name, m.text, m.author.is_bot, m.external_id, m.reply_to_external_id
+        )
         for m in corpus[:60_000]
     ]
     size = max(1, len(inputs) // 3)
-    conversation, best = Conversation(), float("inf")
+    conversation, best = scoring.Conversation(), float("inf")
     for start in range(0, 3 * size, size):
         part = inputs[start : start + size]
         began = time.process_time()
@@ -348,6 +352,7 @@ async def main() -> None:
     corpus, repeat = asked_for("ingest")
     wire = frames(corpus)
     print(f"{len(corpus):,} messages in {len(wire):,} frames, {sum(map(len, wire)) >> 10:,} KiB")
+    print(f"scoring is {'compiled' if compiled.use() else 'plain Python'}")
     score_us = score_cpu_us(corpus)
     async with deployed() as bench:
         await warm_up(bench, wire[:WARM_UP_FRAMES])

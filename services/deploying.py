@@ -20,6 +20,7 @@ from services.common.service import run as run_services
 from services.common.settings import refuse_unknown
 from services.common.telemetry import LogSettings, start_logging
 from services.common.tracing import TraceSettings, tracing
+from services.ingest import compiled
 
 
 @click.command()
@@ -30,9 +31,10 @@ def run(names: tuple[str, ...]) -> None:
         refuse_unknown()
         start_logging(LogSettings.read())
         arm(FailpointSettings.read(), AddressSettings.read())
-        modules = {
-            name: importlib.import_module(f"services.{name}.service") for name in names or NAMES
-        }
+        names = names or NAMES
+        if "ingest" in names:
+            compiled.use()
+        modules = {name: importlib.import_module(f"services.{name}.service") for name in names}
         openers = {name: module.open_service for name, module in modules.items()}
         with (
             serving_metrics(MetricsSettings.read()),
