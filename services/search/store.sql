@@ -48,11 +48,14 @@ select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*')
 -- several others comes as often. Those before, those after and the other itself are told apart by their side and come as they
 -- are read, the nearest first, so that nothing is numbered, sorted or kept here: most of what this took was copying texts.
 select array_agg(p.anchor::int) as anchors, array_agg(p.side) as sides, array_agg(p.id) as ids,
-  array_agg(case when cardinality($12::text[]) = 0 then 0 else (
+  -- Null where nobody asks: terms and lengths without words, and what fits without a filter.
+  array_agg((
     select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
-    from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where p.words @@ t.query) end) as terms,
-  array_agg(length(p.words)) as lengths,
-  array_agg($15::bool or (select true from search.live_messages({filter}) s where s.id = p.id and {message_condition}) is not null) as fits,
+    from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where p.words @@ t.query))
+    filter (where cardinality($12::text[]) > 0) as terms,
+  array_agg(length(p.words)) filter (where cardinality($12::text[]) > 0) as lengths,
+  array_agg((select true from search.live_messages({filter}) s where s.id = p.id and {message_condition}) is not null)
+    filter (where not $15::bool) as fits,
   array_agg(strpos(p.text, '?') > 0 and length(p.words) <= $17::int and p.text ~ '\?(\s|$)') as asks,
   -- What has several words is not mute; only the rest is looked at letter by letter.
   array_agg(length(p.words) <= 2 and p.text !~ '[[:alnum:]]') as mute,

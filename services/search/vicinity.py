@@ -74,16 +74,21 @@ class Vicinity:
         _, first, places = np.unique(keys, return_index=True, return_inverse=True)
         once: list[int] = first.tolist()
 
-        def distinct(name: str) -> list[Any]:
+        def distinct(name: str, unasked: Any = None) -> list[Any]:
             values = row[name]
-            return [values[i] for i in once]
+            return [unasked] * len(once) if values is None else [values[i] for i in once]
 
         # Anchors are numbered from 1 there.
         anchors = np.array(row["anchors"], np.intp) - 1
         steps = _steps(anchors, np.array(row["sides"], np.intp))
-        ids, terms, lengths, fits = map(distinct, ("ids", "terms", "lengths", "fits"))
-        said = Said(*map(distinct, _SAID))
-        return cls(ids, terms, lengths, fits, said, Sightings(anchors, places, steps))
+        return cls(
+            distinct("ids"),
+            distinct("terms", 0),
+            distinct("lengths", 0),
+            distinct("fits", True),
+            Said(*map(distinct, _SAID)),
+            Sightings(anchors, places, steps),
+        )
 
 
 def _steps(anchors: Positions, sides: Positions) -> Positions:
