@@ -121,9 +121,10 @@ def with_scores(hits: Sequence[Hit], cosines: Mapping[UUID, float]) -> list[Hit]
 
 def _placed(others: Sequence[UUID], ids: list[UUID]) -> Positions:
     """Return where others stand among some ids; those that are not there are added to them."""
-    ids[:] = dict.fromkeys([*ids, *others])
-    positions = dict(zip(ids, range(len(ids)), strict=True))
-    return np.array([positions[each] for each in others], np.intp)
+    positions = {each: position for position, each in enumerate(ids)}
+    places = [positions.setdefault(each, len(positions)) for each in others]
+    ids[:] = positions
+    return np.array(places, np.intp)
 
 
 def _subject(place: int, subjects: Sequence[Subject], ids: Sequence[UUID]) -> Subject:
