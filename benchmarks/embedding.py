@@ -171,6 +171,9 @@ class ServiceWay:
         admin, workspace = self._bench.admin, self._bench.workspace
         await admin.execute("delete from embedder.vector")
         await admin.execute("delete from spine.task where stage = 'embed'")
+        # Otherwise PostgreSQL would clean up by itself while something else is measured.
+        for table in ("embedder.vector", "spine.task"):
+            await admin.execute(f"vacuum {table}")
         await admin.execute("select set_config('winnow.workspace_id', $1, false)", str(workspace))
         self.began, spent = time.perf_counter(), cpu_seconds(self.pid)
         await admin.execute(
