@@ -216,9 +216,13 @@ async def around_places(
     connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place], reach: int
 ) -> list[Any]:
     """Return the messages within reach of places in the order of conversations; `depends` are those to score."""
-    return await connection.fetch(
+    # Until a table is first analysed it seems to hold a row, and sorting the whole chat for each place seems to be free.
+    await connection.execute("set local enable_sort = off")
+    found = await connection.fetch(
         QUERIES["around_places"], workspace, source_id, *_columns(places), reach
     )
+    await connection.execute("set local enable_sort = on")
+    return list(found)
 
 
 async def set_scores(
