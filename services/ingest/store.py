@@ -216,7 +216,7 @@ async def around_places(
     connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place], reach: int
 ) -> list[Any]:
     """Return the messages within reach of places in the order of conversations; `depends` are those to score."""
-    # Until a table is first analysed it seems to hold a row, and sorting the whole chat for each place seems to be free.
+    # A table that was never analysed seems to hold a row, and sorting the whole chat for each place to be free.
     await connection.execute("set local enable_sort = off")
     found = await connection.fetch(
         QUERIES["around_places"], workspace, source_id, *_columns(places), reach
