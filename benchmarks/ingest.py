@@ -180,7 +180,6 @@ class Round:
 
     stream_rate: float = 0
     last_to_first: float = 0
-    last_to_first_bytes: float = 0
     copy_rate: float = 0
     insert_rate: float = 0
     rss_mb: float = 0
@@ -218,7 +217,6 @@ async def stream(bench: Bench, key: str, wire: Sequence[bytes], count: int, into
     assert created == count, f"{created} of {count} were created"
     into.stream_rate = count / seconds
     into.last_to_first = _last_to_first([began, *marks])
-    into.last_to_first_bytes = into.last_to_first * _growth(wire)
     into.rss_mb, into.rss_growth_mb = max(memory), memory[-1] - memory[len(memory) // 10]
     into.cpu_us = {name: (after[name] - before[name]) / count * 1e6 for name in after}
 
@@ -227,12 +225,6 @@ def _last_to_first(marks: Sequence[float]) -> float:
     """The rate of the last tenth of the run over that of the first."""
     tenth = max(1, (len(marks) - 1) // 10)
     return (marks[tenth] - marks[0]) / (marks[-1] - marks[-1 - tenth])
-
-
-def _growth(wire: Sequence[bytes]) -> float:
-    """How many times as long the messages of the last tenth are as those of the first."""
-    tenth = max(1, len(wire) // 10)
-    return sum(map(len, wire[-tenth:])) / sum(map(len, wire[:tenth]))
 
 
 async def saved_rows(admin: asyncpg.Connection, workspace: UUID) -> tuple[list[str], list[Any]]:
@@ -349,8 +341,6 @@ def show(rounds: Sequence[Round]) -> Iterator[str]:
             f"  {r.insert_rate:8,.0f}  {r.stream_rate / r.copy_rate:11.2f}"
             f"  {r.stream_rate / r.insert_rate:13.1f}  {r.rss_mb:7.1f} ({r.rss_growth_mb:+.1f})"
         )
-    longer = statistics.median(r.last_to_first_bytes for r in rounds)
-    yield f"last:first in bytes, as messages grow longer  {longer:.2f}"
     yield from processor_times([r.cpu_us for r in rounds])
     # Later rounds find room that earlier ones have left.
     spent = rounds[0].disk_bytes
@@ -375,7 +365,6 @@ async def main() -> None:
     figures = {
         "messages_per_second": round(median("stream_rate")),
         "last_to_first_ratio": round(median("last_to_first"), 3),
-        "last_to_first_bytes_ratio": round(median("last_to_first_bytes"), 3),
         "score_cpu_us": round(score_us, 1),
         "copy_messages_per_second": round(median("copy_rate")),
         "insert_messages_per_second": round(median("insert_rate")),

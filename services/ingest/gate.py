@@ -1,13 +1,14 @@
 """The importance gate: scores messages in the order they were sent, each in the light of those before it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from services.common.database import Database
 from services.ingest import store
-from services.ingest.memory import Memory, Recalled, Tail
+from services.ingest.memory import Around, Memory, Recalled, Tail
 from services.ingest.messages import Draft, order_of
 from services.ingest.reading import strides
 from services.ingest.scoring import Importance, Thresholds, weigh
@@ -23,6 +24,14 @@ from services.ingest.wording import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the messages of a batch get, in their order, and by thread what was known around them."""
+
+    scores: Sequence[Score]
+    around: Mapping[str, Around]
+
+
 class Gate:
     """Scores batches; what the sender's memory does not hold is read from the database in one go."""
 
@@ -30,23 +39,31 @@ class Gate:
         self._database, self._sources, self._thresholds = database, sources, thresholds
 
     async def score(
-        self, workspace: UUID, source: SourceKey, drafts: Sequence[Draft], memory: Memory
-    ) -> list[Score]:
-        """Score drafts of different messages of one source; the scores are in the order of the drafts."""
+        self,
+        workspace: UUID,
+        source: SourceKey,
+        drafts: Sequence[Draft],
+        memory: Memory,
+        stored: Callable[[Recalled], Awaitable[None]],
+    ) -> Scored:
+        """Score drafts of different messages of one source; `stored` waits until what is not recalled can be read."""
         ordered = sorted(drafts, key=lambda each: order_of(each.sent_at, each.external_id))
         recalled = memory.recall(source, ordered)
         together = {each.external_id: each for each in ordered}
         if not recalled.is_complete:
+            await stored(recalled)
             await self._ask(workspace, source, ordered, recalled)
         scores: dict[str, Score] = {}
         async for stride in strides(ordered):
             scores |= {each.external_id: self._score(each, recalled, together) for each in stride}
+        around = {thread: tail.around() for thread, tail in recalled.tails.items()}
         memory.keep(source, ordered, recalled)
-        return [scores[each.external_id] for each in drafts]
+        return Scored([scores[each.external_id] for each in drafts], around)
 
     def _score(self, each: Draft, recalled: Recalled, together: Mapping[str, Draft]) -> Score:
         """Score the next message of its conversation; it may reply to one that comes later in the batch."""
-        tail = recalled.tails[each.thread_id]
+        tail, order = recalled.tails[each.thread_id], order_of(each.sent_at, each.external_id)
+        tail.reach(order)
         parent = recalled.messages.get(each.reply_to_external_id)
         if parent is not None:
             parent = by_itself(parent)
@@ -54,7 +71,7 @@ class Gate:
             parent = read(_input_of(together[each.reply_to_external_id]), Context())
         context = Context(tail.readings[-CONTEXT_MESSAGES:], parent)
         reading = read(_input_of(each), context)
-        tail.add(reading, each.sent_at)
+        tail.add(reading, order)
         recalled.messages[each.external_id] = reading
         return stored_score(weigh(reading, context, self._thresholds))
 
@@ -81,7 +98,8 @@ class Gate:
 
 def _add_row(tail: Tail, row: Any) -> None:
     context = Context(tail.readings[-CONTEXT_MESSAGES:])
-    tail.add(read(input_of_row(row), context), row["sent_at"])
+    order = order_of(row["sent_at"], row["external_id"])
+    tail.add(read(input_of_row(row), context), order)
 
 
 def _input_of(each: Draft) -> ScoredInput:

@@ -10,14 +10,14 @@ import protovalidate
 from services.common.database import Database
 from services.common.errors import InvalidFields, NotFound
 from services.ingest import store
-from services.ingest.gate import Gate
+from services.ingest.gate import Gate, Scored
 from services.ingest.limits import Turn
-from services.ingest.memory import Memory
+from services.ingest.memory import Memory, Recalled
 from services.ingest.messages import Draft, latest
 from services.ingest.reading import Rejected, read_message, read_messages, stored_input
 from services.ingest.saving import Saved, Saver
 from services.ingest.sources import Sources
-from services.ingest.store import Score, SourceKey
+from services.ingest.store import SourceKey
 from winnow.ingest.v1 import ingest_pb2 as pb
 
 
@@ -31,7 +31,8 @@ class Sender:
         self.memory = Memory()
         self.surprises = 0
         self._writing, self._committing = asyncio.Lock(), asyncio.Lock()
-        self._is_stale, self._unsaved = False, 0
+        self._is_stale = False
+        self._unsaved: list[Batch] = []
         self._all_saved = asyncio.Event()
 
     def turn(self) -> Turn:
@@ -56,33 +57,46 @@ class Sender:
         Read earlier, the next batch would miss what is being saved and be a surprise itself, and so on for ever.
         """
         if self._is_stale:
-            while self._unsaved:
-                self._all_saved.clear()
-                await self._all_saved.wait()
+            await self._everything_saved()
             self._is_stale = False
             self.memory.forget()
         return self.memory
 
-    def prepared(self) -> None:
-        """Count a batch that will be saved."""
-        self._unsaved += 1
+    async def can_be_read(self, recalled: Recalled) -> None:
+        """Wait until all that was sent of what is not recalled is stored."""
+        threads, keys = recalled.cold_threads, recalled.unknown_keys
+        for batch in self._unsaved:
+            if not batch.winners.keys().isdisjoint(keys) or any(
+                each.thread_id in threads for each in batch.winners.values()
+            ):
+                await self._everything_saved()
+                return
 
-    def saved(self) -> None:
+    async def _everything_saved(self) -> None:
+        while self._unsaved:
+            self._all_saved.clear()
+            await self._all_saved.wait()
+
+    def prepared(self, batch: "Batch") -> None:
+        """Take note of a batch that will be saved."""
+        self._unsaved.append(batch)
+
+    def saved(self, batch: "Batch") -> None:
         """A batch is saved, or never will be."""
-        self._unsaved -= 1
+        self._unsaved.remove(batch)
         if not self._unsaved:
             self._all_saved.set()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Messages of one source, ready to be saved: all as they were sent, and the scores of those that count."""
+    """Messages of one source, ready to be saved: all as they were sent, and what those that count are scored."""
 
     sender: Sender
     source: SourceKey
     sent: Sequence[Draft | Rejected]
     winners: dict[str, Draft]
-    scores: Sequence[Score]
+    scored: Scored
     surprises: int
 
 
@@ -137,21 +151,24 @@ class Intake:
                 workspace,
                 batch.source,
                 drafts,
-                batch.scores,
+                batch.scored,
                 sender.turn(),
                 is_sure=lambda revision: sender.knows(batch, revision),
                 on_surprise=sender.surprised,
                 all_ids=all_ids,
             )
         finally:
-            sender.saved()
+            sender.saved(batch)
 
     async def _score(
         self, workspace: UUID, source: SourceKey, sent: Sequence[Draft | Rejected], sender: Sender
     ) -> Batch:
         winners = latest(each for each in sent if isinstance(each, Draft))
         memory, surprises = await sender.remember(), sender.surprises
-        scores = await self._gate.score(workspace, source, list(winners.values()), memory)
+        scored = await self._gate.score(
+            workspace, source, list(winners.values()), memory, sender.can_be_read
+        )
+        batch = Batch(sender, source, sent, winners, scored, surprises)
         if winners:
-            sender.prepared()
-        return Batch(sender, source, sent, winners, scores, surprises)
+            sender.prepared(batch)
+        return batch

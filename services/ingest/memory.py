@@ -1,37 +1,103 @@
 """What a sender has just sent, so that a stream need not ask the database what was said before."""
 
-from collections import OrderedDict
+from bisect import bisect_left
+from collections import OrderedDict, deque
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
-from services.ingest.messages import Draft
+from services.ingest.messages import Draft, Order, order_of
 from services.ingest.store import SourceKey
-from services.ingest.wording import CONTEXT_MESSAGES, Reading
+from services.ingest.wording import CONTEXT_MESSAGES, Context, Reading, read_again
 
-Place = tuple[str, str, str]
+Key = tuple[str, str, str]
 """Kind and external id of a source, with a thread or with the external id of a message."""
 
 
-@dataclass(slots=True)
+class Around(NamedTuple):
+    """What is known among and after the messages of a batch in one conversation.
+
+    The external ids of those among them, the places of the batch directly before any, and the first place after all.
+    """
+
+    among: Sequence[str]
+    overtaken: Sequence[Order]
+    after: Order | None
+
+
+NOTHING = Around((), (), None)
+
+
 class Tail:
-    """The last messages of a conversation, oldest first."""
+    """The last messages of a conversation in its order, cut where the next one goes.
 
-    readings: list[Reading]
-    last_sent_at: datetime
+    `readings` are of those before the cut. Clocks jump and midnight is dated a day off, so there may be others behind
+    it; what is added moves the cut, and may overtake some of them.
+    """
 
-    def add(self, reading: Reading, sent_at: datetime) -> None:
+    def __init__(self, said: Sequence[tuple[Order, Reading]] = (), cut: int | None = None) -> None:
+        self._orders = [order for order, _ in said[:cut]]
+        self.readings = [reading for _, reading in said[:cut]]
+        self._behind = deque(said[cut:] if cut is not None else ())
+        self._passed_since = CONTEXT_MESSAGES
+        self._passed: list[str] = []
+        self._overtaken: list[Order] = []
+
+    def add(self, reading: Reading, order: Order) -> None:
         """Add the next message."""
         self.readings.append(reading)
-        self.last_sent_at = sent_at
+        self._orders.append(order)
+        self._passed_since = 0
 
-    def shortened(self) -> "Tail":
-        """Copy what later messages need."""
-        return Tail(self.readings[-CONTEXT_MESSAGES:], self.last_sent_at)
+    def reach(self, order: Order) -> None:
+        """Move the cut to a place that is not before it."""
+        while self._behind and self._behind[0][0] < order:
+            self._pass()
 
-    def holds_any(self, keys: Set[str]) -> bool:
-        """Whether a message with one of some external ids is among them."""
-        return any(reading.message_id in keys for reading in self.readings)
+    def _pass(self) -> None:
+        if self._passed_since == 0:
+            self._overtaken.append(self._orders[-1])
+        order, reading = self._behind.popleft()
+        self._passed.append(reading.message_id)
+        if self._passed_since < CONTEXT_MESSAGES:
+            # It is among others now than those that it was read among.
+            reading = read_again(reading, Context(self.readings[-CONTEXT_MESSAGES:]))
+        self._passed_since += 1
+        self.readings.append(reading)
+        self._orders.append(order)
+
+    def around(self) -> "Around":
+        """Return what was behind the cut and is among or after what was added."""
+        overtaken, after = list(self._overtaken), None
+        if self._behind:
+            after = self._behind[0][0]
+            if self._passed_since == 0:
+                overtaken.append(self._orders[-1])
+        return Around(list(self._passed), overtaken, after)
+
+    def ended(self, most: int) -> "Tail":
+        """Copy it with the cut at the end, and at most so many of its messages."""
+        while self._behind:
+            self._pass()
+        kept = slice(-most, None)
+        return Tail(list(zip(self._orders[kept], self.readings[kept], strict=True)))
+
+    def cut(self, order: Order) -> "Tail | None":
+        """Copy it with the cut at a place; None if it does not reach back far enough."""
+        place = bisect_left(self._orders, order)
+        if CONTEXT_MESSAGES > place < len(self._orders):
+            return None
+        return Tail(list(zip(self._orders, self.readings, strict=True)), place)
+
+    @property
+    def end(self) -> Order:
+        """The place before the cut."""
+        return self._orders[-1]
+
+    def holds_any(self, ids: Set[str]) -> bool:
+        """Whether a message with one of some external ids is among those before the cut."""
+        return any(reading.message_id in ids for reading in self.readings)
 
 
 @dataclass(slots=True)
@@ -56,13 +122,13 @@ class Recalled:
 class Memory:
     """The newest tails of some conversations, and messages that replies may name; the least used are forgotten.
 
-    Of messages the last `messages_max` are kept, and with a batch at most as many again.
+    Of messages the last `messages_max` are kept, and with a batch at most as many again; tails share as many.
     """
 
     def __init__(self, tails_max: int = 64, messages_max: int = 1000) -> None:
-        self._tails: OrderedDict[Place, Tail] = OrderedDict()
-        self._messages: dict[Place, Reading] = {}
-        self._older: dict[Place, Reading] = {}
+        self._tails: OrderedDict[Key, Tail] = OrderedDict()
+        self._messages: dict[Key, Reading] = {}
+        self._older: dict[Key, Reading] = {}
         self._revisions: dict[SourceKey, int] = {}
         self._tails_max, self._messages_max = tails_max, messages_max
 
@@ -99,24 +165,25 @@ class Memory:
     def _recall_tail(
         self, source: SourceKey, first: Draft, keys: Set[str], recalled: Recalled
     ) -> None:
-        """Recall a conversation unless the batch reaches back into it."""
-        thread, until = first.thread_id, first.sent_at
+        """Recall a conversation unless the batch reaches back before what is known of it, or changes that."""
+        thread, tail = first.thread_id, None
         known = self._tails.get((source.kind, source.external_id, thread))
-        if known is None or known.last_sent_at > until or known.holds_any(keys):
-            recalled.cold_threads[thread] = until
-            recalled.tails[thread] = Tail([], until)
-        else:
-            recalled.tails[thread] = known.shortened()
+        if known is not None and not known.holds_any(keys):
+            tail = known.cut(order_of(first.sent_at, first.external_id))
+        if tail is None:
+            recalled.cold_threads[thread] = first.sent_at
+        recalled.tails[thread] = tail or Tail()
 
     def keep(self, source: SourceKey, ordered: Sequence[Draft], recalled: Recalled) -> None:
         """Keep what a batch has added to its conversations."""
         if recalled.revision is not None:
             self._revisions.setdefault(source, recalled.revision)
+        most = max(2 * CONTEXT_MESSAGES, 2 * self._messages_max // max(1, len(self._tails)))
         for thread, tail in recalled.tails.items():
             place = (source.kind, source.external_id, thread)
-            known = self._tails.get(place)
-            if known is None or known.last_sent_at <= tail.last_sent_at:
-                self._tails[place] = tail.shortened()
+            known, ended = self._tails.get(place), tail.ended(most)
+            if known is None or ended.end >= known.end:
+                self._tails[place] = ended
                 self._tails.move_to_end(place)
             if len(self._tails) > self._tails_max:
                 self._tails.popitem(last=False)

@@ -5,19 +5,21 @@ replies to asks something. So a message that comes before others, an edit, or an
 the stored one disturbs at most as many after each place, and replies if it asks something only now or
 no longer; their scores are made again from what is stored, in the same transaction. Batches in order,
 the usual case, cost two short queries; where a batch falls among what is stored, only the places
-between the two are looked at.
+between the two are looked at, and if the sender knows those others, having just sent them with a
+clock that ran ahead, not even these.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from services.common.database import Connection
 from services.ingest import store
 from services.ingest.gate import differs, input_of_row, stored_score
+from services.ingest.memory import NOTHING, Around
 from services.ingest.messages import Draft, order_of
 from services.ingest.reading import strides
 from services.ingest.scoring import Thresholds, weigh
@@ -27,13 +29,13 @@ from services.ingest.wording import CONTEXT_MESSAGES, REACH_MESSAGES, Context, R
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """Where scores may be wrong, and whether the last messages of the batch are not the last of their conversations."""
+    """Where scores may be wrong, and whether others are stored around the batch than its sender knew."""
 
     places: Sequence[Place]
-    reaches_end: bool
+    is_surprise: bool
 
 
-NONE = Disturbance((), reaches_end=False)
+NONE = Disturbance((), is_surprise=False)
 
 
 class Neighbours:
@@ -49,25 +51,31 @@ class Neighbours:
         source_id: UUID,
         drafts: Mapping[str, Draft],
         stored: Sequence[Stored],
+        around: Mapping[str, Around],
         *,
         is_sure: bool,
     ) -> Disturbance:
-        """Where scores may be wrong now that a batch is stored; `is_sure` says that it was scored by what is stored."""
+        """Where scores may be wrong now that a batch is stored.
+
+        `around` is what was known around it by thread; `is_sure` says that it was scored by what is stored.
+        """
         if not stored:
             return NONE
         place = (connection, workspace, source_id)
         places = _places(drafts, stored)
         later = await self._replies(*place, drafts, stored)
         if not is_sure or len(stored) < len(drafts):
-            return Disturbance(places + later, reaches_end=True)
-        threads = await store.disturbed_threads(*place, _first_of_each(places), list(drafts))
+            return Disturbance(places + later, is_surprise=True)
+        known = [*drafts, *chain.from_iterable(each.among for each in around.values())]
+        first = [(each, around.get(each[0], NOTHING).after) for each in _first_of_each(places)]
+        threads = await store.disturbed_threads(*place, first, known)
         among = [each for each in places if each[0] in threads]
+        again = _overtaken(around) + later
         if not among:
-            return Disturbance(later, reaches_end=bool(later))
+            return Disturbance(again, is_surprise=bool(later))
         interrupted = await store.interrupted_places(*place, among)
         left = {each for each in among if each[:2] != _now_at(drafts[each[2]])}
-        near_end = bool(later) or any(each in interrupted for each in _last_of_each(among))
-        return Disturbance([*(interrupted | left), *later], reaches_end=near_end)
+        return Disturbance([*(interrupted | left), *again], is_surprise=True)
 
     async def _replies(
         self,
@@ -159,9 +167,10 @@ def _first_of_each(places: Sequence[Place]) -> list[Place]:
     return list(first.values())
 
 
-def _last_of_each(places: Sequence[Place]) -> list[Place]:
-    """The last places of each thread, as many as the next message of the thread is scored by."""
-    of_thread: dict[str, list[Place]] = defaultdict(list)
-    for each in places:
-        of_thread[each[0]].append(each)
-    return [each for listed in of_thread.values() for each in listed[-REACH_MESSAGES:]]
+def _overtaken(around: Mapping[str, Around]) -> list[Place]:
+    """The places directly after which others come that were known."""
+    return [
+        (thread, sent_at, key)
+        for thread, each in around.items()
+        for sent_at, _, key in each.overtaken
+    ]

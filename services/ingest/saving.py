@@ -13,6 +13,7 @@ from services.common.outbox import announce, enqueue, enqueue_embedding, enqueue
 from services.common.relay import Hints, Relay
 from services.common.stages import FRESH, HISTORY
 from services.ingest import store
+from services.ingest.gate import Scored
 from services.ingest.limits import CommitSlots, Turn
 from services.ingest.messages import NO_TEXT_SHA256, Draft
 from services.ingest.neighbours import Neighbours
@@ -63,7 +64,7 @@ class Saver:
         workspace: UUID,
         source: SourceKey,
         drafts: Sequence[Draft],
-        scores: Sequence[Score],
+        scored: Scored,
         turn: Turn,
         *,
         is_sure: Callable[[int], bool],
@@ -76,7 +77,7 @@ class Saver:
         then the sender's own; `on_surprise` is told when what is stored around them turns out to be something else.
         """
         ids = uuid7_texts(len(drafts))
-        rows = store.by_key(zip(ids, drafts, scores, strict=True))
+        rows = store.by_key(zip(ids, drafts, scored.scores, strict=True))
         hints: list[Hints] = []
 
         async def write(connection: Connection, source_id: UUID) -> Saved:
@@ -89,9 +90,11 @@ class Saver:
             # Who has changed nothing is no writer.
             sure = not stored or is_sure(await store.raise_source_revision(*place))
             await reach("ingest.counted")
-            disturbed = await self._neighbours.disturbed(*place, by_key, stored, is_sure=sure)
+            disturbed = await self._neighbours.disturbed(
+                *place, by_key, stored, scored.around, is_sure=sure
+            )
             again: dict[str, Score] = {}
-            if disturbed.reaches_end or len(stored) < len(rows) or not sure:
+            if disturbed.is_surprise or len(stored) < len(rows) or not sure:
                 on_surprise()
             if disturbed.places:
                 again, risen = await self._neighbours.settle(*place, disturbed.places)

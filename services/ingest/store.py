@@ -10,7 +10,7 @@ from uuid import UUID
 
 from services.common import sql
 from services.common.database import Connection
-from services.ingest.messages import Draft
+from services.ingest.messages import Draft, Order
 
 T = TypeVar("T")
 
@@ -170,12 +170,19 @@ async def disturbed_threads(
     connection: Connection,
     workspace: UUID,
     source_id: UUID,
-    places: Sequence[Place],
+    places: Sequence[tuple[Place, Order | None]],
     besides: Sequence[str],
 ) -> set[str]:
-    """Return the threads in which a message other than some keys comes after a place."""
+    """Return the threads in which a message other than some keys comes after a place and not after another."""
+    until = [end for _, end in places]
     found = await connection.fetch(
-        QUERIES["disturbed_threads"], workspace, source_id, *_columns(places), besides
+        QUERIES["disturbed_threads"],
+        workspace,
+        source_id,
+        *_columns([place for place, _ in places]),
+        [end[0] if end else _INFINITY for end in until],
+        [end and end[2] for end in until],
+        besides,
     )
     return {row["thread_id"] for row in found}
 

@@ -52,14 +52,19 @@ returning new.external_id, new.id, old.id is null as created, new.deleted_at is 
   case when old.text_sha256 is distinct from new.text_sha256 then old.text end as old_text;
 
 -- name: disturbed_threads
--- Threads in which others than a batch's messages come after a place; the limit keeps it from reading whole conversations.
+-- Threads in which others than some messages come after a place and not after another (infinity and null for any); the limit
+-- keeps it from reading whole conversations.
 select distinct c.thread_id
-from unnest($3::text[], $4::timestamptz[], $5::text[]) as c (thread_id, sent_at, external_id)
+from unnest($3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::text[])
+  as c (thread_id, sent_at, external_id, last_sent_at, last_external_id)
 cross join lateral (
   select from ingest.message t
-  where t.workspace_id = $1 and t.source_id = $2 and t.thread_id = c.thread_id and t.sent_at >= c.sent_at
+  where t.workspace_id = $1 and t.source_id = $2 and t.thread_id = c.thread_id
+    and t.sent_at >= c.sent_at and t.sent_at <= c.last_sent_at
     and (t.sent_at, length(t.external_id), t.external_id collate "C") > (c.sent_at, length(c.external_id), c.external_id collate "C")
-    and t.external_id <> all ($6::text[]) and t.content_sha256 <> decode(repeat('00', 32), 'hex')
+    and (c.last_external_id is null
+      or (t.sent_at, length(t.external_id), t.external_id collate "C") < (c.last_sent_at, length(c.last_external_id), c.last_external_id collate "C"))
+    and t.external_id <> all ($8::text[]) and t.content_sha256 <> decode(repeat('00', 32), 'hex')
   order by t.sent_at limit 1) t;
 
 -- name: interrupted_places

@@ -132,12 +132,15 @@ def read(message: ScoredInput, context: Context) -> Reading:
 
 def by_itself(reading: Reading) -> Reading:
     """A message read without those before it, whose names tell whom it addresses: as one that is stored is read."""
-    if not reading.addressee:
-        return reading
+    return read_again(reading, Context()) if reading.addressee else reading
+
+
+def read_again(reading: Reading, context: Context) -> Reading:
+    """A message read among others than before."""
     said = ScoredInput(
         *(reading.author, reading.text, reading.is_bot, reading.message_id, reading.reply_to)
     )
-    return read(said, Context())
+    return read(said, context)
 
 
 def asks(text: str) -> bool:

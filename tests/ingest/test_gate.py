@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from services.ingest.memory import Memory
-from services.ingest.messages import EPOCH, Draft, draft
+from services.ingest import store
+from services.ingest.memory import Memory, Tail
+from services.ingest.messages import EPOCH, Draft, draft, order_of
 from services.ingest.neighbours import Neighbours
 from services.ingest.scoring import Conversation
 from services.ingest.store import SourceKey
@@ -60,6 +61,32 @@ async def test_context_within_a_stream(ingest: Ingest) -> None:
     ]
     await ingest.stream(frames)
     assert await scores(ingest) == expected()
+
+
+async def test_a_stream_remembers_what_it_overtakes(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream whose clock jumps back and forth among what it has sent never asks what is stored."""
+    asked: list[int] = []
+    conversation_tails = store.conversation_tails
+
+    async def counted(*arguments: Any) -> Any:
+        asked.append(1)
+        return await conversation_tails(*arguments)
+
+    monkeypatch.setattr(store, "conversation_tails", counted)
+    yesterday, evening, morning = range(1, 41), range(500, 620), range(100, 220)
+    numbers = [*yesterday, *evening, *morning, *range(700, 740)]
+    frames = [
+        pb.StreamMessagesRequest(
+            sequence=start,
+            source=SOURCE,
+            messages=[message(n) for n in numbers[start : start + 20]],
+        )
+        for start in range(0, len(numbers), 20)
+    ]
+    await ingest.stream(frames)
+    assert not asked
 
 
 async def test_threads_are_conversations(ingest: Ingest) -> None:
@@ -165,7 +192,7 @@ def sent(memory: Memory, *messages: tuple[Draft, Reading]) -> None:
     drafts = [each for each, _ in messages]
     recalled = memory.recall(ROOM, drafts)
     for each, reading in messages:
-        recalled.tails[each.thread_id].add(reading, each.sent_at)
+        recalled.tails[each.thread_id].add(reading, order_of(each.sent_at, each.external_id))
         recalled.messages[each.external_id] = reading
     memory.keep(ROOM, drafts, recalled)
 
@@ -179,6 +206,19 @@ def test_memory_goes_on_where_the_last_batch_ended() -> None:
     assert not memory.recall(ROOM, [said("b", 6)[0]]).is_complete
     assert not memory.recall(ROOM, [said("c", 6, "thread")[0]]).is_complete
     assert not memory.recall(SourceKey("api", "other"), [said("c", 6)[0]]).is_complete
+
+
+def test_what_is_overtaken_is_read_again() -> None:
+    """A message that turns out to follow another than it seemed to is read among those that it follows."""
+    begun = [said(str(year), year) for year in range(20)]
+    call = ScoredInput("Bob", "ann, look at the proxy", False, "call")
+    order = order_of(EPOCH.replace(year=2030), "call")
+    known = [(order_of(each.sent_at, each.external_id), reading) for each, reading in begun]
+    tail = Tail([*known, (order, read(call, Context()))]).cut(order)
+    assert tail is not None
+    tail.add(read(ScoredInput("Ann", "good morning"), Context()), known[-1][0])
+    tail.reach(order_of(EPOCH.replace(year=2031), "next"))
+    assert [reading.addressee for reading in tail.readings[-2:]] == ["", "ann"]
 
 
 def test_memory_keeps_the_newest_tail() -> None:

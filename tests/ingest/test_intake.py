@@ -2,28 +2,56 @@
 
 import asyncio
 
-from services.ingest.intake import Sender
+from services.ingest.gate import Scored
+from services.ingest.intake import Batch, Sender
+from services.ingest.memory import Recalled
+from services.ingest.messages import EPOCH, draft
+from services.ingest.store import SourceKey
+
+
+def prepared(sender: Sender, key: str = "1", thread: str = "") -> Batch:
+    """A batch of one message that is about to be saved."""
+    each = draft(key, thread, "", ("", "", False), "text", EPOCH, None, None, None)
+    batch = Batch(sender, SourceKey("api", "room"), [each], {key: each}, Scored([], {}), 0)
+    sender.prepared(batch)
+    return batch
 
 
 async def test_what_was_sent_is_believed() -> None:
     """Batches that wait to be saved hold nothing up as long as nothing surprises."""
     sender = Sender()
-    sender.prepared()
+    prepared(sender)
     assert await asyncio.wait_for(sender.remember(), 1) is sender.memory
 
 
 async def test_a_surprise_ends_with_the_batches_under_way() -> None:
     """After a surprise the next batch waits until all before it are stored; the one after it waits for nothing."""
     sender = Sender()
-    for _ in range(3):
-        sender.prepared()
+    batches = [prepared(sender) for _ in range(3)]
     sender.surprised()
     waiting = asyncio.create_task(sender.remember())
-    for _ in range(3):
+    for batch in batches:
         await asyncio.sleep(0)
         assert not waiting.done()
         sender.surprised()
-        sender.saved()
+        sender.saved(batch)
     await waiting
-    sender.prepared()
+    prepared(sender)
     assert await asyncio.wait_for(sender.remember(), 1) is sender.memory
+
+
+async def test_what_is_under_way_is_not_read_from_the_database() -> None:
+    """A conversation or a message replied to that is being saved is waited for, and others are not."""
+    sender = Sender()
+    batch = prepared(sender, "7", "deploy")
+    await asyncio.wait_for(sender.can_be_read(Recalled(cold_threads={"lunch": EPOCH})), 1)
+    await asyncio.wait_for(sender.can_be_read(Recalled(unknown_keys=["8"])), 1)
+    for needed in (Recalled(cold_threads={"deploy": EPOCH}), Recalled(unknown_keys=["7"])):
+        waiting = asyncio.create_task(sender.can_be_read(needed))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()
+    waiting = asyncio.create_task(sender.can_be_read(Recalled(unknown_keys=["7"])))
+    await asyncio.sleep(0)
+    sender.saved(batch)
+    await asyncio.wait_for(waiting, 1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count, groupby
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -182,6 +183,45 @@ async def test_thousands_of_updates(ingest: Ingest) -> None:
     assert {
         row["external_id"]: int(row["deleted_at"].timestamp()) for row in found if row["deleted_at"]
     } == {key: at(moment).seconds for key, moment in deleted.items()}
+
+
+def jumping(dice: random.Random, count: int) -> list[Put]:
+    """Messages as a clock that jumps dates them: now and then a run of them belongs long before what was just said."""
+    made: list[Put] = []
+    key = 0
+    while len(made) < count:
+        key += 1000
+        runs = [dice.randint(1, 90) for _ in range(dice.choice([1, 1, 2, 3]))]
+        starts = [key + 100 * number for number in range(len(runs))]
+        dice.shuffle(starts)
+        for start, length in zip(starts, runs, strict=True):
+            for number in range(start, start + length):
+                text = f"{dice.choice(TEXTS)} {dice.randint(1, 9)}"
+                reply_to = max(1, number - dice.randint(1, 20)) if dice.random() < 0.1 else 0
+                author = "ann" if dice.random() < 0.08 else dice.choice(["x", "build-bot"])
+                thread = dice.choice(["", "", "", "t"])
+                made.append(Put(number, None, text, author, reply_to, thread))
+    return made
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_stream_whose_clock_jumps(ingest: Ingest, seed: int) -> None:
+    """Frames that belong before earlier ones, or among what others have sent, end in the state of the same in order."""
+    dice = random.Random(seed)
+    made = jumping(dice, 900)
+    orderly, streamed = new_source(), new_source()
+    await apply(ingest, orderly, sorted(made, key=lambda each: each.key))
+    others = {id(each) for each in made if seed % 2 and each.key // 100 % 5 == 0}
+    await apply(ingest, streamed, [each for each in made if id(each) in others])
+    made = [each for each in made if id(each) not in others]
+    frames, start = [], 0
+    while start < len(made):
+        end = start + dice.randint(1, 60)
+        put = [each.sent() for each in made[start:end]]
+        frames.append(pb.StreamMessagesRequest(sequence=start, source=streamed, messages=put))
+        start = end
+    await ingest.stream(frames)
+    assert await state(ingest, streamed) == await state(ingest, orderly)
 
 
 async def test_writers_at_the_same_moment(ingest: Ingest) -> None:
