@@ -4,6 +4,7 @@ Whatever is not the same in every byte has another place, so that a copy of olde
 """
 
 import hashlib
+import importlib
 import importlib.util
 import logging
 import platform
@@ -11,12 +12,14 @@ import sys
 from collections.abc import Mapping
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 COMPILED: Final = ("vocabulary", "chunks", "wording", "features", "scoring")
 # What those import is part of what they are: the compiler may copy what does not change.
 SOURCES: Final = (*COMPILED, "everyday", "lexicon", "weights")
 LIBRARY: Final = "winnow_scoring"
+_SHARED: Final = f"{LIBRARY}__mypyc"
 _PACKAGE: Final = "services.ingest"
 _LOGGER: Final = logging.getLogger("winnow.ingest")
 
@@ -42,22 +45,35 @@ def use() -> bool:
     if imported or not place.is_dir():
         _LOGGER.info("scoring is plain Python, which takes longer; `make setup` compiles it")
         return False
+    folder, package = str(place / "services" / "ingest"), sys.modules[_PACKAGE]
+    package.__path__.insert(0, folder)
     try:
         _load_library(place)
+        for name in COMPILED:
+            importlib.import_module(f"{_PACKAGE}.{name}")
     except ImportError as error:
+        package.__path__.remove(folder)
+        _forget(package)
         _LOGGER.warning("scoring is plain Python, because %s", error)
         return False
-    sys.modules[_PACKAGE].__path__.insert(0, str(place / "services" / "ingest"))
     _LOGGER.info("scoring is compiled")
     return True
 
 
+def _forget(package: ModuleType) -> None:
+    """Undo what was imported, so that the sources are imported instead."""
+    sys.modules.pop(_SHARED, None)
+    for name in COMPILED:
+        sys.modules.pop(f"{_PACKAGE}.{name}", None)
+        vars(package).pop(name, None)
+
+
 def _load_library(place: Path) -> None:
     """Load what the compiled modules share; they import it by its name."""
-    name = f"{LIBRARY}__mypyc"
-    spec = importlib.util.spec_from_file_location(name, place / f"{name}{EXTENSION_SUFFIXES[0]}")
+    file = place / f"{_SHARED}{EXTENSION_SUFFIXES[0]}"
+    spec = importlib.util.spec_from_file_location(_SHARED, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{place} holds no library")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[_SHARED] = module
     spec.loader.exec_module(module)
