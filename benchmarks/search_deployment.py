@@ -23,6 +23,7 @@ from services.cli.embedded.paths import DataDirectory
 from services.cli.running import running
 from services.common.ids import uuid7
 from services.common.vectors import INDEX_SETTINGS, from_halfvec, to_halfvecs
+from services.embedder.generation_store import IndexSettings
 from services.search import store
 from services.search.semantic import KEPT_PLANS
 
@@ -101,7 +102,8 @@ async def fill(admin: asyncpg.Connection, workspace: UUID, corpus: Corpus) -> Be
                      for i, m, v in zip(ids, corpus.messages, halves, strict=True)],
         )  # fmt: skip
     began = time.perf_counter()
-    await admin.execute("select embedder.build_index($1, 1024)", generation.id)
+    built_m = IndexSettings().built_m
+    await admin.execute("select embedder.build_index($1, 1024, $2)", generation.id, built_m)
     built = time.perf_counter() - began
     await admin.execute("vacuum analyze ingest.message; ")
     await admin.execute("vacuum analyze embedder.vector")

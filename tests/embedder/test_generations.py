@@ -15,6 +15,7 @@ from services.common.llama import TooManyTokens
 from services.common.testing import FakeEncoder
 from services.embedder import generation_store
 from services.embedder.embedding import Tokens
+from services.embedder.generation_store import IndexSettings
 from services.embedder.generations import Generations
 from services.embedder.shelf import Shelf
 from services.embedder.upkeep import Upkeep
@@ -132,7 +133,9 @@ async def test_a_retired_generation_leaves_nothing(
     # as an early release left it, which did not keep the time
     await chat.admin.execute("update embedder.generation set retired_at = null")
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), 64, 3600)
+        upkeep = Upkeep(
+            database, await _generations(database), Shelf(open_model), IndexSettings(), 3600
+        )
         assert await upkeep.drop_retired() == [UUID(first.id)]
         assert await upkeep.drop_retired() == []
     assert await chat.admin.fetchval("select count(*) from embedder.vector") == 2
@@ -238,7 +241,9 @@ async def test_who_is_in_the_way_of_forgetting_only_delays_it(
     await chat.say(["one", "two"])
     await chat.admin.execute("select embedder.retire_generation($1)", UUID(second.id))
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), 64, 0)
+        upkeep = Upkeep(
+            database, await _generations(database), Shelf(open_model), IndexSettings(), 0
+        )
         async with chat.admin.transaction():
             first_task, last_task = await chat.admin.fetch(
                 "select id from spine.task where spec like $1 order by id", f"%{second.id}%"
@@ -258,9 +263,10 @@ async def test_who_is_in_the_way_of_forgetting_only_delays_it(
 async def test_a_large_generation_is_indexed_once_it_is_full(
     two_models: Serve, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Above a size a new generation has no index while it fills, and a ready one before it can be promoted."""
+    """Above a size a new generation has no index while it fills, and a ready, denser one before it can be promoted."""
     monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "100")
     monkeypatch.setenv("WINNOW_HNSW_M", "8")
+    monkeypatch.setenv("WINNOW_HNSW_BUILT_M", "12")
     async with two_models() as channel:
         operator = Operator(channel, deployment)
         await chat.say([f"text {n}" for n in range(100)])
@@ -274,7 +280,7 @@ async def test_a_large_generation_is_indexed_once_it_is_full(
         "select reloptions from pg_class where relname = $1",
         f"vector_{UUID(started.id).hex}_hnsw",
     )
-    assert "m=8" in options
+    assert "m=12" in options
 
 
 async def test_broken_indexes_are_mended(
