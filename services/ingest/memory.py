@@ -5,6 +5,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 from services.ingest.messages import Draft, Order, order_of
@@ -27,6 +28,7 @@ class Around(NamedTuple):
 
 
 NOTHING = Around((), (), None)
+_ID = itemgetter(2)
 
 
 class Tail:
@@ -36,10 +38,9 @@ class Tail:
     it; what is added moves the cut, and may overtake some of them.
     """
 
-    def __init__(self, said: Sequence[tuple[Order, Reading]] = (), cut: int | None = None) -> None:
-        self._orders = [order for order, _ in said[:cut]]
-        self.readings = [reading for _, reading in said[:cut]]
-        self._behind = deque(said[cut:] if cut is not None else ())
+    def __init__(self, orders: list[Order], readings: list[Reading], cut: int) -> None:
+        self._orders, self.readings = orders[:cut], readings[:cut]
+        self._behind = deque(zip(orders[cut:], readings[cut:], strict=True))
         self._passed_since = CONTEXT_MESSAGES
         self._passed: list[str] = []
         self._overtaken: list[Order] = []
@@ -80,15 +81,14 @@ class Tail:
         """Copy it with the cut at the end, and at most so many of its messages."""
         while self._behind:
             self._pass()
-        kept = slice(-most, None)
-        return Tail(list(zip(self._orders[kept], self.readings[kept], strict=True)))
+        return Tail(self._orders[-most:], self.readings[-most:], most)
 
     def cut(self, order: Order) -> "Tail | None":
         """Copy it with the cut at a place; None if it does not reach back far enough."""
         place = bisect_left(self._orders, order)
         if CONTEXT_MESSAGES > place < len(self._orders):
             return None
-        return Tail(list(zip(self._orders, self.readings, strict=True)), place)
+        return Tail(self._orders, self.readings, place)
 
     @property
     def end(self) -> Order:
@@ -97,7 +97,7 @@ class Tail:
 
     def holds_any(self, ids: Set[str]) -> bool:
         """Whether a message with one of some external ids is among those before the cut."""
-        return any(reading.message_id in ids for reading in self.readings)
+        return not ids.isdisjoint(map(_ID, self._orders))
 
 
 @dataclass(slots=True)
@@ -172,7 +172,7 @@ class Memory:
             tail = known.cut(order_of(first.sent_at, first.external_id))
         if tail is None:
             recalled.cold_threads[thread] = first.sent_at
-        recalled.tails[thread] = tail or Tail()
+        recalled.tails[thread] = tail or Tail([], [], 0)
 
     def keep(self, source: SourceKey, ordered: Sequence[Draft], recalled: Recalled) -> None:
         """Keep what a batch has added to its conversations."""

@@ -213,10 +213,11 @@ def test_what_is_overtaken_is_read_again() -> None:
     begun = [said(str(year), year) for year in range(20)]
     call = ScoredInput("Bob", "ann, look at the proxy", False, "call")
     order = order_of(EPOCH.replace(year=2030), "call")
-    known = [(order_of(each.sent_at, each.external_id), reading) for each, reading in begun]
-    tail = Tail([*known, (order, read(call, Context()))]).cut(order)
+    orders = [*(order_of(each.sent_at, each.external_id) for each, _ in begun), order]
+    readings = [*(reading for _, reading in begun), read(call, Context())]
+    tail = Tail(orders, readings, len(orders)).cut(order)
     assert tail is not None
-    tail.add(read(ScoredInput("Ann", "good morning"), Context()), known[-1][0])
+    tail.add(read(ScoredInput("Ann", "good morning"), Context()), orders[-2])
     tail.reach(order_of(EPOCH.replace(year=2031), "next"))
     assert [reading.addressee for reading in tail.readings[-2:]] == ["", "ann"]
 
