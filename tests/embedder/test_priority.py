@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from services.common.llama.lanes import Lane, Precedence
+from services.common.llama.lanes import Lane
 from services.common.testing import FakeEncoder, Tokens
 from services.common.vectors import Matrix
 from tests.conftest import Deployment
@@ -174,36 +174,6 @@ async def test_a_lane_runs_what_can_wait_last() -> None:
     await asyncio.gather(first, slow, fast)
     lane.close()
     assert order == ["fresh", "old 1", "old 2"]
-
-
-async def test_what_can_wait_does_not_begin_beside_a_query() -> None:
-    """While a query is read, contexts that step back begin nothing that can wait, unless it takes long."""
-    first, old = Precedence(seconds=5), list[int]()
-    queries = Lane(Path("model"), "queries", [Nothing()], 100, precedence=first)
-    texts = Lane(Path("model"), "texts", [], 100, background=[Nothing()], precedence=first)
-    begun, go = threading.Event(), threading.Event()
-
-    def query(_: Nothing) -> list[int]:
-        begun.set()
-        go.wait(10)
-        return list(old)
-
-    asked = asyncio.create_task(queries.run([query]))
-    await asyncio.to_thread(begun.wait, 10)
-    slow = asyncio.create_task(
-        texts.run([lambda _, n=n: old.append(n) for n in range(3)], can_wait=True)  # type: ignore[misc]
-    )
-    # The context that waited for work already may begin one.
-    await asyncio.sleep(0.2)
-    go.set()
-    assert (await asked)[0] in ([], [0])
-    await slow
-    assert old == [0, 1, 2]
-    patient = Precedence(seconds=0.01)
-    with patient:
-        patient.wait()
-    queries.close()
-    texts.close()
 
 
 async def test_a_fresh_text_is_not_left_to_a_context_that_steps_back() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from services.common.llama.batching import boundary_rank, cut_evenly, plan_batches, unite_equal
 from services.common.llama.errors import ComputeFailed, LoadFailed, SelfTestFailed, TooManyTokens
-from services.common.llama.lanes import Lane, Precedence
+from services.common.llama.lanes import Lane
 from services.common.llama.native import (
     SEQUENCES_MAX,
     EncodingContext,
@@ -104,13 +104,8 @@ class EmbeddingModel:
             # From here on nothing fails.
             held.pop_all()
         asked, others = made[:QUERY_CONTEXTS], made[QUERY_CONTEXTS:]
-        first = Precedence()
-        queries = Lane(path, "queries", asked, QUERY_BATCHES_MAX, precedence=first)
-        passages = Lane(
-            *(path, "texts", others[:1], PASSAGE_BATCHES_MAX),
-            background=others[1:],
-            precedence=first,
-        )
+        queries = Lane(path, "queries", asked, QUERY_BATCHES_MAX)
+        passages = Lane(path, "texts", others[:1], PASSAGE_BATCHES_MAX, background=others[1:])
         return cls(weights, quantised, passages, queries, tokens_per_batch, part_tokens, ends)
 
     def close(self) -> None:

@@ -25,31 +25,6 @@ def _step_back() -> None:
         os.nice(BACKGROUND_NICENESS)
 
 
-class Precedence:
-    """Lets what can wait begin when nothing runs that somebody waits for, or after some seconds.
-
-    Two processors are often one core with one cache, so even work that steps back slows down what runs beside it.
-    """
-
-    def __init__(self, seconds: float = 0.05) -> None:
-        self._seconds, self._running = seconds, 0
-        self._changed = threading.Condition()
-
-    def __enter__(self) -> None:
-        with self._changed:
-            self._running += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._running -= 1
-            self._changed.notify_all()
-
-    def wait(self) -> None:
-        """Return when nothing runs that goes first, or after the seconds."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._running, self._seconds)
-
-
 class Closable(Protocol):
     """Something that holds memory of llama.cpp."""
 
@@ -67,7 +42,7 @@ class Lane(Generic[Context]):
 
     Work that can wait is run when no other waits, and only on the contexts that step back for the rest of the machine.
     Those help with other work when there is more of it than the first contexts can begin at once: on a busy machine
-    they are slow. Lanes that share a `precedence` let the work of their first contexts go before all that can wait.
+    they are slow.
     """
 
     def __init__(
@@ -78,11 +53,9 @@ class Lane(Generic[Context]):
         jobs_max: int,
         *,
         background: Sequence[Context] = (),
-        precedence: Precedence | None = None,
     ) -> None:
         self._path = path
         self._purpose = purpose
-        self._precedence = precedence or Precedence()
         self._room = BoundedSemaphore(jobs_max)
         self._waiting: deque[_Job] = deque()
         self._patient: deque[_Job] = deque()
@@ -149,11 +122,8 @@ class Lane(Generic[Context]):
         if back:
             _step_back()
         while (job := self._next(back)) is not None:
-            if back:
-                tell = _attempt(job, context)
-            else:
-                with self._precedence:
-                    tell = _attempt(job, context)
+            tell = _attempt(job, context)
+            if not back:
                 # Before the result is known, so that what it leads to does not find everybody busy.
                 with self._changed:
                     self._idle += 1
@@ -161,8 +131,6 @@ class Lane(Generic[Context]):
 
     def _next(self, back: bool) -> _Job | None:
         """Wait for a job; None once the lane is closed."""
-        if back:
-            self._precedence.wait()
         with self._changed:
             while not self._closed:
                 if len(self._waiting) > (self._idle if back else 0):
