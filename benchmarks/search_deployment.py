@@ -62,7 +62,7 @@ class Bench:
 
 
 async def fill(admin: asyncpg.Connection, workspace: UUID, corpus: Corpus) -> Bench:
-    """Copy messages and vectors, then build the index."""
+    """Copy messages and vectors, then build the index as that of a generation that is indexed once it is full."""
     await admin.set_type_codec(
         "halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary"
     )
@@ -102,8 +102,8 @@ async def fill(admin: asyncpg.Connection, workspace: UUID, corpus: Corpus) -> Be
                      for i, m, v in zip(ids, corpus.messages, halves, strict=True)],
         )  # fmt: skip
     began = time.perf_counter()
-    built_m = IndexSettings().built_m
-    await admin.execute("select embedder.build_index($1, 1024, $2)", generation.id, built_m)
+    await admin.execute("update embedder.generation set hnsw_m = $1", IndexSettings().built_m)
+    await admin.execute("select embedder.build_index($1, 1024)", generation.id)
     built = time.perf_counter() - began
     await admin.execute("vacuum analyze ingest.message; ")
     await admin.execute("vacuum analyze embedder.vector")

@@ -107,7 +107,7 @@ def _own_mb(pid: int) -> float:
     """Memory of a process without what it shares, so that PostgreSQL's buffers do not count for each session."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except FileNotFoundError:  # it has ended since it was listed
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
         return 0.0
     lines = [line.split() for line in text.splitlines()[1:]]
     return sum(int(line[1]) / 1024 for line in lines if line[0].startswith("Private_"))

@@ -17,14 +17,13 @@ _LOCK_SECONDS = "500ms"
 
 @dataclass(frozen=True)
 class IndexSettings:
-    """How the HNSW index of a new generation is made: neighbours of a node, breadth of the search for them, memory.
+    """How the HNSW index of a new generation is made: neighbours of a node, and breadth of the search for them.
 
-    Built in one go it has at least `built_m` neighbours of a node: there each costs a third of what it costs an insert.
+    One that is built once its vectors are there has `built_m` neighbours of a node: each costs less than by inserts.
     """
 
     m: int = 16
     ef_construction: int = 128
-    build_memory_mb: int = 256
     built_m: int = 24
 
 
@@ -63,7 +62,7 @@ async def start_generation(
             model.pooling,
             model.query_prefix,
             model.passage_prefix,
-            index.m,
+            index.built_m if bulk else index.m,
             index.ef_construction,
             bulk,
         )
@@ -155,16 +154,12 @@ async def index_state(connection: Connection, generation: UUID) -> IndexState:
     return IndexState(row["state"], row["phase"] or "", row["done"] / total if total else 0.0)
 
 
-async def build_index(connection: Connection, generation: UUID, index: IndexSettings) -> bool:
+async def build_index(connection: Connection, generation: UUID, memory_mb: int) -> bool:
     """Build the index of a generation if it has no valid one; return whether there was anything to do."""
     async with connection.transaction():
         await connection.execute("select set_config('statement_timeout', '0', true)")
         acted: bool = await connection.fetchval(
-            QUERIES["build_index"],
-            generation,
-            index.build_memory_mb,
-            index.built_m,
-            timeout=_BUILD_SECONDS_MAX,
+            QUERIES["build_index"], generation, memory_mb, timeout=_BUILD_SECONDS_MAX
         )
     return acted
 

@@ -60,10 +60,13 @@ class EmbedderSettings(Settings):
     )
     hnsw_m: int = Field(default=16, ge=2, le=100, description="neighbours of a node of the index")
     hnsw_ef_construction: int = Field(default=128, ge=4, le=1000)
-    hnsw_build_memory_mb: int = Field(default=256, ge=1, le=1 << 20)
     hnsw_built_m: int = Field(
-        default=24, ge=2, le=100, description="neighbours, at least, in an index built in one go"
+        default=24,
+        ge=2,
+        le=100,
+        description="neighbours where a full generation is indexed",
     )
+    hnsw_build_memory_mb: int = Field(default=256, ge=1, le=1 << 20)
     hnsw_after_rows_min: int = Field(
         default=20_000, ge=0, description="a new generation this large is indexed once it is full"
     )
@@ -98,7 +101,7 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             database,
             generations,
             shelf,
-            _index_settings(settings),
+            settings.hnsw_build_memory_mb,
             settings.embed_retired_seconds,
         )
         queries = QueryEmbedder(generations, settings.embed_queries_remembered_max)
@@ -155,12 +158,7 @@ def _generations(database: Database, shelf: Shelf) -> Generations:
 
 
 def _index_settings(settings: EmbedderSettings) -> IndexSettings:
-    return IndexSettings(
-        settings.hnsw_m,
-        settings.hnsw_ef_construction,
-        settings.hnsw_build_memory_mb,
-        settings.hnsw_built_m,
-    )
+    return IndexSettings(settings.hnsw_m, settings.hnsw_ef_construction, settings.hnsw_built_m)
 
 
 def _worker(

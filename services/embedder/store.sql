@@ -41,7 +41,7 @@ select embedder.drop_generation($1);
 select state, phase, done, total from embedder.index_state($1);
 
 -- name: build_index
-select embedder.build_index($1, $2, $3);
+select embedder.build_index($1, $2);
 
 -- name: generation_debt
 select missing, dead from embedder.generation_debt($1);

@@ -29,11 +29,11 @@ class Upkeep:
         database: Database,
         generations: Generations,
         shelf: Shelf,
-        index: store.IndexSettings,
+        build_memory_mb: int,
         drop_after_seconds: float,
     ) -> None:
         self._database, self._generations, self._shelf = database, generations, shelf
-        self._index = index
+        self._build_memory_mb = build_memory_mb
         self._drop_after_seconds = drop_after_seconds
 
     async def follow(self) -> None:
@@ -85,7 +85,7 @@ class Upkeep:
                 generation.id,
                 "invalid" if found.state == "invalid" else "not there",
             )
-            built = await store.build_index(connection, generation.id, self._index)
+            built = await store.build_index(connection, generation.id, self._build_memory_mb)
         if built:
             log.info("generation %s: its index is ready", generation.id)
         return built

@@ -4,7 +4,6 @@ Whatever is not the same in every byte has another place, so that a copy of olde
 """
 
 import hashlib
-import importlib
 import importlib.util
 import logging
 import platform

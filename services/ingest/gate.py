@@ -44,14 +44,14 @@ class Gate:
         source: SourceKey,
         drafts: Sequence[Draft],
         memory: Memory,
-        stored: Callable[[Recalled], Awaitable[None]],
+        can_be_read: Callable[[Recalled], Awaitable[None]],
     ) -> Scored:
-        """Score drafts of different messages of one source; `stored` waits until what is not recalled can be read."""
+        """Score drafts of different messages of one source; `can_be_read` waits until what must be read is stored."""
         ordered = sorted(drafts, key=lambda each: order_of(each.sent_at, each.external_id))
         recalled = memory.recall(source, ordered)
         together = {each.external_id: each for each in ordered}
         if not recalled.is_complete:
-            await stored(recalled)
+            await can_be_read(recalled)
             await self._ask(workspace, source, ordered, recalled)
         scores: dict[str, Score] = {}
         async for stride in strides(ordered):

@@ -68,7 +68,7 @@ class Tail:
         self.readings.append(reading)
         self._orders.append(order)
 
-    def around(self) -> "Around":
+    def around(self) -> Around:
         """Return what was behind the cut and is among or after what was added."""
         overtaken, after = list(self._overtaken), None
         if self._behind:

@@ -15,7 +15,6 @@ from services.common.llama import TooManyTokens
 from services.common.testing import FakeEncoder
 from services.embedder import generation_store
 from services.embedder.embedding import Tokens
-from services.embedder.generation_store import IndexSettings
 from services.embedder.generations import Generations
 from services.embedder.shelf import Shelf
 from services.embedder.upkeep import Upkeep
@@ -133,9 +132,7 @@ async def test_a_retired_generation_leaves_nothing(
     # as an early release left it, which did not keep the time
     await chat.admin.execute("update embedder.generation set retired_at = null")
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        upkeep = Upkeep(
-            database, await _generations(database), Shelf(open_model), IndexSettings(), 3600
-        )
+        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), 64, 3600)
         assert await upkeep.drop_retired() == [UUID(first.id)]
         assert await upkeep.drop_retired() == []
     assert await chat.admin.fetchval("select count(*) from embedder.vector") == 2
@@ -241,9 +238,7 @@ async def test_who_is_in_the_way_of_forgetting_only_delays_it(
     await chat.say(["one", "two"])
     await chat.admin.execute("select embedder.retire_generation($1)", UUID(second.id))
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        upkeep = Upkeep(
-            database, await _generations(database), Shelf(open_model), IndexSettings(), 0
-        )
+        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), 64, 0)
         async with chat.admin.transaction():
             first_task, last_task = await chat.admin.fetch(
                 "select id from spine.task where spec like $1 order by id", f"%{second.id}%"

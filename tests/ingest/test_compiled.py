@@ -37,7 +37,9 @@ SCORER = """
 import json, sys
 from services.ingest import compiled
 used = compiled.use()
-from services.ingest import scoring, wording
+from services.ingest import wording
+assert sys.modules["services.ingest.wording"] is wording
+from services.ingest import scoring
 print(json.dumps([used, *(sys.modules[f"services.ingest.{name}"].__spec__.origin for name in compiled.COMPILED)]))
 conversation = scoring.Conversation()
 for line in sys.stdin:
