@@ -22,7 +22,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What was read, by id; an atom comes with its evidence and the messages that it is grounded in."""
+    """What was read, by id; an atom comes with its evidence and the messages that it is grounded in.
+
+    Of evidence only what still stands: words that were deleted or edited away are gone at once, though the extractor
+    has yet to read what is left.
+    """
 
     messages: Mapping[UUID, Row] = field(default_factory=dict)
     atoms: Mapping[UUID, Row] = field(default_factory=dict)
@@ -38,11 +42,12 @@ class Contents:
         evidence = await store.evidence(connection, workspace, atom_ids) if atom_ids else {}
         grounds = {row["message_id"] for rows in evidence.values() for row in rows}
         message_ids = list(grounds.union(_ids(subjects, "message")))
+        messages = await store.messages(connection, workspace, message_ids)
         return cls(
-            await store.messages(connection, workspace, message_ids),
+            messages,
             await store.atoms(connection, workspace, atom_ids),
             await store.topics(connection, workspace, _ids(subjects, "topic")),
-            evidence,
+            {atom: _standing(rows, messages) for atom, rows in evidence.items()},
         )
 
     def __contains__(self, subject: Subject) -> bool:
@@ -124,7 +129,7 @@ def atom(row: Row, evidence: Sequence[Row], messages: Mapping[UUID, Row]) -> typ
         version=row["version"],
         topic_id=str(row["topic_id"] or ""),
         topic_title=row["topic_title"] or "",
-        evidence=[_evidence(each, messages.get(each["message_id"])) for each in evidence],
+        evidence=[_evidence(each, messages[each["message_id"]]) for each in evidence],
         valid_from=timestamp(row["valid_from"]),
         valid_to=timestamp(row["valid_to"]),
         created_at=timestamp(row["created_at"]),
@@ -160,12 +165,21 @@ def name(enum: Any, value: int) -> str:
     return str(enum.Name(value)).removeprefix(prefix).lower()
 
 
-def _evidence(row: Row, grounds: Row | None) -> types.Evidence:
+def _standing(evidence: Sequence[Row], messages: Mapping[UUID, Row]) -> list[Row]:
+    """The evidence whose words still stand in a message that may be shown."""
+    return [
+        row
+        for row in evidence
+        if row["message_id"] in messages and row["quote"] in messages[row["message_id"]]["text"]
+    ]
+
+
+def _evidence(row: Row, grounds: Row) -> types.Evidence:
     return types.Evidence(
         message_id=str(row["message_id"]),
         quote=row["quote"],
         offset=row["quote_offset"],
-        message=message(grounds) if grounds is not None else None,
+        message=message(grounds),
     )
 
 

@@ -168,11 +168,10 @@ def _is_shown(fused: Fused, contents: Contents, shown: Mapping[UUID, int]) -> bo
 
 
 def _grounds(subject: Subject, contents: Contents) -> tuple[UUID, ...]:
-    """The messages that a subject is or is grounded in, of those that are still there."""
+    """The messages that a subject is or is grounded in."""
     if subject.kind == "message":
         return (subject.id,)
-    cited = (each["message_id"] for each in contents.evidence[subject.id])
-    return tuple(each for each in cited if each in contents.messages)
+    return tuple(each["message_id"] for each in contents.evidence[subject.id])
 
 
 def _item(citation: int, fused: Fused, contents: Contents, shown: Mapping[UUID, int]) -> Item:

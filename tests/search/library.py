@@ -172,7 +172,7 @@ class Library:
         vector: Matrix | None = None,
         **fields: Any,
     ) -> UUID:
-        """Save an atom that cites messages."""
+        """Save an atom that cites all that messages say."""
         text = f"{title}\n{content}"
         row = {
             "workspace_id": self.workspace,
@@ -193,7 +193,7 @@ class Library:
             await self.admin.execute(
                 """insert into extractor.atom_evidence
                      (workspace_id, atom_id, message_id, position, quote, quote_offset)
-                   values ($1, $2, $3, $4, 'quote', 0)""",
+                   select workspace_id, $2, id, $4, text, 0 from ingest.message where workspace_id = $1 and id = $3""",
                 self.workspace,
                 row["id"],
                 message,

@@ -182,7 +182,7 @@ async def test_an_atom_comes_with_its_grounds(desk: Desk) -> None:
     found = {result.kind: result for result in response.results}
     atom = found[types.SUBJECT_KIND_ATOM].atom
     assert atom.topic_title == "Pinning versions"
-    assert atom.evidence[0].quote == "quote"
+    assert atom.evidence[0].quote == "we pin the version"
     assert atom.evidence[0].message.author.name == "Ann"
     assert atom.evidence[0].message.importance.factors[0].name == "question"
     assert atom.evidence[0].message.source_title == "A chat"
