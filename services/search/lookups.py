@@ -102,8 +102,8 @@ async def newest_vectors(
     chosen: Filter,
     kind: str,
     limit: int,
-) -> list[tuple[UUID, bytes]]:
-    """Return the first vectors of the newest subjects of a kind that satisfy a filter, oldest first."""
+) -> list[tuple[UUID, bytes | None]]:
+    """Return the newest subjects of a kind that satisfy a filter with their first vectors, if any, oldest first."""
     text, values = statement(
         "newest_vectors", (kind,), chosen.conditions, generation.id, generation.dimensions
     )

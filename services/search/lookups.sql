@@ -1,8 +1,9 @@
 -- name: newest_vectors
+-- Those without a vector come as well, so that it is known how many there are.
 select s.id, v.embedding, s.sent_at
 from (select s.id, s.text_sha256, {moment} as sent_at from search.live_{kind}s({filter}) s where {condition}
       order by {moment} desc, s.id desc limit $11::int) s
-join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = '{kind}' and v.subject_id = s.id
+left join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = '{kind}' and v.subject_id = s.id
   and v.text_sha256 = s.text_sha256 and v.part = 0
 order by s.sent_at, s.id;
 

@@ -31,7 +31,7 @@ def place_after(results: Sequence[Fused], question: Question) -> Place:
 
 def total_size(question: Question, answer: Answer) -> int:
     """How many results all pages hold; an estimate only where the index was asked for no more than the page needs."""
-    if answer.groups:
+    if question.dress.group_by:
         return answer.total
     found = min(len(answer.ranked), RESULTS_MAX)
     leg = question.semantic

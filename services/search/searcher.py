@@ -224,7 +224,8 @@ class Searcher:
     ) -> tuple[list[Hit], KeywordCandidates]:
         """Return what has the query's words, ordered by them and those of the surroundings."""
         started = self._clock()
-        pool = HYBRID_POOL if question.is_hybrid else RESULTS_MAX
+        leg = question.keyword or Leg()
+        pool = max(HYBRID_POOL, leg.limit) if question.is_hybrid else RESULTS_MAX
         found = await self._keyword.find(
             connection,
             workspace,
@@ -238,7 +239,7 @@ class Searcher:
         if found.documents:
             anchors, queries = legs.anchors(found.documents), found.lookup.queries
             around = await self._around(connection, workspace, question, anchors, queries)
-            most = _most(question, question.keyword or Leg())
+            most = _most(question, leg)
             hits = legs.by_words(found, around, most, heard=question.is_hybrid)
         if found.corrected:
             listed = ", ".join(found.corrected)

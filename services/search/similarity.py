@@ -106,17 +106,19 @@ class Similarity:
                 connection, workspace, generation, chosen, kind, subjects_max + 1
             )
             fresh = await self._searcher.freshness.read(connection, workspace, generation)
-        truncated, rows = len(rows) > subjects_max, rows[-subjects_max:]
-        subjects = [Subject(kind, each) for each, _ in rows]
+        truncated = len(rows) > subjects_max
+        vectors = {
+            Subject(kind, each): value for each, value in rows[-subjects_max:] if value is not None
+        }
         # Millions of products: in a thread, so that nobody else waits.
         clusters = await asyncio.to_thread(
-            _clusters, subjects, [value for _, value in rows], score_min
+            _clusters, list(vectors), list(vectors.values()), score_min
         )
         largest = clusters[:groups_max]
         async with self._searcher.reads.reading(workspace) as connection:
             shown = [near.subject for cluster in largest for near in cluster.members]
             contents = await Contents.read(connection, workspace, shown)
-        return Duplicates(largest, contents, len(rows), truncated, fresh)
+        return Duplicates(largest, contents, len(vectors), truncated, fresh)
 
 
 def _clusters(

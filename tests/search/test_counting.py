@@ -91,6 +91,21 @@ async def test_groups_hold_what_belongs_together(desk: Desk) -> None:
     assert not second.next_page_token
 
 
+async def test_a_page_of_groups_that_are_gone_counts_groups(desk: Desk) -> None:
+    """If what a page was to show has been deleted, its total must still be the number of groups."""
+    for thread in ("a", "b"):
+        await desk.library.add_messages(["alpha", "alpha too"], thread_id=thread)
+    fields = {"mode": KEYWORD, "group_by": pb.GROUP_BY_CONVERSATION, "page_size": 1}
+    first = await desk.client.search("alpha", **fields)
+    shown = first.groups[0].conversation.thread_id
+    await desk.deployment.admin.execute(
+        "update ingest.message set deleted_at = now() where thread_id <> $1", shown
+    )
+    token = first.next_page_token
+    second = await desk.client.search("alpha", page_token=token, **fields)
+    assert (len(second.groups), second.total_size) == (0, 1)
+
+
 async def test_conversations_with_long_names_have_further_pages(desk: Desk) -> None:
     """The page after a conversation must be there however long its title and thread are, and if it is renamed."""
     library = desk.library
@@ -148,3 +163,15 @@ async def test_near_duplicates_are_grouped(desk: Desk) -> None:
     fewer = pb.FindDuplicatesRequest(subjects_max=2)
     reply = await call(desk, "FindDuplicates", fewer)
     assert (reply.compared, reply.truncated) == (2, True)
+
+
+async def test_what_is_not_embedded_yet_does_not_hide_that_there_was_more(desk: Desk) -> None:
+    """Where the newest of more subjects than are compared have no vector, the reply must say that there were more."""
+    await desk.library.add_messages(["same", "same again", "and again"], [unit(1)] * 3)
+    await desk.library.add_message("not embedded yet")
+    request = pb.FindDuplicatesRequest(subjects_max=3)
+    reply = await call(desk, "FindDuplicates", request)
+    assert (reply.compared, reply.truncated) == (2, True)
+    assert [[r.message.text for r in g.results] for g in reply.groups] == [
+        ["same again", "and again"]
+    ]

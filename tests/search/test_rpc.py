@@ -242,6 +242,14 @@ async def test_legs_have_limits_and_least_scores(desk: Desk) -> None:
     assert await desk.client.words("a1", keyword=pb.LegOptions(score_min=1000)) == []
 
 
+async def test_words_of_a_hybrid_search_have_their_limit(desk: Desk) -> None:
+    """The keyword leg must give as many candidates as it is asked for, beside the other leg as well."""
+    await desk.library.add_messages([f"apple {i}" for i in range(300)], thread_id="t")
+    vector, limit = unit(1).tolist(), pb.LegOptions(limit=1000)
+    reply = await desk.client.search("apple", query_vector=vector, keyword=limit)
+    assert reply.total_size == 300
+
+
 async def test_the_best_part_of_a_long_text_counts(desk: Desk) -> None:
     """A long message must be found once, by the part that is nearest to the query."""
     long = await desk.library.add_message("long", unit(0, 1))

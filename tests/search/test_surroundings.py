@@ -1,11 +1,13 @@
 """What comes with a hit: surroundings, marks, an explanation, and the context packed for a model."""
 
+from datetime import timedelta
+
 import grpc
 import pytest
 
 from tests.search.asking import KEYWORD, SEMANTIC, call
 from tests.search.conftest import Desk
-from tests.search.library import texts, unit
+from tests.search.library import START, texts, unit
 from winnow.search.v1 import search_pb2 as pb
 
 
@@ -23,6 +25,16 @@ async def test_hits_come_with_their_surroundings_and_marks(desk: Desk) -> None:
     text = found.message.text
     marked = [text[h.offset : h.offset + h.length] for h in found.highlights]
     assert marked == ["deploys", "deploy"]
+
+
+async def test_neighbours_may_be_far_apart_in_time(desk: Desk) -> None:
+    """In a thread where days pass between two messages, those before and after must be shown all the same."""
+    for number, text in enumerate(("first", "second", "the deploy failed", "last")):
+        await desk.library.add_message(text, sent_at=START + timedelta(days=40 * number))
+    reply = await desk.client.search("deploy", mode=KEYWORD, neighbours=2)
+    around = reply.results[0].neighbours
+    assert [m.text for m in around.before] == ["first", "second"]
+    assert [m.text for m in around.after] == ["last"]
 
 
 async def test_what_is_found_by_meaning_is_marked_and_explained(desk: Desk) -> None:
