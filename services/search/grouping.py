@@ -32,7 +32,8 @@ async def group(
             if each.subject in conversations:
                 members.setdefault(conversations[each.subject], []).append(each)
     groups = [Group(key, tuple(of_key)) for key, of_key in members.items()]
-    return sorted(groups, key=_position)
+    places = {each.subject: place for place, each in enumerate(ranked)}
+    return sorted(groups, key=lambda each: (places[each.members[0].subject], _name(each.key)))
 
 
 def page(groups: Sequence[Group], after: Place | None, count: int) -> tuple[list[Group], bool]:

@@ -31,6 +31,9 @@ def place_after(results: Sequence[Fused], question: Question) -> Place:
 
 def total_size(question: Question, answer: Answer) -> int:
     """How many results all pages hold; an estimate only where the index was asked for no more than the page needs."""
+    if answer.rerank_scores:
+        # What was ordered anew is one page.
+        return len(answer.groups or answer.page)
     if question.dress.group_by:
         return answer.total
     found = min(len(answer.ranked), RESULTS_MAX)

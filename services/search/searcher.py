@@ -334,6 +334,8 @@ class Searcher:
             answer.warnings.append(
                 "results were not ordered anew: this deployment has no reranker set"
             )
+        elif question.after is not None:
+            answer.warnings.append("results were not ordered anew: those before them were not")
         else:
             best = answer.ranked[:DEPTH]
             async with self.reads.reading(workspace) as connection:
@@ -349,7 +351,8 @@ class Searcher:
             except ModelUnavailable as error:
                 answer.warnings.append(f"results were not ordered anew: {error}")
             else:
-                answer.ranked, answer.rerank_scores = reorder(best, scores)
+                first, answer.rerank_scores = reorder(best, scores)
+                answer.ranked = [*first, *answer.ranked[DEPTH:]]
         async with self.reads.reading(workspace) as connection:
             await self._finish(connection, workspace, question, answer)
 
