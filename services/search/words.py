@@ -10,7 +10,7 @@ from typing import Final
 from services.search.lexicon import Lexicon, ukrainian
 
 TERMS_MAX: Final = 32
-TERM_CHARACTERS_MAX: Final = 200
+WORD_LETTERS_MAX: Final = 200
 LATIN_START_LETTERS_MIN: Final = 6
 CYRILLIC_START_LETTERS_MIN: Final = 5
 
@@ -88,9 +88,9 @@ def parse(query: str, lexicon: Lexicon | None = None) -> Words:
         if not _ALPHANUMERIC.search(text):
             continue
         if piece["minus"] and _excludes(text, quoted=piece["phrase"] is not None):
-            exclusions.append(text[:TERM_CHARACTERS_MAX])
+            exclusions.append(text)
         elif piece["phrase"] is not None:
-            phrases.append(text[:TERM_CHARACTERS_MAX])
+            phrases.append(text)
         else:
             bare.append(text)
     texts = _distinct([*phrases, *(token for text in bare for token in _tokens(text))])
@@ -202,9 +202,12 @@ def _tokens(text: str) -> Iterator[str]:
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:
+    """Texts that differ in more than their case; what is not letters alone is whole, for half an address is none."""
     seen: dict[str, str] = {}
     for text in texts:
-        seen.setdefault(text.casefold(), text[:TERM_CHARACTERS_MAX])
+        seen.setdefault(
+            text.casefold(), text[:WORD_LETTERS_MAX] if _LETTERS.fullmatch(text) else text
+        )
     return list(seen.values())
 
 

@@ -111,12 +111,26 @@ async def test_what_follows_a_hit_is_found_by_hybrid_only(desk: Desk) -> None:
     assert len(texts(await desk.client.search("grafana dashboard"))) == 2
 
 
+async def test_what_is_long_is_found_as_it_stands(desk: Desk) -> None:
+    """A quoted line, an excluded one and an address must be found or left out by all of their words, however long."""
+    line = "ERROR: " + " ".join(f"relation{i} is locked" for i in range(20))
+    address = "https://grafana.example.com/d/x?" + "&".join(f"var-{i}=value{i}" for i in range(30))
+    await desk.library.add_messages([f"at night: {line}; why?", line[:300], f"see {address}"])
+    assert min(len(line), len(address)) > 300
+    assert await desk.client.words(f'"{line}"') == [f"at night: {line}; why?"]
+    assert await desk.client.words(f'relation1 -"{line}"') == [line[:300]]
+    assert await desk.client.words(address) == [f"see {address}"]
+
+
 @pytest.mark.parametrize(
     "query",
     [
         "word " * 800,
         "a" * 4096,
         "щ" * 2048,
+        "щ1" * 1365,
+        '"' + "x " * 2047,
+        '"' + "7 z " * 1023 + '"',
         '"' * 4095 + "q",
         "-" * 4095 + "q",
         "q & | ! ( ) :* <-> '",
