@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import protovalidate
@@ -44,12 +45,14 @@ class Sender:
         self.surprises += 1
         self._is_stale = True
 
-    def knows(self, batch: "Batch", revision: int) -> bool:
-        """Whether a batch was scored by what is stored at a revision of its source; the next one is what it writes."""
-        believed = batch.surprises == self.surprises
-        agreed = believed and self.memory.agrees_with(batch.source, revision)
-        self.memory.wrote(batch.source, revision + 1)
-        return agreed
+    def knows(self, batch: "Batch", revision: int, changes: bool) -> bool:
+        """Whether a batch was scored by what is stored at a revision of its source; the next one is what it changes.
+
+        One that changes nothing has no scores that matter, so only others can have disturbed what it holds.
+        """
+        agreed = self.memory.agrees_with(batch.source, revision)
+        self.memory.wrote(batch.source, revision + changes)
+        return agreed and (not changes or batch.surprises == self.surprises)
 
     async def remember(self) -> Memory:
         """What was sent; after a surprise nothing, once all that was sent is stored and can be read.
@@ -153,7 +156,7 @@ class Intake:
                 drafts,
                 batch.scored,
                 sender.turn(),
-                is_sure=lambda revision: sender.knows(batch, revision),
+                is_sure=partial(sender.knows, batch),
                 on_surprise=sender.surprised,
                 all_ids=all_ids,
             )

@@ -59,7 +59,7 @@ class Neighbours:
 
         `around` is what was known around it by thread; `is_sure` says that it was scored by what is stored.
         """
-        if not stored:
+        if is_sure and not stored:
             return NONE
         place = (connection, workspace, source_id)
         places = _places(drafts, stored)

@@ -67,28 +67,31 @@ class Saver:
         scored: Scored,
         turn: Turn,
         *,
-        is_sure: Callable[[int], bool],
+        is_sure: Callable[[int, bool], bool],
         on_surprise: Callable[[], None],
         all_ids: bool,
     ) -> Saved:
         """Save drafts of different messages when it is their turn; all_ids asks for the ids of unchanged ones too.
 
-        `is_sure` says whether they were scored by what is stored at a revision of the source, which the next one is
-        then the sender's own; `on_surprise` is told when what is stored around them turns out to be something else.
+        `is_sure` says whether they were scored by what is stored at a revision of the source, of which the next one is
+        then the sender's own if anything is changed; `on_surprise` is told when what is stored around them turns out to
+        be something else.
         """
         ids = uuid7_texts(len(drafts))
         rows = store.by_key(zip(ids, drafts, scored.scores, strict=True))
         hints: list[Hints] = []
 
-        async def write(connection: Connection, source_id: UUID) -> Saved:
+        async def write(connection: Connection, source_id: UUID) -> tuple[Saved, str]:
             version = self._scorer_version
             stored = await store.put_messages(connection, workspace, source_id, version, rows)
             await reach("ingest.messages_put")
             await turn.after_last_commit()
             by_key = {draft.external_id: draft for _, draft, _ in rows}
             place = (connection, workspace, source_id)
-            # Who has changed nothing is no writer.
-            sure = not stored or is_sure(await store.raise_source_revision(*place))
+            # Who has changed nothing is no writer, but has held messages that others would have scored again.
+            count = store.raise_source_revision if stored else store.hold_source_revision
+            revision, title = await count(*place)
+            sure = is_sure(revision, bool(stored))
             await reach("ingest.counted")
             disturbed = await self._neighbours.disturbed(
                 *place, by_key, stored, scored.around, is_sure=sure
@@ -110,7 +113,7 @@ class Saver:
             unchanged = {}
             if all_ids and others:
                 unchanged = await store.message_ids(connection, workspace, source_id, others)
-            return Saved(changed, unchanged, again)
+            return Saved(changed, unchanged, again), title
 
         async with turn:
             saved = await self._commit(workspace, source, write)
@@ -124,14 +127,15 @@ class Saver:
         """Mark messages as deleted; those that are not known stay deleted when they come."""
         rows = [(uuid7(), key) for key in sorted(set(external_ids))]
 
-        async def write(connection: Connection, source_id: UUID) -> Removed:
+        async def write(connection: Connection, source_id: UUID) -> tuple[Removed, str]:
             found = await store.delete_messages(connection, workspace, source_id, rows, deleted_at)
             await reach("ingest.messages_deleted")
             gone = sorted(each.id for each in found if each.deleted)
             if gone:
                 await _follow_deletion(connection, workspace, source_id, gone)
                 await reach("ingest.deletion_followed")
-            return Removed(len(gone), sum(each.remembered for each in found))
+            removed = Removed(len(gone), sum(each.remembered for each in found))
+            return removed, await store.source_title(connection, workspace, source_id)
 
         return await self._commit(workspace, source, write)
 
@@ -170,22 +174,23 @@ class Saver:
         self,
         workspace: UUID,
         source: SourceKey,
-        write: Callable[[Connection, UUID], Awaitable[T]],
+        write: Callable[[Connection, UUID], Awaitable[tuple[T, str]]],
     ) -> T:
-        async def attempt() -> tuple[tuple[UUID, str], T]:
+        """Write in one transaction; `write` returns the source's title besides its result."""
+
+        async def attempt() -> tuple[UUID, tuple[T, str]]:
             async with self._database.transaction(workspace) as connection:
                 found = await self._sources.resolve(connection, workspace, source)
                 await reach("ingest.source_found")
-                return found, await write(connection, found[0])
+                return found, await write(connection, found)
 
         async with self._slots.one():
-            found, result = await self._database.retrying(attempt)
+            found, (result, title) = await self._database.retrying(attempt)
             await reach("ingest.committed")
-        if source.title not in ("", found[1]):
+        if source.title not in ("", title):
             # In the transaction of the messages it would lock the source before them; others lock it after theirs.
             async with self._database.transaction(workspace) as connection:
-                await store.retitle_source(connection, workspace, found[0], source.title)
-            found = (found[0], source.title)
+                await store.retitle_source(connection, workspace, found, source.title)
         self._sources.remember(workspace, source, found)
         self._relay.kick()
         return result

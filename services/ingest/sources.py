@@ -7,19 +7,16 @@ from services.common.database import Connection
 from services.ingest import store
 from services.ingest.store import SourceKey
 
-Found = tuple[UUID, str]
-"""The id and title of a stored source."""
-
 
 class Sources:
     """Finds or makes sources; committed ones are remembered, the least used are forgotten."""
 
     def __init__(self, remembered_max: int = 10_000) -> None:
-        self._known: OrderedDict[tuple[UUID, str, str], Found] = OrderedDict()
+        self._known: OrderedDict[tuple[UUID, str, str], UUID] = OrderedDict()
         self._remembered_max = remembered_max
 
-    async def resolve(self, connection: Connection, workspace: UUID, source: SourceKey) -> Found:
-        """Return a source, making it if it is new; one that is there is not locked, since its messages come first."""
+    async def resolve(self, connection: Connection, workspace: UUID, source: SourceKey) -> UUID:
+        """Return a source's id, making it if it is new; one that is there is not locked: its messages come first."""
         known = self._known.get((workspace, source.kind, source.external_id))
         found = known or await store.find_source(connection, workspace, source)
         if found:
@@ -33,10 +30,9 @@ class Sources:
     async def find(self, connection: Connection, workspace: UUID, source: SourceKey) -> UUID | None:
         """Return the id of a source, or None if it was never named."""
         known = self._known.get((workspace, source.kind, source.external_id))
-        found = known or await store.find_source(connection, workspace, source)
-        return found[0] if found else None
+        return known or await store.find_source(connection, workspace, source)
 
-    def remember(self, workspace: UUID, source: SourceKey, found: Found) -> None:
+    def remember(self, workspace: UUID, source: SourceKey, found: UUID) -> None:
         """Remember a source that is committed."""
         key = (workspace, source.kind, source.external_id)
         self._known[key] = found

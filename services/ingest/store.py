@@ -75,24 +75,20 @@ class MessageFilter:
     include_deleted: bool
 
 
-async def find_source(
-    connection: Connection, workspace: UUID, source: SourceKey
-) -> tuple[UUID, str] | None:
-    """Return the id and title of a source if it is known."""
-    row = await connection.fetchrow(
+async def find_source(connection: Connection, workspace: UUID, source: SourceKey) -> UUID | None:
+    """Return the id of a source if it is known."""
+    found: UUID | None = await connection.fetchval(
         QUERIES["find_source"], workspace, source.kind, source.external_id
     )
-    return (row["id"], row["title"]) if row else None
+    return found
 
 
-async def make_source(
-    connection: Connection, workspace: UUID, source: SourceKey
-) -> tuple[UUID, str] | None:
+async def make_source(connection: Connection, workspace: UUID, source: SourceKey) -> UUID | None:
     """Make a source; None if another made it first."""
-    row = await connection.fetchrow(
+    made: UUID | None = await connection.fetchval(
         QUERIES["make_source"], workspace, source.kind, source.external_id, source.title
     )
-    return (row["id"], row["title"]) if row else None
+    return made
 
 
 async def retitle_source(
@@ -108,10 +104,26 @@ async def source_revision(connection: Connection, workspace: UUID, source_id: UU
     return found
 
 
-async def raise_source_revision(connection: Connection, workspace: UUID, source_id: UUID) -> int:
-    """Count a write, once those before it are committed; return how many those were."""
-    before: int = await connection.fetchval(QUERIES["raise_source_revision"], workspace, source_id)
-    return before
+async def source_title(connection: Connection, workspace: UUID, source_id: UUID) -> str:
+    """Return the title of a source."""
+    found: str = await connection.fetchval(QUERIES["source_title"], workspace, source_id)
+    return found
+
+
+async def raise_source_revision(
+    connection: Connection, workspace: UUID, source_id: UUID
+) -> tuple[int, str]:
+    """Count a write, once those before it are committed; return how many those were, and the source's title."""
+    [row] = await connection.fetch(QUERIES["raise_source_revision"], workspace, source_id)
+    return row["revision"], row["title"]
+
+
+async def hold_source_revision(
+    connection: Connection, workspace: UUID, source_id: UUID
+) -> tuple[int, str]:
+    """Return the same without counting a write, and keep others from counting one."""
+    [row] = await connection.fetch(QUERIES["hold_source_revision"], workspace, source_id)
+    return row["revision"], row["title"]
 
 
 async def put_messages(

@@ -1,12 +1,12 @@
 -- name: find_source
-select s.id, s.title from ingest.source s
+select s.id from ingest.source s
 where s.workspace_id = $1 and s.kind = $2 and s.external_id = $3;
 
 -- name: make_source
 insert into ingest.source as s (workspace_id, kind, external_id, title)
 values ($1, $2, $3, $4)
 on conflict (workspace_id, kind, external_id) do nothing
-returning s.id, s.title;
+returning s.id;
 
 -- name: retitle_source
 update ingest.source s set title = $3 where s.workspace_id = $1 and s.id = $2 and s.title <> $3;
@@ -14,8 +14,14 @@ update ingest.source s set title = $3 where s.workspace_id = $1 and s.id = $2 an
 -- name: source_revision
 select s.revision from ingest.source s where s.workspace_id = $1 and s.id = $2;
 
+-- name: source_title
+select s.title from ingest.source s where s.workspace_id = $1 and s.id = $2;
+
 -- name: raise_source_revision
-update ingest.source s set revision = s.revision + 1 where s.workspace_id = $1 and s.id = $2 returning old.revision;
+update ingest.source s set revision = s.revision + 1 where s.workspace_id = $1 and s.id = $2 returning old.revision, old.title;
+
+-- name: hold_source_revision
+select s.revision, s.title from ingest.source s where s.workspace_id = $1 and s.id = $2 for share;
 
 -- name: put_messages
 -- A column may be shorter than the others: the rest says nothing there. What is erased, or is to be, takes no later version.

@@ -232,3 +232,24 @@ async def test_writers_at_the_same_moment(ingest: Ingest) -> None:
         await apply(ingest, one, [asked, answered])
         await asyncio.gather(apply(ingest, other, [asked]), apply(ingest, other, [answered]))
     assert await state(ingest, one) == await state(ingest, other)
+
+
+async def test_a_repeat_beside_an_edit(ingest: Ingest) -> None:
+    """What is repeated while something before it is edited has the scores of its repetition after the edit."""
+    one, other = new_source(), new_source()
+    said = [
+        Put(1, None, TEXTS[1], "x"),
+        Put(2, None, TEXTS[3], "ann"),
+        Put(3, None, "", "x", thread="t"),
+    ]
+    edit = Put(1, 1, "We moved the billing service.", "x")
+    await apply(ingest, one, [*said, edit])
+    await apply(ingest, other, said)
+    admin = ingest.deployment.admin
+    async with admin.transaction():
+        await admin.execute("select from ingest.message where external_id = '3' for update")
+        repeating = asyncio.create_task(apply(ingest, other, said[1:]))
+        await ingest.waiting_for_a_lock()
+        await apply(ingest, other, [edit])
+    await repeating
+    assert await state(ingest, other) == await state(ingest, one)

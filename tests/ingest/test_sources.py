@@ -23,6 +23,30 @@ async def test_a_source_takes_a_new_title(ingest: Ingest) -> None:
         assert row["title"] == stored
 
 
+async def test_a_title_comes_back_after_an_erasure(ingest: Ingest) -> None:
+    """A message that comes after its source was erased brings the title again."""
+    await ingest.send(message(1))
+    (row,) = await ingest.rows("select id from ingest.source")
+    request = pb.EraseSourceRequest(source_id=str(row["id"]))
+    await ingest.stub.EraseSource(request, metadata=ingest.metadata)
+    assert [row["title"] for row in await ingest.rows("select title from ingest.source")] == [""]
+    await ingest.send(message(2))
+    assert [row["title"] for row in await ingest.rows("select title from ingest.source")] == [
+        "Room"
+    ]
+
+
+async def test_a_title_is_what_was_sent_last(ingest: Ingest) -> None:
+    """A title that another replica has stored is replaced by the one that a message brings."""
+    await ingest.send(message(1))
+    await ingest.deployment.admin.execute("update ingest.source set title = 'Of an old export'")
+    for number in (1, 2):
+        await ingest.deployment.admin.execute("update ingest.source set title = 'Of an old export'")
+        await ingest.send(message(number))
+        (row,) = await ingest.rows("select title from ingest.source")
+        assert row["title"] == "Room"
+
+
 @pytest.mark.parametrize("title", ["Room", "Another"])
 async def test_a_source_is_not_held_while_its_messages_are_waited_for(
     ingest: Ingest, title: str
