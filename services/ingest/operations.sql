@@ -88,11 +88,13 @@ left join ingest.rescored_batch b on b.workspace_id = o.workspace_id and b.opera
 where o.workspace_id = $1 and o.id = $2;
 
 -- name: messages_to_rescore
+-- With those that are deleted, which were said all the same, and how often their sources had been written to.
 select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
-  m.author_is_bot, m.text, m.sent_at, m.content_sha256, m.importance_score, m.importance_label,
-  m.importance_factors::text as importance_factors, m.importance_version
+  m.author_is_bot, m.text, m.sent_at, m.deleted_at, m.content_sha256, m.importance_score, m.importance_label,
+  m.importance_factors::text as importance_factors, m.importance_version,
+  (select s.revision from ingest.source s where s.workspace_id = $1 and s.id = m.source_id) as source_revision
 from ingest.message m
-where m.workspace_id = $1 and m.deleted_at is null
+where m.workspace_id = $1 and m.content_sha256 <> decode(repeat('00', 32), 'hex')
   and ($2::uuid is null or ((m.source_id, m.thread_id, m.sent_at) >= ($2, $3::text, $4::timestamptz)
     and (m.source_id, m.thread_id, m.sent_at, length(m.external_id), m.external_id collate "C") > (
       select $2::uuid, $3::text, $4::timestamptz, length(p.external_id), p.external_id collate "C"

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +13,9 @@ from services.common.database import Connection, Database
 from services.common.errors import ItemFailed
 from services.common.outbox import Task, enqueue
 from services.common.worker import Result
+from services.ingest import store
 from services.ingest.gate import differs, input_of_row, stored_score
+from services.ingest.neighbours import Neighbours
 from services.ingest.operations import QUERIES
 from services.ingest.reading import strides
 from services.ingest.scoring import Thresholds, weigh
@@ -32,17 +36,16 @@ async def begin(connection: Connection, workspace: UUID, operation: UUID) -> Non
 
 @dataclass(frozen=True, slots=True)
 class Rescored:
-    """One batch: its messages as they were stored, with the scores that they get."""
+    """One batch: its messages as they were stored, and the scores that those get which are not deleted."""
 
     dry_run: bool
     rows: Sequence[Any]
-    scores: Sequence[Score]
+    scored: Sequence[tuple[Any, Score]]
     version: str
 
     def changed(self) -> list[tuple[Any, Score]]:
         """The messages whose stored importance differs from what they get, in the order of their ids."""
-        pairs = zip(self.rows, self.scores, strict=True)
-        found = [(row, score) for row, score in pairs if differs(row, score, self.version)]
+        found = [pair for pair in self.scored if differs(*pair, self.version)]
         return sorted(found, key=lambda pair: pair[0]["id"])
 
 
@@ -52,9 +55,15 @@ class RescoreStage:
     name = STAGE
 
     def __init__(
-        self, database: Database, thresholds: Thresholds, version: str, kick: Callable[[], None]
+        self,
+        database: Database,
+        thresholds: Thresholds,
+        version: str,
+        neighbours: Neighbours,
+        kick: Callable[[], None],
     ) -> None:
         self._database, self._thresholds, self._version = database, thresholds, version
+        self._neighbours = neighbours
         self.after_commit = kick
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Rescored]]:
@@ -62,7 +71,7 @@ class RescoreStage:
         results = []
         for task in tasks:
             rescored = await self._rescore(task)
-            results.append(Result(task, rescored, len(rescored.rows)))
+            results.append(Result(task, rescored, len(rescored.scored)))
         return results
 
     async def _rescore(self, task: Task) -> Rescored:
@@ -80,16 +89,16 @@ class RescoreStage:
             )
             before = await _said_before(connection, workspace, rows)
             parents = await _replied_to(connection, workspace, rows)
-        scores = await self._score(rows, before, parents)
-        return Rescored(asked["dry_run"], rows, scores, self._version)
+        scored = await self._score(rows, before, parents)
+        return Rescored(asked["dry_run"], rows, scored, self._version)
 
     async def _score(
         self,
         rows: Sequence[Any],
         tails: dict[Conversation, list[Reading]],
         parents: dict[tuple[UUID, str], Reading],
-    ) -> list[Score]:
-        scores = []
+    ) -> list[tuple[Any, Score]]:
+        scored = []
         async for stride in strides(rows):
             for row in stride:
                 tail = tails.setdefault((row["source_id"], row["thread_id"]), [])
@@ -97,8 +106,9 @@ class RescoreStage:
                 context = Context(tail[-CONTEXT_MESSAGES:], parent)
                 reading = read(input_of_row(row), context)
                 tail.append(reading)
-                scores.append(stored_score(weigh(reading, context, self._thresholds)))
-        return scores
+                if row["deleted_at"] is None:
+                    scored.append((row, stored_score(weigh(reading, context, self._thresholds))))
+        return scored
 
     async def write(
         self, connection: Connection, workspace: UUID, results: Sequence[Result[Rescored]]
@@ -109,8 +119,10 @@ class RescoreStage:
             if not rescored.rows:
                 continue
             changed = rescored.changed()
-            if not rescored.dry_run:
-                changed = await self._put(connection, workspace, result.task, changed)
+            if changed and not rescored.dry_run:
+                changed = await self._put(
+                    connection, workspace, result.task, rescored.rows, changed
+                )
             batch = int(result.task.spec)
             await _report(connection, workspace, result, changed)
             if len(rescored.rows) == BATCH_MESSAGES:
@@ -122,10 +134,11 @@ class RescoreStage:
         connection: Connection,
         workspace: UUID,
         task: Task,
+        rows: Sequence[Any],
         changed: Sequence[tuple[Any, Score]],
     ) -> list[tuple[Any, Score]]:
         """Store scores, except of messages that were edited or deleted since; return those stored."""
-        rows = await connection.fetch(
+        found = await connection.fetch(
             QUERIES["put_scores"],
             workspace,
             [row["id"] for row, _ in changed],
@@ -135,16 +148,42 @@ class RescoreStage:
             [score.factors for _, score in changed],
             self._version,
         )
-        stored = {row["id"] for row in rows}
-        kept = [(row, score) for row, score in changed if row["id"] in stored]
-        risen = [
+        stored = {row["id"] for row in found}
+        again, risen = await self._settle(connection, workspace, rows)
+        settled = [
+            (row, again.get((row["source_id"], row["external_id"]), score))
+            for row, score in changed
+        ]
+        kept = [
+            pair for pair in settled if pair[0]["id"] in stored and differs(*pair, self._version)
+        ]
+        risen |= {
             row["id"]
             for row, score in kept
             if row["importance_label"] == "noise" and score.label != "noise"
-        ]
+        }
         spec = f"changed:rescored:{task.subject}"
-        await enqueue(connection, workspace, "window", risen, [spec] * len(risen))
+        await enqueue(connection, workspace, "window", sorted(risen), [spec] * len(risen))
         return kept
+
+    async def _settle(
+        self, connection: Connection, workspace: UUID, rows: Sequence[Any]
+    ) -> tuple[dict[tuple[UUID, str], Score], set[UUID]]:
+        """Score again by what is stored now, in sources that others have written to since the rows were read.
+
+        Whoever writes later finds the rows unlocked. Returns scores by source and key, and whose are no longer noise.
+        """
+        again: dict[tuple[UUID, str], Score] = {}
+        risen: set[UUID] = set()
+        for source, group in groupby(rows, key=itemgetter("source_id")):
+            some = list(group)
+            revision, _ = await store.hold_source_revision(connection, workspace, source)
+            if revision != some[0]["source_revision"]:
+                places = [(row["thread_id"], row["sent_at"], row["external_id"]) for row in some]
+                scores, ids = await self._neighbours.settle(connection, workspace, source, places)
+                again |= {(source, key): score for key, score in scores.items()}
+                risen.update(ids)
+        return again, risen
 
 
 async def _report(
@@ -164,7 +203,7 @@ async def _report(
         last["thread_id"],
         last["sent_at"],
         last["id"],
-        len(result.value.rows),
+        len(result.value.scored),
         len(changed),
         *(labels[label] for label in ("noise", "weak", "signal")),
     )

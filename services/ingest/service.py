@@ -66,13 +66,14 @@ async def open_service() -> AsyncIterator[Service]:
         relay = Relay(relay_database, bus, RelaySettings.read())
         sources = Sources()
         slots = CommitSlots(settings.ingest_commits_max, settings.ingest_wait_seconds)
-        saver = Saver(database, sources, slots, VERSION, Neighbours(thresholds, VERSION), relay)
+        neighbours = Neighbours(thresholds, VERSION)
+        saver = Saver(database, sources, slots, VERSION, neighbours, relay)
         gate = Gate(database, sources, thresholds)
         intake = Intake(database, sources, protovalidate.Validator(), gate, saver)
         operations = Operations(database, relay.kick)
         rate = Rate("messages", quotas.rate_messages_per_second, quotas.rate_burst_seconds)
         rpc = IngestRpc(database, intake, saver, operations, VERSION, rate)
-        rescoring = RescoreStage(database, thresholds, VERSION, relay.kick)
+        rescoring = RescoreStage(database, thresholds, VERSION, neighbours, relay.kick)
         servicer = Servicer(
             "winnow.ingest.v1.IngestService", add_IngestServiceServicer_to_server, rpc, SCOPES
         )

@@ -1,6 +1,8 @@
 """Scoring stored messages again, in the background and batch by batch."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -32,6 +34,26 @@ FAILING = """
       return new;
     end $$;
     create trigger die after insert on ingest.rescored_batch for each row execute function public.die()"""
+
+WAITING = """
+    create function public.wait() returns trigger language plpgsql security definer as $$
+    begin
+      perform pg_advisory_xact_lock_shared(42);
+      return new;
+    end $$;
+    create trigger wait before insert on ingest.rescored_batch for each row execute function public.wait()"""
+
+
+@asynccontextmanager
+async def held_up(ingest: Ingest) -> AsyncIterator[None]:
+    """Keep a batch that has its new scores from being counted and committed."""
+    admin = ingest.deployment.admin
+    await admin.execute(WAITING)
+    await admin.execute("select pg_advisory_lock(42)")
+    try:
+        yield
+    finally:
+        await admin.execute("select pg_advisory_unlock(42)")
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +159,55 @@ async def test_only_what_is_asked_for_is_scored(ingest: Ingest) -> None:
     request = pb.RescoreMessagesRequest(source_id=str(uuid4()))
     error = await failure(ingest.stub.RescoreMessages(request, metadata=ingest.metadata))
     assert error.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def ask(ingest: Ingest) -> None:
+    """Send a question and a short answer, which is one only in its light."""
+    said = [("cho", "hm"), ("ann", "Which database does billing use?"), ("bob", "postgres 16")]
+    await ingest.send(
+        *(
+            message(number, text, author=types.Author(external_id=author))
+            for number, (author, text) in enumerate(said)
+        )
+    )
+
+
+async def test_what_is_deleted_was_said(ingest: Ingest) -> None:
+    """A message that has been deleted since is left out, and those after it are still seen in its light."""
+    await ask(ingest)
+    await ingest.delete("1", "unknown")
+    wanted = await ingest.rows(SCORES)
+    done = await rescore(ingest)
+    assert (done.messages, done.scores_changed) == (2, 0)
+    assert await ingest.rows(SCORES) == wanted
+
+
+async def test_an_edit_beside_a_rescore(ingest: Ingest) -> None:
+    """What is edited after a batch was read and before it is stored is seen by the messages after it."""
+    await ask(ingest)
+    await spoil(ingest)
+    admin = ingest.deployment.admin
+    async with admin.transaction():
+        await admin.execute("select from ingest.message where external_id = '0' for update")
+        rescoring = asyncio.create_task(rescore(ingest))
+        await ingest.waiting_for_a_lock()
+        await ingest.send(message(1, "Billing has no database.", edited_at=at(60)))
+    await rescoring
+    assert (await rescore(ingest)).scores_changed == 0
+
+
+async def test_a_late_message_beside_a_rescore(ingest: Ingest) -> None:
+    """What comes in between while a batch is stored is seen by the messages after it."""
+    await ask(ingest)
+    await spoil(ingest)
+    async with held_up(ingest):
+        rescoring = asyncio.create_task(rescore(ingest))
+        await ingest.waiting_for_a_lock()
+        late = message(6, "Billing moves to another host.", sent_at=at(1.5))
+        sending = asyncio.create_task(ingest.send(late))
+        await asyncio.wait([sending], timeout=0.5)
+    await asyncio.gather(rescoring, sending)
+    assert (await rescore(ingest)).scores_changed == 0
 
 
 async def test_every_query_prepares_under_its_role(ingest: Ingest) -> None:
