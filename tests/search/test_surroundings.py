@@ -1,5 +1,6 @@
 """What comes with a hit: surroundings, marks, an explanation, and the context packed for a model."""
 
+import unicodedata
 from datetime import timedelta
 
 import grpc
@@ -25,6 +26,27 @@ async def test_hits_come_with_their_surroundings_and_marks(desk: Desk) -> None:
     text = found.message.text
     marked = [text[h.offset : h.offset + h.length] for h in found.highlights]
     assert marked == ["deploys", "deploy"]
+
+
+@pytest.mark.parametrize(
+    ("query", "marked"),
+    [
+        ("мій", ["м\u0456\u0438\u0306"]),
+        ("naïve", ["nai\u0308ve"]),
+        ("file", ["ﬁle"]),
+        ("0x80070005", ["0x80070005"]),
+        ("한국", ["\u1112\u1161\u11ab\u1100\u116e\u11a8"]),
+    ],
+)
+async def test_marks_are_where_words_stand_however_they_are_written(
+    desk: Desk, query: str, marked: list[str]
+) -> None:
+    """Words with accents apart, in ligatures, after an ellipsis or a tag must be marked in the text as it was sent."""
+    said = "мій <b>файл</b>… naïve 🙂 ﬁle:0x80070005 한국"
+    text = unicodedata.normalize("NFD", said)
+    await desk.library.add_message(text)
+    (found,) = (await desk.client.search(query, mode=KEYWORD, highlight=True)).results
+    assert [text[h.offset : h.offset + h.length] for h in found.highlights] == marked
 
 
 async def test_neighbours_may_be_far_apart_in_time(desk: Desk) -> None:
