@@ -94,6 +94,12 @@ class Question:
         return max(self.semantic.limit if self.semantic else 0, self.pool)
 
     @property
+    def documents(self) -> int:
+        """How many documents the keyword leg looks for."""
+        limit = self.keyword.limit if self.keyword else 0
+        return max(limit, HYBRID_POOL) if self.is_hybrid else RESULTS_MAX
+
+    @property
     def pool(self) -> int:
         """How many candidates the semantic leg looks for, before its own limit."""
         if self.is_hybrid:

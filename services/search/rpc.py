@@ -4,10 +4,12 @@ import asyncio
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+import protovalidate
 from google.protobuf.message import Message
 
 from services.common import pages
 from services.common.channels import REPLY_BYTES_MAX
+from services.common.checking import violations_of
 from services.common.errors import FieldViolation, InvalidFields, WinnowError
 from services.common.rpc import current_authorization, current_caller
 from services.common.statuses import reason_of
@@ -39,8 +41,9 @@ DUPLICATES_COMPARED: Final = 2_000
 class SearchRpc(search_pb2_grpc.SearchServiceServicer):
     """Reads requests and writes replies."""
 
-    def __init__(self, searcher: Searcher) -> None:
+    def __init__(self, searcher: Searcher, validator: protovalidate.Validator) -> None:
         self._searcher, self._reads = searcher, searcher.reads
+        self._validator = validator
         self._counting = Counting(searcher)
         self._similarity = Similarity(searcher)
 
@@ -62,6 +65,8 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
         async def one(each: pb.SearchRequest) -> pb.BatchSearchResult:
             async with turns:
                 try:
+                    if violations := violations_of(self._validator, each):
+                        raise InvalidFields(*violations)
                     return pb.BatchSearchResult(response=await self.Search(each, context))
                 except WinnowError as error:
                     code, reason = reason_of(error)

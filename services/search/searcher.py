@@ -23,7 +23,6 @@ from services.search.presenting import present
 from services.search.query_vectors import GenerationGone, QueryVector, QueryVectors
 from services.search.question import (
     HYBRID_LIMIT_DEFAULT,
-    HYBRID_POOL,
     RESULTS_MAX,
     Leg,
     Question,
@@ -224,22 +223,20 @@ class Searcher:
     ) -> tuple[list[Hit], KeywordCandidates]:
         """Return what has the query's words, ordered by them and those of the surroundings."""
         started = self._clock()
-        leg = question.keyword or Leg()
-        pool = max(HYBRID_POOL, leg.limit) if question.is_hybrid else RESULTS_MAX
         found = await self._keyword.find(
             connection,
             workspace,
             words.terms,
             question.filter,
             question.kinds,
-            pool,
+            question.documents,
             question.after.counts if question.after else (),
         )
         hits: list[Hit] = []
         if found.documents:
             anchors, queries = legs.anchors(found.documents), found.lookup.queries
             around = await self._around(connection, workspace, question, anchors, queries)
-            most = _most(question, leg)
+            most = _most(question, question.keyword or Leg())
             hits = legs.by_words(found, around, most, heard=question.is_hybrid)
         if found.corrected:
             listed = ", ".join(found.corrected)

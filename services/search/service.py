@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
+import protovalidate
 from pydantic import Field
 
 from services.common.addresses import AddressSettings
@@ -54,7 +55,7 @@ async def open_service() -> AsyncIterator[Service]:
         servicer = Servicer(
             "winnow.search.v1.SearchService",
             add_SearchServiceServicer_to_server,
-            SearchRpc(searcher),
+            SearchRpc(searcher, protovalidate.Validator()),
             SCOPES,
         )
         yield Service("search", database, [servicer, pipeline_servicer(database)], (), loops)

@@ -160,8 +160,12 @@ async def test_every_text_refuses_nul() -> None:
     """No string of any request may hold NUL, which PostgreSQL cannot store; tokens and masks are decoded instead."""
     validator = protovalidate.Validator()
     roots = {method.input_type for method in METHODS} | {ingest_pb2.MessageInput.DESCRIPTOR}
-    # Messages are checked one by one, since each is accepted or rejected by itself.
-    separate = {"IngestMessagesRequest.messages", "StreamMessagesRequest.messages"}
+    # Messages and searches are checked one by one, since each is accepted or rejected by itself.
+    separate = {
+        "IngestMessagesRequest.messages",
+        "StreamMessagesRequest.messages",
+        "BatchSearchRequest.requests",
+    }
     decoded = ("page_token", "paths")
     allowed = []
     for root in sorted(roots, key=lambda each: each.full_name):

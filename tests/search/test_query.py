@@ -265,13 +265,15 @@ async def test_a_batch_answers_each_alone(desk: Desk) -> None:
     requests = [
         pb.SearchRequest(query="apple", mode=KEYWORD),
         pb.SearchRequest(query="x", filter_expression=nest(9)),
+        pb.SearchRequest(query=""),
         pb.SearchRequest(query="pear", mode=KEYWORD),
     ]
     reply = await call(desk, "BatchSearch", pb.BatchSearchRequest(requests=requests))
-    first, failed, last = reply.results
+    first, failed, empty, last = reply.results
     assert (texts(first.response), texts(last.response)) == (["apple"], ["pear"])
     assert (failed.error.code, failed.error.reason) == (3, "INVALID_FIELD")
     assert "filter_expression" in failed.error.message
+    assert (empty.error.code, empty.error.message) == (3, "query: must not be empty")
 
 
 def seconds(value: float) -> Duration:

@@ -699,7 +699,9 @@ class SearchRequest(_message.Message):
     group_size: _builtins.int
     """How many results each group shows, 1 to 10; 3 if 0."""
     rerank: _builtins.bool
-    """Let a language model order the best results anew, if the deployment has been set to; else a warning says that it is not."""
+    """Let a language model order the best 20 results anew, if the deployment has been set to; else a warning says that it is not. What
+    is ordered anew has no further pages.
+    """
     fusion: Global___Fusion.ValueType
     """How a hybrid search joins its legs."""
     @_builtins.property
@@ -1258,7 +1260,7 @@ class BatchSearchRequest(_message.Message):
     REQUESTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchRequest]:
-        """Each of them."""
+        """Each of them, 1 to 20; limits of each are checked one by one."""
 
     def __init__(
         self,
