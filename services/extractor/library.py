@@ -1,9 +1,9 @@
 """Reads what was extracted, for those who ask."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from services.common import sql
@@ -11,6 +11,9 @@ from services.common.database import Connection
 
 QUERIES = sql.load(Path(__file__).with_name("library.sql"))
 Row = Any
+# So many messages are looked at for each topic of a page before all topics are.
+_MESSAGES_PER_TOPIC: Final = 20
+_END: Final = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
 async def topics(
@@ -27,7 +30,13 @@ async def topics(
 
     With `as_of` as far as they had been talked about then.
     """
-    place = (source, ids, *(before or (None, None)), limit, as_of)
+    last_at, last = before or (None, None)
+    if ids is None and as_of is None:
+        walk = (source, *(before or _END), limit, limit * _MESSAGES_PER_TOPIC)
+        rows = await connection.fetch(QUERIES["latest_topics"], workspace, *walk)
+        if len(rows) == limit:
+            return rows
+    place = (source, ids, last_at, last, limit, as_of)
     return await connection.fetch(QUERIES["topics"], workspace, *place)
 
 

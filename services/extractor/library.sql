@@ -21,6 +21,56 @@ where t.workspace_id = $1 and t.retired_at is null and ($3::uuid[] is null or t.
 order by coalesce(s.last_at, t.created_at) desc, t.id desc
 limit $6;
 
+-- name: latest_topics
+-- A page of `topics` as of now: a topic stands where its last message does, so the $6 messages before the page's start tell it. What
+-- they do not reach is left out.
+with walked as materialized (
+  select m.id, m.sent_at from ingest.message m
+  where m.workspace_id = $1 and m.deleted_at is null and m.sent_at <= $3::timestamptz
+  order by m.sent_at desc limit $6::int),
+reached as materialized (
+  select case when count(*) < $6 then '-infinity' else min(w.sent_at) end as at from walked w),
+placed as (
+  select o.topic_id, max(w.sent_at) as last_at
+  from walked w
+  cross join lateral (
+    select tm.topic_id from extractor.topic_message tm where tm.workspace_id = $1 and tm.message_id = w.id offset 0) o
+  group by o.topic_id
+  union all
+  select t.id, t.created_at from extractor.topic t
+  where t.workspace_id = $1 and t.retired_at is null
+    and t.created_at > (select r.at from reached r) and t.created_at <= $3
+    and not exists (
+      select from extractor.topic_message tm
+      join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
+      where tm.workspace_id = t.workspace_id and tm.topic_id = t.id)),
+page as materialized (
+  select t.id, t.source_id, t.title, t.version, p.last_at
+  from placed p
+  join extractor.topic t on t.workspace_id = $1 and t.id = p.topic_id and t.retired_at is null
+  where p.last_at > (select r.at from reached r)
+    and (p.last_at, t.id) < ($3, $4::uuid)
+    and not exists (
+      select from extractor.topic_message tm
+      join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
+      where tm.workspace_id = t.workspace_id and tm.topic_id = t.id and m.sent_at > $3)
+    and ($2::uuid is null or t.source_id = $2 or exists (
+      select from extractor.topic_message o
+      join ingest.message m on m.workspace_id = o.workspace_id and m.id = o.message_id and m.deleted_at is null
+      where o.workspace_id = t.workspace_id and o.topic_id = t.id and m.source_id = $2))
+  order by p.last_at desc, t.id desc
+  limit $5)
+select p.id, p.source_id, p.title, p.version, s.messages as message_count, s.first_at, p.last_at,
+  (select count(*) from extractor.atom x
+   where x.workspace_id = $1 and x.topic_id = p.id and x.retired_at is null) as atom_count
+from page p
+cross join lateral (
+  select count(*) as messages, min(m.sent_at) as first_at
+  from extractor.topic_message tm
+  join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
+  where tm.workspace_id = $1 and tm.topic_id = p.id) s
+order by p.last_at desc, p.id desc;
+
 -- name: topic_messages
 select tm.message_id from extractor.topic_message tm
 join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
