@@ -112,10 +112,15 @@ def is_grounded(sentence: Sentence, question: str, passages: Sequence[Passage]) 
     known = f"{text} {_plain(question)}"
     tokens = set(map(_bare, _TOKEN.findall(known)))
     return all(
-        _bare(_plain(token)) in tokens or (len(token) > 3 and _bare(_plain(token)) in known)
+        _bare(_plain(token)) in tokens or (len(token) > 3 and _stands(_bare(_plain(token)), known))
         for token in _TOKEN.findall(sentence.text)
         if _is_exact(token)
     )
+
+
+def _stands(token: str, text: str) -> bool:
+    """Whether a token stands in a text, also as a part of a word, but not as a part of a longer number."""
+    return bool(re.search(rf"(?<!\d)(?<!\d[.,]){re.escape(token)}(?!\d)", text))
 
 
 def read_answer(text: str) -> tuple[bool, list[Sentence]]:
@@ -127,7 +132,7 @@ def read_answer(text: str) -> tuple[bool, list[Sentence]]:
             for row in parsed["sentences"][:SENTENCES_MAX]
         ]
         return bool(parsed["known"]) and bool(sentences), [s for s in sentences if s.text]
-    except (LookupError, TypeError, ValueError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError("not the JSON that was asked for") from error
 
 

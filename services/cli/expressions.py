@@ -11,8 +11,10 @@ from services.cli.values import MOMENTS, read_moment
 from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
+# What stands in quotes is one value, whatever is in it.
+_VALUE: Final = re.compile(r'"([^"]*)"|([^\s()",]+)')
 _TOKEN: Final = re.compile(
-    r"\s*(?:(?P<sign>[()])|(?P<name>[a-z]+):(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>[^\s()\"]+))|(?P<word>\w+))"
+    rf"\s*(?:(?P<sign>[()])|(?P<name>[a-z]+):(?P<values>(?:{_VALUE.pattern})(?:,(?:{_VALUE.pattern}))*)|(?P<word>\w+))"
 )
 NAMES: Final = "author, source, thread, topic, type, label, approval, lang, kind, after, before"
 DEPTH_MAX: Final = 50
@@ -85,8 +87,8 @@ class _Reader:
         if not match or match["name"] is None:
             raise WrongCondition(f"expected NAME:VALUE ({NAMES}) at: {self.rest() or 'the end'}")
         self._at = match.end()
-        value = match["bare"] if match["quoted"] is None else match["quoted"]
-        return _leaf(match["name"], value)
+        values = [quoted or bare for quoted, bare in _VALUE.findall(match["values"])]
+        return _leaf(match["name"], values)
 
     def _take(self, word: str) -> bool:
         match = _TOKEN.match(self._text, self._at)
@@ -96,11 +98,10 @@ class _Reader:
         return True
 
 
-def _leaf(name: str, value: str) -> pb.FilterExpression:
-    values = value.split(",")
+def _leaf(name: str, values: list[str]) -> pb.FilterExpression:
     if name in ("after", "before"):
         span = pb.TimeRange()
-        getattr(span, name).FromDatetime(_moment(value))
+        getattr(span, name).FromDatetime(_moment(",".join(values)))
         return pb.FilterExpression(sent=span)
     kinds: dict[str, Callable[[], dict[str, Any]]] = {
         "author": lambda: {"author_external_ids": pb.TextList(values=values)},

@@ -56,6 +56,26 @@ def test_a_sentence_needs_its_quote_and_its_numbers(
     assert is_grounded(Sentence(text, citation, quote), "why?", PASSAGES) is grounded
 
 
+@pytest.mark.parametrize(
+    ("text", "grounded"),
+    [
+        ("It listens on 54321.", True),
+        ("It listens on 5432.", False),
+        ("It listens on 4321.", False),
+        ("It takes 0.125 s since v2.10.4.", True),
+        ("It takes 0.12 s.", False),
+        ("It takes 1250 MB.", True),
+        ("It runs relay.py.", True),
+        ("It runs 10.4.", False),
+    ],
+)
+def test_a_part_of_a_number_is_another_number(text: str, grounded: bool) -> None:
+    """Digits of a longer number in the message must not count as a number that it has."""
+    said = "[1] Ann: /opt/relay.py (v2.10.4) listens on 54321, 0.125s and 1250MB a call"
+    sentence = Sentence(text, 1, "listens on 54321")
+    assert is_grounded(sentence, "why?", [Passage(1, said, True, True)]) is grounded
+
+
 async def test_only_grounded_sentences_are_shown() -> None:
     """What the model made up must be left out and counted."""
     writer = said(
@@ -74,6 +94,7 @@ async def test_only_grounded_sentences_are_shown() -> None:
         said(("The moon was full.", 1, "the moon was full")),
         Scripted("no JSON"),
         Scripted('{"known": true, "sentences": [{"text": "x"}]}'),
+        Scripted('{"known": true, "sentences": [{"text": "x", "citation": 1e999, "quote": "x"}]}'),
         Scripted(error=ItemFailed("bad_answer", "no")),
         Scripted(error=ModelUnavailable("away")),
     ],

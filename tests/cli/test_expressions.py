@@ -27,6 +27,15 @@ def test_values_may_be_quoted_and_dated() -> None:
     assert after.sent.after.ToDatetime().isoformat() == "2026-03-01T00:00:00"
 
 
+def test_what_is_quoted_is_one_value() -> None:
+    """A comma or a bracket in quotes is part of the value; quoted values may stand in a list, and be empty."""
+    found = read_condition('author:"Smith, Ann (ops)",bob and (thread:"" or thread:"a,b")')
+    authors, threads = found.all_of.expressions
+    assert authors.author_external_ids.values == ["Smith, Ann (ops)", "bob"]
+    main, named = threads.any_of.expressions
+    assert (main.thread_ids.values, named.thread_ids.values) == ([""], ["a,b"])
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -36,6 +45,9 @@ def test_values_may_be_quoted_and_dated() -> None:
         ("author:a author:b", "author:b"),
         ("author:a and", "the end"),
         ("after:yesterday", "is no time like"),
+        ("after:2026-03-01,2026-04-01", "is no time like"),
+        ("author:ann,", "from here on: ,"),
+        ('thread:"plan', 'at: thread:"plan'),
     ],
 )
 def test_what_cannot_be_read_is_said(text: str, named: str) -> None:
