@@ -76,9 +76,15 @@ async def live_generations(connection: Connection) -> list[Generation]:
     return [_generation(row) for row in await connection.fetch(QUERIES["live_generations"])]
 
 
-async def is_retired_model(connection: Connection, digest: str) -> bool:
-    """Return whether a model was retired, while another one serves."""
-    retired: bool = await connection.fetchval(QUERIES["retired_model"], digest)
+async def is_retired(connection: Connection, model: ModelIdentity) -> bool:
+    """Return whether the generation of a model with these prefixes was retired, while another one serves."""
+    retired: bool = await connection.fetchval(
+        QUERIES["retired_generation"],
+        model.digest,
+        model.pooling,
+        model.query_prefix,
+        model.passage_prefix,
+    )
     return retired
 
 
@@ -173,6 +179,11 @@ async def debt(connection: Connection, generation: UUID) -> tuple[int, int]:
 async def lock_for_writing(connection: Connection, generation: UUID) -> bool:
     """Keep a generation from being retired until this transaction ends; false if it already is."""
     await connection.execute(QUERIES["lock_generation"], generation)
+    return await is_live(connection, generation)
+
+
+async def is_live(connection: Connection, generation: UUID) -> bool:
+    """Return whether a generation is there and not retired."""
     live: bool = await connection.fetchval(QUERIES["is_live"], generation)
     return live
 

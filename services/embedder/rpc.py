@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.common import pages
 from services.common.database import Database
-from services.common.errors import ModelUnavailable
+from services.common.errors import ModelUnavailable, NotFound
 from services.common.rpc import current_caller
 from services.embedder import generation_store
 from services.embedder.backfill import BATCH_SIZE_DEFAULT, Backfill, Progress
@@ -97,11 +97,11 @@ class EmbedderRpc(embedder_pb2_grpc.EmbedderServiceServicer):
         workspace = current_caller().workspace
         backfill = Backfill(self._debts, workspace, generation, kinds, model.texts_per_second)
         if request.dry_run:
-            yield await self._progress(workspace, model, await backfill.plan())
+            yield await self._progress(workspace, generation.id, model, await backfill.plan())
             return
         batch_size = request.batch_size or BATCH_SIZE_DEFAULT
         async for progress in backfill.run(batch_size, request.rate_per_second):
-            yield await self._progress(workspace, model, progress)
+            yield await self._progress(workspace, generation.id, model, progress)
 
     async def PauseBackfill(
         self, request: pb.PauseBackfillRequest, context: Any
@@ -179,9 +179,11 @@ class EmbedderRpc(embedder_pb2_grpc.EmbedderServiceServicer):
         return model
 
     async def _progress(
-        self, workspace: UUID, model: LoadedModel, progress: Progress
+        self, workspace: UUID, generation: UUID, model: LoadedModel, progress: Progress
     ) -> pb.BackfillResponse:
         async with self._database.transaction(workspace) as connection:
+            if not await generation_store.is_live(connection, generation):
+                raise NotFound("live generation", str(generation))
             paused = await generation_store.is_backfill_paused(connection, workspace)
         return _backfill_response(model, progress, paused)
 

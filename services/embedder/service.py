@@ -189,7 +189,7 @@ async def _open_models(database: Database, settings: EmbedderSettings, shelf: Sh
     first = await shelf.add(settings.embedding_model)
     async with database.connection() as connection:
         _check_dimensions(first, await generation_store.live_generations(connection))
-        if await generation_store.is_retired_model(connection, first.identity.digest):
+        if await generation_store.is_retired(connection, first.identity):
             log.warning(
                 "WINNOW_EMBEDDING_MODEL: %s was retired and is not used", first.identity.name
             )

@@ -6,10 +6,11 @@ from embedder.start_generation($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 select id, model, reference, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at, promoted_at
 from embedder.generation where state <> 'retired' order by id;
 
--- name: retired_model
--- Whether a model is only that of retired generations, while another one serves.
-select exists (select from embedder.generation where digest = $1 and state = 'retired')
-  and not exists (select from embedder.generation where digest = $1 and state <> 'retired')
+-- name: retired_generation
+-- Whether what a model makes with its prefixes is only that of retired generations, while another one serves.
+with same as (select g.state from embedder.generation g
+  where g.digest = $1 and g.pooling = $2 and g.query_prefix = $3 and g.passage_prefix = $4)
+select exists (select from same where state = 'retired') and not exists (select from same where state <> 'retired')
   and exists (select from embedder.generation where state = 'serving');
 
 -- name: list_generations

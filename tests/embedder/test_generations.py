@@ -155,6 +155,29 @@ async def _generations(database: Database) -> Generations:
     return Generations(read_live, lambda _: None)
 
 
+async def test_a_backfill_ends_with_its_generation(
+    two_models: Serve, deployment: Deployment, chat: Chat
+) -> None:
+    """Who watches a backfill of a generation that is retired meanwhile is told so, and waits no longer."""
+    async with two_models() as channel:
+        operator, stub = Operator(channel, deployment), EmbedderServiceStub(channel)
+        await chat.say(["one"])
+        await chat.settled()
+        second = await operator.start("second")
+        await operator.watch(second.id)
+        await stub.PauseBackfill(pb.PauseBackfillRequest(paused=True), metadata=deployment.metadata)
+        await chat.say(["two"])
+        request = pb.BackfillRequest(generation_id=second.id)
+        replies = aiter(stub.Backfill(request, metadata=deployment.metadata, timeout=20))
+        assert (await anext(replies)).remaining == 1
+        await operator.retire(second.id)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            while True:
+                await anext(replies)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert f"no live generation {second.id}" in str(caught.value.details())
+
+
 async def test_other_prefixes_are_another_generation(
     two_models: Serve, deployment: Deployment, chat: Chat
 ) -> None:
@@ -166,6 +189,27 @@ async def test_other_prefixes_are_another_generation(
         started = await operator.start("first", passage_prefix="other: ")
         assert (started.passage_prefix, started.query_prefix) == ("other: ", "1: ")
         assert (await operator.watch(started.id)).generation.vectors == 1
+
+
+async def test_a_retired_generation_stays_so_beside_another_of_its_model(
+    two_models: Serve, deployment: Deployment, chat: Chat
+) -> None:
+    """A start begins no generation anew that was retired, though its model serves with other prefixes."""
+    async with two_models() as channel:
+        operator = Operator(channel, deployment)
+        await chat.say(["one"])
+        await chat.settled()
+        first = (await operator.listed())["first"]
+        other = await operator.start("first", passage_prefix="other: ")
+        await operator.watch(other.id)
+        await operator.promote(other.id)
+        await operator.retire(first.id)
+    async with two_models():
+        states = await chat.admin.fetch("select id, state from embedder.generation order by id")
+    assert [(str(row["id"]), row["state"]) for row in states] == [
+        (first.id, "retired"),
+        (other.id, "serving"),
+    ]
 
 
 @pytest.mark.parametrize("model", ["nothing", "vast", "/etc/passwd", "../model.gguf", "~/model"])
