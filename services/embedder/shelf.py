@@ -26,6 +26,7 @@ class Shelf:
     ) -> None:
         self._open_model, self._clock = open_model, clock
         self._models: dict[str, tuple[LoadedModel, AsyncExitStack]] = {}
+        self._used_at: dict[str, float] = {}
         self._failed_until: dict[str, float] = {}
         self._changing = asyncio.Lock()
 
@@ -60,6 +61,7 @@ class Shelf:
                     f"{reference}: gives vectors of {model.encoder.dimensions} dimensions; at most {DIMENSIONS_MAX} "
                     "can be searched"
                 )
+            self._used_at[model.identity.digest] = self._clock()
             known = self.model(model.identity.digest)
             if known is not None:
                 await stack.aclose()
@@ -101,15 +103,21 @@ class Shelf:
             reason,
         )
 
-    async def keep(self, live: Sequence[Generation]) -> None:
-        """Close the models that none of these generations uses."""
+    async def keep(self, live: Sequence[Generation], unused_seconds: float = 0) -> None:
+        """Close the models that none of these generations uses, and that were opened or used so long ago."""
         async with self._changing:
-            unused = self._models.keys() - {generation.model.digest for generation in live}
-            for digest in unused:
-                _, stack = self._models.pop(digest)
-                await stack.aclose()
+            now, used = self._clock(), {generation.model.digest for generation in live}
+            for digest in list(self._models):
+                if digest in used:
+                    self._used_at[digest] = now
+                elif now - self._used_at[digest] >= unused_seconds:
+                    await self._remove(digest)
 
     async def _close(self, digest: str) -> None:
         async with self._changing:
-            _, stack = self._models.pop(digest)
-            await stack.aclose()
+            await self._remove(digest)
+
+    async def _remove(self, digest: str) -> None:
+        del self._used_at[digest]
+        _, stack = self._models.pop(digest)
+        await stack.aclose()

@@ -15,6 +15,8 @@ from services.embedder.shelf import Shelf
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS: Final = 1.0
+# A model is opened before its generation is there, in a call of at most a minute.
+_OPENING_SECONDS: Final = 60.0
 
 
 class Upkeep:
@@ -42,8 +44,8 @@ class Upkeep:
             try:
                 live = await self._generations.refresh()
                 await self._shelf.follow(live)
-                if await self.drop_retired():
-                    await self._shelf.keep(live)
+                await self._shelf.keep(live, max(_OPENING_SECONDS, self._drop_after_seconds))
+                await self.drop_retired()
             except Unavailable as error:
                 log.warning("generations: %s", error)
             await asyncio.sleep(_PAUSE_SECONDS)

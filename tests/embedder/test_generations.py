@@ -1,6 +1,8 @@
 """Generations change while everything is served: built beside, promoted, rolled back, retired."""
 
 import asyncio
+import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
@@ -176,6 +178,36 @@ async def test_a_backfill_ends_with_its_generation(
                 await anext(replies)
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
     assert f"no live generation {second.id}" in str(caught.value.details())
+
+
+async def test_every_replica_closes_the_models_that_are_not_used(
+    embedder: Embedder, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model of a retired generation is closed by all who have it open, not by the one alone that drops its vectors."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    monkeypatch.setenv("WINNOW_EMBED_RETIRED_SECONDS", "0")
+    hours = itertools.count(step=3600)
+    async with (
+        embedder.serving(open_model, reconciling=True) as channel,
+        Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
+    ):
+        operator = Operator(channel, deployment)
+        second = await operator.start("second")
+        shelf = Shelf(open_model, lambda: next(hours))
+        replica = Upkeep(database, await _generations(database), shelf, 64, 3600)
+        following = asyncio.create_task(replica.follow())
+
+        async def are_open(*names: str) -> bool:
+            digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in MODELS}
+            return {name for name in MODELS if shelf.model(digests[name])} == set(names)
+
+        await until(lambda: are_open("first", "second"))
+        await operator.retire(second.id)
+        partition = "select to_regclass('embedder.' || embedder.partition_of($1)) is null"
+        await until(lambda: deployment.admin.fetchval(partition, UUID(second.id)))
+        await until(lambda: are_open("first"), seconds=20)
+        following.cancel()
+        await shelf.keep(())
 
 
 async def test_other_prefixes_are_another_generation(
