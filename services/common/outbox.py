@@ -113,16 +113,21 @@ async def enqueue_backfill(
     subjects: Sequence[UUID],
     text_hashes: Sequence[bytes | None],
     available_at: datetime | None = None,
+    due_after: datetime | None = None,
 ) -> int:
-    """Make or reopen the tasks that embed subjects in one generation, behind all that is fresh; return how many."""
+    """Make or reopen the tasks that embed subjects in one generation, behind all that is fresh; return how many.
+
+    Those that nobody has tried yet and that are due only after a time become available with them, if one is given.
+    """
     made: int = await connection.fetchval(
-        "select spine.enqueue_backfill($1, $2, $3, $4, $5, coalesce($6, now()))",
+        "select spine.plan_backfill($1, $2, $3, $4, $5, coalesce($6, now()), $7)",
         workspace,
         generation,
         kind,
         subjects,
         text_hashes,
         available_at,
+        due_after,
     )
     return made
 

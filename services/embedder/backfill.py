@@ -59,7 +59,7 @@ class Backfill:
     async def run(self, batch_size: int, rate_per_second: float = 0) -> AsyncIterator[Progress]:
         """Make the tasks in ordered batches and yield progress until none is left; leaving early keeps the tasks.
 
-        With a rate no more texts than that become available in any second.
+        With a rate no more texts than that become available in any second, and what waited already keeps to it too.
         """
         if rate_per_second:
             batch_size = max(1, min(batch_size, int(rate_per_second)))
@@ -68,7 +68,12 @@ class Backfill:
         yield self._progress(debts)
         shown = self._clock()
         batches = self._debts.ask_for_missing(
-            self._workspace, self._generation.id, batch_size, self._kinds, rate_per_second
+            self._workspace,
+            self._generation.id,
+            batch_size,
+            self._kinds,
+            rate_per_second,
+            take_over=True,
         )
         async for _ in batches:
             if self._clock() - shown >= self._progress_seconds:

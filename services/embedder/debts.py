@@ -12,6 +12,8 @@ from services.embedder.store import Debt
 
 _FIRST = UUID(int=0)
 _LAST = UUID(int=(1 << 128) - 1)
+# Earlier than any task is due.
+_EVER = datetime.fromtimestamp(0, UTC)
 # A rate may be so small that the second batch would be due after the last date there is.
 _WAIT_SECONDS_MAX = 10 * 365 * 86400.0
 
@@ -45,17 +47,21 @@ class Debts:
         batch_size: int,
         kinds: Sequence[str] = KINDS,
         rate_per_second: float = 0,
+        *,
+        take_over: bool = False,
     ) -> AsyncIterator[int]:
         """Make the tasks that nobody has made, a transaction a batch; yields how many each batch made.
 
-        With a rate each batch becomes available that much after the one before.
+        With a rate each batch becomes available that much after the one before. Who takes over plans what waits for
+        its first attempt as well: with a rate all of it, without one what was put off.
         """
         after, total, begun = _FIRST, 0, datetime.now(UTC)
+        due_after = (_EVER if rate_per_second else begun) if take_over else None
         while True:
             wait = min(total / rate_per_second, _WAIT_SECONDS_MAX) if rate_per_second else 0.0
             start = begun + timedelta(seconds=wait) if rate_per_second else None
             made, last = await self._ask_for_batch(
-                workspace, generation, batch_size, kinds, after, start
+                workspace, generation, batch_size, kinds, after, start, due_after
             )
             if last is None:
                 return
@@ -71,19 +77,27 @@ class Debts:
         kinds: Sequence[str],
         after: UUID,
         available_at: datetime | None,
+        due_after: datetime | None,
     ) -> tuple[int, UUID | None]:
         """Return how many tasks are new, and the last subject; None if there was none."""
 
         async def attempt() -> tuple[int, UUID | None]:
             async with self._database.transaction(workspace) as connection:
-                missing = await store.forgotten_vectors(
-                    connection, workspace, generation, kinds, after, limit
+                missing = await store.vectors_to_ask_for(
+                    connection, workspace, generation, kinds, after, limit, due_after
                 )
                 made = 0
                 for kind, ids in store.by_kind(missing).items():
                     hashes = [missing[kind, subject] for subject in ids]
                     made += await enqueue_backfill(
-                        connection, workspace, generation, kind, ids, hashes, available_at
+                        connection,
+                        workspace,
+                        generation,
+                        kind,
+                        ids,
+                        hashes,
+                        available_at,
+                        due_after,
                     )
             return made, max((subject for _, subject in missing), default=None)
 

@@ -164,17 +164,21 @@ async def workspaces(connection: Connection) -> list[UUID]:
     return [row["workspace_id"] for row in await connection.fetch(QUERIES["workspaces"])]
 
 
-async def forgotten_vectors(
+async def vectors_to_ask_for(
     connection: Connection,
     workspace: UUID,
     generation: UUID,
     kinds: Sequence[str],
     after: UUID,
     limit: int,
+    due_after: datetime | None,
 ) -> dict[Subject, bytes]:
-    """Return the hashes of subjects that have neither a current vector nor a task for it, in order of id."""
+    """Return the hashes of subjects that have neither a current vector nor a task for it, in order of id.
+
+    Tasks of backfills that nobody has tried yet and that are due only after a time do not count, if one is given.
+    """
     rows = await connection.fetch(
-        QUERIES["forgotten_vectors"], workspace, generation, kinds, after, limit
+        QUERIES["vectors_to_ask_for"], workspace, generation, kinds, after, limit, due_after
     )
     return {(row["kind"], row["subject_id"]): row["text_sha256"] for row in rows}
 

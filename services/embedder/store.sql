@@ -156,8 +156,8 @@ where v.workspace_id = $1 and v.generation_id = $2 and v.kind = any ($3::text[])
 -- name: workspaces
 select workspace_id from spine.workspaces();
 
--- name: forgotten_vectors
-select kind, subject_id, text_sha256 from spine.forgotten_vectors($1, $2, $3, $4, $5);
+-- name: vectors_to_ask_for
+select kind, subject_id, text_sha256 from spine.vectors_to_ask_for($1, $2, $3, $4, $5, $6);
 
 -- name: stale_vectors
 -- What an erasure under way names is left to it, so that its receipt counts it; but not for ever.

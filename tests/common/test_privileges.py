@@ -24,6 +24,7 @@ BOUND = {
         "enqueue",
         "enqueue_embedding",
         "enqueue_backfill",
+        "plan_backfill",
         "announce",
         "claim",
         "extend",

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from services.common.database import Database, DatabaseSettings
 from services.common.llama.lanes import Lane
 from services.common.testing import FakeEncoder, Tokens
 from services.common.vectors import Matrix
+from services.embedder.debts import Debts
 from tests.conftest import Deployment
 from tests.embedder.conftest import Chat, Embedder, fake_models, sha256, until
 from winnow.embedder.v1 import embedder_pb2 as pb
@@ -139,6 +141,39 @@ async def test_a_rate_spaces_the_tasks(
         assert [(round(row["after"], 3), row["n"]) for row in rows] == [(0, 10), (1, 10), (2, 5)]
         *_, last = [reply async for reply in replies]
         assert (last.embedded, last.finished) == (25, True)
+
+
+async def test_a_backfill_paces_what_waits_already(
+    embedder: Embedder, deployment: Deployment, chat: Chat
+) -> None:
+    """What a reconciliation asked for before keeps to the rate too, and a backfill without one hurries what is left."""
+    async with embedder.serving() as channel:
+        stub = EmbedderServiceStub(channel)
+        pause = pb.PauseBackfillRequest(paused=True)
+        await stub.PauseBackfill(pause, metadata=deployment.metadata)
+        ids = await chat.say([f"text {n}" for n in range(25)], tasks=False)
+        generation = await chat.admin.fetchval("select id from embedder.generation")
+        async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+            debts = Debts(database, lambda: None)
+            asked = debts.ask_for_missing(chat.workspace, generation, 1000)
+            assert [made async for made in asked] == [len(ids)]
+        slow = stub.Backfill(
+            pb.BackfillRequest(rate_per_second=0.01), metadata=deployment.metadata
+        )
+        await slow.read()
+        await until(lambda: _is_spread(chat, 2400), seconds=20)
+        slow.cancel()
+        await stub.PauseBackfill(pb.PauseBackfillRequest(), metadata=deployment.metadata)
+        hasty = stub.Backfill(pb.BackfillRequest(), metadata=deployment.metadata, timeout=30)
+        *_, last = [reply async for reply in hasty]
+    assert (last.embedded, last.finished) == (25, True)
+
+
+async def _is_spread(chat: Chat, seconds: float) -> bool:
+    spread = await chat.admin.fetchval(
+        "select extract(epoch from max(available_at) - min(available_at)) from spine.task"
+    )
+    return round(spread) == seconds
 
 
 async def _tasks(chat: Chat, count: int) -> bool:

@@ -341,7 +341,9 @@ class BackfillRequest(_message.Message):
     batch_size: _builtins.int
     """How many tasks to make in one transaction, 1 to 10,000; 1,000 if 0."""
     rate_per_second: _builtins.float
-    """At most this many texts a second; as many as go if 0."""
+    """At most this many texts a second, with those that were asked for before and wait; as many as go if 0, also of those
+    that an earlier rate put off.
+    """
     generation_id: _builtins.str
     """The generation to complete; empty for the one that serves."""
     @_builtins.property
