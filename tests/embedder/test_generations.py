@@ -174,8 +174,7 @@ async def test_a_backfill_ends_with_its_generation(
         assert (await anext(replies)).remaining == 1
         await operator.retire(second.id)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            while True:
-                await anext(replies)
+            _ = [reply async for reply in replies]
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
     assert f"no live generation {second.id}" in str(caught.value.details())
 
@@ -183,7 +182,7 @@ async def test_a_backfill_ends_with_its_generation(
 async def test_every_replica_closes_the_models_that_are_not_used(
     embedder: Embedder, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The model of a retired generation is closed by all who have it open, not by the one alone that drops its vectors."""
+    """The model of a retired generation is closed by all who have it open, not by the one that drops its vectors alone."""
     monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
     monkeypatch.setenv("WINNOW_EMBED_RETIRED_SECONDS", "0")
     hours = itertools.count(step=3600)

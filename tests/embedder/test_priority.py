@@ -157,9 +157,7 @@ async def test_a_backfill_paces_what_waits_already(
             debts = Debts(database, lambda: None)
             asked = debts.ask_for_missing(chat.workspace, generation, 1000)
             assert [made async for made in asked] == [len(ids)]
-        slow = stub.Backfill(
-            pb.BackfillRequest(rate_per_second=0.01), metadata=deployment.metadata
-        )
+        slow = stub.Backfill(pb.BackfillRequest(rate_per_second=0.01), metadata=deployment.metadata)
         await slow.read()
         await until(lambda: _is_spread(chat, 2400), seconds=20)
         slow.cancel()
