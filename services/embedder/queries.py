@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from services.common import metrics
-from services.common.errors import ModelUnavailable
-from services.embedder.embedding import Encoder, UnusableVectors, embed_texts
+from services.common.errors import ItemFailed, ModelError, ModelUnavailable
+from services.embedder.embedding import Encoder, embed_texts
 from services.embedder.generations import Generation, Generations
 
 Role = Literal["query", "passage"]
@@ -84,6 +84,6 @@ async def _embed(
     prefix = model.query_prefix if role == "query" else model.passage_prefix
     try:
         embedded = await embed_texts(encoder, texts, prefix, urgent=True)
-    except UnusableVectors as error:
+    except (ItemFailed, ModelError) as error:
         raise ModelUnavailable(str(error)) from error
     return [TextVector(vectors.rows[0], vectors.tokens) for vectors in embedded]

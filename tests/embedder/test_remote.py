@@ -1,6 +1,7 @@
 """A model behind an OpenAI-compatible URL: a real HTTP server that behaves, and one that does not."""
 
 import hashlib
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ class Provider:
 
     def __init__(self) -> None:
         self.url = ""
-        self.reads_characters = 10**6
+        self.reads: Callable[[str], str] = lambda text: text
         self.inputs: list[list[str]] = []
         self.status: list[tuple[int, dict[str, str]]] = []
         self.spoil: Callable[[list[dict[str, Any]]], Any] = lambda data: data
@@ -49,7 +50,7 @@ class Provider:
             status = 400
         dimensions = body.get("dimensions", DIMENSIONS)
         data: Any = [
-            {"index": place, "embedding": vector_of(text[: self.reads_characters], dimensions)}
+            {"index": place, "embedding": vector_of(self.reads(text), dimensions)}
             for place, text in enumerate(body["input"])
         ]
         answer = json.dumps({"data": self.spoil(data) if status == 200 else []}).encode()
@@ -178,17 +179,37 @@ async def test_a_provider_that_asks_for_a_wait_is_asked_nothing_more(provider: P
 
 async def test_a_silent_cut_is_found(provider: Provider) -> None:
     """A provider that reads only the beginning of a text gets parts that it reads to their ends."""
-    provider.reads_characters = 600
+    provider.reads = lambda text: text[:600]
     async with opened(provider) as model:
         assert model.encoder.context_tokens == 500
         text = "Words and words. " * 200
         (parts,) = model.encoder.split_texts([text], "p: ")
         assert "".join("".join(map(chr, part.tolist()))[3:] for part in parts) == text
         assert max(map(len, parts)) <= 500
-    provider.reads_characters = 100
+    provider.reads = lambda text: text[:100]
     with pytest.raises(ModelError, match="less than 256 characters"):
         async with opened(provider):
             pass
+
+
+def first_tokens(text: str, tokens_max: int = 512) -> str:
+    """What a model reads of a text whose tokens are four letters of English each, and one of any other script."""
+    read = itertools.accumulate(1 if ord(letter) > 127 else 0.25 for letter in text)
+    return text[: sum(tokens <= tokens_max for tokens in read)]
+
+
+@pytest.mark.parametrize("reads", [lambda text: text[:1600], first_tokens])
+async def test_parts_are_read_to_their_ends(
+    provider: Provider, reads: Callable[[str], str]
+) -> None:
+    """A cut in the last quarter of a text is found as well, and one that only other scripts than English meet with."""
+    provider.reads = reads
+    async with opened(provider) as model:
+        for text in ("Words and words. " * 200, "Слова і ще слова. " * 200):
+            (parts,) = model.encoder.split_texts([text], "p: ")
+            for part in parts:
+                spelt = "".join(map(chr, part.tolist()))
+                assert reads(spelt) == spelt
 
 
 async def test_dimensions_can_be_asked_for(provider: Provider) -> None:

@@ -7,6 +7,8 @@ import grpc
 import numpy as np
 import pytest
 
+from services.common.errors import ItemFailed
+from services.common.llama import ComputeFailed
 from services.common.testing import FakeEncoder, Tokens, spell
 from services.common.vectors import Matrix
 from services.embedder.embedding import embed_texts
@@ -277,15 +279,20 @@ async def test_bad_texts_are_refused(embedder: Embedder, deployment: Deployment,
     assert "text" in (caught.value.details() or "")
 
 
+@pytest.mark.parametrize(
+    "failure", [None, ItemFailed("refused", "HTTP 400"), ComputeFailed("llama.cpp failed")]
+)
 async def test_unusable_answers_are_the_models_fault(
-    embedder: Embedder, deployment: Deployment
+    embedder: Embedder, deployment: Deployment, failure: Exception | None
 ) -> None:
-    """A query whose vector is not usable fails as MODEL_UNAVAILABLE, not as an answer."""
+    """A query whose vector is not usable, or is refused, fails as MODEL_UNAVAILABLE, not as a defect or an answer."""
 
     class Broken(FakeEncoder):
         async def encode(
             self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
         ) -> Matrix:
+            if failure is not None:
+                raise failure
             return np.full((len(token_lists), self.dimensions), np.nan, np.float32)
 
     async with embedder.serving(fake_models(Broken())) as channel:
