@@ -182,7 +182,7 @@ async def test_a_backfill_ends_with_its_generation(
 async def test_every_replica_closes_the_models_that_are_not_used(
     embedder: Embedder, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The model of a retired generation is closed by all who have it open, not only by the one that drops its vectors."""
+    """The model of a retired generation is closed by all who have it open, not only by who drops its vectors."""
     monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
     monkeypatch.setenv("WINNOW_EMBED_RETIRED_SECONDS", "0")
     hours = itertools.count(step=3600)
