@@ -10,7 +10,6 @@ what is to be erased is decided at one moment, while messages go on coming in.
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +18,6 @@ from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import Task, announce, enqueue
 from services.common.worker import Result
-from services.ingest import store
 from services.ingest.operations import QUERIES
 from winnow.events.v1.events_pb2 import MessagesDeleted
 
@@ -74,8 +72,8 @@ async def erase(connection: Connection, workspace: UUID, operation: UUID, target
     """Erase the messages or write down that they are to be; keys stay, so that what they name stays erased."""
     source, keys, _ = target.filters()
     if keys and source:
-        unknown = [(uuid7(), key) for key in keys]
-        await store.delete_messages(connection, workspace, source, unknown, datetime.now(UTC))
+        ids = [uuid7() for _ in keys]
+        await connection.execute(QUERIES["remember_keys"], workspace, source, ids, keys)
     messages = await _first(connection, workspace, target, INLINE_MESSAGES_MAX + 1)
     if len(messages) <= INLINE_MESSAGES_MAX:
         for number, start in enumerate(range(0, len(messages), CHUNK_MESSAGES)):

@@ -31,6 +31,16 @@ where b.workspace_id = $1 and b.operation_id = $2;
 -- name: source_exists
 select true from ingest.source s where s.workspace_id = $1 and s.id = $2;
 
+-- name: remember_keys
+-- Keys of messages that are not known, so that what they name is erased when it comes.
+insert into ingest.message
+  (workspace_id, source_id, id, external_id, text, sent_at, deleted_at, content_sha256, text_sha256,
+   importance_score, importance_label, importance_factors, importance_version)
+select $1, $2, x.id, x.external_id, '', now(), now(), decode(repeat('00', 32), 'hex'), sha256(''), 0, 'noise', '{}', ''
+from unnest($3::uuid[], $4::text[]) as x (id, external_id)
+order by x.external_id collate "C"
+on conflict (workspace_id, source_id, external_id) do nothing;
+
 -- name: messages_to_erase
 -- By key, by author or of a whole source, in the order in which every writer locks them.
 select m.id from ingest.message m

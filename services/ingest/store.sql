@@ -125,9 +125,10 @@ join ingest.message m on m.workspace_id = $1 and m.id = n.id
 order by m.thread_id, m.sent_at, length(m.external_id), m.external_id collate "C";
 
 -- name: set_scores
--- A message that another transaction is changing is left to it: it will see what this one has stored.
+-- A message that another transaction is changing is left to it: it will see what this one has stored. Of one that was erased
+-- since it was read nothing is kept.
 with free as (
-  select m.id from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[])
+  select m.id from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.erased_at is null
   order by m.external_id collate "C" for update skip locked)
 update ingest.message m set
   importance_score = x.score, importance_label = x.label, importance_factors = x.factors, importance_version = $6

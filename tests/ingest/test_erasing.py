@@ -9,7 +9,9 @@ from uuid import UUID, uuid4
 import grpc
 import pytest
 
-from services.ingest import erasing
+from services.common.database import Database, DatabaseSettings
+from services.ingest import erasing, store
+from services.ingest.store import Score
 from tests.conftest import Deployment
 from tests.ingest.conftest import (
     CREATED,
@@ -81,6 +83,14 @@ async def listed(ingest: Ingest) -> list[str]:
     return [each.external_id for each in reply.messages]
 
 
+KEEPING = """
+    create table public.kept (fact text, payload bytea);
+    create function public.keep() returns trigger language plpgsql security definer as $$
+    begin
+      insert into public.kept values (new.fact, new.payload);
+      return new;
+    end $$;
+    create trigger keep after insert on spine.event for each row execute function public.keep()"""
 HOLDING = """
     create table public.held (id uuid);
     create function public.wait() returns trigger language plpgsql security definer as $$
@@ -177,6 +187,36 @@ async def test_few_messages_are_gone_with_the_answer(ingest: Ingest) -> None:
     assert (await ingest.rows(LEFT))[0][0] == 0
     assert (operation.receipt.waiting, operation.receipt.messages) == (0, 3)
     assert await ingest.tasks("erase") == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"external_ids": ["0", "1", "9"]}, {"author_external_id": "ann"}]
+)
+async def test_an_erasure_is_announced(ingest: Ingest, fields: dict[str, Any]) -> None:
+    """That live messages are erased is announced, whether they are named by their keys or by their author."""
+    ids = await say(ingest, 2)
+    await ingest.deployment.admin.execute(KEEPING)
+    [source] = await ingest.rows("select id from ingest.source")
+    request = pb.EraseMessagesRequest(source_id=str(source["id"]), **fields)
+    await ingest.stub.EraseMessages(request, metadata=ingest.metadata)
+    [kept] = await ingest.rows("select fact, payload from public.kept")
+    assert kept["fact"] == "messages_deleted"
+    assert all(str(each).encode() in kept["payload"] for each in ids)
+
+
+async def test_nothing_is_scored_once_it_is_erased(ingest: Ingest) -> None:
+    """A score that was made before its message was erased is not stored after it."""
+    [erased_id] = await say(ingest, 1)
+    operation = await erase_author(ingest)
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_ingest", size=1) as database,
+        database.transaction(ingest.deployment.workspace) as connection,
+    ):
+        score = Score(0.5, "weak", '{"base": 0.5}')
+        await store.set_scores(
+            connection, ingest.deployment.workspace, [(erased_id, score)], "a version"
+        )
+    assert (await look(ingest, operation)).receipt.remaining == 0
 
 
 async def test_two_erasures_at_once_count_each_message_once(ingest: Ingest) -> None:
