@@ -1,6 +1,7 @@
 """Ingest's tables: sources and messages."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -235,13 +236,23 @@ async def around_places(
     connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place], reach: int
 ) -> list[Any]:
     """Return the messages within reach of places in the order of conversations; `depends` are those to score."""
-    # A table that was never analysed seems to hold a row, and sorting the whole chat for each place to be free.
-    await connection.execute("set local enable_sort = off")
-    found = await connection.fetch(
-        QUERIES["around_places"], workspace, source_id, *_columns(places), reach
-    )
-    await connection.execute("set local enable_sort = on")
+    async with _by_index(connection):
+        found = await connection.fetch(
+            QUERIES["around_places"], workspace, source_id, *_columns(places), reach
+        )
     return list(found)
+
+
+@asynccontextmanager
+async def _by_index(connection: Connection) -> AsyncIterator[None]:
+    """Have messages read in the order of an index.
+
+    A table that was never analysed, or whose messages are mostly erased, seems to hold a row that counts, and sorting a
+    whole chat to be free.
+    """
+    await connection.execute("set local enable_sort = off")
+    yield
+    await connection.execute("set local enable_sort = on")
 
 
 async def set_scores(
@@ -291,15 +302,17 @@ async def conversation_tails(
     count: int,
 ) -> list[Any]:
     """Return the last messages of each thread until a time, oldest first, leaving out some keys."""
-    return await connection.fetch(
-        QUERIES["conversation_tails"],
-        workspace,
-        source_id,
-        [thread for thread, _ in threads],
-        [until for _, until in threads],
-        besides,
-        count,
-    )
+    async with _by_index(connection):
+        found = await connection.fetch(
+            QUERIES["conversation_tails"],
+            workspace,
+            source_id,
+            [thread for thread, _ in threads],
+            [until for _, until in threads],
+            besides,
+            count,
+        )
+    return list(found)
 
 
 async def messages_by_key(

@@ -1,10 +1,38 @@
 """The queries of ingest."""
 
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
 import pytest
 
-from services.common.database import Database, DatabaseSettings
+from services.common.database import Connection, Database, DatabaseSettings
+from services.ingest import store
 from services.ingest.store import QUERIES
 from tests.conftest import Deployment
+
+BEGAN, CHAT_MESSAGES = datetime(2026, 1, 1, tzinfo=UTC), 5000
+READ = """select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int from pg_stat_xact_user_tables
+          where relid = 'ingest.message'::regclass"""
+FILL = """
+    insert into ingest.message (workspace_id, source_id, id, external_id, text, sent_at, deleted_at, erased_at,
+      content_sha256, text_sha256, importance_score, importance_label, importance_factors, importance_version)
+    select $1, $2, uuidv7(), n::text, '', $3::timestamptz + n * interval '1 second', e.erased_at, e.erased_at,
+      case when e.erased_at is null then sha256(n::text::bytea) else decode(repeat('00', 32), 'hex') end,
+      sha256(''), 0, 'noise', '{}', ''
+    from generate_series(1, $4::int) n cross join
+      lateral (select case when n <= $5::int then now() end as erased_at) e"""
+Place = tuple[Connection, UUID, UUID]
+
+
+async def _chat(deployment: Deployment) -> UUID:
+    """Make a chat of which all but the last messages are erased, as the statistics tell; return its id."""
+    admin, workspace = deployment.admin, deployment.workspace
+    make = "insert into ingest.source (workspace_id, kind, external_id) values ($1, 'api', 'room') returning id"
+    source: UUID = await admin.fetchval(make, workspace)
+    await admin.execute(FILL, workspace, source, BEGAN, CHAT_MESSAGES, CHAT_MESSAGES - 50)
+    await admin.execute("analyze ingest.message")
+    return source
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -29,3 +57,28 @@ async def test_what_is_computed_of_a_text_needs_no_call(deployment: Deployment, 
         plan = "\n".join(row[0] for row in await connection.fetch(query))
     assert "Output:" in plan
     assert f"spine.{name}(" not in plan
+
+
+async def _around(place: Place, last: datetime, key: str) -> int:
+    return len(await store.around_places(*place, [("", last, key)], 20))
+
+
+async def _tail(place: Place, last: datetime, _: str) -> int:
+    return len(await store.conversation_tails(*place, [("", last)], [], 20))
+
+
+@pytest.mark.parametrize("read", [_around, _tail])
+async def test_what_stands_around_a_message_is_read_alone(
+    deployment: Deployment, read: Callable[[Place, datetime, str], Awaitable[int]]
+) -> None:
+    """A chat is not read whole and sorted for its last messages, also where there seem to be hardly any."""
+    source = await _chat(deployment)
+    last = BEGAN + timedelta(seconds=CHAT_MESSAGES)
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_ingest", size=1) as database,
+        database.transaction(deployment.workspace) as connection,
+    ):
+        found = await read((connection, deployment.workspace, source), last, str(CHAT_MESSAGES))
+        assert found >= 20
+        assert await connection.fetchval(READ) < 3 * found
+        assert await connection.fetchval("show enable_sort") == "on"
