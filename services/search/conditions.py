@@ -68,13 +68,19 @@ _OF_EVIDENCE: Final = """exists (
 
 _FIRST: Final = "'-infinity'"
 _LAST: Final = "'infinity'"
+_FROM: Final = "{row}.source_id = any ({{value}}::uuid[])"
 _BETWEEN: Final = "({row}.sent_at >= {{after}} and {row}.sent_at < {{before}})"
 
 # What each attribute asks of a row `s` of search.live_messages, live_atoms or live_topics; what a kind lacks is not so.
 _FRAGMENTS: Final[dict[Attribute, dict[str, str]]] = {
-    Attribute.SOURCE: dict.fromkeys(
-        ("message", "atom", "topic"), "s.source_id = any ({value}::uuid[])"
-    ),
+    # What was merged into another source's stands for both.
+    Attribute.SOURCE: {
+        "message": _FROM.format(row="s"),
+        "atom": f"({_FROM.format(row='s')} or "
+        + _OF_EVIDENCE.format(condition="e.via_atom_id is not null and " + _FROM.format(row="m"))
+        + ")",
+        "topic": f"({_FROM.format(row='s')} or {_OF_MESSAGES.format(condition=_FROM.format(row='m'))})",
+    },
     Attribute.AUTHOR: {
         "message": "s.author_external_id = any ({value}::text[])",
         "atom": _OF_EVIDENCE.format(condition="m.author_external_id = any ({value}::text[])"),

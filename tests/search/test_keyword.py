@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.search.asking import KEYWORD
 from tests.search.conftest import Desk
-from tests.search.library import texts
+from tests.search.library import START, texts
 from winnow.search.v1 import search_pb2 as pb
 
 
@@ -109,6 +110,17 @@ async def test_what_follows_a_hit_is_found_by_hybrid_only(desk: Desk) -> None:
     await desk.library.add_message("second tab, on the left")
     assert await desk.client.words("grafana dashboard") == ["where is the grafana dashboard?"]
     assert len(texts(await desk.client.search("grafana dashboard"))) == 2
+
+
+async def test_words_of_what_does_not_hold_count_nowhere(desk: Desk) -> None:
+    """A word that only rejected and superseded atoms have must be corrected, and weigh like one that nothing has."""
+    message = await desk.library.add_message("the apricot is ripe")
+    await desk.library.add_atom("apricoot", "", [message], approval_state="rejected")
+    await desk.library.add_atom("apricoot", "", [message], valid_to=START)
+    reply = await desk.client.search("apricoot", mode=KEYWORD, explain=True)
+    assert texts(reply) == ["the apricot is ripe"]
+    (term,) = reply.explanation.terms
+    assert (term.text, term.documents) == ("apricot", 1)
 
 
 async def test_what_is_long_is_found_as_it_stands(desk: Desk) -> None:

@@ -93,6 +93,40 @@ async def test_every_condition_holds_in_both_legs(desk: Desk) -> None:
         assert set(texts(hybrid)) == expected, expression
 
 
+async def test_what_was_merged_is_of_either_source(desk: Desk) -> None:
+    """An atom that another source's was merged into, and a topic of both, must satisfy a condition on either source."""
+    library, near, other = desk.library, unit(1), uuid4()
+    await library.add_source(other)
+    here = await library.add_message("wanted", near)
+    there = await library.add_message("wanted there", near, source_id=other)
+    merged = await library.add_atom("merged", "", [there], retired_at=START)
+    atom = await library.add_atom("wanted atom", "", [here], near)
+    await library.admin.execute(
+        """insert into extractor.atom_evidence
+             (workspace_id, atom_id, message_id, position, quote, quote_offset, via_atom_id)
+           values ($1, $2, $3, 1, 'wanted', 0, $4)""",
+        library.workspace,
+        atom,
+        there,
+        merged,
+    )
+    topic = await library.add_topic("wanted topic", [here, there])
+    await library.add_vectors("topic", [topic], ["wanted topic"], [near])
+    both = {"wanted atom", "wanted topic"}
+    for source, message in ((library.source, "wanted"), (other, "wanted there")):
+        flat = pb.SearchFilter(source_ids=[str(source)])
+        condition = pb.FilterExpression(source_ids=pb.IdList(values=[str(source)]))
+        for chosen in ({"filter": flat}, {"filter_expression": condition}):
+            assert set(await desk.client.words("wanted", kinds=ALL_KINDS, **chosen)) == both | {
+                message
+            }
+            assert set(await desk.client.meaning(near, kinds=ALL_KINDS, **chosen)) == both | {
+                message
+            }
+        apart = {"kinds": ALL_KINDS, "filter_expression": none_of(condition)}
+        assert not both & set(await desk.client.words("wanted", **apart))
+
+
 async def test_the_flat_filter_knows_languages_and_approval(desk: Desk) -> None:
     """States of approval must leave messages alone, languages must not, and both must join an expression."""
     library, near = desk.library, unit(1)
