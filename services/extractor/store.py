@@ -3,7 +3,7 @@
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,10 +134,11 @@ async def windows_that_quote(
     return [row["window_id"] for row in rows]
 
 
-async def are_live(connection: Connection, workspace: UUID, messages: Sequence[UUID]) -> bool:
-    """Whether none of the messages has been deleted or is to be erased."""
-    is_live: bool = await connection.fetchval(QUERIES["are_live"], workspace, messages)
-    return is_live
+async def still_say(connection: Connection, workspace: UUID, texts: Mapping[UUID, str]) -> bool:
+    """Whether none of the messages was edited or deleted, or is to be erased, since it said its text."""
+    place = (workspace, list(texts), list(texts.values()))
+    are_same: bool = await connection.fetchval(QUERIES["still_say"], *place)
+    return are_same
 
 
 async def windows_being_erased(

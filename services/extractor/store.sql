@@ -130,9 +130,11 @@ where a.workspace_id = $1 and a.window_id = any ($2::uuid[]) and a.content like 
   and (a.retired_at is null or a.merged_into is not null)
 order by a.window_id;
 
--- name: are_live
+-- name: still_say
 select not exists (
-  select from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is not null)
+  select from unnest($2::uuid[], $3::text[]) as x (id, text)
+  join ingest.message m on m.workspace_id = $1 and m.id = x.id
+  where m.deleted_at is not null or m.text <> x.text)
   and not exists (select from ingest.message_to_erase t where t.workspace_id = $1 and t.message_id = any ($2::uuid[]));
 
 -- name: windows_being_erased

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -102,8 +102,8 @@ class WindowStage:
         await store.drop_deleted_pending(connection, workspace, changed)
         rewritten = sorted({r.subject for r in requests if r.is_rewritten})
         windows = await store.windows_of(connection, workspace, rewritten)
-        deleted = sorted({r.subject for r in requests if r.is_deleted})
-        windows += await store.windows_that_quote(connection, workspace, deleted, self._limits)
+        altered = sorted({r.subject for r in requests if r.is_rewritten or r.is_deleted})
+        windows += await store.windows_that_quote(connection, workspace, altered, self._limits)
         # A text may return to what it was, whose reading is done long since; what only quotes another is the same.
         await enqueue_reading(connection, workspace, windows, self._engine_version, reopen=True)
         windows = await store.windows_of(connection, workspace, changed)
@@ -187,13 +187,13 @@ async def _windows_with_runs(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an engine found in a window, and how that went; `context` is what it saw besides the window's messages."""
+    """What an engine found in a window, and how that went; `context` are the texts it saw besides the window's own."""
 
     source_id: UUID
     record: RunRecord
     extraction: Extraction
     sent_at: dict[UUID, datetime]
-    context: tuple[UUID, ...] = ()
+    context: dict[UUID, str] = field(default_factory=dict)
 
 
 class ExtractStage:
@@ -246,7 +246,7 @@ class ExtractStage:
             stored.noise_count,
         )
         times: dict[UUID, datetime] = {m.id: m.sent_at for m in window.messages}  # type: ignore[misc]
-        context: tuple[UUID, ...] = tuple(m.id for m in window.messages[: window.context])  # type: ignore[misc]
+        context: dict[UUID, str] = {m.id: m.text for m in window.messages[: window.context]}  # type: ignore[misc]
         reading = Reading(stored.source_id, record, extraction, times, context)
         return Result(task, reading, len(extraction.atoms))
 
@@ -272,7 +272,7 @@ class ExtractStage:
         """Save what was read, with the tasks that embed it and the fact that announces it.
 
         What was read of a text that has changed meanwhile is left to a newer task: it may be erased. Where a message
-        that was only seen is gone, the window is read again.
+        that was only seen is gone or has another text, the window is read again.
         """
         subjects = sorted({result.task.subject for result in results})
         erasing = await store.windows_being_erased(connection, workspace, subjects)
@@ -284,7 +284,7 @@ class ExtractStage:
             if (task.subject, task.spec.rpartition(":")[2]) not in current:
                 continue
             reading = result.value
-            if reading and await store.are_live(connection, workspace, reading.context):
+            if reading and await store.still_say(connection, workspace, reading.context):
                 await self._save(connection, workspace, reading)
             else:
                 # What it was read from is gone; or it was another text for a moment, and whoever changed it back found

@@ -31,6 +31,11 @@ ANSWER = (
 OTHER = ("bob", "we decided to keep the nightly backups of db-2 for seven days and not for thirty")
 
 
+# Windows cut by hand begin and end with their messages.
+TIMES = """update extractor.conversation_window c set first_sent_at = m.sent_at, last_sent_at = m.sent_at
+  from extractor.window_message w join ingest.message m on m.id = w.message_id where w.window_id = c.id"""
+
+
 async def places(deployment: Deployment) -> list[str]:
     """Where the word of the question stands in what was made of messages."""
     rows = await deployment.admin.fetch(
@@ -91,6 +96,26 @@ async def test_an_answer_no_longer_quotes_a_deleted_question(deployment: Deploym
         assert await deployment.admin.fetchval(runs) == before + 2
 
 
+async def test_an_answer_quotes_an_edited_question_as_it_is(deployment: Deployment) -> None:
+    """A window that quotes a question of the one before is read again when that is edited, and no other is."""
+    async with knowing(deployment, engine=GroundedEngine(), merges=False) as knowledge:
+        source, ids = await say(deployment, [*FILLING, QUESTION])
+        await knowledge.settled()
+        await say(deployment, [ANSWER, OTHER], source)
+        await knowledge.settled()
+        shown = "select count(*) from extractor.atom where retired_at is null and content like $1"
+        runs = "select count(*) from extractor.run"
+        assert await deployment.admin.fetchval(shown, f"«%{SECRET}%") == 1
+        await change(deployment, ids[3], text=f"{FILLING[3][1]} again")
+        await knowledge.settled()
+        before = await deployment.admin.fetchval(runs)
+        await change(deployment, ids[-1], text=QUESTION[1].replace(SECRET, "borneo"))
+        await knowledge.settled()
+        assert await deployment.admin.fetchval(shown, f"%{SECRET}%") == 0
+        assert await deployment.admin.fetchval(shown, "«%borneo%") == 1
+        assert await deployment.admin.fetchval(runs) == before + 2
+
+
 async def test_late_windows_forget_too(deployment: Deployment) -> None:
     """What came late makes small windows in the midst of a long one; all that may have seen the message forget it."""
     async with knowing(deployment, engine=GroundedEngine(), merges=False) as knowledge:
@@ -121,10 +146,7 @@ async def test_a_reading_that_saw_an_erased_message_is_dropped(deployment: Deplo
         source, ids = await say(deployment, [QUESTION, ANSWER])
         await window_of(database, deployment, source, ids[:1])
         task = await window_of(database, deployment, source, ids[1:])
-        await deployment.admin.execute(
-            """update extractor.conversation_window c set first_sent_at = m.sent_at, last_sent_at = m.sent_at
-               from extractor.window_message w join ingest.message m on m.id = w.message_id where w.window_id = c.id"""
-        )
+        await deployment.admin.execute(TIMES)
         reading = ExtractStage(database, GroundedEngine(), "", LIMITS, lambda: None)
         read = await reading.perform([task])
         assert read[0].value
@@ -141,3 +163,22 @@ async def test_a_reading_that_saw_an_erased_message_is_dropped(deployment: Deplo
     )
     subjects: set[UUID] = {row["subject_id"] for row in rows}
     assert task.subject in subjects
+
+
+async def test_a_reading_that_saw_an_edited_message_is_dropped(deployment: Deployment) -> None:
+    """A reading that began before a question was edited saves no word of what it was; the window is read again."""
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+        source, ids = await say(deployment, [QUESTION, ANSWER])
+        await window_of(database, deployment, source, ids[:1])
+        task = await window_of(database, deployment, source, ids[1:])
+        await deployment.admin.execute(TIMES)
+        reading = ExtractStage(database, GroundedEngine(), "", LIMITS, lambda: None)
+        read = await reading.perform([task])
+        assert read[0].value
+        assert ids[0] in read[0].value.context
+        await change(deployment, ids[0], text=QUESTION[1].replace(SECRET, "borneo"))
+        async with database.transaction(deployment.workspace) as connection:
+            await reading.write(connection, deployment.workspace, read)
+    assert await places(deployment) == []
+    asked = "select count(*) from spine.task where stage = 'extract' and state = 'ready' and subject_id = $1"
+    assert await deployment.admin.fetchval(asked, task.subject) == 1

@@ -100,7 +100,8 @@ async def test_what_is_to_be_erased_is_not_read(deployment: Deployment) -> None:
         window = (await window_of(database, deployment, source, ids[2:], minutes=2)).subject
         async with database.transaction(workspace) as connection:
             before = await store.read_window(connection, workspace, window, 9)
-            assert await store.are_live(connection, workspace, ids)
+            said = dict(zip(ids, [text for _, text in TALK], strict=True))
+            assert await store.still_say(connection, workspace, said)
         assert {ids[1]} < {each.id for each in before.previous}
         assert {*before.parents} == {ids[1]}
         for message in (ids[1], ids[2]):
@@ -108,7 +109,7 @@ async def test_what_is_to_be_erased_is_not_read(deployment: Deployment) -> None:
         async with database.transaction(workspace) as connection:
             after = await store.read_window(connection, workspace, window, 9)
             (text,) = await store.window_texts(connection, workspace, [window])
-            assert not await store.are_live(connection, workspace, [ids[1]])
+            assert not await store.still_say(connection, workspace, {ids[1]: TALK[1][1]})
     assert [each.id for each in after.previous] == ids[:1]
     assert after.parents == {}
     assert [each.id for each in after.messages] == ids[3:]
