@@ -62,7 +62,7 @@ async def write(
     await _put_atoms(connection, workspace, source, window, run, placed)
     await _put_evidence(connection, workspace, placed)
     await _put_links(connection, workspace, run, placed, extraction)
-    atoms, lenders = await _follow_bonds(connection, workspace, known, placed, gone)
+    atoms, lenders = await _follow_bonds(connection, workspace, known, placed, gone, kept)
     retired: list[UUID] = []
     if topics or not failed:
         retired = await _assign_messages(connection, workspace, window, topics, extraction)
@@ -78,6 +78,7 @@ async def _follow_bonds(
     known: Sequence[KnownAtom],
     placed: Sequence[PlacedAtom],
     gone: Sequence[UUID],
+    kept: Sequence[UUID],
 ) -> tuple[dict[UUID, bytes | None], set[UUID]]:
     """Release what was concluded from words that are no longer said, and let evidence follow where atoms are merged.
 
@@ -88,7 +89,7 @@ async def _follow_bonds(
     changed = [atom.id for atom in placed if atom.is_changed and atom.is_known]
     released = await bonds.release(connection, workspace, changed, gone)
     lenders = released.lenders | borrowing
-    await bonds.refresh(connection, workspace, lenders | {atom.id for atom in placed})
+    await bonds.refresh(connection, workspace, lenders.union((atom.id for atom in placed), kept))
     merged = {atom.id for atom in known if atom.merged_by == "person"}
     atoms: dict[UUID, bytes | None] = {
         atom.id: atom.sha256 for atom in placed if atom.is_changed and atom.id not in merged

@@ -1,6 +1,7 @@
 """What is said twice is known once: merged by meaning, linked, ended, and taken back when its messages go."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,10 +10,11 @@ import pytest
 from services.common.database import Database, DatabaseSettings
 from services.common.outbox import Task
 from services.extractor import bonds, merging
+from services.extractor.extraction import Extraction, Window
 from services.extractor.merging import MergeStage
 from services.extractor.rules import NO_RULE
 from tests.conftest import Deployment
-from tests.extractor.known import Knowledge, knowing, replicas
+from tests.extractor.known import Knowledge, SayingEngine, knowing, replicas
 from tests.extractor.saved import change, say
 
 DISK = "problem: The nightly backup fails because the archive disk of host db-2 is full"
@@ -240,3 +242,41 @@ async def test_comparing_is_one_at_a_time(
         _, second, third, *_ = [atom.id for atom in await knowledge.atoms()]
         await _place_meanwhile(deployment, second, third, 0.5)
         assert bool(await knowledge.broken()) != guarded
+
+
+class SummingEngine(SayingEngine):
+    """Takes what messages of a window say in the same words for one atom."""
+
+    async def extract(self, window: Window) -> Extraction:
+        """Say everything once."""
+        found = await super().extract(window)
+        atoms = {atom.content: atom for atom in found.atoms}
+        evidence = {
+            content: [a.evidence[0] for a in found.atoms if a.content == content]
+            for content in atoms
+        }
+        return replace(
+            found,
+            atoms=tuple(replace(a, evidence=tuple(evidence[a.content])) for a in atoms.values()),
+        )
+
+
+async def test_what_a_person_wrote_begins_with_the_evidence_that_is_left(
+    deployment: Deployment,
+) -> None:
+    """An edited atom that no reading mentions any more holds since the first message that still proves it."""
+    async with knowing(deployment, engine=SummingEngine()) as knowledge:
+        _, said = await tell(knowledge, DISK, DISK)
+        await deployment.admin.execute("update extractor.atom set origin = 'person'")
+        await change(deployment, said[1], text=f"Look: {DISK}")
+        await change(deployment, said[0], deleted=True)
+        await knowledge.settled()
+        atom = (await knowledge.live())[title(DISK)]
+        assert atom.messages == [said[1]]
+        row = await deployment.admin.fetchrow(
+            """select a.valid_from, v.evidence_count, m.sent_at from extractor.atom a
+               join extractor.atom_version v on v.atom_id = a.id and v.version = a.version, ingest.message m
+               where a.id = $1 and m.id = $2""",
+            *(atom.id, said[1]),
+        )
+        assert (row["valid_from"], row["evidence_count"]) == (row["sent_at"], 1)
