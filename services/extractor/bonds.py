@@ -13,6 +13,7 @@ from uuid import UUID
 
 from services.common import sql
 from services.common.database import Connection
+from services.common.outbox import enqueue
 from services.extractor.deciding import MeaningLink
 
 QUERIES = sql.load(Path(__file__).with_name("bonds.sql"))
@@ -117,6 +118,14 @@ async def renounce(connection: Connection, workspace: UUID, atom: UUID) -> None:
     """Let hold again what an atom had ended, and forget the links that comparing it made."""
     await connection.execute(QUERIES["hold_again"], workspace, [atom])
     await connection.execute(QUERIES["forget_conclusions"], workspace, [atom])
+
+
+async def compare_again(connection: Connection, workspace: UUID, atoms: Iterable[UUID]) -> None:
+    """Ask for live atoms to be compared anew: how much they rest on decides whether a rule approves them."""
+    rows = await connection.fetch(QUERIES["texts_of"], workspace, sorted(set(atoms)))
+    subjects = [row["id"] for row in rows]
+    specs = [f"atom:{row['text_sha256'].hex()}" for row in rows]
+    await enqueue(connection, workspace, "merge", subjects, specs, reopen=True)
 
 
 async def lenders_of(connection: Connection, workspace: UUID, atoms: Sequence[UUID]) -> set[UUID]:

@@ -50,6 +50,11 @@ update extractor.atom a set merged_into = null, merged_by = null, retired_at = n
 where a.workspace_id = $1 and a.id = $2
 returning a.text_sha256;
 
+-- name: texts_of
+select a.id, a.text_sha256 from extractor.atom a
+where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.retired_at is null
+order by a.id;
+
 -- name: members
 select a.id, a.merged_into, a.merged_by from extractor.atom a
 where a.workspace_id = $1 and a.merged_into = any ($2::uuid[])

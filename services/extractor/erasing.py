@@ -98,7 +98,9 @@ async def _remove_atoms(
         await connection.execute(QUERIES[f"remove_{name}"], workspace, ids)
     for name in ("reviews", "versions"):
         await connection.execute(QUERIES[f"remove_earlier_{name}"], workspace, windows)
-    await bonds.refresh(connection, workspace, released.lenders.difference(ids))
+    lenders = released.lenders.difference(ids)
+    await bonds.refresh(connection, workspace, lenders)
+    await bonds.compare_again(connection, workspace, lenders)
     # Atoms that had joined a removed one stand for themselves again.
     again_live = {atom: text for atom, text in released.live.items() if atom not in ids}
     hashes: list[bytes | None] = list(again_live.values())

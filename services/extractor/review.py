@@ -9,7 +9,7 @@ from uuid import UUID
 from services.common import sql
 from services.common.database import Connection
 from services.common.errors import Conflict, FieldViolation, InvalidFields, NotFound
-from services.common.outbox import enqueue, enqueue_embedding
+from services.common.outbox import enqueue_embedding
 from services.extractor import bonds, store
 from services.extractor.store import atom_sha256
 
@@ -46,7 +46,8 @@ async def judge(
             await bonds.renounce(connection, reviewer.workspace, atom)
         else:
             await _restore(connection, reviewer, known)
-            await _compare(connection, reviewer.workspace, atom, known["text_sha256"])
+            # What it is judged decides what joins what.
+            await bonds.compare_again(connection, reviewer.workspace, [atom])
     await record(connection, reviewer, atom, version, state)
 
 
@@ -139,11 +140,6 @@ async def _reword(
     await connection.execute(QUERIES["edit_atom"], workspace, atom, *text, sha256, version)
     await connection.execute(QUERIES["add_edited_version"], workspace, atom, version, *text)
     await _embed(connection, workspace, atom, sha256)
-
-
-async def _compare(connection: Connection, workspace: UUID, atom: UUID, sha256: bytes) -> None:
-    """Ask for the atom to be compared anew: what it is judged decides what joins what."""
-    await enqueue(connection, workspace, "merge", [atom], [f"atom:{sha256.hex()}"], reopen=True)
 
 
 async def _embed(connection: Connection, workspace: UUID, atom: UUID, sha256: bytes | None) -> None:

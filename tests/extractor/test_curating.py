@@ -227,6 +227,26 @@ async def test_a_rule_approves_what_is_said_often_enough(
         assert (await knowledge.live())[title(DISK)].state == "proposed"
 
 
+async def test_a_rule_takes_back_what_is_no_longer_said_often_enough(
+    deployment: Deployment,
+) -> None:
+    """Whether a person takes the second message's atom out of the merge or its message is erased, one is too few."""
+    async with asked(deployment, ApprovalRule(0.8, 2)) as (knowledge, call):
+        for line, leave in ((DISK, ""), (FRIDAY, "UnmergeAtom")):
+            await tell(knowledge, line)
+            _, (second,) = await tell(knowledge, line)
+            atom = (await knowledge.live())[title(line)]
+            assert atom.state == "approved"
+            (merged,) = [each for each in await knowledge.atoms() if each.merged_into == atom.id]
+            if leave:
+                await call(leave, atom_id=str(merged.id))
+            else:
+                await erase(deployment, second)
+            await knowledge.settled()
+            (after,) = [each for each in await knowledge.atoms() if each.id == atom.id]
+            assert (len(after.messages), after.state) == (1, "proposed"), leave
+
+
 async def test_topics_join_and_split(
     deployment: Deployment,
 ) -> None:
