@@ -44,8 +44,10 @@ async def merge_by_hand(
 
 
 async def _rename(connection: Connection, workspace: UUID, topic: UUID, title: str) -> None:
+    """Give a topic another title; readings that find the old one mean it still."""
     sha256 = text_sha256(title)
     named = (workspace, topic, title, title_key(title), sha256)
+    await connection.execute(QUERIES["leave_alias"], *named[:2], uuid7(), named[3])
     if await connection.fetchval(QUERIES["rename"], *named) is None:
         raise _title_taken()
     await connection.execute(QUERIES["add_version"], workspace, topic, "edited", None)

@@ -32,6 +32,13 @@ select t.id, t.title, t.source_id, t.text_sha256 from extractor.topic t
 where t.workspace_id = $1 and t.id = any ($2::uuid[]) and t.retired_at is null
 order by t.id for update;
 
+-- name: leave_alias
+-- The title that a topic is about to lose, as if of a topic that was merged into it.
+insert into extractor.topic (workspace_id, id, source_id, title, title_key, text_sha256, retired_at, merged_into, merged_by)
+select t.workspace_id, $3, t.source_id, t.title, t.title_key, t.text_sha256, now(), t.id, 'person'
+from extractor.topic t
+where t.workspace_id = $1 and t.id = $2 and t.title_key <> $4;
+
 -- name: rename
 -- Nothing, if another live topic of the source is called so.
 update extractor.topic t set title = $3, title_key = $4, text_sha256 = $5

@@ -247,6 +247,20 @@ async def test_a_rule_takes_back_what_is_no_longer_said_often_enough(
             assert (len(after.messages), after.state) == (1, "proposed"), leave
 
 
+async def test_a_renamed_topic_is_found_under_its_old_title(deployment: Deployment) -> None:
+    """What a person merged and called otherwise stays so when its conversation is read again."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backup retention policy] {DISK}", f"[Release dates] {FRIDAY}"]
+        _, said = await tell(knowledge, *lines)
+        topics = {t.title: t.id for t in (await call("ListTopics")).topics}
+        kept, other = topics["Backup retention policy"], topics["Release dates"]
+        await call("MergeTopics", topic_id=kept, merged_topic_ids=[other], title="Operations")
+        await change(deployment, said[0], text=lines[0].replace("full", "broken"))
+        await knowledge.settled()
+        found = (await call("ListTopics")).topics
+        assert [(t.id, t.title, t.message_count) for t in found] == [(kept, "Operations", 2)]
+
+
 async def test_topics_join_and_split(
     deployment: Deployment,
 ) -> None:
