@@ -1,5 +1,6 @@
 """What people say of what is merged, rules that approve, erasure through merges, and the calls that show it all."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -42,6 +43,17 @@ class Caller:
         """Call a method with the fields of its request."""
         request = getattr(pb, f"{method}Request")(**fields)
         return await getattr(self._stub, method)(request, metadata=self._metadata)
+
+    async def follow(self, cursor: int, atom: UUID) -> types.Atom:
+        """An atom as a stream tells it next."""
+        request = pb.StreamKnowledgeRequest(cursor=str(cursor))
+        stream = self._stub.StreamKnowledge(request, metadata=self._metadata)
+        async with asyncio.timeout(10):
+            async for change in stream:
+                if change.atom.id == str(atom):
+                    stream.cancel()
+                    return change.atom
+        raise AssertionError("the stream has ended")
 
 
 @asynccontextmanager
@@ -245,6 +257,23 @@ async def test_a_rule_takes_back_what_is_no_longer_said_often_enough(
             await knowledge.settled()
             (after,) = [each for each in await knowledge.atoms() if each.id == atom.id]
             assert (len(after.messages), after.state) == (1, "proposed"), leave
+
+
+async def test_followers_are_told_of_all_that_an_atom_shows(deployment: Deployment) -> None:
+    """That a person approves what a rule did, or evidence is erased, makes no version and is told all the same."""
+    position = "select position from extractor.feed_position"
+    async with asked(deployment, ApprovalRule(0.8, 2)) as (knowledge, call):
+        _, (first,) = await tell(knowledge, DISK)
+        _, (second,) = await tell(knowledge, DISK)
+        atom = (await knowledge.live())[title(DISK)].id
+        before = await deployment.admin.fetchval(position)
+        await call("ReviewAtom", atom_id=str(atom), approval_state=types.APPROVAL_STATE_APPROVED)
+        assert not (await call.follow(before, atom)).approved_by_rule
+        before = await deployment.admin.fetchval(position)
+        await erase(deployment, second)
+        await knowledge.settled()
+        told = await call.follow(before, atom)
+        assert [each.message_id for each in told.evidence] == [str(first)]
 
 
 async def test_a_renamed_topic_is_found_under_its_old_title(deployment: Deployment) -> None:
