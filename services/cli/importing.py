@@ -217,12 +217,7 @@ async def import_telegram(session: Session, path: Path) -> None:
 
     Service rows are left out and counted. A file that is cut off is imported as far as it is whole.
     """
-    await _import(session, TelegramExport(_exported(path)), pb.SOURCE_KIND_TELEGRAM)
-
-
-def _exported(path: Path) -> Path:
-    """The file of messages of an export that is given as a file or as its folder."""
-    return path / "result.json" if path.is_dir() else path
+    await _import(session, TelegramExport(path), pb.SOURCE_KIND_TELEGRAM)
 
 
 @import_group.command("jsonl")

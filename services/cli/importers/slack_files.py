@@ -1,5 +1,6 @@
 """The files of a Slack export, in a folder or a zip, each read in chunks."""
 
+import os
 import re
 import struct
 import zipfile
@@ -45,10 +46,16 @@ class Folder:
         self._path = path
 
     def sizes(self) -> dict[str, int]:
-        """Every file's size in bytes by its path within the export. Raises OSError."""
+        """Every file's size in bytes by its path within the export. Raises UnreadableExport or OSError."""
+        files = (
+            Path(folder, name)
+            for folder, _, names in os.walk(self._path, onerror=_refuse)
+            for name in names
+            if name.endswith(".json")
+        )
         return {
             file.relative_to(self._path).as_posix(): file.stat().st_size
-            for file in self._path.rglob("*.json")
+            for file in files
             if file.is_file()
         }
 
@@ -124,6 +131,11 @@ def _root(paths: list[PurePosixPath]) -> PurePosixPath | None:
     indexes = [path.parent for path in paths if path.name in INDEXES]
     days = [path.parent.parent for path in paths if _DAY.fullmatch(path.name)]
     return min(indexes or days, key=lambda root: len(root.parts), default=None)
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be looked into, whatever is in it, is no reason to leave it out."""
+    raise UnreadableExport(Path(error.filename), error.strerror or str(error)) from error
 
 
 def _name(member: zipfile.ZipInfo) -> str:

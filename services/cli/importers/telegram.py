@@ -62,11 +62,13 @@ class TelegramExport:
     """A `result.json`, or the folder that holds it; iterating reads it from the start."""
 
     def __init__(self, path: Path) -> None:
-        self.file = path / "result.json" if path.is_dir() else path
+        self.file = path
         self.summary = ImportSummary()
         self._stream: BinaryIO | None = None
         self._bytes_read = 0
         try:
+            if path.is_dir():
+                self.file = path / "result.json"
             self.bytes_total = self.file.stat().st_size
         except (OSError, ValueError) as error:
             raise UnreadableExport(self.file, _os_reason(error)) from error

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from pydantic import Field, SecretStr
 
 from services.cli.embedded.runtime import cancelled_by
@@ -23,6 +24,7 @@ from services.common.settings import Settings
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,255}")
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_OF_WEBHOOK = ("listen", "path", "secret_file", "public_url")
 
 
 class TelegramSettings(Settings):
@@ -67,6 +69,8 @@ async def telegram(
     Without --webhook it polls, which needs no public address. A webhook listens for plain HTTP behind a proxy that
     ends TLS. To see every message of a group, switch off the bot's privacy mode or make it an administrator.
     """
+    if not webhook:
+        _refuse_webhook_options()
     settings = TelegramSettings.read()
     token = _secret(token_file, settings.telegram_token)
     with cancelled_by(signal.SIGINT, signal.SIGTERM):
@@ -82,6 +86,15 @@ async def telegram(
                     await _poll(receiver, settings, token)
             except asyncio.CancelledError:
                 _report(session, receiver)
+
+
+def _refuse_webhook_options() -> None:
+    """Raise BadParameter for an option that polling has no use for: who gives it waits for what will not come."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if given and parameter.name in _OF_WEBHOOK:
+            raise click.BadParameter("needs --webhook", context, parameter)
 
 
 async def _poll(receiver: Receiver, settings: TelegramSettings, token: str) -> None:

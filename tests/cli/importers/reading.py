@@ -1,6 +1,10 @@
 """What the tests of every importer do: read to the end or to the failure, and make up JSON of arbitrary shape."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -24,6 +28,29 @@ def drain(source: Iterable[ImportedItem]) -> tuple[list[ImportedItem], ImportFai
     except ImportFailure as failure:
         return items, failure
     return items, None
+
+
+@contextmanager
+def folder_for_all() -> Iterator[Path]:
+    """A folder that every user may enter, unlike those that pytest makes."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@contextmanager
+def shut(folder: Path) -> Iterator[None]:
+    """Let nobody look into a folder; who is root is somebody else meanwhile."""
+    user = os.geteuid()
+    folder.chmod(0)
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
 
 
 def json_values(keys: str) -> st.SearchStrategy[Any]:

@@ -20,7 +20,14 @@ from services.cli.importers import (
     UnreadableExport,
 )
 from services.cli.importers.slack import BROKEN_DAY, UNLISTED, SlackExport
-from tests.cli.importers.reading import SLOW_DISK, drain, json_values, messages
+from tests.cli.importers.reading import (
+    SLOW_DISK,
+    drain,
+    folder_for_all,
+    json_values,
+    messages,
+    shut,
+)
 from tests.cli.importers.slack_export import (
     DAY,
     as_bytes,
@@ -50,6 +57,16 @@ def test_zip_and_folder(tmp_path: Path) -> None:
             sent_at=datetime(2024, 5, 1, 10, 0, 0, 100, tzinfo=UTC),
         ),
     ]
+
+
+def test_a_folder_that_cannot_be_read() -> None:
+    """A channel whose folder cannot be looked into is not left out in silence: the import says which and ends."""
+    with folder_for_all() as folder:
+        unpacked(folder, export(row(1)) | {"ops/2024-04-01.json": [row(1)]})
+        for shut_out in (folder / "export" / "ops", folder / "export"):
+            with shut(shut_out), pytest.raises(UnreadableExport) as raised:
+                SlackExport(folder / "export")
+            assert str(raised.value) == f"{shut_out}: Permission denied"
 
 
 def test_days_and_channels_in_order(tmp_path: Path) -> None:

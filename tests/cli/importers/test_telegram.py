@@ -19,7 +19,14 @@ from services.cli.importers import (
 )
 from services.cli.importers.telegram import CHUNK_BYTES, TelegramExport
 from services.cli.importers.telegram_json import EscapeFilter
-from tests.cli.importers.reading import SLOW_DISK, drain, json_values, messages
+from tests.cli.importers.reading import (
+    SLOW_DISK,
+    drain,
+    folder_for_all,
+    json_values,
+    messages,
+    shut,
+)
 from tests.cli.importers.telegram_export import chat, row, write
 
 DEMO = Path(__file__).parents[3] / "services" / "cli" / "demo" / "chat.json"
@@ -49,6 +56,16 @@ def test_folder(tmp_path: Path) -> None:
     """The export's folder may be given in place of its file."""
     write(tmp_path, chat(row(1)))
     assert len(messages(TelegramExport(tmp_path))) == 1
+
+
+def test_a_folder_that_cannot_be_read() -> None:
+    """An export in a folder that cannot be looked into is one that cannot be read."""
+    with folder_for_all() as folder:
+        write(folder, chat(row(1)))
+        for path in (folder, folder / "result.json"):
+            with shut(folder), pytest.raises(UnreadableExport) as raised:
+                TelegramExport(path)
+            assert str(raised.value) == f"{folder / 'result.json'}: Permission denied"
 
 
 def test_full_account(tmp_path: Path) -> None:

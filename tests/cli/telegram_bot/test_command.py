@@ -128,6 +128,8 @@ async def test_errors_are_one_line(
     assert "--listen" in await failed("--webhook", "--listen", "nowhere")
     assert "--path" in await failed("--webhook", "--path", "no path")
     assert "No such option" in await failed("--token", wrong)
+    unheard = ("--token-file", str(token_file), "--public-url", "https://a.test")
+    assert "'--public-url': needs --webhook" in await failed(*unheard)
     assert "HTTPS URL" in await failed(
         "--webhook", "--listen", f"127.0.0.1:{free_port()}", "--public-url", "http://a.test"
     )
