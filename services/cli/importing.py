@@ -35,6 +35,7 @@ from winnow.types.v1 import types_pb2 as types
 
 FRAME_MESSAGES = 250
 FRAME_BYTES = 512 << 10
+HELD_FRAMES = 32  # so much is read before a frame goes that is not full
 SKIPPED_KEPT, SKIPPED_MAX = 3, 300
 NAME_BYTES_MAX, KIND_BYTES_MAX, ATTACHMENTS_MAX = 512, 64, 100
 TEXT_CHARACTERS_SENT_MAX = (16 << 10) + 1  # one more than any text that is taken
@@ -59,11 +60,16 @@ class Batch:
 
 
 class FrameReader:
-    """Groups a file's messages by chat into frames of bounded size; a file that breaks off gives what is whole."""
+    """Groups a file's messages by chat into frames of bounded size; a file that breaks off gives what is whole.
+
+    Chats may take turns, as they do in a file that is in the order of time.
+    """
 
     def __init__(self, importer: Importer, kind: pb.SourceKind.ValueType) -> None:
         self._importer, self._kind = importer, kind
         self._numbers = itertools.count()
+        self._held: dict[str, tuple[pb.SourceRef, Batch]] = {}
+        self._messages = self._size_bytes = 0
         self.failure: ImportFailure | None = None
         self.deleted: list[tuple[pb.SourceRef, str]] = []
         self.skipped: list[SkippedRow] = []
@@ -73,25 +79,42 @@ class FrameReader:
 
         `skipped` has the first rows that were left out, a few of each reason.
         """
-        source, batch = pb.SourceRef(kind=self._kind), Batch()
+        source = pb.SourceRef(kind=self._kind)
         for item in self._items():
             if isinstance(item, ImportedMessage):
                 message = message_input(item)
                 if item.deleted:
                     self.deleted.append((source, item.external_id))
-                if not batch.takes(message):
-                    yield Frame(next(self._numbers), source, batch.messages)
-                    batch = Batch()
-                batch.add(message)
+                yield from self._take(source, message)
             elif isinstance(item, ImportedChat):
-                if batch.messages:
-                    yield Frame(next(self._numbers), source, batch.messages)
-                    batch = Batch()
                 source = source_ref(item, self._kind)
             else:
                 self._skip(item)
-        if batch.messages:
-            yield Frame(next(self._numbers), source, batch.messages)
+        for chat in list(self._held):
+            yield self._frame(chat)
+
+    def _take(self, source: pb.SourceRef, message: pb.MessageInput) -> Iterator[Frame]:
+        """Put a message with the others of its chat; what has no room any more goes."""
+        chat = source.external_id
+        if chat in self._held and not self._held[chat][1].takes(message):
+            yield self._frame(chat)
+        _, batch = self._held.get(chat, (source, Batch()))
+        batch.add(message)
+        self._held[chat] = source, batch
+        self._messages += 1
+        self._size_bytes += message.ByteSize()
+        while (
+            self._messages > HELD_FRAMES * FRAME_MESSAGES
+            or self._size_bytes > HELD_FRAMES * FRAME_BYTES
+        ):
+            yield self._frame(max(self._held, key=lambda each: self._held[each][1].size_bytes))
+
+    def _frame(self, chat: str) -> Frame:
+        """What is held of a chat."""
+        source, batch = self._held.pop(chat)
+        self._messages -= len(batch.messages)
+        self._size_bytes -= batch.size_bytes
+        return Frame(next(self._numbers), source, batch.messages)
 
     def _skip(self, row: SkippedRow) -> None:
         if len(self.skipped) == SKIPPED_MAX:

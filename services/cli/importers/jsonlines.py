@@ -54,7 +54,7 @@ class BadLine(Exception):
 
 
 class JsonLines:
-    """A file of one JSON object a line; iterating reads it from the start, in constant memory."""
+    """A file of one JSON object a line; iterating reads it from the start and keeps only the names of its chats."""
 
     def __init__(self, path: Path) -> None:
         self.file = path
@@ -82,6 +82,7 @@ class JsonLines:
     def _read(self, stream: BinaryIO) -> Iterator[ImportedItem]:
         chat: ImportedChat | None = None
         first: SkippedRow | None = None
+        met: set[str] = set()
         for number, data in enumerate(self._lines(stream), start=1):
             if not data.strip():
                 continue
@@ -97,7 +98,8 @@ class JsonLines:
                 continue
             if spoken_in != chat:
                 chat = spoken_in
-                self.summary.chats += 1
+                met.add(chat.external_id)
+                self.summary.chats = len(met)
                 yield chat
             self._count(line)
             yield message

@@ -22,7 +22,13 @@ from services.cli.importers import (
     ImportSummary,
     SkippedRow,
 )
-from services.cli.importing import FRAME_BYTES, FrameReader, message_input
+from services.cli.importing import (
+    FRAME_BYTES,
+    FRAME_MESSAGES,
+    HELD_FRAMES,
+    FrameReader,
+    message_input,
+)
 from services.common.checking import violations_of
 from services.common.rpc import REQUEST_BYTES_MAX
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -67,6 +73,47 @@ def test_frames_fit_whatever_makes_them_large() -> None:
     ]
     assert max(sizes) < REQUEST_BYTES_MAX
     assert min(sizes[:-1]) > FRAME_BYTES / 2
+
+
+class Turns:
+    """A file in the order of time, in which chats take turns; one says what it is called later on."""
+
+    file, bytes_total, bytes_read = Path("talk"), 1, 1
+    summary = ImportSummary()
+
+    def __init__(self, chats: int, messages: int) -> None:
+        self._chats, self._messages = chats, messages
+
+    def __iter__(self) -> Iterator[ImportedItem]:
+        for number in range(self._messages):
+            chat = str(number % self._chats)
+            yield ImportedChat(chat, f"Chat {chat}" if number else chat, "jsonlines")
+            yield ImportedMessage(
+                chat, str(number), "", "", "u", "U", False, f"words {number}", SENT_AT
+            )
+
+
+@pytest.mark.parametrize(("chats", "frames_max"), [(1, 40), (7, 42), (100, 200), (3000, 10_000)])
+def test_chats_that_take_turns_fill_frames(chats: int, frames_max: int) -> None:
+    """A frame is no smaller because the next line is of another chat; each chat's messages stay whole and in order."""
+    sent: dict[str, list[str]] = {}
+    frames = list(FrameReader(Turns(chats, 10_000), pb.SOURCE_KIND_IMPORT))
+    for frame in frames:
+        keys = [message.external_id for message in frame.messages]
+        sent.setdefault(frame.source.external_id, []).extend(keys)
+    assert sent == {
+        str(chat): [str(number) for number in range(chat, 10_000, chats)] for chat in range(chats)
+    }
+    assert len(frames) <= frames_max
+    assert [frame.number for frame in frames] == list(range(len(frames)))
+    assert {frame.source.title for frame in frames if frame.source.external_id == "0"} == {"Chat 0"}
+
+
+def test_what_waits_for_its_frame_is_bounded() -> None:
+    """However many chats take turns, a file is not held in memory: frames go while it is read."""
+    reader = FrameReader(Turns(100_000, 50_000), pb.SOURCE_KIND_IMPORT)
+    first = next(iter(reader))
+    assert int(first.messages[-1].external_id) < HELD_FRAMES * FRAME_MESSAGES
 
 
 class InventedReasons:

@@ -27,11 +27,16 @@ def line(**fields: Any) -> bytes:
     return json.dumps({"id": "1", "text": "hi", "sent_at": 1714557600} | fields).encode()
 
 
-def read(folder: Path, *lines: bytes) -> list[ImportedItem]:
-    """What a file of these lines gives."""
+def write(folder: Path, *lines: bytes) -> JsonLines:
+    """A file of these lines to import."""
     file = folder / "talk.jsonl"
     file.write_bytes(b"\n".join(lines))
-    return list(JsonLines(file))
+    return JsonLines(file)
+
+
+def read(folder: Path, *lines: bytes) -> list[ImportedItem]:
+    """What a file of these lines gives."""
+    return list(write(folder, *lines))
 
 
 def test_every_field(tmp_path: Path) -> None:
@@ -69,9 +74,11 @@ def test_every_field(tmp_path: Path) -> None:
 
 def test_chat_defaults_to_the_file_and_may_change(tmp_path: Path) -> None:
     """A chat is announced before each run of its messages; the file's name stands for none."""
-    items = read(tmp_path, line(), line(id=2), line(chat="b"), line(id=3))
+    importer = write(tmp_path, line(), line(id=2), line(chat="b"), line(id=3))
+    items = list(importer)
     chats = [item.external_id for item in items if isinstance(item, ImportedChat)]
     assert chats == ["talk", "b", "talk"]
+    assert importer.summary.chats == 2
 
 
 @pytest.mark.parametrize(
