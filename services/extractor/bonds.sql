@@ -17,7 +17,8 @@ from (
   where j.workspace_id = $1 and j.id = any ($3::uuid[]) and j.superseded_by is not null and j.superseded_by <> $2
   order by j.valid_to limit 1) x
 where a.workspace_id = $1 and a.id = $2 and a.valid_to is null and a.origin = 'extraction'
-  and (a.approval_state = 'proposed' or a.judged_by = 'rule');
+  and (a.approval_state = 'proposed' or a.judged_by = 'rule') and not exists (
+    select from extractor.review r where r.workspace_id = $1 and r.atom_id = $2 and r.verdict = 'edited');
 
 -- name: redirect_ends
 update extractor.atom a set superseded_by = $2

@@ -98,9 +98,11 @@ async def links(
     atoms: Sequence[UUID],
     types: Sequence[str] = (),
     confidence_min: float = 0.0,
+    as_of: datetime | None = None,
 ) -> Sequence[Row]:
-    """Links of atoms to and from live ones: of some types, at least so sure."""
-    return await connection.fetch(QUERIES["links"], workspace, atoms, types, confidence_min)
+    """Links of atoms to and from live ones: of some types, at least so sure, none to what came after a time."""
+    filters = (types, confidence_min, as_of)
+    return await connection.fetch(QUERIES["links"], workspace, atoms, *filters)
 
 
 async def versions(

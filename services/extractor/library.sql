@@ -10,7 +10,8 @@ left join lateral (
 left join lateral (
   select count(*) as atoms from extractor.atom x
   where x.workspace_id = t.workspace_id and x.topic_id = t.id and x.retired_at is null
-    and ($7::timestamptz is null or x.valid_from <= $7 and (x.valid_to is null or x.valid_to > $7))) a on true
+    and ($7::timestamptz is null
+      or x.approval_state <> 'rejected' and x.valid_from <= $7 and (x.valid_to is null or x.valid_to > $7))) a on true
 where t.workspace_id = $1 and t.retired_at is null and ($3::uuid[] is null or t.id = any ($3))
   and ($7::timestamptz is null or s.messages > 0)
   and ($2::uuid is null or t.source_id = $2 or exists (
@@ -81,7 +82,8 @@ limit 1000;
 -- name: topic_atoms
 select a.id from extractor.atom a
 where a.workspace_id = $1 and a.topic_id = $2 and a.retired_at is null
-  and ($3::timestamptz is null or a.valid_from <= $3 and (a.valid_to is null or a.valid_to > $3))
+  and ($3::timestamptz is null
+    or a.approval_state <> 'rejected' and a.valid_from <= $3 and (a.valid_to is null or a.valid_to > $3))
 order by a.id
 limit 1000;
 
@@ -124,7 +126,7 @@ where m.workspace_id = $1 and m.id = any ($2::uuid[]);
 
 -- name: links
 -- Links between live atoms, at least one of them given: those of a merged atom are those of the one it was merged into, and the
--- surest of several stands.
+-- surest of several stands. As of a time none leads to what was said later.
 with own as (
   select a.id from extractor.atom a where a.workspace_id = $1 and (a.id = any ($2::uuid[]) or a.merged_into = any ($2::uuid[]))),
 touching as (
@@ -140,6 +142,7 @@ join extractor.atom b on b.workspace_id = $1 and b.id = l.to_atom_id
 join extractor.atom f on f.workspace_id = $1 and f.id = coalesce(a.merged_into, a.id) and f.retired_at is null
 join extractor.atom t on t.workspace_id = $1 and t.id = coalesce(b.merged_into, b.id) and t.retired_at is null
 where f.id <> t.id and (cardinality($3::text[]) = 0 or l.type = any ($3)) and l.confidence >= $4::real
+  and ($5::timestamptz is null or greatest(f.valid_from, t.valid_from) <= $5)
 order by f.id, t.id, l.type, l.confidence desc, l.origin;
 
 -- name: versions

@@ -21,7 +21,8 @@ select a.id, a.type, a.title, a.content, a.window_id, a.valid_from, a.valid_to, 
   case
     when a.invalidated_at is not null or a.approval_state = 'rejected' and a.judged_by = 'person' then 'rejected'
     when a.origin = 'person' or a.approval_state = 'approved' and a.judged_by = 'person' then 'approved'
-    when a.valid_to is not null and a.superseded_by is null then 'approved'
+    when a.valid_to is not null and a.superseded_by is null or exists (
+      select from extractor.review r where r.workspace_id = a.workspace_id and r.atom_id = a.id and r.verdict = 'edited') then 'approved'
     else '' end as judgement,
   array(select encode(m.text_sha256, 'hex') || ' ' || extract(epoch from m.sent_at) || ' ' || m.author_name
         from extractor.atom_evidence e

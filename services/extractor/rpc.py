@@ -165,7 +165,7 @@ class ExtractorRpc(CuratingRpc):
         as_of = moment_of(request, "as_of")
         async with self._database.transaction(workspace) as connection:
             atom = await read_atom(connection, workspace, identity, as_of)
-            links = await library.links(connection, workspace, [identity])
+            links = await library.links(connection, workspace, [identity], as_of=as_of)
         return pb.GetAtomResponse(atom=atom, links=[rendering.link(row) for row in links])
 
     async def ListAtomLinks(

@@ -220,6 +220,43 @@ async def test_what_held_then(deployment: Deployment) -> None:
         ]
 
 
+async def test_what_a_person_lets_hold_is_not_ended_again(deployment: Deployment) -> None:
+    """An end that a person took back stays away, though what had caused it is compared once more."""
+    async with asked(deployment) as (knowledge, call):
+        await tell(knowledge, *SMALL_TALK)
+        await tell(knowledge, FRIDAY)
+        await tell(knowledge, MONDAY)
+        live = await knowledge.live()
+        older, newer = live[title(FRIDAY)], live[title(MONDAY)]
+        assert older.superseded_by == newer.id
+        await call("UpdateAtom", atom_id=str(older.id), update_mask={"paths": ["valid_to"]})
+        await call(
+            "ReviewAtom", atom_id=str(newer.id), approval_state=types.APPROVAL_STATE_APPROVED
+        )
+        await knowledge.settled()
+        after = (await knowledge.live())[title(FRIDAY)]
+        assert (after.valid_to, after.superseded_by) == (None, None)
+
+
+async def test_what_held_then_is_said_alike_everywhere(deployment: Deployment) -> None:
+    """As of a time an atom leads to none that came later, and a topic counts and names the atoms that are listed."""
+    async with asked(deployment) as (knowledge, call):
+        await tell(knowledge, *SMALL_TALK)
+        await tell(knowledge, f"[Releases] {FRIDAY}", f"[Releases] {DISK}")
+        await tell(knowledge, MONDAY)
+        live, then = await knowledge.live(), at(len(SMALL_TALK) + 1)
+        older, rejected = live[title(FRIDAY)], live[title(DISK)]
+        assert (await call("GetAtom", atom_id=str(older.id))).links
+        assert not (await call("GetAtom", atom_id=str(older.id), as_of=then)).links
+        wrong = types.APPROVAL_STATE_REJECTED
+        await call("ReviewAtom", atom_id=str(rejected.id), approval_state=wrong)
+        (topic,) = (await call("ListTopics", as_of=then)).topics
+        shown = await call("GetTopic", topic_id=topic.id, as_of=then)
+        listed = (await call("ListAtoms", topic_id=topic.id, as_of=then)).atoms
+        assert [atom.id for atom in listed] == list(shown.atom_ids) == [str(older.id)]
+        assert (topic.atom_count, shown.topic.atom_count) == (1, 1)
+
+
 async def test_a_rule_approves_what_is_said_often_enough(
     deployment: Deployment,
 ) -> None:
