@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 import uvloop
@@ -22,9 +22,9 @@ from rich.markup import escape
 from services.cli.embedded.paths import DataDirectory
 from services.cli.failures import INTERRUPTED, Failure, explained, system_reason
 from services.cli.target import Target, data_directory, find
+from services.cli.terminal import open_console
 from services.common.settings import refuse_unknown
 
-PIPE_COLUMNS = 200
 CALL_SECONDS = 30.0
 TOLD_AFTER_SECONDS = 2.0
 _HALF = re.compile("[\ud800-\udfff]")
@@ -146,11 +146,6 @@ def _without_password(
     return value
 
 
-def _width(stream: TextIO) -> int | None:
-    """The columns of a terminal as it has them; whatever reads a pipe has no edge to wrap at."""
-    return None if stream.isatty() else PIPE_COLUMNS
-
-
 def _refuse_broken_texts(arguments: Mapping[str, Any]) -> None:
     """Raise BadParameter for a text that is not UTF-8, which Python hands on as halves of characters."""
     context = click.get_current_context()
@@ -173,8 +168,8 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
     @wraps(function)
     def run(data_dir: Path | None, as_json: bool, **arguments: Any) -> None:
         _refuse_broken_texts(arguments)
-        console = Console(highlight=False, soft_wrap=True, width=_width(sys.stdout))
-        progress = Console(stderr=True, highlight=False, width=_width(sys.stderr))
+        console = open_console(sys.stdout)
+        progress = open_console(sys.stderr, is_error=True)
         session = Session(
             data_directory(data_dir), as_json, console, progress, data_dir is not None
         )
