@@ -108,6 +108,8 @@ def _passage(item: pb.ContextItem, near_score: float) -> Passage:
 def _show(session: Session, found: AskedAnswer, packed: pb.PackContextResponse) -> None:
     for warning in packed.warnings:
         session.note(warning)
+    if packed.over_budget and not packed.items:
+        session.note("nothing that was found fits into what may be read: ask with more --tokens")
     if found.note:
         session.note(found.note)
     if found.ungrounded:

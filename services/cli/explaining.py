@@ -8,15 +8,17 @@ from services.cli.options import Session
 from services.cli.values import word
 from winnow.search.v1 import search_pb2 as pb
 
+# Of a search that compares no vectors, and counts no rows to choose how.
+_NO_PLAN = "none"
 _STEPS = ("wait", "embed", "semantic", "keyword", "fetch", "rerank", "total")
 
 
 def explain(session: Session, how: pb.Explanation) -> None:
     """Print the plan, the words that were looked for, and where the time went."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    if how.semantic_plan:
+    if how.semantic_plan != _NO_PLAN:
         table.add_row("by meaning", escape(f"{how.semantic_plan}: {how.plan_reason}"))
-    table.add_row("rows", f"{how.estimated_rows:,} of {how.total_rows:,} satisfy the filter")
+        table.add_row("rows", f"{how.estimated_rows:,} of {how.total_rows:,} satisfy the filter")
     table.add_row(
         "candidates", f"{how.semantic_candidates} by meaning, {how.keyword_candidates} by words"
     )

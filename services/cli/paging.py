@@ -29,8 +29,9 @@ def listing(*columns: str) -> Table:
 
 
 def show_page(session: Session, table: Table, response: Any, what: str) -> None:
-    """Print one page and how to get the next."""
-    session.console.print(table if table.row_count else f"no {what}")
+    """Print one page and how to get the next; one of which all was left out does not say that there is nothing."""
+    if table.row_count or not response.next_page_token:
+        session.console.print(table if table.row_count else f"no {what}")
     show_more(session, response)
 
 

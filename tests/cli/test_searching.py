@@ -73,6 +73,18 @@ async def test_a_search_explains_itself(told: Told) -> None:
     out = await told.winnow.said("search", "backup failed", "--explain", "--fusion", "rank")
     assert "by rank; weights" in out
     assert "nanos" not in out
+    out = await told.winnow.said("search", "backup failed", "--explain", "--mode", "keyword")
+    assert "0 by meaning, " in out
+    assert "none" not in out
+    assert "satisfy" not in out
+
+
+async def test_words_of_a_message_command_no_terminal(told: Told) -> None:
+    """What a terminal would obey must be printed as letters, in results and around them."""
+    await told.library.add_message("zanzibar \x1b]0;mine\x07\x1b[2J\x9b1m", author_name="\x1b[8mX")
+    out = await told.winnow.said("search", "zanzibar", "--mode", "keyword", "--around", "1")
+    assert "[8mX 2024-05-01 09:03 zanzibar ]0;mine[2J1m" in out
+    assert not any(sign in out for sign in "\x1b\x07\x9b")
 
 
 async def test_asking_quotes_or_does_not_know(told: Told) -> None:
@@ -82,6 +94,16 @@ async def test_asking_quotes_or_does_not_know(told: Told) -> None:
     assert "1. Ann 2024-05-01 09:01 The backup failed: disk full" in out
     out = await told.winnow.json("ask", "capital of Mongolia?", "--quote")
     assert (out["kind"], out["sentences"]) == ("unknown", [])
+
+
+async def test_what_is_too_long_to_read_is_told(told: Told) -> None:
+    """If all that was found is longer than may be read, ask must say so, and how to have it read."""
+    await told.library.add_message("zanzibar " * 100, unit(0, 0, 0, 1))
+    asked = ("ask", "zanzibar?", "--quote", "--after", "2024-05-01T09:03")
+    assert "more --tokens" in await told.winnow.said(*asked, "--tokens", "64")
+    out = await told.winnow.said(*asked)
+    assert "These messages speak of it" in out
+    assert "more --tokens" not in out
 
 
 class _Patient(search_pb2_grpc.SearchServiceServicer):

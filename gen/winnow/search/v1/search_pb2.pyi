@@ -1205,7 +1205,9 @@ class SearchResponse(_message.Message):
     under_filled: _builtins.bool
     """The index may have missed results that satisfy the filter."""
     total_size: _builtins.int
-    """How many results (or groups) all pages hold together. No search gives more than 1,000 results."""
+    """How many results (or groups) all pages hold together. No search gives more than 1,000 results. In a search by meaning alone it is
+    an estimate, which counts texts without a vector as well, until a page has asked for as many as there are.
+    """
     near_score: _builtins.float
     """From which cosine on (the semantic score of a result) a text is near to the query: cosines have another scale in every model, so it
     is measured on the workspace's own texts. 0 if vectors were not compared.
