@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 from uuid import UUID
 
 from services.common.database import Connection
 from services.search import ranking, store
+from services.search.question import Place
 from services.search.statistics import TERM_DOCUMENTS_MAX, Statistics
 from services.search.store import Document, Filter
 from services.search.words import Alternative, Match, Term, Words, corrections, likely_starts
@@ -33,6 +34,8 @@ class Lookup:
     containing: tuple[int, ...]
     weights: tuple[float, ...]
     documents: int = 0
+    # The terms that were taken for slips, a bit each, and looked up as what they resemble.
+    slips: int = 0
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -49,6 +52,14 @@ class Lookup:
         """The terms that occur nowhere."""
         pairs = zip(self.texts, self.containing, strict=True)
         return frozenset(text for text, count in pairs if not count)
+
+    def before(self, terms: Sequence[Term], slips: int) -> Self:
+        """As it was when some terms were taken for slips, since they occurred nowhere."""
+        typed = {term.text for i, term in enumerate(terms) if slips >> i & 1}
+        pairs = zip(self.texts, self.containing, strict=True)
+        return replace(
+            self, containing=tuple(0 if text in typed else count for text, count in pairs)
+        )
 
     @property
     def coverage(self) -> float:
@@ -87,18 +98,22 @@ class KeywordLeg:
         chosen: Filter,
         kinds: Sequence[str],
         limit: int,
-        counts: Sequence[int] = (),
+        after: Place | None = None,
     ) -> KeywordCandidates:
         """Return the best documents by their own words, at most limit; words that occur nowhere are corrected.
 
-        Counts of an earlier page (as Lookup.counts has them) make words weigh what they weighed there.
+        After an earlier page words weigh what they weighed there, and its slips stay slips.
         """
         lookup = await self._look_up(connection, workspace, terms, kinds)
         corrected: tuple[str, ...] = ()
+        slips, counts = 0, after.counts if after else ()
+        if after is not None:
+            lookup = lookup.before(terms, after.slips)
         if lookup.missing:
-            terms, corrected = await self._corrected(connection, terms, lookup)
+            terms, corrected, slips = await self._corrected(connection, terms, lookup)
         if corrected or counts:
             lookup = await self._look_up(connection, workspace, terms, kinds, counts)
+        lookup = replace(lookup, slips=slips)
         if not lookup.found:
             return KeywordCandidates(lookup)
         documents = await store.match_documents(
@@ -147,8 +162,8 @@ class KeywordLeg:
 
     async def _corrected(
         self, connection: Connection, terms: Sequence[Term], lookup: Lookup
-    ) -> tuple[list[Term], tuple[str, ...]]:
-        """Replace words that occur nowhere by words of messages that look like them; return those as well.
+    ) -> tuple[list[Term], tuple[str, ...], int]:
+        """Replace words that occur nowhere by words of messages that look like them; return those, and which, as well.
 
         Beside words that are found, only a long word is taken for a slip, and for one alone: of those that the
         messages simply lack, many resemble another one.
@@ -167,7 +182,8 @@ class KeywordLeg:
                     found[term.text] = others
                     break
         named = tuple(other for others in found.values() for other in others)
-        return [_like(term, found.get(term.text, ())) for term in terms], named
+        replaced = sum(1 << i for i, term in enumerate(terms) if term.text in found)
+        return [_like(term, found.get(term.text, ())) for term in terms], named, replaced
 
 
 def _may_be_a_slip(term: Term, lookup: Lookup, letters_min: int) -> bool:

@@ -38,6 +38,8 @@ class Place:
     key: str = ""
     # In how many documents the words occurred: how many there were in all, then those of each word.
     counts: tuple[int, ...] = ()
+    # Which terms were taken for slips, as Lookup.slips has them.
+    slips: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,9 @@ def _token(request: pb.SearchRequest, question: Question, answer: Answer) -> str
         place = grouping.place_after(answer.groups, before)
     else:
         place = paging.place_after(answer.page, question)
-    counts = answer.lookup.counts if answer.lookup else ()
-    return page_token(request, question, replace(place, counts=counts))
+    if answer.lookup is not None:
+        place = replace(place, counts=answer.lookup.counts, slips=answer.lookup.slips)
+    return page_token(request, question, place)
 
 
 def result(fused: Fused, answer: Answer) -> pb.SearchResult:

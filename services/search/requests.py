@@ -21,7 +21,7 @@ from services.search.question import (
 )
 from services.search.ranking import Fusion
 from services.search.store import Filter
-from services.search.words import is_blank
+from services.search.words import TERMS_MAX, is_blank
 from winnow.search.v1 import search_pb2 as pb
 
 PAGE_SIZE_DEFAULT: Final = 10
@@ -33,7 +33,7 @@ _FUSIONS: Final = {
     pb.FUSION_SCORE: Fusion.SCORE,
     pb.FUSION_RANK: Fusion.RANK,
 }
-_TOKEN_VALUES: Final = 5
+_TOKEN_VALUES: Final = 6
 
 
 def kinds_of(kinds: Any, default: tuple[str, ...] = KINDS_DEFAULT) -> tuple[str, ...]:
@@ -128,8 +128,8 @@ def wait_of(request: Any) -> Wait | None:
 def page_token(request: pb.SearchRequest, question: Question, place: Place) -> str:
     """The token of the page after a place, of the ranking of what had been made when the first page was asked for."""
     bound = question.filter.made_until or uuid7()
-    position = [place.offset, place.score, str(place.id), place.key, str(bound), *place.counts]
-    return pages.encode(request, position)
+    last = [place.offset, place.score, str(place.id), place.key]
+    return pages.encode(request, [*last, str(bound), place.slips, *place.counts])
 
 
 def _place(request: pb.SearchRequest) -> tuple[Place | None, UUID | None]:
@@ -140,7 +140,8 @@ def _place(request: pb.SearchRequest) -> tuple[Place | None, UUID | None]:
     if not isinstance(score, float | int) or not math.isfinite(score):
         raise InvalidPageToken
     counts = tuple(position.integer(i) for i in range(_TOKEN_VALUES, len(position)))
-    place = Place(offset, float(score), position.uuid(2), position.text(3), counts)
+    slips = position.integer(5, maximum=2**TERMS_MAX - 1)
+    place = Place(offset, float(score), position.uuid(2), position.text(3), counts, slips)
     return place, position.uuid(4)
 
 

@@ -230,7 +230,7 @@ class Searcher:
             question.filter,
             question.kinds,
             question.documents,
-            question.after.counts if question.after else (),
+            question.after,
         )
         hits: list[Hit] = []
         if found.documents:

@@ -94,6 +94,20 @@ async def test_a_slip_beside_words_that_occur_is_forgiven(desk: Desk) -> None:
     assert not short.warnings
 
 
+async def test_a_slip_that_somebody_writes_between_two_pages_stays_one(desk: Desk) -> None:
+    """Pages must go on as they began, also when the misspelt word has come to occur."""
+    said = [f"the certificate of host {i}" for i in range(4)]
+    await desk.library.add_messages(said)
+    words = {"mode": pb.SEARCH_MODE_KEYWORD, "page_size": 2}
+    first = await desk.client.search("certificaet", **words)
+    await desk.library.add_message("certificaet is what I typed")
+    second = await desk.client.search("certificaet", page_token=first.next_page_token, **words)
+    assert sorted(texts(first) + texts(second)) == said
+    assert (first.total_size, second.total_size) == (4, 4)
+    assert first.warnings == second.warnings
+    assert await desk.client.words("certificaet") == ["certificaet is what I typed"]
+
+
 async def test_what_has_no_word_does_not_come_before_what_has(desk: Desk) -> None:
     """Beside a hit, a thumb must come after every message with a word, also one that follows later."""
     await desk.library.add_message("where is the grafana dashboard?")
