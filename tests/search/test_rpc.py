@@ -177,6 +177,8 @@ async def test_an_atom_comes_with_its_grounds(desk: Desk) -> None:
     message = await desk.library.add_message("we pin the version", author_name="Ann")
     topic = await desk.library.add_topic("Pinning versions", [message])
     await desk.library.add_atom("Pin versions", "Always.", [message], topic_id=topic)
+    for end in ({"approval_state": "rejected"}, {"valid_to": START}, {"retired_at": START}):
+        await desk.library.add_atom("Gone", "", [message], topic_id=topic, **end)
     kinds = [types.SUBJECT_KIND_ATOM, types.SUBJECT_KIND_TOPIC]
     response = await desk.client.search("versions", mode=KEYWORD, kinds=kinds)
     found = {result.kind: result for result in response.results}
