@@ -25,18 +25,20 @@ TRANSIENT = (
 
 
 class Delivery:
-    """Calls ingest; `rejected` holds a line for every message that breaks a limit, until it is taken."""
+    """Calls ingest."""
 
     def __init__(self, channel: grpc.aio.Channel, target: Target) -> None:
         self._stub = IngestServiceStub(channel)
         self._options: dict[str, Any] = {"metadata": target.metadata, "timeout": CALL_SECONDS}
-        self.rejected: list[str] = []
 
-    async def send(self, posts: Sequence[Post]) -> None:
-        """Save posts in their order. Raises AioRpcError."""
+    async def send(self, posts: Sequence[Post]) -> list[str]:
+        """Save posts in their order; return a line for each that breaks a limit. Raises AioRpcError."""
+        rejected: list[str] = []
         for _, group in groupby(posts, key=lambda post: post.chat.external_id):
             listed = list(group)
-            await self._save(listed[-1].chat, [message_input(post.message) for post in listed])
+            messages = [message_input(post.message) for post in listed]
+            rejected += await self._save(listed[-1].chat, messages)
+        return rejected
 
     async def move(self, old_external_id: str, chat: ImportedChat) -> int:
         """Move a group's messages to the supergroup that it became; return how many. Raises AioRpcError.
@@ -48,6 +50,7 @@ class Delivery:
         moved = 0
         if source is not None:
             async for page in self._pages(source):
+                # What is stored breaks no limit, so none is rejected.
                 await self._save(chat, [_renumbered(message) for message in page])
                 await self._stub.DeleteMessages(
                     pb.DeleteMessagesRequest(
@@ -61,18 +64,20 @@ class Delivery:
                 moved += len(page)
         return moved
 
-    async def _save(self, chat: ImportedChat, messages: list[pb.MessageInput]) -> None:
+    async def _save(self, chat: ImportedChat, messages: list[pb.MessageInput]) -> list[str]:
+        rejected: list[str] = []
         for batch in _batches(messages):
             request = pb.IngestMessagesRequest(
                 source=source_ref(chat, pb.SOURCE_KIND_TELEGRAM), messages=batch
             )
             response = await self._stub.IngestMessages(request, **self._options)
-            self.rejected += [
+            rejected += [
                 f"message {result.external_id} of chat {chat.external_id}: "
                 f"{result.rejection.field}: {result.rejection.description}"
                 for result in response.results
                 if result.outcome == pb.INGEST_OUTCOME_REJECTED
             ]
+        return rejected
 
     async def _find(self, external_id: str) -> str | None:
         """The id of a chat's source, if it has one."""

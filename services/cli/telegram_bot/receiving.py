@@ -19,6 +19,14 @@ class Tally:
     rejected: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
 
+    def add(self, other: "Tally") -> None:
+        """Count what another tally has, too."""
+        self.updates += other.updates
+        self.messages += other.messages
+        self.rejected += other.rejected
+        for reason, count in other.skipped.items():
+            self.skipped[reason] = self.skipped.get(reason, 0) + count
+
     def __str__(self) -> str:
         """One line for a person."""
         line = f"{self.updates} updates, {self.messages} messages, {self.rejected} rejected"
@@ -33,25 +41,24 @@ class Receiver:
         self.tally = Tally()
 
     async def accept(self, updates: Sequence[Row]) -> None:
-        """Deliver updates in their order; repeating it is harmless. Raises AioRpcError."""
-        posts: list[Post] = []
+        """Deliver updates in their order; repeating it is harmless. Raises AioRpcError, having counted nothing."""
+        tally, posts = Tally(len(updates)), list[Post]()
         for item in map(read_update, updates):
             if isinstance(item, Post):
                 posts.append(item)
             elif isinstance(item, Migration):
-                await self._send(posts)
+                await self._send(posts, tally)
                 posts = []
                 await self._migrate(item)
             else:
-                self.tally.skipped[item.reason] = self.tally.skipped.get(item.reason, 0) + 1
-        await self._send(posts)
-        self.tally.updates += len(updates)
+                tally.skipped[item.reason] = tally.skipped.get(item.reason, 0) + 1
+        await self._send(posts, tally)
+        self.tally.add(tally)
 
-    async def _send(self, posts: Sequence[Post]) -> None:
-        await self._delivery.send(posts)
-        self.tally.messages += len(posts)
-        rejected, self._delivery.rejected = self._delivery.rejected, []
-        self.tally.rejected += len(rejected)
+    async def _send(self, posts: Sequence[Post], tally: Tally) -> None:
+        rejected = await self._delivery.send(posts)
+        tally.messages += len(posts)
+        tally.rejected += len(rejected)
         for line in rejected:
             self._tell(f"rejected {line}")
 

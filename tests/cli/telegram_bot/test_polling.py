@@ -11,6 +11,7 @@ import pytest
 
 from services.cli.telegram_bot.api import UPDATE_KINDS, BotApi, TelegramFailure, TryLater
 from services.cli.telegram_bot.polling import Poller
+from services.cli.telegram_bot.receiving import Tally
 from services.common.auth import mint_key, store_key
 from services.common.errors import InvalidSetting
 from tests.cli.telegram_bot.bot_api import TOKEN, BotApiDouble
@@ -183,6 +184,33 @@ async def test_rejected_messages(bot: Bot, telegram: BotApiDouble) -> None:
     assert list(await bot.stored()) == [(TEAM_ID, "2")]
     assert bot.receiver.tally.rejected == 1
     assert bot.told[1].startswith(f"rejected message 1 of chat {TEAM_ID}: text: ")
+
+
+async def test_what_is_repeated_counts_once(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Updates of which a part was delivered before ingest went away are counted once when all of them are."""
+    updates = [
+        {"update_id": 1, "message": message(1, "")},
+        {"update_id": 2, "message": message(2, "x" * 20_000)},
+        {"update_id": 3, "message": message(3, "", migrate_from_chat_id=-55)},
+        {"update_id": 4, "message": message(4)},
+    ]
+    calls = iter([False, True])
+    save = bot.receiver._delivery._save
+
+    async def interrupted(*arguments: Any) -> Any:
+        result = await save(*arguments)
+        if next(calls, False):
+            raise grpc.aio.AioRpcError(
+                grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata()
+            )
+        return result
+
+    monkeypatch.setattr(bot.receiver._delivery, "_save", interrupted)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await bot.receiver.accept(updates)
+    assert bot.receiver.tally == Tally()
+    await bot.receiver.accept(updates)
+    assert bot.receiver.tally == Tally(4, 2, 1, {"service": 1})
 
 
 async def test_large_batches(bot: Bot, telegram: BotApiDouble) -> None:
