@@ -6,7 +6,7 @@ Fields of a line (times are ISO 8601 with a zone, or Unix seconds):
     text         text, required unless `deleted` is true; may be empty
     sent_at      time, required
     chat         text or whole number: which conversation; the file's name if absent
-    chat_title   text: what to call it
+    chat_title   text: what to call it, once or in every line; its name if absent
     thread       text or whole number: the thread within the chat
     reply_to     text or whole number: the id of the message it answers
     author       text or whole number: the author's id
@@ -21,7 +21,7 @@ line is JSON of this shape, is not what was meant, and an error.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -54,7 +54,7 @@ class BadLine(Exception):
 
 
 class JsonLines:
-    """A file of one JSON object a line; iterating reads it from the start and keeps only the names of its chats."""
+    """A file of one JSON object a line; iterating reads it from the start and keeps only what its chats are called."""
 
     def __init__(self, path: Path) -> None:
         self.file = path
@@ -82,13 +82,13 @@ class JsonLines:
     def _read(self, stream: BinaryIO) -> Iterator[ImportedItem]:
         chat: ImportedChat | None = None
         first: SkippedRow | None = None
-        met: set[str] = set()
+        titles: dict[str, str] = {}
         for number, data in enumerate(self._lines(stream), start=1):
             if not data.strip():
                 continue
             try:
                 line = parse_line(data)
-                spoken_in = _chat(line, _tellable(self.file.stem))
+                spoken_in = _chat(line, _tellable(self.file.stem), titles)
                 message = read_line(line, spoken_in.external_id)
             except BadLine as error:
                 self.summary.skip(error.reason)
@@ -98,8 +98,8 @@ class JsonLines:
                 continue
             if spoken_in != chat:
                 chat = spoken_in
-                met.add(chat.external_id)
-                self.summary.chats = len(met)
+                titles[chat.external_id] = chat.title
+                self.summary.chats = len(titles)
                 yield chat
             self._count(line)
             yield message
@@ -173,9 +173,10 @@ def read_line(line: Line, chat_external_id: str) -> ImportedMessage:
     )
 
 
-def _chat(line: Line, fallback: str) -> ImportedChat:
+def _chat(line: Line, fallback: str, titles: Mapping[str, str]) -> ImportedChat:
+    """The chat of a line, called as it or one before it says."""
     name = _key(line, "chat") or fallback
-    return ImportedChat(name, _string(line, "chat_title") or name, "jsonlines")
+    return ImportedChat(name, _string(line, "chat_title") or titles.get(name, name), "jsonlines")
 
 
 def _string(line: Line, name: str) -> str:

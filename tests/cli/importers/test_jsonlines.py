@@ -81,6 +81,14 @@ def test_chat_defaults_to_the_file_and_may_change(tmp_path: Path) -> None:
     assert importer.summary.chats == 2
 
 
+def test_a_title_holds_for_the_lines_after_it(tmp_path: Path) -> None:
+    """What a chat is called need be said once, and the last that is said holds; its name stands for none."""
+    titled = (line(chat="a", chat_title=title) for title in ("Old", None, "", "New", None))
+    items = read(tmp_path, line(chat="a"), line(chat="b"), *titled)
+    chats = [(item.external_id, item.title) for item in items if isinstance(item, ImportedChat)]
+    assert chats == [("a", "a"), ("b", "b"), ("a", "Old"), ("a", "New")]
+
+
 @pytest.mark.parametrize(
     ("bad", "reason", "detail"),
     [
