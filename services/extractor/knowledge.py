@@ -227,7 +227,7 @@ async def _assign_messages(
     topics: Sequence[UUID],
     extraction: Extraction,
 ) -> list[UUID]:
-    """Say which messages belong to which topics; return the topics that have lost their last message."""
+    """Say which messages belong to which topics; return the topics that are left without a message."""
     before = await connection.fetch(QUERIES["forget_topic_messages"], workspace, window)
     rows = [
         (topic, message)
@@ -236,6 +236,7 @@ async def _assign_messages(
     ]
     columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 2
     await connection.execute(QUERIES["add_topic_messages"], workspace, *columns, window)
-    maybe_empty = sorted({row["topic_id"] for row in before} - set(topics))
+    # What people have put elsewhere stays there, and may be all that a topic of this reading has.
+    maybe_empty = sorted({row["topic_id"] for row in before}.union(topics))
     retired = await connection.fetch(QUERIES["retire_empty_topics"], workspace, maybe_empty)
     return [row["id"] for row in retired]

@@ -368,6 +368,25 @@ async def test_topics_join_and_split(
         await knowledge.settled()
 
 
+async def test_a_reading_leaves_no_topic_without_messages(deployment: Deployment) -> None:
+    """What a person moved to a topic stays there under whatever title it is read next, and that title is no topic."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backup retention policy] {line}" for line in (DISK, FRIDAY)]
+        _, said = await tell(knowledge, *lines)
+        (topic,) = (await call("ListTopics")).topics
+        moved = [str(said[1])]
+        split = await call("SplitTopic", topic_id=topic.id, message_ids=moved, title="Releases")
+        await change(deployment, said[1], text=f"[Shipping dates] {FRIDAY}")
+        await knowledge.settled()
+        found = (await call("ListTopics")).topics
+        assert {(t.title, t.message_count) for t in found} == {
+            ("Releases", 1),
+            ("Backup retention policy", 1),
+        }
+        (atom,) = (await call("ListAtoms", topic_id=split.topic.id)).atoms
+        assert atom.title == title(FRIDAY)
+
+
 async def test_a_topic_bears_the_spelling_that_came_first(deployment: Deployment) -> None:
     """Of titles that differ in case alone the first one of a reading is the topic's, whenever it is read."""
     first = [f"Matter {number}" for number in range(8)]
