@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
-from services.common.database import Database
+from services.common.database import Connection, Database
 from services.common.errors import Unavailable
 from services.embedder import generation_store as store
 from services.embedder.generations import Generation, Generations
@@ -15,6 +16,8 @@ from services.embedder.shelf import Shelf
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS: Final = 1.0
+# Counting reads every row: it may take one tenth of the time.
+_REST_FACTOR: Final = 9
 # A model is opened before its generation is there, in a call of at most a minute.
 _OPENING_SECONDS: Final = 60.0
 
@@ -33,10 +36,12 @@ class Upkeep:
         shelf: Shelf,
         build_memory_mb: int,
         drop_after_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._generations, self._shelf = database, generations, shelf
         self._build_memory_mb = build_memory_mb
-        self._drop_after_seconds = drop_after_seconds
+        self._drop_after_seconds, self._clock = drop_after_seconds, clock
+        self._count_again: dict[UUID, float] = {}
 
     async def follow(self) -> None:
         """Until cancelled: open the models of new generations, close those of retired ones, and drop their vectors."""
@@ -78,10 +83,9 @@ class Upkeep:
             found = await store.index_state(connection, generation.id)
             if found.state in ("ready", "building"):
                 return False
-            if generation.state == "building" and found.state == "none":
-                missing, dead = await store.debt(connection, generation.id)
-                if missing > dead:
-                    return False
+            is_left_for_later = generation.state == "building" and found.state == "none"
+            if is_left_for_later and not await self._is_full(connection, generation.id):
+                return False
             log.warning(
                 "generation %s: its index is %s; building it",
                 generation.id,
@@ -91,3 +95,13 @@ class Upkeep:
         if built:
             log.info("generation %s: its index is ready", generation.id)
         return built
+
+    async def _is_full(self, connection: Connection, generation: UUID) -> bool:
+        """Whether a generation has all vectors that it will get; false as well while the last count is too young."""
+        begun = self._clock()
+        if begun < self._count_again.get(generation, begun):
+            return False
+        missing, dead = await store.debt(connection, generation)
+        ended = self._clock()
+        self._count_again[generation] = ended + _REST_FACTOR * (ended - begun)
+        return missing <= dead
