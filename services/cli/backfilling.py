@@ -50,6 +50,8 @@ async def backfill(
     """
     if pause and (resume or dry_run):
         raise click.UsageError("--pause stands alone")
+    if resume and dry_run:
+        raise click.UsageError("--resume changes something, and --dry-run nothing")
     target = session.target
     async with target.channel("embedder") as channel:
         stub = EmbedderServiceStub(channel)

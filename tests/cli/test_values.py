@@ -26,6 +26,10 @@ ID = "01a21a69-d42e-70ce-b63c-d11ad0805df1"
         (["erase", "messages", "1", "\udcff", "--source", ID, "--yes"], "'KEYS...': is not text"),
         (["search", "backup", "--wait", "nan"], "'--wait': 'nan' is no finite number"),
         (["backfill", "--rate", "inf"], "'--rate': 'inf' is no finite number"),
+        (
+            ["backfill", "--dry-run", "--resume"],
+            "--resume changes something, and --dry-run nothing",
+        ),
         (["keys", "create", "ci", "--days", "99999999999"], "'--days': 99999999999 is not in"),
         (["atoms", "approve", ID, "--version", "5000000000"], "'--version': 5000000000 is not in"),
         (["search", "backup", "--where", "(" * 3000], "--where: brackets and nots may not go"),

@@ -201,7 +201,12 @@ def test_a_model_comes_from_a_hub(tmp_path: Path, hub: str, gguf: bytes) -> None
 
 @pytest.mark.parametrize(
     ("endpoint", "message"),
-    [("", "set HF_ENDPOINT"), ("file:///etc", "must start with http"), ("HUB", "404")],
+    [
+        ("", "set HF_ENDPOINT"),
+        ("file:///etc", "must start with http"),
+        ("http://hub:port", "nonnumeric port"),
+        ("HUB", "404"),
+    ],
 )
 def test_a_hub_that_fails_is_one_line(
     tmp_path: Path, hub: str, endpoint: str, message: str

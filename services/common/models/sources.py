@@ -10,6 +10,7 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +49,7 @@ def fetch_hub(
             total = int(reply.headers.get("Content-Length") or 0)
             with output.open("wb") as file:
                 copy_with_digest(reply, file, "download", total, progress)
-    except (urllib.error.URLError, ValueError) as error:
+    except (urllib.error.URLError, HTTPException, ValueError) as error:
         raise FetchFailed(model, f"{source.repository}/{source.file}: {error}") from error
     return output
 
