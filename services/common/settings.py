@@ -17,7 +17,9 @@ PREFIX = "WINNOW_"
 class Settings(BaseSettings):
     """A group of settings read from variables that start with WINNOW_."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, allow_inf_nan=False
+    )
 
     @classmethod
     def read(cls) -> Self:

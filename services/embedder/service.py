@@ -59,7 +59,9 @@ class EmbedderSettings(Settings):
         default=10, ge=0, description="until the vectors of a retired generation are dropped"
     )
     hnsw_m: int = Field(default=16, ge=2, le=100, description="neighbours of a node of the index")
-    hnsw_ef_construction: int = Field(default=128, ge=4, le=1000)
+    hnsw_ef_construction: int = Field(
+        default=128, ge=4, le=1000, description="at least twice the neighbours"
+    )
     hnsw_built_m: int = Field(
         default=24,
         ge=2,
@@ -158,6 +160,14 @@ def _generations(database: Database, shelf: Shelf) -> Generations:
 
 
 def _index_settings(settings: EmbedderSettings) -> IndexSettings:
+    """How indexes are made; InvalidSetting for what pgvector would refuse when it builds one."""
+    breadth = settings.hnsw_ef_construction
+    for name, neighbours in (("M", settings.hnsw_m), ("BUILT_M", settings.hnsw_built_m)):
+        if breadth < 2 * neighbours:
+            raise InvalidSetting(
+                "WINNOW_HNSW_EF_CONSTRUCTION: must be at least twice "
+                f"WINNOW_HNSW_{name}, {2 * neighbours}"
+            )
     return IndexSettings(settings.hnsw_m, settings.hnsw_ef_construction, settings.hnsw_built_m)
 
 

@@ -30,6 +30,7 @@ class Example(Settings):
 
     example_url: SecretStr = Field(min_length=1)
     example_count: int = Field(default=3, ge=1, le=9)
+    example_seconds: float = Field(default=1, gt=0)
 
 
 def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +47,8 @@ def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
         ("WINNOW_EXAMPLE_COUNT", "0"),
         ("WINNOW_EXAMPLE_COUNT", "many"),
         ("WINNOW_EXAMPLE_COUNT", ""),
+        ("WINNOW_EXAMPLE_SECONDS", "inf"),
+        ("WINNOW_EXAMPLE_SECONDS", "nan"),
         ("WINNOW_EXAMPLE_URL", ""),
         ("WINNOW_EXAMPLE_URL", None),
     ],
