@@ -75,6 +75,8 @@ class RemoteEncoder:
         self._endpoint, self._model, self._asked = endpoint, model, asked_dimensions
         self._batch_max = settings.embedding_batch_max
         self._calls = asyncio.Semaphore(settings.embedding_calls_max)
+        # Held around the other, so that nothing that can wait stands in its queue before what cannot.
+        self._patient_calls = asyncio.Semaphore(settings.embedding_calls_max)
         self.context_tokens = settings.embedding_characters_max
         self.dimensions = asked_dimensions or 0
 
@@ -88,6 +90,8 @@ class RemoteEncoder:
     ) -> Matrix:
         """Return one unit vector for each list, shape (lists, dimensions); queries are not held up by other calls.
 
+        What can wait lets all others go first, but for the calls that are under way.
+
         Raises ModelUnavailable for a provider's fault, ItemFailed for what it refuses or answers badly.
         """
         texts = ["".join(map(chr, tokens.tolist())) for tokens in token_lists]
@@ -95,7 +99,9 @@ class RemoteEncoder:
             texts[start : start + self._batch_max]
             for start in range(0, len(texts), self._batch_max)
         ]
-        call = self._call if urgent else self._call_in_turn
+        call = self._call_at_last if can_wait else self._call_in_turn
+        if urgent:
+            call = self._call
         calls = [asyncio.ensure_future(call(batch)) for batch in batches]
         try:
             made = await asyncio.gather(*calls)
@@ -140,6 +146,10 @@ class RemoteEncoder:
     async def _call_in_turn(self, texts: list[str]) -> Matrix:
         async with self._calls:
             return await self._call(texts)
+
+    async def _call_at_last(self, texts: list[str]) -> Matrix:
+        async with self._patient_calls:
+            return await self._call_in_turn(texts)
 
     async def _call(self, texts: list[str]) -> Matrix:
         body: dict[str, Any] = {"model": self._model, "input": texts, "encoding_format": "float"}

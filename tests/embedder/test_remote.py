@@ -1,5 +1,6 @@
 """A model behind an OpenAI-compatible URL: a real HTTP server that behaves, and one that does not."""
 
+import asyncio
 import hashlib
 import itertools
 import json
@@ -175,6 +176,30 @@ async def test_a_provider_that_asks_for_a_wait_is_asked_nothing_more(provider: P
         # Whoever waited for its turn behind the rest would be the eleventh.
         await embed_texts(model.encoder, ["last"], "")
     assert provider.inputs in ([["text 0"], ["last"]], [["text 0"], ["text 1"], ["last"]])
+
+
+async def test_a_fresh_text_passes_what_can_wait(provider: Provider) -> None:
+    """Of a backfill only as many calls are under way as may be at once; the rest goes after what came meanwhile."""
+    asked, answering = threading.Semaphore(0), threading.Event()
+
+    def slowly(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        asked.release()
+        assert answering.wait(30)
+        return data
+
+    async with opened(provider, embedding_batch_max=1, embedding_calls_max=2) as model:
+        provider.inputs.clear()
+        provider.spoil = slowly
+        old = [f"old {number}" for number in range(8)]
+        backfill = asyncio.create_task(embed_texts(model.encoder, old, "", can_wait=True))
+        for _ in range(2):
+            assert await asyncio.to_thread(asked.acquire, timeout=30)
+        fresh = asyncio.create_task(embed_texts(model.encoder, ["fresh"], ""))
+        await asyncio.sleep(0)
+        answering.set()
+        await asyncio.gather(backfill, fresh)
+    assert ["fresh"] in provider.inputs[:4]
+    assert len(provider.inputs) == 9
 
 
 async def test_a_silent_cut_is_found(provider: Provider) -> None:
