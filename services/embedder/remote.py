@@ -126,11 +126,11 @@ class RemoteEncoder:
                 f"{cosine:.5f}; {COSINE_MIN} is needed"
             )
         while not await self._reads(self.context_tokens):
-            self.context_tokens //= 2
-            if self.context_tokens < CHARACTERS_MIN:
+            if self.context_tokens <= CHARACTERS_MIN:
                 raise ModelError(
                     f"{self._endpoint.host}: {self._model} reads less than {CHARACTERS_MIN} characters of a text"
                 )
+            self.context_tokens = max(CHARACTERS_MIN, self.context_tokens // 2)
         return cosine
 
     async def _reads(self, characters: int) -> bool:

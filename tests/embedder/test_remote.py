@@ -223,11 +223,14 @@ def first_tokens(text: str, tokens_max: int = 512) -> str:
     return text[: sum(tokens <= tokens_max for tokens in read)]
 
 
-@pytest.mark.parametrize("reads", [lambda text: text[:1600], first_tokens])
+@pytest.mark.parametrize(
+    "reads",
+    [lambda text: text[:1600], first_tokens, lambda text: first_tokens(text, tokens_max=260)],
+)
 async def test_parts_are_read_to_their_ends(
     provider: Provider, reads: Callable[[str], str]
 ) -> None:
-    """A cut in the last quarter of a text is found as well, and one that only other scripts than English meet with."""
+    """A cut is found in the last quarter of a text, and one that other scripts meet with; a small model will do."""
     provider.reads = reads
     async with opened(provider) as model:
         for text in ("Words and words. " * 200, "Слова і ще слова. " * 200):
