@@ -104,7 +104,9 @@ async def fill(admin: asyncpg.Connection, workspace: UUID, corpus: Corpus) -> Be
     began = time.perf_counter()
     await admin.execute("update embedder.generation set hnsw_m = $1", IndexSettings().built_m)
     # More than a graph of so many vectors takes: one that does not fit is built by inserts.
-    await admin.execute("select embedder.build_index($1, $2)", generation.id, 1024 + len(ids) // 400)
+    await admin.execute(
+        "select embedder.build_index($1, $2)", generation.id, 1024 + len(ids) // 400
+    )
     built = time.perf_counter() - began
     await admin.execute("vacuum analyze ingest.message; ")
     await admin.execute("vacuum analyze embedder.vector")
