@@ -121,7 +121,10 @@ async def renounce(connection: Connection, workspace: UUID, atom: UUID) -> None:
 
 
 async def compare_again(connection: Connection, workspace: UUID, atoms: Iterable[UUID]) -> None:
-    """Ask for live atoms to be compared anew: how much they rest on decides whether a rule approves them."""
+    """Ask for live atoms to be compared anew: how much they rest on decides whether a rule approves them.
+
+    After all embedding that the transaction asks for, since whoever writes vectors locks those tasks first.
+    """
     rows = await connection.fetch(QUERIES["texts_of"], workspace, sorted(set(atoms)))
     subjects = [row["id"] for row in rows]
     specs = [f"atom:{row['text_sha256'].hex()}" for row in rows]

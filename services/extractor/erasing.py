@@ -100,11 +100,11 @@ async def _remove_atoms(
         await connection.execute(QUERIES[f"remove_earlier_{name}"], workspace, windows)
     lenders = released.lenders.difference(ids)
     await bonds.refresh(connection, workspace, lenders)
-    await bonds.compare_again(connection, workspace, lenders)
     # Atoms that had joined a removed one stand for themselves again.
     again_live = {atom: text for atom, text in released.live.items() if atom not in ids}
     hashes: list[bytes | None] = list(again_live.values())
     await enqueue_embedding(connection, workspace, "atom", list(again_live), hashes, reopen=True)
+    await bonds.compare_again(connection, workspace, lenders)
     live = [row for row in rows if row["is_live"]]
     shared = {row["window_id"] for row in live if row["rests_on_others"]}
     again = sum(row["rests_on_others"] for row in live)
