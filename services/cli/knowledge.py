@@ -105,6 +105,10 @@ async def atoms_list(
     invalidated: bool, as_of: datetime | None, limit: int, page_token: str,
 ) -> None:  # fmt: skip
     """List atoms, newest first."""
+    if invalidated and as_of:
+        raise click.UsageError(
+            "--invalidated and --as-of exclude each other: what was wrong held at no time"
+        )
     request = pb.ListAtomsRequest(
         page_size=limit,
         page_token=page_token,

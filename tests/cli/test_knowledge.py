@@ -134,6 +134,7 @@ async def test_extract_waits_until_all_is_read(winnow: Command, deployment: Depl
         (("topics", "list", "--source", "x"), 2, "--source"),
         (("atoms", "list", "--page-token", "x"), 4, "page_token"),
         (("atoms", "list", "--type", "rumour"), 2, "--type"),
+        (("atoms", "list", "--invalidated", "--as-of", "2026-01-05"), 2, "--as-of"),
     ],
 )
 async def test_what_is_wrong_is_named(
