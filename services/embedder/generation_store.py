@@ -170,6 +170,38 @@ async def build_index(connection: Connection, generation: UUID, memory_mb: int) 
     return acted
 
 
+async def is_outgrown(
+    connection: Connection, generation: UUID, neighbours: int, rows_min: int
+) -> bool:
+    """Return whether a serving generation's index is sparser than that, though it has so many vectors."""
+    outgrown: bool = await connection.fetchval(
+        QUERIES["is_outgrown"], generation, neighbours, rows_min
+    )
+    return outgrown
+
+
+async def reindex(
+    connection: Connection, generation: UUID, neighbours: int, memory_mb: int
+) -> bool:
+    """Build the index of a generation anew, denser, beside the old one; false if somebody builds it already.
+
+    The session's settings are changed, for the pool to forget.
+    """
+    if not await connection.fetchval(QUERIES["try_lock_build"], generation):
+        return False
+    try:
+        await connection.execute(QUERIES["reindexing"], memory_mb)
+        name = await connection.fetchval(QUERIES["prepare_reindex"], generation, neighbours)
+        await connection.execute(
+            f'reindex index concurrently embedder."{name}"', timeout=_BUILD_SECONDS_MAX
+        )
+        await connection.execute(QUERIES["note_reindexed"], generation, neighbours)
+    finally:
+        if not connection.is_closed():
+            await connection.execute(QUERIES["unlock_build"], generation)
+    return True
+
+
 async def debt(connection: Connection, generation: UUID) -> tuple[int, int]:
     """Return how many vectors a generation lacks in all workspaces, and for how many the task is dead."""
     (row,) = await connection.fetch(QUERIES["generation_debt"], generation)

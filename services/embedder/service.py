@@ -32,7 +32,7 @@ from services.embedder.remote import PREFIX, RemoteModels, RemoteSettings
 from services.embedder.rpc import SCOPES, EmbedderRpc
 from services.embedder.shelf import Shelf
 from services.embedder.subscriptions import EmbedStage, Outcome
-from services.embedder.upkeep import Upkeep
+from services.embedder.upkeep import Building, Upkeep
 from services.embedder.watching import Watcher
 from winnow.embedder.v1.embedder_pb2_grpc import add_EmbedderServiceServicer_to_server
 
@@ -68,7 +68,14 @@ class EmbedderSettings(Settings):
         le=100,
         description="neighbours where a full generation is indexed",
     )
-    hnsw_build_memory_mb: int = Field(default=256, ge=1, le=1 << 20)
+    hnsw_dense_rows_min: int = Field(
+        default=50_000,
+        ge=0,
+        description="vectors from which on an index that grew is built anew with as many; 0: never",
+    )
+    hnsw_build_memory_mb: int = Field(
+        default=512, ge=1, le=1 << 20, description="about 2 kB a vector; with less it takes longer"
+    )
     hnsw_after_rows_min: int = Field(
         default=20_000, ge=0, description="a new generation this large is indexed once it is full"
     )
@@ -103,7 +110,11 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             database,
             generations,
             shelf,
-            settings.hnsw_build_memory_mb,
+            Building(
+                settings.hnsw_build_memory_mb,
+                settings.hnsw_built_m,
+                settings.hnsw_dense_rows_min,
+            ),
             settings.embed_retired_seconds,
         )
         queries = QueryEmbedder(generations, settings.embed_queries_remembered_max)
@@ -131,6 +142,7 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             reconciliation.run,
             upkeep.follow,
             upkeep.mend,
+            upkeep.thicken,
         ]
         yield Service("embedder", database, servicers, workers, loops)
 

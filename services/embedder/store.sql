@@ -44,6 +44,27 @@ select state, phase, done, total from embedder.index_state($1);
 -- name: build_index
 select embedder.build_index($1, $2);
 
+-- name: is_outgrown
+select embedder.is_outgrown($1, $2, $3);
+
+-- name: try_lock_build
+-- As build_index locks, but until the session gives it back.
+select pg_try_advisory_lock(hashtextextended('embedder.build_index:' || $1::uuid::text, 0));
+
+-- name: unlock_build
+select pg_advisory_unlock(hashtextextended('embedder.build_index:' || $1::uuid::text, 0));
+
+-- name: reindexing
+-- Each reads and writes on meanwhile, so one process builds; it waits for transactions that began before, however long they take.
+select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
+  set_config('maintenance_work_mem', $1::int || 'MB', false), set_config('max_parallel_maintenance_workers', '0', false);
+
+-- name: prepare_reindex
+select embedder.prepare_reindex($1, $2);
+
+-- name: note_reindexed
+select embedder.note_reindexed($1, $2);
+
 -- name: generation_debt
 select missing, dead from embedder.generation_debt($1);
 

@@ -4,10 +4,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from services.common.database import Connection, Database
+from services.common.database import CONFLICT, Connection, Database
 from services.common.errors import Unavailable
 from services.embedder import generation_store as store
 from services.embedder.generations import Generation, Generations
@@ -20,6 +21,23 @@ _PAUSE_SECONDS: Final = 1.0
 _REST_FACTOR: Final = 9
 # A model is opened before its generation is there, in a call of at most a minute.
 _OPENING_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 60.0
+# A build that failed has cost minutes of a processor.
+_AGAIN_SECONDS: Final = 3600.0
+# A chat that is alive always has a few texts that have no vector yet.
+_MISSING_MAX: Final = 1000
+
+
+@dataclass(frozen=True)
+class Building:
+    """How indexes are built: with how much memory, and from how many vectors on one that grew is built anew, denser.
+
+    `dense_rows_min` of 0 leaves it as it is.
+    """
+
+    memory_mb: int
+    dense_m: int = 24
+    dense_rows_min: int = 0
 
 
 class Upkeep:
@@ -34,12 +52,12 @@ class Upkeep:
         database: Database,
         generations: Generations,
         shelf: Shelf,
-        build_memory_mb: int,
+        building: Building,
         drop_after_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._generations, self._shelf = database, generations, shelf
-        self._build_memory_mb = build_memory_mb
+        self._building = building
         self._drop_after_seconds, self._clock = drop_after_seconds, clock
         self._count_again: dict[UUID, float] = {}
 
@@ -64,6 +82,19 @@ class Upkeep:
             except Unavailable as error:
                 log.warning("indexes: %s", error)
             await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def thicken(self) -> None:
+        """Until cancelled: build the index that searches use anew, denser, once it has grown by inserts."""
+        pause = _LOOK_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            pause = _LOOK_SECONDS
+            try:
+                for generation in await self._generations.refresh():
+                    await self.thicken_index(generation)
+            except (Unavailable, *CONFLICT) as error:
+                log.warning("a denser index: %s", error)
+                pause = _AGAIN_SECONDS
 
     async def drop_retired(self) -> Sequence[UUID]:
         """Drop the vectors of generations that were retired some time ago; return whose."""
@@ -91,7 +122,7 @@ class Upkeep:
                 generation.id,
                 "invalid" if found.state == "invalid" else "not there",
             )
-            built = await store.build_index(connection, generation.id, self._build_memory_mb)
+            built = await store.build_index(connection, generation.id, self._building.memory_mb)
         if built:
             log.info("generation %s: its index is ready", generation.id)
         return built
@@ -105,3 +136,24 @@ class Upkeep:
         ended = self._clock()
         self._count_again[generation] = ended + _REST_FACTOR * (ended - begun)
         return missing <= dead
+
+    async def thicken_index(self, generation: Generation) -> bool:
+        """Build the index of a generation anew if it serves, has outgrown its density, and little waits for a vector.
+
+        Searches and writes go on meanwhile.
+        """
+        wanted = self._building
+        if not wanted.dense_rows_min:
+            return False
+        async with self._database.connection() as connection:
+            arguments = (connection, generation.id, wanted.dense_m)
+            if not await store.is_outgrown(*arguments, wanted.dense_rows_min):
+                return False
+            missing, dead = await store.debt(connection, generation.id)
+            if missing - dead > _MISSING_MAX:
+                return False
+            log.info("generation %s: its index grew large; building it denser", generation.id)
+            built = await store.reindex(*arguments, wanted.memory_mb)
+        if built:
+            log.info("generation %s: its denser index is ready", generation.id)
+        return built

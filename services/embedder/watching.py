@@ -78,7 +78,9 @@ class Watcher:
             index = await store.index_state(connection, generation.id)
             lacking, _ = (missing, dead) if missing else await store.debt(connection, generation.id)
         finished = lacking == 0 and index.state == "ready"
-        recall = (
-            await measure_recall(self._database, workspace, generation) if finished else nothing
-        )
+        recall = nothing
+        if finished:
+            # What was read before the rest was done may not show it as done.
+            listed = await self._describe(workspace, generation.id)
+            recall = await measure_recall(self._database, workspace, generation)
         return Watched(listed, missing, dead, rate, index, recall, finished)

@@ -15,11 +15,11 @@ from services.common.auth import WORKSPACE_SCOPES, mint_key, store_key
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.llama import TooManyTokens
 from services.common.testing import FakeEncoder
-from services.embedder import generation_store
+from services.embedder import generation_store, upkeep
 from services.embedder.embedding import Tokens
 from services.embedder.generations import Generations
 from services.embedder.shelf import Shelf
-from services.embedder.upkeep import Upkeep
+from services.embedder.upkeep import Building, Upkeep
 from tests.conftest import Deployment
 from tests.embedder.conftest import Chat, Embedder, fake_models, until
 from tests.embedder.operating import MODELS, Operator, open_model
@@ -134,7 +134,9 @@ async def test_a_retired_generation_leaves_nothing(
     # as an early release left it, which did not keep the time
     await chat.admin.execute("update embedder.generation set retired_at = null")
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), 64, 3600)
+        upkeep = Upkeep(
+            database, await _generations(database), Shelf(open_model), Building(64), 3600
+        )
         assert await upkeep.drop_retired() == [UUID(first.id)]
         assert await upkeep.drop_retired() == []
     assert await chat.admin.fetchval("select count(*) from embedder.vector") == 2
@@ -193,7 +195,7 @@ async def test_every_replica_closes_the_models_that_are_not_used(
         operator = Operator(channel, deployment)
         second = await operator.start("second")
         shelf = Shelf(open_model, lambda: next(hours))
-        replica = Upkeep(database, await _generations(database), shelf, 64, 3600)
+        replica = Upkeep(database, await _generations(database), shelf, Building(64), 3600)
         following = asyncio.create_task(replica.follow())
 
         async def are_open(*names: str) -> bool:
@@ -313,7 +315,7 @@ async def test_who_is_in_the_way_of_forgetting_only_delays_it(
     await chat.say(["one", "two"])
     await chat.admin.execute("select embedder.retire_generation($1)", UUID(second.id))
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), 64, 0)
+        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), Building(64), 0)
         async with chat.admin.transaction():
             first_task, last_task = await chat.admin.fetch(
                 "select id from spine.task where spec like $1 order by id", f"%{second.id}%"
@@ -374,7 +376,7 @@ async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
         generations = await _generations(database)
         started = await generations.find(UUID(second.id))
         assert started
-        upkeep = Upkeep(database, generations, Shelf(open_model), 64, 0, lambda: now)
+        upkeep = Upkeep(database, generations, Shelf(open_model), Building(64), 0, lambda: now)
         for wait, counts in ((0, 1), (17, 1), (1, 2)):
             now += wait
             assert not await upkeep.mend_index(started)
@@ -403,6 +405,53 @@ async def test_broken_indexes_are_mended(
 
 async def _is_mended(admin: asyncpg.Connection, name: str) -> bool:
     return [tuple(row) for row in await admin.fetch(HNSW)] == [(name, True)]
+
+
+async def test_an_index_that_grew_is_built_anew_denser(
+    embedder: Embedder, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a size on the serving index is made denser, once little waits, by one process; broken remains go."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    async with embedder.serving(open_model):
+        await chat.say([f"text {n}" for n in range(30)])
+        await chat.settled()
+    ((name, _),) = await chat.admin.fetch(HNSW)
+    # As a build that was broken off leaves it.
+    made = await chat.admin.fetchval(f"select pg_get_indexdef('embedder.{name}'::regclass)")
+    await chat.admin.execute(made.replace(f"INDEX {name} ", f"INDEX {name}_ccnew "))
+    await chat.admin.execute(
+        f"update pg_index set indisvalid = false where indexrelid = 'embedder.{name}_ccnew'::regclass"
+    )
+    file = f"select pg_relation_filenode('embedder.{name}')"
+    sparse = await chat.admin.fetchval(file)
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        generations = await _generations(database)
+        (serving,) = await generations.refresh()
+        never, early, due = (
+            Upkeep(database, generations, Shelf(open_model), Building(64, 24, rows), 0)
+            for rows in (0, 31, 30)
+        )
+        await chat.admin.execute("analyze embedder.vector")
+        assert not await never.thicken_index(serving)
+        assert not await early.thicken_index(serving)
+        key = f"hashtextextended('embedder.build_index:{serving.id}', 0)"
+        await chat.admin.execute(f"select pg_advisory_lock({key})")
+        assert not await due.thicken_index(serving), "another replica builds it"
+        await chat.admin.execute(f"select pg_advisory_unlock({key})")
+        monkeypatch.setattr(upkeep, "_MISSING_MAX", 2)
+        await chat.say(["fresh 1", "fresh 2", "fresh 3"], tasks=False)
+        assert not await due.thicken_index(serving), "an import goes on"
+        monkeypatch.setattr(upkeep, "_MISSING_MAX", 3)
+        assert await chat.admin.fetchval(file) == sparse
+        assert await due.thicken_index(serving)
+        assert not await due.thicken_index(serving), "it is dense"
+        async with database.connection() as connection:
+            assert await connection.fetchval("show statement_timeout") != "0"
+    assert await chat.admin.fetchval(file) != sparse
+    assert [tuple(row) for row in await chat.admin.fetch(HNSW)] == [(name, True)]
+    options = "select reloptions from pg_class where relname = $1"
+    assert "m=24" in await chat.admin.fetchval(options, name)
+    assert await chat.admin.fetchval("select hnsw_m from embedder.generation") == 24
 
 
 async def test_nobody_reads_half_a_promotion(
