@@ -8,10 +8,9 @@ from services.common.database import Database
 from services.common.outbox import enqueue_backfill
 from services.embedder import store
 from services.embedder.specs import KINDS
-from services.embedder.store import Debt
+from services.embedder.store import LATEST, Debt
 
 _FIRST = UUID(int=0)
-_LAST = UUID(int=(1 << 128) - 1)
 # Earlier than any task is due.
 _EVER = datetime.fromtimestamp(0, UTC)
 # A rate may be so small that the second batch would be due after the last date there is.
@@ -34,7 +33,7 @@ class Debts:
         workspace: UUID,
         generation: UUID,
         kinds: Sequence[str] = KINDS,
-        until: UUID = _LAST,
+        until: UUID = LATEST,
     ) -> list[Debt]:
         """Count the subjects without a current vector among those that were there at a time (a UUIDv7)."""
         async with self._database.transaction(workspace) as connection:

@@ -8,7 +8,8 @@ from uuid import UUID
 from services.common.database import Connection, Database, WrongValue, allowed
 from services.common.errors import ModelError, NotFound
 from services.embedder.generations import Generation, ModelIdentity
-from services.embedder.store import QUERIES
+from services.embedder.specs import KINDS
+from services.embedder.store import LATEST, QUERIES
 
 # A build reads and compares every vector, which may take hours.
 _BUILD_SECONDS_MAX = 86400.0
@@ -202,9 +203,12 @@ async def reindex(
     return True
 
 
-async def debt(connection: Connection, generation: UUID) -> tuple[int, int]:
-    """Return how many vectors a generation lacks in all workspaces, and for how many the task is dead."""
-    (row,) = await connection.fetch(QUERIES["generation_debt"], generation)
+async def debt(connection: Connection, generation: UUID, until: UUID = LATEST) -> tuple[int, int]:
+    """Return how many vectors a generation lacks in all workspaces, and for how many the task is dead.
+
+    Only what was there at a time (a UUIDv7) is counted.
+    """
+    (row,) = await connection.fetch(QUERIES["generation_debt"], generation, KINDS, until)
     return row["missing"], row["dead"]
 
 

@@ -19,6 +19,8 @@ QUERIES = sql.load(Path(__file__).with_name("store.sql"))
 Subject = tuple[str, UUID]
 """A kind and an id."""
 
+LATEST = UUID(int=(1 << 128) - 1)
+"""Later than every id that has a time."""
 
 # For so long the vectors of what an erasure names are left to it; then reconciliation removes what is still there.
 ERASURE_UNDER_WAY = timedelta(minutes=10)

@@ -66,7 +66,8 @@ select embedder.prepare_reindex($1, $2);
 select embedder.note_reindexed($1, $2);
 
 -- name: generation_debt
-select missing, dead from embedder.generation_debt($1);
+select coalesce(sum(d.missing), 0)::bigint as missing, coalesce(sum(d.dead), 0)::bigint as dead
+from spine.workspaces() w cross join lateral spine.embedding_debt(w.workspace_id, $1, $2, $3) d;
 
 -- name: is_backfill_paused
 select spine.is_backfill_paused($1);

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from services.common.database import CONFLICT, Connection, Database
 from services.common.errors import Unavailable
+from services.common.ids import uuid7
 from services.embedder import generation_store as store
 from services.embedder.generations import Generation, Generations
 from services.embedder.shelf import Shelf
@@ -59,7 +60,8 @@ class Upkeep:
         self._database, self._generations, self._shelf = database, generations, shelf
         self._building = building
         self._drop_after_seconds, self._clock = drop_after_seconds, clock
-        self._count_again: dict[UUID, float] = {}
+        # When a generation that is being filled may be looked at again, and what had come in at the last look.
+        self._looks: dict[UUID, tuple[float, UUID]] = {}
 
     async def follow(self) -> None:
         """Until cancelled: open the models of new generations, close those of retired ones, and drop their vectors."""
@@ -128,13 +130,18 @@ class Upkeep:
         return built
 
     async def _is_full(self, connection: Connection, generation: UUID) -> bool:
-        """Whether a generation has all vectors that it will get; false as well while the last count is too young."""
-        begun = self._clock()
-        if begun < self._count_again.get(generation, begun):
+        """Whether a generation has all vectors that it will get of what was there when it was last looked at.
+
+        What has come in since is not waited for, or a busy chat would put its index off for ever. False as well while
+        the last look is too young.
+        """
+        begun, seen = self._clock(), uuid7()
+        again, until = self._looks.get(generation, (begun, seen))
+        if begun < again:
             return False
-        missing, dead = await store.debt(connection, generation)
+        missing, dead = await store.debt(connection, generation, until)
         ended = self._clock()
-        self._count_again[generation] = ended + _REST_FACTOR * (ended - begun)
+        self._looks[generation] = (ended + _REST_FACTOR * (ended - begun), seen)
         return missing <= dead
 
     async def thicken_index(self, generation: Generation) -> bool:

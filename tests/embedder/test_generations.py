@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from services.common.auth import WORKSPACE_SCOPES, mint_key, store_key
-from services.common.database import Connection, Database, DatabaseSettings
+from services.common.database import Database, DatabaseSettings
 from services.common.llama import TooManyTokens
 from services.common.testing import FakeEncoder
 from services.embedder import generation_store, upkeep
@@ -366,7 +366,7 @@ async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
         second = await Operator(channel, deployment).start("second")
     now, counted = 0.0, 0
 
-    async def debt(connection: Connection, generation: UUID) -> tuple[int, int]:
+    async def debt(*_: object) -> tuple[int, int]:
         nonlocal now, counted
         now, counted = now + 2, counted + 1
         return 1, 0
@@ -381,6 +381,35 @@ async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
             now += wait
             assert not await upkeep.mend_index(started)
             assert counted == counts
+
+
+async def test_a_busy_chat_does_not_put_an_index_off_for_ever(
+    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A generation is indexed once it has what was there at the look before, though something new lacks its vector."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "1")
+    async with embedder.serving(open_model) as channel:
+        await chat.say(["one"])
+        started = await Operator(channel, deployment).start("second")
+        await until(lambda: _counts(chat, [1]))
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        second = await (await _generations(database)).find(UUID(started.id))
+        assert second
+        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), Building(64), 0)
+        assert not await upkeep.mend_index(second)
+        async with embedder.serving(open_model) as channel:
+            await _fill(channel, deployment, started.id)
+        await chat.say(["two"])
+        await until(lambda: upkeep.mend_index(second), seconds=20)
+    assert await _counts(chat, [1, 1])
+
+
+async def _fill(channel: grpc.aio.Channel, deployment: Deployment, generation: str) -> None:
+    request = pb.BackfillRequest(generation_id=generation)
+    replies = EmbedderServiceStub(channel).Backfill(request, metadata=deployment.metadata)
+    *_, last = [reply async for reply in replies]
+    assert last.finished
 
 
 async def test_broken_indexes_are_mended(
