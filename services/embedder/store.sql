@@ -45,7 +45,9 @@ select state, phase, done, total from embedder.index_state($1);
 select embedder.build_index($1, $2);
 
 -- name: is_outgrown
-select embedder.is_outgrown($1, $2, $3);
+-- pgvector builds no index that is searched for less than twice its neighbours while it is made.
+select embedder.is_outgrown($1, $2, $3)
+  and exists (select from embedder.generation g where g.id = $1 and g.hnsw_ef_construction >= 2 * $2::int);
 
 -- name: try_lock_build
 -- As build_index locks, but until the session gives it back.

@@ -471,6 +471,10 @@ async def test_an_index_that_grew_is_built_anew_denser(
         await chat.say(["fresh 1", "fresh 2", "fresh 3"], tasks=False)
         assert not await due.thicken_index(serving), "an import goes on"
         monkeypatch.setattr(upkeep, "_MISSING_MAX", 3)
+        breadth = "update embedder.generation set hnsw_ef_construction = $1"
+        await chat.admin.execute(breadth, 47)
+        assert not await due.thicken_index(serving), "pgvector would refuse it"
+        await chat.admin.execute(breadth, 48)
         assert await chat.admin.fetchval(file) == sparse
         assert await due.thicken_index(serving)
         assert not await due.thicken_index(serving), "it is dense"
