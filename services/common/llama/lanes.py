@@ -42,7 +42,8 @@ class Lane(Generic[Context]):
 
     Work that can wait is run when no other waits, and only on the contexts that step back for the rest of the machine.
     Those help with other work when there is more of it than the first contexts can begin at once: on a busy machine
-    they are slow.
+    they are slow. They begin nothing while as many contexts work as there are of them: more than the machine is meant
+    to give would take the processors' caches from each other.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Lane(Generic[Context]):
         self._changed = threading.Condition()
         # How many of the first contexts have nothing to do.
         self._idle = len(contexts)
+        self._busy, self._background = 0, len(background)
         self._closed = False
         self._contexts = [*contexts, *background]
         self._threads = [
@@ -123,23 +125,31 @@ class Lane(Generic[Context]):
             _step_back()
         while (job := self._next(back)) is not None:
             tell = _attempt(job, context)
-            if not back:
-                # Before the result is known, so that what it leads to does not find everybody busy.
-                with self._changed:
-                    self._idle += 1
+            # Before the result is known, so that what it leads to does not find everybody busy.
+            with self._changed:
+                self._busy -= 1
+                self._idle += not back
+                self._changed.notify_all()
             tell()
 
     def _next(self, back: bool) -> _Job | None:
         """Wait for a job; None once the lane is closed."""
         with self._changed:
             while not self._closed:
-                if len(self._waiting) > (self._idle if back else 0):
+                if (job := self._take(back)) is not None:
+                    self._busy += 1
                     self._idle -= not back
-                    return self._waiting.popleft()
-                if back and self._patient:
-                    return self._patient.popleft()
+                    return job
                 self._changed.wait()
         return None
+
+    def _take(self, back: bool) -> _Job | None:
+        """Return the job that a context may begin now, if there is one."""
+        if back and self._busy >= self._background:
+            return None
+        if len(self._waiting) > (self._idle if back else 0):
+            return self._waiting.popleft()
+        return self._patient.popleft() if back and self._patient else None
 
 
 def _attempt(job: _Job, context: Any) -> Callable[[], None]:
