@@ -215,19 +215,20 @@ async def test_a_fresh_text_is_not_left_to_a_context_that_steps_back() -> None:
     lane = Lane(Path("model"), "texts", [first], 100, background=backs)
     used = [(await lane.run([lambda context: context]))[0] for _ in range(50)]
     assert used == [first] * 50
-    both, at_work, most = threading.Barrier(2, timeout=10), set[Nothing](), 0
+    begun, go = list[Nothing](), threading.Event()
 
-    def meet(context: Nothing) -> Nothing:
-        nonlocal most
-        at_work.add(context)
-        both.wait()
-        most = max(most, len(at_work))
-        both.wait()
-        at_work.discard(context)
+    def hold(context: Nothing) -> Nothing:
+        begun.append(context)
+        go.wait(10)
         return context
 
-    met = await lane.run([meet] * 20)
-    assert len(met) == 20
-    assert first in met
-    assert most == 2
+    held = asyncio.create_task(lane.run([hold] * 3))
+    async with asyncio.timeout(10):
+        while len(begun) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert len(begun) == 2
+    assert first in begun
+    go.set()
+    assert len(await held) == 3
     lane.close()

@@ -145,7 +145,9 @@ class Lane(Generic[Context]):
 
     def _take(self, back: bool) -> _Job | None:
         """Return the job that a context may begin now, if there is one."""
-        if back and self._busy >= self._background:
+        # A first context that is idle begins what waits in a moment.
+        coming = self._idle if self._waiting else 0
+        if back and self._busy + coming >= self._background:
             return None
         if len(self._waiting) > (self._idle if back else 0):
             return self._waiting.popleft()
