@@ -45,9 +45,7 @@ select state, phase, done, total from embedder.index_state($1);
 select embedder.build_index($1, $2);
 
 -- name: is_outgrown
--- pgvector builds no index that is searched for less than twice its neighbours while it is made.
-select embedder.is_outgrown($1, $2, $3)
-  and exists (select from embedder.generation g where g.id = $1 and g.hnsw_ef_construction >= 2 * $2::int);
+select embedder.is_outgrown($1, $2, $3);
 
 -- name: try_lock_build
 -- As build_index locks, but until the session gives it back.
@@ -57,7 +55,7 @@ select pg_try_advisory_lock(hashtextextended('embedder.build_index:' || $1::uuid
 select pg_advisory_unlock(hashtextextended('embedder.build_index:' || $1::uuid::text, 0));
 
 -- name: reindexing
--- Each reads and writes on meanwhile, so one process builds; it waits for transactions that began before, however long they take.
+-- Others read and write meanwhile, so one process builds; it waits for transactions that began before, however long they take.
 select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
   set_config('maintenance_work_mem', $1::int || 'MB', false), set_config('max_parallel_maintenance_workers', '0', false);
 

@@ -2,13 +2,15 @@
 -- index of what serves is built anew beside itself: REINDEX CONCURRENTLY, which no function can run, by whoever may maintain the table.
 
 -- Whether the index of a serving generation is sparser than it should be and has so many vectors, as far as the statistics know.
+-- pgvector builds none that is searched for less than twice its neighbours while it is made.
 create function embedder.is_outgrown(p_generation uuid, p_m int, p_rows_min bigint) returns boolean
   language sql stable security definer set search_path = pg_catalog, public, pg_temp
 as $$
   select exists (
     select from embedder.generation g
     join pg_class c on c.oid = to_regclass('embedder.' || embedder.partition_of(g.id))
-    where g.id = p_generation and g.state = 'serving' and g.hnsw_m < p_m and c.reltuples >= p_rows_min);
+    where g.id = p_generation and g.state = 'serving' and g.hnsw_m < p_m
+      and g.hnsw_ef_construction >= 2 * p_m and c.reltuples >= p_rows_min);
 $$;
 
 -- Removes what a build has left that was broken off, sets how dense the index becomes when it is built anew, and returns its name.
