@@ -30,6 +30,7 @@ from services.cli.importers.telegram import TelegramExport
 from services.cli.options import Session, command
 from services.cli.sending import Counts, Frame, Sender, delete
 from services.cli.target import Target
+from services.cli.values import TELEGRAM_ACCOUNT
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -234,13 +235,22 @@ _PATH = click.Path(path_type=Path)
 
 @import_group.command("telegram")
 @click.argument("path", type=_PATH)
+@click.option(
+    "--account",
+    type=TELEGRAM_ACCOUNT,
+    default="",
+    help="Whose export it is: a name or number, always the same for the same person.",
+)
 @command
-async def import_telegram(session: Session, path: Path) -> None:
+async def import_telegram(session: Session, path: Path, account: str) -> None:
     """Import an export of Telegram Desktop: result.json, or its folder; one chat, or a whole account.
 
     Service rows are left out and counted. A file that is cut off is imported as far as it is whole.
+
+    Telegram numbers the messages of private chats and basic groups for each account anew. An export of a whole account
+    says whose it is, and so do private chats; for a basic group exported alone, --account says it.
     """
-    await _import(session, TelegramExport(path), pb.SOURCE_KIND_TELEGRAM)
+    await _import(session, TelegramExport(path, account), pb.SOURCE_KIND_TELEGRAM)
 
 
 @import_group.command("jsonl")

@@ -1,6 +1,7 @@
 """How the values of the contract are typed and shown: ids, times, numbers, and the words for enums."""
 
 import math
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -64,6 +65,22 @@ class Measure(click.FloatRange):
         if not math.isfinite(found):
             self.fail(f"{value!r} is no finite number", param, ctx)
         return found
+
+
+class _TelegramAccount(click.ParamType[str]):
+    """A name that tells exports or bots of several Telegram accounts apart."""
+
+    name = "account"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check the name, which becomes a part of keys; an option that is not given has none."""
+        if (value != "" or _is_typed(param, ctx)) and not _ACCOUNT.fullmatch(value):
+            self.fail(f"{value!r} is no name of 1 to 64 letters, digits, _, . or -", param, ctx)
+        return str(value)
+
+
+_ACCOUNT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+TELEGRAM_ACCOUNT = _TelegramAccount()
 
 
 class _Id(click.ParamType[str]):

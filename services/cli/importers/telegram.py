@@ -15,6 +15,11 @@ from services.cli.importers import (
     UnreadableExport,
 )
 from services.cli.importers.rows import NoMessage, Row, WrongShape, whole
+from services.cli.importers.telegram_accounts import (
+    UNKNOWN_ACCOUNT,
+    has_own_numbers,
+    with_accounts,
+)
 from services.cli.importers.telegram_json import BrokenJson, ValueTooLarge, json_events
 from services.cli.importers.telegram_message import (
     NAIVE_DATE,
@@ -59,10 +64,13 @@ class ForumThreads:
 
 
 class TelegramExport:
-    """A `result.json`, or the folder that holds it; iterating reads it from the start."""
+    """A `result.json`, or the folder that holds it; iterating reads it from the start.
 
-    def __init__(self, path: Path) -> None:
-        self.file = path
+    `account` names whose export it is, for one that does not say so itself.
+    """
+
+    def __init__(self, path: Path, account: str = "") -> None:
+        self.file, self._account = path, account
         self.summary = ImportSummary()
         self._stream: BinaryIO | None = None
         self._bytes_read = 0
@@ -95,10 +103,12 @@ class TelegramExport:
 
     def _read(self, stream: BinaryIO) -> Iterator[ImportedItem]:
         header, threads = ChatHeader(0, "", ""), ForumThreads()
-        for item in export_items(json_events(self._chunks(stream))):
+        for item in with_accounts(export_items(json_events(self._chunks(stream))), self._account):
             if isinstance(item, ChatHeader):
                 header, threads = item, ForumThreads()
                 self.summary.chats += 1
+                if not item.account and not has_own_numbers(item):
+                    self.summary.note(UNKNOWN_ACCOUNT)
                 yield ImportedChat(chat_external_id(item), chat_title(item), item.type)
             else:
                 yield self._row(item, header, threads)

@@ -7,6 +7,7 @@ from typing import Any
 
 from services.cli.importers import ImportedAttachment, ImportedEntity, ImportedMessage
 from services.cli.importers.rows import NoMessage, Row, size, string, whole
+from services.cli.importers.telegram_accounts import account_key, has_own_numbers
 from services.cli.importers.telegram_rows import ChatHeader
 
 NAIVE_DATE = "date without a time zone, read as UTC"
@@ -32,9 +33,10 @@ def row_place(row: Row | None) -> str:
 
 def chat_external_id(header: ChatHeader) -> str:
     """The chat's id in the Bot API's numbering, so that bot and export name the same source."""
-    if header.id > 0 and re.search("supergroup|channel", header.type):
+    if header.id > 0 and has_own_numbers(header):
         return f"-100{header.id}"
-    return str(-header.id if header.id > 0 and header.type.endswith("group") else header.id)
+    group = header.id > 0 and header.type.endswith("group")
+    return account_key(str(-header.id if group else header.id), header.account)
 
 
 def chat_title(header: ChatHeader) -> str:

@@ -10,19 +10,27 @@ from services.cli.importers.telegram_json import Event, build_value, skip_value
 
 @dataclass(frozen=True, slots=True)
 class ChatHeader:
-    """What an export says of a chat before its messages."""
+    """What an export says of a chat before its messages; `account` is who numbers them, if any and known."""
 
     id: int
     name: str
     type: str
+    account: str = ""
 
 
-ExportItem = ChatHeader | dict[str, Any] | None
-"""A chat, one of its rows, or None for a row that is no JSON object."""
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose account an export is of."""
+
+    id: int
+
+
+ExportItem = Owner | ChatHeader | dict[str, Any] | None
+"""Whose export it is, a chat, one of its rows, or None for a row that is no JSON object."""
 
 
 def export_items(events: Iterator[Event]) -> Iterator[ExportItem]:
-    """Every chat of an export, each followed by its rows. Raises WrongShape."""
+    """Whose an export is, if it says so, and every chat of it, each followed by its rows. Raises WrongShape."""
     if next(events)[0] != "start_map":
         raise WrongShape("not a Telegram export: the file is no JSON object")
     found = yield from _read_chat(events, may_be_account=True)
@@ -47,11 +55,20 @@ def _read_chat(events: Iterator[Event], may_be_account: bool) -> Generator[Expor
         elif may_be_account and key in ("chats", "left_chats") and first[0] == "start_map":
             yield from _read_chat_list(events)
             found = True
+        elif may_be_account and key == "personal_information":
+            yield from _read_owner(events, first)
         elif key in ("id", "name", "type"):
             header[key] = build_value(events, first)
         else:
             skip_value(events, first)
     return found
+
+
+def _read_owner(events: Iterator[Event], first: Event) -> Iterator[Owner]:
+    information = build_value(events, first)
+    number = information.get("user_id") if isinstance(information, dict) else None
+    if whole(number):
+        yield Owner(number)
 
 
 def _read_chat_list(events: Iterator[Event]) -> Iterator[ExportItem]:

@@ -18,6 +18,7 @@ from services.cli.telegram_bot.delivery import Delivery
 from services.cli.telegram_bot.polling import Poller, patiently
 from services.cli.telegram_bot.receiving import Receiver
 from services.cli.telegram_bot.webhook import CONNECTIONS_MAX, Webhook
+from services.cli.values import TELEGRAM_ACCOUNT
 from services.common.errors import InvalidSetting
 from services.common.settings import Settings
 
@@ -53,6 +54,12 @@ def bot_group() -> None:
     type=_FILE,
     help="Holds the secret that Telegram shows at the webhook (or WINNOW_TELEGRAM_WEBHOOK_SECRET).",
 )
+@click.option(
+    "--account",
+    type=TELEGRAM_ACCOUNT,
+    default="",
+    help="A name of your choice that tells this bot's private chats and basic groups from another's.",
+)
 @click.option("--public-url", help="Tell Telegram to push here: the https address of the webhook.")
 @command
 async def telegram(
@@ -62,12 +69,16 @@ async def telegram(
     listen: str,
     path: str,
     secret_file: Path | None,
+    account: str,
     public_url: str | None,
 ) -> None:
     """Receive what is written in the chats that a bot is in: messages, edits and channel posts.
 
     Without --webhook it polls, which needs no public address. A webhook listens for plain HTTP behind a proxy that
     ends TLS. To see every message of a group, switch off the bot's privacy mode or make it an administrator.
+
+    Telegram numbers the messages of private chats and basic groups for each bot anew: beside another bot, or an
+    export of such a chat, give --account.
     """
     if not webhook:
         _refuse_webhook_options()
@@ -76,7 +87,7 @@ async def telegram(
     with cancelled_by(signal.SIGINT, signal.SIGTERM):
         target = session.target
         async with target.channel("ingest") as channel:
-            receiver = Receiver(Delivery(channel, target), _tell)
+            receiver = Receiver(Delivery(channel, target), _tell, account)
             try:
                 if webhook:
                     api = BotApi(settings.telegram_api, token) if public_url else None

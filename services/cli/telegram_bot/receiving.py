@@ -7,7 +7,7 @@ import grpc
 
 from services.cli.importers.rows import Row
 from services.cli.telegram_bot.delivery import Delivery
-from services.cli.telegram_bot.updates import Migration, Post, read_update
+from services.cli.telegram_bot.updates import Migration, Post, of_account, read_update
 
 
 @dataclass
@@ -34,16 +34,20 @@ class Tally:
 
 
 class Receiver:
-    """Takes updates; `accept` returns once everything they say is committed."""
+    """Takes updates; `accept` returns once everything they say is committed.
 
-    def __init__(self, delivery: Delivery, tell: Callable[[str], None]) -> None:
-        self._delivery, self._tell = delivery, tell
+    `account` tells the chats that a bot numbers itself from those of another; empty if there is no other.
+    """
+
+    def __init__(self, delivery: Delivery, tell: Callable[[str], None], account: str = "") -> None:
+        self._delivery, self._tell, self._account = delivery, tell, account
         self.tally = Tally()
 
     async def accept(self, updates: Sequence[Row]) -> None:
         """Deliver updates in their order; repeating it is harmless. Raises AioRpcError, having counted nothing."""
         tally, posts = Tally(len(updates)), list[Post]()
-        for item in map(read_update, updates):
+        for update in updates:
+            item = of_account(read_update(update), self._account)
             if isinstance(item, Post):
                 posts.append(item)
             elif isinstance(item, Migration):

@@ -1,9 +1,10 @@
 """What an update of the Bot API means; pure and total: whatever comes in is told apart, nothing raises."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.cli.importers import ImportedChat, ImportedMessage, SkippedRow
 from services.cli.importers.rows import NoMessage, Row, nested
+from services.cli.importers.telegram_accounts import account_key
 from services.cli.telegram_bot.api import UPDATE_KINDS
 from services.cli.telegram_bot.message import number, read_chat, read_message
 
@@ -24,7 +25,10 @@ class Migration:
     chat: ImportedChat
 
 
-def read_update(update: Row) -> Post | Migration | SkippedRow:
+Update = Post | Migration | SkippedRow
+
+
+def read_update(update: Row) -> Update:
     """Tell what an update is."""
     place = f"update {number(update, 'update_id')}"
     row = next((row for kind in UPDATE_KINDS if (row := nested(update, kind))), None)
@@ -35,6 +39,16 @@ def read_update(update: Row) -> Post | Migration | SkippedRow:
         return _migration(row, chat) or Post(chat, read_message(row, chat))
     except NoMessage as error:
         return SkippedRow(place, error.reason, error.detail)
+
+
+def of_account(item: Update, account: str) -> Update:
+    """The same, its chat known by the account that numbers its messages, where one does."""
+    if isinstance(item, Migration):
+        return replace(item, old_external_id=account_key(item.old_external_id, account))
+    if isinstance(item, SkippedRow) or item.chat.kind not in ("private", "group"):
+        return item
+    chat = account_key(item.chat.external_id, account)
+    return Post(replace(item.chat, external_id=chat), replace(item.message, chat_external_id=chat))
 
 
 def _migration(row: Row, chat: ImportedChat) -> Migration | None:

@@ -18,7 +18,7 @@ from services.cli.importers import (
 )
 from services.cli.importers.telegram import TelegramExport
 from services.cli.importing import message_input, source_ref
-from services.cli.telegram_bot.updates import Migration, Post, read_update
+from services.cli.telegram_bot.updates import Migration, Post, of_account, read_update
 from tests.cli.telegram_bot.conversation import ADA, GROUP, TEAM, message
 from winnow.ingest.v1 import ingest_pb2 as pb
 
@@ -239,6 +239,36 @@ def test_migration() -> None:
     assert read_update({"update_id": 2, "message": new}) == Migration(
         "-55", ImportedChat("-1001234", "Team", "supergroup")
     )
+
+
+@pytest.mark.parametrize(
+    ("chat", "expected"),
+    [
+        (ADA | {"type": "private"}, "7@helper"),
+        (GROUP, "-55@helper"),
+        (TEAM, "-1001234"),
+        (TEAM | {"type": "channel"}, "-1001234"),
+    ],
+)
+def test_account(chat: dict[str, Any], expected: str) -> None:
+    """Chats in which each bot counts for itself are known by its name, too; those that count for all are not."""
+    answer = message(2, chat=chat, reply_to_message=message(1, chat=chat))
+    post = of_account(read_update({"update_id": 1, "message": answer}), "helper")
+    assert isinstance(post, Post)
+    assert (post.chat.external_id, post.message.chat_external_id) == (expected, expected)
+    assert post.message.reply_to_external_id == "1"
+
+
+def test_migration_of_an_account() -> None:
+    """The group that became a supergroup is known by the bot's name, the supergroup is not."""
+    for fields in ({"chat": GROUP, "migrate_to_chat_id": -1001234}, {"migrate_from_chat_id": -55}):
+        item = of_account(
+            read_update({"update_id": 1, "message": message(1, "", **fields)}), "helper"
+        )
+        assert isinstance(item, Migration)
+        assert (item.old_external_id, item.chat.external_id) == ("-55@helper", "-1001234")
+    skipped = SkippedRow("update 3", "service")
+    assert of_account(skipped, "helper") is skipped
 
 
 NAMES = (
