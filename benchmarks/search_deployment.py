@@ -102,17 +102,22 @@ async def fill(admin: asyncpg.Connection, workspace: UUID, corpus: Corpus) -> Be
                      for i, m, v in zip(ids, corpus.messages, halves, strict=True)],
         )  # fmt: skip
     began = time.perf_counter()
-    await admin.execute("update embedder.generation set hnsw_m = $1", IndexSettings().built_m)
+    built = IndexSettings().built
+    await admin.execute(
+        "update embedder.generation set hnsw_m = $1, hnsw_ef_construction = $2",
+        built.m,
+        built.ef_construction,
+    )
     # More than a graph of so many vectors takes: one that does not fit is built by inserts.
     await admin.execute(
         "select embedder.build_index($1, $2)", generation.id, 1024 + len(ids) // 400
     )
-    built = time.perf_counter() - began
+    seconds = time.perf_counter() - began
     await admin.execute("vacuum analyze ingest.message; ")
     await admin.execute("vacuum analyze embedder.vector")
     rounded = np.stack([from_halfvec(half) for half in halves])
     rounded /= np.linalg.norm(rounded, axis=1, keepdims=True)
-    return Bench(None, admin, "", workspace, generation, ids, authors, rounded, built)
+    return Bench(None, admin, "", workspace, generation, ids, authors, rounded, seconds)
 
 
 @asynccontextmanager

@@ -17,15 +17,22 @@ _LOCK_SECONDS = "500ms"
 
 
 @dataclass(frozen=True)
-class IndexSettings:
-    """How the HNSW index of a new generation is made: neighbours of a node, and breadth of the search for them.
+class Density:
+    """How an HNSW graph is made: neighbours of a node, and breadth of the search for them."""
 
-    One that is built once its vectors are there has `built_m` neighbours of a node: each costs less than by inserts.
+    m: int
+    ef_construction: int
+
+
+@dataclass(frozen=True)
+class IndexSettings:
+    """How the index of a generation is made: one that grows by inserts, and one that is built in one go.
+
+    The latter is denser: a neighbour costs less than by inserts.
     """
 
-    m: int = 16
-    ef_construction: int = 128
-    built_m: int = 24
+    grown: Density = Density(16, 64)
+    built: Density = Density(24, 128)
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ async def start_generation(
 
     Raises ModelError if the model has one whose vectors are of another length.
     """
+    density = index.built if bulk else index.grown
     try:
         row = await connection.fetchrow(
             QUERIES["start_generation"],
@@ -63,8 +71,8 @@ async def start_generation(
             model.pooling,
             model.query_prefix,
             model.passage_prefix,
-            index.built_m if bulk else index.m,
-            index.ef_construction,
+            density.m,
+            density.ef_construction,
             bulk,
         )
     except WrongValue as error:
@@ -182,7 +190,7 @@ async def is_outgrown(
 
 
 async def reindex(
-    connection: Connection, generation: UUID, neighbours: int, memory_mb: int
+    connection: Connection, generation: UUID, density: Density, memory_mb: int
 ) -> bool:
     """Build the index of a generation anew, denser, beside the old one; false if somebody builds it already.
 
@@ -192,11 +200,12 @@ async def reindex(
         return False
     try:
         await connection.execute(QUERIES["reindexing"], memory_mb)
-        name = await connection.fetchval(QUERIES["prepare_reindex"], generation, neighbours)
+        wanted = (generation, density.m, density.ef_construction)
+        name = await connection.fetchval(QUERIES["prepare_reindex"], *wanted)
         await connection.execute(
             f'reindex index concurrently embedder."{name}"', timeout=_BUILD_SECONDS_MAX
         )
-        await connection.execute(QUERIES["note_reindexed"], generation, neighbours)
+        await connection.execute(QUERIES["note_reindexed"], *wanted)
     finally:
         if not connection.is_closed():
             await connection.execute(QUERIES["unlock_build"], generation)

@@ -23,7 +23,7 @@ from services.embedder import generation_store
 from services.embedder.changing import Changes, ChangeSettings
 from services.embedder.debts import Debts
 from services.embedder.erasing import Chunk, EraseStage
-from services.embedder.generation_store import IndexSettings
+from services.embedder.generation_store import Density, IndexSettings
 from services.embedder.generations import Generation, Generations
 from services.embedder.models import GgufModels, LoadedModel, ModelOpener
 from services.embedder.queries import QueryEmbedder
@@ -60,13 +60,19 @@ class EmbedderSettings(Settings):
     )
     hnsw_m: int = Field(default=16, ge=2, le=100, description="neighbours of a node of the index")
     hnsw_ef_construction: int = Field(
-        default=128, ge=4, le=1000, description="at least twice the neighbours"
+        default=64,
+        ge=4,
+        le=1000,
+        description="breadth of the search for them, at least twice as many",
     )
     hnsw_built_m: int = Field(
         default=24,
         ge=2,
         le=100,
         description="neighbours where a full generation is indexed",
+    )
+    hnsw_built_ef_construction: int = Field(
+        default=128, ge=4, le=1000, description="breadth there, at least twice as many"
     )
     hnsw_dense_rows_min: int = Field(
         default=50_000,
@@ -98,23 +104,20 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
         await shelf.follow(await generations.refresh())
         debts = Debts(database, relay.kick)
         reconciliation = Reconciliation(debts, generations, settings.embed_reconcile_seconds)
+        index = _index_settings(settings)
         changes = Changes(
             database,
             generations,
             shelf,
             debts,
-            ChangeSettings(_index_settings(settings), settings.hnsw_after_rows_min),
+            ChangeSettings(index, settings.hnsw_after_rows_min),
             reconciliation.kick,
         )
         upkeep = Upkeep(
             database,
             generations,
             shelf,
-            Building(
-                settings.hnsw_build_memory_mb,
-                settings.hnsw_built_m,
-                settings.hnsw_dense_rows_min,
-            ),
+            Building(settings.hnsw_build_memory_mb, index.built, settings.hnsw_dense_rows_min),
             settings.embed_retired_seconds,
         )
         queries = QueryEmbedder(generations, settings.embed_queries_remembered_max)
@@ -173,14 +176,15 @@ def _generations(database: Database, shelf: Shelf) -> Generations:
 
 def _index_settings(settings: EmbedderSettings) -> IndexSettings:
     """How indexes are made; InvalidSetting for what pgvector would refuse when it builds one."""
-    breadth = settings.hnsw_ef_construction
-    for name, neighbours in (("M", settings.hnsw_m), ("BUILT_M", settings.hnsw_built_m)):
-        if breadth < 2 * neighbours:
+    grown = Density(settings.hnsw_m, settings.hnsw_ef_construction)
+    built = Density(settings.hnsw_built_m, settings.hnsw_built_ef_construction)
+    for kind, density in (("", grown), ("BUILT_", built)):
+        if density.ef_construction < 2 * density.m:
             raise InvalidSetting(
-                "WINNOW_HNSW_EF_CONSTRUCTION: must be at least twice "
-                f"WINNOW_HNSW_{name}, {2 * neighbours}"
+                f"WINNOW_HNSW_{kind}EF_CONSTRUCTION: must be at least twice "
+                f"WINNOW_HNSW_{kind}M, {2 * density.m}"
             )
-    return IndexSettings(settings.hnsw_m, settings.hnsw_ef_construction, settings.hnsw_built_m)
+    return IndexSettings(grown, built)
 
 
 def _worker(

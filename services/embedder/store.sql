@@ -60,10 +60,10 @@ select set_config('statement_timeout', '0', false), set_config('lock_timeout', '
   set_config('maintenance_work_mem', $1::int || 'MB', false), set_config('max_parallel_maintenance_workers', '0', false);
 
 -- name: prepare_reindex
-select embedder.prepare_reindex($1, $2);
+select embedder.prepare_reindex($1, $2, $3);
 
 -- name: note_reindexed
-select embedder.note_reindexed($1, $2);
+select embedder.note_reindexed($1, $2, $3);
 
 -- name: generation_debt
 select coalesce(sum(d.missing), 0)::bigint as missing, coalesce(sum(d.dead), 0)::bigint as dead

@@ -37,7 +37,7 @@ class Building:
     """
 
     memory_mb: int
-    dense_m: int = 24
+    dense: store.Density = store.IndexSettings.built
     dense_rows_min: int = 0
 
 
@@ -153,14 +153,14 @@ class Upkeep:
         if not wanted.dense_rows_min:
             return False
         async with self._database.connection() as connection:
-            arguments = (connection, generation.id, wanted.dense_m)
-            if not await store.is_outgrown(*arguments, wanted.dense_rows_min):
+            rows_min = wanted.dense_rows_min
+            if not await store.is_outgrown(connection, generation.id, wanted.dense.m, rows_min):
                 return False
             missing, dead = await store.debt(connection, generation.id)
             if missing - dead > _MISSING_MAX:
                 return False
             log.info("generation %s: its index grew large; building it denser", generation.id)
-            built = await store.reindex(*arguments, wanted.memory_mb)
+            built = await store.reindex(connection, generation.id, wanted.dense, wanted.memory_mb)
         if built:
             log.info("generation %s: its denser index is ready", generation.id)
         return built

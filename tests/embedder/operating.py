@@ -5,11 +5,14 @@ from contextlib import asynccontextmanager
 
 import grpc
 
+from services.common.database import Database
 from services.common.errors import ModelError
 from services.common.testing import FakeEncoder
+from services.embedder import generation_store
+from services.embedder.generations import Generations
 from services.embedder.models import LoadedModel
 from tests.conftest import Deployment
-from tests.embedder.conftest import fake_models
+from tests.embedder.conftest import Chat, fake_models
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
@@ -27,6 +30,24 @@ async def open_model(name: str) -> AsyncIterator[LoadedModel]:
         raise ModelError(f"no model {name}")
     async with MODELS[name](name) as loaded:
         yield loaded
+
+
+async def open_generations(database: Database) -> Generations:
+    """The generations of a deployment, as a replica without models sees them."""
+
+    async def read_live() -> list[generation_store.Generation]:
+        async with database.connection() as connection:
+            return await generation_store.live_generations(connection)
+
+    return Generations(read_live, lambda _: None)
+
+
+async def vector_counts(chat: Chat, counts: list[int]) -> bool:
+    """Whether generations have so many vectors."""
+    rows = await chat.admin.fetch(
+        "select count(*) as n from embedder.vector group by generation_id"
+    )
+    return [row["n"] for row in rows] == counts
 
 
 class Operator:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
-import asyncpg
 import grpc
 import pytest
 
@@ -15,19 +14,20 @@ from services.common.auth import WORKSPACE_SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
 from services.common.llama import TooManyTokens
 from services.common.testing import FakeEncoder
-from services.embedder import generation_store, upkeep
 from services.embedder.embedding import Tokens
-from services.embedder.generations import Generations
 from services.embedder.shelf import Shelf
 from services.embedder.upkeep import Building, Upkeep
 from tests.conftest import Deployment
 from tests.embedder.conftest import Chat, Embedder, fake_models, until
-from tests.embedder.operating import MODELS, Operator, open_model
+from tests.embedder.operating import (
+    MODELS,
+    Operator,
+    open_generations,
+    open_model,
+    vector_counts,
+)
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
-
-HNSW = """select c.relname, i.indisvalid from pg_index i join pg_class c on c.oid = i.indexrelid
-          join pg_am a on a.oid = c.relam where a.amname = 'hnsw' order by 1"""
 
 
 @pytest.fixture
@@ -70,17 +70,10 @@ async def test_a_generation_is_built_promoted_and_rolled_back(
         assert await chat.debt() == (0, 0)
         await chat.say(["one more"])
         await chat.settled()
-        await until(lambda: _counts(chat, [151, 151]))
+        await until(lambda: vector_counts(chat, [151, 151]))
         assert (await operator.roll_back()).id == first.id
         assert (await operator.embed("why")).generation_id == first.id
         assert await chat.debt() == (0, 0)
-
-
-async def _counts(chat: Chat, counts: list[int]) -> bool:
-    rows = await chat.admin.fetch(
-        "select count(*) as n from embedder.vector group by generation_id"
-    )
-    return [row["n"] for row in rows] == counts
 
 
 async def test_an_incomplete_generation_is_not_promoted(
@@ -135,7 +128,7 @@ async def test_a_retired_generation_leaves_nothing(
     await chat.admin.execute("update embedder.generation set retired_at = null")
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
         upkeep = Upkeep(
-            database, await _generations(database), Shelf(open_model), Building(64), 3600
+            database, await open_generations(database), Shelf(open_model), Building(64), 3600
         )
         assert await upkeep.drop_retired() == [UUID(first.id)]
         assert await upkeep.drop_retired() == []
@@ -149,14 +142,6 @@ async def test_a_retired_generation_leaves_nothing(
         again = await operator.start("first")
         assert again.id != first.id
         assert (await operator.watch(again.id)).generation.vectors == 3
-
-
-async def _generations(database: Database) -> Generations:
-    async def read_live() -> list[generation_store.Generation]:
-        async with database.connection() as connection:
-            return await generation_store.live_generations(connection)
-
-    return Generations(read_live, lambda _: None)
 
 
 async def test_a_backfill_ends_with_its_generation(
@@ -195,7 +180,7 @@ async def test_every_replica_closes_the_models_that_are_not_used(
         operator = Operator(channel, deployment)
         second = await operator.start("second")
         shelf = Shelf(open_model, lambda: next(hours))
-        replica = Upkeep(database, await _generations(database), shelf, Building(64), 3600)
+        replica = Upkeep(database, await open_generations(database), shelf, Building(64), 3600)
         following = asyncio.create_task(replica.follow())
 
         async def are_open(*names: str) -> bool:
@@ -293,7 +278,7 @@ async def test_a_model_that_became_another_is_not_used(
     async with embedder.serving(open_model, reconciling=True) as channel:
         operator = Operator(channel, deployment)
         await chat.say(["one"])
-        await until(lambda: _counts(chat, [1]))
+        await until(lambda: vector_counts(chat, [1]))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await operator.embed("why", second.id)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
@@ -315,7 +300,9 @@ async def test_who_is_in_the_way_of_forgetting_only_delays_it(
     await chat.say(["one", "two"])
     await chat.admin.execute("select embedder.retire_generation($1)", UUID(second.id))
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), Building(64), 0)
+        upkeep = Upkeep(
+            database, await open_generations(database), Shelf(open_model), Building(64), 0
+        )
         async with chat.admin.transaction():
             first_task, last_task = await chat.admin.fetch(
                 "select id from spine.task where spec like $1 order by id", f"%{second.id}%"
@@ -330,161 +317,6 @@ async def test_who_is_in_the_way_of_forgetting_only_delays_it(
             )
             await chat.admin.execute(locking, first_task["id"])
         assert await dropping == [UUID(second.id)]
-
-
-async def test_a_large_generation_is_indexed_once_it_is_full(
-    two_models: Serve, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Above a size a new generation has no index while it fills, and a ready, denser one before it can be promoted."""
-    monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "100")
-    monkeypatch.setenv("WINNOW_HNSW_M", "8")
-    monkeypatch.setenv("WINNOW_HNSW_BUILT_M", "12")
-    async with two_models() as channel:
-        operator = Operator(channel, deployment)
-        await chat.say([f"text {n}" for n in range(100)])
-        await chat.settled()
-        started = await operator.start("second")
-        assert started.index_state == pb.INDEX_STATE_NONE
-        last = await operator.watch(started.id)
-        assert last.generation.index_state == pb.INDEX_STATE_READY
-        await operator.promote(started.id)
-    options = await chat.admin.fetchval(
-        "select reloptions from pg_class where relname = $1",
-        f"vector_{UUID(started.id).hex}_hnsw",
-    )
-    assert "m=12" in options
-
-
-async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
-    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While a large generation fills, counting what it lacks takes a tenth of the time, however long a count takes."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "1")
-    async with embedder.serving(open_model) as channel:
-        await chat.say(["one"], tasks=False)
-        second = await Operator(channel, deployment).start("second")
-    now, counted = 0.0, 0
-
-    async def debt(*_: object) -> tuple[int, int]:
-        nonlocal now, counted
-        now, counted = now + 2, counted + 1
-        return 1, 0
-
-    monkeypatch.setattr(generation_store, "debt", debt)
-    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        generations = await _generations(database)
-        started = await generations.find(UUID(second.id))
-        assert started
-        upkeep = Upkeep(database, generations, Shelf(open_model), Building(64), 0, lambda: now)
-        for wait, counts in ((0, 1), (17, 1), (1, 2)):
-            now += wait
-            assert not await upkeep.mend_index(started)
-            assert counted == counts
-
-
-async def test_a_busy_chat_does_not_put_an_index_off_for_ever(
-    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A generation is indexed once it has what was there at the look before, though something new lacks its vector."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "1")
-    async with embedder.serving(open_model) as channel:
-        await chat.say(["one"])
-        started = await Operator(channel, deployment).start("second")
-        await until(lambda: _counts(chat, [1]))
-    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        second = await (await _generations(database)).find(UUID(started.id))
-        assert second
-        upkeep = Upkeep(database, await _generations(database), Shelf(open_model), Building(64), 0)
-        assert not await upkeep.mend_index(second)
-        async with embedder.serving(open_model) as channel:
-            await _fill(channel, deployment, started.id)
-        await chat.say(["two"])
-        await until(lambda: upkeep.mend_index(second), seconds=20)
-    assert await _counts(chat, [1, 1])
-
-
-async def _fill(channel: grpc.aio.Channel, deployment: Deployment, generation: str) -> None:
-    request = pb.BackfillRequest(generation_id=generation)
-    replies = EmbedderServiceStub(channel).Backfill(request, metadata=deployment.metadata)
-    *_, last = [reply async for reply in replies]
-    assert last.finished
-
-
-async def test_broken_indexes_are_mended(
-    embedder: Embedder, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An index that is invalid, or was dropped, is found at start and built again."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    async with embedder.serving(open_model):
-        await chat.say(["one", "two"])
-        await chat.settled()
-    ((name, _),) = await chat.admin.fetch(HNSW)
-    for damage in (
-        f"update pg_index set indisvalid = false where indexrelid = 'embedder.{name}'::regclass",
-        f"drop index embedder.{name}",
-    ):
-        await chat.admin.execute(damage)
-        async with embedder.serving(open_model, reconciling=True):
-            await until(lambda: _is_mended(chat.admin, name))
-            await chat.say(["three"])
-            await chat.settled()
-
-
-async def _is_mended(admin: asyncpg.Connection, name: str) -> bool:
-    return [tuple(row) for row in await admin.fetch(HNSW)] == [(name, True)]
-
-
-async def test_an_index_that_grew_is_built_anew_denser(
-    embedder: Embedder, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From a size on the serving index is made denser, once little waits, by one process; broken remains go."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    async with embedder.serving(open_model):
-        await chat.say([f"text {n}" for n in range(30)])
-        await chat.settled()
-    ((name, _),) = await chat.admin.fetch(HNSW)
-    # As a build that was broken off leaves it.
-    made = await chat.admin.fetchval(f"select pg_get_indexdef('embedder.{name}'::regclass)")
-    await chat.admin.execute(made.replace(f"INDEX {name} ", f"INDEX {name}_ccnew "))
-    await chat.admin.execute(
-        f"update pg_index set indisvalid = false where indexrelid = 'embedder.{name}_ccnew'::regclass"
-    )
-    file = f"select pg_relation_filenode('embedder.{name}')"
-    sparse = await chat.admin.fetchval(file)
-    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        generations = await _generations(database)
-        (serving,) = await generations.refresh()
-        never, early, due = (
-            Upkeep(database, generations, Shelf(open_model), Building(64, 24, rows), 0)
-            for rows in (0, 31, 30)
-        )
-        await chat.admin.execute("analyze embedder.vector")
-        assert not await never.thicken_index(serving)
-        assert not await early.thicken_index(serving)
-        key = f"hashtextextended('embedder.build_index:{serving.id}', 0)"
-        await chat.admin.execute(f"select pg_advisory_lock({key})")
-        assert not await due.thicken_index(serving), "another replica builds it"
-        await chat.admin.execute(f"select pg_advisory_unlock({key})")
-        monkeypatch.setattr(upkeep, "_MISSING_MAX", 2)
-        await chat.say(["fresh 1", "fresh 2", "fresh 3"], tasks=False)
-        assert not await due.thicken_index(serving), "an import goes on"
-        monkeypatch.setattr(upkeep, "_MISSING_MAX", 3)
-        breadth = "update embedder.generation set hnsw_ef_construction = $1"
-        await chat.admin.execute(breadth, 47)
-        assert not await due.thicken_index(serving), "pgvector would refuse it"
-        await chat.admin.execute(breadth, 48)
-        assert await chat.admin.fetchval(file) == sparse
-        assert await due.thicken_index(serving)
-        assert not await due.thicken_index(serving), "it is dense"
-        async with database.connection() as connection:
-            assert await connection.fetchval("show statement_timeout") != "0"
-    assert await chat.admin.fetchval(file) != sparse
-    assert [tuple(row) for row in await chat.admin.fetch(HNSW)] == [(name, True)]
-    options = "select reloptions from pg_class where relname = $1"
-    assert "m=24" in await chat.admin.fetchval(options, name)
-    assert await chat.admin.fetchval("select hnsw_m from embedder.generation") == 24
 
 
 async def test_nobody_reads_half_a_promotion(

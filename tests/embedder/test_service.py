@@ -73,14 +73,15 @@ async def test_other_dimensions_are_refused(embedder: Embedder) -> None:
             pass
 
 
-@pytest.mark.parametrize("setting", ["WINNOW_HNSW_M", "WINNOW_HNSW_BUILT_M"])
+@pytest.mark.parametrize("kind", ["", "BUILT_"])
 async def test_an_index_that_cannot_be_built_is_refused_at_start(
-    embedder: Embedder, monkeypatch: pytest.MonkeyPatch, setting: str
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """pgvector wants an index searched for twice its neighbours: less is told by its name, not when a build fails."""
-    monkeypatch.setenv(setting, "80")
-    monkeypatch.setenv("WINNOW_HNSW_EF_CONSTRUCTION", "159")
-    with pytest.raises(InvalidSetting, match=f"WINNOW_HNSW_EF_CONSTRUCTION: .* {setting}, 160"):
+    breadth, neighbours = f"WINNOW_HNSW_{kind}EF_CONSTRUCTION", f"WINNOW_HNSW_{kind}M"
+    monkeypatch.setenv(neighbours, "80")
+    monkeypatch.setenv(breadth, "159")
+    with pytest.raises(InvalidSetting, match=f"{breadth}: .* {neighbours}, 160"):
         async with open_service(fake_models(FakeEncoder())):
             pass
 
