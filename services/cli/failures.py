@@ -9,6 +9,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from services.cli.importers import ImportFailure
+from services.cli.terminal import shown
 from services.common.errors import InvalidSetting, ModelError, WinnowError
 
 FAILED, USAGE, UNREACHABLE, BAD_INPUT, MISSING, INTERRUPTED = 1, 2, 3, 4, 5, 130
@@ -23,7 +24,7 @@ class Failure(click.ClickException):
 
     def show(self, file: object = None) -> None:
         """Print the one line."""
-        click.echo(f"winnow: {self.message}", file=sys.stderr)
+        click.echo(f"winnow: {shown(self.message)}", file=sys.stderr)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The options that every command takes, and how its output is printed."""
 
 import asyncio
-import json
 import re
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -22,7 +21,7 @@ from rich.markup import escape
 from services.cli.embedded.paths import DataDirectory
 from services.cli.failures import INTERRUPTED, Failure, explained, system_reason
 from services.cli.target import Target, data_directory, find
-from services.cli.terminal import open_console
+from services.cli.terminal import open_console, shown_json
 from services.common.settings import refuse_unknown
 
 CALL_SECONDS = 30.0
@@ -87,7 +86,7 @@ class Session:
 
     def print_json(self, value: Any) -> None:
         """Print one JSON value on a line of its own."""
-        click.echo(json.dumps(value, ensure_ascii=False))
+        click.echo(shown_json(value))
 
     def print_message(self, message: Message) -> None:
         """Print a message of the contract as JSON, with every field by its proto name."""

@@ -1,7 +1,9 @@
 """What is printed where people read it: the words of a message, which anybody may have written, command no terminal."""
 
+import json
+import re
 from collections.abc import Iterator
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
@@ -9,6 +11,21 @@ from rich.segment import Segment
 PIPE_COLUMNS = 200
 # Every control character but the tab and the end of a line; what begins with one stays, as plain letters.
 _OBEYED: Final = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
+# Halves of characters, which no stream takes: a file's name that is not UTF-8 has them.
+_HALVES: Final = dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
+_SHOWN: Final = {**_OBEYED, **_HALVES}
+_UNSHOWN: Final = re.compile("[\x7f-\x9f\ud800-\udfff]")
+
+
+def shown(text: str) -> str:
+    """A text without what a terminal would obey, or could not take."""
+    return text.translate(_SHOWN)
+
+
+def shown_json(value: Any) -> str:
+    """A JSON value on one line; what a terminal would obey, or could not take, is escaped and so means the same."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def open_console(stream: TextIO, *, is_error: bool = False) -> Console:
@@ -40,7 +57,7 @@ class _Shown:
 
 
 def _without_commands(segment: Segment) -> Segment:
-    return Segment(segment.text.translate(_OBEYED), segment.style)
+    return Segment(shown(segment.text), segment.style)
 
 
 def _width(stream: TextIO) -> int | None:

@@ -18,6 +18,7 @@ from services.cli.telegram_bot.delivery import Delivery
 from services.cli.telegram_bot.polling import Poller, patiently
 from services.cli.telegram_bot.receiving import Receiver
 from services.cli.telegram_bot.webhook import CONNECTIONS_MAX, Webhook
+from services.cli.terminal import shown
 from services.cli.values import TELEGRAM_ACCOUNT
 from services.common.errors import InvalidSetting
 from services.common.settings import Settings
@@ -163,7 +164,7 @@ def _secret(file: Path | None, setting: SecretStr) -> str:
 
 
 def _tell(line: str) -> None:
-    click.echo(f"winnow: {line}", err=True)
+    click.echo(f"winnow: {shown(line)}", err=True)
 
 
 def _report(session: Session, receiver: Receiver) -> None:
