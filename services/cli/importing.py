@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -39,7 +40,10 @@ FRAME_BYTES = 512 << 10
 HELD_FRAMES = 32  # so much is read before a frame goes that is not full
 SKIPPED_KEPT, SKIPPED_MAX = 3, 300
 NAME_BYTES_MAX, KIND_BYTES_MAX, ATTACHMENTS_MAX = 512, 64, 100
-TEXT_CHARACTERS_SENT_MAX = (16 << 10) + 1  # one more than any text that is taken
+KEY_BYTES_MAX = 256
+# One more than what is taken, so that it is refused by its field and yet fits in a request.
+TEXT_CHARACTERS_SENT_MAX, KEY_CHARACTERS_SENT_MAX = (16 << 10) + 1, KEY_BYTES_MAX + 1
+UNKEYED_CHAT = f"chat whose id is empty, has NUL or more than {KEY_BYTES_MAX} bytes"
 
 
 @dataclass
@@ -80,15 +84,16 @@ class FrameReader:
 
         `skipped` has the first rows that were left out, a few of each reason.
         """
-        source = pb.SourceRef(kind=self._kind)
+        source, is_taken = pb.SourceRef(kind=self._kind), False
         for item in self._items():
-            if isinstance(item, ImportedMessage):
-                message = message_input(item)
-                if item.deleted:
+            if isinstance(item, ImportedMessage) and not is_taken:
+                self._refuse(item)
+            elif isinstance(item, ImportedMessage):
+                if item.deleted and _is_key(item.external_id):
                     self.deleted.append((source, item.external_id))
-                yield from self._take(source, message)
+                yield from self._take(source, message_input(item))
             elif isinstance(item, ImportedChat):
-                source = source_ref(item, self._kind)
+                source, is_taken = source_ref(item, self._kind), _is_key(item.external_id)
             else:
                 self._skip(item)
         for chat in list(self._held):
@@ -117,6 +122,12 @@ class FrameReader:
         self._size_bytes -= batch.size_bytes
         return Frame(next(self._numbers), source, batch.messages)
 
+    def _refuse(self, message: ImportedMessage) -> None:
+        """Leave out a message of a chat that ingest would not take, and with which it would refuse the whole frame."""
+        self._importer.summary.messages -= 1
+        self._importer.summary.skip(UNKEYED_CHAT)
+        self._skip(SkippedRow(f"message {message.external_id[:80]}", UNKEYED_CHAT))
+
     def _skip(self, row: SkippedRow) -> None:
         if len(self.skipped) == SKIPPED_MAX:
             return
@@ -128,6 +139,11 @@ class FrameReader:
             yield from self._importer
         except ImportFailure as failure:
             self.failure = failure
+
+
+def _is_key(text: str) -> bool:
+    """Whether the contract takes a text as the id of a chat or a message."""
+    return 0 < len(text.encode()) <= KEY_BYTES_MAX and "\0" not in text
 
 
 def source_ref(chat: ImportedChat, kind: pb.SourceKind.ValueType) -> pb.SourceRef:
@@ -143,17 +159,17 @@ def _fitting(name: str, bytes_max: int = NAME_BYTES_MAX) -> str:
 def message_input(message: ImportedMessage) -> pb.MessageInput:
     """An imported message as the contract has it.
 
-    A text that is too long stays so, but not so long that nobody could read it to refuse it; of what marks up a text
-    and comes with it, only what fits is sent.
+    A text or an id that is too long stays so, but not so long that nobody could read it to refuse it; of what marks up
+    a text and comes with it, only what fits is sent.
     """
     sent_at = Timestamp()
     sent_at.FromDatetime(message.sent_at)
     result = pb.MessageInput(
-        external_id=message.external_id,
-        thread_id=message.thread_id,
-        reply_to_external_id=message.reply_to_external_id,
+        external_id=message.external_id[:KEY_CHARACTERS_SENT_MAX],
+        thread_id=message.thread_id[:KEY_CHARACTERS_SENT_MAX],
+        reply_to_external_id=message.reply_to_external_id[:KEY_CHARACTERS_SENT_MAX],
         author=types.Author(
-            external_id=message.author_external_id,
+            external_id=message.author_external_id[:KEY_CHARACTERS_SENT_MAX],
             name=_fitting(message.author_name),
             is_bot=message.author_is_bot,
         ),
@@ -229,8 +245,17 @@ def import_group() -> None:
     """Import messages from a file. Importing the same again changes nothing."""
 
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
-_PATH = click.Path(path_type=Path)
+class _Readable(click.Path):
+    """A file that is read once, from its start to its end; `-` is standard input."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path of the file."""
+        found = str(super().convert(value, param, ctx))
+        return Path("/dev/stdin" if found == "-" else found)
+
+
+_FILE = _Readable(path_type=Path, dir_okay=False)
+_PATH = _Readable(path_type=Path)
 
 
 @import_group.command("telegram")
@@ -257,12 +282,15 @@ async def import_telegram(session: Session, path: Path, account: str) -> None:
 @click.argument("file", type=_FILE)
 @command
 async def import_jsonl(session: Session, file: Path) -> None:
-    """Import JSON Lines: one object a line with `id`, `text`, `sent_at` and, if known, `author`, `chat`, …"""
+    """Import JSON Lines: one object a line with `id`, `text`, `sent_at` and, if known, `author`, `chat`, …
+
+    FILE may be - for standard input, here and for the other formats that are one file.
+    """
     await _import(session, JsonLines(file), pb.SOURCE_KIND_IMPORT)
 
 
 @import_group.command("slack")
-@click.argument("path", type=_PATH)
+@click.argument("path", type=click.Path(path_type=Path))
 @command
 async def import_slack(session: Session, path: Path) -> None:
     """Import an export of Slack: the zip, or the folder it was unpacked to.

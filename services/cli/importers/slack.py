@@ -23,11 +23,21 @@ from services.cli.importers.rows import (
     string,
 )
 from services.cli.importers.slack_files import Files, Layout, layout, open_files
-from services.cli.importers.slack_message import PREFIX, Directory, check_row, place, read_message
+from services.cli.importers.slack_message import (
+    KEY_CHARACTERS_MAX,
+    NAME_CHARACTERS_MAX,
+    PREFIX,
+    Directory,
+    check_row,
+    place,
+    read_message,
+)
 from services.cli.importers.telegram_json import json_events
 
 UNLISTED = "channel is in no list, its folder stands for its id"
 BROKEN_DAY = "file cannot be read to its end"
+# The people and channels that are kept in memory: a small archive may unpack to any number of them.
+KNOWN_MAX = 1_000_000
 _KINDS = {
     "channels.json": "channel",
     "groups.json": "group",
@@ -116,13 +126,17 @@ class SlackExport:
             self._layout.indexes.items(), key=lambda each: each[0] != "users.json"
         ):
             for row in self._rows(files, name):
-                if not isinstance(row, dict):
+                if not isinstance(row, dict) or len(key(row, "id")) > KEY_CHARACTERS_MAX:
                     continue
+                if len(directory.people) + len(directory.channels) >= KNOWN_MAX:
+                    reason = f"more than {KNOWN_MAX:,} people and channels"
+                    raise UnreadableExport(self.file / name, reason)
                 if index == "users.json":
                     directory.add_person(row)
                 elif number := key(row, "id"):
                     chat = _chat(row, number, index, directory)
-                    chats[string(row, "name") or number] = chats[number] = chat
+                    folder = string(row, "name")[:NAME_CHARACTERS_MAX] or number
+                    chats[folder] = chats[number] = chat
                     directory.channels[number] = chat.title
         return directory, chats
 
@@ -158,4 +172,5 @@ def _chat(row: Row, number: str, index: str, directory: Directory) -> ImportedCh
     ]
     unnamed = index in ("dms.json", "mpims.json")
     title = ", ".join(known) if unnamed else string(row, "name")
-    return ImportedChat(PREFIX + number, title or string(row, "name"), _KINDS[index])
+    title = (title or string(row, "name"))[:NAME_CHARACTERS_MAX]
+    return ImportedChat(PREFIX + number, title, _KINDS[index])

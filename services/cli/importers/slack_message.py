@@ -18,6 +18,7 @@ from services.cli.importers.rows import (
 from services.cli.importers.slack_text import markup_of, render
 
 PREFIX = "slack:"
+KEY_CHARACTERS_MAX, NAME_CHARACTERS_MAX = 256, 512
 # A subtype is an event of the channel (someone joined, a topic was set) unless it is one of these.
 SPOKEN = frozenset(
     (
@@ -48,7 +49,8 @@ class Directory:
         number, profile = key(row, "id"), nested(row, "profile")
         if not number:
             return
-        self.people[number] = _name(profile) or string(row, "real_name") or string(row, "name")
+        name = _name(profile) or string(row, "real_name") or string(row, "name")
+        self.people[number] = name[:NAME_CHARACTERS_MAX]
         if row.get("is_bot") is True:
             self.bots.add(number)
 

@@ -160,3 +160,16 @@ async def test_an_interrupted_import_goes_on(
         assert 0 < saved < count
         again = await imported("telegram", file, tmp_path)
     assert (again["created"], again["unchanged"]) == (count - saved, saved)
+
+
+async def test_standard_input(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another program writes can be imported without a file, as `-`."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    line = '{"id": "1", "text": "hi", "sent_at": 1714557600}'
+    command = ("import", "jsonl", "-", "--data-dir", str(tmp_path))
+    async with deployment.serving("ingest"):
+        ended = await asyncio.to_thread(run_winnow, *command, input=line)
+    assert ended.returncode == 0, ended.stderr
+    assert await sources(deployment) == [("import", "stdin", "stdin", "1", "", "hi")]

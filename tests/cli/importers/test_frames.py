@@ -26,6 +26,7 @@ from services.cli.importing import (
     FRAME_BYTES,
     FRAME_MESSAGES,
     HELD_FRAMES,
+    UNKEYED_CHAT,
     FrameReader,
     message_input,
 )
@@ -187,3 +188,61 @@ def test_what_comes_with_a_text_does_not_have_it_refused(fields: dict[str, Any])
     message = said(**fields)
     assert message.ByteSize() < FRAME_BYTES
     assert violations_of(protovalidate.Validator(), message) == []
+
+
+class OddKeys:
+    """Chats with ids that ingest does not take, between chats that it does."""
+
+    file, bytes_total, bytes_read = Path("talk"), 1, 1
+
+    def __init__(self) -> None:
+        self.summary = ImportSummary()
+
+    def __iter__(self) -> Iterator[ImportedItem]:
+        for chat in ("a", "x" * 257, "b\0", "", "c"):
+            self.summary.messages += 1
+            yield ImportedChat(chat, "Chat", "jsonlines")
+            yield ImportedMessage(chat, f"of {chat[:1]}", "", "", "u", "U", False, "hi", SENT_AT)
+
+
+def test_a_chat_that_ingest_would_not_take_ends_no_import() -> None:
+    """The messages of such a chat are left out and counted, and those of the others are sent."""
+    importer = OddKeys()
+    reader = FrameReader(importer, pb.SOURCE_KIND_IMPORT)
+    assert [frame.source.external_id for frame in reader] == ["a", "c"]
+    assert (importer.summary.messages, importer.summary.skipped) == (2, {UNKEYED_CHAT: 3})
+    assert [row.place for row in reader.skipped] == ["message of x", "message of b", "message of "]
+
+
+@pytest.mark.parametrize(
+    "field", ["external_id", "thread_id", "reply_to_external_id", "author.external_id"]
+)
+def test_an_id_beyond_all_bounds_is_sent_to_be_refused(field: str) -> None:
+    """An id that no request could carry is refused by its field, and so ends no import."""
+    keys = dict.fromkeys(("external_id", "thread_id", "reply_to_external_id"), "1")
+    keys |= {"author_external_id": "1", field.replace(".", "_"): "x" * (4 << 20)}
+    message = message_input(
+        ImportedMessage("c", author_name="", author_is_bot=False, text="", sent_at=SENT_AT, **keys)
+    )
+    assert message.ByteSize() < FRAME_BYTES
+    (violation,) = violations_of(protovalidate.Validator(), message)
+    assert violation.field == field
+
+
+class Deletions:
+    """A chat in which one message is deleted, and one whose id ingest does not take."""
+
+    file, bytes_total, bytes_read = Path("talk"), 1, 1
+    summary = ImportSummary()
+
+    def __iter__(self) -> Iterator[ImportedItem]:
+        yield ImportedChat("c", "Chat", "jsonlines")
+        for key in ("1", "x" * 257):
+            yield ImportedMessage("c", key, "", "", "", "", False, "", SENT_AT, deleted=True)
+
+
+def test_only_what_can_be_stored_is_deleted() -> None:
+    """A deleted message whose id is refused is not asked for again by that id, which would end the import."""
+    reader = FrameReader(Deletions(), pb.SOURCE_KIND_IMPORT)
+    assert sum(len(frame.messages) for frame in reader) == 2
+    assert [key for _, key in reader.deleted] == ["1"]

@@ -18,6 +18,7 @@ from services.cli.importers import (
     SkippedRow,
     Truncated,
     UnreadableExport,
+    slack,
 )
 from services.cli.importers.slack import BROKEN_DAY, UNLISTED, SlackExport
 from tests.cli.importers.reading import (
@@ -237,6 +238,28 @@ def test_flat_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert count == 15_001
     assert peak < 4 << 20 < source.bytes_total
+
+
+def test_an_index_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small archive that unpacks to any number of people does not fill the memory: it is refused by its file."""
+    monkeypatch.setattr(slack, "KNOWN_MAX", 100)
+    people = [{"id": f"U{number}", "name": "x"} for number in range(101)]
+    with pytest.raises(UnreadableExport, match=r"users\.json: more than 100 people and channels"):
+        list(zipped(tmp_path, export(row(1)) | {"users.json": people}))
+
+
+def test_names_without_end(tmp_path: Path) -> None:
+    """Of a name no more is kept than is shown, and an id that no message can have is not kept at all."""
+    long = "x" * 1_000_000
+    people = [{"id": f"U{number}", "name": long} for number in range(20)]
+    people += [{"id": f"{long}{number}", "name": "x"} for number in range(20)]
+    chats = [{"id": f"C{number}", "name": f"{number}{long}"} for number in range(20)]
+    source = zipped(tmp_path, {"users.json": people, "channels.json": chats})
+    tracemalloc.start()
+    drain(source)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 << 20
 
 
 @SLOW_DISK
