@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -52,6 +53,17 @@ class Position(list[Any]):
             raise InvalidPageToken
         return value
 
+    def number(self, index: int) -> float:
+        """The value at an index as a finite number, or InvalidPageToken."""
+        value = self[index]
+        try:
+            number = float(value) if type(value) in (int, float) else math.nan
+        except OverflowError:
+            raise InvalidPageToken from None
+        if not math.isfinite(number):
+            raise InvalidPageToken
+        return number
+
 
 def size_of(page_size: int, default: int = PAGE_SIZE_DEFAULT) -> int:
     """The page size asked for, or the default for 0."""
@@ -87,9 +99,12 @@ def decode_at_least(request: Any, positions: int) -> Position | None:
 
 
 def _fingerprint(request: Message) -> str:
-    """Every field but the page itself must be the same from page to page."""
+    """The method and every field but the page itself must be the same from page to page."""
     copy = type(request)()
     copy.CopyFrom(request)
     for field in ("page_token", "page_size"):
         copy.ClearField(field)
-    return hashlib.sha256(copy.SerializeToString(deterministic=True)).hexdigest()[:16]
+    asked = (
+        request.DESCRIPTOR.full_name.encode() + b"\0" + copy.SerializeToString(deterministic=True)
+    )
+    return hashlib.sha256(asked).hexdigest()[:16]

@@ -1,12 +1,11 @@
 """Questions from the words of the contract."""
 
-import math
 from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
 from services.common import pages
-from services.common.errors import FieldViolation, InvalidFields, InvalidPageToken
+from services.common.errors import FieldViolation, InvalidFields
 from services.common.ids import uuid7
 from services.search import query_vectors
 from services.search.filters import KIND_NAMES, expression_of, moment, read_filter
@@ -136,12 +135,10 @@ def _place(request: pb.SearchRequest) -> tuple[Place | None, UUID | None]:
     position = pages.decode_at_least(request, _TOKEN_VALUES)
     if position is None:
         return None, None
-    offset, score = position.integer(0, 1, RESULTS_MAX - 1), position[1]
-    if not isinstance(score, float | int) or not math.isfinite(score):
-        raise InvalidPageToken
+    offset, score = position.integer(0, 1, RESULTS_MAX - 1), position.number(1)
     counts = tuple(position.integer(i) for i in range(_TOKEN_VALUES, len(position)))
     slips = position.integer(5, maximum=2**TERMS_MAX - 1)
-    place = Place(offset, float(score), position.uuid(2), position.text(3), counts, slips)
+    place = Place(offset, score, position.uuid(2), position.text(3), counts, slips)
     return place, position.uuid(4)
 
 

@@ -61,6 +61,21 @@ def test_a_token_belongs_to_its_question() -> None:
         pages.decode(pb.ListTasksRequest(stage="embed", page_token=token), 2)
 
 
+def test_a_token_belongs_to_its_method() -> None:
+    """A token of another method is refused, also where the requests look alike: its position would mean other rows."""
+    token = pages.encode(pb.ListTasksRequest(), ["x"])
+    with pytest.raises(InvalidPageToken):
+        pages.decode(pb.ListAuditEntriesRequest(page_token=token), 1)
+
+
+@pytest.mark.parametrize("value", [True, "1", None, [], float("nan"), float("inf"), 10**400])
+def test_what_is_no_finite_number_is_refused(value: object) -> None:
+    """A number of a position is finite; an integer that no float holds is refused like the rest."""
+    with pytest.raises(InvalidPageToken):
+        pages.Position([value]).number(0)
+    assert pages.Position([2, -0.5]).number(1) == -0.5
+
+
 @given(st.text() | st.binary().map(lambda data: base64.urlsafe_b64encode(data).decode()))
 def test_any_text_is_a_token_or_refused(token: str) -> None:
     """Whatever is sent as a token is refused with InvalidPageToken, never with another error."""
