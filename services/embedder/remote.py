@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, SecretStr
 
 from services.common.endpoint import Endpoint, read_key
-from services.common.errors import InvalidSetting, ItemFailed, ModelError
+from services.common.errors import InvalidSetting, ItemFailed, ModelError, ModelUnavailable
 from services.common.llama.batching import cut_evenly
 from services.common.settings import Settings
 from services.common.vectors import DIMENSIONS_MAX, Matrix
@@ -92,7 +92,8 @@ class RemoteEncoder:
 
         What can wait lets all others go first, but for the calls that are under way.
 
-        Raises ModelUnavailable for a provider's fault, ItemFailed for what it refuses or answers badly.
+        Raises ModelUnavailable for a provider's fault, ItemFailed for texts that it refuses or answers badly though it
+        still reads others.
         """
         texts = ["".join(map(chr, tokens.tolist())) for tokens in token_lists]
         batches = [
@@ -116,9 +117,9 @@ class RemoteEncoder:
 
         Raises ModelError for a model that cannot be used.
         """
-        together = await self._call(list(_PROBES))
+        together = await self._ask(list(_PROBES))
         self.dimensions = together.shape[1]
-        alone = np.concatenate([await self._call([text]) for text in _PROBES])
+        alone = np.concatenate([await self._ask([text]) for text in _PROBES])
         cosine = float(np.sum(together * alone, axis=1).min())
         if not cosine >= COSINE_MIN:
             raise ModelError(
@@ -138,7 +139,7 @@ class RemoteEncoder:
         beginning = (_DENSE * characters)[: characters - characters // 32]
         texts = [(beginning + end * characters)[:characters] for end in ("кішка ", "lock 0042 ")]
         try:
-            vectors = await self._call(texts)
+            vectors = await self._ask(texts)
         except ItemFailed:
             return False
         return float(vectors[0] @ vectors[1]) < _CUT_COSINE
@@ -152,6 +153,26 @@ class RemoteEncoder:
             return await self._call_in_turn(texts)
 
     async def _call(self, texts: list[str]) -> Matrix:
+        """Ask for vectors; what fails is the provider's fault if it fails with a text that it has read before."""
+        try:
+            return await self._ask(texts)
+        except OtherLength as error:
+            raise self._blamed(f"{error}: another model goes by that name now") from error
+        except ItemFailed:
+            await self._probe()
+            raise
+
+    async def _probe(self) -> None:
+        """Raise ModelUnavailable if the provider no longer reads what it read when it was checked."""
+        try:
+            await self._ask([_PROBES[0]])
+        except ItemFailed as error:
+            raise self._blamed(str(error)) from error
+
+    def _blamed(self, what: str) -> ModelUnavailable:
+        return ModelUnavailable(f"{self._endpoint.host}, model {self._model}: {what}")
+
+    async def _ask(self, texts: list[str]) -> Matrix:
         body: dict[str, Any] = {"model": self._model, "input": texts, "encoding_format": "float"}
         if self._asked:
             body["dimensions"] = self._asked
@@ -159,8 +180,20 @@ class RemoteEncoder:
         return read_vectors(answer, len(texts), self.dimensions or None)
 
 
+class OtherLength(UnusableVectors):
+    """Vectors are sound but of another length than the model's, which no text can bring about."""
+
+    def __init__(self, found: Sequence[int], wanted: int) -> None:
+        lengths = " and ".join(map(str, found))
+        super().__init__(f"the provider gave vectors of {lengths} numbers, not of {wanted}")
+
+
 def read_vectors(answer: bytes, count: int, dimensions: int | None) -> Matrix:
-    """Read an answer into unit vectors in the order that was asked; UnusableVectors for anything that is not that."""
+    """Read an answer into unit vectors in the order that was asked.
+
+    Raises OtherLength for vectors that a model of so many dimensions does not give, and UnusableVectors for anything
+    else that is not that.
+    """
     try:
         data = json.loads(answer)["data"]
         places = [item.get("index", place) for place, item in enumerate(data)]
@@ -169,19 +202,25 @@ def read_vectors(answer: bytes, count: int, dimensions: int | None) -> Matrix:
             raise UnusableVectors(
                 f"the provider answered {len(rows)} vectors for {count} texts, or misnumbered"
             )
+        _check_lengths(rows, dimensions)
         vectors = np.array(rows, np.float64)
     except _NO_VECTORS as error:
         raise UnusableVectors("the provider's answer is no list of vectors") from error
-    if vectors.ndim != 2 or dimensions not in (None, vectors.shape[1]):
-        raise UnusableVectors(
-            f"the provider gave vectors of shape {vectors.shape}, not {dimensions} numbers each"
-        )
+    if vectors.ndim != 2:
+        raise UnusableVectors(f"the provider gave vectors of shape {vectors.shape}")
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or (norms == 0).any():
         raise UnusableVectors("the provider gave a vector that is not finite or has no direction")
     ordered = np.empty_like(vectors)
     ordered[places] = vectors / norms
     return ordered.astype(np.float32)
+
+
+def _check_lengths(rows: Sequence[Any], dimensions: int | None) -> None:
+    """Raise OtherLength if any vector has numbers, but not as many as the model's have."""
+    found = {len(row) for row in rows if isinstance(row, list) and row}
+    if dimensions is not None and found - {dimensions}:
+        raise OtherLength(sorted(found), dimensions)
 
 
 class RemoteModels:

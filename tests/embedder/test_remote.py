@@ -143,13 +143,41 @@ BAD: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
 }
 
 
-@pytest.mark.parametrize("flaw", BAD)
-async def test_bad_answers_are_no_vectors(provider: Provider, flaw: str) -> None:
-    """Vectors that are not finite, have no direction or another length, and wrong counts raise UnusableVectors."""
+@pytest.mark.parametrize("flaw", sorted(BAD.keys() - {"repeated"}))
+async def test_a_provider_that_answers_nothing_well_is_at_fault(
+    provider: Provider, flaw: str
+) -> None:
+    """One that gives no sound vector for what it once read, or vectors of another length, is named and waited for."""
     async with opened(provider) as model:
         provider.spoil = BAD[flaw]
+        with pytest.raises(ModelUnavailable, match=r"127\.0\.0\.1, model m: "):
+            await embed_texts(model.encoder, ["a", "b"], "")
+
+
+@pytest.mark.parametrize("flaw", sorted(BAD.keys() - {"dimensions", "ragged"}))
+async def test_bad_answers_are_no_vectors(provider: Provider, flaw: str) -> None:
+    """A text alone is at fault if only its vector is not finite, has no direction, or is none, or one too many."""
+
+    def spoil_some(data: list[dict[str, Any]]) -> Any:
+        return BAD[flaw](data) if "a" in provider.inputs[-1] else data
+
+    async with opened(provider) as model:
+        provider.spoil = spoil_some
         with pytest.raises(UnusableVectors):
             await embed_texts(model.encoder, ["a", "b"], "")
+        await embed_texts(model.encoder, ["b"], "")
+
+
+async def test_a_vector_without_numbers_is_its_texts_fault(provider: Provider) -> None:
+    """Only numbers that are there tell of another model: what has none for one text alone condemns that text."""
+
+    def spoil_some(data: list[dict[str, Any]]) -> Any:
+        return [{**item, "embedding": []} for item in data] if "a" in provider.inputs[-1] else data
+
+    async with opened(provider) as model:
+        provider.spoil = spoil_some
+        with pytest.raises(UnusableVectors):
+            await embed_texts(model.encoder, ["a"], "")
 
 
 async def test_waits_and_faults(provider: Provider) -> None:
@@ -268,6 +296,53 @@ def test_answers_are_read_by_their_numbers() -> None:
     answer = json.dumps({"data": [{"index": 5, "embedding": [1, 0]}]}).encode()
     with pytest.raises(UnusableVectors):
         read_vectors(answer, 1, 2)
+
+
+async def test_dimensions_that_are_not_given_are_told_at_once(provider: Provider) -> None:
+    """A provider that does not heed the dimensions asked for is refused when the model is opened."""
+    provider.spoil = BAD["dimensions"]
+    with pytest.raises(ModelError, match="vectors of 3 numbers, not of 4"):
+        async with opened(provider, "openai:m@4"):
+            pass
+
+
+@pytest.mark.parametrize("flaw", ["dimensions", "short", "zeros", "nan"])
+async def test_a_provider_gone_bad_costs_no_task_its_life(
+    embedder: Embedder,
+    deployment: Deployment,
+    chat: Chat,
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    flaw: str,
+) -> None:
+    """While every answer is wrong, no attempt of a task is counted and the provider is left alone; then all is done."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "openai:m")
+    monkeypatch.setenv("WINNOW_EMBEDDING_URL", provider.url)
+    monkeypatch.setenv("WINNOW_TASK_ATTEMPTS_MAX", "2")
+    async with deployment.serving("embedder"):
+        provider.spoil = BAD[flaw]
+        await chat.say([f"text {n}" for n in range(4)])
+        await until(lambda: _given_back(caplog, 4))
+        waiting = await chat.admin.fetch(WAITING, chat.workspace)
+        assert {row["attempts"] for row in waiting if row["state"] == "ready"} <= {0}
+        assert {row["error_class"] for row in waiting} == {"ModelUnavailable"}
+        assert all("127.0.0.1, model m: " in row["error"] for row in waiting)
+        if flaw == "dimensions":
+            told = "gave vectors of 7 numbers, not of 8"
+            assert told in caplog.text
+            assert all(told in row["error"] for row in waiting)
+        provider.spoil = lambda data: data
+        await chat.settled()
+    assert len(await chat.vectors()) == 4
+
+
+WAITING = """select state, attempts, error_class, error from spine.task
+             where workspace_id = $1 and stage = 'embed' and state <> 'done'"""
+
+
+async def _given_back(caplog: pytest.LogCaptureFixture, times: int) -> bool:
+    return caplog.text.count("tasks back: 127.0.0.1") >= times
 
 
 async def test_a_provider_embeds_a_chat(
