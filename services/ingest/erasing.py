@@ -4,7 +4,8 @@ Few messages are erased before the call returns. Many are written down by their 
 takes microseconds a message and locks none of them: from its commit on no call returns them and no later version is
 stored. Then the stage `erase` works them off, each task one chunk in one transaction behind the fence. All tasks are
 made with the call, not each by the one before: so a chunk that fails holds up no other, replicas share the work, and
-what is to be erased is decided at one moment, while messages go on coming in.
+what is to be erased is decided at one moment, while messages go on coming in. What a chunk leaves behind is scored
+again in its transaction: neighbours.py.
 """
 
 from collections import defaultdict
@@ -18,12 +19,15 @@ from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import Task, announce, enqueue
 from services.common.worker import Result
+from services.ingest.neighbours import Neighbours
 from services.ingest.operations import QUERIES
+from services.ingest.store import Place
 from winnow.events.v1.events_pb2 import MessagesDeleted
 
 STAGE = "erase"
 CHUNK_MESSAGES = 1_000
-# As many are erased before the call returns: about a fifth of a second of PostgreSQL.
+# As many are erased before the call returns: about a fifth of a second of PostgreSQL, and two to three seconds a
+# thousand if each stood alone among others, whose scores are made again.
 INLINE_MESSAGES_MAX = 2_000
 # Written down by one statement.
 LISTED_MESSAGES = 50 * CHUNK_MESSAGES
@@ -68,22 +72,47 @@ class Chunk:
         return f"{self.number}:{self.first}:{self.last}"
 
 
-async def erase(connection: Connection, workspace: UUID, operation: UUID, target: Target) -> None:
-    """Erase the messages or write down that they are to be; keys stay, so that what they name stays erased."""
-    source, keys, _ = target.filters()
-    if keys and source:
-        ids = [uuid7() for _ in keys]
-        await connection.execute(QUERIES["remember_keys"], workspace, source, ids, keys)
-    messages = await _first(connection, workspace, target, INLINE_MESSAGES_MAX + 1)
-    if len(messages) <= INLINE_MESSAGES_MAX:
-        for number, start in enumerate(range(0, len(messages), CHUNK_MESSAGES)):
-            some = messages[start : start + CHUNK_MESSAGES]
-            await _erase(connection, workspace, operation, number, some)
-    else:
-        await _write_down(connection, workspace, operation, target)
-    if target.is_whole_source:
-        # Last, since every writer locks messages before their source.
-        await connection.execute(QUERIES["forget_source_title"], workspace, source)
+class Eraser:
+    """Erases what ingest knows of messages, and what they did to the scores of others."""
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self._neighbours = neighbours
+
+    async def begin(
+        self, connection: Connection, workspace: UUID, operation: UUID, target: Target
+    ) -> None:
+        """Erase messages or write down that they are to be; keys stay, so that what they name stays erased."""
+        source, keys, _ = target.filters()
+        if keys and source:
+            ids = [uuid7() for _ in keys]
+            await connection.execute(QUERIES["remember_keys"], workspace, source, ids, keys)
+        messages = await _first(connection, workspace, target, INLINE_MESSAGES_MAX + 1)
+        if len(messages) <= INLINE_MESSAGES_MAX:
+            starts = range(0, len(messages), CHUNK_MESSAGES)
+            chunks = [messages[start : start + CHUNK_MESSAGES] for start in starts]
+            await self.erase(connection, workspace, operation, list(enumerate(chunks)))
+        else:
+            await _write_down(connection, workspace, operation, target)
+        if target.is_whole_source:
+            # Last, since every writer locks messages before their source.
+            await connection.execute(QUERIES["forget_source_title"], workspace, source)
+
+    async def erase(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        operation: UUID,
+        chunks: Sequence[tuple[int, Sequence[UUID]]],
+    ) -> None:
+        """Erase the messages of numbered chunks, and then make the scores that they had a part in again."""
+        erased: dict[UUID, dict[Place, str]] = defaultdict(dict)
+        for number, messages in chunks:
+            for row in await _erase(connection, workspace, operation, number, messages):
+                if row["was_known"]:
+                    place = (row["thread_id"], row["sent_at"], row["external_id"])
+                    erased[row["source_id"]][place] = row["text"]
+        for source, texts in sorted(erased.items()):
+            await self._neighbours.outlive(connection, workspace, source, texts)
 
 
 async def _first(connection: Connection, workspace: UUID, target: Target, count: int) -> list[UUID]:
@@ -120,7 +149,8 @@ class EraseStage:
 
     name = STAGE
 
-    def __init__(self, kick: Callable[[], None]) -> None:
+    def __init__(self, eraser: Eraser, kick: Callable[[], None]) -> None:
+        self._eraser = eraser
         self.after_commit = kick
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Chunk]]:
@@ -137,21 +167,23 @@ class EraseStage:
             )
             await reach("erase.taken")
             messages = [row["message_id"] for row in rows]
-            await _erase(connection, workspace, chunk.operation, chunk.number, messages)
+            numbered = [(chunk.number, messages)]
+            await self._eraser.erase(connection, workspace, chunk.operation, numbered)
             await reach("erase.followed")
 
 
 async def _erase(
     connection: Connection, workspace: UUID, operation: UUID, chunk: int, messages: Sequence[UUID]
-) -> None:
-    """Erase the content of a chunk's messages, and make the tasks of the others."""
-    rows = await connection.fetch(QUERIES["erase_messages"], workspace, messages)
+) -> Sequence[Any]:
+    """Erase the content of a chunk's messages, make the tasks of the others, and return what was erased."""
+    rows: Sequence[Any] = await connection.fetch(QUERIES["erase_messages"], workspace, messages)
     await reach("erase.erased")
     if known := sorted(row["id"] for row in rows if row["was_known"]):
         await connection.execute(QUERIES["add_erasure"], workspace, operation, chunk, known)
         await enqueue(connection, workspace, "erase_extractor", [operation], [str(chunk)])
         await enqueue(connection, workspace, "erase_embedder", [operation], [f"messages:{chunk}"])
     await _announce(connection, workspace, rows)
+    return rows
 
 
 async def _announce(connection: Connection, workspace: UUID, rows: Sequence[Any]) -> None:

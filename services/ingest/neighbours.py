@@ -7,9 +7,12 @@ no longer; their scores are made again from what is stored, in the same transact
 the usual case, cost two short queries; where a batch falls among what is stored, only the places
 between the two are looked at, and if the sender knows those others, having just sent them with a
 clock that ran ahead, not even these.
+
+What is deleted was said all the same, and is kept: others are scored by it as before. What is erased is
+not kept, and neither is what it did to the scores after it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -17,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from services.common.database import Connection
+from services.common.outbox import enqueue
 from services.ingest import store
 from services.ingest.gate import differs, input_of_row, stored_score
 from services.ingest.memory import NOTHING, Around
@@ -25,6 +29,9 @@ from services.ingest.reading import strides
 from services.ingest.scoring import Thresholds, weigh
 from services.ingest.store import Place, Score, Stored
 from services.ingest.wording import CONTEXT_MESSAGES, REACH_MESSAGES, Context, Reading, asks, read
+
+# With all that depends on them, some ten thousand messages are read at once.
+PLACES_AT_ONCE = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,26 @@ class Neighbours:
         }
         return [place for parent, place in found if parent in heard and place[2] not in drafts]
 
+    async def outlive(
+        self, connection: Connection, workspace: UUID, source_id: UUID, erased: Mapping[Place, str]
+    ) -> None:
+        """Make the scores that depended on erased messages of a source, given with their old texts, again."""
+        place = (connection, workspace, source_id)
+        await store.raise_source_revision(*place)
+        places = await store.followed_places(*place, _in_order(erased))
+        questions = [key for (_, _, key), text in erased.items() if asks(text)]
+        places += [reply for _, reply in await store.replies_to(*place, questions)]
+        for start in range(0, len(places), PLACES_AT_ONCE):
+            _, risen = await self.settle(*place, places[start : start + PLACES_AT_ONCE])
+            await self.ask_for_windows(connection, workspace, risen)
+
+    async def ask_for_windows(
+        self, connection: Connection, workspace: UUID, risen: Sequence[UUID]
+    ) -> None:
+        """Ask that the windows be read of messages that are no longer noise."""
+        specs = [f"changed:importance:{self._version}"] * len(risen)
+        await enqueue(connection, workspace, "window", risen, specs, reopen=True)
+
     async def settle(
         self, connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place]
     ) -> tuple[dict[str, Score], list[UUID]]:
@@ -152,6 +179,11 @@ def _places(drafts: Mapping[str, Draft], stored: Sequence[Stored]) -> list[Place
     for each in stored:
         if each.old_thread_id is not None and each.old_sent_at is not None:
             places.add((each.old_thread_id, each.old_sent_at, each.external_id))
+    return _in_order(places)
+
+
+def _in_order(places: Iterable[Place]) -> list[Place]:
+    """Places by thread, in the order of each."""
     return sorted(places, key=lambda each: (each[0], *order_of(each[1], each[2])))
 
 

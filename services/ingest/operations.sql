@@ -81,7 +81,7 @@ update ingest.message m set
   importance_score = 0, importance_label = 'noise', importance_factors = '{}', importance_version = ''
 from chosen
 where m.workspace_id = $1 and m.id = chosen.id
-returning new.id, new.source_id, old.deleted_at is null as was_live,
+returning new.id, new.source_id, new.thread_id, new.sent_at, new.external_id, old.text, old.deleted_at is null as was_live,
   old.content_sha256 <> decode(repeat('00', 32), 'hex') as was_known;
 
 -- name: forget_source_title

@@ -11,7 +11,7 @@ from services.common.errors import FieldViolation, InvalidFields, NotFound
 from services.common.rates import Rate
 from services.common.rpc import current_caller
 from services.ingest import listing, rescoring, store
-from services.ingest.erasing import Target, erase
+from services.ingest.erasing import Eraser, Target
 from services.ingest.intake import Batch, Intake, Sender
 from services.ingest.limits import in_order
 from services.ingest.operations import NewOperation, Operations
@@ -56,12 +56,14 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         intake: Intake,
         saver: Saver,
         operations: Operations,
+        eraser: Eraser,
         scorer_version: str,
         rate: Rate,
     ) -> None:
         self._rate = rate
         self._database, self._intake, self._saver = database, intake, saver
-        self._operations, self._scorer_version = operations, scorer_version
+        self._operations, self._eraser = operations, eraser
+        self._scorer_version = scorer_version
 
     async def IngestMessages(
         self, request: pb.IngestMessagesRequest, context: Any
@@ -170,7 +172,7 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         workspace = current_caller().workspace
 
         async def work(connection: Connection, operation: UUID) -> None:
-            await erase(connection, workspace, operation, target)
+            await self._eraser.begin(connection, workspace, operation, target)
 
         new = NewOperation("erase", _uuid(request_id), source_id=target.source_id)
         return await self._operations.begin(workspace, new, work)

@@ -101,10 +101,7 @@ class Saver:
                 on_surprise()
             if disturbed.places:
                 again, risen = await self._neighbours.settle(*place, disturbed.places)
-                spec = f"changed:importance:{version}"
-                await enqueue(
-                    connection, workspace, "window", risen, [spec] * len(risen), reopen=True
-                )
+                await self._neighbours.ask_for_windows(connection, workspace, risen)
             turn.end()
             changed = {each.external_id: each for each in stored}
             in_order = [changed[each.external_id] for each in drafts if each.external_id in changed]

@@ -18,7 +18,7 @@ from services.common.service import Drainable, Service, Servicer
 from services.common.settings import Settings
 from services.common.watch import watching
 from services.common.worker import Stage, Worker, WorkerSettings
-from services.ingest.erasing import EraseStage
+from services.ingest.erasing import Eraser, EraseStage
 from services.ingest.gate import Gate
 from services.ingest.intake import Intake
 from services.ingest.limits import CommitSlots
@@ -72,13 +72,14 @@ async def open_service() -> AsyncIterator[Service]:
         intake = Intake(database, sources, protovalidate.Validator(), gate, saver)
         operations = Operations(database, relay.kick)
         rate = Rate("messages", quotas.rate_messages_per_second, quotas.rate_burst_seconds)
-        rpc = IngestRpc(database, intake, saver, operations, VERSION, rate)
+        eraser = Eraser(neighbours)
+        rpc = IngestRpc(database, intake, saver, operations, eraser, VERSION, rate)
         rescoring = RescoreStage(database, thresholds, VERSION, neighbours, relay.kick)
         servicer = Servicer(
             "winnow.ingest.v1.IngestService", add_IngestServiceServicer_to_server, rpc, SCOPES
         )
         servicers = [servicer, pipeline_servicer(database)]
-        erasing = EraseStage(relay.kick)
+        erasing = EraseStage(eraser, relay.kick)
         workers: list[Drainable] = [
             _worker(rescoring, database, bus),
             _worker(erasing, database, bus),

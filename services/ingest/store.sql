@@ -89,6 +89,24 @@ cross join lateral (
     and t.content_sha256 <> decode(repeat('00', 32), 'hex')
   order by t.sent_at limit 1) t;
 
+-- name: followed_places
+-- Places of what is erased, given like those of interrupted_places, directly after which something else comes that stays. What
+-- is to be erased as well is followed by what stays then, or is followed itself.
+select c.number
+from unnest($3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::text[]) with ordinality
+  as c (thread_id, sent_at, external_id, next_sent_at, next_external_id, number)
+cross join lateral (
+  select t.id from ingest.message t
+  where t.workspace_id = $1 and t.source_id = $2 and t.thread_id = c.thread_id
+    and t.sent_at >= c.sent_at and t.sent_at <= c.next_sent_at
+    and (t.sent_at, length(t.external_id), t.external_id collate "C") > (c.sent_at, length(c.external_id), c.external_id collate "C")
+    and (c.next_external_id is null
+      or (t.sent_at, length(t.external_id), t.external_id collate "C") < (c.next_sent_at, length(c.next_external_id), c.next_external_id collate "C"))
+    and t.content_sha256 <> decode(repeat('00', 32), 'hex')
+  order by t.sent_at, length(t.external_id), t.external_id collate "C" limit 1) t
+where not exists (select from ingest.message_to_erase e where e.workspace_id = $1 and e.message_id = t.id)
+order by c.number;
+
 -- name: replies_to
 select m.reply_to_external_id, m.thread_id, m.sent_at, m.external_id
 from ingest.message m
