@@ -9,6 +9,9 @@ from services.cli.importers import ImportFailure, Truncated, UnreadableExport
 from services.cli.importers.telegram_json import BrokenJson, Event, ValueTooLarge, build_value
 
 Row = dict[str, Any]
+PACKED = "the file is compressed: unpack it first"
+# What zip, gzip, xz, 7-Zip, bzip2 and Zstandard begin with.
+_PACKED = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"BZh", b"\x28\xb5\x2f\xfd")
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -77,6 +80,14 @@ def array_items(events: Iterator[Event]) -> Iterator[Any]:
         continue
 
 
+def is_packed(file: Path) -> bool:
+    """Whether a file begins as archives and compressed files do; of what is no file nobody knows."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return stream.read(6).startswith(_PACKED)
+
+
 READ_ERRORS = (BrokenJson, ValueTooLarge, WrongShape, OSError)
 
 
@@ -86,6 +97,8 @@ def failure_of(file: Path, error: Exception, messages_read: int) -> ImportFailur
         return UnreadableExport(file, "the file is empty")
     if isinstance(error, BrokenJson) and error.at_end:
         return Truncated(file, error.last_byte, messages_read)
+    if isinstance(error, BrokenJson) and is_packed(file):
+        return UnreadableExport(file, PACKED)
     if isinstance(error, BrokenJson):
         return UnreadableExport(file, f"{error}; {messages_read} whole messages were read")
     if isinstance(error, ValueTooLarge):

@@ -14,7 +14,7 @@ from services.cli.importers import (
     Truncated,
     UnreadableExport,
 )
-from services.cli.importers.rows import NoMessage, Row, WrongShape, whole
+from services.cli.importers.rows import PACKED, NoMessage, Row, WrongShape, is_packed, whole
 from services.cli.importers.telegram_accounts import (
     UNKNOWN_ACCOUNT,
     has_own_numbers,
@@ -34,8 +34,6 @@ from services.cli.importers.telegram_rows import ChatHeader, export_items
 
 CHUNK_BYTES = 1 << 16
 REMEMBERED_REPLIES_MAX = 65_536
-# What zip, gzip, xz, 7-Zip, bzip2 and Zstandard begin with.
-_PACKED = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"BZh", b"\x28\xb5\x2f\xfd")
 
 
 class ForumThreads:
@@ -140,8 +138,8 @@ class TelegramExport:
             return UnreadableExport(self.file, "the file is empty")
         if error.at_end:
             return Truncated(self.file, error.last_byte, self.summary.messages)
-        if _is_packed(self.file):
-            return UnreadableExport(self.file, "the file is compressed: unpack it first")
+        if is_packed(self.file):
+            return UnreadableExport(self.file, PACKED)
         if not self.summary.chats:
             return UnreadableExport(self.file, f"{error}; export again as “Machine-readable JSON”")
         return UnreadableExport(
@@ -153,12 +151,6 @@ def _replied(row: Row) -> int | None:
     """The message replied to within this chat."""
     number = row.get("reply_to_message_id")
     return number if whole(number) and "reply_to_peer_id" not in row else None
-
-
-def _is_packed(file: Path) -> bool:
-    """Whether a file begins as archives and compressed files do."""
-    with file.open("rb") as stream:
-        return stream.read(6).startswith(_PACKED)
 
 
 def _os_reason(error: Exception) -> str:

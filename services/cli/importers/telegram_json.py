@@ -11,7 +11,8 @@ from typing import Any
 import ijson
 
 Event = tuple[str, Any]
-VALUE_BYTES_MAX = 64 << 20
+# A text is read from its start again for each chunk of it, so one without end would take ever longer.
+VALUE_BYTES_MAX = 8 << 20
 VALUE_EVENTS_MAX = 2_000_000
 
 # A backslash is legal only inside a string, so quotes need no tracking: elsewhere the file is
@@ -41,7 +42,7 @@ class BrokenJson(Exception):
 
 
 class ValueTooLarge(Exception):
-    """One JSON value has more than VALUE_EVENTS_MAX parts."""
+    """One JSON value has more than VALUE_EVENTS_MAX parts, or a text of more than about VALUE_BYTES_MAX."""
 
 
 class EscapeFilter:
@@ -71,7 +72,7 @@ class EscapeFilter:
 
 
 def json_events(chunks: Iterable[bytes]) -> Iterator[Event]:
-    """ijson's basic events; those before a break come first. Raises BrokenJson."""
+    """ijson's basic events; those before a break come first. Raises BrokenJson and ValueTooLarge."""
     events: list[Event] = ijson.sendable_list()
     parser = ijson.basic_parse_coro(events, use_float=True)
     escapes = EscapeFilter()
@@ -83,8 +84,10 @@ def json_events(chunks: Iterable[bytes]) -> Iterator[Event]:
         yield from events
         quiet_from = read if events else quiet_from
         events.clear()
-        if not whole or read - quiet_from > VALUE_BYTES_MAX:
-            raise BrokenJson(quiet_from if whole else start, read, at_end=False)
+        if not whole:
+            raise BrokenJson(start, read, at_end=False)
+        if read - quiet_from > VALUE_BYTES_MAX:
+            raise ValueTooLarge
     whole = _send(parser, escapes.finish()) and _close(parser)
     yield from events
     if not whole:

@@ -99,5 +99,7 @@ def _read_rows(events: Iterator[Event]) -> Iterator[ExportItem]:
 def _header(fields: dict[str, Any]) -> ChatHeader:
     number = fields.get("id")
     if not whole(number):
-        raise WrongShape("a chat has no whole-number `id` before its `messages`")
+        raise WrongShape(
+            "not a Telegram export: a chat has no whole-number `id` before its `messages`"
+        )
     return ChatHeader(number, string(fields, "name"), string(fields, "type"))

@@ -251,6 +251,7 @@ def test_truncated_at_every_byte(tmp_path: Path) -> None:
         (b"[]", "no JSON object"),
         (b'{"a": 1}', "no `messages`"),
         (b'{"messages": []}', "no `channel.id`"),
+        (b"PK\x03\x04\x14\x00\x00", "the file is compressed: unpack it first"),
         (b'{"channel": {"id": null}, "messages": []}', "no `channel.id`"),
     ],
 )

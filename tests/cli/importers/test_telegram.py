@@ -19,7 +19,7 @@ from services.cli.importers import (
 )
 from services.cli.importers.telegram import CHUNK_BYTES, TelegramExport
 from services.cli.importers.telegram_accounts import UNKNOWN_ACCOUNT
-from services.cli.importers.telegram_json import EscapeFilter
+from services.cli.importers.telegram_json import VALUE_BYTES_MAX, EscapeFilter
 from tests.cli.importers.reading import (
     SLOW_DISK,
     drain,
@@ -252,6 +252,10 @@ def test_truncated_at_every_byte(tmp_path: Path) -> None:
         (b"PK\x03\x04\x14\x00\x00", "the file is compressed: unpack it first"),
         (b"\xfd7zXZ\x00\x00\x04", "the file is compressed: unpack it first"),
         (b'{"a": 1}', "neither `messages` nor `chats`"),
+        (
+            b'{"guild": {}, "messages": []}',
+            "not a Telegram export: a chat has no whole-number `id`",
+        ),
         (b'{"messages": []}', "no whole-number `id`"),
         (b'{"id": "x", "messages": []}', "no whole-number `id`"),
         (b'{"chats": {"list": 5}}x', "not JSON"),
@@ -264,6 +268,16 @@ def test_unreadable(tmp_path: Path, content: bytes, reason: str) -> None:
     assert isinstance(failure, UnreadableExport)
     assert reason in failure.reason
     assert str(failure).startswith(str(tmp_path / "result.json"))
+
+
+@pytest.mark.parametrize("filling", [b"x", b" "])
+def test_a_value_without_end(tmp_path: Path, filling: bytes) -> None:
+    """A text or a gap that no message has is refused early: reading it takes ever longer, the longer it gets."""
+    quotes = b'"' if filling == b"x" else b""
+    data = b'{"id": 1, "name": ' + quotes + filling * (VALUE_BYTES_MAX + 2 * CHUNK_BYTES) + quotes
+    _, failure = drain(write(tmp_path, data + (b"}" if quotes else b"1}")))
+    assert isinstance(failure, UnreadableExport)
+    assert failure.reason == "one value is too large for a message"
 
 
 def test_missing_file(tmp_path: Path) -> None:
