@@ -168,6 +168,11 @@ def narrowed(request: Any, chosen: Narrowing) -> None:
     help="Repeatable; messages and atoms by default.",
 )
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100))
+@click.option(
+    "--page-token",
+    default="",
+    help="Go on after a page: its next_page_token, as --json prints it, and all else as it was.",
+)
 @narrowing
 @click.option(
     "--around",
@@ -187,8 +192,9 @@ def narrowed(request: Any, chosen: Narrowing) -> None:
 @click.option("--explain", is_flag=True, help="Say how the search was done.")
 @command
 async def search(
-    session: Session, query: str, mode: str, fusion: str, kinds: tuple[str, ...], limit: int, narrowing: Narrowing,
-    around: int, group: str | None, wait: float | None, rerank: bool, explain: bool,
+    session: Session, query: str, mode: str, fusion: str, kinds: tuple[str, ...], limit: int,
+    page_token: str, narrowing: Narrowing, around: int, group: str | None, wait: float | None, rerank: bool,
+    explain: bool,
 ) -> None:  # fmt: skip
     """Search messages and atoms by meaning and by words.
 
@@ -206,6 +212,7 @@ async def search(
         fusion=FUSIONS[fusion],
         kinds=[KINDS[kind] for kind in kinds],
         page_size=limit,
+        page_token=page_token,
         explain=explain,
         neighbours=around,
         group_by=GROUPS[group] if group else pb.GROUP_BY_UNSPECIFIED,

@@ -57,6 +57,18 @@ async def test_conditions_groups_and_surroundings(told: Told) -> None:
     assert "no such name: colour" in err
 
 
+async def test_a_search_goes_on_after_its_page(told: Told) -> None:
+    """The token of a page must lead to the next one, and with other words be refused by what it is."""
+    words = ("search", "backup", "--mode", "keyword", "--limit", "1")
+    first = await told.winnow.json(*words)
+    second = await told.winnow.json(*words, "--page-token", first["next_page_token"])
+    assert first["results"][0] != second["results"][0]
+    assert not second["next_page_token"]
+    other = ("search", "lunch", "--page-token", first["next_page_token"])
+    code, _, err = await told.winnow.run(*other)
+    assert (code, "page_token" in err) == (4, True)
+
+
 async def test_what_is_only_the_least_far_is_told_apart(told: Told) -> None:
     """Results without a word of the query and far from it in meaning must come with a note; others without."""
     far = await told.winnow.said("search", "capital of Mongolia?")
