@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 ALONE_FROM_ATTEMPT = 3
 POSTPONED_SECONDS = 30.0
+PARKED_PER_SECOND = 256
 PAUSE_SECONDS = 0.5
 STOP_SECONDS = 2.0
 
@@ -88,6 +89,25 @@ class Locking(Protocol):
         self, connection: Connection, workspace: UUID, results: Sequence[Result[Any]]
     ) -> None:
         """Take the locks under which the results will be written."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why tasks without a result wait, for people and for who wakes them, and how long they do if nobody does."""
+
+    error_class: str
+    text: str
+    seconds: float
+
+
+@runtime_checkable
+class Parking(Protocol):
+    """A stage whose tasks without a result are woken by somebody, such as a replica that can do them.
+
+    Whoever cannot do them takes only so many a second, to leave them to those who can.
+    """
+
+    parked: Reason
 
 
 class Worker(Generic[R]):
@@ -289,11 +309,19 @@ class Worker(Generic[R]):
             self._stage.after_commit()
         done = {result.task.id for result in results}
         if later := [task for task in tasks if task.id not in done]:
-            self._count(len(later), "postponed")
-            await self._insist(
-                lambda: self._store.release(later, "postponed", "", POSTPONED_SECONDS)
-            )
-            await reach("worker.postponed", name)
+            await self._put_off(later)
+
+    async def _put_off(self, tasks: Sequence[Task]) -> None:
+        """Give back what cannot be done now: for a while, or until it is woken."""
+        parking = self._stage if isinstance(self._stage, Parking) else None
+        why = parking.parked if parking else Reason("postponed", "", POSTPONED_SECONDS)
+        self._count(len(tasks), "postponed")
+        await self._insist(
+            lambda: self._store.release(tasks, why.error_class, why.text, why.seconds)
+        )
+        await reach("worker.postponed", self._stage.name)
+        if parking:
+            await self._pause(len(tasks) / PARKED_PER_SECOND)
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Repeat what the database did not answer for as long as a lease lasts, so that work is not thrown away."""

@@ -1,6 +1,7 @@
 """The queries about generations, one typed function each."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -143,6 +144,12 @@ async def forget_tasks(database: Database, generation: UUID) -> None:
             await connection.execute(QUERIES["forget_generation"], generation)
 
     await database.retrying(attempt)
+
+
+async def wake_parked(connection: Connection, generations: Sequence[UUID], limit: int) -> int:
+    """Make up to so many tasks due that were parked for the models of these generations; return how many."""
+    woken: int = await connection.fetchval(QUERIES["wake_parked"], generations, limit)
+    return woken
 
 
 async def undropped(connection: Connection) -> dict[UUID, float]:

@@ -32,6 +32,9 @@ from embedder.retire_generation($1);
 -- name: forget_generation
 select spine.forget_generation($1);
 
+-- name: wake_parked
+select spine.wake_parked($1, $2);
+
 -- name: undropped_generations
 select id, retired_seconds from embedder.undropped_generations();
 

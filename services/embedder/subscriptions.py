@@ -8,7 +8,7 @@ from uuid import UUID
 from services.common.database import Connection, Database, Duplicate
 from services.common.failpoints import reach
 from services.common.outbox import Task, announce
-from services.common.worker import Result
+from services.common.worker import Reason, Result
 from services.embedder import store
 from services.embedder.embedding import Encoder, embed_texts
 from services.embedder.generation_store import lock_for_writing
@@ -42,6 +42,10 @@ class EmbedStage:
     """Embeds the subjects of tasks in the generations that their specs name; backfill can wait for all other work."""
 
     name = "embed"
+    # Woken by whoever has the model; the hour is for replicas of a release that wakes nobody.
+    parked = Reason(
+        "model_missing", "the embedder that was asked lacks the model of the generation", 3600
+    )
 
     def __init__(
         self,

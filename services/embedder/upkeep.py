@@ -27,6 +27,8 @@ _LOOK_SECONDS: Final = 60.0
 _AGAIN_SECONDS: Final = 3600.0
 # A chat that is alive always has a few texts that have no vector yet.
 _MISSING_MAX: Final = 1000
+# Of tasks that waited for a model, as many a pass as others may well take before this process does.
+_WOKEN_MAX: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,12 @@ class Upkeep:
         self._looks: dict[UUID, tuple[float, UUID]] = {}
 
     async def follow(self) -> None:
-        """Until cancelled: open the models of new generations, close those of retired ones, and drop their vectors."""
+        """Until cancelled: open the models of new generations and wake what waited for them, and end those retired."""
         while True:
             try:
                 live = await self._generations.refresh()
                 await self._shelf.follow(live)
+                await self.wake(live)
                 await self._shelf.keep(live, max(_OPENING_SECONDS, self._drop_after_seconds))
                 await self.drop_retired()
             except Unavailable as error:
@@ -97,6 +100,15 @@ class Upkeep:
             except (Unavailable, *CONFLICT) as error:
                 log.warning("a denser index: %s", error)
                 pause = _AGAIN_SECONDS
+
+    async def wake(self, live: Sequence[Generation]) -> int:
+        """Make the tasks due that waited for a model which is here; return how many."""
+        here = [each.id for each in live if self._generations.encoder(each)]
+        async with self._database.connection() as connection:
+            woken = await store.wake_parked(connection, here, _WOKEN_MAX)
+        if woken:
+            log.info("generations: woke %d tasks that waited for a model which is here", woken)
+        return woken
 
     async def drop_retired(self) -> Sequence[UUID]:
         """Drop the vectors of generations that were retired some time ago; return whose."""

@@ -20,7 +20,7 @@ from services.embedder import models
 from services.embedder.embedding import embed_texts
 from services.embedder.models import GgufModels, LoadedModel
 from services.embedder.service import open_service
-from tests.conftest import Deployment
+from tests.conftest import Deployment, free_port
 from tests.embedder.conftest import Chat, Embedder, fake_models, until
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
@@ -151,7 +151,7 @@ async def test_missing_serving_model_is_said(
                 await EmbedderServiceStub(channel).Embed(
                     pb.EmbedRequest(text="why"), metadata=deployment.metadata
                 )
-            await until(lambda: _postponed(chat))
+            await until(lambda: _parked(chat))
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
     assert "fetch the model first" in caplog.text
     serving = hashlib.sha256(b"first").hexdigest()
@@ -161,11 +161,54 @@ async def test_missing_serving_model_is_said(
     assert state == "serving"
 
 
-async def _postponed(chat: Chat) -> bool:
+async def _parked(chat: Chat) -> bool:
     rows = await chat.unfinished()
     return [(row["state"], row["attempts"], row["error_class"]) for row in rows] == [
-        ("ready", 0, "postponed")
+        ("ready", 0, "model_missing")
     ]
+
+
+async def test_what_lacks_a_model_is_parked_until_somebody_has_it(
+    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task without its model is claimed once, and done at once by a replica that has it beside one that has not."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    async with embedder.serving(both_models, reconciling=True) as channel:
+        request = pb.StartGenerationRequest(model="second")
+        await EmbedderServiceStub(channel).StartGeneration(request, metadata=deployment.metadata)
+    async with embedder.serving(first_model_alone, reconciling=True):
+        await chat.say([f"text {n}" for n in range(5)])
+        await until(lambda: _per_generation(chat, [5]))
+        await until(lambda: _all_parked(chat, 5))
+        asked_again = "select max(fence), min(available_at - now()) > '10 min' from spine.task where state = 'ready'"
+        assert tuple(await chat.admin.fetchrow(asked_again)) == (1, True)
+        monkeypatch.setenv("WINNOW_EMBEDDER_ADDRESS", f"127.0.0.1:{free_port()}")
+        async with embedder.serving(both_models, reconciling=True):
+            await until(lambda: _per_generation(chat, [5, 5]), seconds=20)
+            await chat.say(["while only one has it"])
+            await until(lambda: _per_generation(chat, [6, 6]), seconds=20)
+
+
+async def _all_parked(chat: Chat, count: int) -> bool:
+    rows = await chat.unfinished()
+    return [row["error_class"] for row in rows] == ["model_missing"] * count
+
+
+@asynccontextmanager
+async def both_models(name: str) -> AsyncIterator[LoadedModel]:
+    """Open one of two models."""
+    dimensions = {"first": 8, "second": 16}[name]
+    async with fake_models(FakeEncoder(dimensions), name)(name) as loaded:
+        yield loaded
+
+
+@asynccontextmanager
+async def first_model_alone(name: str) -> AsyncIterator[LoadedModel]:
+    """Open one of two models, where the other is missing."""
+    if name == "second":
+        raise ModelMissing(name, ModelStore.open().directory)
+    async with both_models(name) as loaded:
+        yield loaded
 
 
 class SlowToOpen:

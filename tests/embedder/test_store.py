@@ -10,7 +10,7 @@ from services.common.database import Connection, Database, DatabaseSettings
 from services.common.ids import uuid7
 from services.common.vectors import to_halfvecs
 from services.embedder import store
-from services.embedder.generation_store import IndexSettings, start_generation
+from services.embedder.generation_store import IndexSettings, start_generation, wake_parked
 from services.embedder.generations import ModelIdentity
 from services.embedder.store import QUERIES, Subject, SubjectText, SubjectVectors
 from tests.conftest import Deployment
@@ -40,6 +40,34 @@ async def test_first_generation_serves(deployment: Deployment) -> None:
         second = await start_generation(connection, other, IndexSettings(), bulk=False)
         again = await start_generation(connection, MODEL, IndexSettings(), bulk=False)
     assert (first.state, second.state, again) == ("serving", "building", first)
+
+
+async def test_waking_reads_what_is_parked_alone(deployment: Deployment, chat: Chat) -> None:
+    """Every embedder asks once a second: of all tasks only those are read that wait for a model that it has."""
+    here, elsewhere = uuid7(), uuid7()
+    await deployment.admin.execute(
+        """insert into spine.task (workspace_id, stage, subject_id, spec, hint_at, error_class)
+           select $1, 'embed', gen_random_uuid(),
+             'message:' || case when n <= 5 then $2::text else $3::text end || ':gone', now(),
+             case when n <= 5 or n > 2500 then 'model_missing' end
+           from generate_series(1, 5000) n""",
+        chat.workspace,
+        str(here),
+        str(elsewhere),
+    )
+    read = (
+        "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'task'"
+    )
+    async with deployment.admin.transaction():
+        before = await deployment.admin.fetchval(read)
+        assert await wake_parked(deployment.admin, [here], 1000) == 5
+        assert await deployment.admin.fetchval(read) - before <= 20
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
+        database.connection() as connection,
+    ):
+        assert await wake_parked(connection, [here], 1000) == 0
+        assert await wake_parked(connection, [here, elsewhere], 1000) == 1000
 
 
 async def test_search_uses_the_graph(deployment: Deployment, chat: Chat) -> None:

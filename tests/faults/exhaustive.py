@@ -241,7 +241,7 @@ class Exhaustion:
         )
         await admin.execute(
             """update spine.task set available_at = now(), hint_at = now()
-               where workspace_id = $1 and state = 'ready' and error_class = 'postponed'""",
+               where workspace_id = $1 and state = 'ready' and error_class = 'model_missing'""",
             self._workspace,
         )
         await admin.close()
