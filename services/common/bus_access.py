@@ -26,8 +26,9 @@ def permissions(service: str) -> Permissions:
         for verb in ("INFO", "CREATE")
         for stream in (TASKS_STREAM, EVENTS_STREAM)
     ]
-    # Hints alone can be made again, and must be when a consumer of theirs cannot be read after a power cut.
-    api.append(f"$JS.API.STREAM.DELETE.{TASKS_STREAM}")
+    # Hints alone can be made again, and must be when a consumer of theirs cannot be read after a power cut. Who may
+    # change the limits of a stream can empty it: nobody may those of events.
+    api += [f"$JS.API.STREAM.{verb}.{TASKS_STREAM}" for verb in ("UPDATE", "DELETE")]
     for stage in sorted(stage for stage, reader in CONSUMERS.items() if reader == service):
         consumer = f"{TASKS_STREAM}.{stage}"
         api += [

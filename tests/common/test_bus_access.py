@@ -14,6 +14,8 @@ from nats.aio.client import Client
 
 from services.common import bus_access
 from services.common.bus import (
+    EVENTS_STREAM,
+    TASKS_STREAM,
     Bus,
     BusSettings,
     BusUnavailable,
@@ -112,19 +114,36 @@ async def test_a_service_can_do_its_work(
             await reader.close()
 
 
+async def test_what_a_service_may_not_change_stays(
+    guarded: NatsServer, seeds: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Changed limits reach the stream of hints; a service that may not change the one of events says so and goes on."""
+    async with Bus.open(settings(guarded, seeds, "owner"), "owner") as owner:
+        await owner.declare()
+        changed = settings(guarded, seeds, "embedder").model_copy(
+            update={"nats_tasks_bytes_max": 5 << 20, "nats_events_bytes_max": 5 << 20}
+        )
+        async with Bus.open(changed, "embedder") as bus:
+            for _ in range(2):
+                await bus.declare()
+        found = [await owner._js.stream_info(name) for name in (TASKS_STREAM, EVENTS_STREAM)]
+    assert [each.config.max_bytes for each in found] == [5 << 20, 256 << 20]
+    assert caplog.text.count("the stream WINNOW_EVENTS keeps its limits") == 1
+
+
 @pytest.mark.parametrize("name", SERVICES)
 async def test_a_service_can_do_nothing_else(
     guarded: NatsServer, seeds: dict[str, Path], name: str
 ) -> None:
-    """A service cannot empty or change a stream, remove the one of events, or read another's hints.
+    """A service cannot empty a stream, change or remove the one of events, or read another's hints.
 
-    It may remove the stream of hints, which the task table makes again, and the consumers that it reads itself.
+    It may change and remove the stream of hints, which the task table makes again, and the consumers it reads itself.
     """
     async with Bus.open(settings(guarded, seeds, "owner"), "owner") as owner:
         await owner.declare()
     others = [stage for stage, reader in READERS.items() if reader != name]
     forbidden = [
-        *(f"$JS.API.STREAM.{verb}.WINNOW_TASKS" for verb in ("PURGE", "UPDATE", "SNAPSHOT")),
+        *(f"$JS.API.STREAM.{verb}.WINNOW_TASKS" for verb in ("PURGE", "SNAPSHOT")),
         *(f"$JS.API.STREAM.{verb}.WINNOW_EVENTS" for verb in ("DELETE", "PURGE", "UPDATE")),
         "$JS.API.STREAM.MSG.GET.WINNOW_TASKS",
         "$JS.API.STREAM.MSG.DELETE.WINNOW_TASKS",
