@@ -115,5 +115,6 @@ def _planned(last: pb.BackfillResponse) -> str:
 
 
 def _done(last: pb.BackfillResponse) -> str:
-    dead = f", {last.dead} failed: see `winnow dead list`" if last.dead else ""
-    return f"{last.embedded} vectors were made, {last.remaining} are missing{dead}"
+    dead = "; `winnow dead list --stage embed` says why, `winnow dead replay --stage embed` tries them again"
+    failed = f", {last.dead} failed too often{dead}" if last.dead else ""
+    return f"{last.embedded} vectors were made, {last.remaining} are missing{failed}"

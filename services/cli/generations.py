@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from services.cli.failures import Failure
 from services.cli.options import Session, as_dict, command
 from services.cli.values import ID
 from winnow.embedder.v1 import embedder_pb2 as pb
@@ -26,6 +27,7 @@ def generations() -> None:
     winnow generations promote ID               let searches read it
     winnow generations rollback                 read the one before again
     winnow generations retire ID                drop the vectors of one that does not serve
+    winnow generations resume                   let paused backfills go on in all workspaces
     """
 
 
@@ -80,19 +82,25 @@ async def generations_start(
     last = pb.WatchGenerationResponse(generation=generation)
     if not no_wait:
         last = await _watch(session, generation.id)
-    if promote:
+    if promote and not last.only_dead_missing:
         asked = pb.PromoteGenerationRequest(generation_id=generation.id)
         promoted = await session.call("embedder", EmbedderServiceStub, asked, DEADLINE_SECONDS)
         last.generation.CopyFrom(promoted.generation)
     _tell(session, last)
+    _refuse_dead(last)
 
 
 @generations.command("watch")
 @click.argument("generation_id", type=ID)
 @command
 async def generations_watch(session: Session, generation_id: str) -> None:
-    """Show how far a generation is, until it can be promoted; ends with the recall of its index."""
-    _tell(session, await _watch(session, generation_id))
+    """Show how far a generation is, until it can be promoted; ends with the recall of its index.
+
+    Ends with an error once all that is still missing failed too often.
+    """
+    last = await _watch(session, generation_id)
+    _tell(session, last)
+    _refuse_dead(last)
 
 
 @generations.command("promote")
@@ -126,6 +134,18 @@ async def generations_retire(session: Session, generation_id: str) -> None:
     _say(session, response.generation, "is retired; its vectors are dropped in some seconds")
 
 
+@generations.command("resume")
+@command
+async def generations_resume(session: Session) -> None:
+    """Let the backfills of all workspaces go on: one that is paused keeps a generation from all of them."""
+    request = pb.ResumeBackfillsRequest()
+    response = await session.call("embedder", EmbedderServiceStub, request, DEADLINE_SECONDS)
+    if session.as_json:
+        session.print_message(response)
+    else:
+        session.console.print(f"the backfills of {response.workspaces} workspaces go on")
+
+
 async def _watch(session: Session, generation_id: str) -> pb.WatchGenerationResponse:
     """Show a bar until the generation is complete; return what was said last."""
     target = session.target
@@ -143,14 +163,26 @@ async def _watch(session: Session, generation_id: str) -> pb.WatchGenerationResp
 async def _shown(
     bar: Progress, replies: AsyncIterable[pb.WatchGenerationResponse]
 ) -> pb.WatchGenerationResponse:
-    """Move the bar with each reply; return the last one."""
+    """Move the bar with each reply, and say once what is held back; return the last one."""
     last = pb.WatchGenerationResponse()
     shown = bar.add_task("embedding", total=1, note="")
+    told = False
     async for last in replies:
+        if last.paused_everywhere and not told:
+            told = True
+            bar.console.print(
+                f"{last.paused_everywhere} vectors wait in {last.paused_workspaces} of the workspaces, "
+                "whose backfill is paused: `winnow backfill --resume` with a key of each, or "
+                "`winnow generations resume` for all",
+                soft_wrap=True,
+            )
         done = last.generation.vectors
         total = max(done + last.missing, 1)
         eta = f", {last.eta_seconds:.0f} s left" if last.eta_seconds else ""
-        if last.missing > last.dead:
+        if last.paused_everywhere:
+            note = f"{last.missing_everywhere} missing in all workspaces, {last.paused_everywhere} held back"
+            bar.update(shown, completed=done, total=total, note=note)
+        elif last.missing > last.dead:
             note = f"{last.missing} missing, {last.vectors_per_second:.0f}/s{eta}"
             bar.update(shown, completed=done, total=total, note=note)
         else:
@@ -172,6 +204,16 @@ def _tell(session: Session, last: pb.WatchGenerationResponse) -> None:
         f"{escape(generation.model)} is {_state(generation)}: {generation.vectors} vectors, "
         f"{last.missing} missing, index {_index(generation)}{recall}"
     )
+
+
+def _refuse_dead(last: pb.WatchGenerationResponse) -> None:
+    """End with an error if what is missing will not come by itself."""
+    if last.only_dead_missing:
+        raise Failure(
+            f"{last.dead_everywhere} vectors failed too often, in {last.dead_workspaces} of the workspaces: "
+            "`winnow dead list --stage embed` says why, and `winnow dead replay --stage embed` tries them again, "
+            "with a key of each; `winnow generations promote --force` goes on without them"
+        )
 
 
 def _say(session: Session, generation: pb.Generation, what: str) -> None:

@@ -101,6 +101,10 @@ class Changes:
         await store.forget_tasks(self._database, generation)
         return retired
 
+    async def resume_backfills(self) -> int:
+        """Let the backfills of all workspaces go on, which hold generations back; return how many were held back."""
+        return await self._change(store.resume_backfills)
+
     async def _change(self, change: Callable[[Connection], Awaitable[T]]) -> T:
         async def attempt() -> T:
             async with self._database.connection() as connection:

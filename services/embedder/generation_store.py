@@ -54,6 +54,17 @@ class ListedGeneration:
     vectors: int
 
 
+@dataclass(frozen=True)
+class Lack:
+    """What a generation lacks in all workspaces, and what of that waits for people: it is dead, or held back."""
+
+    missing: int = 0
+    dead: int = 0
+    dead_workspaces: int = 0
+    paused: int = 0
+    paused_workspaces: int = 0
+
+
 async def start_generation(
     connection: Connection, model: ModelIdentity, index: IndexSettings, *, bulk: bool
 ) -> Generation:
@@ -228,6 +239,12 @@ async def debt(connection: Connection, generation: UUID, until: UUID = LATEST) -
     return row["missing"], row["dead"]
 
 
+async def lack(connection: Connection, generation: UUID) -> Lack:
+    """Return what a generation lacks in all workspaces, and why."""
+    (row,) = await connection.fetch(QUERIES["generation_lack"], generation)
+    return Lack(**row)
+
+
 async def lock_for_writing(connection: Connection, generation: UUID) -> bool:
     """Keep a generation from being retired until this transaction ends; false if it already is."""
     await connection.execute(QUERIES["lock_generation"], generation)
@@ -249,6 +266,12 @@ async def is_backfill_paused(connection: Connection, workspace: UUID) -> bool:
 async def pause_backfill(connection: Connection, workspace: UUID, *, paused: bool) -> None:
     """Hold the backfill of a workspace back, or let it go on."""
     await connection.execute(QUERIES["pause_backfill"], workspace, paused)
+
+
+async def resume_backfills(connection: Connection) -> int:
+    """Let the backfills of all workspaces go on; return how many were held back."""
+    resumed: int = await connection.fetchval(QUERIES["resume_backfills"])
+    return resumed
 
 
 def _generation(row: Any) -> Generation:

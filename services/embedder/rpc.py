@@ -34,6 +34,7 @@ SCOPES = {
     "PromoteGeneration": "operate",
     "RollBackGeneration": "operate",
     "RetireGeneration": "operate",
+    "ResumeBackfills": "operate",
 }
 _KIND_NAMES = {number: name for name, number in KIND_NUMBERS.items()}
 _STATES = {
@@ -164,6 +165,12 @@ class EmbedderRpc(embedder_pb2_grpc.EmbedderServiceServicer):
         retired = await self._changes.retire(UUID(request.generation_id))
         return pb.RetireGenerationResponse(generation=await self._described(retired))
 
+    async def ResumeBackfills(
+        self, request: pb.ResumeBackfillsRequest, context: Any
+    ) -> pb.ResumeBackfillsResponse:
+        """Let the backfills of all workspaces go on."""
+        return pb.ResumeBackfillsResponse(workspaces=await self._changes.resume_backfills())
+
     async def _described(self, generation: Generation) -> pb.Generation:
         workspace = current_caller().workspace
         async with self._database.transaction(workspace) as connection:
@@ -234,6 +241,12 @@ def _watched(watched: Watched) -> pb.WatchGenerationResponse:
         recall_at_10=watched.recall.at_10,
         queries_compared=watched.recall.queries,
         finished=watched.finished,
+        only_dead_missing=watched.only_dead_missing,
+        missing_everywhere=watched.lack.missing,
+        dead_everywhere=watched.lack.dead,
+        dead_workspaces=watched.lack.dead_workspaces,
+        paused_everywhere=watched.lack.paused,
+        paused_workspaces=watched.lack.paused_workspaces,
     )
 
 

@@ -72,6 +72,12 @@ select embedder.note_reindexed($1, $2, $3);
 select coalesce(sum(d.missing), 0)::bigint as missing, coalesce(sum(d.dead), 0)::bigint as dead
 from spine.workspaces() w cross join lateral spine.embedding_debt(w.workspace_id, $1, $2, $3) d;
 
+-- name: generation_lack
+select missing, dead, dead_workspaces, paused, paused_workspaces from embedder.generation_lack($1);
+
+-- name: resume_backfills
+select spine.resume_backfills();
+
 -- name: is_backfill_paused
 select spine.is_backfill_paused($1);
 

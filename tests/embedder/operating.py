@@ -77,6 +77,12 @@ class Operator:
         request = pb.RollBackGenerationRequest()
         return (await self._stub.RollBackGeneration(request, metadata=self._metadata)).generation
 
+    async def resume(self) -> int:
+        """Let all backfills go on; return how many were paused."""
+        request = pb.ResumeBackfillsRequest()
+        response = await self._stub.ResumeBackfills(request, metadata=self._metadata)
+        return int(response.workspaces)
+
     async def retire(self, generation: str) -> pb.Generation:
         """Retire a generation."""
         request = pb.RetireGenerationRequest(generation_id=generation)

@@ -369,6 +369,7 @@ async def test_a_workspace_decides_nothing_for_the_others(
             stub.PromoteGeneration(pb.PromoteGenerationRequest(**which), metadata=metadata),
             stub.RollBackGeneration(pb.RollBackGenerationRequest(), metadata=metadata),
             stub.RetireGeneration(pb.RetireGenerationRequest(**which), metadata=metadata),
+            stub.ResumeBackfills(pb.ResumeBackfillsRequest(), metadata=metadata),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call

@@ -34,7 +34,7 @@ CALL_SECONDS = 60
 # Which model serves is the deployment's, so an admin of any workspace decides it for all.
 OF_THE_DEPLOYMENT = {
     *("StartGeneration", "PromoteGeneration", "RollBackGeneration", "RetireGeneration"),
-    *("WatchGeneration", "ListGenerations"),
+    *("WatchGeneration", "ListGenerations", "ResumeBackfills"),
 }
 SETTINGS = {
     "WINNOW_EXTRACTION_ENGINE": "grounded",

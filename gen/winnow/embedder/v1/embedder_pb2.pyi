@@ -657,6 +657,12 @@ class WatchGenerationResponse(_message.Message):
     RECALL_AT_10_FIELD_NUMBER: _builtins.int
     QUERIES_COMPARED_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
+    ONLY_DEAD_MISSING_FIELD_NUMBER: _builtins.int
+    MISSING_EVERYWHERE_FIELD_NUMBER: _builtins.int
+    DEAD_EVERYWHERE_FIELD_NUMBER: _builtins.int
+    DEAD_WORKSPACES_FIELD_NUMBER: _builtins.int
+    PAUSED_EVERYWHERE_FIELD_NUMBER: _builtins.int
+    PAUSED_WORKSPACES_FIELD_NUMBER: _builtins.int
     missing: _builtins.int
     """Messages, atoms and topics without a current vector in it."""
     dead: _builtins.int
@@ -677,6 +683,20 @@ class WatchGenerationResponse(_message.Message):
     """How many vectors the recall was measured with; 0 if it was not."""
     finished: _builtins.bool
     """All workspaces have all their vectors in it and the index is ready, so that it can be promoted; the last message."""
+    only_dead_missing: _builtins.bool
+    """The index is ready, and all that is missing in any workspace failed too often: nothing comes by itself any more until
+    ReplayTasks is called in those workspaces; the last message.
+    """
+    missing_everywhere: _builtins.int
+    """What is missing in all workspaces. They are counted once the caller's waits for nothing but people; 0 before."""
+    dead_everywhere: _builtins.int
+    """How many of those failed too often."""
+    dead_workspaces: _builtins.int
+    """In how many workspaces some failed too often."""
+    paused_everywhere: _builtins.int
+    """How many of those that are missing everywhere wait because PauseBackfill holds the backfill of their workspace back."""
+    paused_workspaces: _builtins.int
+    """In how many workspaces that is so."""
     @_builtins.property
     def generation(self) -> Global___Generation:
         """The generation as it is now."""
@@ -694,10 +714,16 @@ class WatchGenerationResponse(_message.Message):
         recall_at_10: _builtins.float = ...,
         queries_compared: _builtins.int = ...,
         finished: _builtins.bool = ...,
+        only_dead_missing: _builtins.bool = ...,
+        missing_everywhere: _builtins.int = ...,
+        dead_everywhere: _builtins.int = ...,
+        dead_workspaces: _builtins.int = ...,
+        paused_everywhere: _builtins.int = ...,
+        paused_workspaces: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "eta_seconds", b"eta_seconds", "finished", b"finished", "generation", b"generation", "index_done", b"index_done", "index_phase", b"index_phase", "missing", b"missing", "queries_compared", b"queries_compared", "recall_at_10", b"recall_at_10", "vectors_per_second", b"vectors_per_second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "dead_everywhere", b"dead_everywhere", "dead_workspaces", b"dead_workspaces", "eta_seconds", b"eta_seconds", "finished", b"finished", "generation", b"generation", "index_done", b"index_done", "index_phase", b"index_phase", "missing", b"missing", "missing_everywhere", b"missing_everywhere", "only_dead_missing", b"only_dead_missing", "paused_everywhere", b"paused_everywhere", "paused_workspaces", b"paused_workspaces", "queries_compared", b"queries_compared", "recall_at_10", b"recall_at_10", "vectors_per_second", b"vectors_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -844,3 +870,42 @@ class RetireGenerationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetireGenerationResponse: _TypeAlias = RetireGenerationResponse  # noqa: Y015
+
+@_typing.final
+class ResumeBackfillsRequest(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeBackfillsRequest: _TypeAlias = ResumeBackfillsRequest  # noqa: Y015
+
+@_typing.final
+class ResumeBackfillsResponse(_message.Message):
+    """What was resumed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKSPACES_FIELD_NUMBER: _builtins.int
+    workspaces: _builtins.int
+    """How many workspaces had their backfill paused."""
+    def __init__(
+        self,
+        *,
+        workspaces: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["workspaces", b"workspaces"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeBackfillsResponse: _TypeAlias = ResumeBackfillsResponse  # noqa: Y015

@@ -87,6 +87,11 @@ class EmbedderServiceStub:
                 request_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationRequest.SerializeToString,
                 response_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationResponse.FromString,
                 _registered_method=True)
+        self.ResumeBackfills = channel.unary_unary(
+                '/winnow.embedder.v1.EmbedderService/ResumeBackfills',
+                request_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.ResumeBackfillsRequest.SerializeToString,
+                response_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.ResumeBackfillsResponse.FromString,
+                _registered_method=True)
 
 
 class EmbedderServiceServicer:
@@ -142,8 +147,8 @@ class EmbedderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchGeneration(self, request, context):
-        """Streams how far a generation is, until it is complete and indexed; the last message has its recall. Fails with
-        NOT_FOUND. Needs scope `admin`.
+        """Streams how far a generation is, until it is complete and indexed, or indexed and lacks only what failed too often;
+        the last message has its recall. Fails with NOT_FOUND. Needs scope `operate`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,7 +156,8 @@ class EmbedderServiceServicer:
 
     def PromoteGeneration(self, request, context):
         """Lets all searches read another generation, in one transaction; the one that served stands by and is kept complete.
-        Fails with UNFIT_GENERATION while it lacks vectors or its index, unless forced, and with NOT_FOUND. Needs scope `admin`.
+        Fails with UNFIT_GENERATION while it lacks vectors or its index, unless forced, and with NOT_FOUND. Needs scope
+        `operate`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,7 +165,7 @@ class EmbedderServiceServicer:
 
     def RollBackGeneration(self, request, context):
         """Promotes the generation that served before. Fails as PromoteGeneration does, and with NOT_FOUND if none stands by.
-        Needs scope `admin`.
+        Needs scope `operate`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,7 +173,15 @@ class EmbedderServiceServicer:
 
     def RetireGeneration(self, request, context):
         """Ends a generation that does not serve: its tasks go at once, and its vectors some seconds later, when no search can be
-        reading them. Fails with UNFIT_GENERATION if it serves, and with NOT_FOUND. Needs scope `admin`.
+        reading them. Fails with UNFIT_GENERATION if it serves, and with NOT_FOUND. Needs scope `operate`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeBackfills(self, request, context):
+        """Lets the backfills of all workspaces go on that PauseBackfill holds back, and with them every generation. Needs scope
+        `operate`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,6 +239,11 @@ def add_EmbedderServiceServicer_to_server(servicer, server):
                     servicer.RetireGeneration,
                     request_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationRequest.FromString,
                     response_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationResponse.SerializeToString,
+            ),
+            'ResumeBackfills': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeBackfills,
+                    request_deserializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.ResumeBackfillsRequest.FromString,
+                    response_serializer=winnow_dot_embedder_dot_v1_dot_embedder__pb2.ResumeBackfillsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -500,6 +519,33 @@ class EmbedderService:
             '/winnow.embedder.v1.EmbedderService/RetireGeneration',
             winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationRequest.SerializeToString,
             winnow_dot_embedder_dot_v1_dot_embedder__pb2.RetireGenerationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeBackfills(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.embedder.v1.EmbedderService/ResumeBackfills',
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.ResumeBackfillsRequest.SerializeToString,
+            winnow_dot_embedder_dot_v1_dot_embedder__pb2.ResumeBackfillsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,20 +38,25 @@ class EmbedderServiceStub:
     cannot be opened or fails its self-test. Needs scope `operate`.
     """
     WatchGeneration: _aio.UnaryStreamMultiCallable[_embedder_pb2.WatchGenerationRequest, _embedder_pb2.WatchGenerationResponse]
-    """Streams how far a generation is, until it is complete and indexed; the last message has its recall. Fails with
-    NOT_FOUND. Needs scope `admin`.
+    """Streams how far a generation is, until it is complete and indexed, or indexed and lacks only what failed too often;
+    the last message has its recall. Fails with NOT_FOUND. Needs scope `operate`.
     """
     PromoteGeneration: _aio.UnaryUnaryMultiCallable[_embedder_pb2.PromoteGenerationRequest, _embedder_pb2.PromoteGenerationResponse]
     """Lets all searches read another generation, in one transaction; the one that served stands by and is kept complete.
-    Fails with UNFIT_GENERATION while it lacks vectors or its index, unless forced, and with NOT_FOUND. Needs scope `admin`.
+    Fails with UNFIT_GENERATION while it lacks vectors or its index, unless forced, and with NOT_FOUND. Needs scope
+    `operate`.
     """
     RollBackGeneration: _aio.UnaryUnaryMultiCallable[_embedder_pb2.RollBackGenerationRequest, _embedder_pb2.RollBackGenerationResponse]
     """Promotes the generation that served before. Fails as PromoteGeneration does, and with NOT_FOUND if none stands by.
-    Needs scope `admin`.
+    Needs scope `operate`.
     """
     RetireGeneration: _aio.UnaryUnaryMultiCallable[_embedder_pb2.RetireGenerationRequest, _embedder_pb2.RetireGenerationResponse]
     """Ends a generation that does not serve: its tasks go at once, and its vectors some seconds later, when no search can be
-    reading them. Fails with UNFIT_GENERATION if it serves, and with NOT_FOUND. Needs scope `admin`.
+    reading them. Fails with UNFIT_GENERATION if it serves, and with NOT_FOUND. Needs scope `operate`.
+    """
+    ResumeBackfills: _aio.UnaryUnaryMultiCallable[_embedder_pb2.ResumeBackfillsRequest, _embedder_pb2.ResumeBackfillsResponse]
+    """Lets the backfills of all workspaces go on that PauseBackfill holds back, and with them every generation. Needs scope
+    `operate`.
     """
 
 class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -120,8 +125,8 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedder_pb2.WatchGenerationRequest,
         context: _aio.ServicerContext[_embedder_pb2.WatchGenerationRequest, _abc.AsyncIterator[_embedder_pb2.WatchGenerationResponse]],
     ) -> _abc.AsyncIterator[_embedder_pb2.WatchGenerationResponse]:
-        """Streams how far a generation is, until it is complete and indexed; the last message has its recall. Fails with
-        NOT_FOUND. Needs scope `admin`.
+        """Streams how far a generation is, until it is complete and indexed, or indexed and lacks only what failed too often;
+        the last message has its recall. Fails with NOT_FOUND. Needs scope `operate`.
         """
 
     @_abc_1.abstractmethod
@@ -131,7 +136,8 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_embedder_pb2.PromoteGenerationRequest, _abc.Awaitable[_embedder_pb2.PromoteGenerationResponse]],
     ) -> _abc.Awaitable[_embedder_pb2.PromoteGenerationResponse]:
         """Lets all searches read another generation, in one transaction; the one that served stands by and is kept complete.
-        Fails with UNFIT_GENERATION while it lacks vectors or its index, unless forced, and with NOT_FOUND. Needs scope `admin`.
+        Fails with UNFIT_GENERATION while it lacks vectors or its index, unless forced, and with NOT_FOUND. Needs scope
+        `operate`.
         """
 
     @_abc_1.abstractmethod
@@ -141,7 +147,7 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_embedder_pb2.RollBackGenerationRequest, _abc.Awaitable[_embedder_pb2.RollBackGenerationResponse]],
     ) -> _abc.Awaitable[_embedder_pb2.RollBackGenerationResponse]:
         """Promotes the generation that served before. Fails as PromoteGeneration does, and with NOT_FOUND if none stands by.
-        Needs scope `admin`.
+        Needs scope `operate`.
         """
 
     @_abc_1.abstractmethod
@@ -151,7 +157,17 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_embedder_pb2.RetireGenerationRequest, _abc.Awaitable[_embedder_pb2.RetireGenerationResponse]],
     ) -> _abc.Awaitable[_embedder_pb2.RetireGenerationResponse]:
         """Ends a generation that does not serve: its tasks go at once, and its vectors some seconds later, when no search can be
-        reading them. Fails with UNFIT_GENERATION if it serves, and with NOT_FOUND. Needs scope `admin`.
+        reading them. Fails with UNFIT_GENERATION if it serves, and with NOT_FOUND. Needs scope `operate`.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeBackfills(
+        self,
+        request: _embedder_pb2.ResumeBackfillsRequest,
+        context: _aio.ServicerContext[_embedder_pb2.ResumeBackfillsRequest, _abc.Awaitable[_embedder_pb2.ResumeBackfillsResponse]],
+    ) -> _abc.Awaitable[_embedder_pb2.ResumeBackfillsResponse]:
+        """Lets the backfills of all workspaces go on that PauseBackfill holds back, and with them every generation. Needs scope
+        `operate`.
         """
 
 def add_EmbedderServiceServicer_to_server(servicer: EmbedderServiceServicer, server: _aio.Server) -> None: ...
