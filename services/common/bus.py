@@ -5,7 +5,7 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,16 +25,16 @@ from nats.js.api import (
     DiscardPolicy,
     RetentionPolicy,
     StreamConfig,
-    StreamInfo,
 )
-from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavailableError
+from nats.js.errors import ServerError
 from pydantic import Field, SecretStr
 
 from services.common import metrics
-from services.common.errors import InvalidSetting, Unavailable, WinnowError
+from services.common.errors import Unavailable, WinnowError
 from services.common.failpoints import reach
 from services.common.settings import Settings
 from services.common.signs import SignsOfLife
+from services.common.streams import Streams
 from services.common.tls import client_context
 from winnow.events.v1.events_pb2 import TaskHint
 
@@ -49,8 +49,6 @@ PUBLISHED_MAX = 32
 CHECK_SECONDS = 5.0
 # After how long a client that neither connects nor says why is given up.
 DEAF_SECONDS = 30.0
-# What a stream that is there is given anew if a process is set to make it otherwise.
-LIMITS = ("max_bytes", "max_age", "num_replicas", "duplicate_window")
 DUPLICATES_SECONDS = 120.0
 # "error creating store for consumer"
 CONSUMER_STORE_FAILED = 10012
@@ -138,9 +136,7 @@ class Bus:
     def __init__(self, client: Client, settings: BusSettings, signs: SignsOfLife) -> None:
         self._client, self._signs = client, signs
         self._js: JetStreamContext = client.jetstream(timeout=2)
-        self._settings = settings
-        # When each stream was made that has been compared with the settings.
-        self._compared: dict[str, datetime | None] = {}
+        self._settings, self._streams = settings, Streams(self._js)
 
     @classmethod
     @asynccontextmanager
@@ -207,7 +203,7 @@ class Bus:
             return await self._declare_streams()
 
     async def _declare_streams(self) -> HintStream:
-        found = await self._declare_stream(
+        found = await self._streams.declare(
             StreamConfig(
                 name=TASKS_STREAM,
                 subjects=[f"{_HINTS}>"],
@@ -221,7 +217,7 @@ class Bus:
             ),
             counted=f"{_HINTS}>",
         )
-        await self._declare_stream(
+        await self._streams.declare(
             StreamConfig(
                 name=EVENTS_STREAM,
                 subjects=["winnow.events.>"],
@@ -239,53 +235,6 @@ class Bus:
         state = found.state
         waiting = frozenset(subject.removeprefix(_HINTS) for subject in state.subjects or ())
         return HintStream(found.created, state.first_seq, state.last_seq, waiting)
-
-    async def _declare_stream(self, config: StreamConfig, counted: str | None = None) -> StreamInfo:
-        """Make a stream if it is missing; return its state, with the subjects of its messages among those counted."""
-        name = str(config.name)
-        try:
-            found = await self._js.stream_info(name, counted)
-        except NotFoundError:
-            await self._js.add_stream(config)
-            await reach("bus.stream_made")
-            found = await self._js.stream_info(name, counted)
-        if name not in self._compared or self._compared[name] != found.created:
-            await self._adjust(config, found)
-            self._compared[name] = found.created
-        return found
-
-    async def _adjust(self, wanted: StreamConfig, found: StreamInfo) -> None:
-        """Give a stream the limits that are set, if it was made with others.
-
-        A process does so once for each stream, or two with different settings would undo each other's without end: the
-        one that was started last has its way. What else the stream was given is left as it is.
-        """
-        name, config = str(wanted.name), found.config
-        differ = [each for each in LIMITS if getattr(config, each) != getattr(wanted, each)]
-        if not differ:
-            return
-        told = ", ".join(
-            f"{each} from {getattr(config, each):.0f} to {getattr(wanted, each):.0f}"
-            for each in differ
-        )
-        try:
-            await self._js.update_stream(config, **{each: getattr(wanted, each) for each in differ})
-        except ServiceUnavailableError:
-            raise
-        except APIError as error:
-            raise InvalidSetting(
-                f"{_settings_of(name, differ)}: NATS does not change the stream {name} ({told}): "
-                f"{error.description}; set what it was made with, or delete the stream, which is then made anew"
-            ) from error
-        except TimeoutError:
-            # The key of a service may change the stream of hints alone, and an older one not even that.
-            log.warning(
-                "nats: the stream %s keeps its limits, since NATS did not answer: have somebody change it who may (%s)",
-                name,
-                told,
-            )
-        else:
-            log.warning("nats: changed the stream %s, which was made otherwise: %s", name, told)
 
     async def publish_hint(self, workspace: UUID, stage: str, tasks: Sequence[UUID]) -> None:
         """Publish the ids of tasks in chunks; raise BusUnavailable if one is not stored."""
@@ -424,15 +373,6 @@ class HintReader:
             await subscription.unsubscribe()
         except TRANSIENT as error:
             log.debug("nats: unsubscribe: %s", error)
-
-
-def _settings_of(stream: str, limits: Sequence[str]) -> str:
-    """The settings that some limits of a stream come from, or the stream's name if there is none."""
-    of_limits: Mapping[str, str] = {
-        "max_bytes": f"WINNOW_NATS_{stream.removeprefix('WINNOW_')}_BYTES_MAX",
-        "num_replicas": "WINNOW_NATS_REPLICAS",
-    }
-    return ", ".join(of_limits[each] for each in limits if each in of_limits) or stream
 
 
 async def _decode(message: Msg) -> Hint | None:

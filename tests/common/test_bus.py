@@ -263,7 +263,7 @@ async def test_changed_limits_reach_streams_that_are_there(
         await bus.publish_hint(uuid4(), STAGE, [uuid4()])
         shorter = (await bus._js.stream_info(EVENTS_STREAM)).config
         await bus._js.update_stream(shorter, max_age=3600, duplicate_window=60, description="mine")
-    with caplog.at_level(logging.INFO, "services.common.bus"):
+    with caplog.at_level(logging.INFO, "services.common.streams"):
         async with Bus.open(settings(nats, nats_tasks_bytes_max=2 << 20), "after") as bus:
             for _ in range(2):
                 await bus.declare()

@@ -1,0 +1,86 @@
+"""The streams of NATS: made where they are missing, and given the limits that are set where they are there."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from nats.js import JetStreamContext
+from nats.js.api import StreamConfig, StreamInfo
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
+
+from services.common.errors import InvalidSetting
+from services.common.failpoints import reach
+
+log = logging.getLogger(__name__)
+
+# What a stream that is there is given anew if a process is set to make it otherwise.
+_LIMITS: Final = ("max_bytes", "max_age", "num_replicas", "duplicate_window")
+
+
+class Streams:
+    """Makes the streams that a process needs; raises what the client of NATS raises."""
+
+    def __init__(self, js: JetStreamContext) -> None:
+        self._js = js
+        # When each stream was made that has been compared with the settings.
+        self._compared: dict[str, datetime | None] = {}
+
+    async def declare(self, config: StreamConfig, counted: str | None = None) -> StreamInfo:
+        """Make a stream if it is missing, and give one that is there the limits of the configuration, once.
+
+        Return its state, with the subjects of its messages among those counted. InvalidSetting if NATS refuses a limit.
+        """
+        name = str(config.name)
+        try:
+            found = await self._js.stream_info(name, counted)
+        except NotFoundError:
+            await self._js.add_stream(config)
+            await reach("bus.stream_made")
+            found = await self._js.stream_info(name, counted)
+        if name not in self._compared or self._compared[name] != found.created:
+            await self._adjust(config, found)
+            self._compared[name] = found.created
+        return found
+
+    async def _adjust(self, wanted: StreamConfig, found: StreamInfo) -> None:
+        """Give a stream the limits that are set, if it was made with others.
+
+        A process does so once for each stream, or two with different settings would undo each other's without end: the
+        one that was started last has its way. What else the stream was given is left as it is.
+        """
+        name, config = str(wanted.name), found.config
+        differ = [each for each in _LIMITS if getattr(config, each) != getattr(wanted, each)]
+        if not differ:
+            return
+        told = ", ".join(
+            f"{each} from {getattr(config, each):.0f} to {getattr(wanted, each):.0f}"
+            for each in differ
+        )
+        try:
+            await self._js.update_stream(config, **{each: getattr(wanted, each) for each in differ})
+        except ServiceUnavailableError:
+            raise
+        except APIError as error:
+            raise InvalidSetting(
+                f"{_settings_of(name, differ)}: NATS does not change the stream {name} ({told}): "
+                f"{error.description}; set what it was made with, or delete the stream, which is then made anew"
+            ) from error
+        except TimeoutError:
+            # The key of a service may change the stream of hints alone, and an older one not even that.
+            log.warning(
+                "nats: the stream %s keeps its limits, since NATS did not answer: have somebody change it who may (%s)",
+                name,
+                told,
+            )
+        else:
+            log.warning("nats: changed the stream %s, which was made otherwise: %s", name, told)
+
+
+def _settings_of(stream: str, limits: Sequence[str]) -> str:
+    """The settings that some limits of a stream come from, or the stream's name if there is none."""
+    of_limits: Mapping[str, str] = {
+        "max_bytes": f"WINNOW_NATS_{stream.removeprefix('WINNOW_')}_BYTES_MAX",
+        "num_replicas": "WINNOW_NATS_REPLICAS",
+    }
+    return ", ".join(of_limits[each] for each in limits if each in of_limits) or stream
