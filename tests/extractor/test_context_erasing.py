@@ -9,9 +9,9 @@ from services.extractor.erasing import EraseStage
 from services.extractor.grounded import GroundedEngine
 from services.extractor.subscriptions import ExtractStage
 from tests.conftest import Deployment
+from tests.extractor.calling import erase
 from tests.extractor.known import knowing
 from tests.extractor.saved import change, say
-from tests.extractor.test_curating import erase
 from tests.extractor.test_erasing import LIMITS, window_of
 from tests.extractor.test_erasing import erase as erased
 

@@ -28,3 +28,16 @@ async def call(desk: Desk, method: str, request: Any) -> Any:
 def by(*authors: str) -> pb.FilterExpression:
     """By some authors."""
     return pb.FilterExpression(author_external_ids=pb.TextList(values=authors))
+
+
+def all_of(*parts: pb.FilterExpression) -> pb.FilterExpression:
+    """And."""
+    return pb.FilterExpression(all_of=pb.FilterExpressionList(expressions=parts))
+
+
+def nest(depth: int) -> pb.FilterExpression:
+    """An expression of some levels."""
+    expression = by("ann")
+    for _ in range(depth - 1):
+        expression = all_of(expression)
+    return expression

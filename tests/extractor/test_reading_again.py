@@ -1,0 +1,88 @@
+"""What is read again: what people choose, and what late changes touch."""
+
+import grpc
+import pytest
+
+from services.common.ids import uuid7
+from tests.conftest import Deployment
+from tests.extractor.calling import asked, at
+from tests.extractor.known import knowing
+from tests.extractor.saved import change, say
+from tests.extractor.test_merging import DISK, FRIDAY, OTHER_DISK, SMALL_TALK, tell, title
+
+
+async def test_chosen_messages_are_read_again(deployment: Deployment) -> None:
+    """A dry run counts and changes nothing; a period is read again but for what is noise alone, and atoms stay."""
+    async with asked(deployment) as (knowledge, call):
+        source, first = await tell(knowledge, DISK, FRIDAY)
+        await tell(knowledge, *["ok"] * 40)
+        before = await knowledge.atoms()
+        chosen = {"since": at(0), "until": at(100)}
+        plan = await call("ExtractMessages", dry_run=True, **chosen)
+        assert (plan.messages, plan.windows, plan.windows_noise) == (42, 1, 1)
+        assert (plan.messages_read, plan.tokens_estimated, plan.runs_measured) == (2, 0, 1)
+        runs = "select count(*) from extractor.run"
+        await knowledge.settled()
+        assert await deployment.admin.fetchval(runs) == 1
+        await call("ExtractMessages", **chosen)
+        await knowledge.settled()
+        assert await deployment.admin.fetchval(runs) == 2
+        await call("ExtractMessages", message_ids=[str(first[0])])
+        await knowledge.settled()
+        assert await deployment.admin.fetchval(runs) == 3
+        assert await knowledge.atoms() == before
+        nothing = await call("ExtractMessages", source_id=str(source), since=at(50), dry_run=True)
+        assert (nothing.messages, nothing.windows) == (0, 0)
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await call("ExtractMessages", message_ids=[str(uuid7())])
+        assert failure.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_window_that_goes_on_is_counted_once(deployment: Deployment) -> None:
+    """Where a window that is read again is one that open talk continues, the plan counts it and its messages once."""
+    async with asked(deployment) as (knowledge, call):
+        admin = deployment.admin
+        source, _ = await say(deployment, [("ann", DISK), ("bob", FRIDAY)])
+        await admin.execute("update ingest.message set sent_at = now() - interval '10 minutes'")
+        await knowledge.settled()
+        await call("ExtractNow")
+        await knowledge.settled()
+        _, (late,) = await say(deployment, [("ann", OTHER_DISK)], source)
+        await admin.execute("update ingest.message set sent_at = now() where id = $1", late)
+        await knowledge.settled()
+        plan = await call("ExtractMessages", dry_run=True, source_id=str(source))
+        assert (plan.messages, plan.windows, plan.messages_read) == (3, 1, 3)
+        only = await call("ExtractMessages", dry_run=True, message_ids=[str(late)])
+        assert (only.messages, only.windows, only.messages_read) == (1, 1, 3)
+
+
+async def pause(deployment: Deployment) -> None:
+    """Let half an hour pass in which nobody says anything here: others talk elsewhere."""
+    await say(deployment, [("ann", "ok")] * 31)
+
+
+async def test_late_changes_read_only_what_they_touch(deployment: Deployment) -> None:
+    """An edit, a deletion and a new reply cause one reading each: of the window that holds the message or goes on."""
+    async with knowing(deployment) as knowledge:
+        source, first = await tell(knowledge, DISK, FRIDAY)
+        await pause(deployment)
+        _, second = await tell(knowledge, OTHER_DISK, SMALL_TALK[0], source=source)
+        windows = """select r.window_id, count(*) from extractor.run r
+            join extractor.conversation_window c on c.id = r.window_id where c.source_id = $1 group by 1 order by 1"""
+
+        async def readings() -> list[int]:
+            return [row["count"] for row in await deployment.admin.fetch(windows, source)]
+
+        assert await readings() == [1, 1]
+        await change(deployment, first[0], text=DISK.replace("full", "broken"))
+        await knowledge.settled()
+        assert await readings() == [2, 1]
+        await change(deployment, second[1], deleted=True)
+        await knowledge.settled()
+        assert await readings() == [2, 2]
+        await tell(knowledge, SMALL_TALK[1], source=source)
+        assert await readings() == [2, 3]
+        await pause(deployment)
+        await tell(knowledge, SMALL_TALK[2], source=source)
+        assert await readings() == [2, 3, 1]
+        assert title(SMALL_TALK[0]) not in await knowledge.live()

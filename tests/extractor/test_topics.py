@@ -1,0 +1,97 @@
+"""Topics that people join, split and call otherwise, and that readings make."""
+
+from tests.conftest import Deployment
+from tests.extractor.calling import asked
+from tests.extractor.known import knowing
+from tests.extractor.saved import change, say
+from tests.extractor.test_merging import DISK, FRIDAY, OTHER_DISK, tell, title
+from winnow.extractor.v1 import extractor_pb2 as pb
+
+
+async def test_a_renamed_topic_is_found_under_its_old_title(deployment: Deployment) -> None:
+    """What a person merged and called otherwise stays so when its conversation is read again."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backup retention policy] {DISK}", f"[Release dates] {FRIDAY}"]
+        _, said = await tell(knowledge, *lines)
+        topics = {t.title: t.id for t in (await call("ListTopics")).topics}
+        kept, other = topics["Backup retention policy"], topics["Release dates"]
+        await call("MergeTopics", topic_id=kept, merged_topic_ids=[other], title="Operations")
+        await change(deployment, said[0], text=lines[0].replace("full", "broken"))
+        await knowledge.settled()
+        found = (await call("ListTopics")).topics
+        assert [(t.id, t.title, t.message_count) for t in found] == [(kept, "Operations", 2)]
+
+
+async def test_topics_join_and_split(
+    deployment: Deployment,
+) -> None:
+    """One topic of two sources is one, with all messages and atoms; what a person moved out stays out."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backup retention policy] {line}" for line in (DISK, FRIDAY)]
+        _, first = await tell(knowledge, *lines)
+        source, second = await tell(knowledge, f"[backup retention policy] {OTHER_DISK}", "chatter")
+        (topic,) = (await call("ListTopics")).topics
+        assert (topic.message_count, topic.atom_count) == (3, 3)
+        assert (await call("ListTopics", source_id=str(source))).topics == [topic]
+        split = await call(
+            "SplitTopic", topic_id=topic.id, message_ids=[str(first[1])], title="Releases"
+        )
+        assert (split.topic.title, split.topic.message_count, split.topic.atom_count) == (
+            "Releases",
+            1,
+            1,
+        )
+        assert (split.rest.message_count, split.rest.atom_count) == (2, 2)
+        await change(deployment, first[0], text=lines[0].replace("full", "broken"))
+        await change(deployment, second[1], text="other chatter")
+        await knowledge.settled()
+        found = {t.title: t for t in (await call("ListTopics")).topics}
+        assert {name: t.message_count for name, t in found.items()} == {
+            "Releases": 1,
+            "Backup retention policy": 2,
+        }
+        merged = await call(
+            "MergeTopics", topic_id=topic.id, merged_topic_ids=[split.topic.id], title="Operations"
+        )
+        assert (merged.topic.title, merged.topic.message_count) == ("Operations", 3)
+        versions = (await call("ListTopicVersions", topic_id=topic.id)).versions
+        assert [version.change for version in versions][:3] == [
+            pb.VERSION_CHANGE_EDITED,
+            pb.VERSION_CHANGE_MERGED,
+            pb.VERSION_CHANGE_PARTED,
+        ]
+        await knowledge.settled()
+
+
+async def test_a_reading_leaves_no_topic_without_messages(deployment: Deployment) -> None:
+    """What a person moved to a topic stays there under whatever title it is read next, and that title is no topic."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backup retention policy] {line}" for line in (DISK, FRIDAY)]
+        _, said = await tell(knowledge, *lines)
+        (topic,) = (await call("ListTopics")).topics
+        moved = [str(said[1])]
+        split = await call("SplitTopic", topic_id=topic.id, message_ids=moved, title="Releases")
+        await change(deployment, said[1], text=f"[Shipping dates] {FRIDAY}")
+        await knowledge.settled()
+        found = (await call("ListTopics")).topics
+        assert {(t.title, t.message_count) for t in found} == {
+            ("Releases", 1),
+            ("Backup retention policy", 1),
+        }
+        (atom,) = (await call("ListAtoms", topic_id=split.topic.id)).atoms
+        assert atom.title == title(FRIDAY)
+
+
+async def test_a_topic_bears_the_spelling_that_came_first(deployment: Deployment) -> None:
+    """Of titles that differ in case alone the first one of a reading is the topic's, whenever it is read."""
+    first = [f"Matter {number}" for number in range(8)]
+    lines = [
+        ("ann", f"[{title}] idea: Said of {title}")
+        for each in first
+        for title in (each, each.upper())
+    ]
+    async with knowing(deployment, merges=False) as knowledge:
+        await say(deployment, lines)
+        await knowledge.settled()
+        rows = await deployment.admin.fetch("select title from extractor.topic order by title")
+        assert [row["title"] for row in rows] == first

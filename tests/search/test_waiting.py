@@ -1,0 +1,72 @@
+"""Searches that wait for what was just written."""
+
+import asyncio
+from uuid import uuid4
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tests.search.asking import KEYWORD, SEMANTIC
+from tests.search.conftest import Desk
+from tests.search.library import texts, unit
+from winnow.search.v1 import search_pb2 as pb
+
+
+def seconds(value: float) -> Duration:
+    """A duration."""
+    duration = Duration()
+    duration.FromMilliseconds(int(value * 1000))
+    return duration
+
+
+async def test_a_caller_can_wait_for_its_own_write(desk: Desk) -> None:
+    """A search that waits for a message must answer once it has its vector, and not find it missing."""
+    message = await desk.library.add_message("just written")
+    wait = pb.WaitFor(message_id=str(message), timeout=seconds(20))
+    waiting = asyncio.create_task(
+        desk.client.search(mode=SEMANTIC, query_vector=unit(1).tolist(), wait_for=wait)
+    )
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    await desk.library.add_vectors("message", [message], ["just written"], [unit(1)])
+    reply = await waiting
+    assert texts(reply) == ["just written"]
+    assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_REACHED
+
+
+async def test_waiting_ends(desk: Desk) -> None:
+    """Waiting must end at its timeout, at once when the work is dead, and be refused for an unknown message."""
+    message = await desk.library.add_message("never", unit(0, 1))
+    await desk.library.admin.execute("delete from embedder.vector")
+    hashes = await desk.library.admin.fetchval("select text_sha256 from ingest.message")
+    await desk.library.admin.execute(
+        "select spine.enqueue_embedding($1, 'message', $2, $3)",
+        desk.library.workspace,
+        [message],
+        [hashes],
+    )
+    wait = pb.WaitFor(message_id=str(message), timeout=seconds(0.1))
+    reply = await desk.client.search("never", mode=KEYWORD, wait_for=wait)
+    assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_TIMED_OUT
+    assert (reply.freshness.pending_embeddings, reply.freshness.dead_embeddings) == (1, 0)
+    until = Timestamp()
+    until.GetCurrentTime()
+    watermark = pb.WaitFor(accepted_until=until, timeout=seconds(0.1))
+    reply = await desk.client.search("never", mode=KEYWORD, wait_for=watermark)
+    assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_TIMED_OUT
+    await desk.library.admin.execute("update spine.task set state = 'dead', hint_at = null")
+    for dead in (
+        pb.WaitFor(message_id=str(message), timeout=seconds(30)),
+        pb.WaitFor(accepted_until=until, timeout=seconds(30)),
+    ):
+        reply = await desk.client.search("never", mode=KEYWORD, wait_for=dead)
+        assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_DEAD
+        assert reply.freshness.dead_embeddings == 1
+    await desk.library.admin.execute("update spine.task set state = 'done'")
+    reply = await desk.client.search("never", mode=KEYWORD, wait_for=watermark)
+    assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_REACHED
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await desk.client.search("x", wait_for=pb.WaitFor(message_id=str(uuid4())))
+    assert failure.value.code() == grpc.StatusCode.NOT_FOUND
