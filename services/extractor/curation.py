@@ -30,6 +30,7 @@ async def merge(
     await bonds.join(connection, workspace, atom, others, "person")
     gone: list[bytes | None] = [None] * len(others)
     await enqueue_embedding(connection, workspace, "atom", others, gone, reopen=True)
+    await bonds.compare_again(connection, workspace, [atom])
     await review.record(connection, reviewer, atom, versions[atom] + 1, "merged")
 
 
