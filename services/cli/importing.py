@@ -29,7 +29,7 @@ from services.cli.importers.rendering import ENTITIES_MAX, URL_BYTES_MAX
 from services.cli.importers.slack import SlackExport
 from services.cli.importers.telegram import TelegramExport
 from services.cli.options import Session, command
-from services.cli.sending import Counts, Frame, Sender, delete
+from services.cli.sending import Counts, Frame, Sender
 from services.cli.target import Target
 from services.cli.values import TELEGRAM_ACCOUNT
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -230,7 +230,7 @@ async def run_import(
         sender = Sender(target, show, lambda line: session.progress.print(escape(line)))
         try:
             await sender.send(reader)
-            sender.counts.deleted = await delete(target, reader.deleted)
+            await sender.delete(reader.deleted)
         except asyncio.CancelledError:
             session.progress.print(
                 f"{sender.counts.total:,} messages are saved; the same command again goes on: "

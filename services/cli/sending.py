@@ -16,6 +16,7 @@ from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
 FRAMES_AHEAD = 8
 DELETIONS_MAX = 500
+DELETION_SECONDS = 60
 REJECTIONS_KEPT = 100
 RETRIES, RETRIES_BEFORE_FIRST = 60, 5
 TOLD_FROM_FAILURE = 4  # after a second and a half
@@ -59,7 +60,7 @@ class Frame:
 
 
 class Sender:
-    """Streams frames; when the service goes away, waits for it and repeats what was not acknowledged."""
+    """Streams frames and deletes; when the service goes away, waits for it and repeats what was not acknowledged."""
 
     def __init__(
         self,
@@ -86,6 +87,30 @@ class Sender:
                     await self._stream(stub)
             finally:
                 reading.cancel()
+
+    async def delete(self, messages: Sequence[tuple[pb.SourceRef, str]]) -> None:
+        """Mark messages as deleted, and count how many were live."""
+        async with self._target.channel("ingest") as channel:
+            stub = IngestServiceStub(channel)
+            for request in _deletions(messages):
+                reply = await self._delete(stub, request)
+                self.counts.deleted += reply.deleted
+
+    async def _delete(
+        self, stub: IngestServiceStub, request: pb.DeleteMessagesRequest
+    ) -> pb.DeleteMessagesResponse:
+        """Delete, again and again while the service is away."""
+        metadata = self._target.metadata
+        while True:
+            try:
+                reply = await stub.DeleteMessages(
+                    request, metadata=metadata, timeout=DELETION_SECONDS
+                )
+            except grpc.aio.AioRpcError as error:
+                await self._wait_for_service(error)
+            else:
+                self._failures = 0
+                return reply
 
     async def _read(self, frames: Iterator[Frame]) -> None:
         while (frame := await asyncio.to_thread(next, frames, None)) is not None:
@@ -134,7 +159,8 @@ class Sender:
 
     async def _wait_for_service(self, error: grpc.aio.AioRpcError) -> None:
         self._failures += 1
-        patience = RETRIES if self.counts.total else RETRIES_BEFORE_FIRST
+        is_begun = self.counts.total or self.counts.deleted
+        patience = RETRIES if is_begun else RETRIES_BEFORE_FIRST
         is_transient = error.code() in _TRANSIENT or is_broken_stream(error)
         if not is_transient or self._failures > patience:
             raise error
@@ -163,21 +189,17 @@ class Sender:
         return len(self._unacknowledged) < FRAMES_AHEAD
 
 
-async def delete(target: Target, messages: Sequence[tuple[pb.SourceRef, str]]) -> int:
-    """Mark messages as deleted; return how many were live."""
-    deleted = 0
-    async with target.channel("ingest") as channel:
-        stub = IngestServiceStub(channel)
-        for start in range(0, len(messages), DELETIONS_MAX):
-            chunk = messages[start : start + DELETIONS_MAX]
-            for _, group in itertools.groupby(chunk, key=lambda each: each[0].external_id):
-                named = list(group)
-                request = pb.DeleteMessagesRequest(
-                    source=named[0][0], external_ids=[key for _, key in named]
-                )
-                reply = await stub.DeleteMessages(request, metadata=target.metadata, timeout=60)
-                deleted += reply.deleted
-    return deleted
+def _deletions(
+    messages: Sequence[tuple[pb.SourceRef, str]],
+) -> Iterator[pb.DeleteMessagesRequest]:
+    """Requests that delete messages, each of one source."""
+    for start in range(0, len(messages), DELETIONS_MAX):
+        chunk = messages[start : start + DELETIONS_MAX]
+        for _, group in itertools.groupby(chunk, key=lambda each: each[0].external_id):
+            named = list(group)
+            yield pb.DeleteMessagesRequest(
+                source=named[0][0], external_ids=[key for _, key in named]
+            )
 
 
 def _request(frame: Frame) -> pb.StreamMessagesRequest:
