@@ -74,7 +74,7 @@ async def topics_of(
 async def conversations_of(
     connection: Connection, workspace: UUID, subjects: Sequence[Subject]
 ) -> dict[Subject, Conversation]:
-    """Return where messages, the first evidence of atoms, and topics are."""
+    """Return where messages and topics are, and where atoms were said first."""
     text, _ = statement("group_by_conversation")
     rows = await connection.fetch(text, workspace, [each.id for each in subjects])
     return {
@@ -103,7 +103,7 @@ async def newest_vectors(
     kind: str,
     limit: int,
 ) -> list[tuple[UUID, bytes | None]]:
-    """Return the newest subjects of a kind that satisfy a filter with their first vectors, if any, oldest first."""
+    """Return the newest subjects that a filter leaves, oldest first, with the vectors of their whole texts, if any."""
     text, values = statement(
         "newest_vectors", (kind,), chosen.conditions, generation.id, generation.dimensions
     )

@@ -72,9 +72,14 @@ select x.kind, x.id, x.source_id, s.title as source_title, x.thread_id from (
   select 'message' as kind, m.id, m.source_id, m.thread_id from ingest.message m
   where m.workspace_id = $1 and m.id = any ($2::uuid[])
   union all
-  (select distinct on (e.atom_id) 'atom', e.atom_id, m.source_id, m.thread_id
-   from extractor.atom_evidence e join ingest.message m on m.workspace_id = $1 and m.id = e.message_id and m.deleted_at is null
-   where e.workspace_id = $1 and e.atom_id = any ($2::uuid[]) order by e.atom_id, e.position, e.message_id)
+  -- Where it was said first, by what is live if anything is; what a person keeps may have no evidence left.
+  select 'atom', a.id, coalesce(e.source_id, a.source_id), coalesce(e.thread_id, '') from extractor.atom a
+  left join lateral (
+    select m.source_id, m.thread_id
+    from extractor.atom_evidence x join ingest.message m on m.workspace_id = $1 and m.id = x.message_id
+    where x.workspace_id = $1 and x.atom_id = a.id
+    order by m.deleted_at is not null, x.position, x.message_id limit 1) e on true
+  where a.workspace_id = $1 and a.id = any ($2::uuid[])
   union all
   select 'topic', t.id, t.source_id, '' from extractor.topic t where t.workspace_id = $1 and t.id = any ($2::uuid[])) x
 join ingest.source s on s.workspace_id = $1 and s.id = x.source_id;

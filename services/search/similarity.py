@@ -97,7 +97,7 @@ class Similarity:
         subjects_max: int,
         groups_max: int,
     ) -> Duplicates:
-        """Compare the newest subjects of a kind with each other."""
+        """Compare the newest subjects of a kind with each other, each as a whole."""
         async with self._searcher.reads.reading(workspace) as connection:
             generation = await self._searcher.serving.generation(connection, None)
             if generation is None:

@@ -91,6 +91,23 @@ async def test_groups_hold_what_belongs_together(desk: Desk) -> None:
     assert not second.next_page_token
 
 
+async def test_an_atom_is_where_it_was_said(desk: Desk) -> None:
+    """Grouping by conversation must lose no atom: one stands where its first live evidence is, else where it was."""
+    library, fields = desk.library, {"mode": SEMANTIC, "kinds": [types.SUBJECT_KIND_ATOM]}
+    said = [await library.add_message("said", thread_id=thread) for thread in "abc"]
+    await library.add_atom("moved", "", said[1:], unit(1, 0.1))
+    await library.add_atom("lost", "", said[:1], unit(1, 0.2))
+    await library.add_atom("kept", "", [], unit(1, 0.3))
+    await desk.deployment.admin.execute(
+        "update ingest.message set deleted_at = now() where id = any ($1)", said[:2]
+    )
+    reply = await desk.client.search(
+        group_by=pb.GROUP_BY_CONVERSATION, query_vector=unit(1).tolist(), **fields
+    )
+    found = [(g.conversation.thread_id, [r.atom.title for r in g.results]) for g in reply.groups]
+    assert found == [("c", ["moved"]), ("a", ["lost"]), ("", ["kept"])]
+
+
 async def test_a_page_of_groups_that_are_gone_counts_groups(desk: Desk) -> None:
     """If what a page was to show has been deleted, its total must still be the number of groups."""
     for thread in ("a", "b"):
@@ -163,6 +180,19 @@ async def test_near_duplicates_are_grouped(desk: Desk) -> None:
     fewer = pb.FindDuplicatesRequest(subjects_max=2)
     reply = await call(desk, "FindDuplicates", fewer)
     assert (reply.compared, reply.truncated) == (2, True)
+
+
+async def test_long_texts_are_compared_as_a_whole(desk: Desk) -> None:
+    """Texts that only begin alike must be no duplicates, and such as are alike as a whole must be."""
+    library, long = desk.library, ["begins alike", "begins alike, too", "alike as a whole"]
+    ids = await library.add_messages(long, [unit(1, 1), unit(1, -1), unit(1, 1)])
+    for part, vectors in enumerate(
+        ([unit(1), unit(1), unit(0, 1)], [unit(0, 1), unit(0, -1), unit(1)])
+    ):
+        await library.add_vectors("message", ids, long, vectors, part=part + 1)
+    reply = await call(desk, "FindDuplicates", pb.FindDuplicatesRequest())
+    assert [[r.message.text for r in g.results] for g in reply.groups] == [[long[0], long[2]]]
+    assert reply.compared == len(long)
 
 
 async def test_what_is_not_embedded_yet_does_not_hide_that_there_was_more(desk: Desk) -> None:

@@ -91,7 +91,9 @@ class _GroupByEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GroupBy.Value
     GROUP_BY_TOPIC: _GroupBy.ValueType  # 1
     """Their topics; what belongs to several stands in the group of each, what belongs to none in a group of its own."""
     GROUP_BY_CONVERSATION: _GroupBy.ValueType  # 2
-    """Their conversation: the source and the thread; an atom is where its first evidence is."""
+    """Their conversation: the source and the thread; an atom is where its first evidence is, or was if none is live, and a topic in
+    the main conversation of its source, as an atom is that has no evidence any more.
+    """
 
 class GroupBy(_GroupBy, metaclass=_GroupByEnumTypeWrapper):
     """What results are put together by."""
@@ -101,7 +103,9 @@ GROUP_BY_UNSPECIFIED: GroupBy.ValueType  # 0
 GROUP_BY_TOPIC: GroupBy.ValueType  # 1
 """Their topics; what belongs to several stands in the group of each, what belongs to none in a group of its own."""
 GROUP_BY_CONVERSATION: GroupBy.ValueType  # 2
-"""Their conversation: the source and the thread; an atom is where its first evidence is."""
+"""Their conversation: the source and the thread; an atom is where its first evidence is, or was if none is live, and a topic in
+the main conversation of its source, as an atom is that has no evidence any more.
+"""
 Global___GroupBy: _TypeAlias = GroupBy  # noqa: Y015
 
 class _WaitOutcome:
@@ -1464,7 +1468,9 @@ class FindDuplicatesRequest(_message.Message):
     kind: _types_pb2.SubjectKind.ValueType
     """The kind; messages if unspecified."""
     score_min: _builtins.float
-    """From which cosine on two texts say nearly the same, 0.5 to 1; 0.95 if 0."""
+    """From which cosine on two texts say nearly the same, 0.5 to 1; 0.95 if 0. Texts longer than the model reads at once are compared by
+    the mean of their parts.
+    """
     subjects_max: _builtins.int
     """Compare at most this many, the newest, 2 to 5,000; 2,000 if 0."""
     groups_max: _builtins.int
