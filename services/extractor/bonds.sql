@@ -132,9 +132,12 @@ order by 2, 3
 on conflict do nothing;
 
 -- name: allow_together
-delete from extractor.kept_apart k
-where k.workspace_id = $1
-  and (k.first_id = $2 and k.second_id = any ($3::uuid[]) or k.second_id = $2 and k.first_id = any ($3::uuid[]));
+-- None of the atoms, nor of what was merged into them, is kept from another any more.
+with member as materialized (
+  select a.id from extractor.atom a
+  where a.workspace_id = $1 and (a.id = any (array_append($3::uuid[], $2::uuid)) or a.merged_into = any (array_append($3::uuid[], $2::uuid))))
+delete from extractor.kept_apart k using member x, member y
+where k.workspace_id = $1 and k.first_id = x.id and k.second_id = y.id;
 
 -- name: forget_apart
 delete from extractor.kept_apart k

@@ -4,7 +4,7 @@ People win: what a person approved is neither retired nor ended, what a person r
 two things that people judged stay two.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from services.extractor.comparing import Claim, Relation, compare, directed
 from services.extractor.extraction import LinkType
+from services.extractor.pairs import Pair, company, pair_of
 
 LINKS_MAX: Final = 3
 
@@ -22,7 +23,6 @@ class Compared:
 
     claim: Claim
     relatedness: float | None
-    kept_apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,14 @@ class Decision:
     links: tuple[MeaningLink, ...] = ()
 
 
-def decide(subject: Claim, known: Sequence[Compared]) -> Decision:
-    """Place an atom among known ones: it joins the likest older or judged one, or takes in newer ones."""
+def decide(subject: Claim, known: Sequence[Compared], apart: Set[Pair] = frozenset()) -> Decision:
+    """Place an atom among known ones: it joins the likest older or judged one, or takes in newer ones.
+
+    Those of a pair in `apart` never come together, neither as the subject and another nor as two that join it.
+    """
     if subject.judgement == "rejected":
         return Decision()
-    related = [(each, relation) for each in known if (relation := _relate(subject, each))]
+    related = [(each, relation) for each in known if (relation := _relate(subject, each, apart))]
     same = [each for each in related if each[1].verdict == "same"]
     hosts = [each for each in same if _may_host(subject, each[0].claim)]
     if hosts:
@@ -71,7 +74,7 @@ def decide(subject: Claim, known: Sequence[Compared]) -> Decision:
             ),
         )
         return Decision(host[0].claim.id, (subject.id,))
-    guests = tuple(sorted(each.claim.id for each, _ in same if _may_join(subject, each.claim)))
+    guests = company((each.claim.id for each, _ in same if _may_join(subject, each.claim)), apart)
     live = [
         each
         for each in related
@@ -85,11 +88,11 @@ def decide(subject: Claim, known: Sequence[Compared]) -> Decision:
     )
 
 
-def _relate(subject: Claim, other: Compared) -> Relation | None:
+def _relate(subject: Claim, other: Compared, apart: Set[Pair]) -> Relation | None:
     if other.relatedness is None and subject.text != other.claim.text:
         return None
     relation = compare(subject, other.claim, other.relatedness or 0.0)
-    if relation and relation.verdict == "same" and other.kept_apart:
+    if relation and relation.verdict == "same" and pair_of(subject.id, other.claim.id) in apart:
         return Relation("similar", relation.confidence)
     return relation
 

@@ -6,7 +6,7 @@ replica read them, the one that is compared later finds the other.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from services.common.worker import Result
 from services.extractor import bonds, rules, store, topic_bonds
 from services.extractor.comparing import Claim
 from services.extractor.deciding import Compared, Decision, decide
+from services.extractor.pairs import Pair, pair_of
 from services.extractor.rules import ApprovalRule
 from services.extractor.scale import SAMPLE_MAX, Scale, measure
 from services.extractor.topic_deciding import ComparedTopic, TopicClaim, decide_topic
@@ -189,11 +190,11 @@ async def _place_atom(
     if not subjects or subjects[0]["cosine"] is None:
         return None
     known = [
-        Compared(_claim(row), _related(row["cosine"], scale), row["kept_apart"])
+        Compared(_claim(row), _related(row["cosine"], scale))
         for row in rows
         if row["id"] != request.subject
     ]
-    decision = decide(_claim(subjects[0]), known)
+    decision = decide(_claim(subjects[0]), known, await _kept_apart(connection, workspace, ids))
     await _conclude(connection, workspace, request.subject, decision)
     return [decision.into or request.subject]
 
@@ -229,11 +230,12 @@ async def _place_topic(
     if not subjects or subjects[0]["cosine"] is None:
         return None
     known = [
-        ComparedTopic(_topic_claim(row), _related(row["cosine"], scale), row["kept_apart"])
+        ComparedTopic(_topic_claim(row), _related(row["cosine"], scale))
         for row in rows
         if row["id"] != request.subject
     ]
-    decision = decide_topic(_topic_claim(subjects[0]), known)
+    apart = await _kept_apart(connection, workspace, ids)
+    decision = decide_topic(_topic_claim(subjects[0]), known, apart)
     if decision is not None:
         await topic_bonds.join(connection, workspace, decision.into, decision.merged, "meaning")
         hashes: list[bytes | None] = [None] * len(decision.merged)
@@ -241,6 +243,12 @@ async def _place_topic(
             connection, workspace, "topic", decision.merged, hashes, reopen=True
         )
     return [request.subject]
+
+
+async def _kept_apart(connection: Connection, workspace: UUID, ids: Iterable[UUID]) -> set[Pair]:
+    """The pairs among some atoms or topics that people keep apart."""
+    rows = await connection.fetch(QUERIES["kept_apart"], workspace, sorted(ids))
+    return {pair_of(row["first_id"], row["second_id"]) for row in rows}
 
 
 def _related(cosine: float | None, scale: Scale) -> float | None:

@@ -28,9 +28,7 @@ select a.id, a.type, a.title, a.content, a.window_id, a.valid_from, a.valid_to, 
         from extractor.atom_evidence e
         join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
         where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is null order by e.message_id) as messages,
-  1 - (v.embedding <=> s.embedding) as cosine,
-  exists (select from extractor.kept_apart k where k.workspace_id = a.workspace_id
-    and k.first_id = least(a.id, $4) and k.second_id = greatest(a.id, $4)) as kept_apart
+  1 - (v.embedding <=> s.embedding) as cosine
 from extractor.atom a
 left join embedder.vector v on v.workspace_id = a.workspace_id and v.generation_id = $3 and v.kind = 'atom'
   and v.subject_id = a.id and v.part = 0 and v.text_sha256 = a.text_sha256
@@ -38,6 +36,19 @@ left join embedder.vector s on s.workspace_id = a.workspace_id and s.generation_
   and s.subject_id = $4 and s.part = 0
 where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.merged_into is null
   and (a.retired_at is null or a.invalidated_at is not null);
+
+-- name: kept_apart
+-- Which of some atoms or topics, with what was merged into them, people took apart.
+with member as materialized (
+  select a.id, coalesce(a.merged_into, a.id) as of_id from extractor.atom a
+  where a.workspace_id = $1 and (a.id = any ($2::uuid[]) or a.merged_into = any ($2::uuid[]))
+  union all
+  select t.id, coalesce(t.merged_into, t.id) from extractor.topic t
+  where t.workspace_id = $1 and (t.id = any ($2::uuid[]) or t.merged_into = any ($2::uuid[])))
+select distinct f.of_id as first_id, s.of_id as second_id
+from member f
+join extractor.kept_apart k on k.workspace_id = $1 and k.first_id = f.id
+join member s on s.id = k.second_id and s.of_id <> f.of_id;
 
 -- name: same_text
 select a.id from extractor.atom a
@@ -88,9 +99,7 @@ limit $4;
 select t.id, t.title, t.title_key, t.source_id,
   array(select distinct m.window_id from extractor.topic_message m
         where m.workspace_id = t.workspace_id and m.topic_id = t.id order by m.window_id) as windows,
-  1 - (v.embedding <=> s.embedding) as cosine,
-  exists (select from extractor.kept_apart k where k.workspace_id = t.workspace_id
-    and k.first_id = least(t.id, $4) and k.second_id = greatest(t.id, $4)) as kept_apart
+  1 - (v.embedding <=> s.embedding) as cosine
 from extractor.topic t
 left join embedder.vector v on v.workspace_id = t.workspace_id and v.generation_id = $3 and v.kind = 'topic'
   and v.subject_id = t.id and v.part = 0 and v.text_sha256 = t.text_sha256

@@ -72,6 +72,8 @@ async def edit(
         version += 1
         await bonds.renounce(connection, reviewer.workspace, atom)
         await _reword(connection, reviewer.workspace, atom, version, words)
+        # Where the words are the same and only the type is another no vector is written, which would ask for it.
+        await bonds.compare_again(connection, reviewer.workspace, [atom])
     await record(connection, reviewer, atom, version, "edited")
 
 
@@ -89,10 +91,12 @@ async def invalidate(connection: Connection, reviewer: Reviewer, atom: UUID) -> 
 async def lock(connection: Connection, reviewer: Reviewer, atom: UUID) -> Any | None:
     """The atom as it is until the transaction ends; None for a request that was carried out before."""
     await lock_knowledge(connection, reviewer)
+    if await was_carried_out(connection, reviewer):
+        return None
     known = await connection.fetchrow(QUERIES["lock_atom"], reviewer.workspace, atom)
     if known is None:
         raise NotFound("atom", str(atom))
-    return None if await was_carried_out(connection, reviewer) else known
+    return known
 
 
 async def lock_knowledge(connection: Connection, reviewer: Reviewer) -> None:

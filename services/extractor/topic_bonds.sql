@@ -91,6 +91,9 @@ insert into extractor.kept_apart (workspace_id, first_id, second_id) values ($1,
 on conflict do nothing;
 
 -- name: allow_together
-delete from extractor.kept_apart k
-where k.workspace_id = $1
-  and (k.first_id = $2 and k.second_id = any ($3::uuid[]) or k.second_id = $2 and k.first_id = any ($3::uuid[]));
+-- None of the topics, nor of what was merged into them, is kept from another any more.
+with member as materialized (
+  select t.id from extractor.topic t
+  where t.workspace_id = $1 and (t.id = any (array_append($3::uuid[], $2::uuid)) or t.merged_into = any (array_append($3::uuid[], $2::uuid))))
+delete from extractor.kept_apart k using member x, member y
+where k.workspace_id = $1 and k.first_id = x.id and k.second_id = y.id;

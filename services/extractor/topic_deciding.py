@@ -4,12 +4,13 @@ Titles are short, so meaning alone says little: most words must agree as well. W
 window stays apart, unless the titles are the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from services.extractor import wording
+from services.extractor.pairs import Pair, company, pair_of
 
 # (relatedness, words both have).
 SAME: Final = ((0.84, 0.5), (0.66, 0.75))
@@ -32,7 +33,6 @@ class ComparedTopic:
 
     claim: TopicClaim
     relatedness: float | None
-    kept_apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,17 @@ class TopicDecision:
     merged: tuple[UUID, ...]
 
 
-def decide_topic(subject: TopicClaim, known: Sequence[ComparedTopic]) -> TopicDecision | None:
-    """Join the likest older topic, or take in newer ones; None if the topic is new."""
-    same = [each for each in known if not each.kept_apart and _is_same(subject, each)]
+def decide_topic(
+    subject: TopicClaim, known: Sequence[ComparedTopic], apart: Set[Pair] = frozenset()
+) -> TopicDecision | None:
+    """Join the likest older topic, or take in newer ones; None if the topic is new. Pairs in `apart` stay two."""
+    free = [each for each in known if pair_of(subject.id, each.claim.id) not in apart]
+    same = [each for each in free if _is_same(subject, each)]
     older = [each for each in same if each.claim.id < subject.id]
     if older:
         host = max(older, key=lambda each: (each.relatedness or 0.0, -each.claim.id.int))
         return TopicDecision(host.claim.id, (subject.id,))
-    newer = tuple(sorted(each.claim.id for each in same))
+    newer = company((each.claim.id for each in same), apart)
     return TopicDecision(subject.id, newer) if newer else None
 
 

@@ -14,6 +14,7 @@ from services.extractor.comparing import Claim, compare
 from services.extractor.deciding import Compared, Ending, decide
 from services.extractor.differing import word_changes
 from services.extractor.neighbours import Reached, walk
+from services.extractor.pairs import pair_of
 from services.extractor.scale import Scale, measure
 from services.extractor.topic_deciding import ComparedTopic, TopicClaim, decide_topic
 
@@ -148,11 +149,21 @@ def test_people_win() -> None:
     assert decide(old, [Compared(rejected, 1.0)]).into == rejected.id
     assert decide(rejected, [Compared(old, 1.0)]).into is None
     assert decide(approved, [Compared(claim(BACKUP, judgement="approved"), 1.0)]).into is None
-    kept = decide(new, [Compared(old, 1.0, kept_apart=True)])
+    kept = decide(new, [Compared(old, 1.0)], {pair_of(new.id, old.id)})
     assert (kept.into, [link.type for link in kept.links]) == (None, ["relates_to"])
     settled = claim("We release on Friday", "decision", judgement="approved")
     later = claim("We release on Monday instead", "decision", day=1)
     assert decide(later, [Compared(settled, 0.9)]).endings == ()
+
+
+def test_two_kept_apart_do_not_meet_in_a_third() -> None:
+    """Of two that repeat a third and that a person took apart only the older one joins it; the other is linked."""
+    third, *others = (claim(BACKUP, day=day) for day in range(4))
+    first, second, free = sorted(others, key=lambda each: each.id)
+    apart = {pair_of(second.id, first.id)}
+    decision = decide(third, [Compared(each, 1.0) for each in (second, free, first)], apart)
+    assert (decision.into, decision.merged) == (third.id, (first.id, free.id))
+    assert [link.type for link in decision.links] == ["relates_to"]
 
 
 def test_what_had_ended_is_said_anew() -> None:
@@ -194,7 +205,7 @@ def test_topics_join_by_title_and_meaning() -> None:
     apart = topic("Policy of backup retention for tapes", window)
     assert decide_topic(apart, [ComparedTopic(alike, 0.9)]) is None
     assert decide_topic(topic("Backups"), [ComparedTopic(topic("backups"), 1.0)]) is None
-    assert decide_topic(same, [ComparedTopic(old, 1.0, kept_apart=True)]) is None
+    assert decide_topic(same, [ComparedTopic(old, 1.0)], {pair_of(old.id, same.id)}) is None
 
 
 def test_differences_restore_both_texts() -> None:

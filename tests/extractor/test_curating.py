@@ -3,6 +3,7 @@
 import grpc
 import pytest
 
+from services.common.ids import uuid7
 from services.extractor.rules import ApprovalRule
 from tests.conftest import Deployment
 from tests.extractor.calling import asked, erase
@@ -143,3 +144,52 @@ async def test_an_id_in_two_spellings_is_one_id(deployment: Deployment) -> None:
         )
         assert joined.atom.merged_count == 1
         await knowledge.settled()
+
+
+async def test_what_was_taken_apart_does_not_meet_in_another_atom(deployment: Deployment) -> None:
+    """Two that a person keeps apart do not both join a third that says the same, at once or one after the other."""
+    async with asked(deployment) as (knowledge, call):
+        await tell(knowledge, DISK)
+        await tell(knowledge, DISK)
+        one, two = sorted(await knowledge.atoms(), key=lambda atom: atom.id)
+        assert two.merged_into == one.id
+        await call("UnmergeAtom", atom_id=str(two.id))
+        await tell(knowledge, OTHER_DISK)
+        (third,) = [each for each in await knowledge.atoms() if each.title == title(OTHER_DISK)]
+        same = (await call("GetAtom", atom_id=str(one.id))).atom
+        words = {"title": same.title, "content": same.content}
+        await call("UpdateAtom", atom_id=str(third.id), **words)
+        await knowledge.settled()
+        proposed = types.APPROVAL_STATE_PROPOSED
+        await call("ReviewAtom", atom_id=str(two.id), approval_state=proposed)
+        await knowledge.settled()
+        merged = {atom.id: atom.merged_into for atom in await knowledge.atoms()}
+        assert merged == {one.id: third.id, two.id: None, third.id: None}
+
+
+async def test_another_type_is_compared_like_other_words(deployment: Deployment) -> None:
+    """An atom that gets another type and keeps its words is linked to what it says something about, as before."""
+    async with asked(deployment) as (knowledge, call):
+        await tell(knowledge, *SMALL_TALK)
+        await tell(knowledge, FRIDAY)
+        await tell(knowledge, MONDAY)
+        before = await knowledge.links()
+        assert (title(MONDAY), "contradicts", title(FRIDAY)) in before
+        newer = (await knowledge.live())[title(MONDAY)]
+        await call("UpdateAtom", atom_id=str(newer.id), type=types.ATOM_TYPE_REQUIREMENT)
+        await knowledge.settled()
+        assert await knowledge.links() == before
+
+
+async def test_a_repeated_request_is_answered_like_the_first(deployment: Deployment) -> None:
+    """A review whose answer was lost is no failure when it is sent again, though its atom was merged meanwhile."""
+    async with asked(deployment) as (knowledge, call):
+        await tell(knowledge, DISK, OTHER_DISK)
+        live = await knowledge.live()
+        one, two = live[title(DISK)], live[title(OTHER_DISK)]
+        state = types.APPROVAL_STATE_APPROVED
+        review = {"atom_id": str(two.id), "approval_state": state, "request_id": str(uuid7())}
+        await call("ReviewAtom", **review)
+        await call("MergeAtoms", atom_id=str(one.id), merged_atom_ids=[str(two.id)])
+        again = await call("ReviewAtom", **review)
+        assert (again.atom.merged_into_id, again.atom.approval_state) == (str(one.id), state)

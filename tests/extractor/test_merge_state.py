@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from services.extractor.comparing import Claim, compare
 from services.extractor.deciding import LINKS_MAX, Compared, Decision, Ending, decide
+from services.extractor.pairs import Pair, pair_of
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 # What is said, in groups of related meaning; the same words again are the same text.
@@ -47,7 +48,7 @@ class Merging(RuleBasedStateMachine):
         self.now = BEGIN
         self.live: dict[UUID, Claim] = {}
         self.merged_into: dict[UUID, UUID] = {}
-        self.apart: set[frozenset[UUID]] = set()
+        self.apart: set[Pair] = set()
         self.said: dict[UUID, Claim] = {}
 
     @rule(
@@ -81,22 +82,28 @@ class Merging(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 99))
     def part(self, which: int) -> None:
-        """A person undoes a merge: the two live on, and are kept apart."""
+        """A person undoes a merge: the two live on, and are kept apart, as from what else was merged."""
         if self.merged_into:
             atom = sorted(self.merged_into)[which % len(self.merged_into)]
             host = self.merged_into.pop(atom)
             self.live[atom] = self.said[atom]
-            self.apart.add(frozenset({atom, host}))
+            others = [each for each, into in self.merged_into.items() if into == host]
+            self.apart |= {pair_of(atom, each) for each in (host, *others)}
+
+    def kept_apart(self) -> set[Pair]:
+        """The live atoms that are kept apart, themselves or what was merged into them."""
+        hosts = [[self.merged_into.get(each, each) for each in pair] for pair in self.apart]
+        return {pair_of(one, other) for one, other in hosts}
 
     def place(self, atom: UUID) -> Decision:
         """Decide about an atom and carry it out."""
         subject = self.live[atom]
         known = [
-            Compared(other, relatedness(subject, other), frozenset({atom, other.id}) in self.apart)
+            Compared(other, relatedness(subject, other))
             for other in self.live.values()
             if other.id != atom
         ]
-        decision = decide(subject, known)
+        decision = decide(subject, known, self.kept_apart())
         self.check(subject, decision)
         for merged in decision.merged:
             assert decision.into is not None
@@ -123,7 +130,7 @@ class Merging(RuleBasedStateMachine):
             assert merged in self.live
             assert merged > decision.into or self.live[decision.into].judgement
             assert not self.live[merged].judgement
-            assert frozenset({merged, decision.into}) not in self.apart
+            assert pair_of(merged, decision.into) not in self.kept_apart()
         for ending in decision.endings:
             self.check_ending(ending)
         for link in decision.links:
@@ -148,6 +155,11 @@ class Merging(RuleBasedStateMachine):
         for atom, host in self.merged_into.items():
             assert self.said[atom].messages <= self.live[host].messages
 
+    @invariant()
+    def what_is_apart_stays_apart(self) -> None:
+        """Two that a person took apart never stand behind one."""
+        assert all(one != other for one, other in self.kept_apart())
+
     def teardown(self) -> None:
         """Compared again and again everything comes to rest, and then nothing is said twice."""
         for _ in range(len(self.said) + 2):
@@ -163,7 +175,7 @@ class Merging(RuleBasedStateMachine):
             relation = compare(one, other, relatedness(one, other))
             is_same = relation is not None and relation.verdict == "same"
             judged = bool(one.judgement and other.judgement)
-            assert not is_same or judged or frozenset({one.id, other.id}) in self.apart
+            assert not is_same or judged or pair_of(one.id, other.id) in self.kept_apart()
 
 
 TestMerging = Merging.TestCase
