@@ -82,11 +82,12 @@ class Edge(grpc.aio.ServerInterceptor):
         callers: Callers,
         rate: Rate,
         audit: AuditLog,
+        validator: protovalidate.Validator,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._authenticator, self._scopes, self._callers = authenticator, scopes, callers
         self._rate, self._audit, self._clock = rate, audit, clock
-        self._validator = protovalidate.Validator()
+        self._validator = validator
         self._concurrency_max, self._running = concurrency_max, 0
         self._wrapped: dict[str, Any] = {}
         self._draining = asyncio.Event()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import grpc
+import protovalidate
 from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
@@ -52,13 +53,14 @@ class Drainable(Protocol):
 
 @dataclass(frozen=True)
 class Service:
-    """What a process runs under one name."""
+    """What a process runs under one name; the validator is that of its edge, and of methods that check further."""
 
     name: str
     database: Database
     servicers: Sequence[Servicer]
     workers: Sequence[Drainable] = ()
     loops: Sequence[Callable[[], Coroutine[Any, Any, None]]] = field(default=())
+    validator: protovalidate.Validator = field(default_factory=protovalidate.Validator)
 
 
 Opener = Callable[[], AbstractAsyncContextManager[Service]]
@@ -185,6 +187,7 @@ async def _listen(
         Callers.parse(tls.tls_callers),
         Rate("calls", quotas.rate_calls_per_second, quotas.rate_burst_seconds),
         AuditLog(service.database),
+        service.validator,
     )
     options = list(OPTIONS)
     if settings.rpc_connection_age_seconds:

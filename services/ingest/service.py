@@ -69,7 +69,8 @@ async def open_service() -> AsyncIterator[Service]:
         neighbours = Neighbours(thresholds, VERSION)
         saver = Saver(database, sources, slots, VERSION, neighbours, relay)
         gate = Gate(database, sources, thresholds)
-        intake = Intake(database, sources, protovalidate.Validator(), gate, saver)
+        validator = protovalidate.Validator()
+        intake = Intake(database, sources, validator, gate, saver)
         operations = Operations(database, relay.kick)
         rate = Rate("messages", quotas.rate_messages_per_second, quotas.rate_burst_seconds)
         eraser = Eraser(neighbours)
@@ -84,9 +85,8 @@ async def open_service() -> AsyncIterator[Service]:
             _worker(rescoring, database, bus),
             _worker(erasing, database, bus),
         ]
-        yield Service(
-            "ingest", database, servicers, workers, [*watching(relay_database), relay.run]
-        )
+        loops = [*watching(relay_database), relay.run]
+        yield Service("ingest", database, servicers, workers, loops, validator)
 
 
 def _worker(stage: Stage[R], database: Database, bus: Bus) -> Worker[R]:

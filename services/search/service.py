@@ -52,13 +52,16 @@ async def open_service() -> AsyncIterator[Service]:
         reads = Reads(database, replica)
         searcher = Searcher(reads, vectors, reranker=reranker, probe=probe)
         loops = [probe.run, replica.watch] if replica else [probe.run]
+        # What it has learnt of a type of message once serves the edge and the requests of a batch.
+        validator = protovalidate.Validator()
         servicer = Servicer(
             "winnow.search.v1.SearchService",
             add_SearchServiceServicer_to_server,
-            SearchRpc(searcher, protovalidate.Validator()),
+            SearchRpc(searcher, validator),
             SCOPES,
         )
-        yield Service("search", database, [servicer, pipeline_servicer(database)], (), loops)
+        servicers = [servicer, pipeline_servicer(database)]
+        yield Service("search", database, servicers, (), loops, validator)
 
 
 def open_reranker(settings: SearchSettings) -> Reranker | None:

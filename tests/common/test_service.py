@@ -6,10 +6,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import grpc
+import protovalidate
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
@@ -185,3 +187,20 @@ async def test_sigterm_ends_the_wait_for_a_server(deployment: Deployment) -> Non
         assert running.returncode is None
         running.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(running.wait(), 10) == 0
+
+
+@pytest.mark.parametrize("name", ["ingest", "search"])
+async def test_requests_are_checked_by_one_validator(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What a service checks beyond its edge is checked by the edge's validator: each learns types of messages anew."""
+    made: list[protovalidate.Validator] = []
+    make = protovalidate.Validator
+
+    def counted() -> protovalidate.Validator:
+        made.append(make())
+        return made[-1]
+
+    monkeypatch.setattr(protovalidate, "Validator", counted)
+    async with import_module(f"services.{name}.service").open_service() as service:
+        assert made == [service.validator]
