@@ -90,6 +90,9 @@ PARTS = {
 }
 
 
+_OF_COMMANDS = ("--data-dir", "--json")
+
+
 class LazyGroup(click.Group):
     """A group that imports a command when it is called, and lists all without importing any."""
 
@@ -104,6 +107,17 @@ class LazyGroup(click.Group):
         module, _, attribute = PARTS[name].where.partition(":")
         found: click.Command = getattr(importlib.import_module(module), attribute)
         return found
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Read the options before a command; one that commands take is told its place."""
+        try:
+            return super().parse_args(context, args)
+        except click.NoSuchOption as error:
+            if error.option_name in _OF_COMMANDS:
+                context.fail(
+                    f"{error.option_name} goes after the command: winnow COMMAND {error.option_name} …"
+                )
+            raise
 
     def resolve_command(
         self, context: click.Context, args: list[str]

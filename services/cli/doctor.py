@@ -22,7 +22,7 @@ from services.cli.target import find
 from services.common.addresses import NAMES
 from services.common.channels import dial
 from services.common.errors import WinnowError
-from services.common.llama import EmbeddingModel
+from services.common.llama import EmbeddingModel, SelfTest
 from services.common.models import ModelStore
 from services.common.openai import OpenAIModel, ProviderSettings
 
@@ -122,6 +122,11 @@ async def provider_findings() -> list[Finding]:
     return [Finding("provider", ok, detail if ok else f"{name} does not hold to a JSON schema")]
 
 
+def said(measured: SelfTest) -> str:
+    """What the self-test of an embedding model measured, for a person."""
+    return f"{measured.dimensions} dimensions, batched equals single to {measured.cosine:.5f}"
+
+
 async def _self_test(path: Path) -> Finding:
     try:
         model = EmbeddingModel.open(path)
@@ -129,7 +134,7 @@ async def _self_test(path: Path) -> Finding:
         return Finding("embedding", False, str(error))
     try:
         result = await model.self_test()
-        return Finding("embedding", True, str(result))
+        return Finding("embedding", True, said(result))
     except WinnowError as error:
         return Finding("embedding", False, str(error))
     finally:

@@ -15,6 +15,11 @@ ALL_TOLD_VALUES_MAX: Final = 2_000
 # More messages within a message than any request needs; conditions may contain conditions.
 PARTS_MAX: Final = 10_000
 _BYTES_PER_VALUE_MIN: Final = 2
+_WORDED: Final = {
+    "must be at least 1 characters": "must not be empty",
+    "must not be in list [0]": "must be set",
+    "contains substring `\0`": "must not contain NUL",
+}
 _NUMBERS: Final = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
 
@@ -58,8 +63,8 @@ def _is_ignored(field: FieldDescriptor) -> bool:
 
 
 def _worded(rule: str) -> str:
-    """What a rule says, as a person would: the validator counts "1 characters"."""
-    return "must not be empty" if rule == "must be at least 1 characters" else rule
+    """What a rule says, as a person would: the validator counts "1 characters", and quotes what nobody sees."""
+    return _WORDED.get(rule, rule)
 
 
 def _path(violation: Any) -> str:

@@ -37,6 +37,8 @@ OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
     ("grpc.max_send_message_length", REPLY_BYTES_MAX),
     ("grpc.max_metadata_size", METADATA_BYTES_MAX),
+    # Without it, what is up to twice as large is refused by chance.
+    ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
     ("grpc.so_reuseport", 0),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

@@ -33,6 +33,15 @@ def test_a_misspelt_command_is_answered_with_the_one_it_resembles() -> None:
     assert "Did you mean" not in CliRunner().invoke(winnow, ["qqqq"]).output
 
 
+@pytest.mark.parametrize("option", ["--json", "--data-dir"])
+def test_an_option_before_its_command_is_told_its_place(option: str) -> None:
+    """Every command takes it, so whoever puts it first learns where it goes, and not that it does not exist."""
+    result = CliRunner().invoke(winnow, [option, "x", "status"])
+    assert result.exit_code == 2
+    assert f"{option} goes after the command" in result.output
+    assert "No such option" in CliRunner().invoke(winnow, ["--colour", "status"]).output
+
+
 def test_a_misspelt_stage_is_refused() -> None:
     """Whoever mistypes a stage must be told which there are, not that nothing is dead."""
     for arguments in (["dead", "list"], ["dead", "replay"]):

@@ -31,6 +31,19 @@ def test_an_empty_field_is_told_in_words() -> None:
     assert (violation.field, violation.description) == ("query", "must not be empty")
 
 
+def test_a_sign_that_nobody_sees_is_named() -> None:
+    """NUL must be called what it is: quoted, it is nothing on a terminal."""
+    (violation,) = violations_of(VALIDATOR, pb.SearchRequest(query="a\0b"))
+    assert (violation.field, violation.description) == ("query", "must not contain NUL")
+
+
+def test_a_choice_that_was_not_made_is_told_in_words() -> None:
+    """What must be chosen must be said to be missing, and not to be in a list of zero."""
+    request = pb.FindSimilarRequest(id="01a21a69-d42e-70ce-b63c-d11ad0805df1")
+    (violation,) = violations_of(VALIDATOR, request)
+    assert (violation.field, violation.description) == ("kind", "must be set")
+
+
 def test_all_that_is_wrong_with_a_request_is_told() -> None:
     """Whoever made several mistakes in a request must learn of all, however long its texts are."""
     request = pb.SearchRequest(query="x" * 5_000, page_size=101)

@@ -228,6 +228,18 @@ async def test_size_is_limited(edge: Edge) -> None:
     assert await call(edge.channel, UNARY, edge.metadata, padding)
 
 
+async def test_metadata_is_limited(edge: Edge) -> None:
+    """Metadata over 8 KiB is refused every time, not by chance; what is below is read."""
+    for size, is_read in ((7 << 10, True), (9 << 10, False)):
+        metadata = (*edge.metadata, ("x-note", "a" * size))
+        for _ in range(8):
+            if is_read:
+                assert await call(edge.channel, UNARY, metadata)
+                continue
+            error = await failure(call(edge.channel, UNARY, metadata))
+            assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 @pytest.mark.parametrize("path", KINDS)
 async def test_refused_calls_leave_nothing_behind(edge: Edge, path: str) -> None:
     """What a refused call held is free at once: under overload the collector comes by too seldom."""
