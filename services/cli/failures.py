@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from services.cli.importers import ImportFailure
 from services.cli.terminal import shown
-from services.common.errors import InvalidSetting, ModelError, WinnowError
+from services.common.errors import FieldViolation, InvalidSetting, ModelError, WinnowError
 
 FAILED, USAGE, UNREACHABLE, BAD_INPUT, MISSING, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
@@ -104,6 +104,7 @@ def _describe(error: grpc.aio.AioRpcError) -> str:
     for detail in status.details if status else ():
         request = error_details_pb2.BadRequest()
         if detail.Unpack(request):
-            return "; ".join(f"{v.field}: {v.description}" for v in request.field_violations)
+            told = [FieldViolation(v.field, v.description) for v in request.field_violations]
+            return "; ".join(map(str, told))
     # What our services say is meant for whoever asked; the code tells what else there is to tell.
     return str(error.details()) if status else f"{error.details()} ({error.code().name})"

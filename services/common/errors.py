@@ -13,18 +13,30 @@ class InvalidSetting(WinnowError):
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """A field that breaks the contract: its path and what is wrong with it."""
+    """A field that breaks the contract: its path, empty for the whole request, and what is wrong with it."""
 
     field: str
     description: str
+
+    def __str__(self) -> str:
+        """One line; what is wrong with a request as a whole has no field."""
+        return f"{self.field}: {self.description}" if self.field else self.description
 
 
 class InvalidFields(WinnowError):
     """A request breaks the contract."""
 
     def __init__(self, *violations: FieldViolation) -> None:
-        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        super().__init__("; ".join(map(str, violations)))
         self.violations = violations
+
+
+class MalformedRequest(WinnowError):
+    """The bytes of a request are not the message that they should be."""
+
+    def __init__(self) -> None:
+        # protobuf reads nothing that is nested deeper.
+        super().__init__("not a valid protobuf message, or nested more than 100 messages deep")
 
 
 class InvalidPageToken(WinnowError):
@@ -94,6 +106,10 @@ class Unavailable(WinnowError):
 
 class DatabaseUnavailable(Unavailable):
     """The database cannot be reached, or cannot write."""
+
+
+class ShuttingDown(Unavailable):
+    """The service is stopping; another, or itself once it is back, takes the work."""
 
 
 class ModelUnavailable(Unavailable):

@@ -205,7 +205,7 @@ class Edge(grpc.aio.ServerInterceptor):
                     if (request := coming.result()) is None:
                         return
                     yield request
-            raise errors.Unavailable(
+            raise errors.ShuttingDown(
                 "the service is stopping; send again what was not acknowledged"
             )
         finally:
@@ -240,7 +240,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
     def _check(self, request: Any) -> None:
         if isinstance(request, Malformed):
-            raise errors.InvalidFields(errors.FieldViolation("", "not a valid protobuf message"))
+            raise errors.MalformedRequest
         if violations := violations_of(self._validator, request):
             raise errors.InvalidFields(*violations)
 

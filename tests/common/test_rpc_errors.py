@@ -214,8 +214,9 @@ async def test_undecodable_bytes_are_the_callers_fault(edge: Edge) -> None:
     for method in METHODS:
         error = await failure(call(edge.channel, path_of(method), edge.metadata, b"\xff\xff\xff"))
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT, path_of(method)
-        assert details_of(error).reason == "INVALID_FIELD"
+        assert details_of(error).reason == "MALFORMED_REQUEST"
         assert class_of(method).__name__ not in (error.details() or "")
+        assert (error.details() or "").startswith("not a valid protobuf message")
 
 
 async def test_size_is_limited(edge: Edge) -> None:

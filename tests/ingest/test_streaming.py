@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
+from tests.common.edge import details_of
 from tests.conftest import Deployment
 from tests.ingest.conftest import CREATED, REJECTED, SOURCE, UNCHANGED, Ingest, failure, message
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -155,3 +156,4 @@ async def test_an_idle_stream_ends_when_the_service_stops(deployment: Deployment
         error = await failure(call.read())
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert "the service is stopping" in str(error.details())
+    assert details_of(error).reason == "SHUTTING_DOWN"
