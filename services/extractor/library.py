@@ -31,8 +31,8 @@ async def topics(
     With `as_of` as far as they had been talked about then.
     """
     last_at, last = before or (None, None)
-    if ids is None and as_of is None:
-        walk = (source, *(before or _END), limit, limit * _MESSAGES_PER_TOPIC)
+    if ids is None:
+        walk = (source, *(before or _END), limit, limit * _MESSAGES_PER_TOPIC, as_of)
         rows = await connection.fetch(QUERIES["latest_topics"], workspace, *walk)
         if len(rows) == limit:
             return rows

@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -101,17 +102,23 @@ class History:
             *self._random.choices(self._topics, k=2),
         )
 
-    async def listed(self, source: UUID | None) -> list[dict[str, Any]]:
-        """What the contract says: live topics of a source, the one with the latest live message first."""
+    async def listed(self, source: UUID | None, as_of: datetime | None) -> list[dict[str, Any]]:
+        """What the contract says: live topics of a source, the one with the latest live message first.
+
+        As of a time only those that had been talked about, and nothing that came later.
+        """
         rows = await self._admin.fetch(
             """select t.id, t.source_id, t.title, t.version, t.created_at,
                  array(select m.sent_at from extractor.topic_message x join ingest.message m on m.id = x.message_id
-                       where x.topic_id = t.id and m.deleted_at is null) as times,
+                       where x.topic_id = t.id and m.deleted_at is null
+                         and ($2::timestamptz is null or m.sent_at <= $2)) as times,
                  array(select m.source_id from extractor.topic_message x join ingest.message m on m.id = x.message_id
                        where x.topic_id = t.id and m.deleted_at is null) as sources,
-                 (select count(*) from extractor.atom a where a.topic_id = t.id and a.retired_at is null) as atom_count
+                 (select count(*) from extractor.atom a where a.topic_id = t.id and a.retired_at is null
+                  and ($2 is null or a.valid_from <= $2)) as atom_count
                from extractor.topic t where t.workspace_id = $1 and t.retired_at is null""",
             self.workspace,
+            as_of,
         )
         found = [
             {name: row[name] for name in ("id", "source_id", "title", "version", "atom_count")}
@@ -122,16 +129,24 @@ class History:
             }
             for row in rows
             if source in (None, row["source_id"], *row["sources"])
+            and (as_of is None or row["times"])
         ]
         return sorted(found, key=lambda topic: (topic["last_at"], topic["id"]), reverse=True)
 
-    async def pages(self, source: UUID | None, limit: int) -> list[dict[str, Any]]:
+    async def pages(
+        self, source: UUID | None, as_of: datetime | None, limit: int
+    ) -> list[dict[str, Any]]:
         """The topics of all pages; the last is the first that is not full."""
         found: list[dict[str, Any]] = []
         before, is_full = None, True
         while is_full:
             rows = await library.topics(
-                self._admin, self.workspace, limit=limit, source=source, before=before
+                self._admin,
+                self.workspace,
+                limit=limit,
+                source=source,
+                before=before,
+                as_of=as_of,
             )
             found += [dict(row) for row in rows]
             is_full = len(rows) == limit
@@ -147,8 +162,8 @@ async def test_pages_of_topics_are_the_definition_cut_in_pieces(database_url: st
     for seed in range(HISTORIES):
         history = History(admin, seed)
         await history.unfold()
-        for source in (None, SOURCES[0]):
-            listed = await history.listed(source)
+        for source, as_of in product((None, SOURCES[0]), (None, BEGIN + timedelta(minutes=2))):
+            listed = await history.listed(source, as_of)
             for limit in (1, 4):
-                assert await history.pages(source, limit) == listed, (seed, limit)
+                assert await history.pages(source, as_of, limit) == listed, (seed, as_of, limit)
     await admin.close()
