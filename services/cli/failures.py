@@ -81,6 +81,12 @@ def _rpc_failure(error: grpc.aio.AioRpcError) -> Failure:
             "`winnow keys create` makes another, WINNOW_API_KEY sets which is used",
             FAILED,
         )
+    if code == grpc.StatusCode.UNIMPLEMENTED and not _details(error):
+        return Failure(
+            "what answers there does not know this call: is another service, or an older release, "
+            "at one of the WINNOW_*_ADDRESS?",
+            FAILED,
+        )
     if code == grpc.StatusCode.INVALID_ARGUMENT:
         return Failure(text, BAD_INPUT)
     return Failure(text, FAILED)

@@ -29,7 +29,7 @@ def violations_of(validator: protovalidate.Validator, message: Message) -> list[
     if message.ByteSize() > _BYTES_PER_VALUE_MIN * ALL_TOLD_VALUES_MAX:
         values, parts = _counted(message)
     if parts > PARTS_MAX:
-        return [FieldViolation("", f"has more than {PARTS_MAX:,} parts")]
+        return [FieldViolation("", f"the request has more than {PARTS_MAX:,} parts")]
     found = validator.collect_violations(message, fail_fast=values > ALL_TOLD_VALUES_MAX)
     return [
         FieldViolation(_path(violation), _worded(violation.proto.message)) for violation in found

@@ -8,7 +8,13 @@ from click.testing import CliRunner
 
 from services.cli.app import winnow
 from services.cli.failures import Failure, explained, is_broken_stream
-from services.common.errors import InvalidSetting, NotFound, WinnowError
+from services.common.errors import (
+    FieldViolation,
+    InvalidFields,
+    InvalidSetting,
+    NotFound,
+    WinnowError,
+)
 from services.common.statuses import status_of
 
 
@@ -32,6 +38,21 @@ def test_a_stream_that_grpc_gave_up_is_a_broken_connection() -> None:
     assert is_broken_stream(_error(grpc.StatusCode.INTERNAL, None))
     assert not is_broken_stream(_error(grpc.StatusCode.INTERNAL, said.SerializeToString()))
     assert not is_broken_stream(_error(grpc.StatusCode.INVALID_ARGUMENT, None))
+
+
+def test_a_call_that_nobody_knows_is_told_from_its_likely_cause() -> None:
+    """An address of another service must be suspected aloud: that a method is not found helps nobody."""
+    with pytest.raises(Failure, match=r"WINNOW_\*_ADDRESS") as failed, explained():
+        raise _error(grpc.StatusCode.UNIMPLEMENTED, None)
+    assert failed.value.exit_code == 1
+
+
+def test_what_is_wrong_with_a_whole_request_has_no_field() -> None:
+    """Such a refusal is told as it is, not after a colon that follows nothing."""
+    said, _ = status_of(InvalidFields(FieldViolation("", "the request has too many parts")), "r")
+    with pytest.raises(Failure) as failed, explained():
+        raise _error(grpc.StatusCode.INVALID_ARGUMENT, said.SerializeToString())
+    assert failed.value.message == "the request has too many parts"
 
 
 def test_a_wrong_setting_is_wrong_usage() -> None:

@@ -67,7 +67,7 @@ def test_a_request_full_of_mistakes_is_refused_for_the_first() -> None:
 def test_a_request_of_too_many_parts_is_refused() -> None:
     """Conditions in conditions, each list of them within its limit, must not take the service long in their number."""
     (violation,) = violations_of(VALIDATOR, nested(32**3))
-    assert violation.description == "has more than 10,000 parts"
+    assert violation.description == "the request has more than 10,000 parts"
     assert violations_of(VALIDATOR, nested(4_000)) == []
 
 
