@@ -30,6 +30,7 @@ class Facets:
 
 async def count_all(connection: Connection, chosen: Filter, kinds: Sequence[str]) -> dict[str, int]:
     """Return how many live subjects of each kind satisfy a filter."""
+    chosen = chosen.enumerable
     text, values = statement("count_all", kinds, chosen.conditions)
     rows = await connection.fetch(text, *chosen.arguments(), *values)
     return {row["kind"]: row["documents"] for row in rows}
@@ -45,6 +46,7 @@ async def facets(
     ids: Sequence[UUID] | None,
 ) -> Facets:
     """Count the values of attributes among what a filter leaves; only among some ids unless they are None."""
+    chosen = chosen.enumerable
     text, values = statement("facets", kinds, chosen.conditions)
     arguments = (ids, keys, workspace, values_max)
     found: dict[str, list[FacetValue]] = defaultdict(list)
@@ -104,6 +106,7 @@ async def newest_vectors(
     limit: int,
 ) -> list[tuple[UUID, bytes | None]]:
     """Return the newest subjects that a filter leaves, oldest first, with the vectors of their whole texts, if any."""
+    chosen = chosen.enumerable
     text, values = statement(
         "newest_vectors", (kind,), chosen.conditions, generation.id, generation.dimensions
     )

@@ -1,7 +1,7 @@
 """What search reads from the database: one function a query, always inside a transaction of one workspace."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -49,6 +49,17 @@ class Filter:
         if self.made_until is None:
             return self.condition
         return both(self.condition, Leaf(Attribute.MADE_UNTIL, (self.made_until,)))
+
+    @property
+    def enumerable(self) -> "Filter":
+        """The same filter for a statement that lists all that satisfies it, not one that asks whether something does.
+
+        A topic's messages are then found by the topic; as a parameter it would be asked of every message there is.
+        """
+        if self.topic_ids is None:
+            return self
+        topics = Leaf(Attribute.TOPIC, self.topic_ids)
+        return replace(self, topic_ids=None, condition=both(topics, self.condition))
 
 
 _fixed: Final = attrgetter(*(each.name for each in fields(Filter)[:_FIXED]))
@@ -197,6 +208,7 @@ async def count_live(
     connection: Connection, chosen: Filter, kinds: Sequence[str], limit: int
 ) -> dict[str, int]:
     """Return how many live subjects of each kind satisfy a filter, counted up to a limit."""
+    chosen = chosen.enumerable
     text, values = statement("count_live", kinds, chosen.conditions)
     rows = await connection.fetch(text, *chosen.arguments(), limit, *values)
     return {row["kind"]: row["documents"] for row in rows}
@@ -212,6 +224,7 @@ async def nearest_exact(
     limit: int,
 ) -> list[Near]:
     """Compare a vector with everything that satisfies a filter; exact."""
+    chosen = chosen.enumerable
     text, values = statement(
         "nearest_exact", kinds, chosen.conditions, generation.id, generation.dimensions
     )

@@ -9,7 +9,7 @@ import pytest
 
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
-from services.search import statements, store
+from services.search import lookups, statements, store
 from services.search.semantic import KEPT_PLANS, Plan, SemanticLeg
 from services.search.statements import KINDS
 from services.search.statistics import Statistics
@@ -23,6 +23,8 @@ ANALYZE = "analyze ingest.message; analyze embedder.vector"
 # What is about one kind at a time.
 ONE_KIND = ("subject_vectors", "newest_vectors")
 SEMANTIC = pb.SEARCH_MODE_SEMANTIC
+READ = """select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int from pg_stat_xact_user_tables
+          where relid = 'ingest.message'::regclass"""
 
 
 @asynccontextmanager
@@ -189,6 +191,28 @@ async def test_a_selective_filter_gets_all_of_the_nearest(desk: Desk) -> None:
     assert response.explanation.semantic_plan == Plan.EXACT
     assert response.explanation.estimated_rows == 60
     assert not response.under_filled
+
+
+async def test_a_topic_is_read_by_its_messages(desk: Desk) -> None:
+    """What lists the messages of a topic must not ask every message of the workspace whether it is one of them."""
+    await fill(desk.library)
+    said = await desk.library.add_messages([f"said {i}" for i in range(20)], [unit(1)] * 20)
+    topic = await desk.library.add_topic("Nightly backups", said)
+    await desk.library.admin.execute(f"{ANALYZE}; analyze extractor.topic_message")
+    workspace, chosen = desk.library.workspace, Filter(topic_ids=(topic,))
+    generation = store.Generation(desk.library.generation or uuid4(), "m", DIMENSIONS)
+    vector = to_halfvecs(unit(1).reshape(1, -1))[0]
+    async with as_search(desk.library) as connection:
+        kind = ["message"]
+        assert await store.count_live(connection, chosen, kind, 100) == {"message": 20}
+        assert await lookups.count_all(connection, chosen, kind) == {"message": 20}
+        facets = await lookups.facets(connection, workspace, chosen, kind, ["label"], 10, None)
+        assert facets.subjects == 20
+        newest = (connection, workspace, generation, chosen, "message", 100)
+        assert {each for each, _ in await lookups.newest_vectors(*newest)} == {*said}
+        exact = (connection, workspace, generation, chosen, kind, vector, 100)
+        assert {near.subject.id for near in await store.nearest_exact(*exact)} == {*said}
+        assert await connection.fetchval(READ) < 10 * len(said)
 
 
 @pytest.mark.parametrize("filtered", [False, True])
