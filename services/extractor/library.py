@@ -11,8 +11,9 @@ from services.common.database import Connection
 
 QUERIES = sql.load(Path(__file__).with_name("library.sql"))
 Row = Any
-# So many messages are looked at for each topic of a page before all topics are.
+# So many messages are looked at for each topic of a page, then up to so many times as many, before all topics are.
 _MESSAGES_PER_TOPIC: Final = 20
+_WIDENING_MAX: Final = 10
 _END: Final = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
@@ -30,14 +31,34 @@ async def topics(
 
     With `as_of` as far as they had been talked about then.
     """
-    last_at, last = before or (None, None)
     if ids is None:
-        walk = (source, *(before or _END), limit, limit * _MESSAGES_PER_TOPIC, as_of)
-        rows = await connection.fetch(QUERIES["latest_topics"], workspace, *walk)
-        if len(rows) == limit:
+        rows = await _latest_topics(connection, workspace, limit, source, before, as_of)
+        if rows is not None:
             return rows
-    place = (source, ids, last_at, last, limit, as_of)
+    place = (source, ids, *(before or (None, None)), limit, as_of)
     return await connection.fetch(QUERIES["topics"], workspace, *place)
+
+
+async def _latest_topics(
+    connection: Connection,
+    workspace: UUID,
+    limit: int,
+    source: UUID | None,
+    before: tuple[Any, UUID] | None,
+    as_of: datetime | None,
+) -> Sequence[Row] | None:
+    """A page of topics as the messages before it tell; None where they lie too far apart for that."""
+    start = min(before or _END, (as_of, _END[1]) if as_of else _END)
+    messages = limit * _MESSAGES_PER_TOPIC
+    for _ in range(2):
+        walk = (source, *start, limit, messages, as_of)
+        rows = await connection.fetch(QUERIES["latest_topics"], workspace, *walk)
+        if len(rows) == limit or (rows and rows[0]["is_all"]):
+            return rows
+        if source and not rows:
+            return None
+        messages *= min(_WIDENING_MAX, 1 + 2 * limit // max(1, len(rows)))
+    return None
 
 
 async def topic_contents(

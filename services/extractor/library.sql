@@ -14,20 +14,20 @@ left join lateral (
       or x.approval_state <> 'rejected' and x.valid_from <= $7 and (x.valid_to is null or x.valid_to > $7))) a on true
 where t.workspace_id = $1 and t.retired_at is null and ($3::uuid[] is null or t.id = any ($3))
   and ($7::timestamptz is null or s.messages > 0)
-  and ($2::uuid is null or t.source_id = $2 or exists (
-    select from extractor.topic_message o
-    join ingest.message m on m.workspace_id = o.workspace_id and m.id = o.message_id and m.deleted_at is null
-    where o.workspace_id = t.workspace_id and o.topic_id = t.id and m.source_id = $2))
+  and ($2::uuid is null or t.source_id = $2 or t.id in (
+    select o.topic_id from ingest.message m
+    join extractor.topic_message o on o.workspace_id = m.workspace_id and o.message_id = m.id
+    where m.workspace_id = $1 and m.source_id = $2 and m.deleted_at is null))
   and ($4::timestamptz is null or (coalesce(s.last_at, t.created_at), t.id) < ($4, $5::uuid))
 order by coalesce(s.last_at, t.created_at) desc, t.id desc
 limit $6;
 
 -- name: latest_topics
--- A page of `topics`: a topic stands where its last message does, so the $6 messages before the page's start tell it. What they do
--- not reach is left out. As of a time ($7) nothing later counts.
+-- A page of `topics`, as of now or as of a time that is not before the page's start: a topic stands where its last message does, so
+-- the $6 messages before the page's start tell it. What they do not reach is left out, unless they are all.
 with walked as materialized (
   select m.id, m.sent_at from ingest.message m
-  where m.workspace_id = $1 and m.deleted_at is null and m.sent_at <= least($3::timestamptz, $7::timestamptz)
+  where m.workspace_id = $1 and m.deleted_at is null and m.sent_at <= $3::timestamptz
   order by m.sent_at desc limit $6::int),
 reached as materialized (
   select case when count(*) < $6 then '-infinity' else min(w.sent_at) end as at from walked w),
@@ -39,7 +39,7 @@ placed as (
   group by o.topic_id
   union all
   select t.id, t.created_at from extractor.topic t
-  where t.workspace_id = $1 and t.retired_at is null and $7 is null
+  where $7::timestamptz is null and t.workspace_id = $1 and t.retired_at is null
     and t.created_at > (select r.at from reached r) and t.created_at <= $3
     and not exists (
       select from extractor.topic_message tm
@@ -54,7 +54,7 @@ page as materialized (
     and not exists (
       select from extractor.topic_message tm
       join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
-      where tm.workspace_id = t.workspace_id and tm.topic_id = t.id and m.sent_at > $3 and ($7 is null or m.sent_at <= $7))
+      where tm.workspace_id = t.workspace_id and tm.topic_id = t.id and m.sent_at > $3 and ($7::timestamptz is null or m.sent_at <= $7))
     and ($2::uuid is null or t.source_id = $2 or exists (
       select from extractor.topic_message o
       join ingest.message m on m.workspace_id = o.workspace_id and m.id = o.message_id and m.deleted_at is null
@@ -62,15 +62,17 @@ page as materialized (
   order by p.last_at desc, t.id desc
   limit $5)
 select p.id, p.source_id, p.title, p.version, s.messages as message_count, s.first_at, p.last_at,
+  (select r.at = '-infinity' from reached r) as is_all,
   (select count(*) from extractor.atom x
    where x.workspace_id = $1 and x.topic_id = p.id and x.retired_at is null
-     and ($7 is null or x.approval_state <> 'rejected' and x.valid_from <= $7 and (x.valid_to is null or x.valid_to > $7))) as atom_count
+     and ($7::timestamptz is null
+       or x.approval_state <> 'rejected' and x.valid_from <= $7 and (x.valid_to is null or x.valid_to > $7))) as atom_count
 from page p
 cross join lateral (
   select count(*) as messages, min(m.sent_at) as first_at
   from extractor.topic_message tm
   join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
-  where tm.workspace_id = $1 and tm.topic_id = p.id and ($7 is null or m.sent_at <= $7)) s
+  where tm.workspace_id = $1 and tm.topic_id = p.id and ($7::timestamptz is null or m.sent_at <= $7)) s
 order by p.last_at desc, p.id desc;
 
 -- name: topic_messages
