@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from services.common.database import Connection
+from services.search import store
 from services.search.statements import statement
 from services.search.store import Conversation, Filter, Generation, Subject
 
@@ -30,6 +31,8 @@ class Facets:
 
 async def count_all(connection: Connection, chosen: Filter, kinds: Sequence[str]) -> dict[str, int]:
     """Return how many live subjects of each kind satisfy a filter."""
+    if chosen.is_empty and chosen.made_until is None:
+        return await store.count_everything(connection, kinds)
     chosen = chosen.enumerable
     text, values = statement("count_all", kinds, chosen.conditions)
     rows = await connection.fetch(text, *chosen.arguments(), *values)

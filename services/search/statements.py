@@ -32,6 +32,16 @@ _COLUMNS: Final = {
     "topic": """null as author, null as author_name, null as thread, null::uuid as topic_id, null as label,
     null as type, null as approval_state, null::timestamptz as moment""",
 }
+_EVERYTHING: Final = {
+    "message": """(
+      select from ingest.message m
+      where m.workspace_id = spine.current_workspace() and m.deleted_at is null and m.text <> ''
+      union all
+      select from ingest.message m
+      where m.workspace_id = spine.current_workspace() and m.deleted_at is null and m.text = '') s""",
+    "atom": f"search.live_atoms({_NO_FILTER}) s",
+    "topic": f"search.live_topics({_NO_FILTER}) s",
+}
 _EACH = re.compile(r"/\*each ?(.*?)\*/(.*?)/\*end\*/", re.DOTALL)
 _PARAMETER = re.compile(r"\$(\d+)")
 
@@ -91,6 +101,7 @@ def _expand(
         if "{condition}" in text and kind not in asked:
             asked[kind] = to_sql(condition, kind, parameters)
         text = text.replace("{kind}", kind).replace("{condition}", asked.get(kind, ""))
+        text = text.replace("{everything}", _EVERYTHING[kind])
         return text.replace("{moment}", _MOMENTS[kind]).replace("{columns}", _COLUMNS[kind])
 
     def each(match: re.Match[str]) -> str:

@@ -34,7 +34,7 @@ class Statistics:
         known = sum(self._recall(key) or 0 for key in keys.values())
         if not missing:
             return known
-        counted = await store.count_live(connection, Filter(), missing, DOCUMENTS_MAX)
+        counted = await store.count_everything(connection, missing, DOCUMENTS_MAX)
         self._keep({keys[kind]: count for kind, count in counted.items()})
         return known + sum(counted.values())
 

@@ -214,6 +214,14 @@ async def count_live(
     return {row["kind"]: row["documents"] for row in rows}
 
 
+async def count_everything(
+    connection: Connection, kinds: Sequence[str], limit: int | None = None
+) -> dict[str, int]:
+    """Return how many live subjects of each kind there are, counted up to a limit if there is one."""
+    text, _ = statement("count_everything", kinds)
+    return {row["kind"]: row["documents"] for row in await connection.fetch(text, limit)}
+
+
 async def nearest_exact(
     connection: Connection,
     workspace: UUID,

@@ -109,6 +109,12 @@ select g.id, g.model, g.dimensions from embedder.generation g where g.id = $1 an
 select '{kind}' as kind, (select count(*) from (select from search.live_{kind}s({filter}) s where {condition} limit $10::int) x) as documents
 /*end*/;
 
+-- name: count_everything
+-- Without a filter, counted up to a limit unless it is null. Messages with a text and those without have an index each, which tells it.
+/*each union all*/
+select '{kind}' as kind, (select count(*) from (select from {everything} limit $1::bigint) x) as documents
+/*end*/;
+
 -- name: nearest_exact
 with near as materialized (
   /*each union all*/

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import numpy as np
@@ -213,6 +214,28 @@ async def test_a_topic_is_read_by_its_messages(desk: Desk) -> None:
         exact = (connection, workspace, generation, chosen, kind, vector, 100)
         assert {near.subject.id for near in await store.nearest_exact(*exact)} == {*said}
         assert await connection.fetchval(READ) < 10 * len(said)
+
+
+async def test_everything_is_counted_without_reading_it(desk: Desk) -> None:
+    """How many messages there are must be told by indexes alone, those without a text and up to a limit as well."""
+    await fill(desk.library)
+    await desk.library.add_message("")
+    deleted = await desk.library.add_messages(["gone", ""], deleted_at=datetime.now(UTC))
+    assert len(deleted) == 2
+    # As wide as messages are.
+    await desk.library.admin.execute("update ingest.message set author_name = repeat('x', 500)")
+    for vacuum in ("vacuum full", "vacuum analyze"):
+        await desk.library.admin.execute(f"{vacuum} ingest.message")
+    async with as_search(desk.library) as connection:
+        for limit, counted in ((None, MANY + 1), (100, 100)):
+            found = await store.count_everything(connection, ["message"], limit)
+            assert found == {"message": counted}
+        assert await lookups.count_all(connection, Filter(), KINDS) == {
+            "message": MANY + 1,
+            "atom": 0,
+            "topic": 0,
+        }
+        assert await connection.fetchval(READ) == 0
 
 
 @pytest.mark.parametrize("filtered", [False, True])
