@@ -229,9 +229,11 @@ order by m.sent_at, m.id
 limit $10;
 
 -- name: list_sources
+-- Live messages are all but the deleted ones, so that no message is read to count them.
 select s.id, s.kind, s.external_id, s.title, s.created_at,
-  (select count(*) from ingest.message m
-   where m.workspace_id = s.workspace_id and m.source_id = s.id and m.deleted_at is null) as message_count
+  (select count(*) from ingest.message m where m.workspace_id = s.workspace_id and m.source_id = s.id)
+  - (select count(*) from ingest.message m
+     where m.workspace_id = s.workspace_id and m.source_id = s.id and m.deleted_at is not null) as message_count
 from ingest.source s
 where s.workspace_id = $1 and s.id > $2
 order by s.id

@@ -82,3 +82,19 @@ async def test_what_stands_around_a_message_is_read_alone(
         assert found >= 20
         assert await connection.fetchval(READ) < 3 * found
         assert await connection.fetchval("show enable_sort") == "on"
+
+
+async def test_messages_of_sources_are_counted_without_reading_them(deployment: Deployment) -> None:
+    """A list of sources tells how many live messages each has by indexes alone."""
+    source = await _chat(deployment)
+    # As wide as messages are.
+    await deployment.admin.execute("update ingest.message set author_name = repeat('x', 500)")
+    for vacuum in ("vacuum full", "vacuum analyze"):
+        await deployment.admin.execute(f"{vacuum} ingest.message")
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_ingest", size=1) as database,
+        database.transaction(deployment.workspace) as connection,
+    ):
+        (row,) = await store.list_sources(connection, deployment.workspace, UUID(int=0), 10)
+        assert (row["id"], row["message_count"]) == (source, 50)
+        assert await connection.fetchval(READ) == 0
