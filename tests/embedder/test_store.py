@@ -141,6 +141,36 @@ async def test_a_batch_costs_the_same_in_a_large_generation(
     assert 0 < read <= 10 * FEW
 
 
+async def test_the_gauges_read_each_vector_once(deployment: Deployment, chat: Chat) -> None:
+    """What they say is missing, stale or current is as many as there are, and each vector is met with its text once."""
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
+        database.connection() as connection,
+    ):
+        generation = (await start_generation(connection, MODEL, IndexSettings(), bulk=False)).id
+        ids = await chat.say([f"text {n}" for n in range(100)] + [""] * 5, tasks=False)
+        await chat.delete(ids[:10])
+        known = [await chat.learn("Backups", "run at night"), await chat.name_topic("Backups")]
+        await _fill(database, chat.workspace, generation, [*ids[:50], uuid7(), known[1]])
+    admin, place = deployment.admin, (chat.workspace, generation)
+    # Of those that are whole, 20 are of texts that stand, one of them deleted.
+    await admin.execute(
+        """update embedder.vector v set text_sha256 = m.text_sha256 from ingest.message m
+           where m.workspace_id = v.workspace_id and m.id = v.subject_id and m.id = any ($1)""",
+        ids[9:29],
+    )
+    missing = await admin.fetchval("select count(*) from spine.missing_vectors($1, $2)", *place)
+    stale = await admin.fetchval("select count(*) from spine.stale_vectors($1, $2)", *place)
+    vectors_read = READ.replace("schemaname", "relname like 'vector%' and schemaname")
+    async with admin.transaction():
+        before = await admin.fetchval(vectors_read)
+        gauges = await admin.fetchrow("select * from spine.gauges($1)", chat.workspace)
+        read = await admin.fetchval(vectors_read) - before
+    counts = (gauges["vectors"], gauges["vectors_missing"], gauges["vectors_stale"])
+    assert counts == (19, missing, stale) == (19, 73, 33)
+    assert read == 52
+
+
 def _keys(batch: Sequence[SubjectVectors]) -> list[Subject]:
     return [each.key for each in batch]
 
