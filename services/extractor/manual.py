@@ -98,8 +98,11 @@ def estimate(load: Load, measured: Measured, calls_model: bool) -> tuple[int, fl
 async def plan(connection: Connection, workspace: UUID, choice: Choice, reading: Reading) -> Plan:
     """Find what a choice means; NotFound for a named message that does not exist."""
     messages = await _count(connection, workspace, choice)
-    rows = await connection.fetch(QUERIES["chosen_windows"], workspace, *choice.filters)
-    worth = [row for row in rows if row["messages"] or row["was_read"]]
+    windows = await connection.fetch(QUERIES["chosen_windows"], workspace, *choice.filters)
+    ids = [row["window_id"] for row in windows]
+    rows = await connection.fetch(QUERIES["weigh_windows"], workspace, ids)
+    chosen = {row["window_id"]: bool(row["messages"] or row["was_read"]) for row in rows}
+    worth = [row for row in rows if chosen[row["window_id"]]]
     pending = await connection.fetch(QUERIES["chosen_pending"], workspace, *choice.filters)
     sources = tuple(row["source_id"] for row in pending)
     load = Load(
@@ -108,7 +111,6 @@ async def plan(connection: Connection, workspace: UUID, choice: Choice, reading:
         sum(row["messages"] for row in worth),
         sum(row["characters"] for row in worth),
     )
-    chosen = {row["window_id"]: row in worth for row in rows}
     for source in sources:
         load = await _add_open(connection, workspace, source, reading.limits, load, chosen)
     row = await connection.fetchrow(QUERIES["measured"], workspace, reading.run_name)

@@ -8,19 +8,22 @@ where not exists (select from ingest.message m where m.workspace_id = $1 and m.i
 order by x.id limit 1;
 
 -- name: chosen_windows
--- The closed windows that hold chosen messages, with what reading each would take.
-with chosen as materialized (
-  select distinct w.window_id
-  from ingest.message m
-  join extractor.window_message w on w.workspace_id = m.workspace_id and w.message_id = m.id
-  where m.workspace_id = $1 and m.deleted_at is null
-    and case when cardinality($2::uuid[]) > 0 then m.id = any ($2) else
-      ($3::uuid is null or m.source_id = $3) and ($4::timestamptz is null or m.sent_at >= $4)
-      and ($5::timestamptz is null or m.sent_at < $5) end)
+-- The closed windows that hold chosen messages.
+select distinct w.window_id
+from ingest.message m
+join extractor.window_message w on w.workspace_id = m.workspace_id and w.message_id = m.id
+where m.workspace_id = $1 and m.deleted_at is null
+  and case when cardinality($2::uuid[]) > 0 then m.id = any ($2) else
+    ($3::uuid is null or m.source_id = $3) and ($4::timestamptz is null or m.sent_at >= $4)
+    and ($5::timestamptz is null or m.sent_at < $5) end;
+
+-- name: weigh_windows
+-- What reading each of some windows would take. They are given, so that the planner knows how many they are: for a few it would
+-- read every message there is, or for all of them one after another.
 select c.window_id, count(m.id) filter (where m.importance_label <> 'noise') as messages,
   coalesce(sum(length(m.text)) filter (where m.importance_label <> 'noise'), 0) as characters,
   exists (select from extractor.run r where r.workspace_id = $1 and r.window_id = c.window_id) as was_read
-from chosen c
+from unnest($2::uuid[]) as c (window_id)
 left join extractor.window_message w on w.workspace_id = $1 and w.window_id = c.window_id
 left join ingest.message m on m.workspace_id = $1 and m.id = w.message_id and m.deleted_at is null
 group by c.window_id order by c.window_id;
