@@ -55,9 +55,10 @@ async def _latest_topics(
         rows = await connection.fetch(QUERIES["latest_topics"], workspace, *walk)
         if len(rows) == limit or (rows and rows[0]["is_all"]):
             return rows
-        if source and not rows:
+        wider = 1 + 2 * limit // max(1, len(rows))
+        if wider > _WIDENING_MAX:
             return None
-        messages *= min(_WIDENING_MAX, 1 + 2 * limit // max(1, len(rows)))
+        messages *= wider
     return None
 
 
