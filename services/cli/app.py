@@ -2,8 +2,10 @@
 
 import difflib
 import importlib
+import signal
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import click
 
@@ -118,6 +120,14 @@ class LazyGroup(click.Group):
                     f"{error.option_name} goes after the command: winnow COMMAND {error.option_name} …"
                 )
             raise
+
+    def invoke(self, context: click.Context) -> Any:
+        """Find and run a command; an interruption means the same while it is found as while it runs."""
+        try:
+            return super().invoke(context)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("winnow: interrupted", err=True)
+            context.exit(128 + signal.SIGINT)
 
     def resolve_command(
         self, context: click.Context, args: list[str]

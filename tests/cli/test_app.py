@@ -1,5 +1,6 @@
 """The command `winnow` itself: what it lists, what it loads, and what it says to a misspelt name."""
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,20 @@ def test_an_option_before_its_command_is_told_its_place(option: str) -> None:
     assert result.exit_code == 2
     assert f"{option} goes after the command" in result.output
     assert "No such option" in CliRunner().invoke(winnow, ["--colour", "status"]).output
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, click.Abort])
+def test_an_interruption_means_the_same_while_a_command_is_loaded(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the first second, or at a question, ends with the code of an interruption like any later one."""
+
+    def interrupted(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(importlib, "import_module", interrupted)
+    result = CliRunner().invoke(winnow, ["status"])
+    assert (result.exit_code, result.output) == (130, "winnow: interrupted\n")
 
 
 def test_a_misspelt_stage_is_refused() -> None:

@@ -126,6 +126,14 @@ def test_names_are_checked(tmp_path: Path) -> None:
         store.resolve("all-MiniLM-L6-v2", "embedding")
 
 
+def test_a_known_model_is_used_for_what_it_is_for(tmp_path: Path) -> None:
+    """A language model would embed, slowly and badly; by its name it is refused, whether it is here or not."""
+    store = ModelStore(tmp_path, Registry.load())
+    for name, role in (("smollm2-135m-instruct", "embedding"), ("all-MiniLM-L6-v2", "generation")):
+        with pytest.raises(WrongRole, match=f"cannot be used for {role}: it is a model for"):
+            store.resolve(name, role)
+
+
 def test_an_encoder_cannot_write(tmp_path: Path) -> None:
     """A model that only encodes is refused for generation."""
     path = make_gguf(tmp_path / "mine.gguf")

@@ -110,6 +110,8 @@ class ModelStore:
         """
         entry = self._named(model)
         path = self._path(entry) if entry else _at_home(Path(model))
+        if entry and entry.role != role:
+            raise WrongRole(entry.name, role, f"it is a model for {entry.role}")
         if entry and not path.exists():
             raise ModelMissing(entry.name, path)
         header = read_header(path)
