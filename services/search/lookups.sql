@@ -47,8 +47,10 @@ counted as (
   union all
   select 'language', s.language, '', count(*) from subject s where 'language' = any ($11::text[]) group by s.language
   union all
-  select 'month', to_char(s.moment at time zone 'utc', 'YYYY-MM'), '', count(*) from subject s
-  where 'month' = any ($11::text[]) and s.moment is not null group by 2),
+  -- Each month is written once, not each moment.
+  select 'month', to_char(c.month, 'YYYY-MM'), '', c.n from (
+    select date_trunc('month', s.moment at time zone 'utc') as month, count(*) as n from subject s
+    where 'month' = any ($11::text[]) and s.moment is not null group by 1) c),
 placed as (
   select c.*, row_number() over (partition by c.key order by c.n desc, c.value) as place, count(*) over (partition by c.key) as distinct_values
   from counted c)
