@@ -72,8 +72,9 @@ async def edit(
         version += 1
         await bonds.renounce(connection, reviewer.workspace, atom)
         await _reword(connection, reviewer.workspace, atom, version, words)
-        # Where the words are the same and only the type is another no vector is written, which would ask for it.
-        await bonds.compare_again(connection, reviewer.workspace, [atom])
+        if known["text_sha256"] == atom_sha256(words["title"], words["content"]):
+            # Another type alone makes no vector, which would ask for it.
+            await bonds.compare_again(connection, reviewer.workspace, [atom])
     await record(connection, reviewer, atom, version, "edited")
 
 

@@ -12,7 +12,7 @@ What is deleted was said all the same, and is kept: others are scored by it as b
 not kept, and neither is what it did to the scores after it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -112,7 +112,7 @@ class Neighbours:
         """Make the scores that depended on erased messages of a source, given with their old texts, again."""
         place = (connection, workspace, source_id)
         await store.raise_source_revision(*place)
-        places = await store.followed_places(*place, _in_order(erased))
+        places = await store.followed_places(*place, list(erased))
         questions = [key for (_, _, key), text in erased.items() if asks(text)]
         places += [reply for _, reply in await store.replies_to(*place, questions)]
         for start in range(0, len(places), PLACES_AT_ONCE):
@@ -179,11 +179,6 @@ def _places(drafts: Mapping[str, Draft], stored: Sequence[Stored]) -> list[Place
     for each in stored:
         if each.old_thread_id is not None and each.old_sent_at is not None:
             places.add((each.old_thread_id, each.old_sent_at, each.external_id))
-    return _in_order(places)
-
-
-def _in_order(places: Iterable[Place]) -> list[Place]:
-    """Places by thread, in the order of each."""
     return sorted(places, key=lambda each: (each[0], *order_of(each[1], each[2])))
 
 

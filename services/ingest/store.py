@@ -204,9 +204,17 @@ async def interrupted_places(
     connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place]
 ) -> set[Place]:
     """Return the places of a batch, in order within each thread, between which others come."""
-    followed = _followed(places)
+    followed = [
+        after if after and after[0] == each[0] else None
+        for each, after in zip_longest(places, places[1:])
+    ]
     found = await connection.fetch(
-        QUERIES["interrupted_places"], workspace, source_id, *_stretches(places, followed)
+        QUERIES["interrupted_places"],
+        workspace,
+        source_id,
+        *_columns(places),
+        [each[1] if each else _INFINITY for each in followed],
+        [each and each[2] for each in followed],
     )
     numbers = [row["number"] - 1 for row in found]
     resumed = {after for number in numbers if (after := followed[number])}
@@ -216,29 +224,12 @@ async def interrupted_places(
 async def followed_places(
     connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place]
 ) -> list[Place]:
-    """Return the places of what is erased, in order within each thread, directly after which something stays."""
+    """Return the places of what is erased directly after which something stays."""
     async with _by_index(connection):
         found = await connection.fetch(
-            QUERIES["followed_places"],
-            workspace,
-            source_id,
-            *_stretches(places, _followed(places)),
+            QUERIES["followed_places"], workspace, source_id, *_columns(places)
         )
     return [places[row["number"] - 1] for row in found]
-
-
-def _followed(places: Sequence[Place]) -> list[Place | None]:
-    """The next of each place in its thread."""
-    return [
-        after if after and after[0] == each[0] else None
-        for each, after in zip_longest(places, places[1:])
-    ]
-
-
-def _stretches(places: Sequence[Place], ends: Sequence[Place | None]) -> tuple[Sequence[Any], ...]:
-    """The columns of places, each with another until which to look, if any."""
-    until = [each[1] if each else _INFINITY for each in ends]
-    return (*_columns(places), until, [each and each[2] for each in ends])
 
 
 async def replies_to(

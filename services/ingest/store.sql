@@ -90,22 +90,43 @@ cross join lateral (
   order by t.sent_at limit 1) t;
 
 -- name: followed_places
--- Places of what is erased, given like those of interrupted_places, directly after which something else comes that stays. What
--- is to be erased as well is followed by what stays then, or is followed itself.
-select c.number
-from unnest($3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::text[]) with ordinality
-  as c (thread_id, sent_at, external_id, next_sent_at, next_external_id, number)
-cross join lateral (
-  select t.id from ingest.message t
-  where t.workspace_id = $1 and t.source_id = $2 and t.thread_id = c.thread_id
-    and t.sent_at >= c.sent_at and t.sent_at <= c.next_sent_at
-    and (t.sent_at, length(t.external_id), t.external_id collate "C") > (c.sent_at, length(c.external_id), c.external_id collate "C")
-    and (c.next_external_id is null
-      or (t.sent_at, length(t.external_id), t.external_id collate "C") < (c.next_sent_at, length(c.next_external_id), c.next_external_id collate "C"))
-    and t.content_sha256 <> decode(repeat('00', 32), 'hex')
-  order by t.sent_at, length(t.external_id), t.external_id collate "C" limit 1) t
-where not exists (select from ingest.message_to_erase e where e.workspace_id = $1 and e.message_id = t.id)
-order by c.number;
+-- Places of what is erased, directly after which something comes that stays. What is to be erased as well is followed by what
+-- stays then, or is followed itself. Messages of one moment, which may be very many, are read once.
+with place as (
+  select c.thread_id, c.sent_at, c.external_id, c.number
+  from unnest($3::text[], $4::timestamptz[], $5::text[]) with ordinality as c (thread_id, sent_at, external_id, number)),
+moment as materialized (
+  select p.thread_id, p.sent_at, lead(p.sent_at, 1, 'infinity') over (partition by p.thread_id order by p.sent_at) as next_sent_at
+  from place p group by p.thread_id, p.sent_at),
+said as (
+  select p.thread_id, p.sent_at, p.external_id, p.number, null::uuid as id from place p
+  union all
+  select c.thread_id, c.sent_at, t.external_id, null, t.id
+  from moment c
+  cross join lateral (
+    select m.id, m.external_id from ingest.message m
+    where m.workspace_id = $1 and m.source_id = $2 and m.thread_id = c.thread_id and m.sent_at = c.sent_at
+      and m.content_sha256 <> decode(repeat('00', 32), 'hex') offset 0) t),
+ordered as materialized (
+  select s.thread_id, s.sent_at, s.number, lead(s.id) over w as next_id, lead(s.external_id) over w is null as is_last
+  from said s
+  window w as (partition by s.thread_id, s.sent_at order by length(s.external_id), s.external_id collate "C")),
+followed as (
+  select o.number, o.next_id from ordered o where o.number is not null and o.next_id is not null
+  union all
+  select o.number, t.id
+  from ordered o
+  join moment c on c.thread_id = o.thread_id and c.sent_at = o.sent_at
+  cross join lateral (
+    select m.id from ingest.message m
+    where m.workspace_id = $1 and m.source_id = $2 and m.thread_id = c.thread_id
+      and m.sent_at > c.sent_at and m.sent_at <= c.next_sent_at
+      and m.content_sha256 <> decode(repeat('00', 32), 'hex')
+    order by m.sent_at, length(m.external_id), m.external_id collate "C" limit 1) t
+  where o.number is not null and o.is_last)
+select f.number from followed f
+where not exists (select from ingest.message_to_erase e where e.workspace_id = $1 and e.message_id = f.next_id)
+order by f.number;
 
 -- name: replies_to
 select m.reply_to_external_id, m.thread_id, m.sent_at, m.external_id

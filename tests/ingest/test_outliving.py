@@ -9,7 +9,7 @@ import pytest
 
 from services.ingest import erasing, neighbours
 from tests.conftest import Deployment
-from tests.ingest.conftest import Ingest, message
+from tests.ingest.conftest import Ingest, at, message
 from tests.ingest.test_order import TEXTS, new_source, state
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
@@ -32,7 +32,7 @@ def said(number: int, text: str, author: str, **fields: Any) -> pb.MessageInput:
 
 
 def chat(seed: int, count: int = 150) -> list[pb.MessageInput]:
-    """A chat in two threads, where the one to be erased says a few things in a row now and then, and is replied to."""
+    """A chat in two threads, a few messages a second: whom to erase says some things in a row, and is replied to."""
     dice = random.Random(seed)
     author, made = OTHERS[0], []
     for number in range(1, count):
@@ -40,7 +40,8 @@ def chat(seed: int, count: int = 150) -> list[pb.MessageInput]:
             author = dice.choice([ERASED, *OTHERS])
         reply_to = str(max(1, number - dice.randint(1, 40))) if dice.random() < 0.3 else ""
         text, thread = f"{dice.choice(TEXTS)} {dice.randint(1, 9)}", dice.choice(["", "", "t"])
-        made.append(said(number, text, author, reply_to_external_id=reply_to, thread_id=thread))
+        fields = {"reply_to_external_id": reply_to, "thread_id": thread}
+        made.append(said(number, text, author, sent_at=at(number // 4), **fields))
     return made
 
 
