@@ -1,5 +1,6 @@
 """Which engine and model read conversations, how their provider is, and what a workspace has spent on it today."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from uuid import UUID
 
 from services.common import sql
 from services.common.breaker import Breaker
-from services.common.database import Connection
+from services.common.database import Database
 from services.extractor.aptitude import Aptitude
 from services.extractor.combined import Capability
 from services.extractor.rendering import number, timestamp
@@ -35,11 +36,14 @@ class Provider:
 
 
 async def status(
-    connection: Connection, workspace: UUID, provider: Provider
+    database: Database, workspace: UUID, provider: Provider
 ) -> pb.GetProviderStatusResponse:
     """How the provider is now, for a workspace."""
-    spent: Any = await connection.fetchrow(QUERIES["spent_today"], workspace)
-    breaker, measured = provider.breaker, provider.aptitude()
+    # To know the model its file is read, which may take half a second.
+    measured = await asyncio.to_thread(provider.aptitude)
+    async with database.transaction(workspace) as connection:
+        spent: Any = await connection.fetchrow(QUERIES["spent_today"], workspace)
+    breaker = provider.breaker
     wait_seconds = breaker.wait_seconds()
     response = pb.GetProviderStatusResponse(
         engine=provider.engine,

@@ -243,9 +243,7 @@ class ExtractorRpc(CuratingRpc):
         self, request: pb.GetProviderStatusRequest, context: Any
     ) -> pb.GetProviderStatusResponse:
         """Say what reads conversations, and how it does."""
-        workspace = current_caller().workspace
-        async with self._database.transaction(workspace) as connection:
-            return await providing.status(connection, workspace, self._provider)
+        return await providing.status(self._database, current_caller().workspace, self._provider)
 
     async def StreamKnowledge(
         self, request: pb.StreamKnowledgeRequest, context: Any
