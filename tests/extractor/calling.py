@@ -11,7 +11,6 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.channels import CHANNEL_OPTIONS
-from services.common.ids import uuid7
 from services.common.service import Service, Servicer, serving
 from services.extractor.feed import Feed
 from services.extractor.manual import Reading
@@ -20,7 +19,7 @@ from services.extractor.rpc import SCOPES, ExtractorRpc
 from services.extractor.rules import NO_RULE, ApprovalRule
 from tests.conftest import Deployment
 from tests.extractor.known import LIMITS, Knowledge, knowing
-from tests.extractor.saved import BEGAN
+from tests.extractor.saved import BEGAN, erase_content
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import (
     ExtractorServiceStub,
@@ -81,26 +80,11 @@ def _nothing() -> None:
 
 
 async def erase(deployment: Deployment, message: UUID) -> None:
-    """Erase a message as ingest would."""
-    admin, workspace, operation = deployment.admin, deployment.workspace, uuid7()
-    await admin.execute(
-        "update ingest.message set text = '', text_sha256 = sha256(''), deleted_at = now() where id = $1",
-        message,
-    )
-    await admin.execute(
-        "insert into ingest.operation (workspace_id, id, kind) values ($1, $2, 'erase')",
-        workspace,
-        operation,
-    )
-    await admin.execute(
-        "insert into ingest.erasure values ($1, $2, 0, array[$3::uuid])",
-        workspace,
-        operation,
-        message,
-    )
-    await admin.execute(
+    """Erase a message as ingest would, with the task of the extractor."""
+    operation = await erase_content(deployment, message)
+    await deployment.admin.execute(
         "select spine.enqueue($1, 'erase_extractor', array[$2::uuid], array['0'])",
-        workspace,
+        deployment.workspace,
         operation,
     )
 

@@ -94,3 +94,24 @@ async def change(
         message,
         f"changed:{'deleted' if deleted else digest.hex()}",
     )
+
+
+async def erase_content(deployment: Deployment, message: UUID) -> UUID:
+    """Erase a message as ingest would, but for the tasks of the others; return the operation."""
+    admin, workspace, operation = deployment.admin, deployment.workspace, uuid7()
+    await admin.execute(
+        "update ingest.message set text = '', text_sha256 = sha256(''), deleted_at = now() where id = $1",
+        message,
+    )
+    await admin.execute(
+        "insert into ingest.operation (workspace_id, id, kind) values ($1, $2, 'erase')",
+        workspace,
+        operation,
+    )
+    await admin.execute(
+        "insert into ingest.erasure values ($1, $2, 0, array[$3::uuid])",
+        workspace,
+        operation,
+        message,
+    )
+    return operation

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.common.database import Database, DatabaseSettings
-from services.common.ids import uuid7
 from services.common.outbox import Task
 from services.extractor import store
 from services.extractor.conversations import Pending, close_window
@@ -15,7 +14,7 @@ from services.extractor.grounded import GroundedEngine
 from services.extractor.subscriptions import ExtractStage
 from services.extractor.windows import WindowLimits
 from tests.conftest import Deployment
-from tests.extractor.saved import BEGAN, TALK, say
+from tests.extractor.saved import BEGAN, TALK, erase_content, say
 
 LIMITS = WindowLimits(36, 144, timedelta(hours=1), timedelta(0), timedelta(hours=2), 4)
 
@@ -34,23 +33,8 @@ async def window_of(
 
 async def erase(deployment: Deployment, message: UUID) -> Task:
     """Erase a message as ingest would; return the task of the extractor."""
-    admin, workspace, operation = deployment.admin, deployment.workspace, uuid7()
-    await admin.execute(
-        "update ingest.message set text = '', text_sha256 = sha256(''), deleted_at = now() where id = $1",
-        message,
-    )
-    await admin.execute(
-        "insert into ingest.operation (workspace_id, id, kind) values ($1, $2, 'erase')",
-        workspace,
-        operation,
-    )
-    await admin.execute(
-        "insert into ingest.erasure values ($1, $2, 0, array[$3::uuid])",
-        workspace,
-        operation,
-        message,
-    )
-    return Task(workspace, uuid4(), operation, "0", 1, 1)
+    operation = await erase_content(deployment, message)
+    return Task(deployment.workspace, uuid4(), operation, "0", 1, 1)
 
 
 @pytest.mark.parametrize("removed_first", [False, True])
