@@ -14,7 +14,7 @@ from services.cli.target import Target
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
-FRAMES_AHEAD = 8
+FRAMES_AHEAD = 16
 DELETIONS_MAX = 500
 DELETION_SECONDS = 60
 REJECTIONS_KEPT = 100

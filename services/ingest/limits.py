@@ -1,15 +1,10 @@
 """How much ingest does at once, so that too many callers wait their turn or are sent away, and memory stays flat."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 from services.common.errors import Overloaded
-
-Frame = TypeVar("Frame")
-Ready = TypeVar("Ready")
-Reply = TypeVar("Reply")
 
 
 class CommitSlots:
@@ -61,47 +56,3 @@ class Turn:
         if self._writing in self._held:
             self._held.remove(self._writing)
             self._writing.release()
-
-
-async def in_order(
-    frames: AsyncIterator[Frame],
-    prepare: Callable[[Frame], Awaitable[Ready]],
-    commit: Callable[[Ready], Awaitable[Reply]],
-    ahead: int,
-) -> AsyncIterator[Reply]:
-    """Prepare each frame while those before it are committed; reply in order, at most `ahead` frames unanswered."""
-    room = asyncio.Semaphore(ahead)
-    started: asyncio.Queue[asyncio.Task[Reply] | None] = asyncio.Queue()
-
-    async def feed() -> None:
-        arriving = aiter(frames)
-        while True:
-            await room.acquire()
-            frame = await anext(arriving, None)
-            if frame is None:
-                return
-            ready = await prepare(frame)
-            started.put_nowait(asyncio.ensure_future(commit(ready)))
-
-    feeding = asyncio.create_task(feed())
-    feeding.add_done_callback(lambda _: started.put_nowait(None))
-    try:
-        while (task := await started.get()) is not None:
-            yield await task
-            room.release()
-        await feeding
-    finally:
-        await _abandon(feeding, started)
-
-
-async def _abandon(
-    feeding: asyncio.Task[None], started: "asyncio.Queue[asyncio.Task[Reply] | None]"
-) -> None:
-    """Stop whatever has not been answered; it was not acknowledged, so the caller sends it again."""
-    left: list[asyncio.Task[Reply] | asyncio.Task[None]] = [feeding]
-    while not started.empty():
-        if (task := started.get_nowait()) is not None:
-            left.append(task)
-    for each in left:
-        each.cancel()
-    await asyncio.gather(*left, return_exceptions=True)

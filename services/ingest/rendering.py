@@ -1,7 +1,7 @@
 """From rows to the wire."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -106,18 +106,36 @@ class Results:
         """One result a message, in the order sent."""
         return [self._result(each) for each in self._batch.sent]
 
-    def acknowledgement(self, sequence: int, *, everything: bool) -> pb.StreamMessagesResponse:
+    def acknowledgements(
+        self, frames: Sequence[pb.StreamMessagesRequest]
+    ) -> list[pb.StreamMessagesResponse]:
+        """One for each of the frames that the batch was made of; they have no message in common."""
+        found: list[pb.StreamMessagesResponse] = []
+        start = 0
+        for frame in frames:
+            end = start + len(frame.messages)
+            sent = self._batch.sent[start:end]
+            found.append(
+                self._acknowledgement(frame.sequence, sent, everything=frame.include_results)
+            )
+            start = end
+        return found
+
+    def _acknowledgement(
+        self, sequence: int, sent: Sequence[Draft | Rejected], *, everything: bool
+    ) -> pb.StreamMessagesResponse:
         """The counts, with all results or those of the rejected."""
-        rejected = [each for each in self._batch.sent if isinstance(each, Rejected)]
-        changed = self._saved.changed.values()
+        rejected = [each for each in sent if isinstance(each, Rejected)]
+        keys = {each.external_id for each in sent if isinstance(each, Draft)}
+        changed = [self._saved.changed[key] for key in keys & self._saved.changed.keys()]
         created = sum(each.created for each in changed)
         return pb.StreamMessagesResponse(
             sequence=sequence,
             created=created,
             updated=len(changed) - created,
-            unchanged=len(self._batch.sent) - len(changed) - len(rejected),
+            unchanged=len(sent) - len(changed) - len(rejected),
             rejected=len(rejected),
-            results=self.all() if everything else map(_rejection, rejected),
+            results=map(self._result, sent) if everything else map(_rejection, rejected),
         )
 
     def _result(self, each: Draft | Rejected) -> pb.IngestResult:

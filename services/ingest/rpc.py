@@ -1,7 +1,6 @@
 """IngestService: requests to batches, and what became of them back."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,12 +12,18 @@ from services.common.rpc import current_caller
 from services.ingest import listing, rescoring, store
 from services.ingest.erasing import Eraser, Target
 from services.ingest.intake import Batch, Intake, Sender
-from services.ingest.limits import in_order
 from services.ingest.operations import NewOperation, Operations
 from services.ingest.reading import read_source, read_time
 from services.ingest.rendering import Results, message_of
 from services.ingest.saving import Saver
-from services.ingest.store import SourceKey
+from services.ingest.streaming import (
+    BYTES_AHEAD,
+    FRAMES_AHEAD,
+    MessageFrame,
+    Room,
+    in_order,
+    take_group,
+)
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1 import ingest_pb2_grpc
 
@@ -36,15 +41,6 @@ SCOPES = {
     "GetOperation": "admin",
     "ListOperations": "admin",
 }
-FRAMES_AHEAD = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A frame of a stream with the source it belongs to."""
-
-    request: pb.StreamMessagesRequest
-    source: SourceKey
 
 
 class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
@@ -80,26 +76,30 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
     async def StreamMessages(
         self, request_iterator: AsyncIterator[pb.StreamMessagesRequest], context: Any
     ) -> AsyncIterator[pb.StreamMessagesResponse]:
-        """Save frame after frame; the next is read and scored while the one before is committed."""
+        """Save frame after frame, those that wait together; the next are scored while those before are committed."""
         workspace, sender = current_caller().workspace, Sender()
 
-        async def prepare(frame: Frame) -> tuple[pb.StreamMessagesRequest, Batch]:
-            messages = frame.request.messages
-            await self._rate.wait(workspace, len(messages))
-            return frame.request, await self._intake.prepare(
-                workspace, frame.source, messages, sender
-            )
+        async def prepare(
+            group: Sequence[MessageFrame],
+        ) -> tuple[Sequence[MessageFrame], Batch]:
+            for frame in group:
+                await self._rate.wait(workspace, len(frame.request.messages))
+            messages = [each for frame in group for each in frame.request.messages]
+            batch = await self._intake.prepare(workspace, group[0].source, messages, sender)
+            return group, batch
 
         async def commit(
-            ready: tuple[pb.StreamMessagesRequest, Batch],
-        ) -> pb.StreamMessagesResponse:
-            request, batch = ready
-            saved = await self._intake.save(workspace, batch, all_ids=request.include_results)
+            ready: tuple[Sequence[MessageFrame], Batch],
+        ) -> Sequence[pb.StreamMessagesResponse]:
+            group, batch = ready
+            all_ids = any(frame.request.include_results for frame in group)
+            saved = await self._intake.save(workspace, batch, all_ids=all_ids)
             results = Results(batch, saved, self._scorer_version, factors=False)
-            return results.acknowledgement(request.sequence, everything=request.include_results)
+            return results.acknowledgements([frame.request for frame in group])
 
+        room = Room(FRAMES_AHEAD, BYTES_AHEAD)
         frames = _frames(request_iterator)
-        async for response in in_order(frames, prepare, commit, FRAMES_AHEAD):
+        async for response in in_order(frames, _size, take_group, prepare, commit, room):
             yield response
 
     async def UpdateMessage(
@@ -219,7 +219,13 @@ def _uuid(text: str) -> UUID | None:
     return UUID(text) if text else None
 
 
-async def _frames(requests: AsyncIterator[pb.StreamMessagesRequest]) -> AsyncIterator[Frame]:
+def _size(frame: MessageFrame) -> int:
+    return frame.request.ByteSize()
+
+
+async def _frames(
+    requests: AsyncIterator[pb.StreamMessagesRequest],
+) -> AsyncIterator[MessageFrame]:
     """Give every frame its source, and check that their numbers rise."""
     source, sequence = None, -1
     async for request in requests:
@@ -230,4 +236,4 @@ async def _frames(requests: AsyncIterator[pb.StreamMessagesRequest]) -> AsyncIte
             source = read_source(request.source)
         if source is None:
             raise InvalidFields(FieldViolation("source", "must be set in the first frame"))
-        yield Frame(request, source)
+        yield MessageFrame(request, source)

@@ -1,90 +1,19 @@
-"""Bounded work: slots for transactions, turns, and frames ahead."""
+"""Bounded work: slots for transactions, turns, and what overload keeps."""
 
 import asyncio
 import gc
 import tracemalloc
-from collections.abc import AsyncIterator
 
 import grpc
 import pytest
 
 from services.common.errors import Overloaded
-from services.ingest.limits import CommitSlots, Turn, in_order
+from services.ingest.limits import CommitSlots, Turn
 from tests.common.edge import details_of
 from tests.conftest import Deployment
 from tests.ingest.conftest import CREATED, SOURCE, Ingest, failure, message
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
-
-
-async def numbers(count: int, taken: list[int]) -> AsyncIterator[int]:
-    """Count, and note what was asked for."""
-    for number in range(count):
-        taken.append(number)
-        yield number
-
-
-async def unchanged(number: int) -> int:
-    """Prepare nothing."""
-    return number
-
-
-async def test_replies_keep_their_order() -> None:
-    """Replies come in the order of the frames even if a later one is done first."""
-
-    async def commit(number: int) -> int:
-        await asyncio.sleep(0.02 if number % 3 == 0 else 0)
-        return number
-
-    replies = [reply async for reply in in_order(numbers(10, []), unchanged, commit, 3)]
-    assert replies == list(range(10))
-
-
-async def test_frames_are_read_only_a_few_ahead() -> None:
-    """While no reply is taken, no more frames are read than may be unanswered."""
-    taken: list[int] = []
-    replies = in_order(numbers(10, taken), unchanged, unchanged, 3)
-    await anext(replies)
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert taken == [0, 1, 2]
-    await replies.aclose()  # type: ignore[attr-defined]
-
-
-async def test_a_failure_comes_in_its_turn() -> None:
-    """What fails ends the replies after those before it; frames after it are stopped."""
-    stopped: list[int] = []
-
-    async def commit(number: int) -> int:
-        if number == 2:
-            raise ValueError("two")
-        if number > 2:
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                stopped.append(number)
-                raise
-        return number
-
-    replies = in_order(numbers(10, []), unchanged, commit, 4)
-    assert [await anext(replies), await anext(replies)] == [0, 1]
-    with pytest.raises(ValueError, match="two"):
-        await anext(replies)
-    assert set(stopped) <= {3, 4, 5}
-    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-
-
-async def test_a_failure_to_read_comes_after_what_was_read() -> None:
-    """When the frames themselves fail, the replies to those before come first."""
-
-    async def failing() -> AsyncIterator[int]:
-        yield 1
-        raise ValueError("broken")
-
-    replies = in_order(failing(), unchanged, unchanged, 3)
-    assert await anext(replies) == 1
-    with pytest.raises(ValueError, match="broken"):
-        await anext(replies)
 
 
 async def test_slots_are_bounded() -> None:

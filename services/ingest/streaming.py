@@ -1,0 +1,140 @@
+"""The frames of a stream: read a few ahead, those that wait put together, replied to in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from services.ingest.store import SourceKey
+from winnow.ingest.v1 import ingest_pb2 as pb
+
+FRAMES_AHEAD: Final = 16
+BYTES_AHEAD: Final = 4 << 20
+# One group is committed while the next is written and the one after that is read and scored.
+GROUPS_AT_ONCE: Final = 3
+# What a commit costs beside its rows is as much as some 50 messages cost; a group holds its source for so long, too.
+GROUP_MESSAGES_MAX: Final = 2_000
+
+Frame = TypeVar("Frame")
+Group = TypeVar("Group")
+Ready = TypeVar("Ready")
+Reply = TypeVar("Reply")
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFrame:
+    """A frame of a stream with the source it belongs to."""
+
+    request: pb.StreamMessagesRequest
+    source: SourceKey
+
+
+def take_group(waiting: deque[MessageFrame]) -> list[MessageFrame]:
+    """Take the first of the waiting frames, and those after it of the same source that have no message in common."""
+    group = [waiting.popleft()]
+    keys, count = _keys(group[0]), len(group[0].request.messages)
+    while waiting and waiting[0].source == group[0].source:
+        more = _keys(waiting[0])
+        count += len(waiting[0].request.messages)
+        if count > GROUP_MESSAGES_MAX or not keys.isdisjoint(more):
+            break
+        keys |= more
+        group.append(waiting.popleft())
+    return group
+
+
+def _keys(frame: MessageFrame) -> set[str]:
+    return {each.external_id for each in frame.request.messages}
+
+
+class Room:
+    """Room for some unanswered frames, which is full, too, once they have so many bytes."""
+
+    def __init__(self, frames: int, size_bytes: int) -> None:
+        self._frames, self._size_bytes = frames, size_bytes
+        self._sizes: deque[int] = deque()
+        self._changed = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Wait until another frame may be read."""
+        while len(self._sizes) >= self._frames or sum(self._sizes) >= self._size_bytes:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def hold(self, size_bytes: int) -> None:
+        """Take note of a frame that was read."""
+        self._sizes.append(size_bytes)
+
+    def let_go(self) -> None:
+        """Take note that the first frame is answered."""
+        self._sizes.popleft()
+        self._changed.set()
+
+
+async def in_order(
+    frames: AsyncIterator[Frame],
+    size_of: Callable[[Frame], int],
+    take: Callable[[deque[Frame]], Group],
+    prepare: Callable[[Group], Awaitable[Ready]],
+    commit: Callable[[Ready], Awaitable[Sequence[Reply]]],
+    room: Room,
+) -> AsyncIterator[Reply]:
+    """Prepare frames while those before them are committed, and reply to each in its turn.
+
+    What arrives while GROUPS_AT_ONCE groups are in hand waits, and goes on with what `take` takes together.
+    """
+    hands = asyncio.Semaphore(GROUPS_AT_ONCE)
+    waiting: deque[Frame] = deque()
+    news = asyncio.Event()
+    started: asyncio.Queue[asyncio.Task[Sequence[Reply]] | None] = asyncio.Queue()
+
+    async def read() -> None:
+        arriving = aiter(frames)
+        while True:
+            await room.wait()
+            frame = await anext(arriving, None)
+            if frame is None:
+                return
+            room.hold(size_of(frame))
+            waiting.append(frame)
+            news.set()
+
+    async def feed() -> None:
+        while True:
+            while not waiting and not reading.done():
+                news.clear()
+                await news.wait()
+            if not waiting:
+                return
+            await hands.acquire()
+            ready = await prepare(take(waiting))
+            task = asyncio.ensure_future(commit(ready))
+            task.add_done_callback(lambda _: hands.release())
+            started.put_nowait(task)
+
+    reading = asyncio.create_task(read())
+    reading.add_done_callback(lambda _: news.set())
+    feeding = asyncio.create_task(feed())
+    feeding.add_done_callback(lambda _: started.put_nowait(None))
+    try:
+        while (task := await started.get()) is not None:
+            for reply in await task:
+                yield reply
+                room.let_go()
+        await feeding
+        await reading
+    finally:
+        await _abandon([reading, feeding], started)
+
+
+async def _abandon(
+    left: list[asyncio.Task[Any]], started: "asyncio.Queue[asyncio.Task[Any] | None]"
+) -> None:
+    """Stop whatever has not been answered; it was not acknowledged, so the caller sends it again."""
+    while not started.empty():
+        if (task := started.get_nowait()) is not None:
+            left.append(task)
+    for each in left:
+        each.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
