@@ -1,158 +1,59 @@
-"""Frames of a stream: read a few ahead, saved together where they wait, answered one by one and in order."""
+"""StreamMessages: acknowledgements in order, nothing acknowledged lost, nothing saved twice."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
+import grpc
 import pytest
 
-from services.ingest.store import SourceKey
-from services.ingest.streaming import (
-    GROUP_MESSAGES_MAX,
-    GROUPS_AT_ONCE,
-    MessageFrame,
-    Room,
-    in_order,
-    take_group,
-)
-from tests.ingest.conftest import SOURCE, Ingest, message
+from tests.common.edge import details_of
+from tests.conftest import Deployment
+from tests.ingest.conftest import CREATED, REJECTED, SOURCE, UNCHANGED, Ingest, failure, message
 from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
 
-async def numbers(count: int, taken: list[int]) -> AsyncIterator[int]:
-    """Count, and note what was asked for."""
-    for number in range(count):
-        taken.append(number)
-        yield number
+def frame(
+    sequence: int, *numbers: int, source: pb.SourceRef | None = SOURCE, **fields: bool
+) -> pb.StreamMessagesRequest:
+    """A frame of messages."""
+    messages = [message(number) for number in numbers]
+    return pb.StreamMessagesRequest(sequence=sequence, source=source, messages=messages, **fields)
 
 
-def one(waiting: deque[int]) -> list[int]:
-    """Take one frame at a time."""
-    return [waiting.popleft()]
+async def test_five_thousand_messages(ingest: Ingest) -> None:
+    """Every frame is acknowledged in order with its counts, and every message is there once with its task."""
+    frames = [frame(n, *range(n * 250, n * 250 + 250)) for n in range(20)]
+    acknowledged = await ingest.stream(frames)
+    assert [each.sequence for each in acknowledged] == list(range(20))
+    assert [each.created for each in acknowledged] == [250] * 20
+    assert not any(each.results for each in acknowledged)
+    (count,) = await ingest.rows("select count(*), count(distinct external_id) from ingest.message")
+    assert tuple(count) == (5000, 5000)
+    assert len(await ingest.tasks("embed")) == 5000
+    assert 1 <= len(await ingest.tasks("window")) <= 20
 
 
-def everything(waiting: deque[int]) -> list[int]:
-    """Take all frames that wait."""
-    taken = list(waiting)
-    waiting.clear()
-    return taken
+async def test_repeating_a_stream_changes_nothing(ingest: Ingest) -> None:
+    """A stream that is sent again whole is acknowledged as unchanged."""
+    frames = [frame(n, *range(n * 10, n * 10 + 10)) for n in range(5)]
+    await ingest.stream(frames)
+    before = await ingest.rows("select xmin::text, id from ingest.message order by id")
+    again = await ingest.stream(frames)
+    assert [(each.created, each.unchanged) for each in again] == [(0, 10)] * 5
+    assert await ingest.rows("select xmin::text, id from ingest.message order by id") == before
 
 
-async def unchanged(group: Sequence[int]) -> Sequence[int]:
-    """Prepare or commit nothing."""
-    return group
-
-
-def size_of(_: int) -> int:
-    """Each frame is of one byte."""
-    return 1
-
-
-async def test_replies_keep_their_order() -> None:
-    """Replies come in the order of the frames even if a later one is done first."""
-
-    async def commit(group: Sequence[int]) -> Sequence[int]:
-        await asyncio.sleep(0.02 if group[0] % 3 == 0 else 0)
-        return group
-
-    replies = in_order(numbers(10, []), size_of, one, unchanged, commit, Room(3, 100))
-    assert [reply async for reply in replies] == list(range(10))
-
-
-@pytest.mark.parametrize("room", [Room(3, 100), Room(100, 3)])
-async def test_frames_are_read_only_a_few_ahead(room: Room) -> None:
-    """While no reply is taken, no more frames are read than may be unanswered, by number and by bytes."""
-    taken: list[int] = []
-    replies = in_order(numbers(10, taken), size_of, one, unchanged, unchanged, room)
-    await anext(replies)
-    for _ in range(40):
-        await asyncio.sleep(0)
-    assert taken == [0, 1, 2]
-    await replies.aclose()  # type: ignore[attr-defined]
-
-
-async def test_what_waits_goes_on_together() -> None:
-    """While as many groups are in hand as may be, frames gather, and go on as one group when there is room."""
-    groups: list[list[int]] = []
-    gate = asyncio.Event()
-
-    async def commit(group: Sequence[int]) -> Sequence[int]:
-        groups.append(list(group))
-        await gate.wait()
-        return group
-
-    def taken_one_by_one_at_first(waiting: deque[int]) -> list[int]:
-        return one(waiting) if len(groups) < GROUPS_AT_ONCE else everything(waiting)
-
-    replies = in_order(
-        numbers(10, []), size_of, taken_one_by_one_at_first, unchanged, commit, Room(8, 100)
-    )
-    first = asyncio.ensure_future(anext(replies))
-    for _ in range(40):
-        await asyncio.sleep(0)
-    assert groups == [[0], [1], [2]]
-    gate.set()
-    assert [await first, *[reply async for reply in replies]] == list(range(10))
-    assert groups[GROUPS_AT_ONCE] == [3, 4, 5, 6, 7]
-
-
-async def test_a_failure_comes_in_its_turn() -> None:
-    """What fails ends the replies after those before it; frames after it are stopped."""
-    stopped: list[int] = []
-
-    async def commit(group: Sequence[int]) -> Sequence[int]:
-        if group[0] == 2:
-            raise ValueError("two")
-        if group[0] > 2:
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                stopped.append(group[0])
-                raise
-        return group
-
-    replies = in_order(numbers(10, []), size_of, one, unchanged, commit, Room(4, 100))
-    assert [await anext(replies), await anext(replies)] == [0, 1]
-    with pytest.raises(ValueError, match="two"):
-        await anext(replies)
-    assert set(stopped) <= {3, 4, 5}
-    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-
-
-async def test_a_failure_to_read_comes_after_what_was_read() -> None:
-    """When the frames themselves fail, the replies to those before come first."""
-
-    async def failing() -> AsyncIterator[int]:
-        yield 1
-        raise ValueError("broken")
-
-    replies = in_order(failing(), size_of, everything, unchanged, unchanged, Room(3, 100))
-    assert await anext(replies) == 1
-    with pytest.raises(ValueError, match="broken"):
-        await anext(replies)
-
-
-def frame(*numbers: int, source: str = "chat") -> MessageFrame:
-    """A frame of messages with numbers for ids."""
-    request = pb.StreamMessagesRequest(messages=[message(number) for number in numbers])
-    return MessageFrame(request, SourceKey("import", source))
-
-
-@pytest.mark.parametrize(
-    ("waiting", "together"),
-    [
-        ([frame(1, 2), frame(3), frame(4)], 3),
-        ([frame(1), frame(2, source="other"), frame(3)], 1),
-        ([frame(1, 2), frame(3), frame(2)], 2),
-        ([frame(*range(GROUP_MESSAGES_MAX - 1)), frame(-1), frame(-2)], 2),
-        ([frame(*range(GROUP_MESSAGES_MAX + 1)), frame(-1)], 1),
-    ],
-)
-def test_frames_are_taken_together(waiting: list[MessageFrame], together: int) -> None:
-    """Frames of one source without a message in common go together, up to so many messages; the others wait on."""
-    left = deque(waiting)
-    assert take_group(left) == waiting[:together]
-    assert list(left) == waiting[together:]
+async def test_results_come_if_asked_for(ingest: Ingest) -> None:
+    """A frame with include_results gets every result in order; another only those of the rejected."""
+    bad = pb.MessageInput(external_id="bad", text="\0")
+    asked, plain = frame(1, 1, 2, include_results=True), frame(2, 2, 3)
+    for each in (asked, plain):
+        each.messages.append(bad)
+    first, second = await ingest.stream([asked, plain])
+    assert [result.outcome for result in first.results] == [CREATED, CREATED, REJECTED]
+    assert [result.outcome for result in second.results] == [REJECTED]
+    assert (second.created, second.updated, second.unchanged, second.rejected) == (1, 0, 1, 1)
 
 
 async def test_each_frame_is_told_what_became_of_its_own_messages(ingest: Ingest) -> None:
@@ -178,3 +79,106 @@ async def test_each_frame_is_told_what_became_of_its_own_messages(ingest: Ingest
         number = reply.sequence
         own = [str(number), str(20 + number), str(40 + number)]
         assert told == (own if number % 2 == 0 else [""] if number == 5 else [])
+
+
+async def test_a_message_known_from_the_frame_before(ingest: Ingest) -> None:
+    """Frames that overlap while both are under way save each message once."""
+    frames = [frame(n, *range(n, n + 100), include_results=True) for n in range(8)]
+    acknowledged = await ingest.stream(frames)
+    assert [each.created for each in acknowledged] == [100] + [1] * 7
+    assert acknowledged[7].results[0].outcome == UNCHANGED
+    assert acknowledged[7].results[0].message_id == acknowledged[0].results[7].message_id
+
+
+async def test_the_source_holds_until_it_changes(ingest: Ingest) -> None:
+    """A frame without a source belongs to that of the frame before."""
+    other = pb.SourceRef(kind=pb.SOURCE_KIND_API, external_id="other")
+    frames = [frame(0, 1), frame(1, 2, source=None), frame(2, 1, source=other)]
+    await ingest.stream([*frames, frame(3, 2, source=None)])
+    rows = await ingest.rows(
+        """select s.external_id, array_agg(m.external_id order by m.external_id) as keys
+           from ingest.message m join ingest.source s on s.id = m.source_id group by 1 order by 1"""
+    )
+    assert [tuple(row) for row in rows] == [("other", ["1", "2"]), ("room", ["1", "2"])]
+
+
+async def test_an_empty_frame_is_acknowledged(ingest: Ingest) -> None:
+    """A frame without messages is answered in its turn."""
+    acknowledged = await ingest.stream([frame(1, 1), frame(2), frame(3, 2)])
+    assert [(each.sequence, each.created) for each in acknowledged] == [(1, 1), (2, 0), (3, 1)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        (frame(1, 9), "sequence"),
+        (frame(0, 9), "sequence"),
+        (frame(-1, 9), "sequence"),
+        (frame(2, 9, source=pb.SourceRef(kind=pb.SOURCE_KIND_API)), "source.external_id"),
+        (frame(2, *range(501)), "messages"),
+    ],
+)
+async def test_a_bad_frame_ends_the_stream(
+    ingest: Ingest, bad: pb.StreamMessagesRequest, field: str
+) -> None:
+    """A frame that breaks the contract ends the stream with its field, after everything before it was acknowledged."""
+    call = ingest.stub.StreamMessages([frame(1, 1, 2), bad], metadata=ingest.metadata)
+    assert (await call.read()).created == 2
+    error = await failure(call.read())
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert field in (error.details() or "")
+    assert len(await ingest.rows("select from ingest.message")) == 2
+
+
+async def test_the_first_frame_names_its_source(ingest: Ingest) -> None:
+    """A stream whose first frame names no source ends at once."""
+    call = ingest.stub.StreamMessages([frame(1, 1, source=None)], metadata=ingest.metadata)
+    error = await failure(call.read())
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "source" in (error.details() or "")
+
+
+async def test_a_broken_stream_loses_nothing_acknowledged(ingest: Ingest) -> None:
+    """What was acknowledged before a stream broke is stored, and repeating the stream saves the rest once."""
+    frames = [frame(n, *range(n * 50, n * 50 + 50)) for n in range(40)]
+
+    async def sending() -> AsyncIterator[pb.StreamMessagesRequest]:
+        for each in frames:
+            yield each
+            await asyncio.sleep(0)
+
+    call = ingest.stub.StreamMessages(sending(), metadata=ingest.metadata)
+    for _ in range(7):
+        await call.read()
+    call.cancel()
+    stored = await ingest.rows("select count(*) from ingest.message where external_id::int < 350")
+    assert stored[0]["count"] == 350
+    again = await ingest.stream(frames)
+    assert [each.created + each.unchanged for each in again] == [50] * 40
+    rows = await ingest.rows("select count(*), count(distinct external_id) from ingest.message")
+    assert tuple(rows[0]) == (2000, 2000)
+    assert len(await ingest.tasks("embed")) == 2000
+
+
+async def test_streams_side_by_side(ingest: Ingest) -> None:
+    """Many streams of the same messages in different orders end in one copy of each, without a deadlock."""
+    numbers = list(range(400))
+    rotated = [numbers[n * 50 :] + numbers[: n * 50] for n in range(8)]
+    streams = [[frame(n, *ns[n * 100 : n * 100 + 100]) for n in range(4)] for ns in rotated]
+    acknowledged = await asyncio.gather(*map(ingest.stream, streams))
+    assert sum(each.created for stream in acknowledged for each in stream) == 400
+    rows = await ingest.rows("select count(*) from ingest.message")
+    assert rows[0]["count"] == 400
+
+
+async def test_an_idle_stream_ends_when_the_service_stops(deployment: Deployment) -> None:
+    """A stream that waits for nothing is told to come again, after the answers to what it has sent."""
+    async with grpc.aio.insecure_channel(deployment.address("ingest")) as channel:
+        async with deployment.serving("ingest"):
+            call = IngestServiceStub(channel).StreamMessages(metadata=deployment.metadata)
+            await call.write(frame(1, 1))
+            assert (await call.read()).created == 1
+        error = await failure(call.read())
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert "the service is stopping" in str(error.details())
+    assert details_of(error).reason == "SHUTTING_DOWN"
