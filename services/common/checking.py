@@ -15,10 +15,11 @@ ALL_TOLD_VALUES_MAX: Final = 2_000
 # More messages within a message than any request needs; conditions may contain conditions.
 PARTS_MAX: Final = 10_000
 _BYTES_PER_VALUE_MIN: Final = 2
+# The rules, by their id and what the proto sets them to, that people are told of in other words.
 _WORDED: Final = {
-    "must be at least 1 characters": "must not be empty",
-    "must not be in list [0]": "must be set",
-    "contains substring `\0`": "must not contain NUL",
+    ("string.min_len", 1): "must not be empty",
+    ("enum.not_in", (0,)): "must be set",
+    ("string.not_contains", "\0"): "must not contain NUL",
 }
 _NUMBERS: Final = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
@@ -31,9 +32,7 @@ def violations_of(validator: protovalidate.Validator, message: Message) -> list[
     if parts > PARTS_MAX:
         return [FieldViolation("", f"the request has more than {PARTS_MAX:,} parts")]
     found = validator.collect_violations(message, fail_fast=values > ALL_TOLD_VALUES_MAX)
-    return [
-        FieldViolation(_path(violation), _worded(violation.proto.message)) for violation in found
-    ]
+    return [FieldViolation(_path(violation), _worded(violation)) for violation in found]
 
 
 def _counted(message: Message) -> tuple[int, int]:
@@ -62,9 +61,11 @@ def _is_ignored(field: FieldDescriptor) -> bool:
     return bool(rules.ignore == validate_pb2.IGNORE_ALWAYS)
 
 
-def _worded(rule: str) -> str:
+def _worded(violation: Any) -> str:
     """What a rule says, as a person would: the validator counts "1 characters", and quotes what nobody sees."""
-    return _WORDED.get(rule, rule)
+    value = violation.rule_value
+    rule = violation.proto.rule_id, tuple(value) if isinstance(value, list) else value
+    return _WORDED.get(rule, str(violation.proto.message))
 
 
 def _path(violation: Any) -> str:

@@ -1,7 +1,10 @@
 """Requests against the limits in their protos."""
 
+from dataclasses import dataclass
+
 import protovalidate
 import pytest
+from google.protobuf.message import Message
 
 from services.common.checking import violations_of
 from services.common.rpc import REQUEST_BYTES_MAX
@@ -10,6 +13,19 @@ from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
 VALIDATOR = protovalidate.Validator()
+
+
+@dataclass
+class Finding:
+    """A validator that finds one violation, whatever it is given."""
+
+    violation: protovalidate.Violation
+
+    def collect_violations(
+        self, message: Message, *, fail_fast: bool = False
+    ) -> list[protovalidate.Violation]:
+        """The one violation."""
+        return [self.violation]
 
 
 def nested(conditions: int) -> pb.SearchRequest:
@@ -42,6 +58,26 @@ def test_a_choice_that_was_not_made_is_told_in_words() -> None:
     request = pb.FindSimilarRequest(id="01a21a69-d42e-70ce-b63c-d11ad0805df1")
     (violation,) = violations_of(VALIDATOR, request)
     assert (violation.field, violation.description) == ("kind", "must be set")
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "rule_value", "told"),
+    [
+        ("string.min_len", 1, "must not be empty"),
+        ("string.min_len", 2, "said otherwise"),
+        ("enum.not_in", [0], "must be set"),
+        ("enum.not_in", [0, 3], "said otherwise"),
+        ("string.not_contains", "\0", "must not contain NUL"),
+        ("string.not_contains", "x", "said otherwise"),
+    ],
+)
+def test_a_rule_is_known_by_its_id(rule_id: str, rule_value: object, told: str) -> None:
+    """How the validator words a rule must not decide how people are told of it."""
+    found = protovalidate.Violation(
+        rule_id=rule_id, rule_value=rule_value, message="said otherwise"
+    )
+    (violation,) = violations_of(Finding(found), pb.SearchRequest())  # type: ignore[arg-type]
+    assert violation.description == told
 
 
 def test_all_that_is_wrong_with_a_request_is_told() -> None:
