@@ -55,7 +55,28 @@ class None_:
     parts: tuple["Condition", ...]
 
 
-Condition = Leaf | All | Any_ | None_
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message satisfies every part: the row itself, one that it rests on, or one that it holds.
+
+    The parts are of authors, threads and times; when an atom was said is asked of the atom.
+    """
+
+    parts: tuple[Leaf, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Some part holds; what satisfies each part is listed by itself, since no index serves several at once."""
+
+    parts: tuple["Condition", ...]
+
+
+Condition = Leaf | All | Any_ | None_ | Said | Listed
+
+# A condition of these leaves little, and an index finds it.
+_NARROW: Final = frozenset({Attribute.AUTHOR, Attribute.THREAD, Attribute.TOPIC})
+NO_FILTER: Final = "row(null, null, null, null, null, null, null, null, null)::search.filter"
 
 _OF_MESSAGES: Final = """exists (
       select from extractor.topic_message tm
@@ -65,11 +86,20 @@ _OF_EVIDENCE: Final = """exists (
       select from extractor.atom_evidence e
       join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id and m.deleted_at is null
       where e.workspace_id = spine.current_workspace() and e.atom_id = s.id and {condition})"""
+_LIST: Final = "select s.id from search.live_{kind}s({filter}) s where {condition}"
 
 _FIRST: Final = "'-infinity'"
 _LAST: Final = "'infinity'"
 _FROM: Final = "{row}.source_id = any ({{value}}::uuid[])"
+# What is asked of one message, be it the row or one that belongs to it.
+_AUTHOR: Final = "{row}.author_external_id = any ({{value}}::text[])"
+_THREAD: Final = "{row}.thread_id = any ({{value}}::text[])"
 _BETWEEN: Final = "({row}.sent_at >= {{after}} and {row}.sent_at < {{before}})"
+_SAID: Final = {
+    Attribute.AUTHOR: _AUTHOR.format(row="m"),
+    Attribute.THREAD: _THREAD.format(row="m"),
+    Attribute.SENT: _BETWEEN.format(row="m"),
+}
 
 # What each attribute asks of a row `s` of search.live_messages, live_atoms or live_topics; what a kind lacks is not so.
 _FRAGMENTS: Final[dict[Attribute, dict[str, str]]] = {
@@ -82,26 +112,26 @@ _FRAGMENTS: Final[dict[Attribute, dict[str, str]]] = {
         "topic": f"({_FROM.format(row='s')} or {_OF_MESSAGES.format(condition=_FROM.format(row='m'))})",
     },
     Attribute.AUTHOR: {
-        "message": "s.author_external_id = any ({value}::text[])",
-        "atom": _OF_EVIDENCE.format(condition="m.author_external_id = any ({value}::text[])"),
-        "topic": _OF_MESSAGES.format(condition="m.author_external_id = any ({value}::text[])"),
+        "message": _AUTHOR.format(row="s"),
+        "atom": _OF_EVIDENCE.format(condition=_SAID[Attribute.AUTHOR]),
+        "topic": _OF_MESSAGES.format(condition=_SAID[Attribute.AUTHOR]),
     },
     Attribute.SENT: {
         "message": _BETWEEN.format(row="s"),
         "atom": _BETWEEN.format(row="s"),
-        "topic": _OF_MESSAGES.format(condition=_BETWEEN.format(row="m")),
+        "topic": _OF_MESSAGES.format(condition=_SAID[Attribute.SENT]),
     },
     Attribute.THREAD: {
-        "message": "s.thread_id = any ({value}::text[])",
-        "atom": _OF_EVIDENCE.format(condition="m.thread_id = any ({value}::text[])"),
-        "topic": _OF_MESSAGES.format(condition="m.thread_id = any ({value}::text[])"),
+        "message": _THREAD.format(row="s"),
+        "atom": _OF_EVIDENCE.format(condition=_SAID[Attribute.THREAD]),
+        "topic": _OF_MESSAGES.format(condition=_SAID[Attribute.THREAD]),
     },
     Attribute.TOPIC: {
         "message": """exists (
       select from extractor.topic_message tm
       where tm.workspace_id = spine.current_workspace() and tm.message_id = s.id
         and tm.topic_id = any ({value}::uuid[]))""",
-        "atom": "coalesce(s.topic_id = any ({value}::uuid[]), false)",
+        "atom": "(s.topic_id is not null and s.topic_id = any ({value}::uuid[]))",
         "topic": "s.id = any ({value}::uuid[])",
     },
     Attribute.ATOM_TYPE: {"atom": "s.type = any ({value}::text[])"},
@@ -134,9 +164,13 @@ def to_sql(condition: Condition | None, kind: str, parameters: Parameters) -> st
         return "true"
     if isinstance(condition, Leaf):
         return _leaf(condition, kind, parameters)
+    if isinstance(condition, Said):
+        return _said(condition, kind, parameters)
     parts = [to_sql(part, kind, parameters) for part in condition.parts]
     if isinstance(condition, All):
         return f"({' and '.join(parts)})" if parts else "true"
+    if isinstance(condition, Listed):
+        return _listed(parts, kind)
     joined = f"({' or '.join(parts)})" if parts else "false"
     return f"not {joined}" if isinstance(condition, None_) else joined
 
@@ -145,14 +179,57 @@ def _leaf(leaf: Leaf, kind: str, parameters: Parameters) -> str:
     if leaf.attribute is Attribute.KIND:
         return "true" if kind in leaf.values else "false"
     fragment = _FRAGMENTS[leaf.attribute].get(kind)
-    if fragment is None:
-        return "false"
+    return "false" if fragment is None else _filled(fragment, leaf, parameters)
+
+
+def _filled(fragment: str, leaf: Leaf, parameters: Parameters) -> str:
     if leaf.attribute is Attribute.SENT:
         after, before = (parameters.add(end) if end else None for end in leaf.values)
         fragment = fragment.replace("{after}", f"{after or _FIRST}::timestamptz")
         return fragment.replace("{before}", f"{before or _LAST}::timestamptz")
     value = leaf.values[0] if leaf.attribute is Attribute.MADE_UNTIL else list(leaf.values)
     return fragment.replace("{value}", parameters.add(value))
+
+
+def _said(said: Said, kind: str, parameters: Parameters) -> str:
+    own = [
+        part
+        for part in said.parts
+        if kind == "message" or (kind == "atom" and part.attribute is Attribute.SENT)
+    ]
+    asked = [_leaf(part, kind, parameters) for part in own]
+    others = [
+        _filled(_SAID[part.attribute], part, parameters) for part in said.parts if part not in own
+    ]
+    if others:
+        of_messages = _OF_EVIDENCE if kind == "atom" else _OF_MESSAGES
+        asked.append(of_messages.format(condition=" and ".join(others)))
+    return f"({' and '.join(asked)})" if asked else "true"
+
+
+def _listed(parts: Sequence[str], kind: str) -> str:
+    lists = (_LIST.format(kind=kind, filter=NO_FILTER, condition=part) for part in parts)
+    return f"s.id in ({' union all '.join(lists)})"
+
+
+def listed(condition: Condition | None) -> Condition | None:
+    """The same condition for a statement that lists what satisfies it: parts that leave little are listed each."""
+    if isinstance(condition, All):
+        return All(tuple(listed(part) or part for part in condition.parts))
+    if isinstance(condition, Any_) and len(condition.parts) > 1 and _leaves_little(condition):
+        return Listed(condition.parts)
+    return condition
+
+
+def _leaves_little(condition: Condition) -> bool:
+    match condition:
+        case Leaf(attribute):
+            return attribute in _NARROW
+        case All(parts):
+            return any(map(_leaves_little, parts))
+        case Any_(parts):
+            return all(map(_leaves_little, parts))
+    return False
 
 
 def both(left: Condition | None, right: Condition | None) -> Condition | None:

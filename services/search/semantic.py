@@ -101,44 +101,44 @@ class SemanticLeg:
         If the index gives fewer than are needed, everything is compared after all: what is there is found.
         """
         total = await self._statistics.documents(connection, workspace, kinds)
-        rows = await self._estimate(connection, workspace, chosen, kinds, total)
+        where = (connection, workspace, generation, chosen, kinds)
+        few, rows = (None, total) if chosen.is_empty else await self._few(*where, vectors, limit)
         choice, breadth = choose_plan(rows, filtered=not chosen.is_empty), 0
-        nearest: list[Near] = []
+        nearest: list[Near] = few or []
         if choice.plan is not Plan.EXACT:
             breadth = scan_breadth(chosen, limit)
-            nearest = unite(
-                [
-                    await _nearest_hnsw(
-                        connection, workspace, generation, chosen, kinds, vector, limit
-                    )
-                    for vector in vectors
-                ]
-            )[:limit]
+            nearest = unite([await _nearest_hnsw(*where, vector, limit) for vector in vectors])
+            nearest = nearest[:limit]
             if len(nearest) < min(needed, limit):
                 choice = Choice(Plan.EXACT, "the index gave less than was asked for")
-        if choice.plan is Plan.EXACT:
-            nearest = await find_exactly(
-                connection, workspace, generation, chosen, kinds, vectors, limit
-            )
+        if choice.plan is Plan.EXACT and few is None:
+            nearest = await find_exactly(*where, vectors, limit)
         under_filled = choice.plan is not Plan.EXACT and len(nearest) < limit
         return SemanticCandidates(
             choice.plan, choice.reason, rows, total, breadth, nearest, under_filled
         )
 
-    async def _estimate(
+    async def _few(
         self,
         connection: Connection,
         workspace: UUID,
+        generation: Generation,
         chosen: Filter,
         kinds: Sequence[str],
-        total: int,
-    ) -> int:
-        """Count what a filter leaves, exactly while it is few."""
-        if chosen.is_empty:
-            return total
-        return await self._statistics.matching(
-            connection, workspace, chosen, kinds, EXACT_ROWS_MAX + 1
-        )
+        vectors: Sequence[bytes],
+        limit: int,
+    ) -> tuple[list[Near] | None, int]:
+        """Compare vectors with all that a filter leaves if it is few, and count it: both need it found, once."""
+        rows_limit = EXACT_ROWS_MAX + 1
+        if self._statistics.leaves_many(workspace, chosen, kinds):
+            return None, rows_limit
+        where = (connection, workspace, generation, chosen, kinds)
+        first, *others = vectors
+        nearest, rows = await store.nearest_exact(*where, first, limit, rows_limit)
+        if rows >= rows_limit:
+            self._statistics.remember_many(workspace, chosen, kinds)
+            return None, rows
+        return unite([nearest, await find_exactly(*where, others, limit)])[:limit], rows
 
 
 async def find_exactly(
@@ -151,11 +151,9 @@ async def find_exactly(
     limit: int,
 ) -> list[Near]:
     """Compare vectors with everything that satisfies a filter."""
-    found = [
-        await store.nearest_exact(connection, workspace, generation, chosen, kinds, vector, limit)
-        for vector in vectors
-    ]
-    return unite(found)[:limit]
+    where = (connection, workspace, generation, chosen, kinds)
+    found = [await store.nearest_exact(*where, vector, limit) for vector in vectors]
+    return unite([nearest for nearest, _ in found])[:limit]
 
 
 def scan_breadth(chosen: Filter, limit: int) -> int:

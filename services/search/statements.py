@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.common import sql
-from services.search.conditions import Condition, Parameters, to_sql
+from services.search.conditions import NO_FILTER, Condition, Parameters, to_sql
 
 KINDS: Final = ("message", "atom", "topic")
 
@@ -20,7 +20,6 @@ _FILTER = (
     "row($1::uuid[], $2::text[], $3::timestamptz, $4::timestamptz, $5::text[], $6::text[], $7::uuid[], $8::text[],"
     " $9::text::tsquery)::search.filter"
 )
-_NO_FILTER = "row(null, null, null, null, null, null, null, null, null)::search.filter"
 _FILTER_PARAMETERS: Final = 9
 # The time of a row, and the columns that facets count, as far as a kind has them.
 _MOMENTS: Final = {"message": "s.sent_at", "atom": "s.sent_at", "topic": "null::timestamptz"}
@@ -39,8 +38,8 @@ _EVERYTHING: Final = {
       union all
       select from ingest.message m
       where m.workspace_id = spine.current_workspace() and m.deleted_at is null and m.text = '') s""",
-    "atom": f"search.live_atoms({_NO_FILTER}) s",
-    "topic": f"search.live_topics({_NO_FILTER}) s",
+    "atom": f"search.live_atoms({NO_FILTER}) s",
+    "topic": f"search.live_topics({NO_FILTER}) s",
 }
 _EACH = re.compile(r"/\*each ?(.*?)\*/(.*?)/\*end\*/", re.DOTALL)
 _PARAMETER = re.compile(r"\$(\d+)")
@@ -52,7 +51,7 @@ def _texts() -> Mapping[str, str]:
     for name in ("store.sql", "lookups.sql"):
         loaded |= sql.load(Path(__file__).with_name(name))
     return {
-        name: text.replace("{filter}", _FILTER).replace("{no_filter}", _NO_FILTER)
+        name: text.replace("{filter}", _FILTER).replace("{no_filter}", NO_FILTER)
         for name, text in loaded.items()
     }
 

@@ -17,6 +17,7 @@ _KEPT_SECONDS: Final = 60.0
 _ENTRIES_MAX: Final = 20_000
 
 _Key = tuple[UUID, str, str]
+_Filtering = tuple[UUID, tuple[str, ...], Filter]
 
 
 class Statistics:
@@ -25,7 +26,7 @@ class Statistics:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: dict[_Key, tuple[float, int]] = {}
-        self._full: dict[tuple[UUID, tuple[str, ...], Filter], float] = {}
+        self._many: dict[_Filtering, float] = {}
 
     async def documents(self, connection: Connection, workspace: UUID, kinds: Sequence[str]) -> int:
         """How many live subjects of some kinds the workspace has, counted up to DOCUMENTS_MAX."""
@@ -43,27 +44,15 @@ class Statistics:
         counts = [self._recall((workspace, kind, "")) or 0 for kind in kinds]
         return min(counts) >= _KEPT_FROM and sum(counts) > together
 
-    async def matching(
-        self,
-        connection: Connection,
-        workspace: UUID,
-        chosen: Filter,
-        kinds: Sequence[str],
-        limit: int,
-    ) -> int:
-        """How many live subjects satisfy a filter, counted up to a limit; that the limit was reached is remembered."""
-        key = (workspace, tuple(kinds), replace(chosen, made_until=None))
-        until = self._full.get(key, 0.0)
-        if until > self._clock():
-            return limit
-        counted = await store.count_live(connection, chosen, kinds, limit)
-        total = sum(counted.values())
-        if total >= limit:
-            if len(self._full) >= _ENTRIES_MAX:
-                self._full.clear()
-            self._full[key] = self._clock() + _KEPT_SECONDS
-            return limit
-        return total
+    def leaves_many(self, workspace: UUID, chosen: Filter, kinds: Sequence[str]) -> bool:
+        """Whether it is remembered that a filter leaves too many rows to compare them all."""
+        return self._many.get(_filtering(workspace, chosen, kinds), 0.0) > self._clock()
+
+    def remember_many(self, workspace: UUID, chosen: Filter, kinds: Sequence[str]) -> None:
+        """Remember that a filter leaves too many rows to compare them all."""
+        if len(self._many) >= _ENTRIES_MAX:
+            self._many.clear()
+        self._many[_filtering(workspace, chosen, kinds)] = self._clock() + _KEPT_SECONDS
 
     async def containing(
         self, connection: Connection, workspace: UUID, kinds: Sequence[str], queries: Sequence[str]
@@ -98,3 +87,7 @@ class Statistics:
             self._kept.clear()
         until = self._clock() + _KEPT_SECONDS
         self._kept.update({key: (until, count) for key, count in counts.items()})
+
+
+def _filtering(workspace: UUID, chosen: Filter, kinds: Sequence[str]) -> _Filtering:
+    return workspace, tuple(kinds), replace(chosen, made_until=None)

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from services.common.database import Connection
-from services.search.conditions import Attribute, Condition, Leaf, both
+from services.search.conditions import Attribute, Condition, Leaf, Said, both, listed
 from services.search.statements import KINDS, statement
 
 Row = Any
@@ -54,12 +54,26 @@ class Filter:
     def enumerable(self) -> "Filter":
         """The same filter for a statement that lists all that satisfies it, not one that asks whether something does.
 
-        A topic's messages are then found by the topic; as a parameter it would be asked of every message there is.
+        The messages of a topic, and what rests on an author's, are then found by these; as parameters they would be
+        asked of every row there is.
         """
-        if self.topic_ids is None:
-            return self
-        topics = Leaf(Attribute.TOPIC, self.topic_ids)
-        return replace(self, topic_ids=None, condition=both(topics, self.condition))
+        sent = (self.sent_after, self.sent_before)
+        said = [
+            Leaf(attribute, values)
+            for attribute, values in (
+                (Attribute.AUTHOR, self.author_ids),
+                (Attribute.THREAD, self.thread_ids),
+                (Attribute.SENT, sent if any(sent) else None),
+            )
+            if values is not None
+        ]
+        condition = listed(self.condition)
+        if said:
+            condition = both(Said(tuple(said)), condition)
+        if self.topic_ids is not None:
+            condition = both(Leaf(Attribute.TOPIC, self.topic_ids), condition)
+        fixed = Filter(source_ids=self.source_ids, atom_types=self.atom_types, labels=self.labels)
+        return replace(fixed, words=self.words, condition=condition, made_until=self.made_until)
 
 
 _fixed: Final = attrgetter(*(each.name for each in fields(Filter)[:_FIXED]))
@@ -204,16 +218,6 @@ async def complete_generation(connection: Connection, generation: UUID) -> Gener
     return Generation(row["id"], row["model"], row["dimensions"]) if row else None
 
 
-async def count_live(
-    connection: Connection, chosen: Filter, kinds: Sequence[str], limit: int
-) -> dict[str, int]:
-    """Return how many live subjects of each kind satisfy a filter, counted up to a limit."""
-    chosen = chosen.enumerable
-    text, values = statement("count_live", kinds, chosen.conditions)
-    rows = await connection.fetch(text, *chosen.arguments(), limit, *values)
-    return {row["kind"]: row["documents"] for row in rows}
-
-
 async def count_everything(
     connection: Connection, kinds: Sequence[str], limit: int | None = None
 ) -> dict[str, int]:
@@ -230,14 +234,19 @@ async def nearest_exact(
     kinds: Sequence[str],
     vector: bytes,
     limit: int,
-) -> list[Near]:
-    """Compare a vector with everything that satisfies a filter; exact."""
+    rows_limit: int | None = None,
+) -> tuple[list[Near], int]:
+    """Compare a vector with everything that satisfies a filter; exact. Return how many rows that is as well.
+
+    If there are as many rows as their limit, none is compared and none counted beyond it.
+    """
     chosen = chosen.enumerable
     text, values = statement(
         "nearest_exact", kinds, chosen.conditions, generation.id, generation.dimensions
     )
-    rows = await connection.fetch(text, *chosen.arguments(), workspace, vector, limit, *values)
-    return [_near(row) for row in rows]
+    arguments = (workspace, vector, limit, rows_limit)
+    rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
+    return [_near(row) for row in rows if row["kind"]], rows[0]["rows"]
 
 
 async def nearest_hnsw(

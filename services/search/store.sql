@@ -104,11 +104,6 @@ select g.id, g.model, g.dimensions from embedder.generation g where g.state = 's
 -- One that serves, or that served before and stands by: both can be searched.
 select g.id, g.model, g.dimensions from embedder.generation g where g.id = $1 and g.state in ('serving', 'standby');
 
--- name: count_live
-/*each union all*/
-select '{kind}' as kind, (select count(*) from (select from search.live_{kind}s({filter}) s where {condition} limit $10::int) x) as documents
-/*end*/;
-
 -- name: count_everything
 -- Without a filter, counted up to a limit unless it is null. Messages with a text and those without have an index each, which tells it.
 /*each union all*/
@@ -116,16 +111,25 @@ select '{kind}' as kind, (select count(*) from (select from {everything} limit $
 /*end*/;
 
 -- name: nearest_exact
-with near as materialized (
-  /*each union all*/
+-- How many rows the filter leaves, counted up to a limit unless it is null, and the nearest of them if the limit is not reached.
+-- What is left is found by itself: the planner takes a join for more selective than it is, and then asks row by row.
+with chosen as materialized (
+  select x.* from (
+    /*each union all*/
+    select '{kind}' as kind, s.id, s.text_sha256 from search.live_{kind}s({filter}) s where {condition}
+    /*end*/) x
+  limit $13::int),
+counted as materialized (select count(*) as rows from chosen),
+near as materialized (
   select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $11::halfvec({dimensions}) as distance
-  from search.live_{kind}s({filter}) s
-  join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = '{kind}'
-    and v.subject_id = s.id and v.text_sha256 = s.text_sha256
-  where {condition}
-  /*end*/)
-select n.kind, n.subject_id as id, min(n.distance) as distance
-from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id limit $12::int;
+  from chosen c
+  join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = c.kind
+    and v.subject_id = c.id and v.text_sha256 = c.text_sha256
+  where $13::int is null or (select t.rows from counted t) < $13::int)
+select t.rows, b.kind, b.id, b.distance from counted t left join (
+  select n.kind, n.subject_id as id, min(n.distance) as distance
+  from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id limit $12::int) b on true
+order by b.distance, b.id;
 
 -- name: nearest_hnsw
 with near as materialized (

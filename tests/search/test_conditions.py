@@ -7,8 +7,10 @@ from services.search.conditions import (
     Attribute,
     Condition,
     Leaf,
+    Listed,
     None_,
     Parameters,
+    listed,
     size_of,
     to_sql,
 )
@@ -42,3 +44,19 @@ def test_sizes_are_counted() -> None:
     assert (size.depth, size.leaves, size.values) == (DEPTH_MAX, DEPTH_MAX, DEPTH_MAX)
     assert size.fits
     assert not size_of(All((nested,))).fits
+
+
+def test_only_what_leaves_little_is_listed() -> None:
+    """Parts must be listed each where an index finds every one of them, and nowhere else."""
+    topic = Leaf(Attribute.TOPIC, ("t",))
+    little = Any_((All((SIGNAL, ANN)), Any_((topic, ANN))))
+    assert listed(All((SIGNAL, little))) == All((SIGNAL, Listed(little.parts)))
+    for kept in (
+        None,
+        ANN,
+        Any_((ANN,)),
+        Any_((ANN, SIGNAL)),
+        Any_((ANN, None_((topic,)))),
+        None_((little,)),
+    ):
+        assert listed(kept) == kept

@@ -76,6 +76,11 @@ async def test_every_condition_holds_in_both_legs(desk: Desk) -> None:
             none_of(any_of(by("bob"), all_of(by("ann"), in_language("und")))),
             {three},
         ),
+        (any_of(by("bob"), all_of(by("ann"), in_language("uk"))), {two, three, said}),
+        (
+            any_of(pb.FilterExpression(topic_ids=pb.IdList(values=[str(topic)])), by("bob")),
+            {two, said},
+        ),
     ]
     for expression, expected in cases:
         chosen = {"filter_expression": expression, "kinds": ALL_KINDS}
@@ -83,6 +88,30 @@ async def test_every_condition_holds_in_both_legs(desk: Desk) -> None:
         assert set(await desk.client.meaning(near, **chosen)) == expected, expression
         hybrid = await desk.client.search("wanted", query_vector=near.tolist(), **chosen)
         assert set(texts(hybrid)) == expected, expression
+
+
+async def test_authors_and_threads_are_of_one_message(desk: Desk) -> None:
+    """A filter of several attributes of messages must be satisfied by one of an atom's or a topic's, not by two."""
+    library, near = desk.library, unit(1)
+    here = await library.add_message("wanted", near, author_external_id="ann", thread_id="t")
+    there = await library.add_message("there", near, author_external_id="bob", thread_id="u")
+    await library.add_atom("wanted atom", "", [here, there], near)
+    topic = await library.add_topic("wanted topic", [here, there])
+    await library.add_vectors("topic", [topic], ["wanted topic"], [near])
+    after = Timestamp()
+    after.FromDatetime(START + timedelta(minutes=2))
+    every, atom, said = {"wanted", "wanted atom", "wanted topic"}, {"wanted atom"}, {"wanted topic"}
+    cases: list[tuple[pb.SearchFilter, set[str]]] = [
+        (pb.SearchFilter(author_external_ids=["ann"], thread_ids=["t"]), every),
+        (pb.SearchFilter(author_external_ids=["ann"], thread_ids=["u"]), set()),
+        (pb.SearchFilter(author_external_ids=["ann"], sent_before=after), every),
+        (pb.SearchFilter(author_external_ids=["bob"], sent_before=after), atom),
+        (pb.SearchFilter(thread_ids=["u"], sent_after=after), said | {"there"}),
+    ]
+    for chosen, expected in cases:
+        asked = {"filter": chosen, "kinds": ALL_KINDS}
+        assert set(await desk.client.meaning(near, **asked)) == expected, chosen
+        assert set(await desk.client.words("wanted", **asked)) == expected - {"there"}, chosen
 
 
 async def test_what_was_merged_is_of_either_source(desk: Desk) -> None:

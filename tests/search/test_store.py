@@ -1,6 +1,6 @@
 """The queries as the server sees them: under search's own role, with the plans that they are written for."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -11,12 +11,13 @@ import pytest
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
 from services.search import lookups, statements, store
+from services.search.conditions import All, Any_, Attribute, Leaf
 from services.search.semantic import KEPT_PLANS, Plan, SemanticLeg
 from services.search.statements import KINDS
 from services.search.statistics import Statistics
 from services.search.store import Filter
 from tests.search.conftest import Desk
-from tests.search.library import DIMENSIONS, Library, unit
+from tests.search.library import DIMENSIONS, START, Library, unit
 from winnow.search.v1 import search_pb2 as pb
 
 MANY = 6_000
@@ -26,6 +27,10 @@ ONE_KIND = ("subject_vectors", "newest_vectors")
 SEMANTIC = pb.SEARCH_MODE_SEMANTIC
 READ = """select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int from pg_stat_xact_user_tables
           where relid = 'ingest.message'::regclass"""
+
+VECTORS_READ = """select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::int from pg_stat_xact_user_tables
+                  where schemaname = 'embedder' and relname like 'vector%'"""
+FIXED = 9
 
 
 @asynccontextmanager
@@ -53,14 +58,21 @@ async def fill(library: Library) -> Matrix:
     return vectors
 
 
-async def plan_of(connection: Connection, name: str, library: Library, chosen: Filter) -> str:
+async def plan_of(
+    connection: Connection,
+    name: str,
+    library: Library,
+    chosen: Filter,
+    kinds: Sequence[str] = ("message",),
+) -> str:
     """How the server would run a semantic query."""
     text, values = statements.statement(
-        name, ("message",), chosen.conditions, library.generation or uuid4(), DIMENSIONS
+        name, kinds, chosen.conditions, library.generation or uuid4(), DIMENSIONS
     )
     vector = to_halfvecs(unit(1).reshape(1, -1))[0]
-    arguments = (library.workspace, vector, 10, *values)
-    rows = await connection.fetch(f"explain {text}", *chosen.arguments(), *arguments)
+    asked = statements.parameters_of(name) - FIXED
+    arguments = (library.workspace, vector, 10, None)[:asked]
+    rows = await connection.fetch(f"explain {text}", *chosen.arguments(), *arguments, *values)
     return "\n".join(row[0] for row in rows)
 
 
@@ -205,15 +217,45 @@ async def test_a_topic_is_read_by_its_messages(desk: Desk) -> None:
     vector = to_halfvecs(unit(1).reshape(1, -1))[0]
     async with as_search(desk.library) as connection:
         kind = ["message"]
-        assert await store.count_live(connection, chosen, kind, 100) == {"message": 20}
         assert await lookups.count_all(connection, chosen, kind) == {"message": 20}
         facets = await lookups.facets(connection, workspace, chosen, kind, ["label"], 10, None)
         assert facets.subjects == 20
         newest = (connection, workspace, generation, chosen, "message", 100)
         assert {each for each, _ in await lookups.newest_vectors(*newest)} == {*said}
         exact = (connection, workspace, generation, chosen, kind, vector, 100)
-        assert {near.subject.id for near in await store.nearest_exact(*exact)} == {*said}
+        nearest, rows = await store.nearest_exact(*exact)
+        assert ({near.subject.id for near in nearest}, rows) == ({*said}, 20)
         assert await connection.fetchval(READ) < 10 * len(said)
+
+
+SAID = {"author_ids": ("ann",), "thread_ids": ("t",), "sent_after": START, "sent_before": START}
+NARROW = Any_((Leaf(Attribute.THREAD, ("t",)), Leaf(Attribute.TOPIC, (uuid4(),))))
+
+
+@pytest.mark.parametrize(
+    "chosen", [Filter(**SAID), Filter(condition=NARROW), Filter(condition=All((NARROW,)))]
+)
+async def test_what_is_listed_is_joined(desk: Desk, chosen: Filter) -> None:
+    """What rests on a thread's messages must be found by these: no row may be asked by itself whether it does."""
+    async with as_search(desk.library) as connection:
+        plan = await plan_of(connection, "nearest_exact", desk.library, chosen, KINDS)
+        assert "SubPlan" in plan
+        plan = await plan_of(connection, "nearest_exact", desk.library, chosen.enumerable, KINDS)
+        assert "SubPlan" not in plan
+
+
+async def test_too_many_rows_are_not_compared(desk: Desk) -> None:
+    """What a filter leaves must be counted up to a limit alone, and no vector read where it is reached."""
+    await fill(desk.library)
+    generation = store.Generation(desk.library.generation or uuid4(), "m", DIMENSIONS)
+    vector = to_halfvecs(unit(1).reshape(1, -1))[0]
+    async with as_search(desk.library) as connection:
+        where = (connection, desk.library.workspace, generation, Filter(author_ids=("ann",)))
+        assert await store.nearest_exact(*where, KINDS, vector, 10, 60) == ([], 60)
+        assert await connection.fetchval(VECTORS_READ) == 0
+        nearest, rows = await store.nearest_exact(*where, KINDS, vector, 10, 61)
+        assert (len(nearest), rows) == (10, 60)
+        assert await connection.fetchval(VECTORS_READ) >= 60
 
 
 async def test_everything_is_counted_without_reading_it(desk: Desk) -> None:
