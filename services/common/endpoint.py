@@ -12,7 +12,13 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 from pydantic import SecretStr
 
-from services.common.errors import InvalidSetting, ItemFailed, ModelUnavailable, ProviderBusy
+from services.common.errors import (
+    InvalidSetting,
+    ItemFailed,
+    ModelUnavailable,
+    ProviderBusy,
+    Unanswered,
+)
 
 RETRY_SECONDS_MAX: Final = 3600.0
 _REFUSED: Final = (400, 413, 422)
@@ -31,8 +37,8 @@ def read_key(key: SecretStr, file: Path | None, setting: str) -> str:
 class Endpoint:
     """One path of a provider. Every call has a connection, a deadline and a bound on its answer of its own.
 
-    Raises ModelUnavailable when the provider is at fault and ItemFailed when what it was asked is. `settings` is what
-    the names of the settings begin with, for errors.
+    Raises ModelUnavailable when the provider is at fault, Unanswered when what it was asked may be, and ItemFailed when
+    that is. `settings` is what the names of the settings begin with, for errors.
     """
 
     def __init__(
@@ -67,11 +73,14 @@ class Endpoint:
                 client.stream("POST", self._url, json=body, headers=self._headers) as response,
             ):
                 return await self._read(response)
+        except httpx.ConnectError as error:
+            # Whoever cannot be reached has not seen what it was asked.
+            raise ModelUnavailable(f"{self.host}: {type(error).__name__}") from error
         except (TimeoutError, httpx.TimeoutException):
             text = f"{self.host} did not answer within {self._timeout_seconds:g} s"
-            raise ModelUnavailable(text) from None
+            raise Unanswered(text) from None
         except (httpx.HTTPError, OSError) as error:
-            raise ModelUnavailable(f"{self.host}: {type(error).__name__}") from error
+            raise Unanswered(f"{self.host}: {type(error).__name__}") from error
 
     async def _read(self, response: httpx.Response) -> bytes:
         self._check(response)
@@ -93,7 +102,7 @@ class Endpoint:
         asked = retry_after_seconds(response.headers.get("retry-after", ""), datetime.now(UTC))
         if asked:
             raise ProviderBusy(text, asked)
-        raise ModelUnavailable(text)
+        raise Unanswered(text) if httpx.codes.is_server_error(status) else ModelUnavailable(text)
 
 
 def _parts(url: str, settings: str) -> SplitResult:

@@ -116,6 +116,10 @@ class ModelUnavailable(Unavailable):
     """A model or its provider does not answer."""
 
 
+class Unanswered(ModelUnavailable):
+    """A provider that can be reached did not answer what it was asked: one of the two is at fault."""
+
+
 class ProviderBusy(ModelUnavailable):
     """A provider asks to be left alone for some seconds."""
 

@@ -57,15 +57,23 @@ class Result(Generic[R]):
     count: int
 
 
+@dataclass(frozen=True)
+class Failed:
+    """A task that the stage found to be at fault by itself, whatever came of those beside it."""
+
+    task: Task
+    error: ItemFailed
+
+
 class Stage(Protocol[R]):
     """What a service does for one stage of tasks."""
 
     name: str
 
-    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[R]]:
-        """Work on tasks of one workspace outside any transaction, all or nothing.
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[R] | Failed]:
+        """Work on tasks of one workspace outside any transaction, all or nothing but for those that are Failed.
 
-        A task without a result is given back for later: it cannot be done now, and nobody is at fault.
+        A task without an outcome is given back for later: it cannot be done now, and nobody is at fault.
         Raises Unavailable when a provider or the database is at fault, ItemFailed or anything else when a task is.
         """
 
@@ -280,7 +288,9 @@ class Worker(Generic[R]):
         name = self._stage.name
         metrics.BATCH_TASKS.labels(name).observe(len(tasks))
         with metrics.timed(metrics.PERFORM_SECONDS.labels(name)), tracing.span(f"{name} perform"):
-            results = await self._stage.perform(tasks)
+            outcomes = await self._stage.perform(tasks)
+        results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
         await reach("worker.performed", name)
         self._breaker.succeeded()
 
@@ -307,8 +317,10 @@ class Worker(Generic[R]):
             await reach("worker.committed", name)
             self._count(len(results), "done")
             self._stage.after_commit()
-        done = {result.task.id for result in results}
-        if later := [task for task in tasks if task.id not in done]:
+        for failure in failures:
+            await self._fail(failure.task, failure.error)
+        ended = {outcome.task.id for outcome in outcomes}
+        if later := [task for task in tasks if task.id not in ended]:
             await self._put_off(later)
 
     async def _put_off(self, tasks: Sequence[Task]) -> None:

@@ -1,7 +1,7 @@
 """From texts to rows of vectors: what a model must do, and how a long text becomes a whole and its parts."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -38,10 +38,22 @@ class Encoder(Protocol):
     async def encode(
         self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
     ) -> Matrix:
-        """Return one unit vector for each list, shape (lists, dimensions).
+        """Return one unit vector for each list, shape (lists, dimensions); ListsFailed if some have none for certain.
 
         Urgent lists never wait for others; those that can wait let all others go first.
         """
+
+
+class ListsFailed(ItemFailed):
+    """Some lists are at fault, each by itself.
+
+    `failures` says by place why they have no vector; in `vectors` their rows are 0, and those of the others theirs.
+    """
+
+    def __init__(self, vectors: Matrix, failures: Mapping[int, ItemFailed]) -> None:
+        first = next(iter(failures.values()))
+        super().__init__(first.error_class, str(first))
+        self.vectors, self.failures = vectors, failures
 
 
 @dataclass(frozen=True)
@@ -67,13 +79,33 @@ async def embed_texts(
     urgent: bool = False,
     can_wait: bool = False,
 ) -> list[TextVectors]:
-    """Return the vectors of each text; equal texts are read once. UnusableVectors if one is not fit to store."""
+    """Return the vectors of each text, as embed_each does; ItemFailed if there are none for one of them."""
+    embedded: list[TextVectors] = []
+    for vectors in await embed_each(encoder, texts, prefix, urgent=urgent, can_wait=can_wait):
+        if isinstance(vectors, ItemFailed):
+            raise vectors
+        embedded.append(vectors)
+    return embedded
+
+
+async def embed_each(
+    encoder: Encoder,
+    texts: Sequence[str],
+    prefix: str,
+    *,
+    urgent: bool = False,
+    can_wait: bool = False,
+) -> list[TextVectors | ItemFailed]:
+    """Return the vectors of each text, or why it has none though others have; equal texts are read once.
+
+    Raises UnusableVectors if one is not fit to store and nobody has found out whose fault that is.
+    """
     metrics.TEXTS.labels("query" if urgent else "passage").inc(len(texts))
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     split = await _split(encoder, list(places), prefix)
     parts = [part for parts in split for part in parts]
-    vectors = await _encode(encoder, parts, urgent, can_wait)
-    embedded = list(_gather(split, vectors))
+    vectors, failures = await _encode(encoder, parts, urgent, can_wait)
+    embedded = list(_gather(split, vectors, failures))
     return [embedded[places[text]] for text in texts]
 
 
@@ -86,13 +118,20 @@ async def _split(encoder: Encoder, texts: Sequence[str], prefix: str) -> list[li
 
 async def _encode(
     encoder: Encoder, parts: Sequence[Tokens], urgent: bool, can_wait: bool
-) -> Matrix:
+) -> tuple[Matrix, dict[int, ItemFailed]]:
+    """Return a vector for each part, and by place why some have none."""
     size = _URGENT_PARTS_PER_CALL_MAX if urgent else _PARTS_PER_CALL_MAX
-    chunks = [
-        await _encode_chunk(encoder, parts[start : start + size], urgent, can_wait)
-        for start in range(0, len(parts), size)
-    ]
-    return np.concatenate(chunks) if chunks else np.empty((0, encoder.dimensions), np.float32)
+    chunks: list[Matrix] = []
+    failures: dict[int, ItemFailed] = {}
+    for start in range(0, len(parts), size):
+        try:
+            vectors = await _encode_chunk(encoder, parts[start : start + size], urgent, can_wait)
+        except ListsFailed as error:
+            vectors = error.vectors
+            failures |= {start + place: failure for place, failure in error.failures.items()}
+        chunks.append(vectors)
+    empty = np.empty((0, encoder.dimensions), np.float32)
+    return np.concatenate(chunks) if chunks else empty, failures
 
 
 async def _encode_chunk(
@@ -114,17 +153,25 @@ async def _encode_chunk(
     return vectors
 
 
-def _gather(split: Sequence[Sequence[Tokens]], vectors: Matrix) -> Iterator[TextVectors]:
-    """Give each text its rows, and check them all."""
-    if unfit := int(flaws(vectors).sum()):
+def _gather(
+    split: Sequence[Sequence[Tokens]], vectors: Matrix, failures: Mapping[int, ItemFailed]
+) -> Iterator[TextVectors | ItemFailed]:
+    """Give each text its rows, and check them all; a text fails with any of its parts."""
+    flawed = flaws(vectors)
+    flawed[list(failures)] = False
+    if unfit := int(flawed.sum()):
         raise UnusableVectors(
             f"{unfit} of {len(vectors)} vectors are not finite or not of unit length"
         )
     start = 0
     for parts in split:
-        rows = vectors[start : start + len(parts)]
+        places = range(start, start + len(parts))
         start += len(parts)
+        if failed := [failures[place] for place in places if place in failures]:
+            yield failed[0]
+            continue
         lengths = [len(part) for part in parts]
+        rows = vectors[places.start : places.stop]
         yield TextVectors(_with_whole(rows, lengths), sum(lengths))
 
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import hashlib
+import itertools
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,11 +15,18 @@ import numpy as np
 from pydantic import Field, SecretStr
 
 from services.common.endpoint import Endpoint, read_key
-from services.common.errors import InvalidSetting, ItemFailed, ModelError, ModelUnavailable
+from services.common.errors import (
+    InvalidSetting,
+    ItemFailed,
+    ModelError,
+    ModelUnavailable,
+    Unanswered,
+)
 from services.common.llama.batching import cut_evenly
 from services.common.settings import Settings
 from services.common.vectors import DIMENSIONS_MAX, Matrix
-from services.embedder.embedding import Tokens, UnusableVectors
+from services.embedder.blaming import Reading, Row
+from services.embedder.embedding import ListsFailed, Tokens, UnusableVectors
 from services.embedder.generations import ModelIdentity
 from services.embedder.models import LoadedModel
 
@@ -92,25 +100,37 @@ class RemoteEncoder:
 
         What can wait lets all others go first, but for the calls that are under way.
 
-        Raises ModelUnavailable for a provider's fault, ItemFailed for texts that it refuses or answers badly though it
-        still reads others.
+        Raises ModelUnavailable for a provider's fault, and ListsFailed for texts that it refuses, answers badly or does
+        not answer though it reads others; with what is urgent nobody waits until that is found out.
         """
         texts = ["".join(map(chr, tokens.tolist())) for tokens in token_lists]
         batches = [
             texts[start : start + self._batch_max]
             for start in range(0, len(texts), self._batch_max)
         ]
-        call = self._call_at_last if can_wait else self._call_in_turn
-        if urgent:
-            call = self._call
-        calls = [asyncio.ensure_future(call(batch)) for batch in batches]
+        read = self._read_at_last if can_wait else self._read_in_turn
+        calls = [
+            asyncio.ensure_future(self._ask_urgently(batch) if urgent else read(batch))
+            for batch in batches
+        ]
         try:
-            made = await asyncio.gather(*calls)
+            found = await asyncio.gather(*calls)
         finally:
             # After a failure nobody wants the others, least of all a provider that asks to be left alone.
             for each in calls:
                 each.cancel()
-        return np.concatenate(made) if made else np.empty((0, self.dimensions), np.float32)
+        return self._stacked(list(itertools.chain.from_iterable(found)))
+
+    def _stacked(self, found: Sequence[Row | ItemFailed]) -> Matrix:
+        """Return rows as one array; ListsFailed if some are none."""
+        failures = {place: row for place, row in enumerate(found) if isinstance(row, ItemFailed)}
+        vectors = np.zeros((len(found), self.dimensions), np.float32)
+        for place, row in enumerate(found):
+            if not isinstance(row, ItemFailed):
+                vectors[place] = row
+        if failures:
+            raise ListsFailed(vectors, failures)
+        return vectors
 
     async def check(self) -> float:
         """Find the dimensions and how much is read, and return the worst cosine between texts together and alone.
@@ -144,29 +164,29 @@ class RemoteEncoder:
             return False
         return float(vectors[0] @ vectors[1]) < _CUT_COSINE
 
-    async def _call_in_turn(self, texts: list[str]) -> Matrix:
+    async def _ask_urgently(self, texts: list[str]) -> list[Row | ItemFailed]:
+        return list(await self._ask_alike(texts))
+
+    async def _read_in_turn(self, texts: list[str]) -> list[Row | ItemFailed]:
         async with self._calls:
-            return await self._call(texts)
+            return await Reading(self._ask_alike, self._probe, texts).run()
 
-    async def _call_at_last(self, texts: list[str]) -> Matrix:
+    async def _read_at_last(self, texts: list[str]) -> list[Row | ItemFailed]:
         async with self._patient_calls:
-            return await self._call_in_turn(texts)
+            return await self._read_in_turn(texts)
 
-    async def _call(self, texts: list[str]) -> Matrix:
-        """Ask for vectors; what fails is the provider's fault if it fails with a text that it has read before."""
+    async def _ask_alike(self, texts: list[str]) -> Matrix:
+        """Ask for vectors; ModelUnavailable if they are another model's."""
         try:
             return await self._ask(texts)
         except OtherLength as error:
             raise self._blamed(f"{error}: another model goes by that name now") from error
-        except ItemFailed:
-            await self._probe()
-            raise
 
     async def _probe(self) -> None:
-        """Raise ModelUnavailable if the provider no longer reads what it read when it was checked."""
+        """Raise ModelUnavailable if the provider does not read a short text, which no cache has an answer for."""
         try:
-            await self._ask([_PROBES[0]])
-        except ItemFailed as error:
+            await self._ask_alike([f"{_PROBES[0]} {secrets.token_hex(4)}"])
+        except (ItemFailed, Unanswered) as error:
             raise self._blamed(str(error)) from error
 
     def _blamed(self, what: str) -> ModelUnavailable:
@@ -288,4 +308,4 @@ def _cut(text: str, room: int) -> list[str]:
         return 1 + (text[at - 2 : at - 1] in ".!?…") if text[at - 1].isspace() else 0
 
     cuts = [0, *cut_evenly(len(text), room, rank), len(text)]
-    return [text[start:end] for start, end in pairwise(cuts)]
+    return [text[start:end] for start, end in itertools.pairwise(cuts)]

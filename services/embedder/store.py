@@ -39,6 +39,11 @@ class SubjectText:
     vectors: int
     held: bool
 
+    @property
+    def key(self) -> Subject:
+        """The kind and id of the subject."""
+        return self.kind, self.subject_id
+
 
 @dataclass(frozen=True)
 class SubjectVectors:
@@ -51,7 +56,7 @@ class SubjectVectors:
     @property
     def key(self) -> Subject:
         """The kind and id of the subject."""
-        return self.subject.kind, self.subject.subject_id
+        return self.subject.key
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from services.common.database import Connection, Database, Duplicate
+from services.common.errors import ItemFailed
 from services.common.failpoints import reach
 from services.common.outbox import Task, announce
-from services.common.worker import Reason, Result
+from services.common.worker import Failed, Reason, Result
 from services.embedder import store
-from services.embedder.embedding import Encoder, embed_texts
+from services.embedder.embedding import Encoder, embed_each
 from services.embedder.generation_store import lock_for_writing
 from services.embedder.generations import Generation, Generations
 from services.embedder.specs import Spec, parse
@@ -59,20 +60,20 @@ class EmbedStage:
         self._can_wait = can_wait
         self.after_commit = after_commit
 
-    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Outcome]]:
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Outcome] | Failed]:
         """Return what becomes of each task; those of a generation whose model is not here are left out."""
         groups: dict[UUID, list[tuple[Task, Spec]]] = defaultdict(list)
         for task in tasks:
             spec = parse(task.spec)
             groups[spec.generation].append((task, spec))
-        results: list[Result[Outcome]] = []
+        results: list[Result[Outcome] | Failed] = []
         for generation, asked in groups.items():
             results += await self._perform_in(await self._generations.find(generation), asked)
         return results
 
     async def _perform_in(
         self, generation: Generation | None, asked: Sequence[tuple[Task, Spec]]
-    ) -> list[Result[Outcome]]:
+    ) -> list[Result[Outcome] | Failed]:
         if generation is None:
             return [Result(task, None, 0) for task, _ in asked]
         encoder = self._generations.encoder(generation)
@@ -122,25 +123,26 @@ def _wanted_of(
 
 async def _embed(
     generation: Generation, encoder: Encoder, wanted: Sequence[SubjectText], can_wait: bool
-) -> dict[Subject, SubjectVectors]:
+) -> dict[Subject, SubjectVectors | ItemFailed]:
     if not wanted:
         return {}
     texts = [subject.text for subject in wanted]
     prefix = generation.model.passage_prefix
-    embedded = await embed_texts(encoder, texts, prefix, can_wait=can_wait)
-    made = [
-        SubjectVectors(subject, generation.id, vectors.rows)
+    embedded = await embed_each(encoder, texts, prefix, can_wait=can_wait)
+    return {
+        subject.key: vectors
+        if isinstance(vectors, ItemFailed)
+        else SubjectVectors(subject, generation.id, vectors.rows)
         for subject, vectors in zip(wanted, embedded, strict=True)
-    ]
-    return {vectors.key: vectors for vectors in made}
+    }
 
 
 def _result(
     task: Task,
     spec: Spec,
     subjects: dict[Subject, SubjectText],
-    embedded: dict[Subject, SubjectVectors],
-) -> Result[Outcome]:
+    embedded: dict[Subject, SubjectVectors | ItemFailed],
+) -> Result[Outcome] | Failed:
     key = (spec.kind, task.subject)
     subject = subjects.get(key)
     if spec.text_sha256 is None or subject is None:
@@ -149,7 +151,10 @@ def _result(
         return Result(task, None, 0)
     if subject.vectors:
         return Result(task, None, subject.vectors)
-    return Result(task, embedded[key], len(embedded[key].rows))
+    made = embedded[key]
+    if isinstance(made, ItemFailed):
+        return Failed(task, made)
+    return Result(task, made, len(made.rows))
 
 
 async def _remove(connection: Connection, workspace: UUID, gone: Sequence[Gone]) -> None:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from services.common.errors import DatabaseUnavailable, ItemFailed
 from services.common.outbox import Task
-from services.common.worker import Result
+from services.common.worker import Failed, Result
 from tests.common.stages import (
     STAGE,
     Recorder,
@@ -39,6 +39,18 @@ class Postponing(Recorder):
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str]]:
         """Return results for what is not called `later`."""
         return [result for result in await super().perform(tasks) if result.value != "later"]
+
+
+class Finding(Recorder):
+    """A stage that finds out by itself which tasks are at fault."""
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str] | Failed]:  # type: ignore[override]
+        """Return results for what is not called `bad`."""
+        results = await super().perform(tasks)
+        error = ItemFailed("poison", "it is bad")
+        return [
+            Failed(each.task, error) if each.value.startswith("bad") else each for each in results
+        ]
 
 
 async def test_a_drained_worker_ends_what_it_took(deployment: Deployment) -> None:
@@ -123,6 +135,19 @@ async def test_results_that_are_not_there_come_later(deployment: Deployment) -> 
     )
     assert tuple(row) == (0, "postponed", True)
     assert stage.written == ["now"]
+
+
+async def test_what_a_stage_found_to_be_at_fault_fails_alone(deployment: Deployment) -> None:
+    """Tasks that a stage names are counted against, and nothing is done twice for those beside them."""
+    stage = Finding()
+    async with running(stage, task_attempts_max=1):
+        await make(deployment, "good", "bad 1", "fine", "bad 2")
+        await until(deployment.admin, done=2, dead=2)
+    assert (stage.calls, sorted(stage.written)) == ([4], ["fine", "good"])
+    dead = await deployment.admin.fetch(
+        "select error_class, error from spine.task where state = 'dead'"
+    )
+    assert {tuple(row) for row in dead} == {("poison", "it is bad")}
 
 
 async def test_failures_tell_callers_no_secrets(deployment: Deployment) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,13 +15,20 @@ import pytest
 
 from services.common.errors import ItemFailed, ModelError, ModelUnavailable, ProviderBusy
 from services.common.vectors import flaws
-from services.embedder.embedding import UnusableVectors, embed_texts
+from services.embedder.embedding import (
+    TextVectors,
+    UnusableVectors,
+    embed_each,
+    embed_texts,
+)
 from services.embedder.models import LoadedModel
 from services.embedder.remote import RemoteModels, RemoteSettings, read_vectors
 from tests.conftest import Deployment
 from tests.embedder.conftest import Chat, Embedder, until
 
 DIMENSIONS = 8
+# No answer at all: the connection is closed.
+DROPPED = 0
 Handler = BaseHTTPRequestHandler
 
 
@@ -41,14 +48,18 @@ class Provider:
         self.status: list[tuple[int, dict[str, str]]] = []
         self.spoil: Callable[[list[dict[str, Any]]], Any] = lambda data: data
         self.refused = "poison"
+        self.refusal = 400
+        self.away = False
 
     def respond(self, handler: Handler) -> None:
         """Answer one request."""
         body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
         self.inputs.append(body["input"])
         status, headers = self.status.pop(0) if self.status else (200, {})
-        if any(self.refused in text for text in body["input"]):
-            status = 400
+        if self.away or any(self.refused in text for text in body["input"]):
+            status = self.refusal
+        if status == DROPPED:
+            return
         dimensions = body.get("dimensions", DIMENSIONS)
         data: Any = [
             {"index": place, "embedding": vector_of(self.reads(text), dimensions)}
@@ -154,9 +165,9 @@ async def test_a_provider_that_answers_nothing_well_is_at_fault(
             await embed_texts(model.encoder, ["a", "b"], "")
 
 
-@pytest.mark.parametrize("flaw", sorted(BAD.keys() - {"dimensions", "ragged"}))
+@pytest.mark.parametrize("flaw", sorted(BAD.keys() - {"dimensions", "ragged", "repeated"}))
 async def test_bad_answers_are_no_vectors(provider: Provider, flaw: str) -> None:
-    """A text alone is at fault if only its vector is not finite, has no direction, or is none, or one too many."""
+    """A text alone is at fault if only its vector is not finite, has no direction, or is none."""
 
     def spoil_some(data: list[dict[str, Any]]) -> Any:
         return BAD[flaw](data) if "a" in provider.inputs[-1] else data
@@ -187,11 +198,73 @@ async def test_waits_and_faults(provider: Provider) -> None:
         with pytest.raises(ProviderBusy) as busy:
             await embed_texts(model.encoder, ["a"], "")
         assert busy.value.retry_seconds == 7
-        provider.status = [(500, {})]
-        with pytest.raises(ModelUnavailable):
+        provider.status = [(500, {}), (500, {})]
+        with pytest.raises(ModelUnavailable, match="HTTP 500"):
             await embed_texts(model.encoder, ["a"], "")
+        provider.status = [(500, {})]
+        await embed_texts(model.encoder, ["a"], "")
         with pytest.raises(ItemFailed):
             await embed_texts(model.encoder, ["poison"], "")
+
+
+SOME_PLACES = (0, 1, 31, 63)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "places"),
+    [(500, range(64)), *((refusal, SOME_PLACES) for refusal in (400, 413, 422, 502, DROPPED))],
+)
+async def test_one_bad_text_is_found_at_every_place(
+    provider: Provider, refusal: int, places: Sequence[int]
+) -> None:
+    """However a provider fails over one text of 64, 13 calls at most find it, and the others have their vectors."""
+    provider.refusal = refusal
+    async with opened(provider) as model:
+        for place in places:
+            texts = [f"{place}: text {number}" for number in range(64)]
+            texts[place] += " poison"
+            provider.inputs.clear()
+            found = await embed_each(model.encoder, texts, "")
+            assert len(provider.inputs) <= 13
+            bad = [number for number, each in enumerate(found) if isinstance(each, ItemFailed)]
+            assert bad == [place]
+            assert_vectors(texts, found, set(bad))
+
+
+async def test_many_bad_texts_leave_the_others_their_vectors(provider: Provider) -> None:
+    """Bad texts beside each other and apart, one of them only in a part of a long text, cost nobody else anything."""
+    provider.refusal = 500
+    async with opened(provider) as model:
+        texts = [f"text {number}" for number in range(150)]
+        bad = {0, 1, 2, 63, 64, 100, 149}
+        for place in bad:
+            texts[place] += " poison"
+        texts[30] = "word " * 1000 + "poison"
+        found = await embed_each(model.encoder, texts, "")
+        refused = {n for n, each in enumerate(found) if isinstance(each, ItemFailed)}
+        assert refused == bad | {30}
+        assert_vectors(texts, found, refused)
+
+
+def assert_vectors(
+    texts: list[str], found: Sequence[TextVectors | ItemFailed], bad: set[int]
+) -> None:
+    """Assert that all texts have their vectors but for the bad ones."""
+    for place, (text, vectors) in enumerate(zip(texts, found, strict=True)):
+        if place not in bad:
+            assert isinstance(vectors, TextVectors)
+            wanted = np.array(vector_of(text))
+            assert float(vectors.rows[0] @ wanted / np.linalg.norm(wanted)) > 0.9999
+
+
+async def test_a_query_does_not_wait_until_a_culprit_is_found(provider: Provider) -> None:
+    """What a provider does not answer at once is told to whoever searches, after one call."""
+    provider.refusal = 500
+    async with opened(provider) as model:
+        provider.inputs.clear()
+        with pytest.raises(ModelUnavailable):
+            await embed_texts(model.encoder, ["poison"], "", urgent=True)
+    assert len(provider.inputs) == 1
 
 
 async def test_a_provider_that_asks_for_a_wait_is_asked_nothing_more(provider: Provider) -> None:
@@ -362,7 +435,56 @@ async def test_a_provider_embeds_a_chat(
     assert {subject for subject, _ in await chat.vectors()} == set(messages[:-1])
 
 
-async def _only_poison_is_left(chat: Chat) -> bool:
+@pytest.mark.parametrize("refusal", [500, DROPPED])
+async def test_a_text_that_breaks_a_provider_dies_alone(
+    embedder: Embedder,
+    deployment: Deployment,
+    chat: Chat,
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: int,
+) -> None:
+    """A text that a provider fails over, or does not answer, dies of the usual attempts; no other waits for it."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "openai:m")
+    monkeypatch.setenv("WINNOW_EMBEDDING_URL", provider.url)
+    provider.refusal = refusal
+    async with deployment.serving("embedder"):
+        messages = await chat.say([f"text {n}" for n in range(63)] + ["poison"])
+        await until(lambda: _only_poison_is_left(chat, "unanswered"), 30)
+    assert {subject for subject, _ in await chat.vectors()} == set(messages[:-1])
+    (dead,) = await chat.unfinished()
+    assert (dead["attempts"], dead["subject_id"]) == (5, messages[-1])
+
+
+@pytest.mark.parametrize("refusal", [400, 500, DROPPED])
+async def test_an_outage_costs_no_task_its_life(
+    embedder: Embedder,
+    deployment: Deployment,
+    chat: Chat,
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: int,
+) -> None:
+    """While a provider fails over all texts it is asked ever less often and no attempt counts; then all is done."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "openai:m")
+    monkeypatch.setenv("WINNOW_EMBEDDING_URL", provider.url)
+    monkeypatch.setenv("WINNOW_TASK_ATTEMPTS_MAX", "2")
+    provider.refusal = refusal
+    async with deployment.serving("embedder"):
+        provider.away = True
+        provider.inputs.clear()
+        await chat.say([f"text {n}" for n in range(64)])
+        await asyncio.sleep(8)
+        # Each try is a batch and a probe; the breaker opens with the third, for 1, 2, 4 and 8 seconds.
+        assert 6 <= len(provider.inputs) <= 2 * 7
+        waiting = await chat.unfinished()
+        assert {(row["state"], row["attempts"]) for row in waiting} == {("ready", 0)}
+        provider.away = False
+        await chat.settled()
+    assert len(await chat.vectors()) == 64
+
+
+async def _only_poison_is_left(chat: Chat, error_class: str = "refused") -> bool:
     return [(row["state"], row["error_class"]) for row in await chat.unfinished()] == [
-        ("dead", "refused")
+        ("dead", error_class)
     ]
