@@ -67,7 +67,7 @@ async def test_a_provider_that_fails_is_seen_to(
         )
         async with deployment.serving("extractor") as channel:
             await say(deployment, TALK)
-            failed = "count(*) > 0 from spine.task where stage = 'extract' and error_class like '%Unavailable'"
+            failed = "count(*) > 0 from spine.task where stage = 'extract' and error_class = 'Unanswered'"
             await until_true(deployment.admin, failed)
             found = await status(deployment, channel)
             assert (found.engine, found.model, found.provider) == (
