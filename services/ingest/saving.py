@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 # What is older is history: its vectors are made when nobody waits for those of fresh messages.
 FRESH_AGE = timedelta(hours=1)
+# How many new messages one task puts into windows: a few such tasks are done in one transaction.
+WINDOW_TASK_MESSAGES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +220,11 @@ async def _ask_for_windows(
     rewritten = [each for each in live if each.text_changed and not each.created]
     subjects = [each.id for each in rewritten]
     specs = [f"changed:{hashes[each.external_id].hex()}" for each in rewritten]
-    created = [each.id for each in live if each.created]
-    if created:
+    created = sorted(each.id for each in live if each.created)
+    for start in range(0, len(created), WINDOW_TASK_MESSAGES):
+        run = created[start : start + WINDOW_TASK_MESSAGES]
         subjects.append(source_id)
-        specs.append(f"new:{min(created)}:{max(created)}")
+        specs.append(f"new:{run[0]}:{run[-1]}")
     await enqueue(connection, workspace, "window", subjects, specs, reopen=True)
 
 
