@@ -87,13 +87,17 @@ async def enqueue_embedding_hinted(
     text_hashes: Sequence[bytes | None],
     again_seconds: float,
     lane: int,
+    *,
+    are_new: bool = False,
 ) -> list[UUID]:
     """Make or reopen the tasks that embed subjects; return those that the caller hands to its relay after the commit.
 
-    The others are backfill. A hint that is never published is replaced, at the latest after `again_seconds`.
+    The others are backfill. A hint that is never published is replaced, at the latest after `again_seconds`. Subjects
+    that the same transaction has made, each named once, are new: no tasks of theirs are looked for.
     """
+    function = "enqueue_embedding_new" if are_new else "enqueue_embedding_hinted"
     rows = await connection.fetch(
-        "select spine.enqueue_embedding_hinted($1, $2, $3, $4, $5, $6, $7) as id",
+        f"select spine.{function}($1, $2, $3, $4, $5, $6, $7) as id",
         workspace,
         kind,
         subjects,

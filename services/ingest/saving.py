@@ -151,15 +151,16 @@ class Saver:
         if not live:
             return []
         hashes = {draft.external_id: draft.text_sha256 for _, draft, _ in rows}
-        subjects, wanted = _wanted_vectors(live, hashes)
+        is_fresh = max(row[1].sent_at for row in rows) >= datetime.now(UTC) - FRESH_AGE
+        lane, again_seconds = FRESH if is_fresh else HISTORY, self._relay.again_seconds
         hints: list[Hints] = []
-        if subjects:
-            is_fresh = max(row[1].sent_at for row in rows) >= datetime.now(UTC) - FRESH_AGE
-            lane, again_seconds = FRESH if is_fresh else HISTORY, self._relay.again_seconds
-            tasks = await enqueue_embedding_hinted(
-                connection, workspace, "message", subjects, wanted, again_seconds, lane
-            )
-            hints.append(Hints(workspace, "embed", tasks, lane))
+        for are_new in (True, False):
+            of_kind = [each for each in live if each.created is are_new]
+            subjects, wanted = _wanted_vectors(of_kind, hashes)
+            if subjects:
+                place = (connection, workspace, "message", subjects, wanted)
+                tasks = await enqueue_embedding_hinted(*place, again_seconds, lane, are_new=are_new)
+                hints.append(Hints(workspace, "embed", tasks, lane))
         await reach("ingest.vectors_asked")
         await _ask_for_windows(connection, workspace, source_id, live, hashes)
         await reach("ingest.windows_asked")

@@ -11,7 +11,8 @@ import pytest
 
 from services.common.bus import Bus, BusSettings
 from services.common.database import Database, DatabaseSettings
-from services.common.outbox import complete, enqueue
+from services.common.outbox import complete, enqueue, enqueue_embedding_hinted
+from services.common.stages import HISTORY
 from tests.common.stages import STAGE, Recorder, make, running, states, store_of, until
 from tests.conftest import Deployment
 
@@ -26,6 +27,32 @@ async def test_the_same_task_is_made_once(deployment: Deployment) -> None:
         for _ in range(2)
     ]
     assert made == [2, 0]
+
+
+async def test_tasks_of_new_subjects_are_as_those_of_others(deployment: Deployment) -> None:
+    """Whether subjects are new or not, the tasks that embed them in what serves and in what is built are the same."""
+    admin, workspace = deployment.admin, deployment.workspace
+    for digit, state in (("0", "serving"), ("1", "building")):
+        opening = f"select (embedder.open_generation('m{digit}', repeat('{digit}', 64), 8, 'mean', '', '')).id"
+        generation = await admin.fetchval(opening)
+        await admin.execute(
+            "update embedder.generation set state = $2 where id = $1", generation, state
+        )
+    made = []
+    for are_new in (False, True):
+        subjects = sorted(uuid4() for _ in range(3))
+        place = (admin, workspace, "message", subjects, [b"1", b"2", b"3"], 60, HISTORY)
+        handed = await enqueue_embedding_hinted(*place, are_new=are_new)
+        rows = await admin.fetch(
+            """select array_position($1, subject_id) as number, stage, spec, state, attempts, hint_count, lane,
+                 hint_at - created_at as again, id = any ($2) as is_handed
+               from spine.task where subject_id = any ($1) order by number, spec""",
+            subjects,
+            handed,
+        )
+        made.append(list(map(tuple, rows)))
+    assert len(made[0]) == 6
+    assert made[1] == made[0]
 
 
 async def test_a_task_is_claimed_by_one_worker_only(deployment: Deployment) -> None:

@@ -233,7 +233,7 @@ async def test_history_waits_for_what_is_fresh(ingest: Ingest) -> None:
             assert hint.tasks == (task,)
 
 
-@pytest.mark.parametrize("function", ["enqueue_embedding_hinted", "enqueue", "announce"])
+@pytest.mark.parametrize("function", ["enqueue_embedding_new", "enqueue", "announce"])
 async def test_nothing_is_saved_without_its_work(ingest: Ingest, function: str) -> None:
     """When a task or the event cannot be made, neither a message nor a source nor a task is left."""
     statement = f"revoke execute on function spine.{function} from winnow_ingest"
