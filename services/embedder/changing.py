@@ -1,6 +1,6 @@
 """Changes of generations: started, promoted, rolled back and retired, while everything is served."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
@@ -14,6 +14,7 @@ from services.common.errors import (
     ModelUnavailable,
     NotFound,
 )
+from services.common.models import UnknownModel
 from services.embedder import generation_store as store
 from services.embedder.debts import Debts, sum_missing
 from services.embedder.embedding import Encoder
@@ -57,6 +58,9 @@ class Changes:
         _check_reference(model)
         try:
             started = await self._start(model, query_prefix, passage_prefix)
+        except UnknownModel as error:
+            description = f"unknown model {error.name!r}: {_accepted(error.known)}"
+            raise InvalidFields(FieldViolation("model", description)) from error
         except (ModelError, ModelUnavailable) as error:
             raise InvalidFields(FieldViolation("model", str(error))) from error
         self._kick()
@@ -129,8 +133,14 @@ def _check_reference(model: str) -> None:
     if model.startswith(PREFIX):
         return
     if model.startswith(_PATHS) or "/" in model or model.endswith(".gguf"):
-        description = "name a model of `winnow models list`, not a file"
+        description = f"name a model that the service knows, or {PREFIX}NAME; not a file"
         raise InvalidFields(FieldViolation("model", description))
+
+
+def _accepted(known: Sequence[str]) -> str:
+    """What a caller may name, which no file of the service's machine is."""
+    names = ", ".join(known)
+    return f"name one of {names}, or {PREFIX}NAME for a model at the service's WINNOW_EMBEDDING_URL"
 
 
 def _check_room(encoder: Encoder, field: str, prefix: str) -> None:

@@ -118,10 +118,14 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
 
 
 def test_names_are_checked(tmp_path: Path) -> None:
-    """An unknown name lists the known ones; a known one that is not here says so."""
+    """An unknown name lists the known ones of the role; a known one that is not here says so."""
     store = ModelStore(tmp_path, Registry.load())
-    with pytest.raises(UnknownModel, match="multilingual-e5-small"):
+    with pytest.raises(UnknownModel, match="multilingual-e5-small") as unknown:
         store.resolve("none", "embedding")
+    assert "smollm2" not in str(unknown.value)
+    with pytest.raises(UnknownModel, match="smollm2") as unknown:
+        store.fetch("none", "generation")
+    assert "e5" not in str(unknown.value)
     with pytest.raises(ModelMissing, match="has not been fetched"):
         store.resolve("all-MiniLM-L6-v2", "embedding")
 

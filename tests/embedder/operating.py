@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import grpc
 
 from services.common.database import Database
-from services.common.errors import ModelError
+from services.common.models import UnknownModel
 from services.common.testing import FakeEncoder
 from services.embedder import generation_store
 from services.embedder.generations import Generations
@@ -27,7 +27,7 @@ MODELS = {
 async def open_model(name: str) -> AsyncIterator[LoadedModel]:
     """Open one of two models by name."""
     if name not in MODELS:
-        raise ModelError(f"no model {name}")
+        raise UnknownModel(name, list(MODELS))
     async with MODELS[name](name) as loaded:
         yield loaded
 

@@ -242,6 +242,19 @@ async def test_models_that_cannot_be_used_are_refused(
     assert str(caught.value.details()).startswith("model: ")
 
 
+async def test_an_unknown_model_is_answered_with_what_may_be_asked_for(
+    two_models: Serve, deployment: Deployment
+) -> None:
+    """A caller, who can give no file, is told the models that embed and how one behind a URL is named."""
+    async with two_models() as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await Operator(channel, deployment).start("nothing")
+    assert caught.value.details() == (
+        "model: unknown model 'nothing': name one of first, second, vast, or openai:NAME for a model at the service's "
+        "WINNOW_EMBEDDING_URL"
+    )
+
+
 class Narrow(FakeEncoder):
     """A model that reads little at a time, and says so of a prefix that leaves no room."""
 

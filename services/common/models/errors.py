@@ -6,9 +6,10 @@ from services.common.errors import ModelError
 
 
 class UnknownModel(ModelError):
-    """The name is neither in the registry nor a path of a file."""
+    """The name is neither in the registry nor a path of a file; `known` are names that would do."""
 
     def __init__(self, name: str, known: list[str]) -> None:
+        self.name, self.known = name, known
         super().__init__(f"unknown model {name!r}: give a GGUF file or one of {', '.join(known)}")
 
 

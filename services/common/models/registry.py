@@ -103,10 +103,11 @@ class Registry:
         """All models, in the order of the files."""
         return list(self._entries.values())
 
-    def entry(self, name: str) -> ModelEntry:
-        """Return the model of that name or raise UnknownModel."""
+    def entry(self, name: str, role: Role | None = None) -> ModelEntry:
+        """Return the model of that name or raise UnknownModel, which knows those of the role."""
         if name not in self._entries:
-            raise UnknownModel(name, list(self._entries))
+            known = [each.name for each in self.entries if role in (None, each.role)]
+            raise UnknownModel(name, known)
         return self._entries[name]
 
     def default(self, role: Role) -> ModelEntry:

@@ -108,7 +108,7 @@ class ModelStore:
 
         With `verify` the whole file is read again even when its digest is remembered.
         """
-        entry = self._named(model)
+        entry = self._named(model, role)
         path = self._path(entry) if entry else _at_home(Path(model))
         if entry and entry.role != role:
             raise WrongRole(entry.name, role, f"it is a model for {entry.role}")
@@ -129,7 +129,7 @@ class ModelStore:
 
         Safe to call at once from many processes; a failure or an interruption leaves nothing.
         """
-        entry = self._named(model)
+        entry = self._named(model, role)
         if entry is None or entry.local_path:
             return self.resolve(model, role)
         try:
@@ -143,13 +143,13 @@ class ModelStore:
             raise FetchFailed(entry.name, _explain_os(error)) from error
         return self.resolve(model, role)
 
-    def _named(self, model: str | Path) -> ModelEntry | None:
+    def _named(self, model: str | Path, role: Role) -> ModelEntry | None:
         """Return the entry of a name, or None for what can only be a path."""
         text = str(model)
         looks_like_path = os.sep in text or text.endswith(".gguf") or text.startswith("~")
         if isinstance(model, Path) or looks_like_path:
             return None
-        return self._registry.entry(text)
+        return self._registry.entry(text, role)
 
     def _path(self, entry: ModelEntry) -> Path:
         return entry.local_path or self._directory / f"{entry.name}.gguf"
