@@ -1,6 +1,7 @@
 """From a model's JSON to drafts: every item is checked alone, refused items are counted."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ CONTENT_CHARACTERS_MAX: Final = 400
 SUPPORT_MIN: Final = 0.6
 TOPIC_SUPPORT_MIN: Final = 0.5
 PART_MIN: Final = 0.3
+_MARK: Final = re.compile(r"\[(?:\d+|-)\]\s*")
 
 
 class BadAnswer(Exception):
@@ -152,7 +154,7 @@ def atom_of(item: Mapping[str, Any], numbered: Sequence[WindowMessage]) -> AtomD
         return "unknown_id"
     evidence = _evidence(quote, f"{title} {content}", cited)
     if not evidence:
-        return "quote_mismatch" if not any(ground(quote, m) for m in cited) else "unsupported"
+        return "quote_mismatch" if not any(_ground(quote, m) for m in cited) else "unsupported"
     sources = [message for message in cited if message.id in {e.message_id for e in evidence}]
     if not (is_supported(title, sources) and is_supported(content, sources)):
         return "unsupported"
@@ -171,7 +173,7 @@ def cited_messages(ids: Any, numbered: Sequence[WindowMessage]) -> list[WindowMe
 
 def _evidence(quote: str, said: str, cited: Sequence[WindowMessage]) -> list[Evidence]:
     """The quote where it stands, other cited messages whole; of several only those that tell a part of the atom."""
-    proofs = {message.id: ground(quote, message) for message in cited}
+    proofs = {message.id: _ground(quote, message) for message in cited}
     if not any(proofs.values()):
         return []
     stems = {stem(word) for word in content_words(said)}
@@ -182,6 +184,18 @@ def _evidence(quote: str, said: str, cited: Sequence[WindowMessage]) -> list[Evi
             proof = proofs[message.id] or ground(message.text, message)
             evidence += [proof] if proof else []
     return evidence
+
+
+def _ground(quote: str, message: WindowMessage) -> Evidence | None:
+    """Evidence for a quote, which may bear the number and the author that stand before the text in a prompt."""
+    proof = ground(quote, message)
+    if proof is not None:
+        return proof
+    spoken = _MARK.sub("", quote, count=1) if _MARK.match(quote) else quote
+    author, colon, rest = spoken.partition(":")
+    if colon and author.casefold() == message.author.casefold():
+        spoken = rest
+    return ground(spoken, message) if spoken != quote else None
 
 
 def support(said: str, sources: Sequence[WindowMessage]) -> float:

@@ -22,7 +22,7 @@ from services.extractor.grounded import GroundedEngine, assemble
 from services.extractor.structure import Weights, parents, threads
 from services.extractor.utterances import read
 
-GENERATIVE_VERSION: Final = "1"
+GENERATIVE_VERSION: Final = "2"
 _WORST_FIRST: Final[tuple[Outcome, ...]] = ("cut_off", "invalid", "ok", "ungrounded", "empty")
 _FAILED: Final = ("cut_off", "invalid")
 

@@ -80,6 +80,19 @@ async def test_one_bad_item_is_dropped_alone(changes: dict[str, object], reason:
     assert extraction.outcome == "ok"
 
 
+@pytest.mark.parametrize("before", ["[1] ", "{author}: ", "[1] {author}: ", "[-] {author}:  "])
+async def test_a_quote_may_bear_what_stands_before_the_text(before: str) -> None:
+    """A quote that was copied with the number or the author of its line is the text behind them."""
+    message = DEPLOY.own[0]
+    quoted = before.format(author=message.author.upper()) + message.text
+    built, _ = engine(answer([atom(quote=quoted)]))
+    (found,) = (await built.extract(DEPLOY)).atoms
+    assert [each.quote for each in found.evidence] == [message.text]
+    other = before.format(author="somebody else") + message.text
+    built, _ = engine(answer([atom(quote=other)]))
+    assert len((await built.extract(DEPLOY)).atoms) == ("{author}" not in before)
+
+
 async def test_repeated_items_are_kept_once() -> None:
     """A model that loops gives one atom, the rest are counted as duplicates."""
     built, _ = engine(answer([atom()] * 5))
