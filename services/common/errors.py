@@ -39,6 +39,13 @@ class MalformedRequest(WinnowError):
         super().__init__("not a valid protobuf message, or nested more than 100 messages deep")
 
 
+class RequestTooLarge(WinnowError):
+    """A request has more bytes than a service reads at once; sending it again will not help."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(f"the request has more than {bytes_max:,} bytes: send less at once")
+
+
 class InvalidPageToken(WinnowError):
     """A page token was not made by this call, or the other fields changed."""
 

@@ -24,6 +24,8 @@ from services.common.statuses import abort, code_of
 from services.common.tls import Callers, names_of
 
 REQUEST_BYTES_MAX = 1 << 20
+# What is larger still is refused by gRPC itself, which says no reason, and is not held in memory to say one.
+MESSAGE_BYTES_MAX = 2 * REQUEST_BYTES_MAX
 METADATA_BYTES_MAX = 8 << 10
 DEADLINE_SECONDS_MAX = 60.0
 # How long a stream goes on before its key is looked at again.
@@ -34,7 +36,7 @@ _caller: ContextVar[Caller] = ContextVar("caller")
 _authorization: ContextVar[str] = ContextVar("authorization")
 
 OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", REPLY_BYTES_MAX),
     ("grpc.max_metadata_size", METADATA_BYTES_MAX),
     # Without it, what is up to twice as large is refused by chance.
@@ -69,8 +71,11 @@ def current_authorization() -> str:
     return _authorization.get()
 
 
-class Malformed:
-    """Stands for a request whose bytes are not the message they should be."""
+@dataclass(frozen=True)
+class Unread:
+    """Stands for a request whose bytes were not read as its message; `error` makes what is said of it."""
+
+    error: Callable[[], errors.WinnowError]
 
 
 class Edge(grpc.aio.ServerInterceptor):
@@ -239,8 +244,8 @@ class Edge(grpc.aio.ServerInterceptor):
             await asyncio.shield(self._audit.end(caller, entry, outcome))
 
     def _check(self, request: Any) -> None:
-        if isinstance(request, Malformed):
-            raise errors.MalformedRequest
+        if isinstance(request, Unread):
+            raise request.error()
         if violations := violations_of(self._validator, request):
             raise errors.InvalidFields(*violations)
 
@@ -330,12 +335,14 @@ def _time_left(context: Any) -> float:
 
 
 def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """Turn undecodable bytes into Malformed, since gRPC would answer UNKNOWN with the name of a class."""
+    """Turn bytes that are too many or undecodable into Unread; for these gRPC would say UNKNOWN and a class's name."""
 
     def decode(data: bytes) -> Any:
+        if len(data) > REQUEST_BYTES_MAX:
+            return Unread(lambda: errors.RequestTooLarge(REQUEST_BYTES_MAX))
         try:
             return deserialize(data)
         except DecodeError:
-            return Malformed()
+            return Unread(errors.MalformedRequest)
 
     return decode

@@ -14,7 +14,7 @@ import pytest
 from google.protobuf import message_factory
 
 from services.common import errors
-from services.common.rpc import REQUEST_BYTES_MAX
+from services.common.rpc import MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX
 from services.common.statuses import VIOLATIONS_MAX
 from tests.common.edge import (
     BIDI,
@@ -220,13 +220,23 @@ async def test_undecodable_bytes_are_the_callers_fault(edge: Edge) -> None:
 
 
 async def test_size_is_limited(edge: Edge) -> None:
-    """A request over 1 MiB is RESOURCE_EXHAUSTED without an invitation to retry; one below is read."""
+    """A request over 1 MiB is refused with the reason, without an invitation to retry; one below is read."""
     for path in KINDS:
         error = await failure(call(edge.channel, path, edge.metadata, bytes(REQUEST_BYTES_MAX + 1)))
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert details_of(error).reason == "REQUEST_TOO_LARGE"
+        assert error.details() == "the request has more than 1,048,576 bytes: send less at once"
         assert "grpc-retry-pushback-ms" not in dict(error.trailing_metadata() or ())
     padding = b"\xfa\x3f" + b"\x80\x80\x3c" + bytes(60 << 14)  # an unknown field
     assert await call(edge.channel, UNARY, edge.metadata, padding)
+
+
+async def test_what_is_far_too_large_is_not_read(edge: Edge) -> None:
+    """A message over 2 MiB is refused by gRPC itself, so that nobody fills the memory to be told a reason."""
+    for path in KINDS:
+        error = await failure(call(edge.channel, path, edge.metadata, bytes(MESSAGE_BYTES_MAX + 1)))
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "grpc-status-details-bin" not in dict(error.trailing_metadata() or ())
 
 
 async def test_metadata_is_limited(edge: Edge) -> None:

@@ -39,7 +39,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 7
     """RESOURCE_EXHAUSTED: too much at once; retry after google.rpc.RetryInfo."""
     ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 8
-    """RESOURCE_EXHAUSTED: the request is larger than the limit; sending it again will not help."""
+    """RESOURCE_EXHAUSTED: the request, or one of a stream, has more than 1 MiB; sending it again will not help. One of more
+    than 2 MiB is refused without a reason, before it is read.
+    """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 9
     """UNAVAILABLE: the database cannot be reached or cannot write; retry."""
     ERROR_REASON_MODEL_UNAVAILABLE: _ErrorReason.ValueType  # 10
@@ -83,7 +85,9 @@ ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 6
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 7
 """RESOURCE_EXHAUSTED: too much at once; retry after google.rpc.RetryInfo."""
 ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 8
-"""RESOURCE_EXHAUSTED: the request is larger than the limit; sending it again will not help."""
+"""RESOURCE_EXHAUSTED: the request, or one of a stream, has more than 1 MiB; sending it again will not help. One of more
+than 2 MiB is refused without a reason, before it is read.
+"""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 9
 """UNAVAILABLE: the database cannot be reached or cannot write; retry."""
 ERROR_REASON_MODEL_UNAVAILABLE: ErrorReason.ValueType  # 10
