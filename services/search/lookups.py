@@ -49,8 +49,9 @@ async def facets(
     ids: Sequence[UUID] | None,
 ) -> Facets:
     """Count the values of attributes among what a filter leaves; only among some ids unless they are None."""
-    chosen = chosen.enumerable
-    text, values = statement("facets", kinds, chosen.conditions)
+    everything = ids is None and chosen.is_empty
+    name, chosen = "facets_of_everything" if everything else "facets", chosen.enumerable
+    text, values = statement(name, kinds, chosen.conditions)
     arguments = (ids, keys, workspace, values_max)
     found: dict[str, list[FacetValue]] = defaultdict(list)
     distinct: dict[str, int] = {}

@@ -14,49 +14,60 @@ select x.kind, x.documents from (
   /*end*/) x;
 
 -- name: facets
+-- All are counted in one pass: threads, authors, and the attributes of few values together, which are then told apart. What nobody
+-- asks for is null, so that it costs nothing. The row without a key has how many subjects there are.
 with subject as materialized (
   /*each union all*/
-  select '{kind}' as kind, s.id, s.source_id, s.language, {columns}
+  select '{kind}' as kind, {columns}
   from search.live_{kind}s({filter}) s where {condition} and ($10::uuid[] is null or s.id = any ($10::uuid[]))
   /*end*/),
+tallied as materialized (
+  select s.kind, s.source_id, s.label, s.type, s.approval_state, s.language, s.month, s.author, s.author_name, s.thread, count(*) as n
+  -- With a limit the server takes months for few, as they are, and sorts nothing.
+  from (select * from subject offset 0) s
+  group by grouping sets (
+    (s.kind, s.source_id, s.label, s.type, s.approval_state, s.language, s.month), (s.author, s.author_name), (s.thread))),
 counted as (
-  select 'kind' as key, s.kind as value, '' as title, count(*) as n from subject s where 'kind' = any ($11::text[]) group by s.kind
+  select 'kind' as key, t.kind as value, '' as title, sum(t.n)::bigint as n from tallied t
+  where 'kind' = any ($11::text[]) and t.kind is not null group by t.kind
   union all
-  select 'source', s.source_id::text, max(o.title), count(*) from subject s
-  join ingest.source o on o.workspace_id = $12 and o.id = s.source_id where 'source' = any ($11::text[]) group by s.source_id
+  select 'source', t.source_id::text, max(o.title), sum(t.n)::bigint from tallied t
+  join ingest.source o on o.workspace_id = $12 and o.id = t.source_id where 'source' = any ($11::text[]) group by t.source_id
   union all
-  select 'author', s.author, max(s.author_name), count(*) from subject s
-  where 'author' = any ($11::text[]) and s.author is not null group by s.author
+  select 'author', t.author, max(t.author_name), sum(t.n)::bigint from tallied t
+  where 'author' = any ($11::text[]) and t.author is not null group by t.author
   union all
-  select 'thread', s.thread, '', count(*) from subject s where 'thread' = any ($11::text[]) and s.thread is not null group by s.thread
+  select 'thread', t.thread, '', t.n from tallied t where 'thread' = any ($11::text[]) and t.thread is not null
   union all
-  select 'topic', t.id::text, max(t.title), count(*) from (
-    select s.topic_id from subject s where s.topic_id is not null
-    union all
-    select tm.topic_id from subject s
-    join extractor.topic_message tm on tm.workspace_id = $12 and tm.message_id = s.id where s.kind = 'message') b
-  join extractor.topic t on t.workspace_id = $12 and t.id = b.topic_id and t.retired_at is null
-  where 'topic' = any ($11::text[]) group by t.id
+  select 'topic', t.id::text, t.title, b.n from (
+    select x.topic_id as id, count(*) as n from (
+      select s.topic_id from subject s where s.topic_id is not null
+      union all
+      select m.topic_id from subject s
+      join extractor.topic_message m on m.workspace_id = $12 and m.message_id = s.id where s.kind = 'message') x
+    where 'topic' = any ($11::text[]) group by x.topic_id) b
+  join extractor.topic t on t.workspace_id = $12 and t.id = b.id and t.retired_at is null
   union all
-  select 'label', s.label, '', count(*) from subject s where 'label' = any ($11::text[]) and s.label is not null group by s.label
+  select 'label', t.label, '', sum(t.n)::bigint from tallied t
+  where 'label' = any ($11::text[]) and t.label is not null group by t.label
   union all
-  select 'atom_type', s.type, '', count(*) from subject s where 'atom_type' = any ($11::text[]) and s.type is not null group by s.type
+  select 'atom_type', t.type, '', sum(t.n)::bigint from tallied t
+  where 'atom_type' = any ($11::text[]) and t.type is not null group by t.type
   union all
-  select 'approval_state', s.approval_state, '', count(*) from subject s
-  where 'approval_state' = any ($11::text[]) and s.approval_state is not null group by s.approval_state
+  select 'approval_state', t.approval_state, '', sum(t.n)::bigint from tallied t
+  where 'approval_state' = any ($11::text[]) and t.approval_state is not null group by t.approval_state
   union all
-  select 'language', s.language, '', count(*) from subject s where 'language' = any ($11::text[]) group by s.language
+  select 'language', t.language, '', sum(t.n)::bigint from tallied t
+  where 'language' = any ($11::text[]) and t.language is not null group by t.language
   union all
-  -- Each month is written once, not each moment.
-  select 'month', to_char(c.month, 'YYYY-MM'), '', c.n from (
-    select date_trunc('month', s.moment at time zone 'utc') as month, count(*) as n from subject s
-    where 'month' = any ($11::text[]) and s.moment is not null group by 1) c),
+  select 'month', to_char(t.month, 'YYYY-MM'), '', sum(t.n)::bigint from tallied t
+  where 'month' = any ($11::text[]) and t.month is not null group by t.month),
 placed as (
   select c.*, row_number() over (partition by c.key order by c.n desc, c.value) as place, count(*) over (partition by c.key) as distinct_values
   from counted c)
 select p.key, p.value, p.title, p.n, p.distinct_values from placed p where p.place <= $13::int
 union all
-select '', '', '', (select count(*) from subject), 0
+select '', '', '', (select coalesce(sum(t.n), 0)::bigint from tallied t where t.kind is not null), 0
 order by key, n desc, value;
 
 -- name: group_by_topic

@@ -21,15 +21,23 @@ _FILTER = (
     " $9::text::tsquery)::search.filter"
 )
 _FILTER_PARAMETERS: Final = 9
-# The time of a row, and the columns that facets count, as far as a kind has them.
+# The time of a row, as far as a kind has one.
 _MOMENTS: Final = {"message": "s.sent_at", "atom": "s.sent_at", "topic": "null::timestamptz"}
-_COLUMNS: Final = {
-    "message": """s.author_external_id as author, s.author_name, s.thread_id as thread, null::uuid as topic_id,
-    s.importance_label as label, null as type, null as approval_state, s.sent_at as moment""",
-    "atom": """null as author, null as author_name, null as thread, s.topic_id, null as label, s.type, s.approval_state,
-    s.sent_at as moment""",
-    "topic": """null as author, null as author_name, null as thread, null::uuid as topic_id, null as label,
-    null as type, null as approval_state, null::timestamptz as moment""",
+_MONTH: Final = "date_trunc('month', s.sent_at at time zone 'utc')"
+_BOTH: Final = ("message", "atom")
+# The columns that facets count: the attribute that each is for, its type, and what it is of the kinds that have it.
+_COUNTED: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
+    "id": ("topic", "uuid", {"message": "s.id"}),
+    "topic_id": ("topic", "uuid", {"atom": "s.topic_id"}),
+    "source_id": ("source", "uuid", dict.fromkeys(KINDS, "s.source_id")),
+    "author": ("author", "text", {"message": "s.author_external_id"}),
+    "author_name": ("author", "text", {"message": "s.author_name"}),
+    "thread": ("thread", "text", {"message": "s.thread_id"}),
+    "label": ("label", "text", {"message": "s.importance_label"}),
+    "type": ("atom_type", "text", {"atom": "s.type"}),
+    "approval_state": ("approval_state", "text", {"atom": "s.approval_state"}),
+    "language": ("language", "text", dict.fromkeys(KINDS, "s.language")),
+    "month": ("month", "timestamp", dict.fromkeys(_BOTH, _MONTH)),
 }
 _EVERYTHING: Final = {
     "message": """(
@@ -50,6 +58,9 @@ def _texts() -> Mapping[str, str]:
     loaded: dict[str, str] = {}
     for name in ("store.sql", "lookups.sql"):
         loaded |= sql.load(Path(__file__).with_name(name))
+    # To read everything again costs less than to keep all of it.
+    kept, read_again = "subject as materialized", "subject as not materialized"
+    loaded["facets_of_everything"] = loaded["facets"].replace(kept, read_again)
     return {
         name: text.replace("{filter}", _FILTER).replace("{no_filter}", NO_FILTER)
         for name, text in loaded.items()
@@ -101,7 +112,7 @@ def _expand(
             asked[kind] = to_sql(condition, kind, parameters)
         text = text.replace("{kind}", kind).replace("{condition}", asked.get(kind, ""))
         text = text.replace("{everything}", _EVERYTHING[kind])
-        return text.replace("{moment}", _MOMENTS[kind]).replace("{columns}", _COLUMNS[kind])
+        return text.replace("{moment}", _MOMENTS[kind]).replace("{columns}", _columns(kind))
 
     def each(match: re.Match[str]) -> str:
         return f" {match[1]} ".join(of_kind(match[2], kind) for kind in wanted)
@@ -111,6 +122,16 @@ def _expand(
     if "{message_condition}" in text:
         text = text.replace("{message_condition}", to_sql(condition, "message", parameters))
     return of_kind(text, wanted[0]) if len(wanted) == 1 else text
+
+
+def _columns(kind: str) -> str:
+    """What facets read of a kind: null what it has not, and what is not asked for, which costs nothing then."""
+    return ", ".join(
+        f"case when '{asked}' = any ($11::text[]) then {of_kind[kind]} end as {column}"
+        if kind in of_kind
+        else f"null::{of_type} as {column}"
+        for column, (asked, of_type, of_kind) in _COUNTED.items()
+    )
 
 
 def _of_generation(text: str, generation: UUID | None, dimensions: int) -> str:

@@ -244,6 +244,19 @@ async def test_what_is_listed_is_joined(desk: Desk, chosen: Filter) -> None:
         assert "SubPlan" not in plan
 
 
+async def test_facets_are_counted_in_one_pass(desk: Desk) -> None:
+    """All attributes must be counted at once, without sorting, and of everything no copy be kept for that."""
+    await fill(desk.library)
+    arguments = (*Filter().arguments(), None, ["source", "author", "month"], uuid4(), 10)
+    async with as_search(desk.library) as connection:
+        for name, copies in (("facets", 1), ("facets_of_everything", 0)):
+            text, _ = statements.statement(name)
+            rows = await connection.fetch(f"explain {text}", *arguments)
+            plan = "\n".join(row[0] for row in rows)
+            assert plan.count("CTE subject") == copies, plan
+            assert plan.count("Hash Key: ") == 3, plan
+
+
 async def test_too_many_rows_are_not_compared(desk: Desk) -> None:
     """What a filter leaves must be counted up to a limit alone, and no vector read where it is reached."""
     await fill(desk.library)
