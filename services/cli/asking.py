@@ -9,6 +9,7 @@ from rich.text import Text
 from services.cli.answering import AskedAnswer, Passage, Writer, answer
 from services.cli.modelling import ModelChoice
 from services.cli.options import Session, as_dict, command
+from services.cli.queries import QueryCommand
 from services.cli.searching import Narrowing, is_near, narrowed, narrowing, print_result
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
@@ -26,7 +27,7 @@ _HEADINGS: Final = {
 }
 
 
-@click.command("ask")
+@click.command("ask", cls=QueryCommand)
 @click.argument("question")
 @click.option(
     "--tokens",

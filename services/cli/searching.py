@@ -12,6 +12,7 @@ from rich.text import Text
 from services.cli.explaining import explain
 from services.cli.expressions import NAMES, read_condition
 from services.cli.options import CALL_SECONDS, Session, as_dict, command
+from services.cli.queries import QueryCommand
 from services.cli.target import Target
 from services.cli.values import ID, MOMENT, Measure, moment, number, set_moment, word, words
 from winnow.search.v1 import search_pb2 as pb
@@ -150,7 +151,7 @@ def narrowed(request: Any, chosen: Narrowing) -> None:
         request.filter_expression.CopyFrom(read_condition(chosen.where))
 
 
-@click.command()
+@click.command(cls=QueryCommand)
 @click.argument("query")
 @click.option("--mode", type=click.Choice(list(MODES)), default="hybrid", show_default=True)
 @click.option(
