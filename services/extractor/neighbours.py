@@ -35,18 +35,30 @@ async def explore(
     confidence_min: float,
     limit: int,
 ) -> Surroundings:
-    """Walk the links of an atom, a query a step."""
+    """Walk the links of an atom, a query a step, no farther than it takes to have as many as are wanted."""
     reached: dict[UUID, Reached] = {atom: Reached(atom, 0, 1.0)}
     links: dict[tuple[UUID, UUID, str], Any] = {}
     edge = [atom]
     for step in range(1, depth + 1):
+        enough = len(reached) > limit
+        if enough:
+            # What lies deeper comes after them; links among them may still be unknown.
+            kept = {each.atom for each in _ranked(reached)[: limit + 1]}
+            edge = [each for each in edge if each in kept]
         rows = await library.links(connection, workspace, edge, types, confidence_min)
         links |= {(row["from_atom_id"], row["to_atom_id"], row["type"]): row for row in rows}
+        if enough:
+            break
         edge = walk(reached, rows, step)
-    ranked = sorted(reached.values(), key=lambda each: (each.depth, -each.confidence, each.atom))
+    ranked = _ranked(reached)
     kept = {each.atom for each in ranked[: limit + 1]}
     among = [row for ends, row in sorted(links.items()) if ends[0] in kept and ends[1] in kept]
     return Surroundings(tuple(ranked[1 : limit + 1]), tuple(among))
+
+
+def _ranked(reached: Mapping[UUID, Reached]) -> list[Reached]:
+    """The nearest first, and of those the surest."""
+    return sorted(reached.values(), key=lambda each: (each.depth, -each.confidence, each.atom))
 
 
 def walk(reached: dict[UUID, Reached], links: Sequence[Mapping[str, Any]], step: int) -> list[UUID]:
