@@ -151,13 +151,13 @@ def join_near(vectors: Matrix, score_min: float) -> list[list[int]]:
     taken = np.zeros(count, np.bool_)
     groups: list[list[int]] = []
     for start in range(0, count, _BLOCK):
-        near = vectors[start : start + _BLOCK] @ vectors.T >= score_min - _ROUNDING
+        # Only who comes after a row may join it.
+        near = vectors[start : start + _BLOCK] @ vectors[start:].T >= score_min - _ROUNDING
         for row in range(near.shape[0]):
             head = start + row
             if taken[head]:
                 continue
-            members = np.flatnonzero(near[row] & ~taken)
-            members = members[members > head]
+            members = head + 1 + np.flatnonzero(near[row, row + 1 :] & ~taken[head + 1 :])
             if len(members):
                 taken[members] = True
                 groups.append([head, *(int(i) for i in members)])
