@@ -18,6 +18,7 @@ from services.cli.importers.rows import PACKED, NoMessage, Row, WrongShape, is_p
 from services.cli.importers.telegram_accounts import (
     UNKNOWN_ACCOUNT,
     has_own_numbers,
+    is_taken_over,
     with_accounts,
 )
 from services.cli.importers.telegram_json import BrokenJson, ValueTooLarge, json_events
@@ -47,18 +48,18 @@ class ForumThreads:
         """A service row has opened a topic."""
         self._topics.add(number)
 
-    def place(self, number: int, replied: int | None) -> tuple[str, str]:
+    def place(self, number: int, replied: int | None) -> tuple[str, int | None]:
         """The thread of a message and what it really replies to; a topic's own row is no reply."""
         if replied is None:
-            return "", ""
+            return "", None
         if not self._topics:
-            return "", str(replied)
+            return "", replied
         topic = replied if replied in self._topics else self._topic_of.get(replied)
         if topic is not None:
             self._topic_of[number] = topic
             if len(self._topic_of) > REMEMBERED_REPLIES_MAX:
                 self._topic_of.popitem(last=False)
-        return "" if topic is None else str(topic), "" if replied == topic else str(replied)
+        return "" if topic is None else str(topic), None if replied == topic else replied
 
 
 class TelegramExport:
@@ -100,15 +101,19 @@ class TelegramExport:
             raise self._failure(error) from error
 
     def _read(self, stream: BinaryIO) -> Iterator[ImportedItem]:
-        header, threads = ChatHeader(0, "", ""), ForumThreads()
+        header, threads, is_doubtful = ChatHeader(0, "", ""), ForumThreads(), False
         for item in with_accounts(export_items(json_events(self._chunks(stream))), self._account):
             if isinstance(item, ChatHeader):
                 header, threads = item, ForumThreads()
                 self.summary.chats += 1
-                if not item.account and not has_own_numbers(item):
+                is_doubtful = not item.account and not has_own_numbers(item)
+                if is_doubtful:
                     self.summary.note(UNKNOWN_ACCOUNT)
                 yield ImportedChat(chat_external_id(item), chat_title(item), item.type)
             else:
+                if not is_doubtful and _is_of_anybody(item, header):
+                    is_doubtful = True
+                    self.summary.note(UNKNOWN_ACCOUNT)
                 yield self._row(item, header, threads)
 
     def _row(
@@ -116,8 +121,8 @@ class TelegramExport:
     ) -> ImportedMessage | SkippedRow:
         try:
             checked = check_row(row)
-            thread_id, reply_to = threads.place(checked["id"], _replied(checked))
-            message = read_message(checked, header, thread_id, reply_to)
+            thread_id, replied = threads.place(checked["id"], _replied(checked))
+            message = read_message(checked, header, thread_id, replied)
         except NoMessage as error:
             if error.detail == "topic_created" and row is not None:
                 threads.add_topic(row["id"])
@@ -145,6 +150,12 @@ class TelegramExport:
         return UnreadableExport(
             self.file, f"{error}; {self.summary.messages} whole messages were read"
         )
+
+
+def _is_of_anybody(row: Row | None, header: ChatHeader) -> bool:
+    """Whether an account numbers a message, and nobody knows which."""
+    number = row.get("id") if row is not None else None
+    return whole(number) and is_taken_over(header, number) and not header.exporter
 
 
 def _replied(row: Row) -> int | None:

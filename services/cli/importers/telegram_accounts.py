@@ -3,6 +3,9 @@
 Telegram numbers the messages of channels and supergroups per chat, the same for everybody, but those of private chats
 and basic groups per account: the same message has another number in each member's export and for each bot. Such a chat
 is therefore known by its id and the account, `-55@777`, as far as the account is known.
+
+A supergroup that was a basic group has the messages of that time, too. Exports number them as that account does, less a
+thousand million, so that their numbers are negative; such a message is known by its number and the account.
 """
 
 import re
@@ -26,6 +29,16 @@ def has_own_numbers(header: ChatHeader) -> bool:
     return re.search("supergroup|channel", header.type) is not None
 
 
+def is_taken_over(header: ChatHeader, number: int) -> bool:
+    """Whether a message of a chat is from the time when the chat was a basic group."""
+    return number < 0 and has_own_numbers(header)
+
+
+def message_key(header: ChatHeader, number: int) -> str:
+    """The key of a message within its chat."""
+    return account_key(str(number), header.exporter if is_taken_over(header, number) else "")
+
+
 def with_accounts(items: Iterable[ExportItem], account: str) -> Iterator[ChatHeader | Row | None]:
     """The chats and rows of an export, each chat with who numbers it: `account` if it is given, else who exported it.
 
@@ -39,7 +52,7 @@ def with_accounts(items: Iterable[ExportItem], account: str) -> Iterator[ChatHea
                 account = account or str(item.id)
             elif isinstance(item, ChatHeader):
                 yield from held.let_go("")
-                chat = replace(item, account=_account(item, account))
+                chat = replace(item, account=_account(item, account), exporter=account)
                 if chat.account or chat.type not in ("personal_chat", "bot_chat"):
                     yield chat
                 else:

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.cli.importers import ImportedAttachment, ImportedEntity, ImportedMessage
 from services.cli.importers.rows import NoMessage, Row, size, string, whole
-from services.cli.importers.telegram_accounts import account_key, has_own_numbers
+from services.cli.importers.telegram_accounts import account_key, has_own_numbers, message_key
 from services.cli.importers.telegram_rows import ChatHeader
 
 NAIVE_DATE = "date without a time zone, read as UTC"
@@ -59,7 +59,9 @@ def check_row(row: Row | None) -> Row:
     return row
 
 
-def read_message(row: Row, header: ChatHeader, thread_id: str, reply_to: str) -> ImportedMessage:
+def read_message(
+    row: Row, header: ChatHeader, thread_id: str, replied: int | None
+) -> ImportedMessage:
     """The message of a checked row. Raises NoMessage for a text or a date that cannot be read."""
     sent_at = read_time(row, "date")
     if sent_at is None:
@@ -69,9 +71,9 @@ def read_message(row: Row, header: ChatHeader, thread_id: str, reply_to: str) ->
     author_id, author_name = _author(row)
     return ImportedMessage(
         chat_external_id=chat_external_id(header),
-        external_id=str(row["id"]),
+        external_id=message_key(header, row["id"]),
         thread_id=thread_id,
-        reply_to_external_id=reply_to,
+        reply_to_external_id="" if replied is None else message_key(header, replied),
         author_external_id=author_id,
         author_name=author_name,
         author_is_bot=_is_bot(author_id, author_name, header),

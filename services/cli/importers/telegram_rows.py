@@ -10,12 +10,16 @@ from services.cli.importers.telegram_json import Event, build_value, skip_value
 
 @dataclass(frozen=True, slots=True)
 class ChatHeader:
-    """What an export says of a chat before its messages; `account` is who numbers them, if any and known."""
+    """What an export says of a chat before its messages.
+
+    `account` is who numbers them, if any; `exporter` is whose export it is. Both are empty if that is not known.
+    """
 
     id: int
     name: str
     type: str
     account: str = ""
+    exporter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

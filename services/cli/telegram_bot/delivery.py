@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 
 from services.cli.importers import ImportedChat
+from services.cli.importers.telegram_accounts import account_key
 from services.cli.importing import Batch, message_input, source_ref
 from services.cli.target import Target
 from services.cli.telegram_bot.updates import Post
@@ -40,18 +41,18 @@ class Delivery:
             rejected += await self._save(listed[-1].chat, messages)
         return rejected
 
-    async def move(self, old_external_id: str, chat: ImportedChat) -> int:
+    async def move(self, old_external_id: str, chat: ImportedChat, account: str = "") -> int:
         """Move a group's messages to the supergroup that it became; return how many. Raises AioRpcError.
 
-        Its messages begin to count anew, so the old ones get the numbers that an export of the
-        supergroup gives them. Each page is saved in its new place before it is deleted in the old one.
+        Its messages begin to count anew, so the old ones get the numbers that an export of the supergroup
+        by the same account gives them. Each page is saved in its new place before it is deleted in the old one.
         """
         source = await self._find(old_external_id)
         moved = 0
         if source is not None:
             async for page in self._pages(source):
                 # What is stored breaks no limit, so none is rejected.
-                await self._save(chat, [_renumbered(message) for message in page])
+                await self._save(chat, [_renumbered(message, account) for message in page])
                 await self._stub.DeleteMessages(
                     pb.DeleteMessagesRequest(
                         source=pb.SourceRef(
@@ -115,12 +116,12 @@ def _batches(messages: list[pb.MessageInput]) -> Iterator[list[pb.MessageInput]]
         yield batch.messages
 
 
-def _renumbered(message: types.Message) -> pb.MessageInput:
+def _renumbered(message: types.Message, account: str) -> pb.MessageInput:
     """A stored message as one that the supergroup took over."""
     renumbered = pb.MessageInput(
-        external_id=_shifted(message.external_id),
+        external_id=_shifted(message.external_id, account),
         thread_id=message.thread_id,
-        reply_to_external_id=_shifted(message.reply_to_external_id),
+        reply_to_external_id=_shifted(message.reply_to_external_id, account),
         author=message.author,
         text=message.text,
         sent_at=message.sent_at,
@@ -132,5 +133,7 @@ def _renumbered(message: types.Message) -> pb.MessageInput:
     return renumbered
 
 
-def _shifted(number: str) -> str:
-    return str(int(number) + MIGRATED_SHIFT) if number.isdecimal() else number
+def _shifted(number: str, account: str) -> str:
+    if not number.isdecimal():
+        return number
+    return account_key(str(int(number) + MIGRATED_SHIFT), account)

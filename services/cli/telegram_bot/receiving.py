@@ -70,7 +70,7 @@ class Receiver:
         """Continue the conversation under its new id; a key that may not read leaves the past where it is."""
         old, chat = migration.old_external_id, migration.chat
         try:
-            moved = await self._delivery.move(old, chat)
+            moved = await self._delivery.move(old, chat, self._account)
         except grpc.aio.AioRpcError as error:
             if error.code() != grpc.StatusCode.PERMISSION_DENIED:
                 raise

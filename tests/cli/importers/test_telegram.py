@@ -134,6 +134,32 @@ def test_an_account_that_is_named(tmp_path: Path) -> None:
     assert ids(TelegramExport(tmp_path, account="ada")) == ["-10042", "1"]
 
 
+def test_what_a_supergroup_took_over_is_of_an_account(tmp_path: Path) -> None:
+    """Two people's exports of a supergroup agree on its messages, and keep apart those of the basic group it was."""
+    old = [row(-999_999_995), row(-999_999_994, reply_to_message_id=-999_999_995)]
+    group = chat(*old, row(2), row(3, reply_to_message_id=2), id=43)
+
+    def read(person: int) -> list[tuple[str, str, str]]:
+        account = {"personal_information": {"user_id": person}, "chats": {"list": [group]}}
+        found = messages(write(tmp_path, account))
+        return [(m.chat_external_id, m.external_id, m.reply_to_external_id) for m in found]
+
+    new = [("-10043", "2", ""), ("-10043", "3", "2")]
+    for person in (7, 8):
+        past = [f"-999999995@{person}", f"-999999994@{person}"]
+        assert read(person) == [("-10043", past[0], ""), ("-10043", past[1], past[0]), *new]
+
+
+def test_a_supergroup_alone_that_took_messages_over(tmp_path: Path) -> None:
+    """An export that does not say whose it is keeps their numbers, and notes it once; a name that is given is taken."""
+    export = write(tmp_path, chat(row(-999_999_995), row(-999_999_994), row(2)))
+    assert ids(export) == ["-10042", "-999999995", "-999999994", "2"]
+    assert export.summary.notes == {UNKNOWN_ACCOUNT: 1}
+    named = TelegramExport(tmp_path, account="ada")
+    assert ids(named) == ["-10042", "-999999995@ada", "-999999994@ada", "2"]
+    assert not named.summary.notes
+
+
 def test_a_private_chat_in_which_one_alone_speaks(tmp_path: Path) -> None:
     """Nothing waits for an owner without end: all rows come, also before a break of the file, and the next chat."""
     rows = [row(number, from_id="user42") for number in range(1, 1200)]

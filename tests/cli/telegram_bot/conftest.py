@@ -20,6 +20,7 @@ class Bot:
     """A receiver on a deployment, what it told its user, and what is stored."""
 
     deployment: Deployment = field(init=False)
+    delivery: Delivery = field(init=False)
     receiver: Receiver = field(init=False)
     told: list[str] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,7 +80,8 @@ async def _calling(address: str, api_key: str) -> AsyncIterator[Bot]:
     options = [("grpc.max_reconnect_backoff_ms", 200)]
     async with grpc.aio.insecure_channel(address, options=options) as channel:
         bot = Bot()
-        bot.receiver = Receiver(Delivery(channel, Target({"ingest": address}, api_key)), bot.tell)
+        bot.delivery = Delivery(channel, Target({"ingest": address}, api_key))
+        bot.receiver = Receiver(bot.delivery, bot.tell)
         yield bot
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.cli.telegram_bot.api import UPDATE_KINDS, BotApi, TelegramFailure, TryLater
 from services.cli.telegram_bot.polling import Poller
-from services.cli.telegram_bot.receiving import Tally
+from services.cli.telegram_bot.receiving import Receiver, Tally
 from services.common.auth import mint_key, store_key
 from services.common.errors import InvalidSetting
 from tests.cli.telegram_bot.bot_api import TOKEN, BotApiDouble
@@ -245,6 +245,24 @@ async def test_group_becomes_a_supergroup(bot: Bot, telegram: BotApiDouble) -> N
         assert await bot.stored() == expected
     assert (await bot.stored("reply_to_external_id"))[TEAM_ID, "-999999998"] == "-999999999"
     assert f"group -55 is now supergroup {TEAM_ID}; 2 messages moved" in bot.told
+
+
+async def test_the_past_of_a_second_bot_stays_its_own(bot: Bot) -> None:
+    """What a bot with a name of its own moves to the supergroup writes over nobody else's past there."""
+    group = {"chat": GROUP}
+    answer = message(2, "?", **group, reply_to_message=message(1, **group))
+    rows = [message(1, "question", **group), answer]
+    moved = message(3, "", **group, migrate_to_chat_id=-1001234)
+    for account in ("", "helper"):
+        receiver = Receiver(bot.delivery, bot.tell, account)
+        await receiver.accept([{"update_id": 1, "message": row} for row in (*rows, moved)])
+    replies = {key: reply for (_, key), reply in (await bot.stored("reply_to_external_id")).items()}
+    assert replies == {
+        "-999999999": "",
+        "-999999998": "-999999999",
+        "-999999999@helper": "",
+        "-999999998@helper": "-999999999@helper",
+    }
 
 
 async def test_long_history_moves(bot: Bot) -> None:
