@@ -27,7 +27,7 @@ class PortUnavailable(EmbeddedError):
     """A port that was asked for cannot be used."""
 
     def __init__(self, name: str, port: int, reason: str) -> None:
-        super().__init__(f"port {port} for {name}: {reason}")
+        super().__init__(f"port {port} for {name}: {reason}; --port {name}=PORT sets another")
         self.name = name
         self.port = port
 

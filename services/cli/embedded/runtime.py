@@ -20,6 +20,7 @@ from services.cli.embedded.supervisor import (
     Event,
     OnEvent,
     RestartPolicy,
+    State,
     Supervisor,
 )
 
@@ -79,7 +80,10 @@ class EmbeddedRuntime:
         await postgres.reclaim(data)
         await nats.reclaim(data)
         await end_recorded(data.records)
-        ports = choose_ports(requested, data.ports(), ephemeral_ports())
+        remembered = data.ports()
+        ports = choose_ports(requested, remembered, ephemeral_ports())
+        for event in _moves(requested, remembered, ports):
+            supervisor.on_event(event)
         data.remember_ports(ports)
         database, broker = await asyncio.gather(
             programs.locate(programs.POSTGRES, account, data.programs),
@@ -120,6 +124,20 @@ def cancelled_by(*signals: signal.Signals) -> Iterator[None]:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+
+
+def _moves(
+    requested: Mapping[str, int], remembered: Ports | None, chosen: Ports
+) -> Iterator[Event]:
+    """What is to be told of ports that are taken: who listens elsewhere than at the last start, or than by default."""
+    for name, wanted in (remembered or Ports()).model_dump().items():
+        port = getattr(chosen, name)
+        if name not in requested and port != wanted:
+            yield Event(
+                name,
+                State.MOVED,
+                f"to port {port}, since {wanted} is in use; --port {name}=PORT sets another",
+            )
 
 
 def _state(ports: Ports) -> RuntimeState:

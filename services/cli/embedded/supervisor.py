@@ -27,6 +27,7 @@ _MEANINGS = {
 class State(StrEnum):
     """What happens to a child."""
 
+    MOVED = "moved"
     STARTING = "starting"
     WAITING = "still starting"
     READY = "ready"

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from services.cli.embedded.errors import (
     PortUnavailable,
 )
 from services.cli.embedded.paths import DataDirectory
+from services.cli.embedded.ports import Ports
 from services.cli.embedded.process import Account, minimal_environment, server_account, spawn, until
 from services.cli.embedded.runtime import EmbeddedRuntime
 from services.cli.embedded.supervisor import RestartPolicy, State
@@ -64,6 +66,21 @@ async def test_fresh_start(data: DataDirectory, ports: dict[str, int]) -> None:
         assert (state.pid, state.ports.model_dump()) == (os.getpid(), ports)
     assert data.runtime_state() is None
     assert servers_of(data) == []
+
+
+async def test_a_port_that_is_taken_is_told(made: DataDirectory, ports: dict[str, int]) -> None:
+    """Who finds a server elsewhere than at the last start is told at once why, and how to say where it should be."""
+    made.remember_ports(Ports(**ports))
+    requested = {name: port for name, port in ports.items() if name != "nats"}
+    seen = Events()
+    with socket.create_server(("127.0.0.1", ports["nats"])):
+        async with EmbeddedRuntime.open(made, ports=requested, on_event=seen) as runtime:
+            moved = runtime.ports.nats
+    assert str(seen.seen[0]) == (
+        f"nats: moved to port {moved}, since {ports['nats']} is in use; --port nats=PORT sets another"
+    )
+    assert seen.count("nats", State.MOVED) == 1
+    assert {event.child for event in seen.seen if event.state == State.MOVED} == {"nats"}
 
 
 async def test_strangers_are_refused(made: DataDirectory, ports: dict[str, int]) -> None:
