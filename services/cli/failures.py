@@ -66,7 +66,7 @@ def system_reason(error: OSError) -> str:
 
 def _rpc_failure(error: grpc.aio.AioRpcError) -> Failure:
     code = error.code()
-    text = _describe(error)
+    text = described(error)
     if code == grpc.StatusCode.UNAVAILABLE and not _details(error):
         return Failure(
             "cannot reach Winnow: start it with `winnow up`, or set WINNOW_*_ADDRESS "
@@ -104,7 +104,7 @@ def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
     return None
 
 
-def _describe(error: grpc.aio.AioRpcError) -> str:
+def described(error: grpc.aio.AioRpcError) -> str:
     """The status in words, with the fields that are at fault."""
     status = _details(error)
     for detail in status.details if status else ():

@@ -1,19 +1,28 @@
 """`winnow generations`: which models embed, and changing them while everything is served."""
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterator
+from contextlib import contextmanager
 
 import click
+import grpc
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from services.cli.failures import Failure
+from services.cli.failures import Failure, described
 from services.cli.options import Session, as_dict, command
 from services.cli.values import ID
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
 DEADLINE_SECONDS = 60
+# The commands that call the methods which a refusal names.
+COMMANDS = {
+    "ReplayTasks": "`winnow dead list --stage embed` says why, and `winnow dead replay --stage embed` tries again, "
+    "with a key of each workspace",
+    "ResumeBackfills": "`winnow generations resume` lets all backfills go on, and "
+    "`winnow backfill --resume` those of a key's workspace",
+}
 # Opening a model includes reading and testing it.
 START_SECONDS = 600
 
@@ -84,7 +93,8 @@ async def generations_start(
         last = await _watch(session, generation.id)
     if promote and not last.only_dead_missing:
         asked = pb.PromoteGenerationRequest(generation_id=generation.id)
-        promoted = await session.call("embedder", EmbedderServiceStub, asked, DEADLINE_SECONDS)
+        with _advised():
+            promoted = await session.call("embedder", EmbedderServiceStub, asked, DEADLINE_SECONDS)
         last.generation.CopyFrom(promoted.generation)
     _tell(session, last)
     _refuse_dead(last)
@@ -110,7 +120,8 @@ async def generations_watch(session: Session, generation_id: str) -> None:
 async def generations_promote(session: Session, generation_id: str, force: bool) -> None:
     """Let all searches read a generation; the one that served stands by and is kept complete."""
     request = pb.PromoteGenerationRequest(generation_id=generation_id, force=force)
-    response = await session.call("embedder", EmbedderServiceStub, request, DEADLINE_SECONDS)
+    with _advised():
+        response = await session.call("embedder", EmbedderServiceStub, request, DEADLINE_SECONDS)
     _say(session, response.generation, "serves now")
 
 
@@ -120,7 +131,8 @@ async def generations_promote(session: Session, generation_id: str, force: bool)
 async def generations_rollback(session: Session, force: bool) -> None:
     """Let all searches read the generation that served before."""
     request = pb.RollBackGenerationRequest(force=force)
-    response = await session.call("embedder", EmbedderServiceStub, request, DEADLINE_SECONDS)
+    with _advised():
+        response = await session.call("embedder", EmbedderServiceStub, request, DEADLINE_SECONDS)
     _say(session, response.generation, "serves again")
 
 
@@ -144,6 +156,19 @@ async def generations_resume(session: Session) -> None:
         session.print_message(response)
     else:
         session.console.print(f"the backfills of {response.workspaces} workspaces go on")
+
+
+@contextmanager
+def _advised() -> Iterator[None]:
+    """Tell of a refusal by which commands what it names is mended."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.FAILED_PRECONDITION:
+            raise
+        told = described(error)
+        advice = [command for method, command in COMMANDS.items() if method in told]
+        raise Failure("; ".join([told, *advice])) from error
 
 
 async def _watch(session: Session, generation_id: str) -> pb.WatchGenerationResponse:
