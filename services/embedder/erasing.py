@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.common.database import Connection
 from services.common.outbox import Task
-from services.common.worker import Result
+from services.common.work import Result
 from services.embedder import store
 
 

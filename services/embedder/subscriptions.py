@@ -9,7 +9,7 @@ from services.common.database import Connection, Database, Duplicate
 from services.common.errors import ItemFailed
 from services.common.failpoints import reach
 from services.common.outbox import Task, announce
-from services.common.worker import Failed, Reason, Result
+from services.common.work import Failed, Reason, Result
 from services.embedder import store
 from services.embedder.embedding import Encoder, embed_each
 from services.embedder.generation_store import lock_for_writing

@@ -12,7 +12,7 @@ from uuid import UUID
 from services.common import sql
 from services.common.database import Connection
 from services.common.outbox import Task, enqueue, enqueue_embedding
-from services.common.worker import Result
+from services.common.work import Result
 from services.extractor import bonds, store
 from services.extractor.subscriptions import enqueue_reading
 from services.extractor.windows import WindowLimits

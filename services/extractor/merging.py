@@ -17,7 +17,7 @@ from services.common import sql
 from services.common.database import Connection
 from services.common.errors import ItemFailed
 from services.common.outbox import Task, enqueue, enqueue_embedding
-from services.common.worker import Result
+from services.common.work import Result
 from services.extractor import bonds, rules, store, topic_bonds
 from services.extractor.comparing import Claim
 from services.extractor.deciding import Compared, Decision, decide

@@ -11,7 +11,7 @@ from services.common.database import Connection, Database
 from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import Task, announce, awaited, enqueue, enqueue_embedding
-from services.common.worker import Result
+from services.common.work import Result
 from services.extractor import knowledge, rules, store
 from services.extractor.conversations import close_window, conversations
 from services.extractor.extraction import Engine, Extraction, MessageId, Window, WindowMessage

@@ -18,7 +18,7 @@ from services.common.database import Connection
 from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import Task, announce, enqueue
-from services.common.worker import Result
+from services.common.work import Result
 from services.ingest.neighbours import Neighbours
 from services.ingest.operations import QUERIES
 from services.ingest.store import Place

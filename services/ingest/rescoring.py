@@ -12,7 +12,7 @@ from uuid import UUID
 from services.common.database import Connection, Database
 from services.common.errors import ItemFailed
 from services.common.outbox import Task, enqueue
-from services.common.worker import Result
+from services.common.work import Result
 from services.ingest import store
 from services.ingest.gate import differs, input_of_row, stored_score
 from services.ingest.neighbours import Neighbours

@@ -17,7 +17,8 @@ from services.common.relay import Relay, RelaySettings
 from services.common.service import Drainable, Service, Servicer
 from services.common.settings import Settings
 from services.common.watch import watching
-from services.common.worker import Stage, Worker, WorkerSettings
+from services.common.work import Stage
+from services.common.worker import Worker, WorkerSettings
 from services.ingest.erasing import Eraser, EraseStage
 from services.ingest.gate import Gate
 from services.ingest.intake import Intake

@@ -13,7 +13,8 @@ from services.common.database import Connection, Database, DatabaseSettings
 from services.common.errors import ItemFailed, ModelUnavailable
 from services.common.outbox import Task, TaskStore, enqueue
 from services.common.relay import Relay, RelaySettings
-from services.common.worker import Result, Worker, WorkerSettings
+from services.common.work import Result
+from services.common.worker import Worker, WorkerSettings
 from tests.conftest import Deployment
 
 STAGE = "embed"

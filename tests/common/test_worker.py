@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from services.common.errors import DatabaseUnavailable, ItemFailed
 from services.common.outbox import Task
-from services.common.worker import Failed, Result
+from services.common.work import Failed, Result
 from tests.common.stages import (
     STAGE,
     Recorder,

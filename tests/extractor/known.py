@@ -19,7 +19,7 @@ from services.common.relay import Relay, RelaySettings
 from services.common.service import serving
 from services.common.testing import FakeEncoder, spell
 from services.common.vectors import Matrix
-from services.common.worker import Locking
+from services.common.work import Locking
 from services.embedder.erasing import EraseStage as EraseVectors
 from services.embedder.generation_store import live_generations
 from services.embedder.generations import Generations

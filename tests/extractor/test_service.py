@@ -9,7 +9,7 @@ import pytest
 from services.common.database import Database, DatabaseSettings
 from services.common.ids import uuid7
 from services.common.outbox import TaskStore, complete
-from services.common.worker import Result
+from services.common.work import Result
 from services.extractor import bonds, library, manual, review, rules, store, topic_bonds
 from services.extractor.grounded import GroundedEngine
 from services.extractor.subscriptions import ExtractStage
