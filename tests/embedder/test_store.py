@@ -97,6 +97,7 @@ async def test_search_uses_the_graph(deployment: Deployment, chat: Chat) -> None
 READ = """select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::int from pg_stat_xact_user_tables
           where schemaname = any (array['ingest', 'extractor', 'embedder'])"""
 FEW = 20
+STATEMENT_VECTORS = 250
 Use = Callable[[Connection, UUID, UUID, Sequence[SubjectVectors]], Awaitable[object]]
 
 
@@ -178,19 +179,23 @@ def _keys(batch: Sequence[SubjectVectors]) -> list[Subject]:
 async def _fill(
     database: Database, workspace: UUID, generation: UUID, subjects: Sequence[UUID]
 ) -> None:
+    """Write vectors; on a busy machine one statement that puts them all into a graph takes longer than any may."""
+    vectors = to_halfvecs(_unit(len(subjects), seed=0))
     async with database.transaction(workspace) as connection:
-        await connection.execute(
-            """insert into embedder.vector (workspace_id, generation_id, kind, subject_id, text_sha256, embedding,
-                 source_id, sent_at)
-               select $1, $2, 'message', x.id, x.hash, x.embedding, $1, $5
-               from unnest($3::uuid[], $4::halfvec[], $6::bytea[]) as x (id, embedding, hash)""",
-            workspace,
-            generation,
-            subjects,
-            to_halfvecs(_unit(len(subjects), seed=0)),
-            SENT_AT,
-            [bytes(32)] * len(subjects),
-        )
+        for start in range(0, len(subjects), STATEMENT_VECTORS):
+            part = slice(start, start + STATEMENT_VECTORS)
+            await connection.execute(
+                """insert into embedder.vector (workspace_id, generation_id, kind, subject_id, text_sha256, embedding,
+                     source_id, sent_at)
+                   select $1, $2, 'message', x.id, x.hash, x.embedding, $1, $5
+                   from unnest($3::uuid[], $4::halfvec[], $6::bytea[]) as x (id, embedding, hash)""",
+                workspace,
+                generation,
+                subjects[part],
+                vectors[part],
+                SENT_AT,
+                [bytes(32)] * len(subjects[part]),
+            )
 
 
 def _unit(count: int, seed: int) -> np.ndarray:
