@@ -95,6 +95,14 @@ PARTS = {
 _OF_COMMANDS = ("--data-dir", "--json")
 
 
+def _place(error: click.NoSuchOption) -> None:
+    """Raise UsageError with where an option goes that a group was given and its commands take."""
+    context = error.ctx
+    if context and isinstance(context.command, click.Group) and error.option_name in _OF_COMMANDS:
+        option, path = error.option_name, context.command_path
+        context.fail(f"{option} goes after the command: {path} COMMAND {option} …")
+
+
 class LazyGroup(click.Group):
     """A group that imports a command when it is called, and lists all without importing any."""
 
@@ -115,16 +123,16 @@ class LazyGroup(click.Group):
         try:
             return super().parse_args(context, args)
         except click.NoSuchOption as error:
-            if error.option_name in _OF_COMMANDS:
-                context.fail(
-                    f"{error.option_name} goes after the command: winnow COMMAND {error.option_name} …"
-                )
+            _place(error)
             raise
 
     def invoke(self, context: click.Context) -> Any:
         """Find and run a command; an interruption means the same while it is found as while it runs."""
         try:
             return super().invoke(context)
+        except click.NoSuchOption as error:
+            _place(error)
+            raise
         except (KeyboardInterrupt, click.Abort):
             click.echo("winnow: interrupted", err=True)
             context.exit(128 + signal.SIGINT)

@@ -18,17 +18,23 @@ def report(
     if session.as_json:
         session.print_json(_as_json(importer, counts, skipped))
         return
-    changed = counts.created or counts.updated or counts.deleted
     session.console.print(
         f"{escape(importer.file.name)}: {counts.created:,} new, {counts.updated:,} changed, "
         f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected"
         + (f", {counts.deleted:,} deleted" if counts.deleted else "")
-        + ("" if changed else " — nothing has changed")
+        + _conclusion(importer, counts)
     )
     for line in _remarks(importer, skipped):
         session.console.print(f"  {escape(line)}")
     for rejection in counts.rejections[:EXAMPLES_MAX]:
         session.console.print(f"  rejected {escape(rejection)}")
+
+
+def _conclusion(importer: Importer, counts: Any) -> str:
+    """What to make of an import that changed nothing."""
+    if counts.created or counts.updated or counts.deleted:
+        return ""
+    return " — nothing has changed" if importer.summary.messages else " — no messages are in it"
 
 
 def _remarks(importer: Importer, skipped: Sequence[SkippedRow]) -> Iterator[str]:

@@ -59,7 +59,10 @@ async def up(session: Session, ports: tuple[str, ...]) -> None:  # fmt: skip
 def _read_port(text: str) -> tuple[str, int]:
     name, _, number = text.partition("=")
     if name not in (*_SERVERS, "nats_monitor", *NAMES) or not number.isdecimal():
-        raise click.BadParameter(f"{text!r} is not NAME=PORT", param_hint="--port")
+        raise click.BadParameter(
+            f"{text!r} is not NAME=PORT with a name of {', '.join((*_SERVERS, *NAMES))}",
+            param_hint="--port",
+        )
     return name, int(_PORT.convert(int(number), None, None))
 
 

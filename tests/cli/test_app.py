@@ -41,6 +41,9 @@ def test_an_option_before_its_command_is_told_its_place(option: str) -> None:
     assert result.exit_code == 2
     assert f"{option} goes after the command" in result.output
     assert "No such option" in CliRunner().invoke(winnow, ["--colour", "status"]).output
+    result = CliRunner().invoke(winnow, ["dead", option, "x"])
+    assert result.exit_code == 2
+    assert f"{option} goes after the command: winnow dead COMMAND {option}" in result.output
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, click.Abort])
@@ -55,6 +58,13 @@ def test_an_interruption_means_the_same_while_a_command_is_loaded(
     monkeypatch.setattr(importlib, "import_module", interrupted)
     result = CliRunner().invoke(winnow, ["status"])
     assert (result.exit_code, result.output) == (130, "winnow: interrupted\n")
+
+
+def test_a_misspelt_port_is_told_which_there_are() -> None:
+    """Whoever misspells what should listen on a port is told all names, without a look at the help."""
+    result = CliRunner().invoke(winnow, ["up", "--port", "serach=12345"])
+    assert result.exit_code == 2
+    assert "postgres, nats, ingest, extractor, embedder, search" in " ".join(result.output.split())
 
 
 def test_a_misspelt_stage_is_refused() -> None:

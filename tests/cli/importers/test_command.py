@@ -122,6 +122,20 @@ async def test_a_telegram_export_is_taken_by_its_folder(
     assert (other.returncode, "result.json: No such file" in other.stderr) == (4, True)
 
 
+async def test_a_chat_without_messages_is_told_to_be_empty(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever exported the wrong chat learns that there is nothing in it, not that all was there before."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    file = tmp_path / "result.json"
+    file.write_text(json.dumps({"name": "T", "type": "private_group", "id": 4, "messages": []}))
+    command = ("import", "telegram", str(file), "--account", "ada", "--data-dir", str(tmp_path))
+    async with deployment.serving("ingest"):
+        told = await asyncio.to_thread(run_winnow, *command)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.strip().endswith("0 rejected — no messages are in it")
+
+
 async def test_an_interrupted_import_goes_on(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
