@@ -15,11 +15,11 @@ ALL_TOLD_VALUES_MAX: Final = 2_000
 # More messages within a message than any request needs; conditions may contain conditions.
 PARTS_MAX: Final = 10_000
 _BYTES_PER_VALUE_MIN: Final = 2
-# The rules, by their id and what the proto sets them to, that people are told of in other words.
-_WORDED: Final = {
-    ("string.min_len", 1): "must not be empty",
-    ("enum.not_in", (0,)): "must be set",
-    ("string.not_contains", "\0"): "must not contain NUL",
+# The rules that people are told of in other words, by their ids: where the proto sets them to a value, and the words.
+_WORDED: Final[dict[str, tuple[Any, str]]] = {
+    "string.min_len": (1, "must not be empty"),
+    "enum.not_in": ([0], "must be set"),
+    "string.not_contains": ("\0", "must not contain NUL"),
 }
 _NUMBERS: Final = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
@@ -63,9 +63,8 @@ def _is_ignored(field: FieldDescriptor) -> bool:
 
 def _worded(violation: Any) -> str:
     """What a rule says, as a person would: the validator counts "1 characters", and quotes what nobody sees."""
-    value = violation.rule_value
-    rule = violation.proto.rule_id, tuple(value) if isinstance(value, list) else value
-    return _WORDED.get(rule, str(violation.proto.message))
+    value, words = _WORDED.get(violation.proto.rule_id, (None, ""))
+    return words if words and violation.rule_value == value else str(violation.proto.message)
 
 
 def _path(violation: Any) -> str:

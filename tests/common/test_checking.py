@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import protovalidate
 import pytest
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.checking import violations_of
 from services.common.rpc import REQUEST_BYTES_MAX
@@ -69,6 +70,7 @@ def test_a_choice_that_was_not_made_is_told_in_words() -> None:
         ("enum.not_in", [0, 3], "said otherwise"),
         ("string.not_contains", "\0", "must not contain NUL"),
         ("string.not_contains", "x", "said otherwise"),
+        ("timestamp.lt", Timestamp(seconds=1), "said otherwise"),
     ],
 )
 def test_a_rule_is_known_by_its_id(rule_id: str, rule_value: object, told: str) -> None:
