@@ -140,8 +140,8 @@ class BareLoop:
             thread.start()
         for thread in threads:
             thread.join()
-        norms: np.ndarray = np.linalg.norm(out, axis=1, keepdims=True)
-        return out / norms
+        unit: np.ndarray = out / np.linalg.norm(out, axis=1, keepdims=True)
+        return unit
 
     def _encode(
         self, context: Any, batch: Any, chosen: list[int], tokens: list[np.ndarray], out: np.ndarray

@@ -4,7 +4,8 @@ import asyncio
 import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +127,14 @@ def installed_peers(texts: Sequence[str]) -> dict[str, Any]:
         return found
     sys.path.append(str(PEERS))
     vocabulary, onnx = fetch("hf"), fetch("onnx")
-    for name, make in {
-        "ONNX Runtime int8": lambda: OnnxInt8(onnx, vocabulary, texts),  # type: ignore[arg-type]
-        "sentence-transformers": lambda: SentenceTransformers(vocabulary, texts),  # type: ignore[arg-type]
-    }.items():
+    if vocabulary is None or onnx is None:
+        print("the models of ONNX Runtime and sentence-transformers cannot be had")
+        return found
+    ways: dict[str, Callable[[], Any]] = {
+        "ONNX Runtime int8": partial(OnnxInt8, onnx, vocabulary, texts),
+        "sentence-transformers": partial(SentenceTransformers, vocabulary, texts),
+    }
+    for name, make in ways.items():
         try:
             found[name] = make()
         except (ImportError, AttributeError, ValueError) as error:

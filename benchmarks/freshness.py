@@ -24,6 +24,8 @@ import asyncpg
 import grpc
 import nats
 import uvloop
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from benchmarks.deployment import Deployed, deployed, quantile
 from benchmarks.ingest import FRAME, make_corpus, read_corpus
@@ -84,10 +86,10 @@ class Prober:
         self._pool: asyncpg.Pool
         self._generation: UUID
 
-    async def listen(self, client: nats.NATS) -> None:
+    async def listen(self, client: Client) -> None:
         """Note when the hint of each task passes."""
 
-        async def note(message: nats.aio.msg.Msg) -> None:
+        async def note(message: Msg) -> None:
             at = time.time()
             for task in TaskHint.FromString(message.data).task_ids:
                 self._hinted.setdefault(UUID(bytes=task), at)

@@ -66,7 +66,7 @@ async def fill(admin: asyncpg.Connection, workspace: UUID, corpus: Corpus) -> Be
     await admin.set_type_codec(
         "halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary"
     )
-    row = await admin.fetchrow("select * from embedder.generation where state = 'serving'")
+    [row] = await admin.fetch("select * from embedder.generation where state = 'serving'")
     generation = store.Generation(row["id"], row["model"], row["dimensions"])
     source, dice = uuid7(), random.Random(5)
     await admin.execute(

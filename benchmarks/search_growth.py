@@ -11,7 +11,9 @@ time, and the plot is drawn anew from all of them. The last line is the row as o
 import argparse
 import json
 import statistics
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,17 +74,12 @@ async def measure(bench: Bench, queries: Matrix, texts: list[str], origin: str) 
         stub = SearchServiceStub(channel)
         for number, (query, text) in enumerate(zip(queries, texts, strict=True)):
             given = query.tolist()
-            ways = {
-                "bare": lambda query=query: bare(query),
-                "vector": lambda given=given: call(
-                    bench, stub, query="x", mode=1, query_vector=given
-                ),
-                "filtered": lambda given=given: call(
-                    bench, stub, query="x", mode=1, query_vector=given, filter=some
-                ),
-                "hybrid": lambda given=given, text=text: call(
-                    bench, stub, query=text, mode=3, query_vector=given
-                ),
+            given_only = partial(call, bench, stub, query="x", mode=1, query_vector=given)
+            ways: dict[str, Callable[[], Awaitable[Any]]] = {
+                "bare": partial(bare, query),
+                "vector": given_only,
+                "filtered": partial(given_only, filter=some),
+                "hybrid": partial(call, bench, stub, query=text, mode=3, query_vector=given),
             }
             for name, way in ways.items():
                 reply = await timed(way(), spent[name])

@@ -38,8 +38,11 @@ DIMENSIONS = 384
 SENT_AT = datetime(2026, 1, 1, tzinfo=UTC)
 COLUMNS = "workspace_id, generation_id, kind, subject_id, part, text_sha256, embedding, source_id, sent_at"
 UPDATED_MAX = 1000
-INDEX = IndexSettings().grown
-HNSW = f"hnsw (embedding halfvec_cosine_ops) with (m = {INDEX.m}, ef_construction = {INDEX.ef_construction})"
+INDEX = IndexSettings()
+HNSW = (
+    "hnsw (embedding halfvec_cosine_ops)"
+    f" with (m = {INDEX.grown.m}, ef_construction = {INDEX.grown.ef_construction})"
+)
 Work = Callable[[], Awaitable[None]]
 BARE = f"""
 create schema bench;
