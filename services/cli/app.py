@@ -95,7 +95,7 @@ PARTS = {
 _OF_COMMANDS = ("--data-dir", "--json")
 
 
-def _place(error: click.NoSuchOption) -> None:
+def _tell_the_place(error: click.NoSuchOption) -> None:
     """Raise UsageError with where an option goes that a group was given and its commands take."""
     context = error.ctx
     if context and isinstance(context.command, click.Group) and error.option_name in _OF_COMMANDS:
@@ -123,7 +123,7 @@ class LazyGroup(click.Group):
         try:
             return super().parse_args(context, args)
         except click.NoSuchOption as error:
-            _place(error)
+            _tell_the_place(error)
             raise
 
     def invoke(self, context: click.Context) -> Any:
@@ -131,7 +131,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(context)
         except click.NoSuchOption as error:
-            _place(error)
+            _tell_the_place(error)
             raise
         except (KeyboardInterrupt, click.Abort):
             click.echo("winnow: interrupted", err=True)

@@ -99,7 +99,9 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
 
         room = Room(FRAMES_AHEAD, BYTES_AHEAD)
         frames = _frames(request_iterator)
-        async for response in in_order(frames, _size, take_group, prepare, commit, room):
+        async for response in in_order(
+            frames, MessageFrame.size_bytes, take_group, prepare, commit, room
+        ):
             yield response
 
     async def UpdateMessage(
@@ -217,10 +219,6 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
 
 def _uuid(text: str) -> UUID | None:
     return UUID(text) if text else None
-
-
-def _size(frame: MessageFrame) -> int:
-    return frame.request.ByteSize()
 
 
 async def _frames(

@@ -29,6 +29,10 @@ class MessageFrame:
     request: pb.StreamMessagesRequest
     source: SourceKey
 
+    def size_bytes(self) -> int:
+        """Return how large the frame is on the wire."""
+        return self.request.ByteSize()
+
 
 def take_group(waiting: deque[MessageFrame]) -> list[MessageFrame]:
     """Take the first of the waiting frames, and those after it of the same source that have no message in common."""

@@ -16,7 +16,7 @@ select x.kind, x.documents from (
 -- name: facets
 -- All are counted in one pass: threads, authors, and the attributes of few values together, which are then told apart. What nobody
 -- asks for is null, so that it costs nothing. The row without a key has how many subjects there are.
-with subject as materialized (
+with subject as {kept} (
   /*each union all*/
   select '{kind}' as kind, {columns}
   from search.live_{kind}s({filter}) s where {condition} and ($10::uuid[] is null or s.id = any ($10::uuid[]))

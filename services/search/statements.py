@@ -58,9 +58,10 @@ def _texts() -> Mapping[str, str]:
     loaded: dict[str, str] = {}
     for name in ("store.sql", "lookups.sql"):
         loaded |= sql.load(Path(__file__).with_name(name))
+    facets = loaded["facets"]
+    loaded["facets"] = facets.replace("{kept}", "materialized")
     # To read everything again costs less than to keep all of it.
-    kept, read_again = "subject as materialized", "subject as not materialized"
-    loaded["facets_of_everything"] = loaded["facets"].replace(kept, read_again)
+    loaded["facets_of_everything"] = facets.replace("{kept}", "not materialized")
     return {
         name: text.replace("{filter}", _FILTER).replace("{no_filter}", NO_FILTER)
         for name, text in loaded.items()

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from services.embedder.generations import ModelIdentity
 from services.embedder.models import LoadedModel, ModelOpener
 from services.embedder.service import open_service
 from tests.conftest import Deployment
+from tests.embedder.provider import Provider, listening
 
 SENT_AT = datetime(2025, 3, 1, 12, tzinfo=UTC)
 TASK_FAILURES = """select state, attempts, error_class, subject_id from spine.task
@@ -235,6 +236,13 @@ class Embedder:
             # gRPC remembers for a second that nobody listened at an address before
             await channel.channel_ready()
             yield channel
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    """A provider of embeddings on this machine."""
+    with listening() as answering:
+        yield answering
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """A model behind an OpenAI-compatible URL: a real HTTP server that behaves, and one that does not."""
 
 import asyncio
-import hashlib
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
@@ -23,76 +21,7 @@ from services.embedder.embedding import (
 )
 from services.embedder.models import LoadedModel
 from services.embedder.remote import RemoteModels, RemoteSettings, read_vectors
-from tests.conftest import Deployment
-from tests.embedder.conftest import Chat, Embedder, until
-
-DIMENSIONS = 8
-# No answer at all: the connection is closed.
-DROPPED = 0
-Handler = BaseHTTPRequestHandler
-
-
-def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
-    """A vector that depends on the text alone, not of unit length."""
-    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
-    return list(3 * np.random.default_rng(seed).standard_normal(dimensions))
-
-
-class Provider:
-    """What the server was asked, and what it makes of its answers."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.reads: Callable[[str], str] = lambda text: text
-        self.inputs: list[list[str]] = []
-        self.status: list[tuple[int, dict[str, str]]] = []
-        self.spoil: Callable[[list[dict[str, Any]]], Any] = lambda data: data
-        self.refused = "poison"
-        self.refusal = 400
-        self.away = False
-
-    def respond(self, handler: Handler) -> None:
-        """Answer one request."""
-        body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
-        self.inputs.append(body["input"])
-        status, headers = self.status.pop(0) if self.status else (200, {})
-        if self.away or any(self.refused in text for text in body["input"]):
-            status = self.refusal
-        if status == DROPPED:
-            return
-        dimensions = body.get("dimensions", DIMENSIONS)
-        data: Any = [
-            {"index": place, "embedding": vector_of(self.reads(text), dimensions)}
-            for place, text in enumerate(body["input"])
-        ]
-        answer = json.dumps({"data": self.spoil(data) if status == 200 else []}).encode()
-        handler.send_response(status)
-        for name, value in {**headers, "content-length": str(len(answer))}.items():
-            handler.send_header(name, value)
-        handler.end_headers()
-        handler.wfile.write(answer)
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    """A server on this machine."""
-    answering = Provider()
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            answering.respond(self)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    answering.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield answering
-    server.shutdown()
-    thread.join()
-    server.server_close()
+from tests.embedder.provider import BAD, DIMENSIONS, DROPPED, Provider, vector_of
 
 
 def opened(
@@ -137,21 +66,6 @@ async def test_a_provider_that_mixes_texts_up_is_not_used(provider: Provider) ->
     with pytest.raises(ModelError, match="together agree with single ones only"):
         async with opened(provider):
             pass
-
-
-BAD: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
-    "nan": lambda data: [{**item, "embedding": [float("nan")] * DIMENSIONS} for item in data],
-    "zeros": lambda data: [{**item, "embedding": [0.0] * DIMENSIONS} for item in data],
-    "dimensions": lambda data: [{**item, "embedding": item["embedding"][:-1]} for item in data],
-    "short": lambda data: data[:-1],
-    "repeated": lambda data: [{**item, "index": 0} for item in data],
-    "ragged": lambda data: [{**data[0], "embedding": [1.0]}, *data[1:]],
-    "words": lambda data: [{**item, "embedding": ["one"] * DIMENSIONS} for item in data],
-    "nothing": lambda data: None,
-    "numbers with points": lambda data: [{**item, "index": float(item["index"])} for item in data],
-    "truth for numbers": lambda data: [{**item, "index": bool(item["index"])} for item in data],
-    "beyond all numbers": lambda data: [{**item, "embedding": [10**400] * 8} for item in data],
-}
 
 
 @pytest.mark.parametrize("flaw", sorted(BAD.keys() - {"repeated"}))
@@ -377,114 +291,3 @@ async def test_dimensions_that_are_not_given_are_told_at_once(provider: Provider
     with pytest.raises(ModelError, match="vectors of 3 numbers, not of 4"):
         async with opened(provider, "openai:m@4"):
             pass
-
-
-@pytest.mark.parametrize("flaw", ["dimensions", "short", "zeros", "nan"])
-async def test_a_provider_gone_bad_costs_no_task_its_life(
-    embedder: Embedder,
-    deployment: Deployment,
-    chat: Chat,
-    provider: Provider,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    flaw: str,
-) -> None:
-    """While every answer is wrong, no attempt of a task is counted and the provider is left alone; then all is done."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "openai:m")
-    monkeypatch.setenv("WINNOW_EMBEDDING_URL", provider.url)
-    monkeypatch.setenv("WINNOW_TASK_ATTEMPTS_MAX", "2")
-    async with deployment.serving("embedder"):
-        provider.spoil = BAD[flaw]
-        await chat.say([f"text {n}" for n in range(4)])
-        await until(lambda: _given_back(caplog, 4))
-        waiting = await chat.admin.fetch(WAITING, chat.workspace)
-        assert {row["attempts"] for row in waiting if row["state"] == "ready"} <= {0}
-        assert {row["error_class"] for row in waiting} == {"ModelUnavailable"}
-        assert all("127.0.0.1, model m: " in row["error"] for row in waiting)
-        if flaw == "dimensions":
-            told = "gave vectors of 7 numbers, not of 8"
-            assert told in caplog.text
-            assert all(told in row["error"] for row in waiting)
-        provider.spoil = lambda data: data
-        await chat.settled()
-    assert len(await chat.vectors()) == 4
-
-
-WAITING = """select state, attempts, error_class, error from spine.task
-             where workspace_id = $1 and stage = 'embed' and state <> 'done'"""
-
-
-async def _given_back(caplog: pytest.LogCaptureFixture, times: int) -> bool:
-    return caplog.text.count("tasks back: 127.0.0.1") >= times
-
-
-async def test_a_provider_embeds_a_chat(
-    embedder: Embedder,
-    deployment: Deployment,
-    chat: Chat,
-    provider: Provider,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """With a provider configured messages get its vectors; one that it refuses dies alone, and a pause is kept."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "openai:m")
-    monkeypatch.setenv("WINNOW_EMBEDDING_URL", provider.url)
-    async with deployment.serving("embedder"):
-        provider.status = [(429, {"retry-after": "1"})]
-        messages = await chat.say([f"text {n}" for n in range(20)] + ["poison"])
-        await until(lambda: _only_poison_is_left(chat))
-    assert {subject for subject, _ in await chat.vectors()} == set(messages[:-1])
-
-
-@pytest.mark.parametrize("refusal", [500, DROPPED])
-async def test_a_text_that_breaks_a_provider_dies_alone(
-    embedder: Embedder,
-    deployment: Deployment,
-    chat: Chat,
-    provider: Provider,
-    monkeypatch: pytest.MonkeyPatch,
-    refusal: int,
-) -> None:
-    """A text that a provider fails over, or does not answer, dies of the usual attempts; no other waits for it."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "openai:m")
-    monkeypatch.setenv("WINNOW_EMBEDDING_URL", provider.url)
-    provider.refusal = refusal
-    async with deployment.serving("embedder"):
-        messages = await chat.say([f"text {n}" for n in range(63)] + ["poison"])
-        await until(lambda: _only_poison_is_left(chat, "unanswered"), 30)
-    assert {subject for subject, _ in await chat.vectors()} == set(messages[:-1])
-    (dead,) = await chat.unfinished()
-    assert (dead["attempts"], dead["subject_id"]) == (5, messages[-1])
-
-
-@pytest.mark.parametrize("refusal", [400, 500, DROPPED])
-async def test_an_outage_costs_no_task_its_life(
-    embedder: Embedder,
-    deployment: Deployment,
-    chat: Chat,
-    provider: Provider,
-    monkeypatch: pytest.MonkeyPatch,
-    refusal: int,
-) -> None:
-    """While a provider fails over all texts it is asked ever less often and no attempt counts; then all is done."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "openai:m")
-    monkeypatch.setenv("WINNOW_EMBEDDING_URL", provider.url)
-    monkeypatch.setenv("WINNOW_TASK_ATTEMPTS_MAX", "2")
-    provider.refusal = refusal
-    async with deployment.serving("embedder"):
-        provider.away = True
-        provider.inputs.clear()
-        await chat.say([f"text {n}" for n in range(64)])
-        await asyncio.sleep(8)
-        # Each try is a batch and a probe; the breaker opens with the third, for 1, 2, 4 and 8 seconds.
-        assert 6 <= len(provider.inputs) <= 2 * 7
-        waiting = await chat.unfinished()
-        assert {(row["state"], row["attempts"]) for row in waiting} == {("ready", 0)}
-        provider.away = False
-        await chat.settled()
-    assert len(await chat.vectors()) == 64
-
-
-async def _only_poison_is_left(chat: Chat, error_class: str = "refused") -> bool:
-    return [(row["state"], row["error_class"]) for row in await chat.unfinished()] == [
-        ("dead", error_class)
-    ]

@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from services.cli.importers import (
-    ImportedMessage,
-)
+from services.cli.importers import ImportedChat, ImportedMessage
 from services.cli.importers.telegram import TelegramExport
 from tests.cli.importers.reading import messages
 
@@ -42,3 +40,11 @@ def only(folder: Path, one: dict[str, Any]) -> ImportedMessage:
     """The message that an export of one row gives."""
     (message,) = messages(write(folder, chat(one)))
     return message
+
+
+def ids(export: TelegramExport) -> list[str]:
+    """The ids of the chats and messages of an export, in their order."""
+    items = [item for item in export if isinstance(item, ImportedChat | ImportedMessage)]
+    chats = {item.external_id for item in items if isinstance(item, ImportedChat)}
+    assert chats >= {item.chat_external_id for item in items if isinstance(item, ImportedMessage)}
+    return [item.external_id for item in items]
