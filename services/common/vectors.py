@@ -24,10 +24,11 @@ INDEX_SETTINGS: Final = {
 def to_halfvecs(vectors: Matrix) -> list[bytes]:
     """Encode an (n, d) array as n values: d and 0 as big-endian int16, then d big-endian float16."""
     count, dimensions = vectors.shape
-    header = np.array([dimensions, 0], ">i2").tobytes()
-    body = vectors.astype(">f2").tobytes()
-    width = 2 * dimensions
-    return [header + body[i * width : (i + 1) * width] for i in range(count)]
+    values = np.empty((count, dimensions + 2), ">f2")
+    values[:, :2].view(">i2")[:] = (dimensions, 0)
+    values[:, 2:] = vectors
+    encoded, size = values.tobytes(), 2 * dimensions + 4
+    return [encoded[start : start + size] for start in range(0, len(encoded), size)]
 
 
 def from_halfvec(value: bytes) -> npt.NDArray[np.float32]:

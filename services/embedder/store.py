@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -13,6 +14,8 @@ from services.common import sql
 from services.common.database import Connection
 from services.common.vectors import Matrix, to_halfvecs
 from services.embedder.specs import KINDS
+
+T = TypeVar("T")
 
 QUERIES = sql.load(Path(__file__).with_name("store.sql"))
 
@@ -118,17 +121,22 @@ async def replace_vectors(
 
 def _columns(subjects: Sequence[SubjectVectors]) -> tuple[Sequence[object], ...]:
     """The columns of the rows of subjects, sorted by key."""
-    ordered = sorted(subjects, key=lambda each: each.key)
+    ordered = sorted(subjects, key=lambda each: (each.subject.kind, each.subject.subject_id.bytes))
     repeated = [each.subject for each in ordered for _ in range(len(each.rows))]
     return (
-        [text.kind for text in repeated],
+        _once([text.kind for text in repeated]),
         [text.subject_id for text in repeated],
-        [part for each in ordered for part in range(len(each.rows))],
+        _once([part for each in ordered for part in range(len(each.rows))]),
         [text.text_sha256 for text in repeated],
         to_halfvecs(np.concatenate([each.rows for each in ordered])),
-        [text.source_id for text in repeated],
+        _once([text.source_id for text in repeated]),
         [text.sent_at for text in repeated],
     )
+
+
+def _once(values: list[T]) -> list[T]:
+    """The first alone if all are the same: an array costs the driver as much as its elements do."""
+    return values[:1] if values.count(values[0]) == len(values) else values
 
 
 async def ask_for_merging(

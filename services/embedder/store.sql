@@ -139,17 +139,20 @@ select pg_advisory_xact_lock_shared(hashtextextended('embedder.vector:' || $1::u
 select pg_advisory_xact_lock(hashtextextended('embedder.vector:' || $1::uuid::text, 0));
 
 -- name: add_vectors
--- The rows come sorted by key. Looking for what they might replace would make each half as dear again.
+-- The rows come sorted by key. Looking for what they might replace would make each half as dear again. What is the same in
+-- all rows, of kind, part and source, is sent once; in replace_vectors, too.
 insert into embedder.vector
   (workspace_id, generation_id, kind, subject_id, part, text_sha256, embedding, source_id, sent_at)
-select $1, $2, x.kind, x.subject_id, x.part, x.text_sha256, x.embedding, x.source_id, x.sent_at
+select $1, $2, coalesce(x.kind, ($3)[1]), x.subject_id, coalesce(x.part, ($5)[1]), x.text_sha256, x.embedding,
+  coalesce(x.source_id, ($8)[1]), x.sent_at
 from unnest($3::text[], $4::uuid[], $5::int[], $6::bytea[], $7::halfvec[], $8::uuid[], $9::timestamptz[])
   as x (kind, subject_id, part, text_sha256, embedding, source_id, sent_at);
 
 -- name: replace_vectors
 insert into embedder.vector as v
   (workspace_id, generation_id, kind, subject_id, part, text_sha256, embedding, source_id, sent_at)
-select $1, $2, x.kind, x.subject_id, x.part, x.text_sha256, x.embedding, x.source_id, x.sent_at
+select $1, $2, coalesce(x.kind, ($3)[1]), x.subject_id, coalesce(x.part, ($5)[1]), x.text_sha256, x.embedding,
+  coalesce(x.source_id, ($8)[1]), x.sent_at
 from unnest($3::text[], $4::uuid[], $5::int[], $6::bytea[], $7::halfvec[], $8::uuid[], $9::timestamptz[])
   as x (kind, subject_id, part, text_sha256, embedding, source_id, sent_at)
 on conflict (workspace_id, generation_id, kind, subject_id, part) do update
