@@ -68,6 +68,7 @@ def _worded(violation: Any) -> str:
 
 
 def _path(violation: Any) -> str:
+    """The field that is at fault; a rule of a whole message bears it as the first part of its id."""
     parts: list[str] = []
     for element in violation.proto.field.elements if violation.proto.has_field("field") else ():
         parts.append(element.field_name)

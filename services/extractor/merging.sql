@@ -58,16 +58,21 @@ order by a.id limit $4;
 
 -- name: same_evidence
 -- Live atoms that cite a message which this one cites too, those with most in common first: windows overlap, or the same message
--- came in from two sources. Fenced, so that each atom is looked up by its key however little is known of the tables.
+-- came in from two sources. Each step is fenced, so that it is taken for what the one before found, however little is known of the
+-- tables: of a workspace that they had no row of when they were last analyzed, all messages would be compared with all.
 select x.id
 from (
   select o.atom_id as id, count(*) as shared
   from extractor.atom_evidence e
-  join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
-  join ingest.message t on t.workspace_id = m.workspace_id and t.sent_at = m.sent_at and t.text_sha256 = m.text_sha256
-    and t.deleted_at is null
-  join extractor.atom_evidence o on o.workspace_id = t.workspace_id and o.message_id = t.id and o.atom_id <> e.atom_id
-  where e.workspace_id = $1 and e.atom_id = $2 and e.via_atom_id is null and o.via_atom_id is null
+  cross join lateral (
+    select m.sent_at, m.text_sha256 from ingest.message m where m.workspace_id = $1 and m.id = e.message_id offset 0) m
+  cross join lateral (
+    select t.id from ingest.message t
+    where t.workspace_id = $1 and t.sent_at = m.sent_at and t.text_sha256 = m.text_sha256 and t.deleted_at is null offset 0) t
+  cross join lateral (
+    select o.atom_id from extractor.atom_evidence o
+    where o.workspace_id = $1 and o.message_id = t.id and o.atom_id <> $2 and o.via_atom_id is null offset 0) o
+  where e.workspace_id = $1 and e.atom_id = $2 and e.via_atom_id is null
   group by o.atom_id offset 0) x
 cross join lateral (
   select from extractor.atom a

@@ -7,13 +7,19 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from buf.validate import validate_pb2
 from services.common.checking import violations_of
 from services.common.rpc import REQUEST_BYTES_MAX
+from winnow.embedder.v1 import embedder_pb2
+from winnow.extractor.v1 import extractor_pb2
 from winnow.ingest.v1 import ingest_pb2
+from winnow.pipeline.v1 import pipeline_pb2
 from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
 VALIDATOR = protovalidate.Validator()
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+CONTRACTS = (ingest_pb2, extractor_pb2, embedder_pb2, pipeline_pb2, pb)
 
 
 @dataclass
@@ -46,6 +52,38 @@ def test_an_empty_field_is_told_in_words() -> None:
     """What must not be empty must be said to be so, and not to be of at least 1 characters."""
     (violation,) = violations_of(VALIDATOR, pb.SearchRequest(query=""))
     assert (violation.field, violation.description) == ("query", "must not be empty")
+
+
+def test_rules_of_whole_messages_name_a_field() -> None:
+    """Each is told under a field of its message, which the first part of its id names."""
+    told = 0
+    for contract in CONTRACTS:
+        for message in contract.DESCRIPTOR.message_types_by_name.values():
+            for rule in message.GetOptions().Extensions[validate_pb2.message].cel:
+                assert rule.id.split(".")[0] in message.fields_by_name, rule.id
+                told += 1
+    assert told >= 7
+
+
+@pytest.mark.parametrize(
+    ("request_", "fields"),
+    [
+        (ingest_pb2.EraseMessagesRequest(), ["external_ids"]),
+        (ingest_pb2.EraseMessagesRequest(external_ids=["1"]), ["source_id"]),
+        (ingest_pb2.IngestMessagesRequest(source={"kind": 1, "external_id": "x"}), ["messages"]),
+        (
+            extractor_pb2.ExtractMessagesRequest(since={"seconds": 2}, until={"seconds": 1}),
+            ["until"],
+        ),
+        (
+            extractor_pb2.ExtractMessagesRequest(message_ids=[UNKNOWN], since={"seconds": 1}),
+            ["message_ids"],
+        ),
+    ],
+)
+def test_fields_that_do_not_go_together_are_named(request_: Message, fields: list[str]) -> None:
+    """A caller who reads BadRequest finds a field of the request, not the name of a rule."""
+    assert [violation.field for violation in violations_of(VALIDATOR, request_)] == fields
 
 
 def test_a_sign_that_nobody_sees_is_named() -> None:

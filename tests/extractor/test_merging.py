@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -280,3 +281,42 @@ async def test_what_a_person_wrote_begins_with_the_evidence_that_is_left(
             *(atom.id, said[1]),
         )
         assert (row["valid_from"], row["evidence_count"]) == (row["sent_at"], 1)
+
+
+ROOM = """
+    insert into ingest.message (workspace_id, source_id, id, external_id, text, sent_at, content_sha256, text_sha256,
+      importance_score, importance_label, importance_factors, importance_version)
+    select $1, $2, uuidv7(), n::text, n::text, $3::timestamptz + n * interval '1 minute', sha256(n::text::bytea),
+      sha256(n::text::bytea), 0, 'signal', '{}', '' from generate_series(1, $4::int) n"""
+CITED = """
+    insert into extractor.atom_evidence (workspace_id, atom_id, message_id, position, quote, quote_offset)
+    select workspace_id, id, id, 0, text, 0 from ingest.message where workspace_id = $1"""
+READ = """select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int from pg_stat_xact_user_tables
+          where relid = 'ingest.message'::regclass"""
+
+
+async def test_a_workspace_that_statistics_do_not_know_is_not_compared_with_itself(
+    deployment: Deployment,
+) -> None:
+    """Atoms that share evidence are found without reading all messages again for each of them."""
+    admin, size = deployment.admin, 400
+    await deployment.other_workspace()
+    newcomer = await admin.fetchval("select workspace_id from spine.workspace where name = 'other'")
+    make = "insert into ingest.source (workspace_id, kind, external_id) values ($1, 'api', 'room') returning id"
+    await admin.execute("set session_replication_role = replica")
+    for workspace in (deployment.workspace, newcomer):
+        source = await admin.fetchval(make, workspace)
+        await admin.execute(ROOM, workspace, source, datetime(2026, 1, 1, tzinfo=UTC), size)
+        await admin.execute(CITED, workspace)
+        if workspace != newcomer:
+            await admin.execute("analyze ingest.message; analyze extractor.atom_evidence")
+    await admin.execute("reset session_replication_role")
+    atom = await admin.fetchval(
+        "select atom_id from extractor.atom_evidence where workspace_id = $1 limit 1", newcomer
+    )
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_extractor", size=1) as database,
+        database.transaction(newcomer) as connection,
+    ):
+        await connection.fetch(merging.QUERIES["same_evidence"], newcomer, atom, 10)
+        assert await connection.fetchval(READ) < 3 * size
