@@ -131,6 +131,10 @@ async def main() -> None:
         samples = await watch(bench, url, count)
         [(rows, current)] = await bench.admin.fetch(WANTED, bench.workspace)
     parts, last = tenths(samples), samples[-1]
+    if not parts:
+        raise SystemExit(
+            f"all was embedded within {last.seconds:.1f} s, between two looks: choose more --messages"
+        )
     for tenth, (rate, memory) in enumerate(parts, 1):
         print(f"tenth {tenth:2}  {rate:9,.0f} tokens/s  {memory:7.0f} MB")
     print(

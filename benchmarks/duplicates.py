@@ -259,7 +259,9 @@ def say(text: str) -> None:
 
 def main() -> None:
     """Read the command line, run, and print the last line."""
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    given = argparse.ArgumentParser(
+        "python -m benchmarks.duplicates", description=__doc__.splitlines()[0]
+    )
     folder = os.environ.get("DATA")
     given.add_argument("--data", type=Path, default=Path(folder) if folder else None)
     given.add_argument("--chats", nargs="*", default=os.environ.get("CHATS", "").split())

@@ -197,6 +197,8 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     """All readings."""
     closed = [window for chat in chats(options.data) for window in windows_of(chat)]
     windows = [each.window for each in closed if not each.is_empty]
+    if not windows:
+        raise SystemExit(f"{options.data}: no export there, or nothing in it to read")
     say(f"{len(windows)} windows; reading them without a model …")
     rows = {"no language model": (await without_model(windows)).figures()}
     report: dict[str, Any] = {"windows_of_noise": len(closed) - len(windows)}
@@ -217,7 +219,9 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Read the command line, run, and print the last line."""
-    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    given = argparse.ArgumentParser(
+        "python -m benchmarks.extraction", description=__doc__.splitlines()[0]
+    )
     folder = os.environ.get("DATA")
     given.add_argument("--data", type=Path, default=Path(folder) if folder else None)
     default = os.environ.get("MODELS", "").split() or [ExtractorSettings.read().generation_model]

@@ -1,6 +1,6 @@
 """Fits the importance weights and prints the table of `services/ingest/weights.py`.
 
-    python benchmarks/fit_importance.py DATA [--check LABELS]
+    python -m benchmarks.fit_importance --data DATA [--check LABELS]
 
 DATA is a folder as `winnow evaluate importance` reads it, and the weights are fitted to its labels
 alone. To the error output go the leave-one-chat-out figures and, with --check, what the new weights
@@ -24,9 +24,9 @@ from services.ingest.weights import UNIT
 
 def main() -> None:
     """Fit to the labels of a folder and print the table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--check", type=Path)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fit_importance")
+    parser.add_argument("--data", type=Path, required=True, help="a folder with labelled chats")
+    parser.add_argument("--check", type=Path, help="other labels of its chats")
     arguments = parser.parse_args()
     print(render(evaluate(arguments.data, leave_one_out=True)), file=sys.stderr)
     rows = read_labelled(arguments.data)

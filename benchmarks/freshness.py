@@ -283,7 +283,8 @@ async def measure(bench: Deployed, options: argparse.Namespace) -> tuple[Phase, 
     busy = await prober.run(options.seconds, options.rate)
     left = await backlog(bench)
     print(f"{left:,} still wait after {options.seconds:g} s at {options.rate:g} messages/s")
-    assert left, "the backfill ended before the measurement: choose a larger --backfill"
+    if not left:
+        raise SystemExit("the backfill ended before the measurement: choose a larger --backfill")
     async with bench.channel("embedder") as channel:
         await EmbedderServiceStub(channel).PauseBackfill(
             embedder_pb2.PauseBackfillRequest(paused=True), metadata=bench.metadata

@@ -1,6 +1,7 @@
 """Searches a corpus through the running services, beside bare SQL and the libraries that a user would pick instead.
 
     make bench NAME=search [DATA=folder or result.json[.xz]] [MESSAGES=20000] [QUERIES=200] [EMBED_SECONDS=0]
+    python -m benchmarks.search [--data PATH] [--messages 20000] [--queries 200] [--embed-seconds 0]
 
 PostgreSQL, nats-server, the embedder and search run as `winnow up` starts them; rows and vectors are copied straight
 into the tables, and the index is built once. Vectors are computed once by the default model and kept in the user's
@@ -10,6 +11,7 @@ statements that a semantic search runs and reading the same columns, in turn wit
 Filters are by author, drawn at random, so that they have nothing to do with meaning. The last line is a JSON object.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -320,16 +322,35 @@ def corpus_path(data: str) -> Path | None:
     path = Path(data)
     if not data or path.is_file():
         return path if data else None
-    return max(path.glob("*.result.json*"), key=lambda each: each.stat().st_size)
+    found = list(path.glob("*.result.json*"))
+    if not found:
+        raise SystemExit(f"{data}: no export there")
+    return max(found, key=lambda each: each.stat().st_size)
+
+
+def wanted() -> argparse.Namespace:
+    """What the command line asks for, and for the rest the variables."""
+    given = argparse.ArgumentParser(prog="python -m benchmarks.search")
+    variable = os.environ.get
+    given.add_argument(
+        "--data", default=variable("DATA", ""), help="an export, or a folder with some"
+    )
+    given.add_argument("--messages", type=int, default=variable("MESSAGES") or 20_000)
+    given.add_argument("--queries", type=int, default=variable("QUERIES") or 200)
+    given.add_argument(
+        "--embed-seconds",
+        type=float,
+        default=variable("EMBED_SECONDS") or 0,
+        help="how long vectors that are not there yet may be computed",
+    )
+    return given.parse_args()
 
 
 async def main() -> None:
     """Measure and print."""
-    most = int(os.environ.get("MESSAGES") or 20_000)
-    count = int(os.environ.get("QUERIES") or 200)
-    seconds = float(os.environ.get("EMBED_SECONDS") or 0)
-    path = corpus_path(os.environ.get("DATA", ""))
-    corpus = await load(path, most, seconds)
+    options = wanted()
+    count, path = options.queries, corpus_path(options.data)
+    corpus = await load(path, options.messages, options.embed_seconds)
     report = Report({"messages": len(corpus.messages), "vectors": corpus.origin})
     print(f"{len(corpus.messages):,} messages of {path or 'a made-up chat'}; {corpus.origin}")
     words = [m.text for m in corpus.messages if 4 <= len(m.text.split()) <= 30]

@@ -143,7 +143,11 @@ def draw(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Measure the sizes that are asked for, and draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.search_growth",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", default="")
     parser.add_argument("--sizes", default=SIZES)
     parser.add_argument("--queries", type=int, default=100)

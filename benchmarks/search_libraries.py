@@ -3,9 +3,9 @@
 python benchmarks/search_libraries.py faiss|usearch|qdrant|lancedb|chroma FOLDER
 """
 
+import argparse
 import importlib.metadata
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -102,7 +102,11 @@ LIBRARIES = {each.__name__: each for each in (faiss, usearch, qdrant, lancedb, c
 
 def main() -> None:
     """Fill, search, and print one JSON object."""
-    name, folder = sys.argv[1], Path(sys.argv[2])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name", choices=LIBRARIES)
+    parser.add_argument("folder", type=Path, help="where benchmarks.search has written in.npz")
+    options = parser.parse_args()
+    name, folder = options.name, options.folder
     given = np.load(folder / "in.npz")
     vectors, queries, truth = given["vectors"], given["queries"], given["truth"]
     began = time.perf_counter()

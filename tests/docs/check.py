@@ -1,5 +1,6 @@
 """Runs what the pages show and what takes too long for the tests: the demo, and an installation by npm."""
 
+import argparse
 import json
 import os
 import re
@@ -64,6 +65,7 @@ def the_javascript_client() -> None:
 
 def main() -> None:
     """Run them one after the other."""
+    argparse.ArgumentParser("python -m tests.docs.check", description=__doc__).parse_args()
     the_demo()
     the_javascript_client()
     say("what the pages show can be typed")

@@ -1,8 +1,10 @@
 """Replicas, failover and a rolling restart on one machine: `python -m tests.scale.check` (make scale-check).
 
-Prints what it measured, a JSON object as its last line, and ends with 1 if something was lost.
+Prints what it measured, a JSON object as its last line, and ends with 1 if something was lost. Variables:
+SCALE_MESSAGES=400, how many a round; SCALE_FROM, a tag or commit to begin with; SCALE_KEEP=1 keeps the folder.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -337,6 +339,7 @@ async def check(folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Run it on a folder that is thrown away."""
+    argparse.ArgumentParser("python -m tests.scale.check", description=__doc__).parse_args()
     # What gRPC does in a process that forks may break the child, here a program of PostgreSQL.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     folder = Path(mkdtemp(prefix="winnow-scale-"))
