@@ -135,6 +135,14 @@ class ProviderBusy(ModelUnavailable):
         self.retry_seconds = retry_seconds
 
 
+class ProviderFailing(ModelUnavailable):
+    """One of several providers of a stage fails; its tasks alone wait, until the stage asks it again."""
+
+    def __init__(self, text: str, retry_seconds: float) -> None:
+        super().__init__(text)
+        self.retry_seconds = retry_seconds
+
+
 class ModelError(WinnowError):
     """A model cannot be found, fetched, loaded or used."""
 

@@ -29,13 +29,33 @@ class Failed:
     error: ItemFailed
 
 
+@dataclass(frozen=True)
+class Reason:
+    """Why tasks wait, for people and for who wakes them, and how long they do if nobody does."""
+
+    error_class: str
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A task that is woken by somebody, such as a replica that can do it.
+
+    Whoever cannot do such tasks takes only so many a second, to leave them to those who can.
+    """
+
+    task: Task
+    reason: Reason
+
+
 class Stage(Protocol[R]):
     """What a service does for one stage of tasks."""
 
     name: str
 
-    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[R] | Failed]:
-        """Work on tasks of one workspace outside any transaction, all or nothing but for those that are Failed.
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[R] | Failed | Parked]:
+        """Work on tasks of one workspace outside any transaction, all or nothing but for those Failed or Parked.
 
         A task without an outcome is given back for later: it cannot be done now, and nobody is at fault.
         Raises Unavailable when a provider or the database is at fault, ItemFailed or anything else when a task is.
@@ -63,20 +83,15 @@ class Locking(Protocol):
         """Take the locks under which the results will be written."""
 
 
-@dataclass(frozen=True)
-class Reason:
-    """Why tasks without a result wait, for people and for who wakes them, and how long they do if nobody does."""
-
-    error_class: str
-    text: str
-    seconds: float
-
-
 @runtime_checkable
-class Parking(Protocol):
-    """A stage whose tasks without a result are woken by somebody, such as a replica that can do them.
+class Divided(Protocol):
+    """A stage whose tasks need several providers, of which one that fails holds up nobody but its own tasks.
 
-    Whoever cannot do them takes only so many a second, to leave them to those who can.
+    It raises ProviderFailing for such a one, and leaves it alone by itself.
     """
 
-    parked: Reason
+    def divide(self, tasks: Sequence[Task]) -> Sequence[Sequence[Task]]:
+        """Return the tasks in parts, each to be performed and committed by itself; what may fail comes last."""
+
+    def leaves_alone(self) -> bool:
+        """Whether a provider is left alone now because it keeps failing."""

@@ -21,20 +21,21 @@ from services.common.errors import (
     ItemFailed,
     Postponed,
     ProviderBusy,
+    ProviderFailing,
     Unavailable,
     WinnowError,
 )
 from services.common.failpoints import reach
 from services.common.outbox import Task, TaskStore, complete
 from services.common.settings import Settings
-from services.common.work import Failed, Locking, Parking, Reason, Result, Stage
+from services.common.work import Divided, Failed, Locking, Parked, Reason, Result, Stage
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
 T = TypeVar("T")
 
 ALONE_FROM_ATTEMPT = 3
-POSTPONED_SECONDS = 30.0
+POSTPONED = Reason("postponed", "", 30.0)
 PARKED_PER_SECOND = 256
 PAUSE_SECONDS = 0.5
 STOP_SECONDS = 2.0
@@ -91,7 +92,7 @@ class Worker(Generic[R]):
 
     async def _next_hints(self) -> list[Hint]:
         wait = self._breaker.wait_seconds()
-        metrics.BREAKER_OPEN.labels(self._stage.name).set(wait > 0)
+        metrics.BREAKER_OPEN.labels(self._stage.name).set(wait > 0 or self._leaves_alone())
         if wait:
             await self._pause(min(wait, 1))
             return []
@@ -104,6 +105,9 @@ class Worker(Generic[R]):
         if hints:
             await reach("worker.fetched", self._stage.name)
         return hints
+
+    def _leaves_alone(self) -> bool:
+        return isinstance(self._stage, Divided) and self._stage.leaves_alone()
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -140,9 +144,8 @@ class Worker(Generic[R]):
         """Finish claimed tasks; those that failed before run alone, so that poison takes no neighbours."""
         if not tasks:
             return
-        together = [task for task in tasks if task.attempts < ALONE_FROM_ATTEMPT]
-        alone = [task for task in tasks if task.attempts >= ALONE_FROM_ATTEMPT]
-        batches = ([together] if together else []) + [[task] for task in alone]
+        divided = self._stage.divide(tasks) if isinstance(self._stage, Divided) else [tasks]
+        batches = [batch for part in divided for batch in _batches(part)]
         parents = await self._parents(tasks)
         held = metrics.TASKS_HELD.labels(self._stage.name)
         held.inc(len(tasks))
@@ -221,6 +224,7 @@ class Worker(Generic[R]):
             outcomes = await self._stage.perform(tasks)
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+        parked = [outcome for outcome in outcomes if isinstance(outcome, Parked)]
         await reach("worker.performed", name)
         self._breaker.succeeded()
 
@@ -251,19 +255,25 @@ class Worker(Generic[R]):
             await self._fail(failure.task, failure.error)
         ended = {outcome.task.id for outcome in outcomes}
         if later := [task for task in tasks if task.id not in ended]:
-            await self._put_off(later)
+            await self._put_off(later, POSTPONED)
+        if parked:
+            await self._park(parked)
 
-    async def _put_off(self, tasks: Sequence[Task]) -> None:
+    async def _park(self, parked: Sequence[Parked]) -> None:
+        reasons: dict[Reason, list[Task]] = defaultdict(list)
+        for each in parked:
+            reasons[each.reason].append(each.task)
+        for reason, tasks in reasons.items():
+            await self._put_off(tasks, reason)
+        await self._pause(len(parked) / PARKED_PER_SECOND)
+
+    async def _put_off(self, tasks: Sequence[Task], why: Reason) -> None:
         """Give back what cannot be done now: for a while, or until it is woken."""
-        parking = self._stage if isinstance(self._stage, Parking) else None
-        why = parking.parked if parking else Reason("postponed", "", POSTPONED_SECONDS)
         self._count(len(tasks), "postponed")
         await self._insist(
             lambda: self._store.release(tasks, why.error_class, why.text, why.seconds)
         )
         await reach("worker.postponed", self._stage.name)
-        if parking:
-            await self._pause(len(tasks) / PARKED_PER_SECOND)
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Repeat what the database did not answer for as long as a lease lasts, so that work is not thrown away."""
@@ -278,8 +288,9 @@ class Worker(Generic[R]):
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _give_back(self, tasks: Sequence[Task], error: Unavailable) -> None:
-        asked_seconds = error.retry_seconds if isinstance(error, ProviderBusy) else 0
-        self._breaker.failed(asked_seconds, str(error))
+        if not isinstance(error, ProviderFailing):
+            asked_seconds = error.retry_seconds if isinstance(error, ProviderBusy) else 0
+            self._breaker.failed(asked_seconds, str(error))
         delay = max(self._breaker.wait_seconds(), error.retry_seconds)
         self._count(len(tasks), "given_back")
         log.warning("%s: gave %d tasks back: %s", self._stage.name, len(tasks), error)
@@ -328,6 +339,13 @@ class Worker(Generic[R]):
             except TRANSIENT as error:
                 log.warning("nats: could not answer a hint: %s", error)
             await reach("worker.answered", self._stage.name)
+
+
+def _batches(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Tasks as they are attempted: together, and alone what failed too often to be beside others."""
+    together = [task for task in tasks if task.attempts < ALONE_FROM_ATTEMPT]
+    alone = [[task] for task in tasks if task.attempts >= ALONE_FROM_ATTEMPT]
+    return [together, *alone] if together else alone
 
 
 def _wanted(hints: Sequence[Hint]) -> dict[UUID, list[UUID]]:

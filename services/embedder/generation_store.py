@@ -163,6 +163,12 @@ async def wake_parked(connection: Connection, generations: Sequence[UUID], limit
     return woken
 
 
+async def wake_failing(connection: Connection, generation: UUID, limit: int) -> int:
+    """Make up to so many tasks due that wait for a generation's model to answer; return how many."""
+    woken: int = await connection.fetchval(QUERIES["wake_failing"], generation, limit)
+    return woken
+
+
 async def undropped(connection: Connection) -> dict[UUID, float]:
     """Return the retired generations that still have vectors, and for how many seconds each has been retired.
 

@@ -26,6 +26,7 @@ from services.embedder.erasing import Chunk, EraseStage
 from services.embedder.generation_store import Density, IndexSettings
 from services.embedder.generations import Generation, Generations
 from services.embedder.models import GgufModels, LoadedModel, ModelOpener
+from services.embedder.outages import Outages
 from services.embedder.queries import QueryEmbedder
 from services.embedder.reconciliation import Reconciliation
 from services.embedder.remote import PREFIX, RemoteModels, RemoteSettings
@@ -113,10 +114,12 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             ChangeSettings(index, settings.hnsw_after_rows_min),
             reconciliation.kick,
         )
+        outages = Outages()
         upkeep = Upkeep(
             database,
             generations,
             shelf,
+            outages,
             Building(settings.hnsw_build_memory_mb, index.built, settings.hnsw_dense_rows_min),
             settings.embed_retired_seconds,
         )
@@ -130,8 +133,8 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             SCOPES,
         )
         servicers = [servicer, pipeline_servicer(database)]
-        fresh = EmbedStage(database, generations, relay.kick)
-        backfill = EmbedStage(database, generations, relay.kick, can_wait=True)
+        fresh = EmbedStage(database, generations, outages, relay.kick)
+        backfill = EmbedStage(database, generations, outages, relay.kick, can_wait=True)
         workers: list[Worker[Any]] = [
             _worker(settings, database, bus.hints(fresh.name, waiting_max=256), fresh),
             _worker(
@@ -144,6 +147,7 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             relay.run,
             reconciliation.run,
             upkeep.follow,
+            upkeep.rouse,
             upkeep.mend,
             upkeep.thicken,
         ]

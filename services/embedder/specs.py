@@ -26,3 +26,9 @@ def parse(spec: str) -> Spec:
         raise ItemFailed("malformed_spec", f"not a spec of the stage embed: {spec}")
     kind, generation, text = match.groups()
     return Spec(kind, UUID(generation), None if text == "gone" else bytes.fromhex(text))
+
+
+def generation_of(spec: str) -> UUID | None:
+    """Return the generation of a task; None for a spec that nothing makes."""
+    match = _SPEC.fullmatch(spec)
+    return UUID(match[2]) if match else None

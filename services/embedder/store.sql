@@ -35,6 +35,9 @@ select spine.forget_generation($1);
 -- name: wake_parked
 select spine.wake_parked($1, $2);
 
+-- name: wake_failing
+select spine.wake_failing($1, $2);
+
 -- name: undropped_generations
 select id, retired_seconds from embedder.undropped_generations();
 

@@ -9,12 +9,13 @@ from services.common.database import Connection, Database, Duplicate
 from services.common.errors import ItemFailed
 from services.common.failpoints import reach
 from services.common.outbox import Task, announce
-from services.common.work import Failed, Reason, Result
+from services.common.work import Failed, Parked, Reason, Result
 from services.embedder import store
 from services.embedder.embedding import Encoder, embed_each
 from services.embedder.generation_store import lock_for_writing
 from services.embedder.generations import Generation, Generations
-from services.embedder.specs import Spec, parse
+from services.embedder.outages import Outages
+from services.embedder.specs import Spec, generation_of, parse
 from services.embedder.store import Subject, SubjectText, SubjectVectors
 from winnow.events.v1.events_pb2 import VectorsWritten
 from winnow.types.v1 import types_pb2
@@ -38,53 +39,84 @@ class Gone:
 Outcome = SubjectVectors | Gone | None
 """What a task comes to; None if there is nothing to do."""
 
+Made = SubjectVectors | ItemFailed | Reason
+"""What a text comes to: its vectors, its fault, or why its model is not asked."""
+
+# Woken by whoever has the model; the hour is for replicas of a release that wakes nobody.
+MODEL_MISSING = Reason(
+    "model_missing", "the embedder that was asked lacks the model of the generation", 3600
+)
+
 
 class EmbedStage:
     """Embeds the subjects of tasks in the generations that their specs name; backfill can wait for all other work."""
 
     name = "embed"
-    # Woken by whoever has the model; the hour is for replicas of a release that wakes nobody.
-    parked = Reason(
-        "model_missing", "the embedder that was asked lacks the model of the generation", 3600
-    )
 
     def __init__(
         self,
         database: Database,
         generations: Generations,
+        outages: Outages,
         after_commit: Callable[[], None],
         *,
         can_wait: bool = False,
     ) -> None:
-        self._database, self._generations = database, generations
+        self._database, self._generations, self._outages = database, generations, outages
         self._can_wait = can_wait
         self.after_commit = after_commit
 
-    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Outcome] | Failed]:
-        """Return what becomes of each task; those of a generation whose model is not here are left out."""
+    def divide(self, tasks: Sequence[Task]) -> Sequence[Sequence[Task]]:
+        """Return the tasks of each generation, those last whose model has failed the most."""
+        parts: dict[UUID | None, list[Task]] = defaultdict(list)
+        for task in tasks:
+            parts[generation_of(task.spec)].append(task)
+        return [parts[each] for each in sorted(parts, key=self._failures)]
+
+    def _failures(self, generation: UUID | None) -> int:
+        return self._outages.failures(generation) if generation else 0
+
+    def leaves_alone(self) -> bool:
+        """Whether the model of some generation is left alone now."""
+        return self._outages.any_left_alone()
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Outcome] | Failed | Parked]:
+        """Return what becomes of each task; what needs a model that is not here, or is left alone, is parked."""
         groups: dict[UUID, list[tuple[Task, Spec]]] = defaultdict(list)
         for task in tasks:
             spec = parse(task.spec)
             groups[spec.generation].append((task, spec))
-        results: list[Result[Outcome] | Failed] = []
+        results: list[Result[Outcome] | Failed | Parked] = []
         for generation, asked in groups.items():
             results += await self._perform_in(await self._generations.find(generation), asked)
         return results
 
     async def _perform_in(
         self, generation: Generation | None, asked: Sequence[tuple[Task, Spec]]
-    ) -> list[Result[Outcome] | Failed]:
+    ) -> list[Result[Outcome] | Failed | Parked]:
         if generation is None:
             return [Result(task, None, 0) for task, _ in asked]
         encoder = self._generations.encoder(generation)
         if encoder is None:
-            return []
+            return [Parked(task, MODEL_MISSING) for task, _ in asked]
         subjects = await self._read(asked, generation.id)
         await reach("embed.read")
         wanted = [text for text in map(_wanted_of(subjects), asked) if text and not text.vectors]
-        embedded = await _embed(generation, encoder, wanted, self._can_wait)
+        made = await self._make(generation, encoder, wanted)
         await reach("embed.encoded")
-        return [_result(task, spec, subjects, embedded) for task, spec in asked]
+        return [_result(task, spec, subjects, made) for task, spec in asked]
+
+    async def _make(
+        self, generation: Generation, encoder: Encoder, wanted: Sequence[SubjectText]
+    ) -> dict[Subject, Made]:
+        """Return what the model makes of texts, or why it is not asked; nothing else needs it."""
+        if not wanted:
+            return {}
+        why_not = self._outages.why_not(generation.id, can_wait=self._can_wait)
+        if why_not:
+            return {text.key: why_not for text in wanted}
+        with self._outages.asking(generation.id, can_wait=self._can_wait):
+            return await _embed(generation, encoder, wanted, self._can_wait)
 
     async def _read(
         self, asked: Sequence[tuple[Task, Spec]], generation: UUID
@@ -123,9 +155,7 @@ def _wanted_of(
 
 async def _embed(
     generation: Generation, encoder: Encoder, wanted: Sequence[SubjectText], can_wait: bool
-) -> dict[Subject, SubjectVectors | ItemFailed]:
-    if not wanted:
-        return {}
+) -> dict[Subject, Made]:
     texts = [subject.text for subject in wanted]
     prefix = generation.model.passage_prefix
     embedded = await embed_each(encoder, texts, prefix, can_wait=can_wait)
@@ -141,8 +171,8 @@ def _result(
     task: Task,
     spec: Spec,
     subjects: dict[Subject, SubjectText],
-    embedded: dict[Subject, SubjectVectors | ItemFailed],
-) -> Result[Outcome] | Failed:
+    made: dict[Subject, Made],
+) -> Result[Outcome] | Failed | Parked:
     key = (spec.kind, task.subject)
     subject = subjects.get(key)
     if spec.text_sha256 is None or subject is None:
@@ -151,10 +181,12 @@ def _result(
         return Result(task, None, 0)
     if subject.vectors:
         return Result(task, None, subject.vectors)
-    made = embedded[key]
-    if isinstance(made, ItemFailed):
-        return Failed(task, made)
-    return Result(task, made, len(made.rows))
+    of_it = made[key]
+    if isinstance(of_it, ItemFailed):
+        return Failed(task, of_it)
+    if isinstance(of_it, Reason):
+        return Parked(task, of_it)
+    return Result(task, of_it, len(of_it.rows))
 
 
 async def _remove(connection: Connection, workspace: UUID, gone: Sequence[Gone]) -> None:

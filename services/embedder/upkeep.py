@@ -13,6 +13,7 @@ from services.common.errors import Unavailable
 from services.common.ids import uuid7
 from services.embedder import generation_store as store
 from services.embedder.generations import Generation, Generations
+from services.embedder.outages import WOKEN_MAX, Outages
 from services.embedder.shelf import Shelf
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,6 @@ _LOOK_SECONDS: Final = 60.0
 _AGAIN_SECONDS: Final = 3600.0
 # A chat that is alive always has a few texts that have no vector yet.
 _MISSING_MAX: Final = 1000
-# Of tasks that waited for a model, as many a pass as others may well take before this process does.
-_WOKEN_MAX: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -55,27 +54,36 @@ class Upkeep:
         database: Database,
         generations: Generations,
         shelf: Shelf,
+        outages: Outages,
         building: Building,
         drop_after_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._generations, self._shelf = database, generations, shelf
-        self._building = building
+        self._outages, self._building = outages, building
         self._drop_after_seconds, self._clock = drop_after_seconds, clock
         # When a generation that is being filled may be looked at again, and what had come in at the last look.
         self._looks: dict[UUID, tuple[float, UUID]] = {}
 
     async def follow(self) -> None:
-        """Until cancelled: open the models of new generations and wake what waited for them, and end those retired."""
+        """Until cancelled: open the models of new generations, and end those retired."""
         while True:
             try:
                 live = await self._generations.refresh()
                 await self._shelf.follow(live)
-                await self.wake(live)
                 await self._shelf.keep(live, max(_OPENING_SECONDS, self._drop_after_seconds))
                 await self.drop_retired()
             except Unavailable as error:
                 log.warning("generations: %s", error)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def rouse(self) -> None:
+        """Until cancelled: wake what waits for models; opening one, which may take long, holds up nobody."""
+        while True:
+            try:
+                await self.wake(await self._generations.refresh())
+            except Unavailable as error:
+                log.warning("tasks that wait for models: %s", error)
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def mend(self) -> None:
@@ -102,10 +110,13 @@ class Upkeep:
                 pause = _AGAIN_SECONDS
 
     async def wake(self, live: Sequence[Generation]) -> int:
-        """Make the tasks due that waited for a model which is here; return how many."""
+        """Make the tasks due that waited for a model which is here, and may be asked; return how many."""
         here = [each.id for each in live if self._generations.encoder(each)]
         async with self._database.connection() as connection:
-            woken = await store.wake_parked(connection, here, _WOKEN_MAX)
+            woken = await store.wake_parked(connection, here, WOKEN_MAX)
+            for generation in here:
+                if most := self._outages.to_wake(generation):
+                    woken += await store.wake_failing(connection, generation, most)
         if woken:
             log.info("generations: woke %d tasks that waited for a model which is here", woken)
         return woken

@@ -1,11 +1,12 @@
 """A worker loses no task, keeps no task it has lost, tells no secrets, and stops when it is asked to."""
 
+import asyncio
 from collections.abc import Sequence
 from uuid import uuid4
 
-from services.common.errors import DatabaseUnavailable, ItemFailed
+from services.common.errors import DatabaseUnavailable, ItemFailed, ProviderFailing
 from services.common.outbox import Task
-from services.common.work import Failed, Result
+from services.common.work import Failed, Parked, Reason, Result
 from tests.common.stages import (
     STAGE,
     Recorder,
@@ -51,6 +52,29 @@ class Finding(Recorder):
         return [
             Failed(each.task, error) if each.value.startswith("bad") else each for each in results
         ]
+
+
+class Dividing(Recorder):
+    """A stage with two providers, of which one fails or is left alone, as its tasks are called."""
+
+    def divide(self, tasks: Sequence[Task]) -> Sequence[Sequence[Task]]:
+        """Return the tasks by their names, those of the provider that works last."""
+        parts = [[task for task in tasks if task.spec.startswith(name)] for name in "fpw"]
+        return [part for part in parts if part]
+
+    def leaves_alone(self) -> bool:
+        """Say so."""
+        return True
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str] | Parked]:  # type: ignore[override]
+        """Fail, park or return results."""
+        names = {task.spec[0] for task in tasks}
+        if names == {"f"}:
+            self.calls.append(len(tasks))
+            raise ProviderFailing("HTTP 500", 60)
+        if names == {"p"}:
+            return [Parked(task, Reason("left_alone", "it fails", 600)) for task in tasks]
+        return await super().perform(tasks)
 
 
 async def test_a_drained_worker_ends_what_it_took(deployment: Deployment) -> None:
@@ -200,3 +224,25 @@ async def test_every_slot_comes_back(deployment: Deployment) -> None:
         await until(deployment.admin, dead=12)
         await make(deployment, "good")
         await until(deployment.admin, dead=12, done=1)
+
+
+async def test_a_failing_provider_holds_up_its_own_tasks_alone(deployment: Deployment) -> None:
+    """However often one provider of a stage fails, others' tasks are done at once, beside its own and after them."""
+    stage = Dividing()
+    async with running(stage):
+        # A breaker of the worker would be open for eight seconds by now.
+        for turn in range(6):
+            await make(deployment, f"fails {turn}")
+            await until(deployment.admin, ready=turn + 1)
+        async with asyncio.timeout(5):
+            await make(deployment, "fails", "parked", "works")
+            await until(deployment.admin, done=1, ready=8)
+    rows = await deployment.admin.fetch(
+        """select left(spec, 1) as name, attempts, error_class, error, available_at > now() + interval '5 min' as later
+           from spine.task where state = 'ready'"""
+    )
+    assert {tuple(row) for row in rows} == {
+        ("f", 0, "ProviderFailing", "HTTP 500", False),
+        ("p", 0, "left_alone", "it fails", True),
+    }
+    assert stage.written == ["works"]

@@ -15,6 +15,7 @@ from services.common.database import Database, DatabaseSettings
 from services.common.llama import TooManyTokens
 from services.common.testing import FakeEncoder
 from services.embedder.embedding import Tokens
+from services.embedder.outages import Outages
 from services.embedder.shelf import Shelf
 from services.embedder.upkeep import Building, Upkeep
 from tests.conftest import Deployment
@@ -128,7 +129,12 @@ async def test_a_retired_generation_leaves_nothing(
     await chat.admin.execute("update embedder.generation set retired_at = null")
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
         upkeep = Upkeep(
-            database, await open_generations(database), Shelf(open_model), Building(64), 3600
+            database,
+            await open_generations(database),
+            Shelf(open_model),
+            Outages(),
+            Building(64),
+            3600,
         )
         assert await upkeep.drop_retired() == [UUID(first.id)]
         assert await upkeep.drop_retired() == []
@@ -180,7 +186,9 @@ async def test_every_replica_closes_the_models_that_are_not_used(
         operator = Operator(channel, deployment)
         second = await operator.start("second")
         shelf = Shelf(open_model, lambda: next(hours))
-        replica = Upkeep(database, await open_generations(database), shelf, Building(64), 3600)
+        replica = Upkeep(
+            database, await open_generations(database), shelf, Outages(), Building(64), 3600
+        )
         following = asyncio.create_task(replica.follow())
 
         async def are_open(*names: str) -> bool:
@@ -314,7 +322,12 @@ async def test_who_is_in_the_way_of_forgetting_only_delays_it(
     await chat.admin.execute("select embedder.retire_generation($1)", UUID(second.id))
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
         upkeep = Upkeep(
-            database, await open_generations(database), Shelf(open_model), Building(64), 0
+            database,
+            await open_generations(database),
+            Shelf(open_model),
+            Outages(),
+            Building(64),
+            0,
         )
         async with chat.admin.transaction():
             first_task, last_task = await chat.admin.fetch(

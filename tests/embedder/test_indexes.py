@@ -9,6 +9,7 @@ import pytest
 from services.common.database import Database, DatabaseSettings
 from services.embedder import generation_store, upkeep
 from services.embedder.generation_store import Density
+from services.embedder.outages import Outages
 from services.embedder.shelf import Shelf
 from services.embedder.upkeep import Building, Upkeep
 from tests.conftest import Deployment
@@ -73,7 +74,9 @@ async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
         generations = await open_generations(database)
         started = await generations.find(UUID(second.id))
         assert started
-        upkeep = Upkeep(database, generations, Shelf(open_model), Building(64), 0, lambda: now)
+        upkeep = Upkeep(
+            database, generations, Shelf(open_model), Outages(), Building(64), 0, lambda: now
+        )
         for wait, counts in ((0, 1), (17, 1), (1, 2)):
             now += wait
             assert not await upkeep.mend_index(started)
@@ -94,7 +97,12 @@ async def test_a_busy_chat_does_not_put_an_index_off_for_ever(
         second = await (await open_generations(database)).find(UUID(started.id))
         assert second
         upkeep = Upkeep(
-            database, await open_generations(database), Shelf(open_model), Building(64), 0
+            database,
+            await open_generations(database),
+            Shelf(open_model),
+            Outages(),
+            Building(64),
+            0,
         )
         assert not await upkeep.mend_index(second)
         async with embedder.serving(open_model) as channel:
@@ -156,7 +164,14 @@ async def test_an_index_that_grew_is_built_anew_denser(
         generations = await open_generations(database)
         (serving,) = await generations.refresh()
         never, early, due = (
-            Upkeep(database, generations, Shelf(open_model), Building(64, Density(20, 50), rows), 0)
+            Upkeep(
+                database,
+                generations,
+                Shelf(open_model),
+                Outages(),
+                Building(64, Density(20, 50), rows),
+                0,
+            )
             for rows in (0, 31, 30)
         )
         await chat.admin.execute("analyze embedder.vector")

@@ -10,7 +10,12 @@ from services.common.database import Connection, Database, DatabaseSettings
 from services.common.ids import uuid7
 from services.common.vectors import to_halfvecs
 from services.embedder import store
-from services.embedder.generation_store import IndexSettings, start_generation, wake_parked
+from services.embedder.generation_store import (
+    IndexSettings,
+    start_generation,
+    wake_failing,
+    wake_parked,
+)
 from services.embedder.generations import ModelIdentity
 from services.embedder.store import QUERIES, Subject, SubjectText, SubjectVectors
 from tests.conftest import Deployment
@@ -68,6 +73,38 @@ async def test_waking_reads_what_is_parked_alone(deployment: Deployment, chat: C
     ):
         assert await wake_parked(connection, [here], 1000) == 0
         assert await wake_parked(connection, [here, elsewhere], 1000) == 1000
+
+
+async def test_fresh_tasks_are_woken_first(deployment: Deployment, chat: Chat) -> None:
+    """Of what waits for a provider that answers again, fresh tasks go first, and no more are read than are woken."""
+    here, elsewhere = uuid7(), uuid7()
+    await deployment.admin.execute(
+        """insert into spine.task (workspace_id, stage, subject_id, spec, hint_at, lane, error_class, error)
+           select $1, 'embed', gen_random_uuid(),
+             'message:' || case when n % 2 = 0 then $2::text else $3::text end || ':gone',
+             now() + interval '1 h', case when n > 4990 then 0 else 1 end, 'ProviderFailing', 'HTTP 500'
+           from generate_series(1, 5000) n""",
+        chat.workspace,
+        str(here),
+        str(elsewhere),
+    )
+    read = (
+        "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'task'"
+    )
+    async with deployment.admin.transaction():
+        before = await deployment.admin.fetchval(read)
+        assert await wake_failing(deployment.admin, here, 5) == 5
+        assert await deployment.admin.fetchval(read) - before <= 20
+    woken = await deployment.admin.fetch(
+        "select distinct lane, spec, error from spine.task where error_class is null and hint_at <= now()"
+    )
+    assert [tuple(row) for row in woken] == [(0, f"message:{here}:gone", "HTTP 500")]
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
+        database.connection() as connection,
+    ):
+        assert await wake_failing(connection, here, 10_000) == 2495
+        assert await wake_failing(connection, here, 10_000) == 0
 
 
 async def test_search_uses_the_graph(deployment: Deployment, chat: Chat) -> None:

@@ -23,6 +23,7 @@ from services.common.work import Locking
 from services.embedder.erasing import EraseStage as EraseVectors
 from services.embedder.generation_store import live_generations
 from services.embedder.generations import Generations
+from services.embedder.outages import Outages
 from services.embedder.service import open_service as open_embedder
 from services.embedder.subscriptions import EmbedStage
 from services.extractor.erasing import EraseStage
@@ -254,7 +255,7 @@ def _stages(databases: dict[str, Database], rule: ApprovalRule, engine: Engine) 
         WindowStage(LIMITS, engine.version, _nothing),
         EraseStage(engine.version, _nothing),
         ExtractStage(extractor, engine, "", LIMITS, _nothing, spending, rule),
-        EmbedStage(embedder, generations, _nothing),
+        EmbedStage(embedder, generations, Outages(), _nothing),
         EraseVectors(_nothing),
         MergeStage(rule, _nothing),
     ]
