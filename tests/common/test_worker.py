@@ -233,7 +233,8 @@ async def test_a_failing_provider_holds_up_its_own_tasks_alone(deployment: Deplo
         # A breaker of the worker would be open for eight seconds by now.
         for turn in range(6):
             await make(deployment, f"fails {turn}")
-            await until(deployment.admin, ready=turn + 1)
+            failed = "count(*) from spine.task where error_class = 'ProviderFailing'"
+            await until_true(deployment.admin, f"{turn + 1} = {failed}")
         async with asyncio.timeout(5):
             await make(deployment, "fails", "parked", "works")
             await until(deployment.admin, done=1, ready=8)
