@@ -101,6 +101,7 @@ validate: setup ## judge a running deployment: integration, speed, search, recon
 bench: setup ## run one of benchmarks/: make bench NAME=...
 	@test -n "$(NAME)" || { echo "say which one: make bench NAME=..." >&2; exit 2; }
 	@$(if $(filter search embedding,$(NAME)),-$(MAKE) --no-print-directory build/bench-$(NAME)/installed)
+	@$(if $(filter embedding,$(NAME)),-$(MAKE) --no-print-directory build/bench-embedding/with-torch)
 	@$(BIN)/python -m benchmarks.$(NAME) $(if $(DATA),--data "$(DATA)")
 
 # what it compares with stays out of $(VENV); without it the rest is still measured
@@ -113,6 +114,12 @@ build/bench-search/installed: requirements/bench-search.txt
 build/bench-embedding/installed: requirements/bench-embedding.txt
 	@echo "==> installing what to compare with in build/bench-embedding"
 	@$(PIP) install --quiet --require-hashes --no-deps --target build/bench-embedding -r $<
+	@touch $@
+
+# torch for processors alone: not every index has it, and the other brings gigabytes of CUDA
+build/bench-embedding/with-torch: requirements/bench-torch.txt build/bench-embedding/installed
+	@echo "==> installing sentence-transformers there"
+	@$(PIP) install --quiet --require-hashes --no-deps --upgrade --target build/bench-embedding -r $<
 	@touch $@
 
 # --- developing
@@ -172,7 +179,7 @@ docs: setup-dev ## write docs/settings.md and docs/api.md anew
 	@$(BIN)/python -m tools.api_page
 
 lock: setup-dev ## resolve requirements/*.in anew into hash-locked files; LOCK=--upgrade takes newer versions
-	@cd requirements && for name in build runtime dev deploy bench-search bench-embedding; do \
+	@cd requirements && for name in build runtime dev deploy bench-search bench-embedding bench-torch; do \
 		echo "==> $$name" && $(subst $(BIN),../$(BIN),$(COMPILE)) $(LOCK) --output-file=$$name.txt $$name.in || exit 1; done
 
 # --- proving that nothing is lost

@@ -7,9 +7,9 @@ processor. The service: tasks made in the database, claimed, encoded and committ
 in a process of its own. The engine: the model as the service loads it. The bare loop: llama.cpp's own calls,
 packed and sorted, in each of several settings, the best of which counts; with the file as it is, and in 8 bits where
 the engine computes so. Llama.embed(list) of the binding.
-ONNX Runtime with the same model in 8 bits, which `make bench` installs into build/bench-embedding. And
-sentence-transformers if `pip install --target build/bench-embedding torch==2.13.0 sentence-transformers` was
-run as well: it is not in the lock, because elsewhere its torch brings gigabytes of CUDA.
+ONNX Runtime with the same model in 8 bits, and sentence-transformers, which `make bench` installs into
+build/bench-embedding; the latter where the package index has a torch for processors alone, since the other brings
+gigabytes of CUDA.
 
 The ways take turns; figures are medians of the rounds. On a machine that is busy otherwise the rates of
 processor time are the truer ones: they are given beside. The last line is one JSON object.

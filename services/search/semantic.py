@@ -20,7 +20,7 @@ SCAN_BREADTH: Final = int(INDEX_SETTINGS["hnsw.ef_search"])
 # Of what a filter drops nobody sees how many better ones it stood before, so the scan is broader, and more is asked of
 # the index than is wanted: with breadth and demand as without a filter, a tenth of the nearest is missed.
 FILTERED_SCAN_BREADTH: Final = 700
-FILTERED_DEMAND_MIN: Final = 150
+FILTERED_DEMAND_MIN: Final = 100
 _ROUNDS_MAX: Final = 3
 
 
