@@ -103,6 +103,14 @@ def _tell_the_place(error: click.NoSuchOption) -> None:
         context.fail(f"{option} goes after the command: {path} COMMAND {option} …")
 
 
+def _list_commands(error: click.NoSuchCommand) -> None:
+    """Raise UsageError with the commands that a group has, if none resembles the one that was given."""
+    context = error.ctx
+    if context and isinstance(context.command, click.Group) and not error.possibilities:
+        there = ", ".join(context.command.list_commands(context))
+        context.fail(f"{error.message} There are: {there}.")
+
+
 class LazyGroup(click.Group):
     """A group that imports a command when it is called, and lists all without importing any."""
 
@@ -132,6 +140,9 @@ class LazyGroup(click.Group):
             return super().invoke(context)
         except click.NoSuchOption as error:
             _tell_the_place(error)
+            raise
+        except click.NoSuchCommand as error:
+            _list_commands(error)
             raise
         except (KeyboardInterrupt, click.Abort):
             click.echo("winnow: interrupted", err=True)

@@ -32,6 +32,9 @@ def test_a_misspelt_command_is_answered_with_the_one_it_resembles() -> None:
     assert result.exit_code == 2
     assert "No such command 'serach'. Did you mean 'search'?" in result.output
     assert "Did you mean" not in CliRunner().invoke(winnow, ["qqqq"]).output
+    result = CliRunner().invoke(winnow, ["import", "csv"])
+    assert result.exit_code == 2
+    assert "No such command 'csv'. There are: discord, jsonl, slack, telegram." in result.output
 
 
 @pytest.mark.parametrize("option", ["--json", "--data-dir"])
