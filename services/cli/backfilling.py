@@ -1,5 +1,6 @@
 """`winnow backfill`: embeds what has no current vector, now, and shows how far it is."""
 
+import asyncio
 from contextlib import nullcontext
 
 import click
@@ -46,7 +47,8 @@ async def backfill(
     """Embed everything that has no current vector.
 
     The embedder does this by itself every half minute; a backfill does it now and shows progress. Fresh messages
-    and queries go before it. Interrupting only stops the display: --pause holds the work itself back until --resume.
+    and queries go before it. Interrupting only stops the display, and what is left keeps its --rate, which a backfill
+    without one lifts: --pause holds the work itself back until --resume.
     """
     if pause and (resume or dry_run):
         raise click.UsageError("--pause stands alone")
@@ -96,11 +98,22 @@ async def _follow(
         transient=True,
     ) as bar:
         shown = bar.add_task("", total=None, note="")
-        async for last in stub.Backfill(request, metadata=session.target.metadata):
-            note = f"{last.eta_seconds:.0f} s left" if last.eta_seconds else ""
-            note = "held back: `winnow backfill --resume`" if last.paused else note
-            bar.update(shown, total=last.missing_total, completed=last.embedded, note=note)
+        try:
+            async for last in stub.Backfill(request, metadata=session.target.metadata):
+                note = f"{last.eta_seconds:.0f} s left" if last.eta_seconds else ""
+                note = "held back: `winnow backfill --resume`" if last.paused else note
+                bar.update(shown, total=last.missing_total, completed=last.embedded, note=note)
+        except asyncio.CancelledError:
+            session.progress.print(_going_on(request))
+            raise
     return last
+
+
+def _going_on(request: pb.BackfillRequest) -> str:
+    """What becomes of a backfill that nobody watches any more."""
+    pace = f" at {request.rate_per_second:g} texts a second" if request.rate_per_second else ""
+    hurry = ", `winnow backfill` without --rate hurries it" if pace else ""
+    return f"the work goes on{pace}; `winnow backfill --pause` holds it back{hurry}"
 
 
 def _planned(last: pb.BackfillResponse) -> str:

@@ -146,7 +146,7 @@ async def test_a_rate_spaces_the_tasks(
 async def test_a_backfill_paces_what_waits_already(
     embedder: Embedder, deployment: Deployment, chat: Chat
 ) -> None:
-    """What a reconciliation asked for before keeps to the rate too, and a backfill without one hurries what is left."""
+    """A rate holds for what was asked for before, and for what a cancelled call leaves; without one that is hurried."""
     async with embedder.serving() as channel:
         stub = EmbedderServiceStub(channel)
         pause = pb.PauseBackfillRequest(paused=True)
@@ -161,6 +161,10 @@ async def test_a_backfill_paces_what_waits_already(
         await slow.read()
         await until(lambda: _is_spread(chat, 2400), seconds=20)
         slow.cancel()
+        async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+            again = Debts(database, lambda: None).ask_for_missing(chat.workspace, generation, 1000)
+            assert [made async for made in again] == []
+        assert await _is_spread(chat, 2400)
         await stub.PauseBackfill(pb.PauseBackfillRequest(), metadata=deployment.metadata)
         hasty = stub.Backfill(pb.BackfillRequest(), metadata=deployment.metadata, timeout=30)
         *_, last = [reply async for reply in hasty]
