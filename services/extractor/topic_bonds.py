@@ -72,6 +72,8 @@ async def split(
     version = (workspace, made, title, topic, len(messages))
     await connection.execute(QUERIES["add_split_version"], *version)
     await connection.execute(QUERIES["split_messages"], workspace, topic, made, messages)
+    if not await connection.fetchval(QUERIES["has_messages"], workspace, topic):
+        raise InvalidFields(FieldViolation("message_ids", "must leave the topic a message"))
     atoms = await connection.fetch(QUERIES["atoms_of"], workspace, topic)
     await follow(connection, workspace, [atom["id"] for atom in atoms])
     await connection.execute(QUERIES["add_version"], workspace, topic, "parted", made)

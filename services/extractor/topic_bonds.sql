@@ -70,6 +70,12 @@ values ($1, $2, 1, $3, 'parted', $4, $5);
 update extractor.topic_message m set topic_id = $3, assigned_by = 'person'
 where m.workspace_id = $1 and m.topic_id = $2 and m.message_id = any ($4::uuid[]);
 
+-- name: has_messages
+select exists (
+  select from extractor.topic_message m
+  join ingest.message s on s.workspace_id = m.workspace_id and s.id = m.message_id
+  where m.workspace_id = $1 and m.topic_id = $2 and s.deleted_at is null);
+
 -- name: follow_messages
 -- Atoms most of whose evidence a person has put into a topic belong to it.
 update extractor.atom a set topic_id = x.topic_id

@@ -19,10 +19,11 @@ _KINDS = {"erase": pb.OPERATION_KIND_ERASE, "rescore": pb.OPERATION_KIND_RESCORE
 
 @dataclass(frozen=True, slots=True)
 class NewOperation:
-    """What is asked for; the filters are those of a rescore."""
+    """What is asked for, and in which request; the filters are those of a rescore."""
 
     kind: str
     request_id: UUID | None
+    request_sha256: bytes | None
     dry_run: bool = False
     source_id: UUID | None = None
     sent_after: datetime | None = None
@@ -88,9 +89,8 @@ async def _begin(
         known = await connection.fetchrow(
             QUERIES["operation_of_request"], workspace, new.request_id
         )
-        if known and known["kind"] != new.kind:
-            asked = FieldViolation("request_id", "was used for an operation of another kind")
-            raise InvalidFields(asked)
+        if known and not _is_repeat(known, new):
+            raise InvalidFields(FieldViolation("request_id", "another request had it"))
         if known:
             operation: UUID = known["id"]
             return operation
@@ -105,9 +105,16 @@ async def _begin(
         new.sent_after,
         new.sent_before,
         new.request_id,
+        new.request_sha256,
     )
     await work(connection, operation)
     return operation
+
+
+def _is_repeat(known: Any, new: NewOperation) -> bool:
+    """Whether the request that made an operation asked for the same; of those from before only the kind is known."""
+    same = known["request_sha256"] in (None, new.request_sha256)
+    return same and bool(known["kind"] == new.kind)
 
 
 async def check_source(connection: Connection, workspace: UUID, source: UUID) -> None:

@@ -1,9 +1,9 @@
 -- name: operation_of_request
-select o.id, o.kind from ingest.operation o where o.workspace_id = $1 and o.request_id = $2;
+select o.id, o.kind, o.request_sha256 from ingest.operation o where o.workspace_id = $1 and o.request_id = $2;
 
 -- name: add_operation
-insert into ingest.operation (workspace_id, kind, dry_run, source_id, sent_after, sent_before, request_id)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into ingest.operation (workspace_id, kind, dry_run, source_id, sent_after, sent_before, request_id, request_sha256)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 returning id;
 
 -- name: operations

@@ -1,5 +1,6 @@
 """IngestService: requests to batches, and what became of them back."""
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -160,23 +161,25 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         """Begin to erase messages by keys or by author."""
         source = _uuid(request.source_id)
         target = Target(source, request.external_ids, request.author_external_id)
-        operation = await self._erase(target, request.request_id)
+        operation = await self._erase(target, request)
         return pb.EraseMessagesResponse(operation=operation)
 
     async def EraseSource(
         self, request: pb.EraseSourceRequest, context: Any
     ) -> pb.EraseSourceResponse:
         """Begin to erase all messages of a source."""
-        operation = await self._erase(Target(UUID(request.source_id)), request.request_id)
+        operation = await self._erase(Target(UUID(request.source_id)), request)
         return pb.EraseSourceResponse(operation=operation)
 
-    async def _erase(self, target: Target, request_id: str) -> pb.Operation:
+    async def _erase(
+        self, target: Target, request: pb.EraseMessagesRequest | pb.EraseSourceRequest
+    ) -> pb.Operation:
         workspace = current_caller().workspace
 
         async def work(connection: Connection, operation: UUID) -> None:
             await self._eraser.begin(connection, workspace, operation, target)
 
-        new = NewOperation("erase", _uuid(request_id), source_id=target.source_id)
+        new = NewOperation("erase", *_identity(request), source_id=target.source_id)
         return await self._operations.begin(workspace, new, work)
 
     async def RescoreMessages(
@@ -187,7 +190,7 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         after, before = request.sent_after, request.sent_before
         new = NewOperation(
             "rescore",
-            _uuid(request.request_id),
+            *_identity(request),
             dry_run=request.dry_run,
             source_id=_uuid(request.source_id),
             sent_after=read_time("sent_after", after) if request.HasField("sent_after") else None,
@@ -219,6 +222,15 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
 
 def _uuid(text: str) -> UUID | None:
     return UUID(text) if text else None
+
+
+def _identity(request: Any) -> tuple[UUID | None, bytes | None]:
+    """The id of a request and what tells it from others with that id; nothing without an id."""
+    if not request.request_id:
+        return None, None
+    body = request.SerializeToString(deterministic=True)
+    digest = hashlib.sha256(request.DESCRIPTOR.name.encode() + body).digest()
+    return UUID(request.request_id), digest
 
 
 async def _frames(

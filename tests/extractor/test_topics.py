@@ -1,5 +1,8 @@
 """Topics that people join, split and call otherwise, and that readings make."""
 
+import grpc
+import pytest
+
 from tests.conftest import Deployment
 from tests.extractor.calling import asked
 from tests.extractor.known import knowing
@@ -80,6 +83,24 @@ async def test_a_reading_leaves_no_topic_without_messages(deployment: Deployment
         }
         (atom,) = (await call("ListAtoms", topic_id=split.topic.id)).atoms
         assert atom.title == title(FRIDAY)
+
+
+async def test_a_split_leaves_no_topic_without_messages(deployment: Deployment) -> None:
+    """All messages of a topic cannot be moved out of it: what is left would be a topic of nothing."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backup retention policy] {line}" for line in (DISK, FRIDAY)]
+        _, said = await tell(knowledge, *lines)
+        (topic,) = (await call("ListTopics")).topics
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call(
+                "SplitTopic",
+                topic_id=topic.id,
+                message_ids=[str(each) for each in said],
+                title="Releases",
+            )
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert "message_ids: must leave the topic a message" in (refused.value.details() or "")
+        assert list((await call("ListTopics")).topics) == [topic]
 
 
 async def test_a_topic_bears_the_spelling_that_came_first(deployment: Deployment) -> None:

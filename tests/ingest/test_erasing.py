@@ -237,6 +237,20 @@ async def test_two_erasures_at_once_count_each_message_once(ingest: Ingest) -> N
     assert [receipt.waiting for receipt in receipts] == [0, 0]
 
 
+async def test_another_erasure_is_no_repeat(ingest: Ingest) -> None:
+    """Whoever gives the id of an earlier request to another one is refused, and not told that it is done."""
+    request_id = str(uuid4())
+    await say(ingest)
+    first = await erase_author(ingest, request_id=request_id)
+    request = pb.EraseMessagesRequest(author_external_id="bob", request_id=request_id)
+    refused = await failure(ingest.stub.EraseMessages(request, metadata=ingest.metadata))
+    assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.details() == "request_id: another request had it"
+    await ingest.deployment.admin.execute("update ingest.operation set request_sha256 = null")
+    before = (await ingest.stub.EraseMessages(request, metadata=ingest.metadata)).operation
+    assert before.id == first.id
+
+
 FAILING = """
     create sequence public.death;
     create function public.die() returns trigger language plpgsql security definer as $$

@@ -186,7 +186,7 @@ class ExtractorServiceServicer:
 
     def SplitTopic(self, request, context):
         """Moves messages of a topic to a new one, with the atoms that mostly rest on them; no later reading moves them back. NOT_FOUND
-        if there is no such topic, INVALID_ARGUMENT if a message does not belong to it. Needs scope `admin`.
+        if there is no such topic, INVALID_ARGUMENT if a message does not belong to it or none would be left in it. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,7 @@ class ExtractorServiceStub:
     """
     SplitTopic: _aio.UnaryUnaryMultiCallable[_extractor_pb2.SplitTopicRequest, _extractor_pb2.SplitTopicResponse]
     """Moves messages of a topic to a new one, with the atoms that mostly rest on them; no later reading moves them back. NOT_FOUND
-    if there is no such topic, INVALID_ARGUMENT if a message does not belong to it. Needs scope `admin`.
+    if there is no such topic, INVALID_ARGUMENT if a message does not belong to it or none would be left in it. Needs scope `admin`.
     """
     ListAtoms: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListAtomsRequest, _extractor_pb2.ListAtomsResponse]
     """Lists live atoms, newest first. Needs scope `read`."""
@@ -149,7 +149,7 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_extractor_pb2.SplitTopicRequest, _abc.Awaitable[_extractor_pb2.SplitTopicResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.SplitTopicResponse]:
         """Moves messages of a topic to a new one, with the atoms that mostly rest on them; no later reading moves them back. NOT_FOUND
-        if there is no such topic, INVALID_ARGUMENT if a message does not belong to it. Needs scope `admin`.
+        if there is no such topic, INVALID_ARGUMENT if a message does not belong to it or none would be left in it. Needs scope `admin`.
         """
 
     @_abc_1.abstractmethod

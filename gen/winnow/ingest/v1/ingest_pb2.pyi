@@ -985,7 +985,9 @@ class EraseMessagesRequest(_message.Message):
     author_external_id: _builtins.str
     """All messages by this author so far."""
     request_id: _builtins.str
-    """A UUID of the caller's for this request; a repeat returns the operation that the first one made."""
+    """A UUID of the caller's for this request; a repeat returns the operation that the first one made.
+    INVALID_ARGUMENT if another request had it.
+    """
     @_builtins.property
     def external_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The messages' ids in the source, at most 500. Keys that are not known are remembered: such messages are never stored."""
@@ -1041,7 +1043,9 @@ class EraseSourceRequest(_message.Message):
     source_id: _builtins.str
     """Its id (UUID)."""
     request_id: _builtins.str
-    """A UUID of the caller's for this request; a repeat returns the operation that the first one made."""
+    """A UUID of the caller's for this request; a repeat returns the operation that the first one made.
+    INVALID_ARGUMENT if another request had it.
+    """
     def __init__(
         self,
         *,
@@ -1096,7 +1100,9 @@ class RescoreMessagesRequest(_message.Message):
     dry_run: _builtins.bool
     """Count what would change, and change nothing."""
     request_id: _builtins.str
-    """A UUID of the caller's for this request; a repeat returns the operation that the first one made."""
+    """A UUID of the caller's for this request; a repeat returns the operation that the first one made.
+    INVALID_ARGUMENT if another request had it.
+    """
     @_builtins.property
     def sent_after(self) -> _timestamp_pb2.Timestamp:
         """Only sent at or after this."""
