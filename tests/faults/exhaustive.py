@@ -294,6 +294,9 @@ def main(hits: int, points: str, out: Path | None) -> None:
         (case for case in cases(range(1, hits + 1)) if points in case.point),
         key=lambda case: (case.hit, case.service),
     )
+    if not chosen:
+        names = ", ".join(sorted({case.point for case in cases(range(1, 2))}))
+        raise click.BadParameter(f"no point contains {points!r}: {names}", param_hint="--points")
     outcome = asyncio.run(_main(chosen, out))
     click.echo(json.dumps(outcome.figures(chosen), indent=2))
     raise SystemExit(1 if outcome.missed or outcome.violations else 0)

@@ -139,10 +139,12 @@ def _soak(folder: Path, mutant: Mutant, schedules: int, seed: int) -> dict[str, 
 @click.option("--out", type=click.Path(path_type=Path), help="Write the summary here.")
 def main(only: str, schedules: int, seed: int, out: Path | None) -> None:
     """Hunt every mutant; exit with 1 if one survives."""
+    chosen = [mutant for mutant in MUTANTS if only in mutant.name]
+    if not chosen:
+        names = ", ".join(mutant.name for mutant in MUTANTS)
+        raise click.BadParameter(f"no name contains {only!r}: {names}", param_hint="--only")
     results, killed = list[dict[str, Any]](), 0
-    for mutant in MUTANTS:
-        if only not in mutant.name:
-            continue
+    for mutant in chosen:
         results.append(hunt(mutant, schedules, seed))
         click.echo(json.dumps(results[-1]), err=True)
         killed = sum(result["killed"] for result in results)

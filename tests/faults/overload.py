@@ -151,17 +151,19 @@ async def _completed(stack: Stack, workspace: UUID, acknowledged: int) -> dict[s
     }
 
 
-def is_good(found: dict[str, Any]) -> bool:
-    """Whether the promises hold."""
-    return (
-        found["factor"] >= FACTOR
-        and found["untyped_refusals"] == 0
-        and found["memory_spread"] <= 0.1
+def broken(found: dict[str, Any]) -> list[str]:
+    """The promises that do not hold."""
+    holds = {
+        f"{FACTOR} times what fits is offered": found["factor"] >= FACTOR,
+        "all refusals are typed": found["untyped_refusals"] == 0,
+        "memory stays within a tenth": found["memory_spread"] <= 0.1,
         # A refused call may have been stored all the same; an accepted one must have been.
-        and found["stored_messages"] >= found["acknowledged_messages"]
-        and found["vectors_missing"] == 0
-        and found["drain_seconds"] is not None
-    )
+        "what was acknowledged is stored": found["stored_messages"]
+        >= found["acknowledged_messages"],
+        "no vector is missing": found["vectors_missing"] == 0,
+        "the backlog drains": found["drain_seconds"] is not None,
+    }
+    return [promise for promise, is_kept in holds.items() if not is_kept]
 
 
 @click.command()
@@ -175,7 +177,9 @@ def main(seconds: float, out: Path | None) -> None:
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(found, indent=2) + "\n")
-    raise SystemExit(not is_good(found))
+    for promise in broken(found):
+        click.echo(f"does not hold: {promise}", err=True)
+    raise SystemExit(bool(broken(found)))
 
 
 if __name__ == "__main__":

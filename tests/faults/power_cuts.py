@@ -82,11 +82,15 @@ def main(cuts: int, seed: int, fill: bool, only: str, out: Path | None) -> None:
     kinds = [("cut_postgres", cuts), ("cut_nats", cuts)]
     if fill:
         kinds += [("fill_postgres", max(2, cuts // 10)), ("fill_nats", max(2, cuts // 10))]
+    chosen = [each for each in kinds if only in each[0]]
+    if not chosen:
+        names = ", ".join(kind for kind, _ in kinds)
+        raise click.BadParameter(f"no kind contains {only!r}: {names}", param_hint="--only")
     with make_scratch() as folder:
         failing = asyncio.run(control(folder, seed))
     results: list[dict[str, Any]] = []
     _write(out, failing, results)
-    for kind, count in (each for each in kinds if only in each[0]):
+    for kind, count in chosen:
         with make_scratch() as folder:
             results.append(asyncio.run(cut(folder, kind, count, seed)))
         _write(out, failing, results)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tests.conftest import make_scratch
-from tests.faults.plans import Mix, plan_of
+from tests.faults.plans import MAKERS, Mix, plan_of
 from tests.faults.schedules import Verdict, keep_evidence, run
 from tests.faults.stack import Stack
 
@@ -131,7 +131,13 @@ def main(
 ) -> None:
     """Run schedules of faults against real processes and servers; exit with 1 if an invariant breaks."""
     seeds = range(seed, seed + schedules) if replay is None else range(replay, replay + 1)
-    mix = Mix(messages=messages, kinds=tuple(kinds.split(",")) if kinds else (), crowds=crowds)
+    wanted = tuple(kinds.split(",")) if kinds else ()
+    if unknown := set(wanted) - set(MAKERS):
+        raise click.BadParameter(
+            f"no fault is called {', '.join(sorted(unknown))}: {', '.join(sorted(MAKERS))}",
+            param_hint="--kinds",
+        )
+    mix = Mix(messages=messages, kinds=wanted, crowds=crowds)
     with make_scratch() as folder:
         tally = asyncio.run(soak(folder, seeds, mix, out, until))
     if as_json:
