@@ -80,7 +80,7 @@ class Child:
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """How deaths are answered: waits that double, and giving up after too many in a short time."""
+    """How deaths are answered: waits that double, and giving up after too many in a short time or before a success."""
 
     deaths_max: int = 5
     window_seconds: float = 30.0
@@ -149,8 +149,10 @@ class Supervisor:
                 raise ChildFailed(child.name, f"cannot run ({status})", log, tail(log))
             deaths.append(self.clock())
             recent = sum(deaths[-1] - at <= self.policy.window_seconds for at in deaths)
-            if recent >= self.policy.deaths_max:
-                reason = f"died {recent} times in {deaths[-1] - deaths[0]:.0f} s ({status})"
+            # A start that fails late, as on a slow machine, would otherwise be repeated for ever.
+            counted = recent if ready.is_set() else len(deaths)
+            if counted >= self.policy.deaths_max:
+                reason = f"died {counted} times in {deaths[-1] - deaths[0]:.0f} s ({status})"
                 raise ChildFailed(child.name, reason, log, tail(log))
             delay = self.policy.delay(recent)
             self._tell(child, State.DIED, f"({status}), starting again in {delay:.1f} s")

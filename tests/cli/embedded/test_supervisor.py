@@ -113,6 +113,22 @@ async def test_given_up(supervisor: Supervisor, events: Events) -> None:
     assert events.count("calm", State.STOPPED) == 1
 
 
+async def test_one_that_never_serves_is_given_up_however_slowly_it_dies(
+    tmp_path: Path, events: Events
+) -> None:
+    """Deaths far apart count until a child has been ready once; afterwards those of a short time alone do."""
+    policy = replace(FAST, window_seconds=0)
+    supervisor = Supervisor(tmp_path, tmp_path, events, policy=policy)
+    bad = child("bad", "/bin/sh", "-c", "echo no luck; exit 3", ready=_never)
+    with pytest.raises(ChildFailed, match=r"bad died 5 times"):
+        await asyncio.wait_for(supervisor.start(bad), 30)
+    await supervisor.stop()
+    supervisor = Supervisor(tmp_path, tmp_path, events, policy=policy)
+    await supervisor.start(child("fickle", "/bin/sleep", "0.01"))
+    await events.happened("fickle", State.DIED, FAST.deaths_max + 2)
+    await supervisor.stop()
+
+
 async def test_a_start_that_must_fail_is_not_repeated(
     supervisor: Supervisor, events: Events
 ) -> None:
