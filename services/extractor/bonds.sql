@@ -92,14 +92,15 @@ where x.number <= $3
 on conflict (workspace_id, atom_id, message_id) do nothing;
 
 -- name: begin_with_evidence
--- Each message by itself: of a workspace that the statistics do not know, all would be looked for among all evidence.
-update extractor.atom a set valid_from = x.first_at
-from (
+-- Read once, and each message by itself: of a workspace that the statistics do not know, it was read anew for each atom, among all messages.
+with x as materialized (
   select e.atom_id, min(m.sent_at) as first_at
   from extractor.atom_evidence e
   cross join lateral (
     select s.sent_at from ingest.message s where s.workspace_id = $1 and s.id = e.message_id offset 0) m
-  where e.workspace_id = $1 and e.atom_id = any ($2::uuid[]) group by e.atom_id) x
+  where e.workspace_id = $1 and e.atom_id = any ($2::uuid[]) group by e.atom_id)
+update extractor.atom a set valid_from = x.first_at
+from x
 where a.workspace_id = $1 and a.id = x.atom_id and a.valid_from <> x.first_at;
 
 -- name: add_version
