@@ -15,6 +15,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.winnow
 LOGS := build/logs
+# the modules of benchmarks/ that are commands; the others are parts of them
+BENCHES = $(filter-out search_corpus search_libraries,$(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py)))
 VALIDATE := third_party/buf/validate/validate.proto
 
 # buf starts its plugins by name; the commands of this checkout come first.
@@ -99,7 +101,7 @@ validate: setup ## judge a running deployment: integration, speed, search, recon
 	@$(BIN)/winnow validate $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
 
 bench: setup ## run one of benchmarks/: make bench NAME=...
-	@test -n "$(NAME)" || { echo "say which one: make bench NAME=..." >&2; exit 2; }
+	@test -n "$(filter $(NAME),$(BENCHES))" || { echo "say which one: make bench NAME=... with a name of: $(BENCHES)" >&2; exit 2; }
 	@$(if $(filter search embedding,$(NAME)),-$(MAKE) --no-print-directory build/bench-$(NAME)/installed)
 	@$(if $(filter embedding,$(NAME)),-$(MAKE) --no-print-directory build/bench-embedding/with-torch)
 	@$(BIN)/python -m benchmarks.$(NAME) $(if $(DATA),--data "$(DATA)")
@@ -168,7 +170,7 @@ check-examples: setup-dev models ## install what examples/client.mjs needs, and 
 	@npm install --silent --no-save --prefix examples @grpc/grpc-js @grpc/proto-loader
 	@$(BIN)/python -m pytest -q tests/pipeline/test_operating.py
 
-scale-check: setup-dev models ## replicas, failover and a rolling restart on loopback: three NATS servers, PostgreSQL with a replica
+scale-check: setup-dev models ## replicas, failover and a rolling restart on loopback: three NATS servers, PostgreSQL with a replica: SCALE_MESSAGES=400
 	@$(BIN)/python -m tests.scale.check
 
 image-check: setup ## build deploy/Dockerfile and run the demo against its containers; needs root, buildah, podman, runc, debootstrap

@@ -1,5 +1,6 @@
 """`winnow atoms links|merge|unmerge` and `winnow topics versions|merge|split`: what belongs together."""
 
+from collections.abc import Sequence
 from uuid import uuid4
 
 import click
@@ -70,6 +71,7 @@ async def atoms_links(
 @command
 async def atoms_merge(session: Session, atom_id: str, others: tuple[str, ...], reason: str) -> None:
     """Say that OTHERS are the same as ATOM_ID: it keeps its words and takes their evidence."""
+    _refuse_itself(atom_id, others)
     request = pb.MergeAtomsRequest(
         atom_id=atom_id, merged_atom_ids=others, reason=reason, request_id=str(uuid4())
     )
@@ -115,6 +117,7 @@ async def topics_merge(
     session: Session, topic_id: str, others: tuple[str, ...], title: str
 ) -> None:
     """Say that OTHERS are part of TOPIC_ID: their messages and atoms move there."""
+    _refuse_itself(topic_id, others)
     request = pb.MergeTopicsRequest(topic_id=topic_id, merged_topic_ids=others, title=title)
     response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
@@ -139,6 +142,12 @@ async def topics_split(
         return
     session.console.print(topic_line(response.topic))
     session.console.print(topic_line(response.rest))
+
+
+def _refuse_itself(one: str, others: Sequence[str]) -> None:
+    """Raise UsageError if one is among those that it is to be merged with."""
+    if one in others:
+        raise click.UsageError(f"{one} is named twice: nothing is merged with itself")
 
 
 def topic_line(topic: types.Topic) -> Text:

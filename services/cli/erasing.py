@@ -84,7 +84,10 @@ async def erase_messages(
 async def erase_author(
     session: Session, author: str, source: str, yes: bool, no_wait: bool
 ) -> None:
-    """Erase all messages by the AUTHOR with this id, as `winnow atoms show` and exports have it."""
+    """Erase all messages by the AUTHOR with this id, which is no name.
+
+    It is the `author.external_id` of their messages in `winnow search --json`, and what the export calls them by.
+    """
     confirm(f"Erase all messages by author {author} for good?", yes)
     request = pb.EraseMessagesRequest(
         source_id=source, author_external_id=author, request_id=str(uuid4())
@@ -222,7 +225,9 @@ def show(session: Session, operation: pb.Operation) -> None:
         found = "nothing is left" if receipt.verified else f"{receipt.remaining} rows are left"
         session.console.print(f"verified by query: {found}")
         if not receipt.messages:
-            session.note("there was no such message")
+            session.note(
+                "there was no such message; `winnow search --json` shows the ids of messages and authors: external_id"
+            )
     if not is_erasure and receipt.dry_run:
         session.console.print("nothing was changed")
 

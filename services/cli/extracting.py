@@ -108,9 +108,8 @@ def _report(session: Session, step: Step, atoms: int, more: int) -> None:
         counts = {"tasks_done": step.done, "atoms": atoms, "atoms_more": more, "dead": step.dead}
         session.print_json(counts)
     else:
-        session.console.print(
-            f"read: {step.done} tasks done, {atoms} atoms are known now ({more:+d})"
-        )
+        done = f"read: {step.done} tasks done" if step.total else "nothing is left to read"
+        session.console.print(f"{done}, {atoms} atoms are known now ({more:+d})")
     if step.dead:
         raise Failure(f"{step.dead} tasks of reading are dead: see `winnow dead list`")
 

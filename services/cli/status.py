@@ -6,6 +6,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from services.cli.failures import Failure
 from services.cli.options import Session, as_dict, command
 from services.cli.paging import gather, listing
 from services.cli.values import ID
@@ -134,5 +135,9 @@ async def dead_replay(
     response = await session.call("ingest", PipelineServiceStub, request)
     if session.as_json:
         session.print_message(response)
-        return
-    session.console.print(f"{response.replayed} tasks {'would be' if dry_run else 'were'} replayed")
+    else:
+        would = "would be" if dry_run else "were"
+        session.console.print(f"{response.replayed} tasks {would} replayed")
+    if response.replayed < len(set(task_ids)):
+        of_stage = f" of the stage {stage}" if stage else ""
+        raise Failure(f"not all that were named are dead tasks{of_stage}: see `winnow dead list`")

@@ -9,15 +9,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from services.cli.embedded.ports import Ports
 from services.cli.embedded.runtime import cancelled_by
 from services.cli.embedded.supervisor import Event, State
 from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, command
 from services.cli.running import Running, running
-from services.common.addresses import NAMES
 
 _PORT = click.IntRange(1, 65535)
-_SERVERS = ("postgres", "nats")
+_PORTS = tuple(Ports.model_fields)
 
 
 def announce(console: Console, quiet: bool) -> Callable[[Event], None]:
@@ -36,7 +36,7 @@ def announce(console: Console, quiet: bool) -> Callable[[Event], None]:
     "ports",
     multiple=True,
     metavar="NAME=PORT",
-    help=f"Listen on this port or fail; repeatable. Names: {', '.join((*_SERVERS, *NAMES))}.",
+    help=f"Listen on this port or fail; repeatable. Names: {', '.join(_PORTS)}.",
 )
 @command
 async def up(session: Session, ports: tuple[str, ...]) -> None:  # fmt: skip
@@ -58,9 +58,9 @@ async def up(session: Session, ports: tuple[str, ...]) -> None:  # fmt: skip
 
 def _read_port(text: str) -> tuple[str, int]:
     name, _, number = text.partition("=")
-    if name not in (*_SERVERS, "nats_monitor", *NAMES) or not number.isdecimal():
+    if name not in _PORTS or not number.isdecimal():
         raise click.BadParameter(
-            f"{text!r} is not NAME=PORT with a name of {', '.join((*_SERVERS, *NAMES))}",
+            f"{text!r} is not NAME=PORT with a name of {', '.join(_PORTS)}",
             param_hint="--port",
         )
     return name, int(_PORT.convert(int(number), None, None))

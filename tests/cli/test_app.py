@@ -67,7 +67,9 @@ def test_a_misspelt_port_is_told_which_there_are() -> None:
     """Whoever misspells what should listen on a port is told all names, without a look at the help."""
     result = CliRunner().invoke(winnow, ["up", "--port", "serach=12345"])
     assert result.exit_code == 2
-    assert "postgres, nats, ingest, extractor, embedder, search" in " ".join(result.output.split())
+    assert "postgres, nats, nats_monitor, ingest, extractor, embedder, search" in " ".join(
+        result.output.split()
+    )
 
 
 def test_a_misspelt_stage_is_refused() -> None:

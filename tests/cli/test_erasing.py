@@ -50,7 +50,9 @@ async def test_an_erasure_prints_its_receipt(winnow: Command, deployment: Deploy
     assert by_key["receipt"]["messages"] == 1
     rest = await winnow.json("erase", "source", source, "--yes")
     assert rest["receipt"]["messages"] == sum(author == "ann" for author, _ in TALK) - 1
-    assert "there was no such message" in await winnow.said("erase", "author", "nobody", "--yes")
+    nobody = await winnow.said("erase", "author", "nobody", "--yes")
+    assert "there was no such message" in nobody
+    assert "winnow search --json" in nobody
     assert not await deployment.admin.fetchval(
         "select count(*) from ingest.message where text <> ''"
     )

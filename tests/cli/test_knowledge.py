@@ -122,8 +122,9 @@ async def test_extract_waits_until_all_is_read(winnow: Command, deployment: Depl
     assert len(runs) == 2
     assert said["atoms"] == len((await winnow.json("atoms", "list"))["atoms"])
     again = await winnow.said("extract", "--since", "2026-01-01", "--wait")
-    assert "tasks done" in again
+    assert "atoms are known now" in again
     assert len((await winnow.json("runs", "list"))["runs"]) == 4
+    assert "nothing is left to read" in await winnow.said("extract", "now", "--wait")
 
 
 @pytest.mark.parametrize(
@@ -208,6 +209,10 @@ async def test_atoms_are_merged_linked_and_taken_apart(winnow: Command) -> None:
     merged = await winnow.json("atoms", "merge", one, two, "--reason", "the same")
     assert merged["atom"]["merged_count"] == 1
     assert f"merged into {one}" in await winnow.said("atoms", "show", two)
+    assert f"no live atom {two}" in (await winnow.run("atoms", "merge", one, two))[2]
+    for group in ("atoms", "topics"):
+        code, _, err = await winnow.run(group, "merge", one, one)
+        assert (code, "nothing is merged with itself" in err) == (2, True)
     assert f"merged with {two}" in await winnow.said("atoms", "versions", one)
     assert (await winnow.json("atoms", "unmerge", two))["atom"]["merged_into_id"] == ""
     assert await winnow.said("atoms", "links", one)

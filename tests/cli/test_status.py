@@ -33,3 +33,13 @@ async def test_dead_tasks_are_listed_with_their_errors(winnow: Command) -> None:
     assert "there are more" in table
     listed = await winnow.json("dead", "list", "--limit", "1000")
     assert len({task["id"] for task in listed}) == 520
+
+
+async def test_named_tasks_that_are_not_dead_are_told(winnow: Command) -> None:
+    """Those that are dead are tried again; that others were not is a failure, whatever the format."""
+    (first, _) = await winnow.json("dead", "list", "--limit", "2")
+    for more in ((), ("--json",)):
+        code, _, err = await winnow.run("dead", "replay", str(uuid4()), *more)
+        assert code == 1
+        assert "not all that were named are dead tasks" in err
+    assert (await winnow.json("dead", "replay", first["id"])) == {"replayed": 1}
