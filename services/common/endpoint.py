@@ -78,7 +78,7 @@ class Endpoint:
             raise ModelUnavailable(f"{self.host}: {type(error).__name__}") from error
         except (TimeoutError, httpx.TimeoutException):
             text = f"{self.host} did not answer within {self._timeout_seconds:g} s"
-            raise Unanswered(text) from None
+            raise Unanswered(text, was_silent=True) from None
         except (httpx.HTTPError, OSError) as error:
             raise Unanswered(f"{self.host}: {type(error).__name__}") from error
 

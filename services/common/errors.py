@@ -124,7 +124,14 @@ class ModelUnavailable(Unavailable):
 
 
 class Unanswered(ModelUnavailable):
-    """A provider that can be reached did not answer what it was asked: one of the two is at fault."""
+    """A provider that can be reached did not answer what it was asked: one of the two is at fault.
+
+    One that was silent has cost whoever asked all the time that an answer may take.
+    """
+
+    def __init__(self, text: str, *, was_silent: bool = False) -> None:
+        super().__init__(text)
+        self.was_silent = was_silent
 
 
 class ProviderBusy(ModelUnavailable):

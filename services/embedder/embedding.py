@@ -71,6 +71,15 @@ class UnusableVectors(ItemFailed):
         super().__init__("unusable_vectors", description)
 
 
+class Unread(ItemFailed):
+    """A text that nobody found out about, because finding out about others took all the time there was."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "unread", "others kept the provider silent too long; it is asked for later"
+        )
+
+
 async def embed_texts(
     encoder: Encoder,
     texts: Sequence[str],
@@ -168,7 +177,7 @@ def _gather(
         places = range(start, start + len(parts))
         start += len(parts)
         if failed := [failures[place] for place in places if place in failures]:
-            yield failed[0]
+            yield min(failed, key=lambda failure: isinstance(failure, Unread))
             continue
         lengths = [len(part) for part in parts]
         rows = vectors[places.start : places.stop]

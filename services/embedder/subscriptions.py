@@ -11,7 +11,7 @@ from services.common.failpoints import reach
 from services.common.outbox import Task, announce
 from services.common.work import Failed, Parked, Reason, Result
 from services.embedder import store
-from services.embedder.embedding import Encoder, embed_each
+from services.embedder.embedding import Encoder, Unread, embed_each
 from services.embedder.generation_store import lock_for_writing
 from services.embedder.generations import Generation, Generations
 from services.embedder.outages import Outages
@@ -182,6 +182,8 @@ def _result(
     if subject.vectors:
         return Result(task, None, subject.vectors)
     of_it = made[key]
+    if isinstance(of_it, Unread):
+        return Parked(task, Reason(of_it.error_class, str(of_it), 1))
     if isinstance(of_it, ItemFailed):
         return Failed(task, of_it)
     if isinstance(of_it, Reason):

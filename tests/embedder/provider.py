@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,8 @@ import numpy as np
 DIMENSIONS = 8
 # No answer at all: the connection is closed.
 DROPPED = 0
+# Nor then, for longer than anybody waits.
+SILENT = -1
 Handler = BaseHTTPRequestHandler
 
 
@@ -33,6 +36,7 @@ class Provider:
         self.spoil: Callable[[list[dict[str, Any]]], Any] = lambda data: data
         self.refused = "poison"
         self.refusal = 400
+        self.silence_seconds = 1.0
         self.away = False
 
     def respond(self, handler: Handler) -> None:
@@ -42,7 +46,9 @@ class Provider:
         status, headers = self.status.pop(0) if self.status else (200, {})
         if self.away or any(self.refused in text for text in body["input"]):
             status = self.refusal
-        if status == DROPPED:
+        if status == SILENT:
+            time.sleep(self.silence_seconds)
+        if status in (DROPPED, SILENT):
             return
         dimensions = body.get("dimensions", DIMENSIONS)
         data: Any = [

@@ -5,10 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from services.common.errors import ModelUnavailable, Overloaded
+from services.common.errors import ItemFailed, ModelUnavailable, Overloaded
 from services.common.testing import FakeEncoder, Tokens
 from services.common.vectors import Matrix
-from services.embedder.embedding import UnusableVectors, embed_texts
+from services.embedder.embedding import (
+    ListsFailed,
+    Unread,
+    UnusableVectors,
+    embed_each,
+    embed_texts,
+)
 
 
 class Narrow(FakeEncoder):
@@ -78,3 +84,23 @@ async def test_parts_that_cancel_out_are_refused() -> None:
 
     with pytest.raises(UnusableVectors):
         await embed_texts(Opposite(dimensions=2, context_tokens=4), ["abcdefgh"], "")
+
+
+class HalfRead(FakeEncoder):
+    """Has not come to one list, and was refused another."""
+
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Matrix:
+        """Raise what came of some lists."""
+        vectors = await super().encode(token_lists)
+        raise ListsFailed(vectors, {0: Unread(), 2: ItemFailed("refused", "no"), 3: Unread()})
+
+
+async def test_what_is_known_to_be_at_fault_is_said() -> None:
+    """A text of which one part is unread and another at fault is at fault, or it would be tried for ever."""
+    encoder = HalfRead(dimensions=8, context_tokens=4)
+    failed, unread = await embed_each(encoder, ["abcdefgh12", "next"], "")
+    assert isinstance(failed, ItemFailed)
+    assert failed.error_class == "refused"
+    assert isinstance(unread, Unread)

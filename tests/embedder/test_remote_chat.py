@@ -14,7 +14,7 @@ from services.embedder.remote import RemoteModels, RemoteSettings
 from tests.conftest import Deployment
 from tests.embedder.conftest import Chat, Embedder, fake_models, until
 from tests.embedder.operating import Operator
-from tests.embedder.provider import BAD, DROPPED, Provider
+from tests.embedder.provider import BAD, DROPPED, SILENT, Provider
 
 WAITING = """select state, attempts, error_class, error from spine.task
              where workspace_id = $1 and stage = 'embed' and state <> 'done'"""
@@ -147,15 +147,18 @@ async def test_a_provider_embeds_a_chat(
     assert {subject for subject, _ in await chat.vectors()} == set(messages[:-1])
 
 
-@pytest.mark.parametrize("refusal", [500, DROPPED])
+@pytest.mark.parametrize("refusal", [500, DROPPED, SILENT])
 async def test_a_text_that_breaks_a_provider_dies_alone(
     remote: Deployment,
     chat: Chat,
     provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
     refusal: int,
 ) -> None:
     """A text that a provider fails over, or does not answer, dies of the usual attempts; no other waits for it."""
     provider.refusal = refusal
+    if refusal == SILENT:
+        monkeypatch.setenv("WINNOW_EMBEDDING_TIMEOUT_SECONDS", "0.8")
     async with remote.serving("embedder"):
         messages = await chat.say([f"text {n}" for n in range(63)] + ["poison"])
         await until(lambda: _only_poison_is_left(chat, "unanswered"), 30)

@@ -15,7 +15,7 @@ from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
 from services.common.testing import FakeEncoder, Tokens, spell
 from services.common.vectors import Matrix, from_halfvec
-from services.embedder.embedding import embed_texts
+from services.embedder.embedding import ListsFailed, Unread, embed_texts
 from tests.embedder.conftest import SENT_AT, Chat, Embedder, fake_models, sha256, until
 from winnow.events.v1.events_pb2 import Event
 
@@ -68,6 +68,25 @@ class Spoiling(FakeEncoder):
             "short": vectors[:-1],
         }
         return spoilt[self._flaw]
+
+
+class Interrupted(FakeEncoder):
+    """Comes to the first text of a call alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    async def encode(
+        self, token_lists: Sequence[Tokens], *, urgent: bool = False, can_wait: bool = False
+    ) -> Matrix:
+        """Return the vectors of the fake, or that of the first text."""
+        vectors = await super().encode(token_lists)
+        self.calls += 1
+        if len(token_lists) == 1:
+            return vectors
+        vectors[1:] = 0
+        raise ListsFailed(vectors, {place: Unread() for place in range(1, len(token_lists))})
 
 
 class Slow(FakeEncoder):
@@ -197,6 +216,19 @@ async def test_poison_is_isolated(embedder: Embedder, chat: Chat) -> None:
     together = [call for call in encoder.calls if "p: poison" in call and len(call) > 1]
     assert len(encoder.calls) <= 13 + 4
     assert len(together) == 6
+
+
+async def test_what_an_attempt_did_not_come_to_is_tried_again(
+    embedder: Embedder, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text that was left for later is not at fault: however often that happens its task lives, and is done."""
+    monkeypatch.setenv("WINNOW_TASK_ATTEMPTS_MAX", "2")
+    encoder = Interrupted()
+    async with embedder.serving(fake_models(encoder)):
+        messages = await chat.say([f"text {n}" for n in range(4)])
+        await chat.settled()
+    assert {subject for subject, _ in await chat.vectors()} == set(messages)
+    assert encoder.calls == 4
 
 
 async def test_poison_is_isolated_at_every_place(
