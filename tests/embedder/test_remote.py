@@ -21,7 +21,7 @@ from services.embedder.embedding import (
 )
 from services.embedder.models import LoadedModel
 from services.embedder.remote import RemoteModels, RemoteSettings, read_vectors
-from tests.embedder.provider import BAD, DIMENSIONS, DROPPED, Provider, vector_of
+from tests.embedder.provider import BAD, DIMENSIONS, DROPPED, SILENT, Provider, vector_of
 
 
 def opened(
@@ -143,6 +143,20 @@ async def test_one_bad_text_is_found_at_every_place(
             bad = [number for number, each in enumerate(found) if isinstance(each, ItemFailed)]
             assert bad == [place]
             assert_vectors(texts, found, set(bad))
+
+
+async def test_a_text_that_is_never_answered_is_asked_for_three_times(provider: Provider) -> None:
+    """A text that a provider does not answer in time costs three timeouts, and the others have their vectors."""
+    provider.refusal, provider.silence_seconds = SILENT, 1.5
+    async with opened(provider, embedding_timeout_seconds=1) as model:
+        texts = [f"text {number}" for number in range(64)]
+        texts[0] += " poison"
+        provider.inputs.clear()
+        found = await embed_each(model.encoder, texts, "")
+        assert [len(each) for each in provider.inputs if texts[0] in each] == [64, 1, 1]
+        assert isinstance(found[0], ItemFailed)
+        assert found[0].error_class == "unanswered"
+        assert_vectors(texts, found, {0})
 
 
 async def test_many_bad_texts_leave_the_others_their_vectors(provider: Provider) -> None:
