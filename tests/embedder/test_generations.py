@@ -370,7 +370,11 @@ async def test_nobody_reads_half_a_promotion(
                         )
                     seen.append((row["generations"], row["vectors"]))
 
+        async def is_sampling() -> bool:
+            return bool(seen)
+
         sampling = asyncio.create_task(sample())
+        await until(is_sampling)
         for _ in range(5):
             await operator.promote(second.id)
             await operator.promote(first.id)

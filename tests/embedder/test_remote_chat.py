@@ -93,7 +93,7 @@ async def test_a_failing_generation_holds_up_no_other(
     """While a generation's provider is left alone, what another lacks is made; its own tasks wait, uncounted."""
     async with beside() as channel:
         second = await Operator(channel, deployment).start("openai:m")
-        provider.status = [(429, {"retry-after": "60"})]
+        provider.status = [(429, {"retry-after": "600"})]
         await chat.say([f"text {n}" for n in range(3)])
         await until(lambda: _wait_uncounted(chat, 3))
         provider.inputs.clear()
