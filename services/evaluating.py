@@ -189,6 +189,7 @@ def retrieval(data: Path, as_json: bool) -> None:
 
 
 async def _judge_searches(data: Path) -> dict[str, Any]:
+    retrieval_evaluation.read_collections(data)  # before servers are started for nothing
     click.echo("starting servers; embedding the messages takes a few minutes …", err=True)
     names = ("ingest", "embedder", "search")
     with ExitStack() as models:

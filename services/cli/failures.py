@@ -10,7 +10,13 @@ from google.rpc import error_details_pb2, status_pb2
 
 from services.cli.importers import ImportFailure
 from services.cli.terminal import shown
-from services.common.errors import FieldViolation, InvalidSetting, ModelError, WinnowError
+from services.common.errors import (
+    FieldViolation,
+    InvalidSetting,
+    ModelError,
+    UnusableFile,
+    WinnowError,
+)
 
 FAILED, USAGE, UNREACHABLE, BAD_INPUT, MISSING, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
@@ -34,7 +40,7 @@ def explained() -> Iterator[None]:
         yield
     except grpc.aio.AioRpcError as error:
         raise _rpc_failure(error) from error
-    except ImportFailure as error:
+    except (ImportFailure, UnusableFile) as error:
         raise Failure(str(error), BAD_INPUT) from error
     except ModelError as error:
         raise Failure(str(error), MISSING) from error

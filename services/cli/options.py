@@ -123,6 +123,7 @@ def owner_database(
     return click.option(
         "--database-url",
         envvar="WINNOW_ADMIN_DATABASE_URL",
+        show_envvar=True,
         required=required,
         callback=_without_password,
         help="The owner's login, with its password in WINNOW_ADMIN_DATABASE_URL or a password file; "

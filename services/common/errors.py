@@ -105,6 +105,10 @@ class Postponed(WinnowError):
         self.retry_seconds = retry_seconds
 
 
+class UnusableFile(WinnowError):
+    """A file or folder that a person gave cannot be used; the text names it."""
+
+
 class Unavailable(WinnowError):
     """Something that the service needs does not answer; the work is not at fault."""
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from services.common.errors import WinnowError
+from services.common.errors import UnusableFile
 from services.extractor.extraction import (
     ATOM_TYPES,
     TITLE_CHARACTERS_MAX,
@@ -29,7 +29,7 @@ Score = Callable[[Sequence[WindowMessage]], Sequence[tuple[Label, float]]]
 Progress = Callable[[int, int, str], None]
 
 
-class EvaluationDataError(WinnowError):
+class EvaluationDataError(UnusableFile):
     """The folder to evaluate on lacks a file or holds a malformed one; the message names it."""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from services.common.errors import WinnowError
+from services.common.errors import UnusableFile, WinnowError
 from services.ingest.features import Features, observe
 from services.ingest.fitting import Floats, Integers, fit, matrix
 from services.ingest.scoring import DEFAULT_THRESHOLDS, NOISE, SIGNAL, WEAK, Thresholds, add_up
@@ -25,7 +25,7 @@ BOOTSTRAP_DRAWS = 2000
 Report = dict[str, Any]
 
 
-class UnusableData(WinnowError):
+class UnusableData(UnusableFile):
     """Evaluation data that cannot be read; the text names the file."""
 
     def __init__(self, file: Path, reason: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from services.common.errors import WinnowError
+from services.common.errors import UnusableFile
 from services.common.vectors import Matrix
 
 RESULTS: Final = 10
@@ -23,7 +23,7 @@ MEASURES: Final = ("ndcg_at_10", "recall_at_10", "mrr")
 _WORD: Final = re.compile(r"\w+")
 
 
-class EvaluationDataError(WinnowError):
+class EvaluationDataError(UnusableFile):
     """The folder to evaluate on lacks a file or holds a malformed one; the message names it."""
 
 

@@ -94,3 +94,19 @@ def test_a_damaged_seed_is_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(winnow, ["broker", "users", str(tmp_path)])
     assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
     assert "ingest.nkey: is no seed" in result.output
+
+
+@pytest.mark.parametrize("what", ["importance", "extraction", "retrieval"])
+def test_a_folder_without_what_is_evaluated_is_bad_input(tmp_path: Path, what: str) -> None:
+    """Whoever names the wrong folder is told at once, with the exit code of input that will not do."""
+    result = CliRunner().invoke(winnow, ["evaluate", what, "--data", str(tmp_path)])
+    assert result.exit_code == 4
+    assert str(tmp_path) in result.output
+    assert "starting" not in result.output
+
+
+def test_a_missing_login_is_told_with_its_variable() -> None:
+    """The owner's login is seldom typed, so that the variable is what is missed."""
+    result = CliRunner().invoke(winnow, ["migrate"], env={"WINNOW_ADMIN_DATABASE_URL": None})
+    assert result.exit_code == 2
+    assert "WINNOW_ADMIN_DATABASE_URL" in result.output
