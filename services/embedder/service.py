@@ -102,7 +102,7 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
         relay = Relay(relay_database, bus, RelaySettings.read())
         generations = _generations(database, shelf)
         await _open_models(database, settings, shelf)
-        await shelf.follow(await generations.refresh())
+        await shelf.follow([each for each in await generations.refresh() if _is_opened_first(each)])
         debts = Debts(database, relay.kick)
         reconciliation = Reconciliation(debts, generations, settings.embed_reconcile_seconds)
         index = _index_settings(settings)
@@ -176,6 +176,12 @@ def _generations(database: Database, shelf: Shelf) -> Generations:
             return await generation_store.live_generations(connection)
 
     return Generations(read_live, shelf.encoder)
+
+
+def _is_opened_first(generation: Generation) -> bool:
+    """Whether nothing is served before a model is open; a provider that is silent would hold up all for a timeout."""
+    model = generation.model
+    return generation.state == "serving" or not (model.reference or model.name).startswith(PREFIX)
 
 
 def _index_settings(settings: EmbedderSettings) -> IndexSettings:

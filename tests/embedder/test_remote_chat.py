@@ -125,6 +125,27 @@ async def test_what_waits_for_a_provider_goes_on_with_it(
         await chat.settled()
 
 
+async def test_a_silent_provider_does_not_hold_up_a_start(
+    beside: Serve,
+    deployment: Deployment,
+    chat: Chat,
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An embedder serves before it knows whether the provider of a generation beside the serving one answers."""
+    async with beside() as channel:
+        await Operator(channel, deployment).start("openai:m")
+    monkeypatch.setenv("WINNOW_EMBEDDING_TIMEOUT_SECONDS", "8")
+    provider.away, provider.refusal, provider.silence_seconds = True, SILENT, 8.5
+    async with beside() as channel:
+        await Operator(channel, deployment).embed("why")
+        await chat.say(["text"])
+        own = (await Operator(channel, deployment).listed())["own"]
+        await until(lambda: _has_vectors(chat, own.id, 1))
+        assert "its model is missing" not in caplog.text
+
+
 async def _has_vectors(chat: Chat, generation: str, count: int) -> bool:
     query = "select count(*) = $2 from embedder.vector where generation_id = $1"
     return bool(await chat.admin.fetchval(query, UUID(generation), count))
