@@ -37,7 +37,7 @@ class Counting:
     ) -> pb.CountResponse:
         """Count by kind."""
         warnings: list[str] = []
-        if request.query:
+        if requests.is_search(request):
             question = requests.counted_question(request, authorization)
             answer = await self._searcher.search(workspace, question)
             counts = dict(Counter(each.subject.kind for each in answer.results))
@@ -62,7 +62,7 @@ class Counting:
         """Count the values of attributes."""
         among, warnings = request.among, list[str]()
         kinds, chosen, ids = requests.kinds_of(among.kinds), requests.filter_of(among), None
-        if among.query:
+        if requests.is_search(among):
             question = requests.counted_question(among, authorization, "among.query")
             answer = await self._searcher.search(workspace, question)
             ids = [each.subject.id for each in answer.results]

@@ -76,6 +76,12 @@ def search_question(request: pb.SearchRequest, authorization: str) -> Question:
     )
 
 
+def is_search(request: pb.CountRequest) -> bool:
+    """Whether the results of a search are counted, and not all that a filter leaves."""
+    has_vector = bool(request.query_vector) and request.mode != pb.SEARCH_MODE_KEYWORD
+    return has_vector or bool(request.query)
+
+
 def counted_question(
     request: pb.CountRequest, authorization: str, field: str = "query"
 ) -> Question:
@@ -156,9 +162,8 @@ def _leg(options: pb.LegOptions) -> Leg:
 def _asked(query: str, vector: query_vectors.QueryVector | None, field: str = "query") -> str:
     """The query, which must say something: what is nearest to a comma is nobody's answer."""
     if vector is None and is_blank(query):
-        raise InvalidFields(
-            FieldViolation(field, "has no words: nothing but spaces and punctuation")
-        )
+        description = "has no words: nothing but spaces and punctuation"
+        raise InvalidFields(FieldViolation(field, description if query else "must not be empty"))
     return query
 
 

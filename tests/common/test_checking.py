@@ -50,7 +50,7 @@ def nested(conditions: int) -> pb.SearchRequest:
 
 def test_an_empty_field_is_told_in_words() -> None:
     """What must not be empty must be said to be so, and not to be of at least 1 characters."""
-    (violation,) = violations_of(VALIDATOR, pb.SearchRequest(query=""))
+    (violation,) = violations_of(VALIDATOR, pb.PackContextRequest(query=""))
     assert (violation.field, violation.description) == ("query", "must not be empty")
 
 

@@ -132,6 +132,27 @@ async def test_what_asks_nothing_is_refused(desk: Desk) -> None:
     assert texts(await desk.client.search(",", query_vector=unit(1).tolist())) == ["a, b"]
 
 
+async def test_a_vector_asks_without_words(desk: Desk) -> None:
+    """Whoever has only a vector must find and count by it with an empty query; without one that must be refused."""
+    await desk.library.add_messages(["a, b", "far away"], [unit(1), -unit(1)])
+    fields: dict[str, Any] = {
+        "mode": SEMANTIC,
+        "query_vector": unit(1).tolist(),
+        "semantic": pb.LegOptions(score_min=0.5),
+    }
+    assert texts(await desk.client.search("", **fields)) == ["a, b"]
+    among = pb.CountRequest(**fields)
+    assert (await call(desk, "Count", among)).count == 1
+    facets = pb.FacetRequest(keys=[pb.FACET_KEY_KIND], among=among)
+    assert (await call(desk, "Facet", facets)).count == 1
+    among.mode = KEYWORD
+    assert (await call(desk, "Count", among)).count == 2
+    for mode in (SEMANTIC, KEYWORD):
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await desk.client.search("", mode=mode)
+        assert failure.value.details() == "query: must not be empty"
+
+
 async def test_a_batch_answers_each_alone(desk: Desk) -> None:
     """Each search of a batch must be answered in its place, and one that fails must not fail the others."""
     await desk.library.add_messages(["apple", "pear"])

@@ -685,7 +685,9 @@ class SearchRequest(_message.Message):
     RERANK_FIELD_NUMBER: _builtins.int
     FUSION_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """The words or the question. INVALID_FIELD if it is nothing but spaces and punctuation, unless query_vector says by itself what to look for."""
+    """The words or the question. INVALID_FIELD if it is empty or nothing but spaces and punctuation, unless query_vector says by itself
+    what to look for.
+    """
     mode: Global___SearchMode.ValueType
     """Which legs to use."""
     page_size: _builtins.int
@@ -1582,8 +1584,8 @@ class CountRequest(_message.Message):
     KEYWORD_FIELD_NUMBER: _builtins.int
     QUERY_VECTOR_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """Count the results of this search; empty counts all that the filter leaves. Nothing but spaces and punctuation is refused, as in a
-    SearchRequest.
+    """Count the results of this search; empty, and without a vector to search by, counts all that the filter leaves. Nothing but spaces and
+    punctuation is refused, as in a SearchRequest.
     """
     mode: Global___SearchMode.ValueType
     """Which legs the search uses."""
