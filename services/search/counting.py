@@ -60,13 +60,14 @@ class Counting:
         self, workspace: UUID, request: pb.FacetRequest, authorization: str
     ) -> pb.FacetResponse:
         """Count the values of attributes."""
-        among, warnings = request.among, list[str]()
-        kinds, chosen, ids = requests.kinds_of(among.kinds), requests.filter_of(among), None
-        if requests.is_search(among):
-            question = requests.counted_question(among, authorization, "among.query")
-            answer = await self._searcher.search(workspace, question)
-            ids = [each.subject.id for each in answer.results]
-            chosen, warnings = Filter(), answer.warnings
+        among, warnings, ids = request.among, list[str](), None
+        with requests.within("among"):
+            kinds, chosen = requests.kinds_of(among.kinds), requests.filter_of(among)
+            if requests.is_search(among):
+                question = requests.counted_question(among, authorization)
+                answer = await self._searcher.search(workspace, question)
+                ids = [each.subject.id for each in answer.results]
+                chosen, warnings = Filter(), answer.warnings
         keys = [_KEYS[key] for key in request.keys]
         async with self._searcher.reads.reading(workspace) as connection:
             found = await lookups.facets(

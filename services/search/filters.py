@@ -20,6 +20,7 @@ KIND_NAMES: Final = {
     types.SUBJECT_KIND_ATOM: "atom",
     types.SUBJECT_KIND_TOPIC: "topic",
 }
+_EXPRESSION: Final = "filter_expression"
 _LISTS: Final = {
     "source_ids": Attribute.SOURCE,
     "author_external_ids": Attribute.AUTHOR,
@@ -71,7 +72,7 @@ def _flat_condition(chosen: pb.SearchFilter) -> Condition | None:
 def _checked(expression: pb.FilterExpression | None) -> Condition | None:
     if expression is None:
         return None
-    condition = _condition(expression, 1)
+    condition = _condition(expression, 1, _EXPRESSION)
     if not size_of(condition).fits:
         _refuse(
             f"at most {conditions.LEAVES_MAX} conditions and {conditions.VALUES_MAX} values in all"
@@ -80,10 +81,10 @@ def _checked(expression: pb.FilterExpression | None) -> Condition | None:
 
 
 def _refuse(description: str) -> None:
-    raise InvalidFields(FieldViolation("filter_expression", description))
+    raise InvalidFields(FieldViolation(_EXPRESSION, description))
 
 
-def _condition(expression: pb.FilterExpression, depth: int) -> Condition:
+def _condition(expression: pb.FilterExpression, depth: int, path: str) -> Condition:
     if depth > conditions.DEPTH_MAX:
         _refuse(f"at most {conditions.DEPTH_MAX} levels deep")
     which = str(expression.WhichOneof("expression"))
@@ -93,14 +94,17 @@ def _condition(expression: pb.FilterExpression, depth: int) -> Condition:
         "none_of": None_,
     }
     if which in joined:
-        parts = getattr(expression, which).expressions
-        return joined[which](tuple(_condition(part, depth + 1) for part in parts))
-    return _leaf(which, getattr(expression, which))
+        parts = enumerate(getattr(expression, which).expressions)
+        inner = f"{path}.{which}.expressions"
+        return joined[which](
+            tuple(_condition(part, depth + 1, f"{inner}[{number}]") for number, part in parts)
+        )
+    return _leaf(which, getattr(expression, which), path)
 
 
-def _leaf(which: str, found: object) -> Condition:
+def _leaf(which: str, found: object, path: str) -> Condition:
     if isinstance(found, pb.TimeRange):
-        return _range(found)
+        return _range(found, f"{path}.{which}")
     values = found.values  # type: ignore[attr-defined]
     if which in _LISTS:
         is_id = which in ("source_ids", "topic_ids")
@@ -115,9 +119,9 @@ def _leaf(which: str, found: object) -> Condition:
     return Leaf(attribute, tuple(name(enum, each) for each in values))
 
 
-def _range(found: pb.TimeRange) -> Condition:
-    after = moment("after", found.after) if found.HasField("after") else None
-    before = moment("before", found.before) if found.HasField("before") else None
+def _range(found: pb.TimeRange, path: str) -> Condition:
+    after = moment(f"{path}.after", found.after) if found.HasField("after") else None
+    before = moment(f"{path}.before", found.before) if found.HasField("before") else None
     return Leaf(Attribute.SENT, (after, before))
 
 

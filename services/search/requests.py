@@ -1,5 +1,7 @@
 """Questions from the words of the contract."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
@@ -76,20 +78,28 @@ def search_question(request: pb.SearchRequest, authorization: str) -> Question:
     )
 
 
+@contextmanager
+def within(field: str) -> Iterator[None]:
+    """Tell what is wrong with a part of a request under the part's own field."""
+    try:
+        yield
+    except InvalidFields as error:
+        told = (FieldViolation(f"{field}.{v.field}", v.description) for v in error.violations)
+        raise InvalidFields(*told) from None
+
+
 def is_search(request: pb.CountRequest) -> bool:
     """Whether the results of a search are counted, and not all that a filter leaves."""
     has_vector = bool(request.query_vector) and request.mode != pb.SEARCH_MODE_KEYWORD
     return has_vector or bool(request.query)
 
 
-def counted_question(
-    request: pb.CountRequest, authorization: str, field: str = "query"
-) -> Question:
+def counted_question(request: pb.CountRequest, authorization: str) -> Question:
     """The question whose results are counted: all of its pages in one. Raises InvalidFields."""
     semantic, keyword = _legs(request)
     vector = _vector(request) if semantic else None
     return Question(
-        text=_asked(request.query, vector, field),
+        text=_asked(request.query, vector),
         kinds=kinds_of(request.kinds),
         filter=filter_of(request),
         semantic=semantic,
@@ -159,11 +169,11 @@ def _leg(options: pb.LegOptions) -> Leg:
     return Leg(options.limit, options.score_min, options.weight or 1.0)
 
 
-def _asked(query: str, vector: query_vectors.QueryVector | None, field: str = "query") -> str:
+def _asked(query: str, vector: query_vectors.QueryVector | None) -> str:
     """The query, which must say something: what is nearest to a comma is nobody's answer."""
     if vector is None and is_blank(query):
         description = "has no words: nothing but spaces and punctuation"
-        raise InvalidFields(FieldViolation(field, description if query else "must not be empty"))
+        raise InvalidFields(FieldViolation("query", description if query else "must not be empty"))
     return query
 
 

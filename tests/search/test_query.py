@@ -11,6 +11,9 @@ from tests.search.library import START, texts, unit
 from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
+# The second after the last of year 9999.
+NO_TIME = 253_402_300_800
+
 
 async def test_pages_do_not_move_when_something_is_added(desk: Desk) -> None:
     """What is added between two pages must neither repeat a result nor push one out, in any mode."""
@@ -151,6 +154,40 @@ async def test_a_vector_asks_without_words(desk: Desk) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as failure:
             await desk.client.search("", mode=mode)
         assert failure.value.details() == "query: must not be empty"
+
+
+async def test_what_is_wrong_inside_a_request_is_named_by_its_path(desk: Desk) -> None:
+    """A time in a condition of a condition, and a filter within a facet's question, must be told where they stand."""
+    inner = pb.FilterExpression()
+    inner.sent.before.seconds = NO_TIME
+    kinds = pb.FilterExpression(kinds=pb.KindList(values=[types.SUBJECT_KIND_MESSAGE]))
+    outer = pb.FilterExpression(any_of=pb.FilterExpressionList(expressions=[kinds, inner]))
+    flat = pb.SearchFilter()
+    flat.sent_after.seconds = NO_TIME
+    path = "filter_expression.any_of.expressions[1].sent.before"
+    by_kind = [pb.FACET_KEY_KIND]
+    short = pb.CountRequest(query="x", query_vector=[1.0, 0.0])
+    await desk.library.add_message("a", unit(1))
+    refused = [
+        ("Count", pb.CountRequest(filter_expression=outer), path),
+        ("Count", pb.CountRequest(filter=flat), "filter.sent_after"),
+        (
+            "Facet",
+            pb.FacetRequest(keys=by_kind, among=pb.CountRequest(filter_expression=outer)),
+            f"among.{path}",
+        ),
+        (
+            "Facet",
+            pb.FacetRequest(keys=by_kind, among=pb.CountRequest(filter=flat)),
+            "among.filter.sent_after",
+        ),
+        ("Facet", pb.FacetRequest(keys=by_kind, among=short), "among.query_vector"),
+    ]
+    for method, request, field in refused:
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await call(desk, method, request)
+        assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert (failure.value.details() or "").startswith(f"{field}: "), failure.value.details()
 
 
 async def test_a_batch_answers_each_alone(desk: Desk) -> None:
