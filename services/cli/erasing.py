@@ -15,7 +15,7 @@ from rich.table import Table
 from services.cli.failures import FAILED, USAGE, Failure
 from services.cli.options import TOLD_AFTER_SECONDS, Session, command
 from services.cli.paging import listing, paged, show_page
-from services.cli.values import ID, MOMENT, moment, set_moment, word
+from services.cli.values import ID, MOMENT, moment, refuse_empty_span, set_moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
@@ -135,6 +135,7 @@ async def rescore(
     dry_run: bool, yes: bool, no_wait: bool,
 ) -> None:  # fmt: skip
     """Score stored messages again with the scorer and thresholds that ingest has now."""
+    refuse_empty_span(after, before)
     if not dry_run:
         confirm("Score the messages again? Conversations that matter now are read.", yes)
     request = pb.RescoreMessagesRequest(

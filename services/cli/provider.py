@@ -22,17 +22,23 @@ async def provider(session: Session) -> None:
 
 def lines(status: pb.GetProviderStatusResponse) -> list[str]:
     """What a person wants to know, a line each."""
-    trusted = word(pb.Capability, status.capability)
-    model = (
-        f"{status.model} by {status.provider}, trusted with {trusted}" if status.model else "none"
-    )
     return [
         f"engine    {status.engine} ({status.engine_version})",
-        f"model     {model}",
+        f"model     {_model(status)}",
         f"measured  {_measured(status)}",
         f"breaker   {_breaker(status)}",
         f"today     {_spent(status)}",
     ]
+
+
+def _model(status: pb.GetProviderStatusResponse) -> str:
+    trusted = word(pb.Capability, status.capability)
+    if status.model:
+        return f"{status.model} by {status.provider}, trusted with {trusted}"
+    is_distrusted = status.engine == "combined" and status.HasField("aptitude")
+    return "none is called" + (
+        f": the one that is set is trusted with {trusted}" if is_distrusted else ""
+    )
 
 
 def _measured(status: pb.GetProviderStatusResponse) -> str:

@@ -14,7 +14,17 @@ from services.cli.expressions import NAMES, read_condition
 from services.cli.options import CALL_SECONDS, Session, as_dict, command
 from services.cli.queries import QueryCommand
 from services.cli.target import Target
-from services.cli.values import ID, MOMENT, Measure, moment, number, set_moment, word, words
+from services.cli.values import (
+    ID,
+    MOMENT,
+    Measure,
+    moment,
+    number,
+    refuse_empty_span,
+    set_moment,
+    word,
+    words,
+)
 from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1.search_pb2_grpc import SearchServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -145,6 +155,7 @@ def narrowed(request: Any, chosen: Narrowing) -> None:
             languages=chosen.languages,
         )
     )
+    refuse_empty_span(chosen.after, chosen.before)
     set_moment(request.filter, "sent_after", chosen.after)
     set_moment(request.filter, "sent_before", chosen.before)
     if chosen.where:

@@ -117,6 +117,14 @@ def set_moment(request: Any, field: str, value: datetime | None) -> None:
         getattr(request, field).FromDatetime(value)
 
 
+def refuse_empty_span(after: datetime | None, before: datetime | None) -> None:
+    """Raise UsageError for --after and --before between which there is no time."""
+    if after and before and after >= before:
+        raise click.UsageError(
+            f"--after {after:%Y-%m-%dT%H:%M} is not before --before {before:%Y-%m-%dT%H:%M}"
+        )
+
+
 def word(enum: Any, value: int) -> str:
     """The name of an enum's value as people write it, for example `solution`."""
     prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")

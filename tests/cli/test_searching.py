@@ -57,6 +57,15 @@ async def test_conditions_groups_and_surroundings(told: Told) -> None:
     assert "no such name: colour" in err
 
 
+async def test_times_that_leave_nothing_are_refused(told: Told) -> None:
+    """Whoever mixes up the ends must hear of it, and not that nothing was found."""
+    for command in (("search", "backup"), ("ask", "why?"), ("rescore", "--dry-run")):
+        code, _, err = await told.winnow.run(
+            *command, "--after", "2026-05-01", "--before", "2026-01-01"
+        )
+        assert (code, "is not before --before" in err) == (2, True)
+
+
 async def test_a_search_goes_on_after_its_page(told: Told) -> None:
     """The token of a page must lead to the next one, and with other words be refused by what it is."""
     words = ("search", "backup", "--mode", "keyword", "--limit", "1")

@@ -47,7 +47,7 @@ async def test_an_engine_without_a_model_says_so(
         assert (found.tokens_in_today, found.model_calls_today) == (0, 0)
         winnow = Command(deployment)
         said = await winnow.said("provider")
-        assert "model     none" in said
+        assert "model     none is called" in said
         assert "closed, no error since the start" in said
         assert (await winnow.json("provider"))["engine"] == "grounded"
 
