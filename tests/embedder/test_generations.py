@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
@@ -12,9 +12,7 @@ import pytest
 
 from services.common.auth import WORKSPACE_SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
-from services.common.llama import TooManyTokens
 from services.common.testing import FakeEncoder
-from services.embedder.embedding import Tokens
 from services.embedder.outages import Outages
 from services.embedder.shelf import Shelf
 from services.embedder.upkeep import Building, Upkeep
@@ -236,56 +234,6 @@ async def test_a_retired_generation_stays_so_beside_another_of_its_model(
         (first.id, "retired"),
         (other.id, "serving"),
     ]
-
-
-@pytest.mark.parametrize("model", ["nothing", "vast", "/etc/passwd", "../model.gguf", "~/model"])
-async def test_models_that_cannot_be_used_are_refused(
-    two_models: Serve, deployment: Deployment, model: str
-) -> None:
-    """A model that is not known, or a path of the service's machine, is refused by the name of the field."""
-    async with two_models() as channel:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await Operator(channel, deployment).start(model)
-    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert str(caught.value.details()).startswith("model: ")
-
-
-async def test_an_unknown_model_is_answered_with_what_may_be_asked_for(
-    two_models: Serve, deployment: Deployment
-) -> None:
-    """A caller, who can give no file, is told the models that embed and how one behind a URL is named."""
-    async with two_models() as channel:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await Operator(channel, deployment).start("nothing")
-    assert caught.value.details() == (
-        "model: unknown model 'nothing': name one of first, second, vast, or openai:NAME for a model at the service's "
-        "WINNOW_EMBEDDING_URL"
-    )
-
-
-class Narrow(FakeEncoder):
-    """A model that reads little at a time, and says so of a prefix that leaves no room."""
-
-    def split_texts(self, texts: Sequence[str], prefix: str = "") -> list[list[Tokens]]:
-        """Refuse as the models of llama.cpp do."""
-        if len(prefix) >= self.context_tokens and any(len(t) > self.context_tokens for t in texts):
-            raise TooManyTokens("the prefix", len(prefix), self.context_tokens - 1)
-        return super().split_texts(texts, prefix)
-
-
-@pytest.mark.parametrize("field", ["query_prefix", "passage_prefix"])
-async def test_a_prefix_must_leave_room_for_a_text(
-    two_models: Serve, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, field: str
-) -> None:
-    """A generation whose prefix fills the model's context, so that no long text could be read, is not begun."""
-    monkeypatch.setitem(MODELS, "narrow", fake_models(Narrow(8, context_tokens=32), "narrow"))
-    async with two_models() as channel:
-        operator = Operator(channel, deployment)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await operator.start("narrow", **{field: 40 * "x"})
-        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-        assert str(caught.value.details()).startswith(f"{field}: ")
-        assert "narrow" not in await operator.listed()
 
 
 async def test_a_model_that_became_another_is_not_used(

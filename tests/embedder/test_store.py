@@ -1,6 +1,7 @@
 """Every query of the embedder as PostgreSQL sees it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import numpy as np
@@ -47,6 +48,18 @@ async def test_first_generation_serves(deployment: Deployment) -> None:
     assert (first.state, second.state, again) == ("serving", "building", first)
 
 
+@asynccontextmanager
+async def few_tasks_are_read(connection: Connection) -> AsyncIterator[None]:
+    """Of all tasks at most twenty may be read within."""
+    read = (
+        "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'task'"
+    )
+    async with connection.transaction():
+        before = await connection.fetchval(read)
+        yield
+        assert await connection.fetchval(read) - before <= 20
+
+
 async def test_waking_reads_what_is_parked_alone(deployment: Deployment, chat: Chat) -> None:
     """Every embedder asks once a second: of all tasks only those are read that wait for a model that it has."""
     here, elsewhere = uuid7(), uuid7()
@@ -60,13 +73,8 @@ async def test_waking_reads_what_is_parked_alone(deployment: Deployment, chat: C
         str(here),
         str(elsewhere),
     )
-    read = (
-        "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'task'"
-    )
-    async with deployment.admin.transaction():
-        before = await deployment.admin.fetchval(read)
+    async with few_tasks_are_read(deployment.admin):
         assert await wake_parked(deployment.admin, [here], 1000) == 5
-        assert await deployment.admin.fetchval(read) - before <= 20
     async with (
         Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
         database.connection() as connection,
@@ -88,13 +96,8 @@ async def test_fresh_tasks_are_woken_first(deployment: Deployment, chat: Chat) -
         str(here),
         str(elsewhere),
     )
-    read = (
-        "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'task'"
-    )
-    async with deployment.admin.transaction():
-        before = await deployment.admin.fetchval(read)
+    async with few_tasks_are_read(deployment.admin):
         assert await wake_failing(deployment.admin, here, 5) == 5
-        assert await deployment.admin.fetchval(read) - before <= 20
     woken = await deployment.admin.fetch(
         "select distinct lane, spec, error from spine.task where error_class is null and hint_at <= now()"
     )
