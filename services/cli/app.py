@@ -1,6 +1,5 @@
 """The `winnow` command; each part is imported when it is called, so that a service starts without them all."""
 
-import difflib
 import importlib
 import signal
 from dataclasses import dataclass
@@ -154,10 +153,8 @@ class LazyGroup(click.Group):
         """Find the command that is meant; a misspelt one is answered with the one it resembles."""
         try:
             return super().resolve_command(context, args)
-        except click.UsageError as error:
-            if near := difflib.get_close_matches(args[0], PARTS, 1):
-                context.fail(f"{error.message} Did you mean {near[0]!r}?")
-            raise
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, None, PARTS, context) from None
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by their summaries."""

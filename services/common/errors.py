@@ -112,7 +112,9 @@ class UnusableFile(WinnowError):
 class Unavailable(WinnowError):
     """Something that the service needs does not answer; the work is not at fault."""
 
-    retry_seconds = 1.0
+    def __init__(self, text: str, retry_seconds: float = 1.0) -> None:
+        super().__init__(text)
+        self.retry_seconds = retry_seconds
 
 
 class DatabaseUnavailable(Unavailable):
@@ -141,17 +143,9 @@ class Unanswered(ModelUnavailable):
 class ProviderBusy(ModelUnavailable):
     """A provider asks to be left alone for some seconds."""
 
-    def __init__(self, text: str, retry_seconds: float) -> None:
-        super().__init__(text)
-        self.retry_seconds = retry_seconds
-
 
 class ProviderFailing(ModelUnavailable):
     """One of several providers of a stage fails; its tasks alone wait, until the stage asks it again."""
-
-    def __init__(self, text: str, retry_seconds: float) -> None:
-        super().__init__(text)
-        self.retry_seconds = retry_seconds
 
 
 class ModelError(WinnowError):

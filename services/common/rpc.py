@@ -1,6 +1,7 @@
 """gRPC: one interceptor that authenticates, validates and translates errors for every method of every service."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import grpc
 import protovalidate
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from pydantic import Field
 
 from services.common import errors, metrics, tracing
@@ -64,6 +65,12 @@ class RpcSettings(Settings):
 def current_caller() -> Caller:
     """Who makes the call that is being handled."""
     return _caller.get()
+
+
+def request_sha256(request: Message) -> bytes:
+    """What tells a request from all others that may come with its request_id."""
+    body = request.SerializeToString(deterministic=True)
+    return hashlib.sha256(request.DESCRIPTOR.name.encode() + body).digest()
 
 
 def current_authorization() -> str:

@@ -1,6 +1,5 @@
 """What the calls of ExtractorService share: values of a request, who asks, and atoms in full."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +7,7 @@ from uuid import UUID
 
 from services.common.database import Connection
 from services.common.errors import FieldViolation, InvalidFields, NotFound
-from services.common.rpc import current_caller
+from services.common.rpc import current_caller, request_sha256
 from services.extractor import library, rendering
 from services.extractor.review import Reviewer
 from winnow.types.v1 import types_pb2 as types
@@ -37,9 +36,8 @@ def moment_of(request: Any, field: str) -> datetime | None:
 
 def reviewer_of(request: Any) -> Reviewer:
     """Who asks for a change, why, and with which request."""
-    caller, body = current_caller(), request.SerializeToString(deterministic=True)
-    digest = hashlib.sha256(request.DESCRIPTOR.name.encode() + body).digest()
-    identity = uuid_of(request.request_id)
+    caller, identity = current_caller(), uuid_of(request.request_id)
+    digest = request_sha256(request)
     return Reviewer(caller.workspace, caller.key_id, request.reason, identity, digest)
 
 

@@ -1,6 +1,5 @@
 """IngestService: requests to batches, and what became of them back."""
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +8,7 @@ from uuid import UUID
 from services.common.database import Connection, Database
 from services.common.errors import FieldViolation, InvalidFields, NotFound
 from services.common.rates import Rate
-from services.common.rpc import current_caller
+from services.common.rpc import current_caller, request_sha256
 from services.ingest import listing, rescoring, store
 from services.ingest.erasing import Eraser, Target
 from services.ingest.intake import Batch, Intake, Sender
@@ -226,11 +225,8 @@ def _uuid(text: str) -> UUID | None:
 
 def _identity(request: Any) -> tuple[UUID | None, bytes | None]:
     """The id of a request and what tells it from others with that id; nothing without an id."""
-    if not request.request_id:
-        return None, None
-    body = request.SerializeToString(deterministic=True)
-    digest = hashlib.sha256(request.DESCRIPTOR.name.encode() + body).digest()
-    return UUID(request.request_id), digest
+    identity = _uuid(request.request_id)
+    return identity, request_sha256(request) if identity else None
 
 
 async def _frames(

@@ -87,14 +87,11 @@ class PlainModel:
 
 
 async def evaluate(
-    data_dir: Path, load: Load, plain_models: Sequence[PlainModel] = ()
+    collections: Sequence[Collection], load: Load, plain_models: Sequence[PlainModel] = ()
 ) -> dict[str, Any]:
-    """Search every judged query in its own chat; nothing is fitted on the folder.
-
-    Raises EvaluationDataError when the folder has no such files.
-    """
+    """Search every judged query in its own chat; nothing is fitted on the collections."""
     scores: dict[str, Scores] = defaultdict(Scores)
-    for collection in read_collections(data_dir):
+    for collection in collections:
         find = await load(collection.messages)
         for query in collection.queries:
             for mode in MODES:
@@ -243,7 +240,10 @@ async def _encode(encoder: Encoder, texts: Sequence[str], prefix: str) -> Matrix
 
 
 def read_collections(data_dir: Path) -> list[Collection]:
-    """Read every NAME.messages.jsonl with its NAME.queries.jsonl, in the folder or in its folder `retrieval`."""
+    """Read every NAME.messages.jsonl with its NAME.queries.jsonl, in the folder or in its folder `retrieval`.
+
+    Raises EvaluationDataError when there are no such files.
+    """
     folder = data_dir / "retrieval" if (data_dir / "retrieval").is_dir() else data_dir
     files = sorted(folder.glob("*.messages.jsonl"))
     if not files:

@@ -175,9 +175,10 @@ def main(rounds: int, out: Path | None) -> None:
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(found, indent=2) + "\n")
-    for promise in broken(found):
+    promises = broken(found)
+    for promise in promises:
         click.echo(promise, err=True)
-    raise SystemExit(bool(broken(found)))
+    raise SystemExit(bool(promises))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ async def test_judged_messages_go_through_the_whole_product(
         deployment.serving("search") as search,
     ):
         evaluated = EvaluatedDeployment(ingest, search, deployment.metadata)
-        figures = await evaluation.evaluate(tmp_path, evaluated.load)
+        figures = await evaluation.evaluate(evaluation.read_collections(tmp_path), evaluated.load)
     english = figures["by_language"]["en"]
     assert english["keyword_mrr"] == 1
     assert english["hybrid_recall_at_10"] == english["hybrid_by_rank_recall_at_10"] == 1

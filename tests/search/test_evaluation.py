@@ -42,7 +42,7 @@ async def test_figures_are_overall_by_language_and_by_file(tmp_path: Path) -> No
     write(tmp_path, "x.messages.jsonl", MESSAGES)
     write(tmp_path, "x.queries.jsonl", QUERIES)
     plain = [PlainModel("fake", FakeEncoder())]
-    figures = await evaluation.evaluate(tmp_path, load, plain)
+    figures = await evaluation.evaluate(evaluation.read_collections(tmp_path), load, plain)
     second = 1 / math.log2(3)
     assert figures["hybrid_ndcg_at_10"] == pytest.approx((1 + second) / 2, abs=1e-4)
     assert figures["hybrid_recall_at_10"] == 1
