@@ -76,7 +76,7 @@ class Deployed:
     async def start(self, name: str, settings: Mapping[str, str] | None = None) -> int:
         """Start a service, wait until it serves, and return its process."""
         child = service_child(
-            name, {**self.environment(name), **(settings or {})}, self.address(name)
+            name, {**self.environment(name), **(settings or {})}, self.runtime.data.records
         )
 
         async def ready(pid: int) -> None:
@@ -90,7 +90,7 @@ class Deployed:
         """Start another process of a service, beside the one that is called."""
         address = f"127.0.0.1:{_free_port()}"
         settings = {**self.environment(name), f"WINNOW_{name.upper()}_ADDRESS": address}
-        child = service_child(name, settings, address)
+        child = service_child(name, settings, self.runtime.data.records)
         await self.runtime.start(replace(child, name=f"{name}-{number}"))
 
 

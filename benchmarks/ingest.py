@@ -157,7 +157,7 @@ async def deployed() -> AsyncIterator[Bench]:
             address = f"127.0.0.1:{runtime.ports.ingest}"
             environment = service_environment(runtime, "ingest", {"ingest": address})
             pids = {name: _pid(data, name) for name in ("postgres", "nats")}
-            child = service_child("ingest", environment, address)
+            child = service_child("ingest", environment, runtime.data.records)
 
             async def ready(pid: int) -> None:
                 pids["ingest"] = pid

@@ -11,20 +11,17 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-import grpc
-
 from services.cli.embedded.files import write_private
 from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import LOOPBACK
+from services.cli.embedded.process import until
 from services.cli.embedded.runtime import EmbeddedRuntime
 from services.cli.embedded.supervisor import Child, Event
 from services.cli.failures import MISSING, USAGE
-from services.cli.health import is_serving
 from services.cli.target import KEY_SECRET, Target
 from services.common.addresses import NAMES
 from services.common.bootstrap import bring_up, login_of
 from services.common.bus_access import SERVICES
-from services.common.channels import dial
 from services.common.settings import PREFIX
 
 CLIENT_ONLY = ("WINNOW_API_KEY",)
@@ -54,7 +51,7 @@ async def running(
             write_private(path, key + "\n")
         addresses = {name: f"127.0.0.1:{getattr(runtime.ports, name)}" for name in NAMES}
         children = (
-            service_child(name, service_environment(runtime, name, addresses), addresses[name])
+            service_child(name, service_environment(runtime, name, addresses), runtime.data.records)
             for name in names
         )
         await runtime.start(*children)
@@ -103,13 +100,19 @@ def _bus_key(data: DataDirectory, name: str) -> dict[str, str]:
     return {f"{PREFIX}NATS_NKEY_FILE": str(data.nats_seed_file(name))}
 
 
-def service_child(name: str, environment: Mapping[str, str], address: str) -> Child:
-    """A service as a child of the supervisor, by the same command that a cluster runs."""
+def service_child(name: str, environment: Mapping[str, str], records: Path) -> Child:
+    """A service as a child of the supervisor, by the same command that a cluster runs.
+
+    That it serves is told by a file in `records`: who answers at its address may be somebody else who was there before.
+    """
+    file = records / f"{name}.ready"
+    told = {f"{PREFIX}RPC_READY_FILE": str(file)}
     return Child(
         name=name,
         command=lambda: [sys.executable, "-m", "services", "run", name],
-        environment={**environment, **_ports_of(name, environment)},
-        ready=partial(_serves, address),
+        environment={**environment, **_ports_of(name, environment), **told},
+        before_start=partial(_forget, file),
+        ready=partial(_serves, file),
         final_statuses=frozenset({USAGE, MISSING}),
     )
 
@@ -124,21 +127,20 @@ def _ports_of(name: str, environment: Mapping[str, str]) -> dict[str, str]:
     return ports
 
 
-async def _serves(address: str, pid: int) -> None:
-    """Wait until the service says that it serves."""
-    async with dial(address) as channel:
-        while not await _answers(channel):
-            await _pause()
+async def _forget(file: Path) -> None:
+    """Remove what a process that was killed left behind: ids of processes are given again."""
+    await asyncio.to_thread(file.unlink, missing_ok=True)
 
 
-async def _pause() -> None:
-    await asyncio.sleep(0.05)
+async def _serves(file: Path, pid: int) -> None:
+    """Wait until the process says that it serves."""
+
+    async def says_so() -> bool:
+        return _named_in(file) == str(pid)
+
+    await until(says_so)
 
 
-async def _answers(channel: grpc.aio.Channel) -> bool:
-    try:
-        return await is_serving(channel)
-    except grpc.aio.AioRpcError as error:
-        if error.code() == grpc.StatusCode.UNIMPLEMENTED:
-            raise
-        return False
+def _named_in(file: Path) -> str:
+    """The id of the process that serves; empty if none says so."""
+    return file.read_text().strip() if file.is_file() else ""

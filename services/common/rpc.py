@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -59,6 +60,9 @@ class RpcSettings(Settings):
     )
     rpc_health_address: str = Field(
         default="", description="`host:port` that tells the health alone, without TLS: for probes"
+    )
+    rpc_ready_file: Path | None = Field(
+        default=None, description="has this process's id while it serves: for supervisors"
     )
 
 

@@ -3,10 +3,25 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
@@ -76,6 +91,7 @@ async def run(openers: Mapping[str, Opener]) -> None:
         for service in opened:
             await stack.enter_async_context(serving(service))
         if opened:
+            stack.enter_context(_announced(RpcSettings.read().rpc_ready_file))
             # What has been loaded by now stays: the collector need not walk it again and again while calls wait. What
             # calls leave behind is rarely cyclic: looking for it as often as Python does took 7 % of ingest's time.
             gc.collect()
@@ -83,6 +99,22 @@ async def run(openers: Mapping[str, Opener]) -> None:
             gc.set_threshold(10_000, 20, 20)
             await stopping.wait()
         log.info("stopping")
+
+
+@contextmanager
+def _announced(file: Path | None) -> Iterator[None]:
+    """Have the process's id in a file: at an address another process might answer."""
+    if file is None:
+        yield
+        return
+    try:
+        file.write_text(f"{os.getpid()}\n")
+    except OSError as error:
+        raise InvalidSetting(f"WINNOW_RPC_READY_FILE: cannot write it: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 async def _open(

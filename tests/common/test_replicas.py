@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -99,7 +100,7 @@ def test_children_have_ports_of_their_own() -> None:
     """Of `winnow up`, each service serves metrics and health at a port counted from the one that is set."""
     asked = {"WINNOW_METRICS_ADDRESS": "127.0.0.1:9464", "WINNOW_RPC_HEALTH_ADDRESS": ""}
     given = [
-        service_child(name, asked, "127.0.0.1:1").environment["WINNOW_METRICS_ADDRESS"]
+        service_child(name, asked, Path("records")).environment["WINNOW_METRICS_ADDRESS"]
         for name in ("ingest", "extractor", "embedder", "search")
     ]
     assert given == [f"127.0.0.1:{port}" for port in range(9464, 9468)]

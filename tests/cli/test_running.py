@@ -1,0 +1,56 @@
+"""A service under the supervisor is ready when it serves itself."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+
+from services.cli.embedded.errors import ChildFailed
+from services.cli.embedded.runtime import silent
+from services.cli.embedded.supervisor import Supervisor
+from services.cli.running import service_child
+from services.common.rpc import OPTIONS
+from tests.conftest import Deployment
+
+
+@asynccontextmanager
+async def another_answers(address: str) -> AsyncIterator[None]:
+    """Another program that serves at an address."""
+    status = health.HealthServicer()
+    await status.set("", health_pb2.HealthCheckResponse.SERVING)
+    server = grpc.aio.server(options=OPTIONS)
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    server.add_insecure_port(address)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(None)
+
+
+async def test_it_says_so_for_as_long_as_it_serves(deployment: Deployment, tmp_path: Path) -> None:
+    """What an earlier process left is not believed; a service that serves is told by its id, until it stops."""
+    file = tmp_path / "search.ready"
+    file.write_text("1\n")
+    supervisor = Supervisor(tmp_path, tmp_path, silent)
+    await supervisor.start(service_child("search", os.environ, tmp_path))
+    pid = (tmp_path / "search.pid").read_text().split()[0]
+    assert file.read_text().strip() == pid != "1"
+    await supervisor.stop()
+    assert not file.exists()
+
+
+async def test_who_else_answers_at_its_address_is_not_it(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """A service that cannot listen is given up at once, and says why, though its address is answered."""
+    supervisor = Supervisor(tmp_path, tmp_path, silent)
+    async with another_answers(deployment.address("search")):
+        with pytest.raises(ChildFailed, match=r"(?s)search cannot run.*WINNOW_SEARCH_ADDRESS"):
+            await supervisor.start(service_child("search", os.environ, tmp_path))
+    await supervisor.stop()
