@@ -1,11 +1,11 @@
 """How search grows: latency, memory and the size of the index over the number of vectors, as a table and as a plot.
 
-    python -m benchmarks.search_growth [--data PATH] [--sizes 10000,50000,200000] [--synthetic] [--queries 100]
+    python -m benchmarks.search_growth [--data PATH] [--sizes 10000,50000,200000] [--synthetic] [--queries 100] [--write]
     python -m benchmarks.search_growth --draw
 
-Each size gets a deployment of its own, filled as benchmarks.search fills it; its row goes into
-docs/evidence/search-growth.json in the place of an earlier one of that size, so that sizes may be measured one at a
-time, and the plot is drawn anew from all of them. The last line is the row as one JSON object.
+Each size gets a deployment of its own, filled as benchmarks.search fills it; the last line is its row as one JSON
+object. With --write the row also goes into docs/evidence/search-growth.json in the place of an earlier one of that
+size, so that sizes may be measured one at a time, and the plot is drawn anew from all of them.
 """
 
 import argparse
@@ -142,7 +142,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Measure the sizes that are asked for, and draw."""
+    """Measure the sizes that are asked for, or draw what was measured."""
     parser = argparse.ArgumentParser(
         "python -m benchmarks.search_growth",
         description=__doc__,
@@ -152,6 +152,7 @@ def main() -> None:
     parser.add_argument("--sizes", default=SIZES)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--synthetic", action="store_true")
+    parser.add_argument("--write", action="store_true", help="keep the rows as evidence, and draw")
     parser.add_argument("--draw", action="store_true", help="only draw the rows that there are")
     options = parser.parse_args()
     if options.draw:
@@ -171,7 +172,8 @@ async def measure_all(options: argparse.Namespace) -> None:
             queries = clustered(len(texts), 384, seed=8)
         async with deployed(corpus) as bench:
             row = await measure(bench, queries, texts, corpus.origin)
-        draw(keep(row))
+        if options.write:
+            draw(keep(row))
         print(json.dumps(row), flush=True)
 
 
