@@ -1,6 +1,6 @@
 """How search grows: latency, memory and the size of the index over the number of vectors, as a table and as a plot.
 
-    python -m benchmarks.search_growth [--data PATH] [--sizes 10000,50000,200000] [--synthetic] [--queries 100] [--write]
+    python -m benchmarks.search_growth [--data PATH] [--sizes 10000,50000,200000] [--synthetic] [--queries N] [--write]
     python -m benchmarks.search_growth --draw
 
 Each size gets a deployment of its own, filled as benchmarks.search fills it; the last line is its row as one JSON

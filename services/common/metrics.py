@@ -87,7 +87,9 @@ PERFORM_SECONDS = _histogram(
 COMMIT_SECONDS = _histogram(
     "stage_commit_seconds", "Writing a batch's results behind the fence.", _LONG, "stage"
 )
-BREAKER_OPEN = _gauge("breaker_open", "1 while the provider of a stage is left alone.", "stage")
+BREAKER_OPEN = _gauge(
+    "breaker_open", "1 from when a stage's provider is left alone until it answers.", "stage"
+)
 
 # --- relay and broker
 

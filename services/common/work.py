@@ -93,5 +93,5 @@ class Divided(Protocol):
     def divide(self, tasks: Sequence[Task]) -> Sequence[Sequence[Task]]:
         """Return the tasks in parts, each to be performed and committed by itself; what may fail comes last."""
 
-    def leaves_alone(self) -> bool:
-        """Whether a provider is left alone now because it keeps failing."""
+    def has_open_breaker(self) -> bool:
+        """Whether a provider has been left alone because it kept failing, and has not answered since."""

@@ -92,7 +92,8 @@ class Worker(Generic[R]):
 
     async def _next_hints(self) -> list[Hint]:
         wait = self._breaker.wait_seconds()
-        metrics.BREAKER_OPEN.labels(self._stage.name).set(wait > 0 or self._leaves_alone())
+        is_open = self._breaker.is_open or self._has_open_breaker()
+        metrics.BREAKER_OPEN.labels(self._stage.name).set(is_open)
         if wait:
             await self._pause(min(wait, 1))
             return []
@@ -106,8 +107,8 @@ class Worker(Generic[R]):
             await reach("worker.fetched", self._stage.name)
         return hints
 
-    def _leaves_alone(self) -> bool:
-        return isinstance(self._stage, Divided) and self._stage.leaves_alone()
+    def _has_open_breaker(self) -> bool:
+        return isinstance(self._stage, Divided) and self._stage.has_open_breaker()
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

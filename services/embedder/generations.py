@@ -1,6 +1,6 @@
 """The generations of vectors that live beside each other, and the model of each that this process has."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -46,6 +46,11 @@ class Generations:
     ) -> None:
         self._read_live, self._encoder_of = read_live, encoder_of
         self._live: dict[UUID, Generation] = {}
+
+    @property
+    def live(self) -> Collection[UUID]:
+        """The ids of the live generations as last read."""
+        return self._live.keys()
 
     async def refresh(self) -> Sequence[Generation]:
         """Read and return the live generations: another process may have started or promoted one."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
@@ -34,9 +34,9 @@ class Outages:
         """How often a model has failed since it last answered."""
         return self._breakers[generation].failures
 
-    def any_left_alone(self) -> bool:
-        """Whether some model is left alone now."""
-        return any(breaker.wait_seconds() for breaker in self._breakers.values())
+    def any_open(self, generations: Iterable[UUID]) -> bool:
+        """Whether the model of one of these has been left alone, and has not answered since."""
+        return any(self._breakers[each].is_open for each in generations)
 
     def why_not(self, generation: UUID, *, can_wait: bool) -> Reason | None:
         """Why tasks of a generation should wait instead of asking its model; None if they may ask."""

@@ -76,9 +76,9 @@ class EmbedStage:
     def _failures(self, generation: UUID | None) -> int:
         return self._outages.failures(generation) if generation else 0
 
-    def leaves_alone(self) -> bool:
-        """Whether the model of some generation is left alone now."""
-        return self._outages.any_left_alone()
+    def has_open_breaker(self) -> bool:
+        """Whether the model of some live generation has been left alone, and has not answered since."""
+        return self._outages.any_open(self._generations.live)
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Outcome] | Failed | Parked]:
         """Return what becomes of each task; what needs a model that is not here, or is left alone, is parked."""

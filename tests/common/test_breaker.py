@@ -63,6 +63,25 @@ def test_one_probe_decides(clock: Clock) -> None:
     assert breaker.wait_seconds() == 0
 
 
+@pytest.mark.parametrize("asked_seconds", [0, 3])
+def test_it_is_open_until_a_call_succeeds(clock: Clock, asked_seconds: float) -> None:
+    """While the provider is tried the breaker is still open, however often that fails; two failures do not open it."""
+    breaker = Breaker(clock)
+    breaker.failed()
+    breaker.failed()
+    assert not breaker.is_open
+    breaker.succeeded()
+    for _ in range(1 if asked_seconds else 3):
+        breaker.failed(asked_seconds)
+    for _ in range(3):
+        assert breaker.is_open
+        clock.now += breaker.wait_seconds()
+        assert breaker.is_open
+        breaker.failed()
+    breaker.succeeded()
+    assert not breaker.is_open
+
+
 def test_a_wait_that_was_asked_for_is_not_cut_short(clock: Clock) -> None:
     """Calls that were under way when a provider asked to be left alone, and then fail, do not bring it back sooner."""
     breaker = Breaker(clock)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from services.common.errors import DatabaseUnavailable, ItemFailed, ProviderFailing
+from services.common.metrics import REGISTRY
 from services.common.outbox import Task
 from services.common.work import Failed, Parked, Reason, Result
 from tests.common.stages import (
@@ -62,7 +63,7 @@ class Dividing(Recorder):
         parts = [[task for task in tasks if task.spec.startswith(name)] for name in "fpw"]
         return [part for part in parts if part]
 
-    def leaves_alone(self) -> bool:
+    def has_open_breaker(self) -> bool:
         """Say so."""
         return True
 
@@ -224,6 +225,39 @@ async def test_every_slot_comes_back(deployment: Deployment) -> None:
         await until(deployment.admin, dead=12)
         await make(deployment, "good")
         await until(deployment.admin, dead=12, done=1)
+
+
+class Probed(Recorder):
+    """A stage that notes what the metric says of its breaker whenever its provider is tried."""
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str]]:
+        """Note it, and work or fail as it is told."""
+        self.shown.append(open_breakers())
+        return await super().perform(tasks)
+
+    def __init__(self) -> None:
+        super().__init__(outage=True)
+        self.shown: list[float] = []
+
+
+def open_breakers() -> float:
+    """What the metric says of the stage."""
+    return REGISTRY.get_sample_value("winnow_breaker_open", {"stage": STAGE}) or 0
+
+
+async def test_a_breaker_is_shown_as_open_while_its_provider_is_tried(
+    deployment: Deployment,
+) -> None:
+    """The metric is 1 from the failure that opens the breaker until the provider answers, so that an alert lasts."""
+    stage = Probed()
+    async with running(stage, again_seconds=0.2):
+        await make(deployment, "one")
+        await eventually(lambda: len(stage.shown) == 5)
+        stage.outage = False
+        await until(deployment.admin, done=1)
+        await eventually(lambda: open_breakers() == 0)
+    assert stage.shown[:3] == [0, 0, 0]
+    assert set(stage.shown[3:]) == {1}
 
 
 async def test_a_failing_provider_holds_up_its_own_tasks_alone(deployment: Deployment) -> None:

@@ -32,10 +32,10 @@ def test_a_generation_is_left_alone_by_itself() -> None:
     reason = outages.why_not(failing, can_wait=False)
     assert reason
     assert (reason.error_class, reason.text) == ("ProviderFailing", "quota")
-    assert (outages.why_not(other, can_wait=False), outages.any_left_alone()) == (None, True)
+    assert outages.why_not(other, can_wait=False) is None
     assert (outages.to_wake(failing), outages.to_wake(other)) == (0, 1000)
     clock.now += 7
-    assert (outages.why_not(failing, can_wait=False), outages.any_left_alone()) == (None, False)
+    assert outages.why_not(failing, can_wait=False) is None
     assert outages.to_wake(failing) == 64
     with outages.asking(failing, can_wait=False):
         pass
@@ -54,6 +54,21 @@ def test_a_model_that_failed_is_tried_once_at_a_time() -> None:
         assert outages.why_not(generation, can_wait=False) is None
         assert outages.to_wake(generation) == 0
     assert outages.why_not(generation, can_wait=True) is None
+
+
+def test_a_breaker_is_open_until_its_model_answers() -> None:
+    """Trying it again does not close it, nor does the success of another; a retired generation's counts no more."""
+    clock = Clock()
+    outages, failing, other = Outages(clock), uuid7(), uuid7()
+    assert not outages.any_open([failing, other])
+    fail(outages, failing, ProviderBusy("quota", 7))
+    clock.now += 7
+    with outages.asking(other, can_wait=True):
+        assert outages.any_open([failing, other])
+    assert not outages.any_open([other])
+    with outages.asking(failing, can_wait=True):
+        assert outages.any_open([failing, other])
+    assert not outages.any_open([failing, other])
 
 
 def test_a_bad_text_says_nothing_about_its_model() -> None:
