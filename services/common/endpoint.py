@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from services.common.errors import (
     InvalidSetting,
     ItemFailed,
+    ModelRefused,
     ModelUnavailable,
     ProviderBusy,
     Unanswered,
@@ -102,7 +103,9 @@ class Endpoint:
         asked = retry_after_seconds(response.headers.get("retry-after", ""), datetime.now(UTC))
         if asked:
             raise ProviderBusy(text, asked)
-        raise Unanswered(text) if httpx.codes.is_server_error(status) else ModelUnavailable(text)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            raise ModelUnavailable(text)
+        raise Unanswered(text) if httpx.codes.is_server_error(status) else ModelRefused(text)
 
 
 def _parts(url: str, settings: str) -> SplitResult:

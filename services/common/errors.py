@@ -144,6 +144,10 @@ class ProviderBusy(ModelUnavailable):
     """A provider asks to be left alone for some seconds."""
 
 
+class ModelRefused(ModelUnavailable):
+    """A provider answers, but not with this model: the address, the key or the model's name is wrong."""
+
+
 class ProviderFailing(ModelUnavailable):
     """One of several providers of a stage fails; its tasks alone wait, until the stage asks it again."""
 

@@ -107,6 +107,11 @@ TEXTS = _counter("model_texts", "Texts that were embedded, by what they are.", "
 QUERY_VECTORS = _counter(
     "query_vectors", "Vectors of queries, by where they came from: memory or the model.", "origin"
 )
+MODEL_MISSING = _gauge(
+    "model_missing",
+    "1 while the embedding model of the settings is not open because it does not answer.",
+    "model",
+)
 BATCH_TOKENS = _histogram(
     "model_batch_tokens",
     "Tokens in one call of the embedding model, by lane.",

@@ -1,6 +1,5 @@
 """Opens the embedder: settings, models, generations, the stage and the loops."""
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -21,6 +20,7 @@ from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
 from services.embedder import generation_store
 from services.embedder.changing import Changes, ChangeSettings
+from services.embedder.configured import ConfiguredModel
 from services.embedder.debts import Debts
 from services.embedder.erasing import Chunk, EraseStage
 from services.embedder.generation_store import Density, IndexSettings
@@ -36,8 +36,6 @@ from services.embedder.subscriptions import EmbedStage, Outcome
 from services.embedder.upkeep import Building, Upkeep
 from services.embedder.watching import Watcher
 from winnow.embedder.v1.embedder_pb2_grpc import add_EmbedderServiceServicer_to_server
-
-log = logging.getLogger(__name__)
 
 
 class EmbedderSettings(Settings):
@@ -101,11 +99,12 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
     ):
         relay = Relay(relay_database, bus, RelaySettings.read())
         generations = _generations(database, shelf)
-        await _open_models(database, settings, shelf)
+        index = _index_settings(settings)
+        configured = ConfiguredModel(settings.embedding_model, database, generations, shelf, index)
+        await configured.open()
         await shelf.follow([each for each in await generations.refresh() if _is_opened_first(each)])
         debts = Debts(database, relay.kick)
         reconciliation = Reconciliation(debts, generations, settings.embed_reconcile_seconds)
-        index = _index_settings(settings)
         changes = Changes(
             database,
             generations,
@@ -146,6 +145,7 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             *watching(relay_database, rows=True),
             relay.run,
             reconciliation.run,
+            configured.wait,
             upkeep.follow,
             upkeep.rouse,
             upkeep.mend,
@@ -218,30 +218,3 @@ def _eraser(database: Database, bus: Bus, relay: Relay) -> Worker[Chunk]:
     tasks = TaskStore(database, options.task_lease_seconds, options.task_attempts_max)
     reader = bus.hints(stage.name, waiting_max=16)
     return Worker(stage, reader, tasks, database, options, batch_max=4)
-
-
-async def _open_models(database: Database, settings: EmbedderSettings, shelf: Shelf) -> None:
-    """Open the configured model and its generation; one that was retired while another serves stays retired."""
-    first = await shelf.add(settings.embedding_model)
-    async with database.connection() as connection:
-        _check_dimensions(first, await generation_store.live_generations(connection))
-        if await generation_store.is_retired(connection, first.identity):
-            log.warning(
-                "WINNOW_EMBEDDING_MODEL: %s was retired and is not used", first.identity.name
-            )
-            return
-        index = _index_settings(settings)
-        own = await generation_store.start_generation(connection, first.identity, index, bulk=False)
-    log.info("model %s: generation %s is %s", first.identity.name, own.id, own.state)
-
-
-def _check_dimensions(model: LoadedModel, live: Sequence[Generation]) -> None:
-    """Raise InvalidSetting if the file of a generation now gives vectors of another length."""
-    found = model.encoder.dimensions
-    for generation in live:
-        wanted = generation.model.dimensions
-        if generation.model.digest == model.identity.digest and wanted != found:
-            raise InvalidSetting(
-                f"WINNOW_EMBEDDING_MODEL: {model.identity.name} gives {found} dimensions, "
-                f"but its generation {generation.id} has {wanted}"
-            )

@@ -27,7 +27,7 @@ UNITS = ("_seconds", "_total", "_bytes")
 COUNTS = {
     "winnow_tasks", "winnow_tasks_held", "winnow_rows", "winnow_reconciliation", "winnow_rpc_running",
     "winnow_batch_tasks", "winnow_breaker_open", "winnow_model_batch_tokens", "winnow_database_connections",
-    "winnow_search_recall_at_10",
+    "winnow_search_recall_at_10", "winnow_model_missing",
 }  # fmt: skip
 
 
