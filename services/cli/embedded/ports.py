@@ -3,7 +3,7 @@
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -29,17 +29,55 @@ class Ports(BaseModel):
     search: int = 15054
 
 
-def choose_ports(requested: Mapping[str, int], remembered: Ports | None, ephemeral: range) -> Ports:
+class Claims:
+    """Ports that no other Winnow on this machine chooses meanwhile, though nobody listens on them yet.
+
+    A claim is a datagram socket of the same number: only one can be had, and it is in no server's way.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, socket.socket] = {}
+
+    @classmethod
+    @contextmanager
+    def open(cls) -> Iterator["Claims"]:
+        """Begin with none, and give all up at the end, as the end of the process does."""
+        claims = cls()
+        try:
+            yield claims
+        finally:
+            for each in claims._held.values():
+                each.close()
+
+    def take(self, port: int) -> bool:
+        """Claim a port; false if somebody else has."""
+        if port in self._held:
+            return True
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind((LOOPBACK, port))
+        except OSError:
+            claim.close()
+            return False
+        self._held[port] = claim
+        return True
+
+
+def choose_ports(
+    requested: Mapping[str, int], remembered: Ports | None, ephemeral: range, claims: Claims
+) -> Ports:
     """Return free ports: exactly those requested, else the remembered or default ones, else others outside `ephemeral`.
 
-    Raises PortUnavailable for a requested port that is in use, out of range or given twice.
+    Those that were not requested nobody else has claimed. Raises PortUnavailable for a requested port that is in use,
+    out of range or given twice.
     """
     for name, port in requested.items():
         _check_requested(name, port, requested)
+        claims.take(port)
     chosen = dict(requested)
     for name, port in (remembered or Ports()).model_dump().items():
         if name not in chosen:
-            chosen[name] = _free_port(name, port, set(chosen.values()), ephemeral)
+            chosen[name] = _free_port(name, port, set(chosen.values()), ephemeral, claims)
     return Ports(**chosen)
 
 
@@ -74,9 +112,10 @@ def _check_requested(name: str, port: int, requested: Mapping[str, int]) -> None
         raise PortUnavailable(name, port, "already in use")
 
 
-def _free_port(name: str, wanted: int, taken: set[int], ephemeral: range) -> int:
+def _free_port(name: str, wanted: int, taken: set[int], ephemeral: range, claims: Claims) -> int:
     for port in _candidates(wanted):
-        if port not in taken and (port == wanted or port not in ephemeral) and is_free(port):
+        is_allowed = port not in taken and (port == wanted or port not in ephemeral)
+        if is_allowed and is_free(port) and claims.take(port):
             return port
     raise PortUnavailable(name, wanted, "in use, and no other port is free")
 

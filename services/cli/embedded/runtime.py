@@ -11,7 +11,7 @@ from typing import Self
 from services.cli.embedded import nats, postgres, programs
 from services.cli.embedded.nats import Nats
 from services.cli.embedded.paths import DataDirectory, RuntimeState
-from services.cli.embedded.ports import Ports, choose_ports, ephemeral_ports
+from services.cli.embedded.ports import Claims, Ports, choose_ports, ephemeral_ports
 from services.cli.embedded.postgres import Postgres
 from services.cli.embedded.process import Account, ProcessIdentity, server_account
 from services.cli.embedded.records import end_recorded
@@ -57,12 +57,12 @@ class EmbeddedRuntime:
         account = server_account()
         data = data.resolved()
         await data.prepare(account)
-        with data.locked():
+        with data.locked(), Claims.open() as claims:
             supervisor = Supervisor(
                 data.logs, data.records, on_event, policy=policy or RestartPolicy()
             )
             try:
-                runtime = await cls._start(data, account, ports or {}, supervisor)
+                runtime = await cls._start(data, account, ports or {}, claims, supervisor)
                 data.announce(_state(runtime.ports))
                 yield runtime
             finally:
@@ -75,13 +75,14 @@ class EmbeddedRuntime:
         data: DataDirectory,
         account: Account | None,
         requested: Mapping[str, int],
+        claims: Claims,
         supervisor: Supervisor,
     ) -> Self:
         await postgres.reclaim(data)
         await nats.reclaim(data)
         await end_recorded(data.records)
         remembered = data.ports()
-        ports = choose_ports(requested, remembered, ephemeral_ports())
+        ports = choose_ports(requested, remembered, ephemeral_ports(), claims)
         for event in _moves(requested, remembered, ports):
             supervisor.on_event(event)
         data.remember_ports(ports)
