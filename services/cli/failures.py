@@ -100,7 +100,12 @@ def _rpc_failure(error: grpc.aio.AioRpcError) -> Failure:
 
 def is_broken_stream(error: grpc.aio.AioRpcError) -> bool:
     """Whether gRPC itself gave up a call while a request was written; services never say INTERNAL without details."""
-    return error.code() == grpc.StatusCode.INTERNAL and _details(error) is None
+    return error.code() == grpc.StatusCode.INTERNAL and not is_from_service(error)
+
+
+def is_from_service(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a service of ours has answered, rather than gRPC for one that is not there."""
+    return _details(error) is not None
 
 
 def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:

@@ -5,11 +5,10 @@ import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import grpc
 
-from services.cli.failures import is_broken_stream
+from services.cli.failures import is_broken_stream, is_from_service
 from services.cli.target import Target
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
@@ -148,21 +147,17 @@ class Sender:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            await self._wait_for_service(await self._reason(call))
-
-    async def _reason(self, call: Any) -> grpc.aio.AioRpcError:
-        """What a call that gRPC cancelled would have said: the service has gone away."""
-        empty = grpc.aio.Metadata()
-        return grpc.aio.AioRpcError(
-            grpc.StatusCode.UNAVAILABLE, empty, empty, await call.details() or "connection lost"
-        )
+            await self._wait_for_service(_gone(await call.details()))
 
     async def _wait_for_service(self, error: grpc.aio.AioRpcError) -> None:
         self._failures += 1
-        is_begun = self.counts.total or self.counts.deleted
-        patience = RETRIES if is_begun else RETRIES_BEFORE_FIRST
-        is_transient = error.code() in _TRANSIENT or is_broken_stream(error)
-        if not is_transient or self._failures > patience:
+        is_broken = is_broken_stream(error)
+        is_there = is_broken or is_from_service(error) or self.counts.total or self.counts.deleted
+        if is_broken:
+            error = _gone(error.details())
+        if error.code() not in _TRANSIENT or self._failures > (
+            RETRIES if is_there else RETRIES_BEFORE_FIRST
+        ):
             raise error
         if self._failures == TOLD_FROM_FAILURE:
             self._tell(f"ingest does not take more now, trying again … ({error.details()})")
@@ -187,6 +182,14 @@ class Sender:
         if not self._waiting:
             return self._ended
         return len(self._unacknowledged) < FRAMES_AHEAD
+
+
+def _gone(details: str | None) -> grpc.aio.AioRpcError:
+    """What a call that gRPC itself gave up would have said: the service has gone away."""
+    empty = grpc.aio.Metadata()
+    return grpc.aio.AioRpcError(
+        grpc.StatusCode.UNAVAILABLE, empty, empty, details or "connection lost"
+    )
 
 
 def _deletions(

@@ -29,13 +29,16 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NOT_JSON = "not JSON"
+# Numbers are read as machines hold them: ijson's other way of reading crashes on some with thousands of digits.
+HUGE_NUMBER = "a number too large to read"
 
 
 class BrokenJson(Exception):
-    """The bytes stop being JSON between two offsets; `at_end` if they only end too early."""
+    """Between two offsets is what cannot be read; `at_end` if the bytes only end too early."""
 
-    def __init__(self, first_byte: int, last_byte: int, at_end: bool) -> None:
-        super().__init__(f"not JSON between byte {first_byte} and byte {last_byte}")
+    def __init__(self, first_byte: int, last_byte: int, at_end: bool, what: str = NOT_JSON) -> None:
+        super().__init__(f"{what} between byte {first_byte} and byte {last_byte}")
         self.first_byte = first_byte
         self.last_byte = last_byte
         self.at_end = at_end
@@ -80,35 +83,36 @@ def json_events(chunks: Iterable[bytes]) -> Iterator[Event]:
     for chunk in chunks:
         start, read = read, read + len(chunk)
         data = chunk.removeprefix(_BYTE_ORDER_MARK) if start == 0 else chunk
-        whole = _send(parser, escapes.feed(data))
+        wrong = _send(parser, escapes.feed(data))
         yield from events
         quiet_from = read if events else quiet_from
         events.clear()
-        if not whole:
-            raise BrokenJson(start, read, at_end=False)
+        if wrong:
+            raise BrokenJson(start, read, at_end=False, what=wrong)
         if read - quiet_from > VALUE_BYTES_MAX:
             raise ValueTooLarge
-    whole = _send(parser, escapes.finish()) and _close(parser)
+    wrong = _send(parser, escapes.finish()) or _close(parser)
     yield from events
-    if not whole:
+    if wrong:
         raise BrokenJson(read, read, at_end=True)
 
 
-def _send(parser: Any, data: bytes) -> bool:
+def _send(parser: Any, data: bytes) -> str:
+    """Give the parser bytes; what is wrong with them, or nothing."""
     try:
         if data:
             parser.send(data)
-    except (ijson.JSONError, ValueError):
-        return False
-    return True
+    except (ijson.JSONError, ValueError) as error:
+        return HUGE_NUMBER if "overflow" in str(error) else NOT_JSON
+    return ""
 
 
-def _close(parser: Any) -> bool:
+def _close(parser: Any) -> str:
     try:
         parser.close()
     except (ijson.JSONError, ValueError):
-        return False
-    return True
+        return NOT_JSON
+    return ""
 
 
 def build_value(events: Iterator[Event], first: Event) -> Any:

@@ -13,7 +13,8 @@ from services.cli.importers.telegram_rows import ChatHeader
 NAIVE_DATE = "date without a time zone, read as UTC"
 _EARLIEST, _LATEST = -2208988800, 4102444800  # what the ingest service accepts, in Unix seconds
 _EPOCH_SECONDS = 2 * 86_400  # old exports write "never edited" as the epoch in local time
-_BOT_NAME = re.compile(r"bot\W*\Z", re.IGNORECASE)
+# "Deploy Bot", "deploy_bot", "DeployBot" and "deploybot"; John Talbot is a person.
+_BOT_NAME = re.compile(r"(?:(?:\A|[\W_])(?i:bot|бот)|[^\W_]Bot|[a-z\d]BOT|\A\w+bot)\W*\Z")
 _PLAIN_KINDS = {
     "poll": "poll",
     "todo_list": "todo_list",

@@ -11,6 +11,8 @@ import pytest
 from services.cli import sending
 from services.cli.sending import Frame, Sender
 from services.cli.target import Target
+from services.common.errors import DatabaseUnavailable
+from services.common.statuses import status_of
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1 import ingest_pb2_grpc
 
@@ -111,3 +113,67 @@ async def test_deletions_wait_for_the_service(monkeypatch: pytest.MonkeyPatch) -
     await server.stop(None)
     assert service.deleted == [("one", ["1", "2"]), ("other", ["1"])]
     assert (sender.counts.deleted, len(told)) == (3, 1)
+
+
+class Recovering(Away):
+    """Answers that its database does not, or breaks streams off without a word, before it takes messages."""
+
+    def __init__(self, calls: int, code: grpc.StatusCode, details: bytes | None) -> None:
+        super().__init__(calls)
+        self.code, self.details = code, details
+
+    async def StreamMessages(
+        self, requests: AsyncIterator[pb.StreamMessagesRequest], context: Any
+    ) -> AsyncIterator[pb.StreamMessagesResponse]:
+        """Take every frame, once it can."""
+        if self.calls:
+            self.calls -= 1
+            trailing = (("grpc-status-details-bin", self.details),) if self.details else ()
+            await context.abort(self.code, "Internal error from Core", trailing)
+        async for response in super().StreamMessages(requests, context):
+            yield response
+
+
+async def _sent(service: ingest_pb2_grpc.IngestServiceServicer) -> int:
+    """How many messages of one frame such a service has taken in the end."""
+    server = grpc.aio.server()
+    ingest_pb2_grpc.add_IngestServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    source = pb.SourceRef(kind=pb.SOURCE_KIND_IMPORT, external_id="x")
+    sender = Sender(Target({"ingest": f"127.0.0.1:{port}"}, "key"), lambda: None)
+    try:
+        await sender.send([Frame(0, source, [pb.MessageInput(external_id="0")])])
+    finally:
+        await server.stop(None)
+    return sender.counts.created
+
+
+_SAID = status_of(DatabaseUnavailable("no database"), "request")[0].SerializeToString()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("code", "details"),
+    [(grpc.StatusCode.UNAVAILABLE, _SAID), (grpc.StatusCode.INTERNAL, None)],
+)
+async def test_a_service_that_answers_is_waited_for_from_the_start(
+    monkeypatch: pytest.MonkeyPatch, code: grpc.StatusCode, details: bytes | None
+) -> None:
+    """A database that starts again just when an import begins is no reason to give up; nobody at the address is."""
+    monkeypatch.setattr(sending, "RETRIES_BEFORE_FIRST", 0)
+    assert await _sent(Recovering(3, code, details)) == 1
+    with pytest.RaisesGroup(grpc.aio.AioRpcError):
+        await _sent(Recovering(3, grpc.StatusCode.UNAVAILABLE, None))
+
+
+@pytest.mark.timeout(20)
+async def test_streams_that_keep_breaking_are_told_as_a_service_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What gRPC says of itself when a stream breaks is no defect of Winnow, and must not be told as one."""
+    monkeypatch.setattr(sending, "RETRIES", 1)
+    with pytest.RaisesGroup(grpc.aio.AioRpcError) as failed:
+        await _sent(Recovering(9, grpc.StatusCode.INTERNAL, None))
+    (error,) = failed.value.exceptions
+    assert error.code() == grpc.StatusCode.UNAVAILABLE

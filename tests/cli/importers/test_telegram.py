@@ -191,7 +191,7 @@ def test_truncated_at_every_byte(tmp_path: Path) -> None:
         (b'{"messages": []}', "no whole-number `id`"),
         (b'{"id": "x", "messages": []}', "no whole-number `id`"),
         (b'{"chats": {"list": 5}}x', "not JSON"),
-        (b'{"id": 99999999999999999999999}', "not JSON"),
+        (b'{"id": 99999999999999999999999}', "a number too large to read"),
     ],
 )
 def test_unreadable(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -238,6 +238,20 @@ def test_deep_nesting(tmp_path: Path) -> None:
     data = json.dumps(chat(row(1, "@"), row(2))).replace('"@"', "[" * 5000 + "]" * 5000)
     export = write(tmp_path, data.encode())
     assert [m.external_id for m in messages(export)] == ["2"]
+
+
+@pytest.mark.parametrize(
+    "number", ["1e400", "-1e400", "9" * 19, "9" * 5000, "1e99999999999999999999"]
+)
+def test_a_number_that_cannot_be_held_is_told(tmp_path: Path, number: str) -> None:
+    """JSON sets no limit to a number: it ends the reading, but must not be told as if the file were no JSON."""
+    content = json.dumps(chat(row(1, "before"), row(2, "with"))).replace(
+        '"text": "with"', f'"text": "with", "a": {number}'
+    )
+    items, failure = drain(write(tmp_path, content.encode()))
+    assert [message.text for message in messages(items)] == ["before"]
+    assert isinstance(failure, UnreadableExport)
+    assert failure.reason.startswith("a number too large to read between byte 0 and byte")
 
 
 def test_progress(tmp_path: Path) -> None:

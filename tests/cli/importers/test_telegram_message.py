@@ -73,11 +73,20 @@ def test_deleted_account(tmp_path: Path) -> None:
 
 
 def test_bots(tmp_path: Path) -> None:
-    """The peer of a bot chat is a bot, and so is who is called one; a Talbot Smith is not."""
+    """The peer of a bot chat is a bot, and so is who is called one; nobody is for being named Talbot or Abbot."""
     peer = messages(write(tmp_path, chat(row(1), id=7, type="bot_chat")))
     assert peer[0].author_is_bot
-    assert only(tmp_path, row(1, **{"from": "Release Bot"})).author_is_bot
-    assert not only(tmp_path, row(1, **{"from": "Talbot Smith"})).author_is_bot
+    for name in ("Release Bot", "release_bot", "ReleaseBot", "CIBot 🤖", "combot", "Бот", "myBOT"):
+        assert only(tmp_path, row(1, **{"from": name})).author_is_bot, name
+    for name in (
+        "Talbot Smith",
+        "John Talbot",
+        "JOHN TALBOT",
+        "Mary Abbot",
+        "Іван Работ",
+        "robots",
+    ):
+        assert not only(tmp_path, row(1, **{"from": name})).author_is_bot, name
 
 
 def test_forward(tmp_path: Path) -> None:
