@@ -1,6 +1,7 @@
 """What an import tells at its end: what became of the messages, and which rows were left out, where and why."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.markup import escape
@@ -27,7 +28,7 @@ def report(
     for line in _remarks(importer, skipped):
         session.console.print(f"  {escape(line)}")
     for rejection in counts.rejections[:EXAMPLES_MAX]:
-        session.console.print(f"  rejected {escape(rejection)}")
+        session.console.print(f"  rejected {escape(str(rejection))}")
 
 
 def _conclusion(importer: Importer, counts: Any) -> str:
@@ -59,8 +60,7 @@ def _as_json(importer: Importer, counts: Any, skipped: Sequence[SkippedRow]) -> 
         "rejected": counts.rejected,
         "deleted": counts.deleted,
         "skipped": summary.skipped,
-        "skipped_first": [
-            {"place": row.place, "reason": row.reason, "detail": row.detail} for row in skipped
-        ],
+        "skipped_first": list(map(asdict, skipped)),
+        "rejected_first": list(map(asdict, counts.rejections)),
         "notes": summary.notes,
     }

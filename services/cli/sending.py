@@ -22,6 +22,19 @@ TOLD_FROM_FAILURE = 4  # after a second and a half
 _TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
+@dataclass(frozen=True)
+class Rejected:
+    """A message that ingest refused: its id, the field that is wrong, and why."""
+
+    external_id: str
+    field: str
+    description: str
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"{self.external_id}: {self.field}: {self.description}"
+
+
 @dataclass
 class Counts:
     """What became of the messages of an import."""
@@ -31,7 +44,7 @@ class Counts:
     unchanged: int = 0
     rejected: int = 0
     deleted: int = 0
-    rejections: list[str] = field(default_factory=list)
+    rejections: list[Rejected] = field(default_factory=list)
 
     def add(self, response: pb.StreamMessagesResponse) -> None:
         """Count an acknowledged frame."""
@@ -41,7 +54,7 @@ class Counts:
         self.rejected += response.rejected
         for result in response.results[: REJECTIONS_KEPT - len(self.rejections)]:
             reason = result.rejection
-            self.rejections.append(f"{result.external_id}: {reason.field}: {reason.description}")
+            self.rejections.append(Rejected(result.external_id, reason.field, reason.description))
 
     @property
     def total(self) -> int:

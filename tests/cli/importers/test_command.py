@@ -107,6 +107,22 @@ async def test_rows_that_are_left_out_are_told_with_their_place(
     assert [row["place"] for row in report["skipped_first"]] == ["line 2", "line 3"]
 
 
+async def test_messages_that_are_refused_are_told_with_the_field(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that imports must learn which messages ingest refused and why, as a person does."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    file = tmp_path / "talk.jsonl"
+    file.write_text(json.dumps({"id": 7, "text": "x" * 20_000, "sent_at": 10**9}))
+    command = ("import", "jsonl", str(file), "--data-dir", str(tmp_path))
+    why = "must be at most 16384 bytes"
+    async with deployment.serving("ingest"):
+        told = await asyncio.to_thread(run_winnow, *command)
+        report = await imported("jsonl", file, tmp_path)
+    assert f"rejected 7: text: {why}" in told.stdout
+    assert report["rejected_first"] == [{"external_id": "7", "field": "text", "description": why}]
+
+
 async def test_a_telegram_export_is_taken_by_its_folder(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
