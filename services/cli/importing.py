@@ -295,7 +295,8 @@ async def import_jsonl(session: Session, file: Path) -> None:
 async def import_slack(session: Session, path: Path) -> None:
     """Import an export of Slack: the zip, or the folder it was unpacked to.
 
-    What people and bots said is imported, joins and the like are left out and counted.
+    What people and bots said is imported, joins and the like are left out and counted. What the export says is
+    deleted is deleted here, too.
     """
     await _import(session, SlackExport(path), pb.SOURCE_KIND_IMPORT)
 

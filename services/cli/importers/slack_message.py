@@ -15,7 +15,8 @@ from services.cli.importers.rows import (
     string,
     within_range,
 )
-from services.cli.importers.slack_text import markup_of, render
+from services.cli.importers.slack_blocks import markup_of
+from services.cli.importers.slack_text import render
 
 PREFIX = "slack:"
 KEY_CHARACTERS_MAX, NAME_CHARACTERS_MAX = 256, 512
@@ -29,8 +30,10 @@ SPOKEN = frozenset(
         "me_message",
         "slackbot_response",
         "thread_broadcast",
+        "tombstone",
     )
 )
+_GONE = "tombstone"  # what stands in place of a deleted message that has replies
 _STAMP = re.compile(r"(\d{1,11})\.(\d{1,6})", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FILE_KINDS = {"image": "photo", "video": "video_file", "audio": "audio_file"}
@@ -62,11 +65,13 @@ def place(row: object) -> str:
 
 
 def check_row(row: object) -> Row:
-    """The row of what was said; of a recorded edit, the text it led to. Raises NoMessage."""
+    """The row of what was said; of a recorded edit, what it led to; of a deletion, its place. Raises NoMessage."""
     if not isinstance(row, dict):
         raise NoMessage("not a JSON object")
     if row.get("subtype") == "message_changed" and nested(row, "message"):
         row = {"edited": {"ts": row.get("ts")}, **nested(row, "message")}
+    elif row.get("subtype") == "message_deleted":
+        row = {"subtype": _GONE, "ts": row.get("deleted_ts")}
     kind, subtype = row.get("type", "message"), row.get("subtype") or ""
     if kind != "message":
         raise NoMessage("unknown type", kind[:80] if isinstance(kind, str) else "")
@@ -83,8 +88,10 @@ def read_message(row: Row, chat_external_id: str, directory: Directory) -> Impor
         raise NoMessage("no usable ts", stamp[:80])
     thread = string(row, "thread_ts")
     thread = "" if thread == stamp else thread  # the first message of a thread is in the channel
-    text, entities = render(markup_of(row), directory.people, directory.channels)
+    if row.get("subtype") == _GONE:
+        return _deleted(stamp, sent_at, thread, chat_external_id)
     author, name, is_bot = _author(row, directory)
+    text, entities = render(markup_of(row, is_bot), directory.people, directory.channels)
     attachments = tuple(
         _attachment(file) for file in (*listed(row, "files"), nested(row, "file")) if file
     )
@@ -103,6 +110,11 @@ def read_message(row: Row, chat_external_id: str, directory: Directory) -> Impor
         attachments=attachments,
         kind=attachments[0].type if attachments else "text",
     )
+
+
+def _deleted(stamp: str, sent_at: datetime, thread: str, chat: str) -> ImportedMessage:
+    """A message of which only its place is known."""
+    return ImportedMessage(chat, stamp, thread, thread, "", "", False, "", sent_at, deleted=True)
 
 
 def read_stamp(stamp: str) -> datetime | None:

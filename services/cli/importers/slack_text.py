@@ -1,12 +1,10 @@
 """Slack's message markup as readable text: mentions, channels, links, dates and escapes."""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from services.cli.importers import ImportedEntity
 from services.cli.importers.rendering import Rendering
-from services.cli.importers.rows import Row, listed, string
 
 _TOKEN = re.compile(r"<([^<>]+)>")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -67,57 +65,3 @@ def _add_link(rendering: Rendering, target: str, label: str) -> None:
 
 def _unescape(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def markup_of(row: Row) -> str:
-    """What a message says, as markup: its text, or if that is empty, its attachments or its blocks."""
-    return (
-        string(row, "text")
-        or "\n".join(words for item in listed(row, "attachments") if (words := _attached(item)))
-        or "\n".join(words for block in listed(row, "blocks") if (words := "".join(_block(block))))
-    )
-
-
-def _attached(item: Row) -> str:
-    lines = [string(item, name) for name in ("pretext", "title", "text")]
-    for pair in listed(item, "fields"):
-        lines += [string(pair, "title"), string(pair, "value")]
-    return "\n".join(line for line in lines if line) or string(item, "fallback")
-
-
-def _block(block: Row) -> Iterator[str]:
-    """The words of a block in reading order, whatever it is nested in."""
-    waiting: list[Any] = [block]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, list):
-            waiting.extend(reversed(item))
-        elif isinstance(item, dict):
-            yield _element(item)
-            if string(item, "type") not in ("text", "plain_text", "mrkdwn", "link"):
-                waiting.extend(
-                    item[name] for name in ("elements", "fields", "text") if name in item
-                )
-
-
-def _element(item: Row) -> str:
-    """The markup of one element; empty for one that only holds others."""
-    match string(item, "type"):
-        case "mrkdwn":
-            return string(item, "text")
-        case "text" | "plain_text":
-            return _escape(string(item, "text"))
-        case "link":
-            return f"<{_escape(string(item, 'url'))}|{_escape(string(item, 'text'))}>"
-        case "user":
-            return f"<@{_escape(string(item, 'user_id'))}>"
-        case "channel":
-            return f"<#{_escape(string(item, 'channel_id'))}>"
-        case "emoji":
-            return f":{_escape(string(item, 'name'))}:"
-        case _:
-            return ""

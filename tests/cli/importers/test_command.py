@@ -59,6 +59,24 @@ async def test_slack(
     ]
 
 
+async def test_what_slack_says_is_deleted_is_deleted(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that a later export has no longer leaves search, and the earlier export does not bring it back."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    said = {"type": "message", "user": "U1", "ts": "1.000001", "text": "the password is 1234"}
+    day, live = tmp_path / "general" / "1970-01-01.json", "select count(*) from ingest.message"
+    day.parent.mkdir()
+    async with deployment.serving("ingest"):
+        day.write_text(json.dumps([said]))
+        assert (await imported("slack", tmp_path, tmp_path))["created"] == 1
+        day.write_text(json.dumps([said | {"subtype": "tombstone", "text": "x"}]))
+        assert (await imported("slack", tmp_path, tmp_path))["deleted"] == 1
+        day.write_text(json.dumps([said]))
+        await imported("slack", tmp_path, tmp_path)
+    assert await deployment.admin.fetchval(f"{live} where deleted_at is null") == 0
+
+
 async def test_discord(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

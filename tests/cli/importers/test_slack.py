@@ -138,7 +138,7 @@ def test_skipped_rows_are_counted(tmp_path: Path) -> None:
     rows = [
         row(1, subtype="channel_join"),
         row(2, subtype="channel_join"),
-        row(3, subtype="tombstone"),
+        row(3, subtype="pinned_item"),
         row(4, subtype=["odd"]),
         row(5, type="event"),
         "nonsense",
@@ -153,7 +153,7 @@ def test_skipped_rows_are_counted(tmp_path: Path) -> None:
     assert [m.external_id for m in messages(items)] == ["9.000100"]
     assert source.summary.skipped == {
         "channel_join": 2,
-        "tombstone": 1,
+        "pinned_item": 1,
         "unknown subtype": 1,
         "unknown type": 1,
         "not a JSON object": 1,

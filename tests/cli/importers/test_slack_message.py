@@ -165,3 +165,116 @@ def test_long_markup_is_bounded() -> None:
     assert text == "@U1" * 3000
     assert len(entities) == 1000
     assert entities[0] == ImportedEntity("mention", 0, 3, "slack://user?id=U1")
+
+
+def _rich(*elements: dict[str, Any]) -> list[dict[str, Any]]:
+    """Blocks as people's messages have them."""
+    return [{"type": "rich_text", "elements": list(elements)}]
+
+
+def _section(*elements: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "rich_text_section", "elements": list(elements)}
+
+
+def _text(text: str, **style: bool) -> dict[str, Any]:
+    return {"type": "text", "text": text, "style": style}
+
+
+def test_rich_text_keeps_its_lines(tmp_path: Path) -> None:
+    """Lists, quotes and code of a message that has blocks alone stand on lines of their own, as in Slack's texts."""
+    lists = [
+        {"type": "rich_text_list", "style": style, "indent": indent, "elements": lines}
+        for style, indent, lines in (
+            ("bullet", 0, [_section(_text("one")), _section(_text("two"))]),
+            ("ordered", 1, [_section(_text("first"))]),
+        )
+    ]
+    blocks = _rich(
+        _section(_text("Run "), _text("make", code=True), _text(":\n")),
+        *lists,
+        {"type": "rich_text_preformatted", "elements": [_text("a = 1\n  b")]},
+        {"type": "rich_text_quote", "elements": [_text("said")]},
+        _section(
+            {"type": "broadcast", "range": "here"},
+            _text(" "),
+            {"type": "usergroup", "usergroup_id": "S1"},
+            _text(" "),
+            {"type": "date", "timestamp": 1, "format": "{date}", "fallback": "May 1st"},
+            _text(" "),
+            {"type": "color", "value": "#ff0000"},
+        ),
+    )
+    message = only(tmp_path, row(1, "", blocks=blocks))
+    assert message.text == (
+        "Run `make`:\n• one\n• two\n    1. first\n```a = 1\n  b```\n> said\n@here @S1 May 1st #ff0000"
+    )
+    assert [entity.type for entity in message.entities] == ["code", "pre", "mention", "mention"]
+
+
+def test_blocks_of_apps(tmp_path: Path) -> None:
+    """Every block that has words says them, and no two run together."""
+    cell = {"type": "rich_text", "elements": [_section(_text("db"))]}
+    blocks = [
+        {"type": "header", "text": {"type": "plain_text", "text": "Alert"}},
+        {
+            "type": "section",
+            "text": {"type": "mrkdwn", "text": "*High* load"},
+            "fields": [{"type": "mrkdwn", "text": "Host"}, {"type": "mrkdwn", "text": "db-2"}],
+        },
+        {"type": "divider"},
+        {"type": "image", "image_url": "https://a.test/x.png"},
+        {
+            "type": "context",
+            "elements": [
+                {"type": "image", "alt_text": "graph"},
+                {"type": "mrkdwn", "text": "by <@U1>"},
+            ],
+        },
+        {"type": "markdown", "text": "**see** <log>"},
+        {"type": "image", "title": {"type": "plain_text", "text": "Load"}, "alt_text": "x"},
+        {"type": "table", "rows": [[cell, {"type": "raw_text", "text": "7"}], [cell]]},
+    ]
+    for text in ("", "This content can't be displayed."):
+        assert only(tmp_path, row(1, text, blocks=blocks)).text == (
+            "Alert\n*High* load\nHost\ndb-2\ngraph by @Ada\n**see** <log>\nLoad\ndb | 7\ndb"
+        )
+
+
+def test_what_bots_say_beside_their_text(tmp_path: Path) -> None:
+    """A bot's text may be a headline only: what it attaches is said, too, once, and previews of links are not."""
+    bot = {"subtype": "bot_message", "bot_id": "B1", "user": None}
+    detail = {"title": "job 4", "text": "compile error"}
+    coloured = {
+        "color": "#f00",
+        "fallback": "[no preview available]",
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "job 5"}}],
+    }
+    preview = {"from_url": "https://a.test", "text": "a page"}
+    same = _rich(_section(_text("Build failed", bold=True)))
+    said = only(
+        tmp_path,
+        row(1, "*Build failed*", attachments=[detail, coloured, preview], blocks=same, **bot),
+    )
+    assert said.text == "*Build failed*\njob 4\ncompile error\njob 5"
+    longer = _rich(_section(_text("The build has failed on main")))
+    assert only(tmp_path, row(1, "build failed", blocks=longer, **bot)).text == (
+        "The build has failed on main"
+    )
+    assert only(tmp_path, row(1, "see", attachments=[detail], blocks=longer)).text == "see"
+
+
+def test_deletions(tmp_path: Path) -> None:
+    """A message that the export says is deleted is so, in whichever of three ways it says that, and keeps no words."""
+    gone = row(1, "This message was deleted.", subtype="tombstone", user="USLACKBOT")
+    deleted = {
+        "type": "message",
+        "subtype": "message_deleted",
+        "ts": "9.000100",
+        "deleted_ts": "1.000100",
+        "previous_message": row(1, "secret"),
+    }
+    changed = {"type": "message", "subtype": "message_changed", "ts": "9.000100", "message": gone}
+    for one in (gone, deleted, changed):
+        message = only(tmp_path, one)
+        assert (message.external_id, message.text, message.deleted) == ("1.000100", "", True)
+        assert message.author_external_id == ""
