@@ -21,7 +21,7 @@ from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
 from services.extractor.utterances import Utterance, idf, people, read
 
-GROUNDED_VERSION: Final = "7"
+GROUNDED_VERSION: Final = "8"
 
 _ASKED_CHARACTERS_MAX: Final = 300
 

@@ -8,24 +8,39 @@ from services.extractor import cues
 from services.extractor.extraction import CONTENT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from services.extractor.utterances import Utterance, content_words, specific_words, stem, unlinked
 
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？])\s+(?=\S)|\n+|(?<=[;])\s+")
-_LEAD_IN: Final = re.compile(
-    r"\s*(?:(?:so|and|but|well|eh+|er+|ok(?:ay)?|oh|ah|hm+|btw|also|yes|no|yeah|yep|yup|nah|nope|cool|right|"
-    r"guys|folks|all|team|everyone|колеги|друзі|народ|хлопці|коллеги|друзья|ребята|"
-    r"sorry|good (?:point|idea|catch|question)|fair (?:enough|point)|nice catch|exactly|agreed|ha(?:ha)+|great|"
-    r"perfect|hence|one question|question|actually|basically|anyway|um+|oops|correct|sure|please|weird|i see|"
-    r"(?:and |but )?i (?:think|guess|believe|mean)(?: that)?|afaik|afaict|iirc|imh?o|tbh|fwiw|in fact|"
-    r"thanks(?: a (?:lot|ton))?|thank you|а(?! якщо| що| если| что)|"
-    r"і|й|та|ну|так|ні|да|нет|и|но|то|"
-    r"ще(?! не)|ещё(?! не)|доречі|до речі|кстати|"
-    r"дякую|спасибо|добре|хорошо|отже|тож|гаразд|прийнято|зрозуміло|цікаво|дуже корисно|"
-    r"итак|ладно|принято|понятно|(?:я )?думаю,? що|(?:я )?думаю,? что)\b[\s,.!:;…-]+"
-    r"|[*>•–—.-]+\s*|\d{0,2}[(\[]\w{2,12}[)\]]:?\s+)+",
+# Code is passed over, so that no sentence ends within it.
+_SENTENCE_END: Final = re.compile(
+    r"`[^`\n]{1,200}`|(?P<end>(?<=[.!?…。！？;])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)\s+(?=\S)|\n+)",
     re.IGNORECASE,
 )
+_FACE: Final = r"(?:[:;=]['-]?[()\[\]DPpoO/\\|*3]{1,3}(?!\w)|[:;=]\s\)+|\^[._]?\^|\\o/|<3)"
+# What only carries talk on, whatever comes after it.
+_CARRYING: Final = (
+    r"so|and|but|well(?! known| defined| formed| documented| tested| supported)|"
+    r"eh+|er+|ok(?:ay)?|oh+|ah+|hm+|hrm+|hm*pf+|huh|u[hm]+|h[ea]h+|ha(?:ha)+|ar+gh+|ugh+|e+w+|"
+    r"bleh|meh|lol|btw|also|yes|yeah?|yep|yup|ya|nah|nope|guys|folks|sorry|hence|actually|basically|anyway|"
+    r"oops|sure|please|i see|(?:and |but )?i (?:think|guess|believe|mean)(?: that)?|afaik|afaict|iirc|imh?o|"
+    r"tbq?h|fwiw|in fact|thanks(?: a (?:lot|ton))?|thank you|"
+    r"а(?! якщо| що| если| что)|і|й|та|ну|да|и|но|то|ой|хм+|ага|угу|ок|ще(?! не)|ещё(?! не)|доречі|до речі|кстати|"
+    r"дякую|спасибо|добре|хорошо|отже|тож|гаразд|зрозуміло|цікаво|дуже корисно|итак|ладно|понятно|"
+    r"(?:я )?думаю,? що|(?:я )?думаю,? что"
+)
+# What does so only before a pause: "no, it works" but "no index is used".
+_ANSWERING: Final = (
+    r"no|cool|right|all|team|everyone|good (?:point|idea|catch|question)|fair (?:enough|point)|nice(?: catch)?|"
+    r"exactly|agreed|great|perfect|(?:one )?question|correct|weird|true|like|now|alright|k|man|dude|wait|wow|heck|"
+    r"welp|yay|interesting|колеги|друзі|народ|хлопці|коллеги|друзья|ребята|так|ні|нет|прийнято|принято"
+)
+_PAUSE: Final = r"(?:\s*,\s*|\s*[.!:;…]+\s+|\s+[-–—]+\s+)"
+_LEAD_IN: Final = re.compile(
+    rf"[\s,;]*(?:(?:{_CARRYING})\b(?:{_PAUSE}|\s+)|(?:{_ANSWERING})\b{_PAUSE}|{_FACE}\s+"
+    r"|[*.-]+\s+|[>•–—]+\s*|\.{2,}|\d{0,2}[(\[]\w{2,12}[)\]]:?\s+)+",
+    re.IGNORECASE,
+)
+_LEFT_OVER: Final = re.compile(r"\s*(?:[],.!:;|^<>)=-]+\s+)+")
 _TAIL: Final = re.compile(
     r"(?:[\s,]+(?:i (?:think|guess|believe)|iirc|afaik|imh?o|tbh|lol|haha+|thanks|though)"
-    r"|\s*[:;=8]['-]?[()DPpoO/\\|*]{1,3}|\s*\^[._]?\^|\s*\\o/|\s*[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F])+\s*$",
+    rf"|\s*{_FACE}|\s*[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F])+\s*$",
     re.IGNORECASE,
 )
 # What is told at the end of a sentence is looked for in so much of it: every place in it is tried.
@@ -37,7 +52,8 @@ _GOES_ON: Final = re.compile(
 )
 _OPENED_WORDS_MIN: Final = 2
 _CLAUSE_END: Final = re.compile(r"[,;:—–(]\s|\s[-–—]\s|\.\s")
-_ASIDE: Final = re.compile(r"\s*\([^()]*\)")
+_ASIDE: Final = re.compile(r"\s+\([^()]*\)")
+_FACES: Final = re.compile(_FACE)
 _ANAPHORA_FACTOR: Final = 0.6
 _SPECIFIC_BONUS: Final = 0.6
 _MARKED_FACTOR: Final = 3.0
@@ -48,7 +64,12 @@ _PASTED: Final = re.compile(
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text, roughly: by final marks and lines."""
-    return [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
+    parts, start = [], 0
+    for match in _SENTENCE_END.finditer(text):
+        if match["end"] is not None:
+            parts.append(text[start : match.start()])
+            start = match.end()
+    return [part.strip() for part in [*parts, text[start:]] if part.strip()]
 
 
 def tidy(text: str) -> str:
@@ -86,13 +107,41 @@ def polish(sentence: str) -> str:
     rest = _LEAD_IN.sub("", plain, count=1) if _LEAD_IN.match(plain) else plain
     rest = cues.THANKS.sub("", rest).strip() if cues.THANKS.match(rest) else rest
     rest = rest[:-_TAIL_CHARACTERS_MAX] + _TAIL.sub("", rest[-_TAIL_CHARACTERS_MAX:])
+    rest = rest.rstrip(" .;")
+    if _PASTED.search(rest):
+        return rest
     bare = unlinked(rest)
     rest = bare if len(content_words(bare)) >= 2 else rest
-    rest = (rest or plain).lstrip(" ,.!:;").rstrip(" .,:;-!>")
-    first = rest.partition(" ")[0]
-    if rest[:1].islower() and first.replace("'", "").replace("’", "").isalpha():
-        rest = rest[0].upper() + rest[1:]
-    return rest
+    rest = rest or plain
+    match = _LEFT_OVER.match(rest)
+    return _raised(_closed(rest[match.end() :] if match else rest).rstrip(" .,:;-!>"))
+
+
+def _raised(text: str) -> str:
+    """The text with its first letter raised where it begins with a word, which code and names with marks do not."""
+    first = text.partition(" ")[0].rstrip(",").replace("'", "").replace("’", "")
+    return text[0].upper() + text[1:] if text[:1].islower() and first.isalpha() else text
+
+
+def _closed(text: str) -> str:
+    """The text without a bracket at either end whose other half is in another sentence, or that holds all of it."""
+    plain = _FACES.sub(lambda face: " " * len(face.group()), text)
+    open_at: list[int] = []
+    lone = -1
+    for place, character in enumerate(plain):
+        if character == "(":
+            open_at.append(place)
+        elif character == ")" and not open_at:
+            lone = place
+        elif character == ")":
+            began = open_at.pop()
+            if began == 0 and place == len(text) - 1:
+                return text[1:-1]
+    if open_at[:1] == [0]:
+        return text[1:]
+    return (
+        text[:lone] + text[lone + 1 :] if lone >= 0 and not re.search(r"\w", text[lone:]) else text
+    )
 
 
 def is_thin(text: str) -> bool:

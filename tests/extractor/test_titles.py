@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.extractor import cues
-from services.extractor.titles import content, polish, shorten, title
+from services.extractor.titles import content, opened, polish, sentences, shorten, title
 from services.extractor.utterances import read
 from tests.extractor.conversation import talk
 
@@ -66,11 +66,78 @@ def test_a_condition_is_not_left_alone() -> None:
             "The page says how to build it",
         ),
         ("it finally builds \U0001f389 :)", "It finally builds"),
+        ("it did not fetch them : )", "It did not fetch them"),
+        (":-) though I don't know what I did", "Though I don't know what I did"),
+        (", nope, the disk has room", "The disk has room"),
+        ("hrmmm, like, if the cache is cold", "If the cache is cold"),
+        ("| ^^ expected a lifetime", "Expected a lifetime"),
+        ("however, it costs more", "However, it costs more"),
+        (
+            "https://example.org/gimp - it's a clone with other menus",
+            "It's a clone with other menus",
+        ),
     ],
 )
 def test_lead_ins_are_dropped(said: str, polished: str) -> None:
     """Words that only lead in are dropped, a first plain letter is raised, code is left alone."""
     assert polish(said) == polished
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "No index is used for this query",
+        "Right now the build fails",
+        "All replicas must stop first",
+        "Agreed to move the release to Monday",
+        "Exactly once delivery needs a key",
+        "Well known ports are closed",
+        "no-op is fine here",
+        "Нет доступа к базе",
+        "Ні одного запису не видалено",
+        "Так не працює",
+        "Прийнято рішення перенести реліз",
+        ".env is not copied",
+        "--force removes the lock",
+        "!important wins",
+        'failure = { version = "1.0", git = "https://example.org/failure.git" }',
+    ],
+)
+def test_words_that_carry_the_meaning_stay(said: str) -> None:
+    """A word that may lead in stays where it denies, counts or decides; marks stay where they are part of a name."""
+    assert polish(said) == said
+    assert opened(said) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "polished"),
+    [
+        ("(without a lock nothing is promised", "Without a lock nothing is promised"),
+        ("it expands to `pair.0`)?", "It expands to `pair.0`?"),
+        ("(see the page on locks)", "See the page on locks"),
+        ("call drop() :) and then free(x)", "Call drop() :) and then free(x)"),
+    ],
+)
+def test_brackets_are_whole(said: str, polished: str) -> None:
+    """A bracket whose other half stands in another sentence is dropped; those of calls and smileys stay."""
+    assert polish(said) == polished
+
+
+def test_code_is_one_piece() -> None:
+    """No sentence ends within code or after an abbreviation, and the brackets of a call are no aside."""
+    said = "use `let a = f(); g(a)` there. It is slower, e.g. on ARM"
+    assert sentences(said) == ["use `let a = f(); g(a)` there.", "It is slower, e.g. on ARM"]
+    assert shorten("stream.unwrap() does not need a mutable binding there", 40).startswith(
+        "stream.unwrap() does"
+    )
+
+
+@pytest.mark.parametrize("piece", ["- ", ":) ", "ha", "h", "] ", "(", "e.g. ", "`", "no, ", "hm"])
+def test_a_long_run_at_the_beginning_is_read_at_once(piece: str) -> None:
+    """Whatever a sentence begins with again and again, it is polished like another; nothing tries all splits."""
+    said = 4000 // len(piece) * piece + " the build"
+    assert polish(said).endswith("build")
+    assert sentences(said)[-1].endswith("build")
 
 
 def test_a_thin_answer_is_titled_with_its_question() -> None:
