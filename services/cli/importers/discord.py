@@ -26,6 +26,7 @@ from services.cli.importers.rows import (
 from services.cli.importers.telegram_json import Event, build_value, json_events, skip_value
 
 CHUNK_BYTES = 1 << 16
+ADVICE = "export again as JSON (`--format Json`)"
 REACTIONS = "with reactions, which are not kept"
 
 
@@ -53,7 +54,8 @@ class DiscordExport:
             with self.file.open("rb") as stream:
                 yield from self._read(json_events(self._chunks(stream)))
         except READ_ERRORS as error:
-            raise failure_of(self.file, error, self.summary.messages) from error
+            advice = "" if self.summary.chats else ADVICE
+            raise failure_of(self.file, error, self.summary.messages, advice) from error
 
     def _chunks(self, stream: BinaryIO) -> Iterator[bytes]:
         while chunk := stream.read(CHUNK_BYTES):

@@ -34,7 +34,7 @@ from services.cli.importers import (
     SkippedRow,
     UnreadableExport,
 )
-from services.cli.importers.rows import EARLIEST, LATEST, PACKED, is_packed, whole
+from services.cli.importers.rows import EARLIEST, LATEST, other_form, whole
 
 LINE_BYTES_MAX = 1 << 20
 _FIELDS = frozenset(
@@ -104,7 +104,7 @@ class JsonLines:
             self._count(line)
             yield message
         if not self.summary.messages:
-            raise UnreadableExport(self.file, PACKED if is_packed(self.file) else _nothing(first))
+            raise UnreadableExport(self.file, other_form(self.file) or _nothing(first))
 
     def _count(self, line: Line) -> None:
         self.summary.messages += 1

@@ -9,7 +9,8 @@ from services.cli.importers import ImportFailure, Truncated, UnreadableExport
 from services.cli.importers.telegram_json import BrokenJson, Event, ValueTooLarge, build_value
 
 Row = dict[str, Any]
-PACKED = "the file is compressed: unpack it first"
+_COMPRESSED = "the file is compressed: unpack it first"
+_UTF_16 = "the file is UTF-16, as PowerShell writes: save it as UTF-8"
 # What zip, gzip, xz, 7-Zip, bzip2 and Zstandard begin with.
 _PACKED = (b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"BZh", b"\x28\xb5\x2f\xfd")
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -80,27 +81,30 @@ def array_items(events: Iterator[Event]) -> Iterator[Any]:
         continue
 
 
-def is_packed(file: Path) -> bool:
-    """Whether a file begins as archives and compressed files do; of what is no file nobody knows."""
+def other_form(file: Path) -> str:
+    """What is to be done with a file that plainly is no text in UTF-8; empty for text, and for what is no file."""
     if not file.is_file():
-        return False
+        return ""
     with file.open("rb") as stream:
-        return stream.read(6).startswith(_PACKED)
+        head = stream.read(6)
+    if head.startswith(_PACKED):
+        return _COMPRESSED
+    half_zero = len(head) > 1 and (head[0] == 0) != (head[1] == 0)
+    return _UTF_16 if half_zero or head.startswith((b"\xff\xfe", b"\xfe\xff")) else ""
 
 
 READ_ERRORS = (BrokenJson, ValueTooLarge, WrongShape, OSError)
 
 
-def failure_of(file: Path, error: Exception, messages_read: int) -> ImportFailure:
-    """One of READ_ERRORS as what a user is told."""
+def failure_of(file: Path, error: Exception, messages_read: int, advice: str = "") -> ImportFailure:
+    """One of READ_ERRORS as what a user is told; `advice` helps with a file of which nothing could be read."""
     if isinstance(error, BrokenJson) and error.last_byte == 0:
         return UnreadableExport(file, "the file is empty")
     if isinstance(error, BrokenJson) and error.at_end:
         return Truncated(file, error.last_byte, messages_read)
-    if isinstance(error, BrokenJson) and is_packed(file):
-        return UnreadableExport(file, PACKED)
     if isinstance(error, BrokenJson):
-        return UnreadableExport(file, f"{error}; {messages_read} whole messages were read")
+        more = advice or f"{messages_read} whole messages were read"
+        return UnreadableExport(file, other_form(file) or f"{error}; {more}")
     if isinstance(error, ValueTooLarge):
         return UnreadableExport(file, "one value is too large for a message")
     return UnreadableExport(file, getattr(error, "strerror", None) or str(error))

@@ -11,17 +11,15 @@ from services.cli.importers import (
     ImportedMessage,
     ImportSummary,
     SkippedRow,
-    Truncated,
-    UnreadableExport,
 )
-from services.cli.importers.rows import PACKED, NoMessage, Row, WrongShape, is_packed, whole
+from services.cli.importers.rows import READ_ERRORS, NoMessage, Row, failure_of, whole
 from services.cli.importers.telegram_accounts import (
     UNKNOWN_ACCOUNT,
     has_own_numbers,
     is_taken_over,
     with_accounts,
 )
-from services.cli.importers.telegram_json import BrokenJson, ValueTooLarge, json_events
+from services.cli.importers.telegram_json import json_events
 from services.cli.importers.telegram_message import (
     NAIVE_DATE,
     chat_external_id,
@@ -35,6 +33,7 @@ from services.cli.importers.telegram_rows import ChatHeader, export_items
 
 CHUNK_BYTES = 1 << 16
 REMEMBERED_REPLIES_MAX = 65_536
+ADVICE = "export again as “Machine-readable JSON”"
 
 
 class ForumThreads:
@@ -78,7 +77,7 @@ class TelegramExport:
                 self.file = path / "result.json"
             self.bytes_total = self.file.stat().st_size
         except (OSError, ValueError) as error:
-            raise UnreadableExport(self.file, _os_reason(error)) from error
+            raise failure_of(self.file, error, 0) from error
 
     @property
     def bytes_read(self) -> int:
@@ -91,14 +90,9 @@ class TelegramExport:
         try:
             with self.file.open("rb") as stream:
                 yield from self._read(stream)
-        except OSError as error:
-            raise UnreadableExport(self.file, _os_reason(error)) from error
-        except WrongShape as error:
-            raise UnreadableExport(self.file, str(error)) from error
-        except ValueTooLarge as error:
-            raise UnreadableExport(self.file, "one value is too large for a message") from error
-        except BrokenJson as error:
-            raise self._failure(error) from error
+        except READ_ERRORS as error:
+            advice = "" if self.summary.chats else ADVICE
+            raise failure_of(self.file, error, self.summary.messages, advice) from error
 
     def _read(self, stream: BinaryIO) -> Iterator[ImportedItem]:
         header, threads, is_doubtful = ChatHeader(0, "", ""), ForumThreads(), False
@@ -138,19 +132,6 @@ class TelegramExport:
             self._bytes_read += len(chunk)
             yield chunk
 
-    def _failure(self, error: BrokenJson) -> UnreadableExport | Truncated:
-        if error.last_byte == 0:
-            return UnreadableExport(self.file, "the file is empty")
-        if error.at_end:
-            return Truncated(self.file, error.last_byte, self.summary.messages)
-        if is_packed(self.file):
-            return UnreadableExport(self.file, PACKED)
-        if not self.summary.chats:
-            return UnreadableExport(self.file, f"{error}; export again as “Machine-readable JSON”")
-        return UnreadableExport(
-            self.file, f"{error}; {self.summary.messages} whole messages were read"
-        )
-
 
 def _is_of_anybody(row: Row | None, header: ChatHeader) -> bool:
     """Whether an account numbers a message, and nobody knows which."""
@@ -162,7 +143,3 @@ def _replied(row: Row) -> int | None:
     """The message replied to within this chat."""
     number = row.get("reply_to_message_id")
     return number if whole(number) and "reply_to_peer_id" not in row else None
-
-
-def _os_reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -224,7 +224,7 @@ def test_skipped_rows_are_counted(tmp_path: Path) -> None:
     assert export.summary.skipped == {
         "GuildMemberJoin": 1,
         "ChannelPinnedMessage": 1,
-        "8": 1,
+        "kind 8": 1,
         "no id": 1,
         "not a JSON object": 1,
         "no usable timestamp": 2,
@@ -247,7 +247,9 @@ def test_truncated_at_every_byte(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"", "the file is empty"),
-        (b"<html>", "not JSON between byte 0 and byte 6"),
+        (b"<html>", "not JSON between byte 0 and byte 6; export again as JSON (`--format Json`)"),
+        (b"AuthorID,Author,Date,Content", "export again as JSON (`--format Json`)"),
+        ('{"guild": {}'.encode("utf-16"), "the file is UTF-16"),
         (b"[]", "no JSON object"),
         (b'{"a": 1}', "no `messages`"),
         (b'{"messages": []}', "no `channel.id`"),

@@ -172,6 +172,7 @@ def test_arbitrary_bytes(tmp_path: Path, data: bytes) -> None:
         ([b"{", b"[]"], "line 1: not JSON: "),
         ([b'{"id": 1, "text": "a"}'], "line 1: field missing: sent_at"),
         ([b"PK\x03\x04\x14\x00\xff"], "the file is compressed: unpack it first"),
+        (['{"id": 1}'.encode("utf-16-be")], "the file is UTF-16"),
     ],
 )
 def test_a_file_without_a_message_is_not_what_was_meant(

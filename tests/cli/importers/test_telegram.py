@@ -179,7 +179,9 @@ def test_truncated_at_every_byte(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"", "the file is empty"),
-        (b"<html>", "not JSON between byte 0 and byte 6"),
+        (b"<html>", "not JSON between byte 0 and byte 6; export again as “Machine-readable JSON”"),
+        ('{"messages": []}'.encode("utf-16"), "the file is UTF-16"),
+        ('{"messages": []}'.encode("utf-16-le"), "the file is UTF-16"),
         (b"[]", "no JSON object"),
         (b"PK\x03\x04\x14\x00\x00", "the file is compressed: unpack it first"),
         (b"\xfd7zXZ\x00\x00\x04", "the file is compressed: unpack it first"),
