@@ -81,8 +81,8 @@ _PROMISE: Final = re.compile(
 
 
 _FUNCTION: Final = cues.COMMON | _words(
-    "i a an to of in on at is be do does did we us me my so if or as by up it's you're i'm i'll we'll "
-    "you'll let's that's don't "
+    "i a an to of in on at is be do does did we us me my so if or as by up it's you're i'm i'll i'd i've "
+    "we'll we'd we've you'll let's that's don't "
     "я ти ми ви ми на у в до з із та і й а але чи же ж бо не це по за про цього "
     "я ты мы вы на в к с и а но ли же бы не это по за про"
 )

@@ -84,6 +84,19 @@ ASKING: Final = _words(
     "не (?:розумію|знаю|зрозуміло|впевнен\\w*),? (?:чому|як|що|чи)",
     "не (?:понимаю|знаю|понятно|уверен\\w*),? (?:почему|как|что|ли)",
 )  # fmt: skip
+_AUXILIARY: Final = r"(?:do|does|did|is|are|was|were|will|would|can|could|should|has|have|shall)"
+# A question by its word order alone, at the beginning of a sentence: many leave the mark out.
+INVERTED: Final = _words(
+    rf"what(?:'s| {_AUXILIARY}) (?!not)\w+",
+    r"(?:what|which) (?!(?:i|you|we|it|they|he|she|this|that|the|an?|my|our|your|if|about) )(?:\w+ ){1,2}"
+    + _AUXILIARY,
+    rf"(?:why|where|how)(?:'s| {_AUXILIARY}) (?!not)\w+",
+    rf"how (?:many|much|long|often|far|big) (?:\w+ )?{_AUXILIARY}",
+    r"(?:when|who) (?:do|does|did|will|can|could|should) \w+",
+    r"(?:does|did) (?!not)\w+ \w+", "(?:do|have|would|could|can|will|are|were) you", "(?:is|are) there",
+    "(?:has|have|did|does) any ?(?:one|body)",
+    "чому", "навіщо", "скільки", r"чи (?!не )\w+", "почему", "зачем", "сколько",
+)  # fmt: skip
 PROBLEM: Final = _words(
     "errors?", "fail(?:s|ed|ing|ures?)?", "broken", "breaks", "crash\\w*", "bugs?", "exceptions?",
     "(?:doesn't|doesnt|does not|don't|didn't|isn't|not|never) (?:\\w+ )?(?:work\\w*|load\\w*|"

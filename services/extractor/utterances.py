@@ -279,7 +279,8 @@ def is_question(text: str) -> bool:
     plain = _URL.sub(" ", text)
     if _QUESTION_MARK.search(plain) and not plain.rstrip().endswith(";"):
         return True
-    return bool(cues.ASKING.match(plain.strip()))
+    plain = plain.strip()
+    return bool(cues.ASKING.match(plain) or cues.INVERTED.match(plain))
 
 
 def _is_social(body: str, words: Sequence[str]) -> bool:

@@ -18,6 +18,7 @@ ENGINE = GroundedEngine()
         "could someone take a look please?",
         "can you check this when you have a minute?",
         "@gardener ping",
+        "I'd like to ask a question",
         "great, thanks a lot everyone!",
         "yes, absolutely, that is true",
         "ok, will do",

@@ -69,6 +69,42 @@ def test_question(text: str, asks: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "what version is that",
+        "why does the parser convert newlines",
+        "which disk is full",
+        "does the old driver support it",
+        "did you restart it",
+        "how many rows are there",
+        "чому впала збірка",
+        "скільки рядків у таблиці",
+    ],
+)
+def test_a_question_without_its_mark(text: str) -> None:
+    """The order of its first words tells a question."""
+    assert is_question(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what I care about is the lock",
+        "what it means is, links are the default",
+        "when the build is done, deploy it",
+        "how the system is built is described",
+        "does not work on a Mac",
+        "who wants it can take it",
+        "where the logs are is written there",
+        "чи не забагато",
+    ],
+)
+def test_a_clause_is_no_question(text: str) -> None:
+    """A sentence that begins with a clause or without its subject asks nothing."""
+    assert not is_question(text)
+
+
+@pytest.mark.parametrize(
     "text", ["ok", "thanks!!", "haha nice", "дякую", "спасибо большое", "👍", ":)", "...", "hi all"]
 )
 def test_small_talk(text: str) -> None:
