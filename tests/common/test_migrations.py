@@ -64,6 +64,23 @@ async def test_every_index_that_is_named_exists(deployment: Deployment) -> None:
     assert {name: there.get(name) for name in expected} == expected
 
 
+async def test_no_workspace_stays_unknown_for_long(deployment: Deployment) -> None:
+    """Every table that workspaces share is analyzed after as many changes however large it is, new generations, too."""
+    await deployment.admin.execute(
+        "select embedder.open_generation('m', repeat('0', 64), 8, 'mean', '', '')"
+    )
+    rows = await deployment.admin.fetch(
+        f"""select c.oid::regclass::text as name, c.reloptions as options from pg_class c
+            join pg_namespace n on n.oid = c.relnamespace
+            join pg_attribute a on a.attrelid = c.oid and a.attname = 'workspace_id'
+            where n.nspname in {OURS} and c.relkind = 'r'"""
+    )
+    assert {"ingest.message", "spine.task", "extractor.atom"} <= {row["name"] for row in rows}
+    assert any(row["name"].startswith("embedder.vector_") for row in rows)
+    wanted = {"autovacuum_analyze_scale_factor=0", "autovacuum_analyze_threshold=500"}
+    assert [row["name"] for row in rows if not wanted <= set(row["options"] or ())] == []
+
+
 async def test_many_at_once_are_one(empty_url: str) -> None:
     """Of processes that migrate at once one does it, and the others find it done."""
     results = await asyncio.gather(*(migrate(empty_url) for _ in range(4)))
