@@ -48,7 +48,8 @@ async def backfill(
 
     The embedder does this by itself every half minute; a backfill does it now and shows progress. Fresh messages
     and queries go before it. Interrupting only stops the display, and what is left keeps its --rate, which a backfill
-    without one lifts: --pause holds the work itself back until --resume.
+    without one lifts: --pause holds the work itself back until --resume. Texts that come in meanwhile have no rate, nor
+    has what the embedder had not planned yet when it was stopped.
     """
     if pause and (resume or dry_run):
         raise click.UsageError("--pause stands alone")

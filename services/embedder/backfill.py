@@ -1,16 +1,20 @@
 """Makes a task for everything without a current vector, and watches until all is done."""
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from services.common.ids import uuid7
 from services.embedder.debts import Debts, missing_by_kind, sum_dead, sum_missing
 from services.embedder.generations import Generation
 from services.embedder.store import Debt
+
+log = logging.getLogger(__name__)
 
 BATCH_SIZE_DEFAULT: Final = 1000
 # Counting reads every row of the workspace: it may take one tenth of the time.
@@ -29,12 +33,65 @@ class Progress:
     finished: bool
 
 
+@dataclass(frozen=True)
+class Scope:
+    """The subjects that a backfill is about."""
+
+    workspace: UUID
+    generation: UUID
+    kinds: frozenset[str]
+
+    def meets(self, other: "Scope") -> bool:
+        """Whether both are about some subject."""
+        of_one = (self.workspace, self.generation) == (other.workspace, other.generation)
+        return of_one and not self.kinds.isdisjoint(other.kinds)
+
+
+class Plans:
+    """Plans of backfills that are being made: each to its end, though nobody waits for it any more.
+
+    What is not planned would be asked for by the reconciliation, which knows no rate. A later plan takes over from an
+    earlier one.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[asyncio.Task[None], Scope] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls) -> AsyncIterator["Plans"]:
+        """Begin with none, and break all off at the end."""
+        plans = cls()
+        try:
+            yield plans
+        finally:
+            for each in plans._open:
+                each.cancel()
+            await asyncio.gather(*plans._open, return_exceptions=True)
+
+    def begin(self, scope: "Scope", plan: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Make a plan, which ends those of the same subjects; whoever waits for it may leave."""
+        for making, other in self._open.items():
+            if scope.meets(other):
+                making.cancel()
+        made = asyncio.create_task(plan)
+        self._open[made] = scope
+        made.add_done_callback(self._end)
+        return made
+
+    def _end(self, made: "asyncio.Task[None]") -> None:
+        del self._open[made]
+        if not made.cancelled() and (error := made.exception()):
+            log.warning("a backfill is not planned to its end: %s", error)
+
+
 class Backfill:
     """One backfill of one workspace in one generation."""
 
     def __init__(
         self,
         debts: Debts,
+        plans: Plans,
         workspace: UUID,
         generation: Generation,
         kinds: Sequence[str],
@@ -42,7 +99,8 @@ class Backfill:
         progress_seconds: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._debts, self._workspace, self._generation = debts, workspace, generation
+        self._debts, self._plans = debts, plans
+        self._workspace, self._generation = workspace, generation
         self._kinds, self._texts_per_second = kinds, texts_per_second
         self._progress_seconds, self._clock = progress_seconds, clock
         self._started = clock()
@@ -57,7 +115,7 @@ class Backfill:
         return self._progress(debts, finished=True)
 
     async def run(self, batch_size: int, rate_per_second: float = 0) -> AsyncIterator[Progress]:
-        """Make the tasks in ordered batches and yield progress until none is left; leaving early keeps the tasks.
+        """Make the tasks in ordered batches and yield progress until none is left; leaving early ends neither.
 
         With a rate no more texts than that become available in any second, and what waited already keeps to it too.
         """
@@ -66,7 +124,16 @@ class Backfill:
         debts = await self._count()
         self._missing = missing_by_kind(debts)
         yield self._progress(debts)
-        shown = self._clock()
+        scope = Scope(self._workspace, self._generation.id, frozenset(self._kinds))
+        making = self._plans.begin(scope, self._make_tasks(batch_size, rate_per_second))
+        while not (await asyncio.wait([making], timeout=self._progress_seconds))[0]:
+            yield self._progress(await self._count())
+        if not making.cancelled():
+            await making
+        async for progress in self._watch():
+            yield progress
+
+    async def _make_tasks(self, batch_size: int, rate_per_second: float) -> None:
         batches = self._debts.ask_for_missing(
             self._workspace,
             self._generation.id,
@@ -76,11 +143,7 @@ class Backfill:
             take_over=True,
         )
         async for _ in batches:
-            if self._clock() - shown >= self._progress_seconds:
-                yield self._progress(await self._count())
-                shown = self._clock()
-        async for progress in self._watch():
-            yield progress
+            pass
 
     async def _watch(self) -> AsyncIterator[Progress]:
         while True:

@@ -9,7 +9,7 @@ from services.common.database import Database
 from services.common.errors import ModelUnavailable, NotFound
 from services.common.rpc import current_caller
 from services.embedder import generation_store
-from services.embedder.backfill import BATCH_SIZE_DEFAULT, Backfill, Progress
+from services.embedder.backfill import BATCH_SIZE_DEFAULT, Backfill, Plans, Progress
 from services.embedder.changing import Changes
 from services.embedder.debts import Debts
 from services.embedder.generation_store import ListedGeneration
@@ -60,12 +60,14 @@ class EmbedderRpc(embedder_pb2_grpc.EmbedderServiceServicer):
         database: Database,
         queries: QueryEmbedder,
         debts: Debts,
+        plans: Plans,
         generations: Generations,
         shelf: Shelf,
         changes: Changes,
         watcher: Watcher,
     ) -> None:
-        self._database, self._queries, self._debts = database, queries, debts
+        self._database, self._queries = database, queries
+        self._debts, self._plans = debts, plans
         self._generations, self._shelf = generations, shelf
         self._changes, self._watcher = changes, watcher
 
@@ -96,7 +98,9 @@ class EmbedderRpc(embedder_pb2_grpc.EmbedderServiceServicer):
         model = self._model(generation)
         kinds = [_KIND_NAMES[kind] for kind in request.kinds] or list(KINDS)
         workspace = current_caller().workspace
-        backfill = Backfill(self._debts, workspace, generation, kinds, model.texts_per_second)
+        backfill = Backfill(
+            self._debts, self._plans, workspace, generation, kinds, model.texts_per_second
+        )
         if request.dry_run:
             yield await self._progress(workspace, generation.id, model, await backfill.plan())
             return

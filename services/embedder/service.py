@@ -19,6 +19,7 @@ from services.common.stages import backfill_of
 from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
 from services.embedder import generation_store
+from services.embedder.backfill import Plans
 from services.embedder.changing import Changes, ChangeSettings
 from services.embedder.configured import ConfiguredModel
 from services.embedder.debts import Debts
@@ -96,6 +97,7 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
         Database.open(DatabaseSettings.read(), "winnow_relay", size=2) as relay_database,
         Bus.open(BusSettings.read(), "embedder") as bus,
         Shelf.open(open_model) as shelf,
+        Plans.open() as plans,
     ):
         relay = Relay(relay_database, bus, RelaySettings.read())
         generations = _generations(database, shelf)
@@ -124,7 +126,7 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
         )
         queries = QueryEmbedder(generations, settings.embed_queries_remembered_max)
         watcher = Watcher(database, debts)
-        rpc = EmbedderRpc(database, queries, debts, generations, shelf, changes, watcher)
+        rpc = EmbedderRpc(database, queries, debts, plans, generations, shelf, changes, watcher)
         servicer = Servicer(
             "winnow.embedder.v1.EmbedderService",
             add_EmbedderServiceServicer_to_server,

@@ -143,6 +143,26 @@ async def test_a_rate_spaces_the_tasks(
         assert (last.embedded, last.finished) == (25, True)
 
 
+async def test_a_rate_holds_for_what_a_cancelled_call_had_not_asked_for_yet(
+    embedder: Embedder, deployment: Deployment, chat: Chat
+) -> None:
+    """Whoever leaves while a backfill is planned leaves it to be planned to its end; the next call takes over."""
+    ids = await chat.say([f"text {n}" for n in range(120)], tasks=False)
+    async with embedder.serving() as channel:
+        stub = EmbedderServiceStub(channel)
+        slow = stub.Backfill(pb.BackfillRequest(rate_per_second=0.01), metadata=deployment.metadata)
+        await slow.read()
+        slow.cancel()
+        await until(lambda: _tasks(chat, len(ids)), seconds=20)
+        assert await _is_spread(chat, 100 * (len(ids) - 1))
+        slow = stub.Backfill(pb.BackfillRequest(rate_per_second=0.01), metadata=deployment.metadata)
+        await slow.read()
+        slow.cancel()
+        hasty = stub.Backfill(pb.BackfillRequest(), metadata=deployment.metadata, timeout=30)
+        *_, last = [reply async for reply in hasty]
+    assert (last.remaining, last.finished) == (0, True)
+
+
 async def test_a_backfill_paces_what_waits_already(
     embedder: Embedder, deployment: Deployment, chat: Chat
 ) -> None:

@@ -116,8 +116,9 @@ class EmbedderServiceServicer:
 
     def Backfill(self, request, context):
         """Finds every live message, atom and topic without a current vector, makes a task for each, and streams progress until
-        they are done; a dry run counts only. Cancelling the call leaves the tasks to be done, at the rate that it asked for;
-        a call without one lifts it. Fails with NOT_FOUND if the generation is retired, also while it runs. Needs scope `admin`.
+        they are done; a dry run counts only. Cancelling the call leaves the tasks to be made and done, at the rate that it
+        asked for; a later call has its own, or lifts it. What is not made yet when the embedder stops is made without a rate
+        when it is back. Fails with NOT_FOUND if the generation is retired, also while it runs. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

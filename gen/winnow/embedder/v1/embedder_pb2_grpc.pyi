@@ -25,8 +25,9 @@ class EmbedderServiceStub:
     """Embeds up to 64 texts at once. Needs scope `read`."""
     Backfill: _aio.UnaryStreamMultiCallable[_embedder_pb2.BackfillRequest, _embedder_pb2.BackfillResponse]
     """Finds every live message, atom and topic without a current vector, makes a task for each, and streams progress until
-    they are done; a dry run counts only. Cancelling the call leaves the tasks to be done, at the rate that it asked for;
-    a call without one lifts it. Fails with NOT_FOUND if the generation is retired, also while it runs. Needs scope `admin`.
+    they are done; a dry run counts only. Cancelling the call leaves the tasks to be made and done, at the rate that it
+    asked for; a later call has its own, or lifts it. What is not made yet when the embedder stops is made without a rate
+    when it is back. Fails with NOT_FOUND if the generation is retired, also while it runs. Needs scope `admin`.
     """
     PauseBackfill: _aio.UnaryUnaryMultiCallable[_embedder_pb2.PauseBackfillRequest, _embedder_pb2.PauseBackfillResponse]
     """Holds the workspace's backfill back, or lets it go on; what is fresh is embedded all the same. Needs scope `admin`."""
@@ -88,8 +89,9 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_embedder_pb2.BackfillRequest, _abc.AsyncIterator[_embedder_pb2.BackfillResponse]],
     ) -> _abc.AsyncIterator[_embedder_pb2.BackfillResponse]:
         """Finds every live message, atom and topic without a current vector, makes a task for each, and streams progress until
-        they are done; a dry run counts only. Cancelling the call leaves the tasks to be done, at the rate that it asked for;
-        a call without one lifts it. Fails with NOT_FOUND if the generation is retired, also while it runs. Needs scope `admin`.
+        they are done; a dry run counts only. Cancelling the call leaves the tasks to be made and done, at the rate that it
+        asked for; a later call has its own, or lifts it. What is not made yet when the embedder stops is made without a rate
+        when it is back. Fails with NOT_FOUND if the generation is retired, also while it runs. Needs scope `admin`.
         """
 
     @_abc_1.abstractmethod
