@@ -56,7 +56,7 @@ async def _ask(session: Session, request: Message) -> Any:
 
 @click.group()
 def erase() -> None:
-    """Remove messages, and all that was made of them, for good."""
+    """Remove messages, and all that was made of them, for good: importing them again does not bring them back."""
 
 
 @erase.command("messages")

@@ -242,7 +242,10 @@ async def run_import(
 
 @click.group("import")
 def import_group() -> None:
-    """Import messages from a file. Importing the same again changes nothing."""
+    """Import messages from a file.
+
+    Importing the same again changes nothing, and what was deleted or erased stays so.
+    """
 
 
 class _Readable(click.Path):

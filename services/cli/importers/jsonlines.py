@@ -37,6 +37,7 @@ from services.cli.importers import (
 from services.cli.importers.rows import EARLIEST, LATEST, other_form, whole
 
 LINE_BYTES_MAX = 1 << 20
+SECONDS_END = 10**11  # the year 5138; what JavaScript calls now is far beyond
 _FIELDS = frozenset(
     "id text sent_at chat chat_title thread reply_to author author_name is_bot edited_at "
     "deleted".split()
@@ -142,8 +143,10 @@ def parse_line(data: bytes) -> Line:
         line = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise BadLine("not UTF-8", f"at byte {error.start}") from error
-    except (ValueError, RecursionError) as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise BadLine("not JSON", str(error)) from error
+    except ValueError as error:
+        raise BadLine("a number has too many digits") from error
     if not isinstance(line, dict):
         raise BadLine("not a JSON object")
     return line
@@ -215,6 +218,8 @@ def _time(line: Line, name: str) -> datetime | None:
     value = line.get(name)
     if value is None:
         return None
+    if isinstance(value, int | float) and abs(value) >= SECONDS_END:
+        raise BadLine("time is not in seconds: are these milliseconds?", name)
     try:
         time = _parse_time(value)
     except (TypeError, ValueError, OverflowError, OSError) as error:

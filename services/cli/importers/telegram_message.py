@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from services.cli.importers import ImportedAttachment, ImportedEntity, ImportedMessage
-from services.cli.importers.rows import NoMessage, Row, size, string, whole
+from services.cli.importers.rows import NoMessage, Row, nested, size, string, whole
 from services.cli.importers.telegram_accounts import account_key, has_own_numbers, message_key
 from services.cli.importers.telegram_rows import ChatHeader
 
@@ -15,6 +15,7 @@ _EARLIEST, _LATEST = -2208988800, 4102444800  # what the ingest service accepts,
 _EPOCH_SECONDS = 2 * 86_400  # old exports write "never edited" as the epoch in local time
 # "Deploy Bot", "deploy_bot", "DeployBot" and "deploybot"; John Talbot is a person.
 _BOT_NAME = re.compile(r"(?:(?:\A|[\W_])(?i:bot|бот)|[^\W_]Bot|[a-z\d]BOT|\A\w+bot)\W*\Z")
+_PLACE_AND_GAME = ("place_name", "address", "game_title", "game_description")
 _PLAIN_KINDS = {
     "poll": "poll",
     "todo_list": "todo_list",
@@ -78,7 +79,7 @@ def read_message(
         author_external_id=author_id,
         author_name=author_name,
         author_is_bot=_is_bot(author_id, author_name, header),
-        text=text or _listed_text(row),
+        text=text or _carried_text(row),
         sent_at=sent_at,
         edited_at=read_time(row, "edited"),
         entities=entities,
@@ -149,20 +150,32 @@ def _entity(part: Row, kind: str, offset: int, length: int) -> ImportedEntity:
     return ImportedEntity(kind, offset, length, url, string(part, "language"))
 
 
-def _listed_text(row: Row) -> str:
-    """The words of a poll or a checklist, a line each: they are all the text such a message has."""
-    listed = row.get("poll") or row.get("todo_list")
-    if not isinstance(listed, dict):
-        return ""
-    answers = listed.get("answers")
+def _carried_text(row: Row) -> str:
+    """The words of what a message carries in place of a text, a line each: a list, a person, a place, …"""
+    contact, invoice = nested(row, "contact_information"), nested(row, "invoice_information")
+    name = (string(contact, part) for part in ("first_name", "last_name"))
     lines = [
-        listed.get("question") or listed.get("title"),
+        *_listed_lines(row),
+        " ".join(part for part in name if part),
+        string(contact, "phone_number"),
+        *(string(row, part) for part in _PLACE_AND_GAME),
+        *(string(invoice, part) for part in ("title", "description")),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _listed_lines(row: Row) -> list[str]:
+    """The words of a poll or a checklist."""
+    items = nested(row, "poll") or nested(row, "todo_list")
+    answers = items.get("answers")
+    lines = [
+        items.get("question") or items.get("title"),
         *(
             answer.get("text") if isinstance(answer, dict) else answer
             for answer in (answers if isinstance(answers, list) else ())
         ),
     ]
-    return "\n".join(line for line in lines if isinstance(line, str))
+    return [line for line in lines if isinstance(line, str)]
 
 
 def _attachments(row: Row) -> tuple[ImportedAttachment, ...]:

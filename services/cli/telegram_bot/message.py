@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Any
 
 from services.cli.importers import (
     ImportedAttachment,
@@ -44,6 +43,11 @@ _PLAIN = {
     "paid_media": "paid_media",
     "story": "story",
 }
+_WORDS = {
+    "venue": ("title", "address"),
+    "game": ("title", "description"),
+    "invoice": ("title", "description"),
+}
 _SPANS = {
     "url": "link",
     "text_mention": "mention_name",
@@ -84,7 +88,7 @@ def read_message(row: Row, chat: ImportedChat) -> ImportedMessage:
         author_external_id=author,
         author_name=author_name,
         author_is_bot=is_bot,
-        text=text or _listed_text(row),
+        text=text or _carried_text(row),
         sent_at=sent_at,
         edited_at=_time(row, "edit_date"),
         entities=_entities(
@@ -195,9 +199,11 @@ def _attachments(row: Row) -> tuple[ImportedAttachment, ...]:
     )
 
 
-def _listed_text(row: Row) -> str:
-    """The words of a poll or a checklist, a line each."""
-    lists: Any = nested(row, "poll") or nested(row, "checklist")
+def _carried_text(row: Row) -> str:
+    """The words of what a message carries in place of a text, a line each: a list, a person, a place, …"""
+    lists, contact = nested(row, "poll") or nested(row, "checklist"), nested(row, "contact")
     lines = [words(lists, "question") or words(lists, "title")]
     lines += [words(item, "text") for item in (*listed(lists, "options"), *listed(lists, "tasks"))]
+    lines += [_person(contact), words(contact, "phone_number")]
+    lines += [words(nested(row, name), part) for name, parts in _WORDS.items() for part in parts]
     return "\n".join(line for line in lines if line)

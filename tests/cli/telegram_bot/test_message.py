@@ -89,6 +89,51 @@ def test_same_as_its_export(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("exported", "live", "text"),
+    [
+        (
+            {"contact_information": {"first_name": "Lin", "last_name": "Wu", "phone_number": "+1"}},
+            {"contact": {"first_name": "Lin", "last_name": "Wu", "phone_number": "+1"}},
+            "Lin Wu\n+1",
+        ),
+        (
+            {"location_information": {"latitude": 1}, "place_name": "Office", "address": "Main 1"},
+            {"venue": {"title": "Office", "address": "Main 1", "location": {"latitude": 1}}},
+            "Office\nMain 1",
+        ),
+        (
+            {"game_title": "Go", "game_description": "on a board"},
+            {"game": {"title": "Go", "description": "on a board"}},
+            "Go\non a board",
+        ),
+        (
+            {"invoice_information": {"title": "Hosting", "description": "May", "amount": 5}},
+            {"invoice": {"title": "Hosting", "description": "May", "total_amount": 5}},
+            "Hosting\nMay",
+        ),
+        (
+            {"todo_list": {"title": "Release", "answers": [{"id": 1, "text": "tag"}]}},
+            {"checklist": {"title": "Release", "tasks": [{"id": 1, "text": "tag"}]}},
+            "Release\ntag",
+        ),
+    ],
+)
+def test_what_is_carried_is_told_as_in_its_export(
+    tmp_path: Path, exported: dict[str, Any], live: dict[str, Any], text: str
+) -> None:
+    """A contact, a place, a game, a bill and a list can be found by their words, live and imported."""
+    head = {"id": 5, "type": "message", "date_unixtime": "1714557605", "from_id": "user7"}
+    chat = {"id": 1234, "type": "private_supergroup", "messages": [head | exported | {"text": ""}]}
+    (tmp_path / "result.json").write_text(json.dumps(chat))
+    _, imported = list(TelegramExport(tmp_path))
+    seen = message(5, **live)
+    del seen["text"]
+    assert isinstance(imported, ImportedMessage)
+    assert imported.text == text
+    assert (only(seen).text, only(seen).attachments) == (text, imported.attachments)
+
+
+@pytest.mark.parametrize(
     "kind", ["message", "edited_message", "channel_post", "edited_channel_post"]
 )
 def test_kinds(kind: str) -> None:
