@@ -63,6 +63,8 @@ def _is_ignored(field: FieldDescriptor) -> bool:
 
 def _worded(violation: Any) -> str:
     """What a rule says, as a person would: the validator counts "1 characters", and quotes what nobody sees."""
+    if violation.proto.rule_id == "string.in":
+        return f"must be one of {', '.join(violation.rule_value)}"
     value, words = _WORDED.get(violation.proto.rule_id, (None, ""))
     return words if words and violation.rule_value == value else str(violation.proto.message)
 

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from services.common.database import Connection, Database
-from services.common.errors import FieldViolation, InvalidFields
 from services.common.rpc import current_caller
 from services.extractor import (
     bonds,
@@ -17,7 +16,7 @@ from services.extractor import (
     store,
     topic_bonds,
 )
-from services.extractor.requests import ids_of, read_atom, reviewer_of
+from services.extractor.requests import ids_of, read_atom, reviewer_of, title_of
 from services.extractor.review import Reviewer
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1 import extractor_pb2_grpc
@@ -106,7 +105,7 @@ class CuratingRpc(extractor_pb2_grpc.ExtractorServiceServicer):
     ) -> pb.MergeTopicsResponse:
         """Merge topics into one."""
         topic, others = UUID(request.topic_id), ids_of(request.merged_topic_ids)
-        title = " ".join(request.title.split())
+        title = title_of(request)
 
         async def act(connection: Connection, workspace: UUID) -> list[UUID]:
             await topic_bonds.merge_by_hand(connection, workspace, topic, others, title)
@@ -120,9 +119,7 @@ class CuratingRpc(extractor_pb2_grpc.ExtractorServiceServicer):
     ) -> pb.SplitTopicResponse:
         """Split a topic in two."""
         topic, messages = UUID(request.topic_id), ids_of(request.message_ids)
-        title = " ".join(request.title.split())
-        if not title:
-            raise InvalidFields(FieldViolation("title", "must not be empty"))
+        title = title_of(request)
 
         async def act(connection: Connection, workspace: UUID) -> list[UUID]:
             return [await topic_bonds.split(connection, workspace, topic, messages, title), topic]

@@ -9,9 +9,8 @@ left join lateral (
   where tm.workspace_id = t.workspace_id and tm.topic_id = t.id and ($7::timestamptz is null or m.sent_at <= $7)) s on true
 left join lateral (
   select count(*) as atoms from extractor.atom x
-  where x.workspace_id = t.workspace_id and x.topic_id = t.id and x.retired_at is null
-    and ($7::timestamptz is null
-      or x.approval_state <> 'rejected' and x.valid_from <= $7 and (x.valid_to is null or x.valid_to > $7))) a on true
+  where x.workspace_id = t.workspace_id and x.topic_id = t.id and x.retired_at is null and x.approval_state <> 'rejected'
+    and ($7::timestamptz is null or x.valid_from <= $7 and (x.valid_to is null or x.valid_to > $7))) a on true
 where t.workspace_id = $1 and t.retired_at is null and ($3::uuid[] is null or t.id = any ($3))
   and ($7::timestamptz is null or s.messages > 0)
   and ($2::uuid is null or t.source_id = $2 or t.id in (
@@ -64,9 +63,8 @@ page as materialized (
 select p.id, p.source_id, p.title, p.version, s.messages as message_count, s.first_at, p.last_at,
   (select r.at = '-infinity' from reached r) as is_all,
   (select count(*) from extractor.atom x
-   where x.workspace_id = $1 and x.topic_id = p.id and x.retired_at is null
-     and ($7::timestamptz is null
-       or x.approval_state <> 'rejected' and x.valid_from <= $7 and (x.valid_to is null or x.valid_to > $7))) as atom_count
+   where x.workspace_id = $1 and x.topic_id = p.id and x.retired_at is null and x.approval_state <> 'rejected'
+     and ($7::timestamptz is null or x.valid_from <= $7 and (x.valid_to is null or x.valid_to > $7))) as atom_count
 from page p
 cross join lateral (
   select count(*) as messages, min(m.sent_at) as first_at
@@ -84,9 +82,8 @@ limit 1000;
 
 -- name: topic_atoms
 select a.id from extractor.atom a
-where a.workspace_id = $1 and a.topic_id = $2 and a.retired_at is null
-  and ($3::timestamptz is null
-    or a.approval_state <> 'rejected' and a.valid_from <= $3 and (a.valid_to is null or a.valid_to > $3))
+where a.workspace_id = $1 and a.topic_id = $2 and a.retired_at is null and a.approval_state <> 'rejected'
+  and ($3::timestamptz is null or a.valid_from <= $3 and (a.valid_to is null or a.valid_to > $3))
 order by a.id
 limit 1000;
 
@@ -100,14 +97,14 @@ left join extractor.topic t on t.workspace_id = a.workspace_id and t.id = a.topi
 where a.workspace_id = $1
   and case when $8::bool then a.invalidated_at is not null
     else a.retired_at is null or $5::uuid[] is not null and (a.invalidated_at is not null or a.merged_into is not null) end
-  and ($9 = '' or a.approval_state = $9)
+  and (a.approval_state = $9
+    or $9 = '' and (a.approval_state <> 'rejected' or $8::bool or $5::uuid[] is not null and $10::timestamptz is null))
   and ($2 = '' or a.type = $2) and ($3::uuid is null or a.topic_id = $3)
   and ($4::uuid is null or a.source_id = $4 or exists (
     select from extractor.atom_evidence e
     join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id and m.deleted_at is null
     where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is not null and m.source_id = $4))
   and ($10::timestamptz is null or a.invalidated_at is null and a.merged_into is null
-    and (a.approval_state <> 'rejected' or $9 = 'rejected')
     and a.valid_from <= $10 and (a.valid_to is null or a.valid_to > $10))
   and ($5::uuid[] is null or a.id = any ($5)) and ($6::uuid is null or a.id < $6)
 order by a.id desc
@@ -129,7 +126,7 @@ where m.workspace_id = $1 and m.id = any ($2::uuid[]);
 
 -- name: links
 -- Links between live atoms, at least one of them given: those of a merged atom are those of the one it was merged into, and the
--- surest of several stands. As of a time none leads to what was said later.
+-- surest of several stands. None leads to a rejected atom, or as of a time to what was said later.
 with own as (
   select a.id from extractor.atom a where a.workspace_id = $1 and (a.id = any ($2::uuid[]) or a.merged_into = any ($2::uuid[]))),
 touching as (
@@ -145,6 +142,7 @@ join extractor.atom b on b.workspace_id = $1 and b.id = l.to_atom_id
 join extractor.atom f on f.workspace_id = $1 and f.id = coalesce(a.merged_into, a.id) and f.retired_at is null
 join extractor.atom t on t.workspace_id = $1 and t.id = coalesce(b.merged_into, b.id) and t.retired_at is null
 where f.id <> t.id and (cardinality($3::text[]) = 0 or l.type = any ($3)) and l.confidence >= $4::real
+  and (f.approval_state <> 'rejected' or f.id = any ($2)) and (t.approval_state <> 'rejected' or t.id = any ($2))
   and ($5::timestamptz is null or greatest(f.valid_from, t.valid_from) <= $5)
 order by f.id, t.id, l.type, l.confidence desc, l.origin;
 

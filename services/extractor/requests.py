@@ -23,6 +23,18 @@ def ids_of(texts: Iterable[str]) -> list[UUID]:
     return list(dict.fromkeys(map(UUID, texts)))
 
 
+def said(field: str, text: str) -> str:
+    """A text, which may be empty; InvalidFields by its field if it is nothing but spaces."""
+    if text.isspace():
+        raise InvalidFields(FieldViolation(field, "must not be only spaces"))
+    return text
+
+
+def title_of(request: Any) -> str:
+    """The title of a request on one line, empty if it is not set; InvalidFields if it is nothing but spaces."""
+    return " ".join(said("title", request.title).split())
+
+
 def moment_of(request: Any, field: str) -> datetime | None:
     """A point in time; None if it is unset, InvalidFields if no calendar has it."""
     if not request.HasField(field):

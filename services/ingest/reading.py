@@ -118,7 +118,9 @@ def read_time(field: str, moment: Any) -> datetime:
 
 
 def read_source(source: pb.SourceRef) -> SourceKey:
-    """Read what names a source."""
+    """Read what names a source; raises InvalidFields for a title of spaces, which would replace a better one."""
+    if source.title.isspace():
+        raise InvalidFields(FieldViolation("source.title", "must not be only spaces"))
     return SourceKey(SOURCE_KINDS[source.kind], source.external_id, source.title)
 
 

@@ -182,8 +182,7 @@ left join lateral (
   where tm.workspace_id = t.workspace_id and tm.topic_id = t.id) s on true
 left join lateral (
   select count(*) as atoms from extractor.atom x
-  where x.workspace_id = t.workspace_id and x.topic_id = t.id and x.retired_at is null and x.approval_state <> 'rejected'
-    and (x.valid_to is null or x.valid_to > now())) a on true
+  where x.workspace_id = t.workspace_id and x.topic_id = t.id and x.retired_at is null and x.approval_state <> 'rejected') a on true
 where t.workspace_id = $1 and t.id = any ($2::uuid[]) and t.retired_at is null;
 
 -- name: freshness

@@ -15,6 +15,7 @@ from services.common.audit import is_recorded, summary
 from services.common.database import Database, DatabaseSettings
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, serving
+from services.common.stages import STAGES
 from tests.common.edge import METHODS, Handlers, call, failure, path_of, raising, servicers, valid
 from tests.conftest import Deployment
 from winnow.ingest.v1 import ingest_pb2 as ingest
@@ -109,8 +110,8 @@ async def test_the_record_is_read_page_by_page(deployment: Deployment) -> None:
     """An admin reads the entries of its own workspace, newest first; nobody else does, and reading leaves none."""
     async with served(deployment) as channel:
         stub = PipelineServiceStub(channel)
-        for number in range(5):
-            request = pb.ReplayTasksRequest(stage=f"stage{number}", dry_run=True)
+        for stage in STAGES[:5]:
+            request = pb.ReplayTasksRequest(stage=stage, dry_run=True)
             await stub.ReplayTasks(request, metadata=deployment.metadata)
         read: list[pb.AuditEntry] = []
         token = ""
@@ -125,7 +126,7 @@ async def test_the_record_is_read_page_by_page(deployment: Deployment) -> None:
                 break
         assert len(read) == 5
         assert [each.id for each in read] == sorted((each.id for each in read), reverse=True)
-        assert json.loads(read[0].request_json) == {"stage": "6 characters", "dry_run": True}
+        assert json.loads(read[0].request_json) == {"stage": "5 characters", "dry_run": True}
         assert {each.key_name for each in read} == {"test"}
         assert all(each.ended_at.seconds >= each.begun_at.seconds > 0 for each in read)
         other = await stub.ListAuditEntries(

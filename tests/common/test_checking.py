@@ -50,8 +50,8 @@ def nested(conditions: int) -> pb.SearchRequest:
 
 def test_an_empty_field_is_told_in_words() -> None:
     """What must not be empty must be said to be so, and not to be of at least 1 characters."""
-    (violation,) = violations_of(VALIDATOR, pb.PackContextRequest(query=""))
-    assert (violation.field, violation.description) == ("query", "must not be empty")
+    (violation,) = violations_of(VALIDATOR, embedder_pb2.EmbedRequest(text=""))
+    assert (violation.field, violation.description) == ("text", "must not be empty")
 
 
 def test_rules_of_whole_messages_name_a_field() -> None:
@@ -108,6 +108,7 @@ def test_a_choice_that_was_not_made_is_told_in_words() -> None:
         ("enum.not_in", [0, 3], "said otherwise"),
         ("string.not_contains", "\0", "must not contain NUL"),
         ("string.not_contains", "x", "said otherwise"),
+        ("string.in", ["en", "uk"], "must be one of en, uk"),
         ("timestamp.lt", Timestamp(seconds=1), "said otherwise"),
     ],
 )

@@ -11,6 +11,7 @@ from services.common.database import Database, DatabaseSettings
 from services.common.outbox import enqueue
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, serving
+from services.common.stages import STAGES
 from tests.common.edge import details_of, failure
 from tests.common.stages import STAGE, make, states
 from tests.conftest import Deployment
@@ -87,13 +88,26 @@ async def test_tasks_are_chosen_by_state_and_stage(
         (pb.ListTasksRequest(state=pb.TASK_STATE_READY), {"b", "w"}),
         (pb.ListTasksRequest(stage="window"), {"w"}),
         (pb.ListTasksRequest(stage="window", state=pb.TASK_STATE_DEAD), set()),
-        (pb.ListTasksRequest(stage="unheard_of"), set()),
+        (pb.ListTasksRequest(stage="erase"), set()),
     ]:
         reply = await stub.ListTasks(request, metadata=deployment.metadata)
         assert {task.spec for task in reply.tasks} == specs
     request = pb.ListTasksRequest(state=pb.TASK_STATE_DEAD)
     [dead] = (await stub.ListTasks(request, metadata=deployment.metadata)).tasks
     assert (dead.spec, dead.attempts, dead.error_class, dead.error) == ("a", 5, "bad", "no")
+
+
+@pytest.mark.parametrize("request_", [pb.ListTasksRequest, pb.ReplayTasksRequest])
+async def test_a_stage_that_is_none_is_refused(
+    deployment: Deployment, stub: PipelineServiceStub, request_: type
+) -> None:
+    """A misspelt stage must not look like one without tasks: the caller is told which there are."""
+    method = getattr(stub, request_.DESCRIPTOR.name.removesuffix("Request"))
+    for stage in STAGES:
+        await method(request_(stage=stage), metadata=deployment.metadata)
+    error = await failure(method(request_(stage="embedding"), metadata=deployment.metadata))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details_of(error).fields == {"stage": f"must be one of {', '.join(STAGES)}"}
 
 
 @pytest.mark.parametrize("position", [["zzz"], [5], [None], [{}], [["x"]], ["\ud800"], [1e400]])

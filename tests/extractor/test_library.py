@@ -82,11 +82,20 @@ class History:
         )
 
     async def _add_atoms(self, count: int) -> None:
-        rows = [(uuid4(), self._random.choice(self._topics), self._moment()) for _ in range(count)]
+        states = ("proposed", "proposed", "rejected")
+        rows = [
+            (
+                uuid4(),
+                self._random.choice(self._topics),
+                self._moment(),
+                self._random.choice(states),
+            )
+            for _ in range(count)
+        ]
         await self._add(
             """insert into extractor.atom (workspace_id, id, source_id, window_id, topic_id, type, title, content,
-                 text_sha256, confidence, valid_from)
-               values ($1, $2, $1, $1, $3, 'idea', 'x', 'x', sha256('x'), 1, $4)""",
+                 text_sha256, confidence, valid_from, approval_state)
+               values ($1, $2, $1, $1, $3, 'idea', 'x', 'x', sha256('x'), 1, $4, $5)""",
             rows,
         )
 
@@ -130,7 +139,7 @@ class History:
                  array(select m.source_id from extractor.topic_message x join ingest.message m on m.id = x.message_id
                        where x.topic_id = t.id and m.deleted_at is null) as sources,
                  (select count(*) from extractor.atom a where a.topic_id = t.id and a.retired_at is null
-                    and ($2 is null or a.valid_from <= $2)) as atom_count
+                    and a.approval_state <> 'rejected' and ($2 is null or a.valid_from <= $2)) as atom_count
                from extractor.topic t where t.workspace_id = $1 and t.retired_at is null""",
             self.workspace,
             as_of,

@@ -218,9 +218,7 @@ async def test_no_reading_brings_back_what_was_refused(talk: Reviewing, verdict:
     other = talk.draft("Seven days of WAL are kept", "We decided to keep seven days of WAL.")
     for drafts in ([same], [other], [], [same], [other]):
         await talk.reread(*drafts)
-        live = await talk.listed()
-        accepted = [a for a in live.values() if a.approval_state != types.APPROVAL_STATE_REJECTED]
-        assert not [a for a in accepted if "even days" in a.content]
+        assert not [a for a in (await talk.listed()).values() if "even days" in a.content]
         assert (await talk.now()).version == 1
 
 
@@ -300,6 +298,8 @@ async def test_nobody_overwrites_what_they_have_not_seen(talk: Reviewing) -> Non
         (("confidence",), {}, "update_mask"),
         (("title",), {}, "title"),
         (("content",), {"content": "  "}, "content"),
+        ((), {"content": "\u3000\n", "title": "Keep WAL for a week"}, "content"),
+        ((), {"title": " \t", "content": "We keep seven days of WAL."}, "title"),
         (("title",), {"title": "x" * 201}, "title"),
         (("title",), {"title": "a\0b"}, "title"),
         (("valid_to",), {"valid_to": Timestamp(seconds=1 << 60)}, "valid_to"),

@@ -10,6 +10,8 @@ from tests.extractor.saved import change, say
 from tests.extractor.test_merging import DISK, FRIDAY, OTHER_DISK, tell, title
 from winnow.extractor.v1 import extractor_pb2 as pb
 
+OTHER = "01a21a69-d42e-70ce-b63c-d11ad0805df1"
+
 
 async def test_a_renamed_topic_is_found_under_its_old_title(deployment: Deployment) -> None:
     """What a person merged and called otherwise stays so when its conversation is read again."""
@@ -101,6 +103,17 @@ async def test_a_split_leaves_no_topic_without_messages(deployment: Deployment) 
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         assert "message_ids: must leave the topic a message" in (refused.value.details() or "")
         assert list((await call("ListTopics")).topics) == [topic]
+
+
+@pytest.mark.parametrize("method", ["MergeTopics", "SplitTopic"])
+async def test_a_title_of_spaces_is_refused(deployment: Deployment, method: str) -> None:
+    """A title that nobody can read is neither taken nor taken for none: the caller learns which field is at fault."""
+    others = {"MergeTopics": {"merged_topic_ids": [OTHER]}, "SplitTopic": {"message_ids": [OTHER]}}
+    async with asked(deployment) as (_, call):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call(method, topic_id=OTHER, title=" \u3000", **others[method])
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert refused.value.details() == "title: must not be only spaces"
 
 
 async def test_a_topic_bears_the_spelling_that_came_first(deployment: Deployment) -> None:

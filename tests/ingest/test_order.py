@@ -129,6 +129,34 @@ async def test_order_and_repetition_do_not_matter(
     assert await state(ingest, one) == await state(ingest, other)
 
 
+versions = st.lists(
+    st.builds(Put, st.just(1), st.none() | st.integers(1, 2), st.sampled_from(TEXTS)),
+    min_size=2,
+    max_size=6,
+)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(given_versions=versions, data=st.data())
+async def test_one_of_equally_late_versions_always_wins(
+    ingest: Ingest, given_versions: list[Put], data: st.DataObject
+) -> None:
+    """In one batch, in one frame, or one by one in any order: of versions edited at one time the same one is kept."""
+    together, streamed, alone = new_source(), new_source(), new_source()
+    await apply(ingest, together, given_versions)
+    frame = [put.sent() for put in data.draw(st.permutations(given_versions))]
+    await ingest.stream([pb.StreamMessagesRequest(sequence=1, source=streamed, messages=frame)])
+    for put in data.draw(st.permutations(given_versions)):
+        await apply(ingest, alone, [put])
+    kept = await state(ingest, together)
+    assert await state(ingest, streamed) == kept
+    assert await state(ingest, alone) == kept
+
+
 def in_order(count: int, dice: random.Random) -> list[Update]:
     """About so many updates: originals as they were sent, edits as they were made, and deletions."""
     originals: list[Update] = []

@@ -2,13 +2,14 @@
 
 import asyncio
 
+import grpc
 import pytest
 
 from services.common.database import Database, DatabaseSettings
 from services.ingest import store
 from services.ingest.store import SourceKey
 from tests.conftest import Deployment
-from tests.ingest.conftest import SOURCE, UPDATED, Ingest, message
+from tests.ingest.conftest import SOURCE, UPDATED, Ingest, at, failure, message
 from winnow.ingest.v1 import ingest_pb2 as pb
 
 SOURCE_UNLOCKED = "select from ingest.source for update nowait"
@@ -21,6 +22,26 @@ async def test_a_source_takes_a_new_title(ingest: Ingest) -> None:
         await ingest.send(message(1), source=source)
         (row,) = await ingest.rows("select title from ingest.source")
         assert row["title"] == stored
+
+
+async def test_a_title_of_spaces_is_refused(ingest: Ingest) -> None:
+    """A title that nobody can read does not replace the stored one: calls that name a source are refused for it."""
+    await ingest.send(message(1))
+    blank = pb.SourceRef(kind=SOURCE.kind, external_id=SOURCE.external_id, title=" \u3000")
+    calls = [
+        ("IngestMessages", pb.IngestMessagesRequest(source=blank, messages=[message(2)])),
+        ("UpdateMessage", pb.UpdateMessageRequest(source=blank, external_id="1", edited_at=at(9))),
+        ("DeleteMessages", pb.DeleteMessagesRequest(source=blank, external_ids=["1"])),
+    ]
+    for method, request in calls:
+        error = await failure(getattr(ingest.stub, method)(request, metadata=ingest.metadata))
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert error.details() == "source.title: must not be only spaces"
+    frame = pb.StreamMessagesRequest(sequence=1, source=blank)
+    assert "source.title" in str((await failure(ingest.stream([frame]))).details())
+    assert [row["title"] for row in await ingest.rows("select title from ingest.source")] == [
+        "Room"
+    ]
 
 
 async def test_a_title_comes_back_after_an_erasure(ingest: Ingest) -> None:

@@ -136,7 +136,7 @@ async def test_what_asks_nothing_is_refused(desk: Desk) -> None:
 
 
 async def test_a_vector_asks_without_words(desk: Desk) -> None:
-    """Whoever has only a vector must find and count by it with an empty query; without one that must be refused."""
+    """Whoever has only a vector must find, count and pack by it with an empty query, which is refused without one."""
     await desk.library.add_messages(["a, b", "far away"], [unit(1), -unit(1)])
     fields: dict[str, Any] = {
         "mode": SEMANTIC,
@@ -150,6 +150,11 @@ async def test_a_vector_asks_without_words(desk: Desk) -> None:
     assert (await call(desk, "Facet", facets)).count == 1
     among.mode = KEYWORD
     assert (await call(desk, "Count", among)).count == 2
+    packed = await call(desk, "PackContext", pb.PackContextRequest(query_vector=unit(1).tolist()))
+    assert packed.items[0].result.message.text == "a, b"
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await call(desk, "PackContext", pb.PackContextRequest())
+    assert failure.value.details() == "query: must not be empty"
     for mode in (SEMANTIC, KEYWORD):
         with pytest.raises(grpc.aio.AioRpcError) as failure:
             await desk.client.search("", mode=mode)

@@ -717,7 +717,7 @@ class GetTopicResponse(_message.Message):
 
     @_builtins.property
     def atom_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The ids of its atoms, oldest first; at most 1,000."""
+        """The ids of its atoms, of those that ListAtoms lists for it by default, oldest first; at most 1,000."""
 
     def __init__(
         self,
@@ -762,9 +762,9 @@ class ListAtomsRequest(_message.Message):
     include_messages: _builtins.bool
     """Include the messages themselves in the evidence: who said it, when, and in which words."""
     approval_state: _types_pb2.ApprovalState.ValueType
-    """Only in this state."""
+    """Only in this state; in any but REJECTED if unspecified."""
     only_invalidated: _builtins.bool
-    """List what was invalidated instead of what is live."""
+    """List what was invalidated instead of what is live, in whatever state it was."""
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """What held then: said by that time, and not yet ended, with the evidence of that time; whatever is live if unset. What is known
@@ -862,7 +862,7 @@ class GetAtomResponse(_message.Message):
 
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___AtomLink]:
-        """Its links, in both directions."""
+        """Its links, in both directions, none of them to a rejected atom."""
 
     def __init__(
         self,
@@ -1276,7 +1276,7 @@ class MergeTopicsRequest(_message.Message):
     topic_id: _builtins.str
     """The topic that stays (UUID)."""
     title: _builtins.str
-    """The title from now on; as it is if empty."""
+    """The title from now on; as it is if empty. INVALID_FIELD if it is only spaces."""
     @_builtins.property
     def merged_topic_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The topics that join it, 1 to 100."""
@@ -1332,7 +1332,7 @@ class SplitTopicRequest(_message.Message):
     topic_id: _builtins.str
     """The topic's id (UUID)."""
     title: _builtins.str
-    """The title of the new topic."""
+    """The title of the new topic. INVALID_FIELD if it is only spaces."""
     @_builtins.property
     def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The ids of its messages that are about something else, 1 to 1,000."""
@@ -1468,9 +1468,9 @@ class UpdateAtomRequest(_message.Message):
     type: _types_pb2.AtomType.ValueType
     """What kind of knowledge it is."""
     title: _builtins.str
-    """One line."""
+    """One line. INVALID_FIELD if it is only spaces."""
     content: _builtins.str
-    """The knowledge itself."""
+    """The knowledge itself. INVALID_FIELD if it is only spaces."""
     reason: _builtins.str
     """Why, for people; may be empty."""
     request_id: _builtins.str

@@ -193,7 +193,7 @@ class ExtractorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAtoms(self, request, context):
-        """Lists live atoms, newest first. Needs scope `read`.
+        """Lists live atoms, newest first; rejected ones only where they are asked for. Needs scope `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,7 +215,8 @@ class ExtractorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAtomLinks(self, request, context):
-        """Walks the links of an atom, and those of its neighbours if asked. NOT_FOUND if there is no such atom. Needs scope `read`.
+        """Walks the links of an atom, and those of its neighbours if asked. None leads to a rejected atom. NOT_FOUND if there is no such
+        atom. Needs scope `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

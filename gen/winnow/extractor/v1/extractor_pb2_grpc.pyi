@@ -40,7 +40,7 @@ class ExtractorServiceStub:
     if there is no such topic, INVALID_ARGUMENT if a message does not belong to it or none would be left in it. Needs scope `admin`.
     """
     ListAtoms: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListAtomsRequest, _extractor_pb2.ListAtomsResponse]
-    """Lists live atoms, newest first. Needs scope `read`."""
+    """Lists live atoms, newest first; rejected ones only where they are asked for. Needs scope `read`."""
     GetAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.GetAtomRequest, _extractor_pb2.GetAtomResponse]
     """Returns one atom with its evidence, the messages themselves, and its links; one that was invalidated or merged too. NOT_FOUND
     if there is none, or if it did not hold at `as_of`. Needs scope `read`.
@@ -48,7 +48,9 @@ class ExtractorServiceStub:
     ListAtomVersions: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListAtomVersionsRequest, _extractor_pb2.ListAtomVersionsResponse]
     """Lists the versions of an atom, newest first. NOT_FOUND if there is no such atom. Needs scope `read`."""
     ListAtomLinks: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListAtomLinksRequest, _extractor_pb2.ListAtomLinksResponse]
-    """Walks the links of an atom, and those of its neighbours if asked. NOT_FOUND if there is no such atom. Needs scope `read`."""
+    """Walks the links of an atom, and those of its neighbours if asked. None leads to a rejected atom. NOT_FOUND if there is no such
+    atom. Needs scope `read`.
+    """
     MergeAtoms: _aio.UnaryUnaryMultiCallable[_extractor_pb2.MergeAtomsRequest, _extractor_pb2.MergeAtomsResponse]
     """Says that atoms are one: the atom that is named first keeps its words and takes the evidence of the others, which are retired
     and point to it. No later reading undoes it while their messages stand. NOT_FOUND if one of them is not live. Needs scope
@@ -158,7 +160,7 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extractor_pb2.ListAtomsRequest,
         context: _aio.ServicerContext[_extractor_pb2.ListAtomsRequest, _abc.Awaitable[_extractor_pb2.ListAtomsResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.ListAtomsResponse]:
-        """Lists live atoms, newest first. Needs scope `read`."""
+        """Lists live atoms, newest first; rejected ones only where they are asked for. Needs scope `read`."""
 
     @_abc_1.abstractmethod
     def GetAtom(
@@ -184,7 +186,9 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extractor_pb2.ListAtomLinksRequest,
         context: _aio.ServicerContext[_extractor_pb2.ListAtomLinksRequest, _abc.Awaitable[_extractor_pb2.ListAtomLinksResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.ListAtomLinksResponse]:
-        """Walks the links of an atom, and those of its neighbours if asked. NOT_FOUND if there is no such atom. Needs scope `read`."""
+        """Walks the links of an atom, and those of its neighbours if asked. None leads to a rejected atom. NOT_FOUND if there is no such
+        atom. Needs scope `read`.
+        """
 
     @_abc_1.abstractmethod
     def MergeAtoms(

@@ -63,7 +63,7 @@ class _IngestOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IngestO
     INGEST_OUTCOME_UPDATED: _IngestOutcome.ValueType  # 2
     """It was known and has changed."""
     INGEST_OUTCOME_UNCHANGED: _IngestOutcome.ValueType  # 3
-    """It was known and is the same, or what is known is newer."""
+    """It was known and is the same, or another version of it stays."""
     INGEST_OUTCOME_REJECTED: _IngestOutcome.ValueType  # 4
     """It breaks a limit and is not saved; the result says which."""
 
@@ -77,7 +77,7 @@ INGEST_OUTCOME_CREATED: IngestOutcome.ValueType  # 1
 INGEST_OUTCOME_UPDATED: IngestOutcome.ValueType  # 2
 """It was known and has changed."""
 INGEST_OUTCOME_UNCHANGED: IngestOutcome.ValueType  # 3
-"""It was known and is the same, or what is known is newer."""
+"""It was known and is the same, or another version of it stays."""
 INGEST_OUTCOME_REJECTED: IngestOutcome.ValueType  # 4
 """It breaks a limit and is not saved; the result says which."""
 Global___IngestOutcome: _TypeAlias = IngestOutcome  # noqa: Y015
@@ -144,7 +144,7 @@ class SourceRef(_message.Message):
     external_id: _builtins.str
     """Its id where it comes from, for example the chat's id; unique per kind."""
     title: _builtins.str
-    """The title to show; updates the stored one when set."""
+    """The title to show; updates the stored one when set. INVALID_FIELD if it is only spaces."""
     def __init__(
         self,
         *,
@@ -237,7 +237,10 @@ class MessageInput(_message.Message):
 
     @_builtins.property
     def edited_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was last edited. A stored message changes only for a later edited_at."""
+        """When it was last edited. Of two versions of a message the later one stays: by edited_at, or by sent_at if that is unset. Of two
+        that are equally late always the same one stays, that with the greater SHA-256 of its content, whichever comes first, and whether
+        they come in one batch or in two.
+        """
 
     @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Entity]:
@@ -360,7 +363,9 @@ class IngestMessagesRequest(_message.Message):
 
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___MessageInput]:
-        """The messages, 1 to 500; limits of each are checked one by one."""
+        """The messages, 1 to 500; limits of each are checked one by one. Of several versions of one message the one that stays is saved,
+        and the results of the others are UNCHANGED.
+        """
 
     def __init__(
         self,
@@ -422,7 +427,7 @@ class StreamMessagesRequest(_message.Message):
 
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___MessageInput]:
-        """The messages, at most 500; limits of each are checked one by one."""
+        """The messages, at most 500, as in an IngestMessagesRequest; limits of each are checked one by one."""
 
     def __init__(
         self,
@@ -508,7 +513,7 @@ class UpdateMessageRequest(_message.Message):
 
     @_builtins.property
     def edited_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was edited."""
+        """When it was edited, which decides as that of a MessageInput does."""
 
     @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Entity]:
@@ -541,7 +546,7 @@ class UpdateMessageResponse(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def result(self) -> Global___IngestResult:
-        """UPDATED, or UNCHANGED if what is known is the same or newer."""
+        """UPDATED, or UNCHANGED if what is known is the same or stays."""
 
     def __init__(
         self,

@@ -127,7 +127,7 @@ class IngestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateMessage(self, request, context):
-        """Replaces the text of a message named by its key; the same as ingesting it again with a later edited_at.
+        """Replaces the text of a message named by its key; the same as ingesting it again with this edited_at.
         NOT_FOUND if the source or message was never ingested. Needs scope `ingest`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

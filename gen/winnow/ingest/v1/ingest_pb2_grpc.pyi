@@ -31,7 +31,7 @@ class IngestServiceStub:
     acknowledged frame, or repeated whole. Needs scope `ingest`.
     """
     UpdateMessage: _aio.UnaryUnaryMultiCallable[_ingest_pb2.UpdateMessageRequest, _ingest_pb2.UpdateMessageResponse]
-    """Replaces the text of a message named by its key; the same as ingesting it again with a later edited_at.
+    """Replaces the text of a message named by its key; the same as ingesting it again with this edited_at.
     NOT_FOUND if the source or message was never ingested. Needs scope `ingest`.
     """
     DeleteMessages: _aio.UnaryUnaryMultiCallable[_ingest_pb2.DeleteMessagesRequest, _ingest_pb2.DeleteMessagesResponse]
@@ -105,7 +105,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_pb2.UpdateMessageRequest,
         context: _aio.ServicerContext[_ingest_pb2.UpdateMessageRequest, _abc.Awaitable[_ingest_pb2.UpdateMessageResponse]],
     ) -> _abc.Awaitable[_ingest_pb2.UpdateMessageResponse]:
-        """Replaces the text of a message named by its key; the same as ingesting it again with a later edited_at.
+        """Replaces the text of a message named by its key; the same as ingesting it again with this edited_at.
         NOT_FOUND if the source or message was never ingested. Needs scope `ingest`.
         """
 

@@ -71,7 +71,7 @@ class Task(_message.Message):
     id: _builtins.str
     """Its id (UUIDv7)."""
     stage: _builtins.str
-    """The stage that does it: `embed`, `window`, `extract`."""
+    """The stage that does it: `embed`, `window`, `extract`, `merge`, `erase`, `erase_extractor`, `erase_embedder` or `rescore`."""
     subject_id: _builtins.str
     """What it is about: a message, an atom, a conversation or a window."""
     spec: _builtins.str
@@ -214,13 +214,13 @@ class GetStatusResponse(_message.Message):
     messages_skipped: _builtins.int
     """Live messages without text: nothing to embed."""
     atoms: _builtins.int
-    """Live atoms."""
+    """Live atoms that are not rejected: those that ListAtoms lists by default."""
     topics: _builtins.int
     """Live topics."""
     vectors: _builtins.int
-    """Current vectors in the serving generation."""
+    """Current vectors in the serving generation, those of rejected atoms among them."""
     vectors_missing: _builtins.int
-    """Live messages, atoms and topics with text but without a current vector in the serving generation."""
+    """Live messages, atoms (rejected ones, too) and topics with text but without a current vector in the serving generation."""
     vectors_stale: _builtins.int
     """Vectors of the serving generation whose subject is gone or has other text."""
     tasks_dead: _builtins.int
@@ -330,7 +330,7 @@ class ListTasksRequest(_message.Message):
     state: Global___TaskState.ValueType
     """Only in this state."""
     stage: _builtins.str
-    """Only of this stage."""
+    """Only of this stage, one of those that Task.stage names; all if empty."""
     def __init__(
         self,
         *,
@@ -385,7 +385,7 @@ class ReplayTasksRequest(_message.Message):
     TASK_IDS_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
-    """Only of this stage; all if empty."""
+    """Only of this stage, one of those that Task.stage names; all if empty."""
     dry_run: _builtins.bool
     """Count only."""
     @_builtins.property

@@ -1840,7 +1840,7 @@ class PackContextRequest(_message.Message):
     QUERY_VECTOR_FIELD_NUMBER: _builtins.int
     FUSION_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """The question, as in a SearchRequest."""
+    """The question, as in a SearchRequest; beside query_vector it may be empty."""
     tokens_max: _builtins.int
     """At most so many tokens in all, 64 to 32,768; 2,000 if 0. They are estimated: three bytes of UTF-8 each, which is more than
     most models count.

@@ -629,7 +629,7 @@ class Topic(_message.Message):
     message_count: _builtins.int
     """How many live messages belong to it."""
     atom_count: _builtins.int
-    """How many live atoms belong to it."""
+    """How many atoms belong to it: those that ListAtoms lists for it by default, which are live and not rejected, ended ones among them."""
     version: _builtins.int
     """The number of its current version, from 1."""
     source_id: _builtins.str
