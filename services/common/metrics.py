@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from pydantic import Field
 
 from services.common.errors import InvalidSetting
-from services.common.settings import Settings
+from services.common.settings import OptionalAddress, Settings
 
 REGISTRY = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=REGISTRY)
@@ -34,8 +34,8 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 class MetricsSettings(Settings):
     """Where metrics are read over HTTP, and how often the state of the whole pipeline is looked at for them."""
 
-    metrics_address: str = Field(
-        default="", pattern=r"^$|^.+:\d+$", description="`host:port`; without one nothing is served"
+    metrics_address: OptionalAddress = Field(
+        default="", description="`host:port`; without one nothing is served"
     )
     metrics_backlog_seconds: float = Field(default=10, gt=0)
     metrics_reconcile_seconds: float = Field(default=60, gt=0)

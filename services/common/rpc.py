@@ -21,7 +21,7 @@ from services.common.auth import Authenticator, Caller
 from services.common.channels import REPLY_BYTES_MAX
 from services.common.checking import violations_of
 from services.common.rates import Rate
-from services.common.settings import Settings
+from services.common.settings import OptionalAddress, Settings
 from services.common.statuses import abort, code_of
 from services.common.tls import Callers, names_of
 
@@ -58,7 +58,7 @@ class RpcSettings(Settings):
     rpc_drain_seconds: float = Field(
         default=10, ge=0, description="how long calls, and then tasks, may end after SIGTERM"
     )
-    rpc_health_address: str = Field(
+    rpc_health_address: OptionalAddress = Field(
         default="", description="`host:port` that tells the health alone, without TLS: for probes"
     )
     rpc_ready_file: Path | None = Field(

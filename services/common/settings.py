@@ -4,14 +4,27 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.common.errors import InvalidSetting
 
 PREFIX = "WINNOW_"
+_PORT_MAX = 65_535
+
+
+def _address(text: str) -> str:
+    """The text if it ends in a port, as a target of gRPC such as `dns:///search:15054` does, too."""
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdecimal() and int(port) <= _PORT_MAX):
+        raise ValueError("must be a host and a port, such as 127.0.0.1:15051 or [::1]:15051")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+OptionalAddress = Annotated[str, AfterValidator(lambda text: text and _address(text))]
 
 
 class Settings(BaseSettings):
@@ -29,7 +42,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-            raise InvalidSetting(f"{name}: {first['msg']}") from None
+            told = first["msg"].removeprefix("Value error, ")
+            raise InvalidSetting(f"{name}: {told}") from None
 
     @classmethod
     def names(cls) -> set[str]:

@@ -5,8 +5,7 @@ import logging
 import re
 import sys
 import time
-
-from pydantic import Field
+from typing import Literal
 
 from services.common import tracing
 from services.common.settings import Settings
@@ -15,8 +14,8 @@ from services.common.settings import Settings
 class LogSettings(Settings):
     """How much is logged, and in which form."""
 
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    log_format: str = Field(default="text", pattern="^(text|json)$")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
 
 
 _PASSWORD = re.compile(r'(?<!\w)(\w+://[^\s:/@"]*):[^\s@"]+@')

@@ -7,6 +7,7 @@ from services.common.addresses import NAMES, AddressSettings
 from services.common.bus import BusSettings
 from services.common.database import DatabaseSettings
 from services.common.errors import InvalidSetting
+from services.common.metrics import MetricsSettings
 from services.common.relay import RelaySettings
 from services.common.rpc import RpcSettings
 from services.common.settings import Settings, known_names, refuse_unknown
@@ -66,6 +67,44 @@ def test_a_mistake_names_its_variable(
         Example.read()
     assert str(caught.value).startswith(f"{variable}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["foo", ":15051", "foo:", "foo:http", "foo:65536", "foo:²"])
+@pytest.mark.parametrize(
+    ("group", "variable"),
+    [
+        (AddressSettings, "WINNOW_SEARCH_ADDRESS"),
+        (RpcSettings, "WINNOW_RPC_HEALTH_ADDRESS"),
+        (MetricsSettings, "WINNOW_METRICS_ADDRESS"),
+    ],
+)
+def test_an_address_has_a_host_and_a_port(
+    monkeypatch: pytest.MonkeyPatch, group: type[Settings], variable: str, value: str
+) -> None:
+    """What is no address is answered in words, with an example of one."""
+    monkeypatch.setenv(variable, value)
+    told = f"^{variable}: must be a host and a port, such as 127\\.0\\.0\\.1:15051"
+    with pytest.raises(InvalidSetting, match=told):
+        group.read()
+    for good in ("127.0.0.1:0", "[::1]:15051", "dns:///winnow-search:15054"):
+        monkeypatch.setenv(variable, good)
+        group.read()
+
+
+def test_only_what_may_be_off_has_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty address serves no metrics and no health, but a service must listen somewhere."""
+    for variable in ("SEARCH_ADDRESS", "RPC_HEALTH_ADDRESS", "METRICS_ADDRESS"):
+        monkeypatch.setenv(f"WINNOW_{variable}", "")
+    assert not RpcSettings.read().rpc_health_address + MetricsSettings.read().metrics_address
+    with pytest.raises(InvalidSetting, match="WINNOW_SEARCH_ADDRESS: must be"):
+        AddressSettings.read()
+
+
+def test_a_choice_is_told_by_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A level of logs that is none is answered with the levels, and not with a pattern."""
+    monkeypatch.setenv("WINNOW_LOG_LEVEL", "loud")
+    with pytest.raises(InvalidSetting, match=r"WINNOW_LOG_LEVEL: .*'DEBUG', 'INFO', 'WARNING'"):
+        LogSettings.read()
 
 
 def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
