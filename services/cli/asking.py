@@ -11,6 +11,7 @@ from services.cli.modelling import ModelChoice
 from services.cli.options import Session, as_dict, command
 from services.cli.queries import QueryCommand
 from services.cli.searching import Narrowing, is_near, narrowed, narrowing, print_result
+from services.cli.values import counted
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
 from services.common.openai import OpenAIModel, ProviderSettings
@@ -130,7 +131,7 @@ def _show(session: Session, found: AskedAnswer, packed: pb.PackContextResponse) 
             print_result(session, number, item.result)
     if pending := packed.freshness.pending_embeddings:
         session.console.print(
-            f"[dim]{pending} texts are not embedded yet and can only be found by words[/dim]"
+            f"[dim]{counted(pending, 'text is', 'texts are')} not embedded yet and can only be found by words[/dim]"
         )
 
 

@@ -7,7 +7,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from services.cli.options import Session, command
-from services.cli.values import ID, Measure
+from services.cli.values import ID, Measure, counted
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 from winnow.types.v1 import types_pb2
@@ -18,7 +18,7 @@ KINDS = {
     "atoms": types_pb2.SUBJECT_KIND_ATOM,
     "topics": types_pb2.SUBJECT_KIND_TOPIC,
 }
-_NAMES = {number: name for name, number in KINDS.items()}
+_NAMES = {number: name.removesuffix("s") for name, number in KINDS.items()}
 
 
 @click.command()
@@ -76,7 +76,7 @@ async def backfill(
     if session.as_json:
         session.print_message(last)
     elif pause:
-        session.console.print(f"held back with {last.missing_total} vectors missing")
+        session.console.print(f"held back with {counted(last.missing_total, 'vector')} missing")
     else:
         session.console.print(_planned(last) if dry_run else _done(last))
 
@@ -118,10 +118,10 @@ def _going_on(request: pb.BackfillRequest) -> str:
 
 
 def _planned(last: pb.BackfillResponse) -> str:
-    counted = ", ".join(f"{each.count} {_NAMES[each.kind]}" for each in last.missing if each.count)
-    kinds = f" ({counted})" if counted else ""
+    kinds = ", ".join(counted(each.count, _NAMES[each.kind]) for each in last.missing if each.count)
+    listed = f" ({kinds})" if kinds else ""
     return (
-        f"{last.missing_total} vectors are missing{kinds}; {last.model} by {last.provider}, "
+        f"{counted(last.missing_total, 'vector is', 'vectors are')} missing{listed}; {last.model} by {last.provider}, "
         f"{last.dimensions} dimensions, checked: {last.texts_per_second:.0f} texts/s, "
         f"batched equals single to {last.self_test_cosine:.5f}; "
         f"about {last.eta_seconds:.0f} s of work; nothing was changed"
@@ -131,4 +131,5 @@ def _planned(last: pb.BackfillResponse) -> str:
 def _done(last: pb.BackfillResponse) -> str:
     dead = "; `winnow dead list --stage embed` says why, `winnow dead replay --stage embed` tries them again"
     failed = f", {last.dead} failed too often{dead}" if last.dead else ""
-    return f"{last.embedded} vectors were made, {last.remaining} are missing{failed}"
+    made = counted(last.embedded, "vector was", "vectors were")
+    return f"{made} made, {counted(last.remaining, 'is', 'are')} missing{failed}"

@@ -10,7 +10,7 @@ from services.cli.knowledge import change_of, diff_lines, link_line, standing, t
 from services.cli.options import Session, command
 from services.cli.paging import paged, show_more
 from services.cli.reviewing import atoms, show
-from services.cli.values import ID, Measure, moment, number, word, words
+from services.cli.values import ID, Measure, counted, moment, number, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -100,9 +100,7 @@ async def topics_versions(session: Session, topic_id: str, limit: int, page_toke
         session.print_message(response)
         return
     for version in response.versions:
-        facts = (
-            f"{moment(version.created_at)} {change_of(version)}, {version.message_count} messages"
-        )
+        facts = f"{moment(version.created_at)} {change_of(version)}, {counted(version.message_count, 'message')}"
         parts = [(f"{version.version}. ", "bold"), (version.title, "bold"), (f"  {facts}", "dim")]
         session.console.print(Text.assemble(*parts, *diff_lines(version.diff)))
     show_more(session, response)
@@ -152,5 +150,5 @@ def _refuse_itself(one: str, others: Sequence[str]) -> None:
 
 def topic_line(topic: types.Topic) -> Text:
     """A topic with its counts."""
-    counts = f"  {topic.id}  {topic.message_count} messages, {topic.atom_count} atoms"
+    counts = f"  {topic.id}  {counted(topic.message_count, 'message')}, {counted(topic.atom_count, 'atom')}"
     return Text.assemble((topic.title, "bold"), (counts, "dim"))

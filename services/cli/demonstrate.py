@@ -21,6 +21,7 @@ from services.cli.running import running, running_briefly
 from services.cli.searching import ask, show
 from services.cli.target import Target
 from services.cli.up import announce
+from services.cli.values import counted
 from winnow.extractor.v1 import extractor_pb2
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.ingest.v1 import ingest_pb2
@@ -103,11 +104,13 @@ async def _settle(session: Session, target: Target) -> pipeline_pb2.GetStatusRes
                     pipeline_pb2.GetStatusRequest(), metadata=target.metadata, timeout=30
                 )
                 open_tasks = sum(s.ready + s.leased for s in status.stages)
-                left = f"{status.atoms} atoms, {status.vectors} vectors, {open_tasks} tasks to do"
-                bar.update(shown, left=left)
+                found = f"{counted(status.atoms, 'atom')}, {counted(status.vectors, 'vector')}"
+                bar.update(shown, left=f"{found}, {counted(open_tasks, 'task')} to do")
                 if is_stuck(status):
-                    dead = f"{status.tasks_dead} tasks are dead: see `winnow dead list`"
-                    raise Failure(f"{status.vectors_missing} vectors are missing, and {dead}")
+                    dead = f"{counted(status.tasks_dead, 'task is', 'tasks are')} dead: see `winnow dead list`"
+                    raise Failure(
+                        f"{counted(status.vectors_missing, 'vector is', 'vectors are')} missing, and {dead}"
+                    )
                 if not open_tasks and not status.vectors_missing:
                     if not status.messages_in_open_windows:
                         return status
@@ -147,7 +150,8 @@ def _report(
         session.console.print(Text(f"\n{question}", "bold yellow"))
         show(session, answer)
     session.console.print(
-        f"\n[bold]{status.messages} messages[/bold] ({status.messages_signal} signal, {status.messages_weak} weak, "
-        f"{status.messages_noise} noise) → [bold]{status.topics} topics, {status.atoms} atoms[/bold], "
-        f"[bold]{status.vectors} vectors[/bold] ({status.vectors_missing} missing), {status.tasks_dead} dead tasks"
+        f"\n[bold]{counted(status.messages, 'message')}[/bold] ({status.messages_signal} signal, "
+        f"{status.messages_weak} weak, {status.messages_noise} noise) → [bold]{counted(status.topics, 'topic')}, "
+        f"{counted(status.atoms, 'atom')}[/bold], [bold]{counted(status.vectors, 'vector')}[/bold] "
+        f"({status.vectors_missing} missing), {counted(status.tasks_dead, 'dead task')}"
     )

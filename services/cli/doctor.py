@@ -19,6 +19,7 @@ from services.cli.modelling import ModelChoice
 from services.cli.options import Session, command
 from services.cli.status import read_status
 from services.cli.target import find
+from services.cli.values import counted
 from services.common.addresses import NAMES
 from services.common.channels import dial
 from services.common.errors import WinnowError
@@ -118,7 +119,7 @@ async def provider_findings() -> list[Finding]:
     except ValueError:
         return [Finding("provider", False, f"{name} does not hold to a JSON schema")]
     ok = isinstance(said, dict) and said.get("answer") in ("yes", "no")
-    detail = f"{name} answers, {completion.tokens_in} tokens read"
+    detail = f"{name} answers, {counted(completion.tokens_in, 'token')} read"
     return [Finding("provider", ok, detail if ok else f"{name} does not hold to a JSON schema")]
 
 
@@ -149,7 +150,7 @@ async def _services(session: Session) -> list[Finding]:
     findings = [await _health(name, target.addresses[name]) for name in NAMES]
     if all(finding.ok for finding in findings):
         status = await read_status(session)
-        text = f"{status.vectors_missing} vectors missing, {status.tasks_dead} dead tasks"
+        text = f"{counted(status.vectors_missing, 'vector')} missing, {counted(status.tasks_dead, 'dead task')}"
         findings.append(Finding("pipeline", status.tasks_dead == 0, text))
     return findings
 

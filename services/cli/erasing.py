@@ -15,7 +15,7 @@ from rich.table import Table
 from services.cli.failures import FAILED, USAGE, Failure
 from services.cli.options import TOLD_AFTER_SECONDS, Session, command
 from services.cli.paging import listing, paged, show_page
-from services.cli.values import ID, MOMENT, moment, refuse_empty_span, set_moment, word
+from services.cli.values import ID, MOMENT, counted, moment, refuse_empty_span, set_moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
@@ -69,7 +69,7 @@ async def erase_messages(
     session: Session, keys: tuple[str, ...], source: str, yes: bool, no_wait: bool
 ) -> None:
     """Erase the messages of a source that have these KEYS there."""
-    confirm(f"Erase {len(keys)} messages of source {source} for good?", yes)
+    confirm(f"Erase {counted(len(keys), 'message')} of source {source} for good?", yes)
     request = pb.EraseMessagesRequest(source_id=source, external_ids=keys, request_id=str(uuid4()))
     reply = await _ask(session, request)
     await follow(session, reply.operation, no_wait)
@@ -200,8 +200,10 @@ async def follow(session: Session, operation: pb.Operation, no_wait: bool) -> No
             told_from = math.inf
         if math.isinf(told_from) and operation.receipt.waiting != waiting:
             waiting = operation.receipt.waiting
-            done = f"{operation.receipt.messages:,} messages are erased"
-            session.progress.print(f"{done}, {waiting:,} are still to be and not shown any more")
+            done = f"{counted(operation.receipt.messages, 'message is', 'messages are')} erased"
+            session.progress.print(
+                f"{done}, {counted(waiting, 'is', 'are')} still to be and not shown any more"
+            )
         await asyncio.sleep(pause)
         pause = min(pause * 1.2, LOOK_SECONDS_MAX)
         operation = await read(session, operation.id)
@@ -223,7 +225,8 @@ def show(session: Session, operation: pb.Operation) -> None:
         table.add_row(label, str(getattr(receipt, field)))
     session.console.print(table)
     if is_erasure and operation.state == pb.OPERATION_STATE_SUCCEEDED:
-        found = "nothing is left" if receipt.verified else f"{receipt.remaining} rows are left"
+        left = counted(receipt.remaining, "row is", "rows are")
+        found = "nothing is left" if receipt.verified else f"{left} left"
         session.console.print(f"verified by query: {found}")
         if not receipt.messages:
             session.note(
@@ -239,4 +242,5 @@ def _kind(operation: pb.Operation) -> str:
 
 def _state(operation: pb.Operation) -> str:
     name = word(pb.OperationState, operation.state)
-    return f"{name}, {operation.tasks_dead} tasks failed" if operation.tasks_dead else name
+    failed = counted(operation.tasks_dead, "task")
+    return f"{name}, {failed} failed" if operation.tasks_dead else name

@@ -5,7 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.cli.options import Session
-from services.cli.values import word
+from services.cli.values import counted, word
 from winnow.search.v1 import search_pb2 as pb
 
 # Of a search that compares no vectors, and counts no rows to choose how.
@@ -26,7 +26,7 @@ def explain(session: Session, how: pb.Explanation) -> None:
         weights = f"meaning {how.semantic_weight:.2f}, words {how.keyword_weight:.2f}"
         table.add_row("joined", f"by {word(pb.Fusion, how.fusion)}; weights: {weights}")
     for term in how.terms:
-        where = f"in {term.documents:,} texts, weight {term.weight:.1f}"
+        where = f"in {counted(term.documents, 'text')}, weight {term.weight:.1f}"
         table.add_row("word", escape(f"{term.text} ({where}): {term.query}"))
     times = [f"{name} {_milliseconds(getattr(how, f'{name}_duration'))}" for name in _STEPS]
     table.add_row("took", ", ".join(time for time in times if not time.endswith(" 0 ms")))

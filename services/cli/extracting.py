@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from services.cli.failures import Failure
 from services.cli.options import Session, command
 from services.cli.reading import Step, read_through
-from services.cli.values import ID, MOMENT, set_moment
+from services.cli.values import ID, MOMENT, counted, set_moment
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.pipeline.v1 import pipeline_pb2
@@ -68,11 +68,14 @@ def _refuse_lost_options(subcommand: str) -> None:
 
 def said(response: pb.ExtractMessagesResponse, dry_run: bool) -> str:
     """What is read, and what it costs, in one line."""
-    basis = f"by {response.runs_measured} runs" if response.runs_measured else "by text lengths"
-    would = "would be read" if dry_run else "are being read"
+    runs = counted(response.runs_measured, "run")
+    basis = f"by {runs}" if response.runs_measured else "by text lengths"
+    verbs = ("would be", "would be") if dry_run else ("is being", "are being")
+    windows = counted(response.windows, f"window {verbs[0]}", f"windows {verbs[1]}")
     return (
-        f"{response.messages} messages chosen; {response.windows} windows {would}, {response.windows_noise} hold "
-        f"noise alone: {response.messages_read} messages, about {response.tokens_estimated} tokens and "
+        f"{counted(response.messages, 'message')} chosen; {windows} read, "
+        f"{counted(response.windows_noise, 'holds', 'hold')} noise alone: "
+        f"{counted(response.messages_read, 'message')}, about {counted(response.tokens_estimated, 'token')} and "
         f"{response.seconds_estimated:.1f} s in one process, {basis}"
     )
 
@@ -83,16 +86,18 @@ async def _wait(session: Session) -> None:
     columns = (
         TextColumn("reading"),
         BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total:.0f} tasks, {task.fields[atoms]} atoms"),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} tasks, {task.fields[atoms]}"),
         TimeElapsedColumn(),
     )
     with Progress(
         *columns, console=session.progress, disable=not session.shows_progress, transient=True
     ) as bar:
-        shown = bar.add_task("", total=1, atoms=before.atoms)
+        shown = bar.add_task("", total=1, atoms=counted(before.atoms, "atom"))
         async for step in read_through(session):
             status = await _status(session)
-            bar.update(shown, completed=step.done, total=step.total, atoms=status.atoms)
+            bar.update(
+                shown, completed=step.done, total=step.total, atoms=counted(status.atoms, "atom")
+            )
     _report(session, step, status.atoms, status.atoms - before.atoms)
 
 
@@ -108,10 +113,16 @@ def _report(session: Session, step: Step, atoms: int, more: int) -> None:
         counts = {"tasks_done": step.done, "atoms": atoms, "atoms_more": more, "dead": step.dead}
         session.print_json(counts)
     else:
-        done = f"read: {step.done} tasks done" if step.total else "nothing is left to read"
-        session.console.print(f"{done}, {atoms} atoms are known now ({more:+d})")
+        done = (
+            f"read: {counted(step.done, 'task')} done" if step.total else "nothing is left to read"
+        )
+        session.console.print(
+            f"{done}, {counted(atoms, 'atom is', 'atoms are')} known now ({more:+d})"
+        )
     if step.dead:
-        raise Failure(f"{step.dead} tasks of reading are dead: see `winnow dead list`")
+        raise Failure(
+            f"{counted(step.dead, 'task of reading is', 'tasks of reading are')} dead: see `winnow dead list`"
+        )
 
 
 @extract.command("now")
@@ -128,6 +139,8 @@ async def extract_now(session: Session, source: str, wait: bool) -> None:
     elif session.as_json:
         session.print_message(response)
     elif response.conversations:
-        session.console.print(f"{response.conversations} conversations are being read")
+        session.console.print(
+            f"{counted(response.conversations, 'conversation is', 'conversations are')} being read"
+        )
     else:
         session.console.print("nothing waits to be read")

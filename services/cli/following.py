@@ -6,7 +6,7 @@ from rich.text import Text
 from services.cli.failures import UNREACHABLE, Failure
 from services.cli.knowledge import atom_lines
 from services.cli.options import Session, command
-from services.cli.values import word
+from services.cli.values import counted, word
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -44,7 +44,7 @@ def show(session: Session, change: pb.StreamKnowledgeResponse) -> None:
         session.console.print(Text.assemble(*atom_lines(change.atom)))
     elif change.HasField("topic"):
         topic = change.topic
-        counts = f"{topic.message_count} messages, {topic.atom_count} atoms"
+        counts = f"{counted(topic.message_count, 'message')}, {counted(topic.atom_count, 'atom')}"
         title = Text.assemble(("topic: ", "magenta"), (topic.title, "bold"))
         session.console.print(title, Text(f"\n  {topic.id}  {counts}", "dim"), sep="")
     else:

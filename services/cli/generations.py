@@ -11,7 +11,7 @@ from rich.table import Table
 
 from services.cli.failures import Failure, described
 from services.cli.options import Session, as_dict, command
-from services.cli.values import ID
+from services.cli.values import ID, counted
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
@@ -155,7 +155,9 @@ async def generations_resume(session: Session) -> None:
     if session.as_json:
         session.print_message(response)
     else:
-        session.console.print(f"the backfills of {response.workspaces} workspaces go on")
+        session.console.print(
+            f"{counted(response.workspaces, 'workspace goes', 'workspaces go')} on with the backfill"
+        )
 
 
 @contextmanager
@@ -196,8 +198,8 @@ async def _shown(
         if last.paused_everywhere and not told:
             told = True
             bar.console.print(
-                f"{last.paused_everywhere} vectors wait in {last.paused_workspaces} of the workspaces, "
-                "whose backfill is paused: `winnow backfill --resume` with a key of each, or "
+                f"{counted(last.paused_everywhere, 'vector waits', 'vectors wait')} in {last.paused_workspaces} "
+                "of the workspaces, whose backfill is paused: `winnow backfill --resume` with a key of each, or "
                 "`winnow generations resume` for all",
                 soft_wrap=True,
             )
@@ -226,7 +228,7 @@ def _tell(session: Session, last: pb.WatchGenerationResponse) -> None:
     if last.queries_compared:
         recall = f", recall@10 {last.recall_at_10:.3f} against exact comparison"
     session.console.print(
-        f"{escape(generation.model)} is {_state(generation)}: {generation.vectors} vectors, "
+        f"{escape(generation.model)} is {_state(generation)}: {counted(generation.vectors, 'vector')}, "
         f"{last.missing} missing, index {_index(generation)}{recall}"
     )
 
@@ -235,7 +237,7 @@ def _refuse_dead(last: pb.WatchGenerationResponse) -> None:
     """End with an error if what is missing will not come by itself."""
     if last.only_dead_missing:
         raise Failure(
-            f"{last.dead_everywhere} vectors failed too often, in {last.dead_workspaces} of the workspaces: "
+            f"{counted(last.dead_everywhere, 'vector')} failed too often, in {last.dead_workspaces} of the workspaces: "
             "`winnow dead list --stage embed` says why, and `winnow dead replay --stage embed` tries them again, "
             "with a key of each; `winnow generations promote --force` goes on without them"
         )

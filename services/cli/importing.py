@@ -31,7 +31,7 @@ from services.cli.importers.telegram import TelegramExport
 from services.cli.options import Session, command
 from services.cli.sending import Counts, Frame, Sender
 from services.cli.target import Target
-from services.cli.values import TELEGRAM_ACCOUNT
+from services.cli.values import TELEGRAM_ACCOUNT, counted
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -147,8 +147,9 @@ def _is_key(text: str) -> bool:
 
 
 def source_ref(chat: ImportedChat, kind: pb.SourceKind.ValueType) -> pb.SourceRef:
-    """A chat as the contract has it; a title that is too long is cut."""
-    return pb.SourceRef(kind=kind, external_id=chat.external_id, title=_fitting(chat.title))
+    """A chat as the contract has it; a title that is too long is cut, and one of spaces is none."""
+    title = "" if chat.title.isspace() else _fitting(chat.title)
+    return pb.SourceRef(kind=kind, external_id=chat.external_id, title=title)
 
 
 def _fitting(name: str, bytes_max: int = NAME_BYTES_MAX) -> str:
@@ -233,7 +234,7 @@ async def run_import(
             await sender.delete(reader.deleted)
         except asyncio.CancelledError:
             session.progress.print(
-                f"{sender.counts.total:,} messages are saved; the same command again goes on: "
+                f"{counted(sender.counts.total, 'message is', 'messages are')} saved; the same command again goes on: "
                 "what is saved is not saved twice"
             )
             raise

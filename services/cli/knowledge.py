@@ -11,7 +11,7 @@ from rich.text import Text
 from services.cli.options import Session, command
 from services.cli.paging import PAGE_MAX, listing, paged, show_more, show_page
 from services.cli.searching import ATOM_TYPES, signed
-from services.cli.values import ID, MOMENT, moment, number, set_moment, word, words
+from services.cli.values import ID, MOMENT, counted, moment, number, set_moment, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -70,7 +70,9 @@ async def topics_show(session: Session, topic_id: str, as_of: datetime | None) -
     topic = response.topic
     span = f"{moment(topic.first_message_at)} to {moment(topic.last_message_at)}"
     session.console.print(Text.assemble((topic.title, "bold"), f"\n{topic.id}"))
-    session.console.print(f"{topic.message_count} messages, {span}; {topic.atom_count} atoms")
+    session.console.print(
+        f"{counted(topic.message_count, 'message')}, {span}; {counted(topic.atom_count, 'atom')}"
+    )
     if not response.atom_ids:
         return
     request = pb.ListAtomsRequest(topic_id=topic_id, page_size=PAGE_MAX, include_messages=True)
@@ -176,7 +178,7 @@ async def atoms_versions(session: Session, atom_id: str, limit: int, page_token:
 def version_lines(version: pb.AtomVersion) -> list[str | tuple[str, str]]:
     """A version in full: its words, when they were made and why, what is new in them, and what became of them."""
     judged = word(types.ApprovalState, version.approval_state)
-    facts = f"{moment(version.created_at)} {change_of(version)}, {version.evidence_count} messages"
+    facts = f"{moment(version.created_at)} {change_of(version)}, {counted(version.evidence_count, 'message')}"
     lines: list[str | tuple[str, str]] = [
         (f"{version.version}. ", "bold"),
         (f"{word(types.AtomType, version.type)}: ", "green"),

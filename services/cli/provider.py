@@ -3,7 +3,7 @@
 import click
 
 from services.cli.options import Session, command
-from services.cli.values import moment, word
+from services.cli.values import counted, moment, word
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 
@@ -56,13 +56,15 @@ def _breaker(status: pb.GetProviderStatusResponse) -> str:
     state = f"open, tried again in {status.retry_seconds:.0f} s" if is_open else "closed"
     if not status.HasField("last_error_at"):
         return f"{state}, no error since the start"
-    return f"{state}, {status.failures} failures in a row; last {moment(status.last_error_at)}: {status.last_error}"
+    failures = counted(status.failures, "failure")
+    return f"{state}, {failures} in a row; last {moment(status.last_error_at)}: {status.last_error}"
 
 
 def _spent(status: pb.GetProviderStatusResponse) -> str:
-    bound = f" of {status.tokens_per_day}" if status.tokens_per_day else ""
+    bound = f" of {status.tokens_per_day:,}" if status.tokens_per_day else ""
     total = status.tokens_in_today + status.tokens_out_today
     return (
-        f"{total}{bound} tokens ({status.tokens_in_today} in, {status.tokens_out_today} out) in "
-        f"{status.model_calls_today} calls; {status.runs_failed_today} readings had no usable answer"
+        f"{total:,}{bound} tokens ({status.tokens_in_today:,} in, {status.tokens_out_today:,} out) in "
+        f"{counted(status.model_calls_today, 'call')}; "
+        f"{counted(status.runs_failed_today, 'reading')} had no usable answer"
     )

@@ -18,6 +18,7 @@ from services.cli.values import (
     ID,
     MOMENT,
     Measure,
+    counted,
     moment,
     number,
     refuse_empty_span,
@@ -261,7 +262,7 @@ def show(session: Session, response: pb.SearchResponse) -> None:
     pending = response.freshness.pending_embeddings
     if pending:
         session.console.print(
-            f"[dim]{pending} texts are not embedded yet and can only be found by words[/dim]"
+            f"[dim]{counted(pending, 'text is', 'texts are')} not embedded yet and can only be found by words[/dim]"
         )
     if response.HasField("explanation"):
         explain(session, response.explanation)
@@ -306,7 +307,7 @@ def _render(result: pb.SearchResult) -> list[str | tuple[str, str]]:
     if which == "topic":
         return [
             ("topic ", "magenta"),
-            f"{result.topic.title} ({result.topic.message_count} messages)",
+            f"{result.topic.title} ({counted(result.topic.message_count, 'message')})",
         ]
     return [*signed(result.message)]
 

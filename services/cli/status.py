@@ -9,7 +9,7 @@ from rich.table import Table
 from services.cli.failures import Failure
 from services.cli.options import Session, as_dict, command
 from services.cli.paging import gather, listing
-from services.cli.values import ID
+from services.cli.values import ID, counted
 from services.common.stages import STAGES
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
@@ -136,8 +136,8 @@ async def dead_replay(
     if session.as_json:
         session.print_message(response)
     else:
-        would = "would be" if dry_run else "were"
-        session.console.print(f"{response.replayed} tasks {would} replayed")
+        would = ("task would be", "tasks would be") if dry_run else ("task was", "tasks were")
+        session.console.print(f"{counted(response.replayed, *would)} replayed")
     if response.replayed < len(set(task_ids)):
         of_stage = f" of the stage {stage}" if stage else ""
         raise Failure(f"not all that were named are dead tasks{of_stage}: see `winnow dead list`")

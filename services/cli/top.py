@@ -14,7 +14,7 @@ from rich.text import Text
 
 from services.cli.options import Session, as_dict, command
 from services.cli.status import read_status
-from services.cli.values import Measure
+from services.cli.values import Measure, counted
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 
 MUST_BE_ZERO = (
@@ -88,10 +88,13 @@ def _as_json(sample: Sample, before: Sample) -> dict[str, Any]:
 def _picture(sample: Sample, before: Sample | None) -> Group:
     state = sample.state
     moment = datetime.now(UTC).strftime("%H:%M:%S")
-    head = Text.assemble(
-        ("winnow ", "bold"), f"{moment} UTC   {state.messages} messages   {state.atoms} atoms   "
-        f"{state.topics} topics   {state.vectors} vectors of {state.serving_model or 'no model yet'}"
-    )  # fmt: skip
+    found = (
+        counted(state.messages, "message"),
+        counted(state.atoms, "atom"),
+        counted(state.topics, "topic"),
+        f"{counted(state.vectors, 'vector')} of {state.serving_model or 'no model yet'}",
+    )
+    head = Text.assemble(("winnow ", "bold"), "   ".join((f"{moment} UTC", *found)))
     return Group(head, Text(""), _stages(sample, before), Text(""), _zeros(state))
 
 

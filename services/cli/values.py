@@ -142,6 +142,11 @@ def number(enum: Any, name: str | None) -> int:
     return int(enum.Value(prefix + name.upper())) if name else 0
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """So many of something, as people write it: `1 atom`, `2,000 atoms`; `many` if that does not just add an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def moment(time: Timestamp) -> str:
     """A time to the minute in UTC."""
     return time.ToDatetime().strftime("%Y-%m-%d %H:%M") if time.seconds else ""

@@ -197,7 +197,7 @@ async def test_extract_says_what_it_would_cost(winnow: Command) -> None:
     )
     assert (plan["messages"], plan["windows"], plan["runs_measured"]) == (len(TALK), 1, 1)
     said = await winnow.said("extract", "--since", "2026-01-01", "--dry-run")
-    assert "1 windows would be read" in said
+    assert "1 window would be read" in said
     code, _, err = await winnow.run("extract", "--dry-run")
     assert (code, "--since" in err) == (2, True)
     assert (await winnow.json("extract", "now"))["conversations"] == 0

@@ -1,9 +1,10 @@
-"""Ids and times as they are typed: what is none is refused before anything is called."""
+"""Ids and times as they are typed: what is none is refused before anything is called; and how counts are printed."""
 
 import pytest
 from click.testing import CliRunner
 
 from services.cli.app import winnow
+from services.cli.values import counted
 
 ID = "01a21a69-d42e-70ce-b63c-d11ad0805df1"
 
@@ -78,3 +79,13 @@ def test_a_period_has_two_names(arguments: list[str], monkeypatch: pytest.Monkey
     for service in ("INGEST", "EXTRACTOR", "SEARCH"):
         monkeypatch.setenv(f"WINNOW_{service}_ADDRESS", "127.0.0.1:1")
     assert CliRunner().invoke(winnow, arguments).exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "0 atoms are"), (1, "1 atom is"), (2, "2 atoms are"), (1_234_567, "1,234,567 atoms are")],
+)
+def test_one_thing_is_called_otherwise_than_many(count: int, said: str) -> None:
+    """One is never spoken of as several, nor are large numbers written without their thousands."""
+    assert counted(count, "atom is", "atoms are") == said
+    assert counted(count, "atom") == said.rpartition(" ")[0]

@@ -18,6 +18,9 @@ INPUTS = sorted((ROOT / "requirements").glob("*.in"))
 LOCKED = re.compile(r"[a-z0-9._-]+==\S+( ; .+)?( --hash=sha256:[0-9a-f]{64})+")
 ADDRESS = re.compile(r"\w+://|--(extra-)?index-url|--find-links|--trusted-host|^-[if]\b")
 HOME_PATH = re.compile(rb"(?<![\w.$}*])/(?:root|home|Users)/\w")
+COUNTED = re.compile(
+    r"\{[^{}:]*(:,)?\} (atoms|calls|messages|rows|tasks|texts|topics|vectors|windows)\b"
+)
 MODULE_LINES_MAX = 400
 
 
@@ -135,3 +138,11 @@ def test_targets_are_listed() -> None:
     (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert [name for name in phony.split() if f"  {name} " not in listed] == []
+
+
+def test_commands_count_in_the_singular_too() -> None:
+    """What a command counts is worded by `counted`, which knows one from many."""
+    commands = [path for path in tracked() if path.is_relative_to(ROOT / "services/cli")]
+    texts = [path for path in commands if path.suffix == ".py"]
+    assert texts
+    assert [path.name for path in texts if COUNTED.search(path.read_text())] == []

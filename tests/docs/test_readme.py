@@ -30,7 +30,7 @@ PRINTED = {
     "winnow topics list": r"^ \w{8}-\S+ +\d+ +\d+ +2026-03-0\d",
     "winnow atoms list": r"^ \w{8}-\S+ +\w+ +proposed ",
     "winnow atoms reject": r"rejected, version 1",
-    "winnow extract --since": r"^\d+ messages chosen; \d+ windows would be read",
+    "winnow extract --since": r"^\d+ messages? chosen; \d+ windows? would be read",
     "winnow provider": r"^engine +grounded",
     "winnow status": r"^vectors +[1-9]\d+ ",
     "winnow top ": r"must be 0 at rest",

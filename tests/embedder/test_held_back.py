@@ -75,7 +75,7 @@ async def test_a_watch_ends_when_only_dead_tasks_are_missing(
         assert last.queries_compared == 2
         shown = await run("generations", "watch", started.id)
         assert shown.returncode == 1
-        assert "1 vectors failed too often, in 1 of the workspaces" in shown.stderr
+        assert "1 vector failed too often, in 1 of the workspaces" in shown.stderr
         assert "winnow dead replay --stage embed" in shown.stderr
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await operator.promote(started.id)
@@ -111,7 +111,7 @@ async def test_a_pause_elsewhere_is_named_and_can_be_ended(
         assert refused.returncode == 1
         assert "`winnow generations resume` lets all backfills go on" in refused.stderr
         shown = await run("generations", "resume")
-        assert shown.stdout.strip() == "the backfills of 1 workspaces go on"
+        assert shown.stdout.strip() == "1 workspace goes on with the backfill"
         assert await operator.resume() == 0
         *_, last = [reply async for reply in replies]
         assert last.finished

@@ -8,6 +8,7 @@ import grpc
 from services.cli.importers.rows import Row
 from services.cli.telegram_bot.delivery import Delivery
 from services.cli.telegram_bot.updates import Migration, Post, of_account, read_update
+from services.cli.values import counted
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Tally:
 
     def __str__(self) -> str:
         """One line for a person."""
-        line = f"{self.updates} updates, {self.messages} messages, {self.rejected} rejected"
+        line = f"{counted(self.updates, 'update')}, {counted(self.messages, 'message')}, {self.rejected} rejected"
         return line + "".join(f", {count} × {reason}" for reason, count in self.skipped.items())
 
 
@@ -79,4 +80,6 @@ class Receiver:
                 "under the old id because the API key lacks the scope `read`"
             )
             return
-        self._tell(f"group {old} is now supergroup {chat.external_id}; {moved} messages moved")
+        self._tell(
+            f"group {old} is now supergroup {chat.external_id}; {counted(moved, 'message')} moved"
+        )

@@ -12,7 +12,7 @@ from services.cli.top import MUST_BE_ZERO
 from services.cli.validation import meters
 from services.cli.validation.conversation import Conversation, Question, sample, wait
 from services.cli.validation.report import Report, milliseconds
-from services.cli.values import Measure
+from services.cli.values import Measure, counted
 from winnow.ingest.v1 import ingest_pb2
 from winnow.search.v1 import search_pb2
 
@@ -114,7 +114,7 @@ async def _plan(report: Report, conversation: Conversation) -> None:
     plan = reply.explanation
     uses_index = "exact" not in plan.semantic_plan.lower()
     needed = plan.total_rows >= INDEX_FROM_ROWS
-    text = f"{plan.semantic_plan or 'none'} over {plan.total_rows} rows"
+    text = f"{plan.semantic_plan or 'none'} over {counted(plan.total_rows, 'row')}"
     if not uses_index and not needed:
         text += f"; so few are read faster without the index (from {INDEX_FROM_ROWS} on it must be used)"
     report.add("integration", "plan of a search over everything", text, uses_index or not needed)

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from services.cli.values import counted
+
 SECTIONS = ("integration", "search", "performance", "reconciliation")
 _MARKS = {True: ("ok", "green"), False: ("FAILED", "bold red"), None: ("", "dim")}
 
@@ -64,4 +66,4 @@ def milliseconds(seconds: Sequence[float]) -> str:
     """The middle and the slow end of some durations."""
     ordered = sorted(seconds)
     p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-    return f"p50 {ordered[len(ordered) // 2] * 1000:.1f} ms, p95 {p95 * 1000:.1f} ms ({len(ordered)} calls)"
+    return f"p50 {ordered[len(ordered) // 2] * 1000:.1f} ms, p95 {p95 * 1000:.1f} ms ({counted(len(ordered), 'call')})"

@@ -29,6 +29,7 @@ from services.cli.importing import (
     UNKEYED_CHAT,
     FrameReader,
     message_input,
+    source_ref,
 )
 from services.common.checking import violations_of
 from services.common.rpc import REQUEST_BYTES_MAX
@@ -108,6 +109,13 @@ def test_chats_that_take_turns_fill_frames(chats: int, frames_max: int) -> None:
     assert len(frames) <= frames_max
     assert [frame.number for frame in frames] == list(range(len(frames)))
     assert {frame.source.title for frame in frames if frame.source.external_id == "0"} == {"Chat 0"}
+
+
+@pytest.mark.parametrize(("title", "sent"), [("Ops", "Ops"), (" \u3000", ""), ("", "")])
+def test_a_title_of_spaces_is_sent_as_none(title: str, sent: str) -> None:
+    """The service refuses a title that nobody can read, for which no message should be lost."""
+    chat = ImportedChat("1", title, "group")
+    assert source_ref(chat, pb.SOURCE_KIND_IMPORT).title == sent
 
 
 def test_what_waits_for_its_frame_is_bounded() -> None:

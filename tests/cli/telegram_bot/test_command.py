@@ -91,7 +91,7 @@ async def test_webhook(bot: Bot, telegram: BotApiDouble, tmp_path: Path) -> None
         update = {"update_id": 1, "message": message(1)}
         assert await asyncio.to_thread(push, url, update, SECRET) == 200
         process.send_signal(signal.SIGINT)
-        await wait_for_line(process, "stopped after 1 updates, 1 messages, 0 rejected")
+        await wait_for_line(process, "stopped after 1 update, 1 message, 0 rejected")
         assert await process.wait() == 0
     assert len(await bot.stored()) == 1
 
