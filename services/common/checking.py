@@ -17,7 +17,9 @@ PARTS_MAX: Final = 10_000
 _BYTES_PER_VALUE_MIN: Final = 2
 # The rules that people are told of in other words, by their ids: where the proto sets them to a value, and the words.
 _WORDED: Final[dict[str, tuple[Any, str]]] = {
+    "required": (True, "must be set"),
     "string.min_len": (1, "must not be empty"),
+    "string.uuid_empty": (True, "must not be empty"),
     "enum.not_in": ([0], "must be set"),
     "string.not_contains": ("\0", "must not contain NUL"),
 }

@@ -46,11 +46,11 @@ class RequestTooLarge(WinnowError):
         super().__init__(f"the request has more than {bytes_max:,} bytes: send less at once")
 
 
-class InvalidPageToken(WinnowError):
+class InvalidPageToken(InvalidFields):
     """A page token was not made by this call, or the other fields changed."""
 
     def __init__(self) -> None:
-        super().__init__("page_token: not made by this call with these fields")
+        super().__init__(FieldViolation("page_token", "not made by this call with these fields"))
 
 
 class NotFound(WinnowError):

@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import protovalidate
@@ -32,6 +32,8 @@ METADATA_BYTES_MAX = 8 << 10
 DEADLINE_SECONDS_MAX = 60.0
 # How long a stream goes on before its key is looked at again.
 KNOWN_SECONDS = 10.0
+
+Reply = TypeVar("Reply", bound=Message)
 
 _PUBLIC = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 _caller: ContextVar[Caller] = ContextVar("caller")
@@ -75,6 +77,15 @@ def request_sha256(request: Message) -> bytes:
     """What tells a request from all others that may come with its request_id."""
     body = request.SerializeToString(deterministic=True)
     return hashlib.sha256(request.DESCRIPTOR.name.encode() + body).digest()
+
+
+def sendable(reply: Reply, field: str) -> Reply:
+    """A reply that a call can carry. Raises InvalidFields by the field that asked for more, if there is one."""
+    if reply.ByteSize() > REPLY_BYTES_MAX:
+        most = REPLY_BYTES_MAX >> 20
+        description = f"the reply would be larger than {most} MiB: ask for less at once"
+        raise errors.InvalidFields(errors.FieldViolation(field, description))
+    return reply
 
 
 def current_authorization() -> str:

@@ -26,10 +26,10 @@ def reason_name(reason: "ErrorReason.ValueType") -> str:
 
 
 _TABLE: list[tuple[type[Exception], grpc.StatusCode, "ErrorReason.ValueType"]] = [
+    (errors.InvalidPageToken, grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_PAGE_TOKEN),
     (errors.InvalidFields, grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_FIELD),
     (errors.MalformedRequest, grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_MALFORMED_REQUEST),
     (errors.RequestTooLarge, grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE),
-    (errors.InvalidPageToken, grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_PAGE_TOKEN),
     (errors.InvalidCredentials, grpc.StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_INVALID_CREDENTIALS),
     (errors.InsufficientScope, grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_INSUFFICIENT_SCOPE),
     (errors.CallerNotAllowed, grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_CALLER_NOT_ALLOWED),

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.common.database import Connection, Database
+from services.common.errors import FieldViolation, InvalidFields
 from services.extractor import library, rendering
 from services.extractor.requests import read_atoms
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -32,11 +33,15 @@ class Feed:
         await self._draining.wait()
 
     async def start(self, workspace: UUID, request: pb.StreamKnowledgeRequest) -> int:
-        """The position after which a request wants to read."""
-        if not request.only_new:
-            return int(request.cursor or 0)
+        """The position after which a request wants to read; InvalidFields for one that no change has had yet."""
+        after = int(request.cursor or 0)
         async with self._database.transaction(workspace) as connection:
-            return await library.feed_end(connection, workspace)
+            end = await library.feed_end(connection, workspace)
+        if after > end:
+            raise InvalidFields(
+                FieldViolation("cursor", "is later than the workspace's last change")
+            )
+        return end if request.only_new else after
 
     async def follow(
         self, workspace: UUID, after: int

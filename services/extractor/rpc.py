@@ -1,13 +1,13 @@
 """ExtractorService: requests to the library and back; what a person changes is in curating_rpc."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from services.common import pages
 from services.common.database import Database
 from services.common.errors import NotFound
-from services.common.rpc import current_caller
+from services.common.rpc import current_caller, sendable
 from services.extractor import library, manual, neighbours, providing, rendering, store
 from services.extractor.curating_rpc import CuratingRpc
 from services.extractor.feed import Feed
@@ -17,6 +17,7 @@ from services.extractor.requests import ids_of, moment_of, read_atom, read_atoms
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
+LINKS_MAX: Final = 1_000
 SCOPES = {
     "ExtractNow": "admin",
     "ExtractMessages": "admin",
@@ -157,7 +158,7 @@ class ExtractorRpc(CuratingRpc):
             messages = await library.messages(connection, workspace, wanted)
         token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
         atoms = [rendering.atom(row, passages[row["id"]], messages) for row in rows]
-        return pb.ListAtomsResponse(atoms=atoms, next_page_token=token)
+        return sendable(pb.ListAtomsResponse(atoms=atoms, next_page_token=token), "page_size")
 
     async def GetAtom(self, request: pb.GetAtomRequest, context: Any) -> pb.GetAtomResponse:
         """Return an atom, the messages it rests on, and its links."""
@@ -166,7 +167,8 @@ class ExtractorRpc(CuratingRpc):
         async with self._database.transaction(workspace) as connection:
             atom = await read_atom(connection, workspace, identity, as_of)
             links = await library.links(connection, workspace, [identity], as_of=as_of)
-        return pb.GetAtomResponse(atom=atom, links=[rendering.link(row) for row in links])
+        surest = sorted(links, key=lambda link: -link["confidence"])[:LINKS_MAX]
+        return pb.GetAtomResponse(atom=atom, links=[rendering.link(row) for row in surest])
 
     async def ListAtomLinks(
         self, request: pb.ListAtomLinksRequest, context: Any
@@ -182,13 +184,14 @@ class ExtractorRpc(CuratingRpc):
             )
             ids = [each.atom for each in found.reached]
             atoms = await read_atoms(connection, workspace, ids)
-        return pb.ListAtomLinksResponse(
+        reply = pb.ListAtomLinksResponse(
             links=[rendering.link(row) for row in found.links],
             neighbours=[
                 pb.Neighbour(atom=atoms[n.atom], depth=n.depth, confidence=n.confidence)
                 for n in found.reached
             ],
         )
+        return sendable(reply, "limit")
 
     async def ListAtomVersions(
         self, request: pb.ListAtomVersionsRequest, context: Any

@@ -6,6 +6,7 @@ from uuid import UUID
 from services.common import pages
 from services.common.database import Database
 from services.common.errors import FieldViolation, InvalidFields
+from services.common.rpc import sendable
 from services.ingest import store
 from services.ingest.reading import read_time
 from services.ingest.rendering import LABEL_NAMES, message_of, source_of
@@ -30,7 +31,7 @@ async def messages(
     if len(rows) == size:
         token = pages.encode(request, [rows[-1]["sent_at"].isoformat(), str(rows[-1]["id"])])
     listed = [message_of(row, factors=False) for row in rows]
-    return pb.ListMessagesResponse(messages=listed, next_page_token=token)
+    return sendable(pb.ListMessagesResponse(messages=listed, next_page_token=token), "page_size")
 
 
 async def sources(

@@ -1,17 +1,15 @@
 """SearchService: the contract in front of the searcher."""
 
 import asyncio
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 import protovalidate
-from google.protobuf.message import Message
 
 from services.common import pages
-from services.common.channels import REPLY_BYTES_MAX
 from services.common.checking import violations_of
-from services.common.errors import FieldViolation, InvalidFields, WinnowError
-from services.common.rpc import current_authorization, current_caller
+from services.common.errors import InvalidFields, WinnowError
+from services.common.rpc import current_authorization, current_caller, sendable
 from services.common.statuses import reason_of
 from services.search import packing, replies, requests
 from services.search.counting import Counting
@@ -21,8 +19,6 @@ from services.search.similarity import Similarity
 from services.search.store import Subject
 from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1 import search_pb2_grpc
-
-Reply = TypeVar("Reply", bound=Message)
 
 SCOPES: Final = {
     "Search": "read",
@@ -54,7 +50,7 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
         answer = await self._reads.run(
             lambda: self._searcher.search(workspace, question), of_now=of_now
         )
-        return _sendable(replies.search_reply(request, question, answer), "page_size")
+        return sendable(replies.search_reply(request, question, answer), "page_size")
 
     async def BatchSearch(
         self, request: pb.BatchSearchRequest, context: Any
@@ -74,7 +70,7 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
                     return pb.BatchSearchResult(error=failed)
 
         results = await asyncio.gather(*(one(each) for each in request.requests))
-        return _sendable(pb.BatchSearchResponse(results=results), "requests")
+        return sendable(pb.BatchSearchResponse(results=results), "requests")
 
     async def FindSimilar(
         self, request: pb.FindSimilarRequest, context: Any
@@ -97,7 +93,7 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
             freshness=replies.freshness(found.freshness),
             under_filled=found.under_filled,
         )
-        return _sendable(reply, "page_size")
+        return sendable(reply, "page_size")
 
     async def FindDuplicates(
         self, request: pb.FindDuplicatesRequest, context: Any
@@ -132,7 +128,7 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
             truncated=found.truncated,
             freshness=replies.freshness(found.freshness),
         )
-        return _sendable(reply, "groups_max")
+        return sendable(reply, "groups_max")
 
     async def Count(self, request: pb.CountRequest, context: Any) -> pb.CountResponse:
         """Count what a filter leaves, or the results of a search."""
@@ -167,13 +163,4 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
         packed = await self._reads.run(
             lambda: packing.pack(self._searcher, workspace, question, budget), of_now=of_now
         )
-        return replies.packed_reply(packed)
-
-
-def _sendable(reply: Reply, field: str) -> Reply:
-    """A reply that a call can carry. Raises InvalidFields by the field that asked for more."""
-    if reply.ByteSize() > REPLY_BYTES_MAX:
-        most = REPLY_BYTES_MAX >> 20
-        description = f"the reply would be larger than {most} MiB: ask for less at once"
-        raise InvalidFields(FieldViolation(field, description))
-    return reply
+        return sendable(replies.packed_reply(packed), "items_max")

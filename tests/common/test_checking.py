@@ -104,6 +104,8 @@ def test_a_choice_that_was_not_made_is_told_in_words() -> None:
     [
         ("string.min_len", 1, "must not be empty"),
         ("string.min_len", 2, "said otherwise"),
+        ("string.uuid_empty", True, "must not be empty"),
+        ("required", True, "must be set"),
         ("enum.not_in", [0], "must be set"),
         ("enum.not_in", [0, 3], "said otherwise"),
         ("string.not_contains", "\0", "must not contain NUL"),

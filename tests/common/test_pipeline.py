@@ -119,7 +119,8 @@ async def test_a_forged_token_is_the_callers_fault(
     request = pb.ListTasksRequest(page_token=token)
     error = await failure(stub.ListTasks(request, metadata=deployment.metadata))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert details_of(error).reason == "INVALID_PAGE_TOKEN"
+    details = details_of(error)
+    assert (details.reason, list(details.fields)) == ("INVALID_PAGE_TOKEN", ["page_token"])
 
 
 async def test_dead_tasks_are_replayed(deployment: Deployment, stub: PipelineServiceStub) -> None:

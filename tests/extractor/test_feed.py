@@ -168,10 +168,15 @@ async def test_others_see_nothing_and_nonsense_is_refused(following: Following) 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
             await silent.read()
-    for fields in ({"cursor": "x"}, {"cursor": "1", "only_new": True}):
+    for fields, named in (
+        ({"cursor": "x"}, "cursor: must be a cursor that was received"),
+        ({"cursor": "1", "only_new": True}, "only_new: "),
+        ({"cursor": "9" * 18}, "cursor: is later than the workspace's last change"),
+    ):
         with pytest.raises(grpc.aio.AioRpcError) as failure:
             await following.stream(**fields).read()
         assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert (failure.value.details() or "").startswith(named)
 
 
 async def test_a_drained_feed_ends_its_streams(deployment: Deployment) -> None:

@@ -33,6 +33,20 @@ async def test_pages_hold_every_message_once(ingest: Ingest, page_size: int) -> 
     assert await listed(ingest, page_size=page_size) == [str(n) for n in range(7)]
 
 
+async def test_a_page_that_no_call_can_carry_is_refused_by_its_field(ingest: Ingest) -> None:
+    """Whoever asks for more than a reply holds is told to ask for less, and can go on with smaller pages."""
+    spans = [types.Entity(type="link", url="x" * 4096)] * 250
+    for number in range(17):
+        await ingest.send(message(number, "a", entities=spans))
+    asked = pb.ListMessagesRequest(page_size=500)
+    error = await failure(ingest.stub.ListMessages(asked, metadata=ingest.metadata))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert (
+        error.details() == "page_size: the reply would be larger than 16 MiB: ask for less at once"
+    )
+    assert await listed(ingest, page_size=16) == [str(n) for n in range(17)]
+
+
 async def test_filters_must_all_hold(ingest: Ingest) -> None:
     """Every filter narrows the list, and sent_before is not included."""
     other = pb.SourceRef(kind=pb.SOURCE_KIND_API, external_id="other")

@@ -862,7 +862,7 @@ class GetAtomResponse(_message.Message):
 
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___AtomLink]:
-        """Its links, in both directions, none of them to a rejected atom."""
+        """Its links, in both directions, none of them to a rejected atom; at most 1,000, the surest first."""
 
     def __init__(
         self,
@@ -1595,7 +1595,9 @@ class StreamKnowledgeRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     ONLY_NEW_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """The last cursor that was received; from the beginning if empty."""
+    """The last cursor that was received; from the beginning if empty. INVALID_FIELD if it is later than the workspace's last change, as
+    that of another workspace may be: what comes up to there would be missed.
+    """
     only_new: _builtins.bool
     """Only what changes from now on; `cursor` must be empty."""
     def __init__(

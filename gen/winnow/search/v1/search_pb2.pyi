@@ -1474,7 +1474,7 @@ class FindDuplicatesRequest(_message.Message):
     the mean of their parts.
     """
     subjects_max: _builtins.int
-    """Compare at most this many, the newest, 2 to 5,000; 2,000 if 0."""
+    """Compare at most this many, the newest, up to 5,000; 2,000 if 0."""
     groups_max: _builtins.int
     """At most this many groups, the largest, 1 to 100; 10 if 0."""
     @_builtins.property
@@ -1842,7 +1842,7 @@ class PackContextRequest(_message.Message):
     query: _builtins.str
     """The question, as in a SearchRequest; beside query_vector it may be empty."""
     tokens_max: _builtins.int
-    """At most so many tokens in all, 64 to 32,768; 2,000 if 0. They are estimated: three bytes of UTF-8 each, which is more than
+    """At most so many tokens in all, up to 32,768; 2,000 if 0. They are estimated: three bytes of UTF-8 each, which is more than
     most models count.
     """
     items_max: _builtins.int
