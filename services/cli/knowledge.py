@@ -106,7 +106,7 @@ async def atoms_list(
     session: Session, atom_type: str | None, topic: str, source: str, state: str | None,
     invalidated: bool, as_of: datetime | None, limit: int, page_token: str,
 ) -> None:  # fmt: skip
-    """List atoms, newest first."""
+    """List atoms, newest first; rejected ones only with --state rejected."""
     if invalidated and as_of:
         raise click.UsageError(
             "--invalidated and --as-of exclude each other: what was wrong held at no time"
