@@ -11,19 +11,18 @@ from services.search import lookups, store
 from services.search.answer import Span
 from services.search.contents import Contents
 from services.search.keyword import Lookup
+from services.search.spelling import normal, signs_apart
 from services.search.store import Subject
 from services.search.words import parse
 
 # From the private use area; a text that has them itself is left unmarked.
 _MARKS: Final = ("\ue000", "\ue001")
 _MARKED: Final = re.compile(f"{_MARKS[0]}([^{_MARKS[0]}{_MARKS[1]}]+){_MARKS[1]}")
-# PostgreSQL takes what stands between these for a tag, and drops it.
-_UNTAGGED: Final = str.maketrans("<>", "  ")
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A text as its words were indexed (NFKC, without tags), and where each of its characters comes from."""
+    """A text as its words were indexed, and where each of its characters comes from."""
 
     text: str
     # Where in the original each character starts, and then where it ends; None where nothing was moved.
@@ -32,17 +31,17 @@ class Plain:
     @classmethod
     def of(cls, text: str) -> Self:
         """Normalise a text; one that its parts do not explain is left as it is."""
-        whole = unicodedata.normalize("NFKC", text)
+        whole = normal(text)
         if whole != text:
             starts = [at for at, each in enumerate(text) if not at or _starts(each)]
             parts = [
-                unicodedata.normalize("NFKC", text[start:end])
+                normal(text[start:end])
                 for start, end in zip(starts, [*starts[1:], len(text)], strict=True)
             ]
             if "".join(parts) == whole:
                 origins = [at for at, part in zip(starts, parts, strict=True) for _ in part]
-                return cls(whole.translate(_UNTAGGED), [*origins, len(text)])
-        return cls(text.translate(_UNTAGGED))
+                return cls(signs_apart(whole), [*origins, len(text)])
+        return cls(signs_apart(text))
 
     def span(self, name: str, start: int, length: int) -> Span:
         """Where a stretch of it stands in the original."""

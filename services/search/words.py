@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from services.search.lexicon import Lexicon, ukrainian
+from services.search.spelling import APOSTROPHE, other_spellings, plain
 
 TERMS_MAX: Final = 32
 WORD_LETTERS_MAX: Final = 200
@@ -30,7 +31,8 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _ALPHANUMERIC = re.compile(r"[^\W_]+")
 _EDGES = re.compile(r"^\W+$|^[^\w/#@$]+|(?<=\w)\W+$")
 _HUMP = re.compile(r"(?<=[^\W\d_A-ZА-ЯІЇЄҐ])(?=[A-ZА-ЯІЇЄҐ])|(?<=[A-Z])(?=[A-Z][a-z])")
-_CYRILLIC = re.compile(r"[Ѐ-ӿ'’ʼ]+")
+_CYRILLIC = re.compile(r"[Ѐ-ӿʼ]+")
+_VERSION = re.compile(r"(v?)(\d+(?:\.\d+)+\S*)", re.IGNORECASE)
 
 
 class Match(StrEnum):
@@ -93,13 +95,14 @@ def parse(query: str, lexicon: Lexicon | None = None) -> Words:
             phrases.append(text)
         else:
             bare.append(text)
-    texts = _distinct([*phrases, *(token for text in bare for token in _tokens(text))])
+    whole = [plain(phrase) for phrase in phrases]
+    texts = _distinct([*whole, *(token for text in bare for token in _tokens(plain(text)))])
     terms = tuple(_term(text, lexicon) for text in _without_stop_words(texts)[:TERMS_MAX])
     meaning = " ".join([*bare, *phrases]).strip() or normal.strip() or query
     return Words(
         terms,
-        tuple(phrases[:TERMS_MAX]),
-        tuple(exclusions[:TERMS_MAX]),
+        tuple(whole[:TERMS_MAX]),
+        tuple(map(plain, exclusions[:TERMS_MAX])),
         meaning,
         lexicon.translate(meaning),
     )
@@ -193,12 +196,13 @@ def _excludes(text: str, *, quoted: bool) -> bool:
 
 
 def _tokens(text: str) -> Iterator[str]:
-    """Split what stands between spaces where a reader would: `cpu/gpu` is two words, a path or an address is one."""
-    whole = _EDGES.sub("", text)
-    if "/" in whole and not re.search(r"[:.]|^/|/$", whole):
-        yield from (piece for piece in whole.split("/") if piece)
-    elif whole:
-        yield whole
+    """Split where a reader would: at spaces; `cpu/gpu` is two words, a path or an address is one."""
+    for piece in text.split():
+        whole = _EDGES.sub("", piece)
+        if "/" in whole and not re.search(r"[:.]|^/|/$", whole):
+            yield from (part for part in whole.split("/") if part)
+        elif whole:
+            yield whole
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:
@@ -216,13 +220,16 @@ def _without_stop_words(texts: list[str]) -> list[str]:
 
 
 def _term(text: str, lexicon: Lexicon) -> Term:
-    forms = [Alternative(Match.WHOLE, text)]
+    forms, spellings = [Alternative(Match.WHOLE, text)], (text, *other_spellings(text))
     if _LETTERS.fullmatch(text):
-        forms += _Word(text).forms()
+        forms += (form for spelling in spellings for form in _Word(spelling).forms())
+    elif version := _VERSION.fullmatch(text):
+        forms.append(Alternative(Match.WHOLE, version[2] if version[1] else f"v{text}"))
     pieces = " ".join(_ALPHANUMERIC.findall(_HUMP.sub(" ", text)))
     if pieces.casefold() != text.casefold() and not any(c.isspace() for c in text):
         forms.append(Alternative(Match.WHOLE, pieces))
-    forms += (Alternative(Match.WHOLE, meaning) for meaning in lexicon.meanings(text))
+    meanings = next(filter(None, map(lexicon.meanings, spellings)), ())
+    forms += (Alternative(Match.WHOLE, meaning) for meaning in meanings)
     return Term(text, tuple(dict.fromkeys(forms)))
 
 
@@ -233,7 +240,8 @@ class _Word:
     text: str
 
     def forms(self) -> Iterator[Alternative]:
-        """Other forms of the same word: by its stem, and in Cyrillic by its start and its shorter forms as well."""
+        """Its forms: as it is, by its stem, and in Cyrillic by its start and its shorter forms as well."""
+        yield Alternative(Match.WHOLE, self.text)
         if _CYRILLIC.fullmatch(self.text):
             yield from self._inflected()
         elif len(self.text) >= LATIN_START_LETTERS_MIN:
@@ -242,9 +250,10 @@ class _Word:
     def _inflected(self) -> Iterator[Alternative]:
         """The Russian stemmer knows most Ukrainian endings; what it leaves differs in the last one to three letters."""
         length = len(self.text)
-        if length < CYRILLIC_START_LETTERS_MIN:
+        letters = length - self.text.count(APOSTROPHE)
+        if letters < CYRILLIC_START_LETTERS_MIN:
             return
-        ending = 1 if length == CYRILLIC_START_LETTERS_MIN else 2 if length < 9 else 3
+        ending = 1 if letters == CYRILLIC_START_LETTERS_MIN else 2 if letters < 9 else 3
         yield Alternative(Match.START, self.text[: length - ending])
         for shorter in range(length - 1, length - ending - 1, -1):
             if shorter >= CYRILLIC_START_LETTERS_MIN - 1:

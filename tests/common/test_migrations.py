@@ -120,6 +120,37 @@ async def test_an_older_release_runs_on_a_newer_schema(empty_url: str, schema: P
     assert await migrate(empty_url) == []
 
 
+def _held_back(schema: Path, first: int) -> dict[Path, str]:
+    """Take the migrations from a number on out of a copy; return them to be written again."""
+    later = {path: path.read_text() for path in schema.glob("*.sql") if int(path.name[:4]) >= first}
+    for path in later:
+        path.unlink()
+    return later
+
+
+async def test_words_that_were_stored_are_parsed_anew(empty_url: str, schema: Path) -> None:
+    """Texts from before the parser's idea of a letter was mended must be found by the words that they have."""
+    later, texts = _held_back(schema, 45), ["«даних» п’ятниця", "Vec<int>", "plain words"]
+    await migrate(empty_url, schema)
+    connection = await asyncpg.connect(empty_url)
+    # What a message belongs to is not looked for then.
+    await connection.execute("set session_replication_role = replica")
+    await connection.executemany(
+        """insert into ingest.message (workspace_id, id, source_id, external_id, text, sent_at, content_sha256,
+             text_sha256, importance_score, importance_label, importance_factors, importance_version)
+           values ($1, $1, $1, 'x', $2, now(), sha256($3), sha256($3), 0, 'weak', '{}', '1')""",
+        [(uuid4(), text, text.encode()) for text in texts],
+    )
+    for path, text in later.items():
+        path.write_text(text)
+    await migrate(empty_url, schema)
+    rows = await connection.fetch(
+        "select text, words = spine.words(text) as anew from ingest.message"
+    )
+    assert {row["text"]: row["anew"] for row in rows} == dict.fromkeys(texts, True)
+    await connection.close()
+
+
 @pytest.mark.parametrize("wrong", ["0001_again.sql", "9999_far.sql"])
 def test_gaps_and_repeats_are_refused(schema: Path, wrong: str) -> None:
     """Files that are not numbered one by one are refused before anything is touched."""

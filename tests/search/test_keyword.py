@@ -29,6 +29,24 @@ from winnow.search.v1 import search_pb2 as pb
         ("п'ять воркерів", "п’ять"),
         ("ｗｉｄｅ letters", "wide"),
         ("read https://example.org/a/b?c=1", "https://example.org/a/b?c=1"),
+        ("він сказав: «даних немає»", "даних"),
+        ("the “quoted” words", "quoted"),
+        ("товар–код", "товар"),
+        ("hotfix🔥", "hotfix"),
+        ("коштує 100€", "100"),
+        ("Arc<HashMap<u8>>", "HashMap"),
+        ("Vec<int> v", "int"),
+        ("за́мок на дверях", "замок"),
+        ("кіль\u00adкість рядків", "кількість"),
+        ("зустріч у п’ятницю", "пʼятниця"),
+        ("зустріч у п'ятницю", "пʼятниця"),
+        ("зустріч у пʼятницю", "п'ятниця"),
+        ("зустріч у пятницю", "п’ятниця"),
+        ("новий обʼєкт", "об'єкти"),
+        ("новий обʼєкт", "обєкт"),
+        ("немає звʼязку", "звязок"),
+        ("release v1.2.3 is out", "1.2.3"),
+        ("release 1.2.3 is out", "v1.2.3"),
     ],
 )
 async def test_a_word_is_found_in_its_other_forms(desk: Desk, text: str, query: str) -> None:
@@ -146,6 +164,27 @@ async def test_what_is_long_is_found_as_it_stands(desk: Desk) -> None:
     assert await desk.client.words(f'"{line}"') == [f"at night: {line}; why?"]
     assert await desk.client.words(f'relation1 -"{line}"') == [line[:300]]
     assert await desk.client.words(address) == [f"see {address}"]
+
+
+@pytest.mark.parametrize("query", ["to be or not to be", "що це", "🙂", "-deploy"])
+async def test_what_cannot_be_looked_up_is_said(desk: Desk, query: str) -> None:
+    """A query of common words, signs or exclusions alone finds nothing by words, and the reply must say why."""
+    await desk.library.add_message("to be or not to be, що це 🙂")
+    for mode in (KEYWORD, pb.SEARCH_MODE_HYBRID):
+        reply = await desk.client.search(query, mode=mode)
+        assert any("only common words" in warning for warning in reply.warnings), mode
+    reply = await desk.client.search("deploy", mode=KEYWORD)
+    assert list(reply.warnings) == []
+
+
+async def test_typographic_signs_stand_between_the_words_of_a_phrase(desk: Desk) -> None:
+    """A phrase must be found across quotes, dashes and brackets of any alphabet, and not be left out by them."""
+    said = "режим «тільки читання» — увімкнено"
+    await desk.library.add_messages([said, "читання — тільки вдень, режим інший"])
+    assert await desk.client.words('"режим тільки читання увімкнено"') == [said]
+    assert await desk.client.words("режим -«тільки читання»") == [
+        "читання — тільки вдень, режим інший"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -36,13 +36,19 @@ async def test_hits_come_with_their_surroundings_and_marks(desk: Desk) -> None:
         ("file", ["ﬁle"]),
         ("0x80070005", ["0x80070005"]),
         ("한국", ["\u1112\u1161\u11ab\u1100\u116e\u11a8"]),
+        ("замок", ["за\u0301мок"]),
+        ("п'ятниця", ["п’ятницю"]),
+        ("звіт", ["звіт"]),
+        ("HashMap", ["HashMap"]),
     ],
 )
 async def test_marks_are_where_words_stand_however_they_are_written(
     desk: Desk, query: str, marked: list[str]
 ) -> None:
     """Words with accents apart, in ligatures, after an ellipsis or a tag must be marked in the text as it was sent."""
-    said = "мій <b>файл</b>… naïve 🙂 ﬁle:0x80070005 한국"
+    said = (
+        "мій <b>файл</b>… naïve 🙂 ﬁle:0x80070005 한국 за\u0301мок у п’ятницю, «звіт»—Arc<HashMap>"
+    )
     text = unicodedata.normalize("NFD", said)
     await desk.library.add_message(text)
     (found,) = (await desk.client.search(query, mode=KEYWORD, highlight=True)).results

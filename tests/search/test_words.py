@@ -73,6 +73,19 @@ def test_cyrillic_words_lose_their_endings() -> None:
     """A Cyrillic word must also be looked for without its last letters."""
     assert ("start", "міграц") in forms("міграцію")
     assert ("start", "баз") not in forms("база")
+    assert ("start", "обʼє") not in forms("обʼєкт")
+
+
+def test_a_word_is_looked_for_with_and_without_its_apostrophe() -> None:
+    """The forms of a word must be those of both spellings, whichever apostrophe was typed or left out."""
+    expected = {
+        ("whole", "пʼятниця"),
+        ("whole", "пятниця"),
+        ("start", "пятни"),
+        ("whole", "Friday"),
+    }
+    for typed in ("п'ятниця", "п’ятниця", "пʼятниця", "п`ятниця", "пятниця"):
+        assert expected <= forms(typed), typed
 
 
 def test_slashes_separate_words_but_not_paths() -> None:

@@ -686,7 +686,8 @@ class SearchRequest(_message.Message):
     FUSION_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """The words or the question. INVALID_FIELD if it is empty or nothing but spaces and punctuation, unless query_vector says by itself
-    what to look for.
+    what to look for. "Quoted words" must stand in every result as they are, and -words and -"quoted words" in none; a search by
+    meaning alone takes the query as it stands.
     """
     mode: Global___SearchMode.ValueType
     """Which legs to use."""

@@ -1,0 +1,46 @@
+"""How a text is spelt for the index of words: as spine.plain of the schema has it, so that a query is spelt alike."""
+
+import re
+import unicodedata
+from typing import Final
+
+# Accents that no letter is composed with, such as those of stress, and what nobody sees.
+_UNSEEN: Final = re.compile("[\u0300-\u036f\u00ad\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff]")
+APOSTROPHE: Final = "\u02bc"
+_APOSTROPHES: Final = re.compile(
+    "(?<=[\u0400-\u052f])['`\u2018\u2019\u02b9\u2032](?=[\u0400-\u052f])"
+)
+# Beyond ASCII; the parser takes them for letters.
+_SIGNS: Final = re.compile(
+    "[\u00a1-\u00bf\u00d7\u00f7\u2010-\u205f\u20a0-\u20cf\u2190-\u2bff\u2e00-\u2e7f\u3001-\u3003"
+    "\u3008-\u3020\ufffc\ufffd\U0001f000-\U0001faff]"
+)
+# Where Ukrainian has an apostrophe: before an iotated vowel, after a labial, р or a prefix.
+_PLACE: Final = re.compile(
+    "(?:(?<=[бпвмфр])|(?<=зв)|(?<=^з)|(?<=^(?:під|від|над|роз|без))|(?<=^ін))(?=[яюєї])",
+    re.IGNORECASE,
+)
+
+
+def normal(text: str) -> str:
+    """A text in one form of Unicode (NFKC), without accents that stay apart and without what nobody sees."""
+    return _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+
+
+def signs_apart(normal_text: str) -> str:
+    """A normal text whose words only letters and digits make: signs are spaces, each in its place."""
+    joined = _APOSTROPHES.sub(APOSTROPHE, normal_text)
+    return _SIGNS.sub(" ", joined).replace("<", " ")
+
+
+def plain(text: str) -> str:
+    """A text as the index of words spells it."""
+    return signs_apart(normal(text))
+
+
+def other_spellings(word: str) -> tuple[str, ...]:
+    """A word as those spell it who leave its apostrophe out, or who do not."""
+    if APOSTROPHE in word:
+        return (word.replace(APOSTROPHE, ""),)
+    other = _PLACE.sub(APOSTROPHE, word, count=1)
+    return () if other == word else (other,)

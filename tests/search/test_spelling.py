@@ -1,0 +1,48 @@
+"""How texts are spelt for the index of words."""
+
+import unicodedata
+
+import pytest
+
+from services.search.spelling import other_spellings, plain
+from tests.conftest import Deployment
+
+# Both know newer characters at different times.
+_CHARACTERS = [
+    chr(code)
+    for code in (*range(1, 0xD800), *range(0xE000, 0x1FB00))
+    if unicodedata.category(chr(code)) != "Cn"
+]
+
+
+@pytest.mark.parametrize("frame", ["{}", "б{}я", "b{}y"])
+async def test_a_query_is_spelt_as_the_index_spells_texts(
+    deployment: Deployment, frame: str
+) -> None:
+    """Any character, alone and within a word of either alphabet, must become what PostgreSQL makes of it."""
+    texts = [frame.format(character) for character in _CHARACTERS]
+    rows = await deployment.admin.fetch(
+        "select spine.plain(t.text) as text from unnest($1::text[]) with ordinality as t (text, n) order by t.n",
+        texts,
+    )
+    pairs = zip(texts, rows, strict=True)
+    assert [text for text, row in pairs if plain(text) != row["text"]] == []
+
+
+@pytest.mark.parametrize(
+    ("word", "others"),
+    [
+        ("пʼятниця", ("пятниця",)),
+        ("пятниця", ("пʼятниця",)),
+        ("обєкт", ("обʼєкт",)),
+        ("звязок", ("звʼязок",)),
+        ("підїзд", ("підʼїзд",)),
+        ("інєкція", ("інʼєкція",)),
+        ("база", ()),
+        ("оновлення", ()),
+        ("payment", ()),
+    ],
+)
+def test_an_apostrophe_may_be_left_out(word: str, others: tuple[str, ...]) -> None:
+    """A word must be looked for with and without the apostrophe that Ukrainian has there, and no other be touched."""
+    assert other_spellings(word) == others
