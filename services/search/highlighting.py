@@ -63,13 +63,7 @@ async def queries_of(connection: Connection, query: str, lookup: Lookup | None) 
     """The words of a query as the database knows them: as a search looked them up, or now if it did not."""
     if lookup is not None:
         return lookup.queries
-    flat = [(i, form) for i, term in enumerate(parse(query).terms) for form in term.alternatives]
-    compiled = await store.compile_terms(
-        connection,
-        [i for i, _ in flat],
-        [form.match.value for _, form in flat],
-        [form.text for _, form in flat],
-    )
+    compiled = await store.compile_terms(connection, parse(query).terms)
     return tuple(compiled.values())
 
 

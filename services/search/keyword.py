@@ -137,13 +137,7 @@ class KeywordLeg:
         kinds: Sequence[str],
         counts: Sequence[int] = (),
     ) -> Lookup:
-        flat = [(i, form) for i, term in enumerate(terms) for form in term.alternatives]
-        compiled = await store.compile_terms(
-            connection,
-            [i for i, _ in flat],
-            [form.match.value for _, form in flat],
-            [form.text for _, form in flat],
-        )
+        compiled = await store.compile_terms(connection, terms)
         queries = list(compiled.values())
         if not queries:
             return Lookup((), (), (), ())

@@ -10,6 +10,7 @@ from uuid import UUID
 from services.common.database import Connection
 from services.search.conditions import Attribute, Condition, Leaf, Said, both, listed
 from services.search.statements import KINDS, statement
+from services.search.words import Term
 
 Row = Any
 _FIXED: Final = 9
@@ -131,11 +132,15 @@ class Freshness:
     dead: int = 0
 
 
-async def compile_terms(
-    connection: Connection, terms: Sequence[int], matches: Sequence[str], texts: Sequence[str]
-) -> dict[int, str]:
-    """Return a tsquery for each term from its alternatives; terms of stop words alone are left out."""
-    rows = await connection.fetch(_text("compile_terms"), terms, matches, texts)
+async def compile_terms(connection: Connection, terms: Sequence[Term]) -> dict[int, str]:
+    """Return a tsquery for each term by its place; terms of stop words alone are left out."""
+    forms = [(place, form) for place, term in enumerate(terms) for form in term.alternatives]
+    rows = await connection.fetch(
+        _text("compile_terms"),
+        [place for place, _ in forms],
+        [form.match.value for _, form in forms],
+        [form.text for _, form in forms],
+    )
     return {row["term"]: row["query"] for row in rows}
 
 

@@ -694,7 +694,9 @@ class SearchRequest(_message.Message):
     page_size: _builtins.int
     """At most this many results, 1 to 100; 10 if 0."""
     page_token: _builtins.str
-    """The next_page_token of the page before; all other fields must be the same."""
+    """The next_page_token of the page before; all other fields must be the same. Pages show only what had been accepted when the first was
+    asked for; what is embedded between them can still move a result, so that it comes twice or not at all: wait_for excludes that.
+    """
     explain: _builtins.bool
     """Say in the reply how the search was done."""
     neighbours: _builtins.int
