@@ -23,6 +23,9 @@ CORRECTED_LETTERS_MIN: Final = 4
 CORRECTED_LETTERS_MAX: Final = 40
 BESIDE_OTHERS_LETTERS_MIN: Final = 6
 _LIKE_MAX: Final = 2_000
+_NOTHING_TO_LOOK_UP: Final = (
+    "nothing was looked up by words: the query has only common words, signs or exclusions"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,14 @@ class KeywordCandidates:
     lookup: Lookup
     documents: list[Document] = field(default_factory=list)
     corrected: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What became of words that cannot be looked up or occur nowhere."""
+        if not self.lookup.texts:
+            return [_NOTHING_TO_LOOK_UP]
+        listed = ", ".join(self.corrected)
+        return [f"some words occur nowhere; searched for {listed} instead"] if listed else []
 
 
 class KeywordLeg:

@@ -50,9 +50,6 @@ _LOST: Final = (
     (DatabaseUnavailable, _NO_VECTORS),
     (ModelUnavailable, _NO_EMBEDDER),
 )
-_NOTHING_TO_LOOK_UP: Final = (
-    "nothing was looked up by words: the query has only common words, signs or exclusions"
-)
 _NO_WORDS: Final = "words could not be looked up: these results were found by meaning alone"
 
 
@@ -241,11 +238,8 @@ class Searcher:
             around = await self._around(connection, workspace, question, anchors, queries)
             most = _most(question, question.keyword or Leg())
             hits = legs.by_words(found, around, most, heard=question.is_hybrid)
-        if question.text and not found.lookup.texts:
-            answer.warnings.append(_NOTHING_TO_LOOK_UP)
-        if found.corrected:
-            listed = ", ".join(found.corrected)
-            answer.warnings.append(f"some words occur nowhere; searched for {listed} instead")
+        if question.text:
+            answer.warnings += found.warnings
         answer.lookup, answer.timings.keyword = found.lookup, self._clock() - started
         return hits, found
 
