@@ -150,10 +150,6 @@ def _shared(left: frozenset[str], right: frozenset[str]) -> float:
     return both / max(1, len(left) + len(right) - both)
 
 
-def _flat(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
 def _words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.casefold()))
 
@@ -163,8 +159,13 @@ def _is_shown(fused: Fused, contents: Contents, shown: Mapping[UUID, int]) -> bo
     grounds = _grounds(fused.subject, contents)
     if not grounds or not all(each in shown for each in grounds):
         return False
-    said = _words(" ".join(contents.messages[each]["text"] for each in grounds))
-    return _words(" ".join(contents.texts(fused.subject).values())) <= said
+    return _words(" ".join(contents.texts(fused.subject).values())) <= _said(grounds, contents)
+
+
+def _said(messages: Sequence[UUID], contents: Contents) -> frozenset[str]:
+    """The words of messages and of the names of their authors: a content has them before what each said."""
+    rows = (contents.messages[each] for each in messages)
+    return frozenset().union(*(_words(f"{_author(row)} {row['text']}") for row in rows))
 
 
 def _grounds(subject: Subject, contents: Contents) -> tuple[UUID, ...]:
@@ -181,9 +182,8 @@ def _item(citation: int, fused: Fused, contents: Contents, shown: Mapping[UUID, 
     lines = [_line(contents.messages[each]) for each in grounds if each not in shown]
     if subject.kind != "message":
         row = contents.atoms[subject.id]
-        said = " ".join([row["title"], *(contents.messages[each]["text"] for each in grounds)])
         heading = [f"{row['type']}: {row['title']}"]
-        if _flat(row["content"]) not in _flat(said):
+        if not _words(row["content"]) <= _words(row["title"]) | _said(grounds, contents):
             heading.append(row["content"])
         known = sorted({shown[each] for each in grounds if each in shown})
         sources = ["from " + ", ".join(f"[{each}]" for each in known)] if known else []
@@ -195,9 +195,13 @@ def _item(citation: int, fused: Fused, contents: Contents, shown: Mapping[UUID, 
 
 def _line(row: Row) -> str:
     """Who said what when, on one line, so that no message can look like another item."""
-    who = row["author_name"] or row["author_external_id"] or "?"
     said = " ".join(row["text"].split())
-    return f"{' '.join(who.split())}, {row['sent_at']:%Y-%m-%d %H:%M}: {said}"
+    return f"{_author(row)}, {row['sent_at']:%Y-%m-%d %H:%M}: {said}"
+
+
+def _author(row: Row) -> str:
+    """The name of who said it, on one line."""
+    return " ".join((row["author_name"] or row["author_external_id"] or "?").split())
 
 
 def estimated_tokens(text: str) -> int:

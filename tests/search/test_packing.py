@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
+
 from services.search.answer import Answer
 from services.search.contents import Contents
 from services.search.packing import Budget, choose
@@ -11,7 +13,7 @@ from services.search.ranking import Fused
 from services.search.store import Subject
 
 SENT = datetime(2024, 5, 1, 9, tzinfo=UTC)
-FULL, ROTATED, ATOM, PLAIN = (UUID(int=i) for i in range(1, 5))
+FULL, ROTATED, ATOM, PLAIN, SPOKEN = (UUID(int=i) for i in range(1, 6))
 MESSAGES = {
     FULL: "The backup failed: disk full",
     ROTATED: "I have rotated the logs, so it works again",
@@ -19,6 +21,7 @@ MESSAGES = {
 ATOMS = {
     ATOM: ("Backups need room", "Rotate logs before each of them.", [FULL, ROTATED]),
     PLAIN: ("Backup failed", "the backup failed:  disk full", [FULL]),
+    SPOKEN: ("Backup failed", "Ann: The backup failed: disk full", [FULL]),
 }
 
 
@@ -73,8 +76,9 @@ def test_an_atom_names_the_items_that_show_its_evidence() -> None:
     assert packed(FULL, ROTATED, ATOM)[2].splitlines()[-1] == "[3] from [1], [2]"
 
 
-def test_an_atom_that_only_repeats_its_message_is_left_out() -> None:
-    """An atom all of whose words its shown messages have must be left out; alone, it must not say them twice."""
-    assert len(packed(FULL, PLAIN)) == 1
-    (text,) = packed(PLAIN)
+@pytest.mark.parametrize("atom", [PLAIN, SPOKEN])
+def test_an_atom_that_only_repeats_its_message_is_left_out(atom: UUID) -> None:
+    """An atom that adds nothing to shown messages and who wrote them must be left out, and alone say nothing twice."""
+    assert len(packed(FULL, atom)) == 1
+    (text,) = packed(atom)
     assert text.count("disk full") == 1
