@@ -2,12 +2,14 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from buf.validate import validate_pb2
 from services.common.auth import Caller
 from services.common.database import Database
 from services.common.errors import DatabaseUnavailable
@@ -69,8 +71,16 @@ def _one(field: FieldDescriptor, value: Any) -> Any:
         known = field.enum_type.values_by_number.get(value)
         return known.name if known else value
     if isinstance(value, str):
-        return value if _is_id(value) else f"{len(value)} characters"
+        is_shown = _is_id(value) or value in _choices(field)
+        return value if is_shown else f"{len(value)} characters"
     return f"{len(value)} bytes" if isinstance(value, bytes) else value
+
+
+def _choices(field: FieldDescriptor) -> Sequence[str]:
+    """The texts that the contract allows in a field, if it lists them: no person wrote one of them."""
+    rules: Any = field.GetOptions().Extensions[validate_pb2.field]
+    listed: Sequence[str] = getattr(rules.string, "in")
+    return listed
 
 
 def _is_id(text: str) -> bool:

@@ -126,7 +126,7 @@ async def test_the_record_is_read_page_by_page(deployment: Deployment) -> None:
                 break
         assert len(read) == 5
         assert [each.id for each in read] == sorted((each.id for each in read), reverse=True)
-        assert json.loads(read[0].request_json) == {"stage": "5 characters", "dry_run": True}
+        assert json.loads(read[0].request_json) == {"stage": "erase", "dry_run": True}
         assert {each.key_name for each in read} == {"test"}
         assert all(each.ended_at.seconds >= each.begun_at.seconds > 0 for each in read)
         other = await stub.ListAuditEntries(
