@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.server import HTTPServer
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -208,6 +210,19 @@ def nats_server(port: int, store: Path | None = None) -> Iterator[str]:
     finally:
         server.stop()
         server.remove()
+
+
+@contextmanager
+def answering(server: HTTPServer) -> Iterator[None]:
+    """Serve HTTP in a thread, and close at the end, for which `serve_forever` by itself looks twice a second."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def _wait_for_postgres(port: int, ended: Callable[[], int | None]) -> None:

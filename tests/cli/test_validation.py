@@ -1,13 +1,13 @@
 """`winnow validate` where there is nothing to validate."""
 
 import http.server
-import threading
 from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner
 
 from services.cli.app import winnow
+from tests.servers import answering
 
 
 class _Page(http.server.BaseHTTPRequestHandler):
@@ -24,12 +24,9 @@ class _Page(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def page() -> Iterator[str]:
     """The address of a page that is no metrics."""
-    with http.server.HTTPServer(("127.0.0.1", 0), _Page) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
-        thread.join()
+    server = http.server.HTTPServer(("127.0.0.1", 0), _Page)
+    with answering(server):
+        yield f"http://127.0.0.1:{server.server_port}/"
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,7 @@ from tests.common.model_files import (
     make_wheel,
     package_source,
 )
+from tests.servers import answering
 
 
 def leftovers(store: ModelStore) -> list[str]:
@@ -185,12 +186,8 @@ def hub(gguf: bytes) -> Iterator[str]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(server):
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 def test_a_model_comes_from_a_hub(tmp_path: Path, hub: str, gguf: bytes) -> None:

@@ -8,7 +8,6 @@ admitted, defaulted, scheduled or run, and fields are not checked (`make check-d
 """
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.deploy import protobuf
 from tests.deploy.cluster import PLURALS, Cluster, Place, Refused
 from tests.deploy.manifests import Manifest
+from tests.servers import answering
 
 RELEASE = {"major": "1", "minor": "32", "gitVersion": "v1.32.0"}
 VERBS = ["create", "delete", "get", "list", "patch", "watch"]
@@ -29,7 +29,6 @@ def api_server(cluster: Cluster, folder: Path) -> Iterator[dict[str, str]]:
     """Serve a cluster, and yield the environment that makes kubectl talk to it and remember nothing elsewhere."""
     handler = type("Handler", (Handler,), {"cluster": cluster})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     configuration = {
         "apiVersion": "v1", "kind": "Config", "current-context": "double",
         "clusters": [
@@ -38,14 +37,11 @@ def api_server(cluster: Cluster, folder: Path) -> Iterator[dict[str, str]]:
         "contexts": [{"name": "double", "context": {"cluster": "double", "user": ""}}],
     }  # fmt: skip
     (folder / "kubeconfig").write_text(json.dumps(configuration))
-    try:
+    with answering(server):
         yield {
             "KUBECONFIG": str(folder / "kubeconfig"),
             "KUBECACHEDIR": str(folder / "kube-cache"),
         }
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 class Handler(BaseHTTPRequestHandler):

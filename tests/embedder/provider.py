@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
+
+from tests.servers import answering
 
 DIMENSIONS = 8
 # No answer at all: the connection is closed.
@@ -81,22 +82,16 @@ BAD: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
 @contextmanager
 def listening() -> Iterator[Provider]:
     """A server on this machine."""
-    answering = Provider()
+    provider = Provider()
 
     class Answer(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            answering.respond(self)
+            provider.respond(self)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    answering.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield answering
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    provider.url = f"http://127.0.0.1:{server.server_port}/v1"
+    with answering(server):
+        yield provider

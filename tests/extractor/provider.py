@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.servers import answering
+
 Handler = BaseHTTPRequestHandler
 PROMPT_CHARACTERS_MAX = 20_000
 
@@ -146,14 +148,11 @@ def provider(double: Provider | None = None) -> Iterator[Provider]:
         def log_message(self, *arguments: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as server:
-        server.daemon_threads = True
-        double.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-        serving.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    server.daemon_threads = True
+    double.url = f"http://127.0.0.1:{server.server_port}/v1"
+    with answering(server):
         try:
             yield double
         finally:
             double.released.set()
-            server.shutdown()
-            serving.join()

@@ -1,13 +1,14 @@
 """Telegram's API, as far as a bot of fifty lines uses it."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, ClassVar
+
+from tests.servers import answering
 
 POLL_SECONDS = 0.1
 
@@ -62,12 +63,8 @@ def telegram(*updates: dict[str, Any]) -> Iterator[tuple[str, Chats]]:
     """Serve chats in which something was said, and yield where and the chats."""
     chats = Chats(list(updates))
     server = HTTPServer(("127.0.0.1", 0), type("Served", (Handler,), {"chats": chats}))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with answering(server):
         yield f"http://127.0.0.1:{server.server_port}", chats
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def update(number: int, text: str) -> dict[str, Any]:

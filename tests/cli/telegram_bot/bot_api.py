@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.conftest import free_port
+from tests.servers import answering
 
 TOKEN = "123456789:AAE-double_of_a_token_0123456789abc"
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
@@ -169,16 +170,13 @@ def bot_api() -> Iterator[BotApiDouble]:
     server = _Server(("127.0.0.1", free_port()), _Handler)
     double = BotApiDouble(f"http://127.0.0.1:{server.server_address[1]}")
     server.RequestHandlerClass = type("Handler", (_Handler,), {"double": double})
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield double
-    finally:
-        with double.changed:
-            double.closing = True
-            double.changed.notify_all()
-        server.shutdown()
-        server.server_close()
+    with answering(server):
+        try:
+            yield double
+        finally:
+            with double.changed:
+                double.closing = True
+                double.changed.notify_all()
 
 
 def push(url: str, update: Any, *secrets: str, method: str = "POST", **headers: str) -> int:
