@@ -5,7 +5,7 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +47,9 @@ PUBLISHED_MAX = 32
 # How often an idle reader looks whether its consumer is past the end of the stream, and for how long the server may
 # fail to make a consumer until the stream is given up.
 CHECK_SECONDS = 5.0
+# How long a pull that is answered with nothing has waited at least before it is given up: what the server has for it is
+# on its way by then, and would only be delivered again once its acknowledgement is overdue.
+UNANSWERED_SECONDS = 0.05
 # After how long a client that neither connects nor says why is given up.
 DEAF_SECONDS = 30.0
 DUPLICATES_SECONDS = 120.0
@@ -285,6 +288,14 @@ class HintReader:
         self._subscription: JetStreamContext.PullSubscription | None = None
         self._checked_at = 0.0
         self._unmade_since: float | None = None
+        self._pulling: asyncio.Timeout | None = None
+        self._pulled_at, self._is_leaving = 0.0, False
+
+    def leave(self) -> None:
+        """Wait no longer for what may come, now and from here on; what comes at once is still returned."""
+        self._is_leaving = True
+        if self._pulling is not None:
+            self._pulling.reschedule(self._pulled_at + UNANSWERED_SECONDS)
 
     async def fetch(self, hints_max: int, timeout_seconds: float = 0.5) -> list[Hint]:
         """Return up to hints_max hints, or none; raise BusUnavailable while NATS is away."""
@@ -337,11 +348,23 @@ class HintReader:
     ) -> list[Msg]:
         """Pull; a pull on a consumer that is gone times out like an idle one, so ask."""
         try:
-            return await subscription.fetch(hints_max, timeout=timeout_seconds)
+            return await self._wait(subscription.fetch(hints_max, timeout=timeout_seconds))
         except TimeoutError:
+            if self._is_leaving:
+                return []
             durable = str(self._config.durable_name)
             await self._check(await self._js.consumer_info(TASKS_STREAM, durable, timeout=1))
             return []
+
+    async def _wait(self, pull: Awaitable[list[Msg]]) -> list[Msg]:
+        """Return what a pull brings; raise TimeoutError if that is nothing, the sooner when the reader leaves."""
+        self._pulled_at = asyncio.get_running_loop().time()
+        end = self._pulled_at + UNANSWERED_SECONDS if self._is_leaving else None
+        try:
+            async with asyncio.timeout_at(end) as self._pulling:
+                return await pull
+        finally:
+            self._pulling = None
 
     async def _check(self, consumer: ConsumerInfo) -> None:
         """Make the consumer anew if it waits for what comes after messages that the stream no longer has.

@@ -75,6 +75,7 @@ class Worker(Generic[R]):
     def drain(self) -> None:
         """Take no more work; `run` returns when what was taken is done."""
         self._draining.set()
+        self._reader.leave()
 
     async def run(self) -> None:
         """Work until drained; everything that fails is left to a later hint."""

@@ -136,6 +136,37 @@ async def _fetched(reader: HintReader) -> Sequence[Hint]:
     return []
 
 
+async def test_a_reader_that_leaves_neither_waits_nor_takes_what_comes_later(
+    nats: NatsServer,
+) -> None:
+    """One that waits for hints ends at once when it is told to, and the next hint is delivered to another at once."""
+    async with Bus.open(settings(nats), "test") as bus:
+        leaving, staying = bus.hints(STAGE, 200), bus.hints(STAGE, 200)
+        await leaving.fetch(4, 0.1)
+        async with asyncio.timeout(60):
+            waiting = asyncio.create_task(leaving.fetch(4, 120))
+            await asyncio.sleep(0.2)
+            leaving.leave()
+            assert await waiting == []
+            assert await leaving.fetch(4, 120) == []
+        await leaving.close()
+        await bus.publish_hint(uuid4(), STAGE, [uuid4()])
+        assert len(await staying.fetch(1, 20)) == 1
+
+
+async def test_a_reader_that_leaves_takes_what_is_there(
+    nats: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the broker holds when a reader is told to leave is still returned to it, so that it can be given back."""
+    monkeypatch.setattr("services.common.bus.UNANSWERED_SECONDS", 20.0)
+    async with Bus.open(settings(nats), "test") as bus:
+        reader = bus.hints(STAGE, 200)
+        await reader.fetch(4, 0.1)
+        await bus.publish_hint(uuid4(), STAGE, [uuid4()])
+        reader.leave()
+        assert len(await reader.fetch(4, 20)) == 1
+
+
 async def test_a_wiped_store_loses_no_hint(deployment: Deployment, nats: NatsServer) -> None:
     """Hints that vanish with the broker's store are published again at once, not when their next turn comes."""
     stage = Recorder(seconds=0.3)
