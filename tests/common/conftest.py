@@ -1,5 +1,6 @@
 """A nats-server that tests may kill, freeze and wipe, the whole contract behind the real edge, and the real models."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -37,7 +38,7 @@ def nats() -> Iterator[NatsServer]:
     server = NatsServer(free_port())
     server.start()
     yield server
-    server.stop()
+    server.stop(signal.SIGKILL)
     server.remove()
 
 
