@@ -94,19 +94,25 @@ def _replied(row: Row, channel: str) -> str:
 
 
 def _text(row: Row, is_bot: bool) -> tuple[str, tuple[ImportedEntity, ...]]:
-    """What was said, a forwarded text included, with its spans.
+    """What was said, what was forwarded included, with its spans."""
+    said = [*_said(row, is_bot), *_said(nested(row, "forwardedMessage"), is_bot)]
+    return _render("\n".join(part for part in said if part), row)
+
+
+def _said(row: Row, is_bot: bool) -> list[str]:
+    """The content and what is embedded.
 
     The embeds of a person are previews of linked pages, other people's words; those of a bot,
     or of a message that holds nothing else, are what it says.
     """
-    said = [string(row, "content"), string(nested(row, "forwardedMessage"), "content")]
-    if is_bot or not any(said):
-        said += [_embedded(embed) for embed in listed(row, "embeds")]
-    return _render("\n".join(part for part in said if part), row)
+    content = string(row, "content")
+    embeds = listed(row, "embeds") if is_bot or not content else []
+    return [content, *map(_embedded, embeds)]
 
 
 def _embedded(embed: Row) -> str:
-    lines = [string(embed, "title"), string(embed, "description")]
+    lines = [string(nested(embed, "author"), "name")]
+    lines += [string(embed, "title"), string(embed, "description")]
     for pair in listed(embed, "fields"):
         lines += [string(pair, "name"), string(pair, "value")]
     lines.append(string(nested(embed, "footer"), "text"))
@@ -158,7 +164,7 @@ def _attachments(row: Row) -> tuple[ImportedAttachment, ...]:
     ]
     stickers = [
         ImportedAttachment("sticker", string(sticker, "name"))
-        for sticker in listed(row, "stickers")
+        for sticker in (*listed(row, "stickers"), *listed(forwarded, "stickers"))
     ]
     return (*files, *stickers)[:100]
 

@@ -136,6 +136,18 @@ def test_forward(tmp_path: Path) -> None:
     assert message.attachments == (ImportedAttachment("document", "a.pdf"),)
 
 
+def test_forward_without_words(tmp_path: Path) -> None:
+    """What a forward embeds is what was forwarded, as its stickers are, whatever is said of it."""
+    forwarded = {
+        "content": "",
+        "embeds": [{"author": {"name": "octocat"}, "title": "Opened #7"}],
+        "stickers": [{"id": "1", "name": "Wave"}],
+    }
+    message = only(tmp_path, row(6, "look", forwardedMessage=forwarded))
+    assert message.text == "look\noctocat\nOpened #7"
+    assert message.attachments == (ImportedAttachment("sticker", "Wave"),)
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
