@@ -250,7 +250,7 @@ LABELS: Final = {
         "відповідь",
         "ответ",
     ),
-    "decision": ("decision", "decided", "agreed", "рішення", "вирішили", "решили"),
+    "decision": ("decision", "decided", "agreed", "рішення", "вирішили", "решение", "решили"),
     "question": ("question", "питання", "вопрос"),
     "idea": ("idea", "proposal", "suggestion", "ідея", "пропозиція", "идея", "предложение"),
     "blocker": ("blocker", "blocked", "блокер"),

@@ -119,7 +119,7 @@ def polish(sentence: str) -> str:
 
 def _raised(text: str) -> str:
     """The text with its first letter raised where it begins with a word, which code and names with marks do not."""
-    first = text.partition(" ")[0].rstrip(",").replace("'", "").replace("’", "")
+    first = text.partition(" ")[0].rstrip(",:").replace("'", "").replace("’", "")
     return text[0].upper() + text[1:] if text[:1].islower() and first.isalpha() else text
 
 

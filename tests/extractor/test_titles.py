@@ -60,6 +60,8 @@ def test_a_condition_is_not_left_alone() -> None:
         ("we decided: keep ten days", "We decided: keep ten days"),
         ("risk: the key expires", "The key expires"),
         ("ризик: ключ спливає", "Ключ спливає"),
+        ("решение: обновляем до конца квартала", "Обновляем до конца квартала"),
+        ("нагадую: переходимо на нову схему", "Нагадую: переходимо на нову схему"),
         ("колеги, а хто знає, чому впала збірка?", "Хто знає, чому впала збірка?"),
         (
             "the page says how to build it https://example.org/build",
