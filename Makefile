@@ -126,8 +126,8 @@ build/bench-embedding/with-torch: requirements/bench-torch.txt build/bench-embed
 
 # --- developing
 
-test: lint models ## lint, then every test, two files at a time
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test: lint models ## lint, then every test, three files at a time
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup-dev ## style, types, import directions, protos
 	@$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -39,11 +40,22 @@ settings.register_profile("winnow", deadline=None, suppress_health_check=[Health
 settings.load_profile("winnow")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files whose tests are allowed the most time, then the larger: a long one at the end runs alone."""
+    usual = float(config.getini("timeout"))
+    files = Counter(item.path for item in items)
+    more = {path: 0.0 for path in files}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        more[item.path] += max(0.0, mark.args[0] - usual) if mark else 0.0
+    items.sort(key=lambda item: (-more[item.path], -files[item.path]))
+
+
 def free_port() -> int:
     """A free port below the ephemeral range, and of no other process that runs tests at the same time."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 20000 + worker % 2 * 6000
-    for port in range(first + os.getpid() % 2000, first + 6000):
+    first = 11000 + worker % 3 * 7000
+    for port in range(first + os.getpid() % 2000, first + 7000):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
