@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Begin with the files whose tests are allowed the most time, then the larger: a long one at the end runs alone."""
     usual = float(config.getini("timeout"))
     files = Counter(item.path for item in items)
-    more = {path: 0.0 for path in files}
+    more = dict.fromkeys(files, 0.0)
     for item in items:
         mark = item.get_closest_marker("timeout")
         more[item.path] += max(0.0, mark.args[0] - usual) if mark else 0.0
