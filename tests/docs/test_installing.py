@@ -42,7 +42,7 @@ class Installed:
     def until(self, line: str, key: str) -> None:
         """Repeat a line of a client's until it ends well."""
         repeated = f"until {line}; do sleep 0.2; done"
-        self.operator.run(f"WINNOW_API_KEY={key} timeout 60 bash -c {shlex.quote(repeated)}")
+        self.operator.run(f"WINNOW_API_KEY={key} timeout 180 bash -c {shlex.quote(repeated)}")
 
 
 @pytest.fixture(scope="module")
