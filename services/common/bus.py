@@ -2,21 +2,18 @@
 
 import asyncio
 import logging
-import random
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 import nats
-from google.protobuf.message import DecodeError
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -32,6 +29,7 @@ from pydantic import Field, SecretStr
 from services.common import metrics
 from services.common.errors import Unavailable, WinnowError
 from services.common.failpoints import reach
+from services.common.hints import HINT_TASKS_MAX, TRANSIENT, Hint, decode
 from services.common.settings import Settings
 from services.common.signs import SignsOfLife
 from services.common.streams import Streams
@@ -42,7 +40,6 @@ log = logging.getLogger(__name__)
 
 TASKS_STREAM, EVENTS_STREAM = "WINNOW_TASKS", "WINNOW_EVENTS"
 _HINTS = "winnow.tasks."
-HINT_TASKS_MAX = 64
 PUBLISHED_MAX = 32
 # How often an idle reader looks whether its consumer is past the end of the stream, and for how long the server may
 # fail to make a consumer until the stream is given up.
@@ -55,8 +52,6 @@ DEAF_SECONDS = 30.0
 DUPLICATES_SECONDS = 120.0
 # "error creating store for consumer"
 CONSUMER_STORE_FAILED = 10012
-# Both the client and the server may say that something is gone or cannot be reached in these ways.
-TRANSIENT = (NatsError, TimeoutError, OSError, asyncio.InvalidStateError)
 
 
 class BusSettings(Settings):
@@ -97,27 +92,6 @@ class BusUnavailable(Unavailable):
 
 class BusClosed(WinnowError):
     """NATS has turned this client away for good: only a new process can connect again."""
-
-
-@dataclass(frozen=True)
-class Hint:
-    """Ids of tasks of one workspace that may be ready, and how to say that they were seen."""
-
-    workspace: UUID
-    tasks: tuple[UUID, ...]
-    _message: Msg
-
-    async def acknowledge(self) -> None:
-        """Drop the hint; a lost acknowledgement only repeats it."""
-        await self._message.ack()
-
-    async def in_progress(self) -> None:
-        """Keep the hint from being delivered again while its tasks are worked on."""
-        await self._message.in_progress()
-
-    async def again(self, delay_seconds: float) -> None:
-        """Ask for the hint again after a jittered delay."""
-        await self._message.nak(delay=delay_seconds * random.uniform(0.8, 1.2))  # noqa: S311
 
 
 @dataclass(frozen=True)
@@ -306,7 +280,7 @@ class HintReader:
         except BusUnavailable:
             await self._unsubscribe()
             raise
-        return [hint for message in messages if (hint := await _decode(message))]
+        return [hint for message in messages if (hint := await decode(message))]
 
     async def close(self) -> None:
         """Stop pulling; hints that were not acknowledged will come again."""
@@ -396,21 +370,3 @@ class HintReader:
             await subscription.unsubscribe()
         except TRANSIENT as error:
             log.debug("nats: unsubscribe: %s", error)
-
-
-async def _decode(message: Msg) -> Hint | None:
-    """Read a hint; one that is not ours is dropped, since the task table knows all work."""
-    try:
-        delay = datetime.now(UTC) - message.metadata.timestamp
-        stage = message.subject.rpartition(".")[2]
-        metrics.HINT_DELAY.labels(stage).observe(max(0.0, delay.total_seconds()))
-        hint = TaskHint.FromString(message.data)
-        tasks = tuple(UUID(bytes=task) for task in hint.task_ids[:HINT_TASKS_MAX])
-        return Hint(UUID(hint.workspace_id), tasks, message)
-    except (DecodeError, ValueError) as error:
-        log.warning("nats: dropped a malformed hint: %s", error)
-    try:
-        await message.ack()
-    except TRANSIENT as error:
-        log.warning("nats: could not answer a hint: %s", error)
-    return None

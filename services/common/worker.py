@@ -14,7 +14,7 @@ from pydantic import Field
 
 from services.common import metrics, tracing
 from services.common.breaker import Breaker
-from services.common.bus import TRANSIENT, BusUnavailable, Hint, HintReader
+from services.common.bus import BusUnavailable, HintReader
 from services.common.database import Database
 from services.common.errors import (
     DatabaseUnavailable,
@@ -26,6 +26,7 @@ from services.common.errors import (
     WinnowError,
 )
 from services.common.failpoints import reach
+from services.common.hints import TRANSIENT, Hint
 from services.common.outbox import Task, TaskStore, complete
 from services.common.settings import Settings
 from services.common.work import Divided, Failed, Locking, Parked, Reason, Result, Stage

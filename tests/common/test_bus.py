@@ -18,10 +18,10 @@ from services.common.bus import (
     BusClosed,
     BusSettings,
     BusUnavailable,
-    Hint,
     HintReader,
 )
 from services.common.errors import InvalidSetting
+from services.common.hints import Hint
 from tests.common.stages import STAGE, Recorder, eventually, make, running, until, until_true
 from tests.conftest import Deployment, free_port
 from tests.servers import NatsServer

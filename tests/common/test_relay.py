@@ -18,10 +18,10 @@ from services.common.bus import (
     Bus,
     BusSettings,
     BusUnavailable,
-    Hint,
     HintReader,
 )
 from services.common.database import Database, DatabaseSettings
+from services.common.hints import Hint
 from services.common.outbox import enqueue, enqueue_embedding_hinted
 from services.common.relay import Hints, Relay, RelaySettings
 from services.common.stages import FRESH, HISTORY

@@ -43,9 +43,9 @@ async def open_generations(database: Database) -> Generations:
 
 
 async def vector_counts(chat: Chat, counts: list[int]) -> bool:
-    """Whether generations have so many vectors."""
+    """Whether generations, the oldest first, have so many vectors."""
     rows = await chat.admin.fetch(
-        "select count(*) as n from embedder.vector group by generation_id"
+        "select count(*) as n from embedder.vector group by generation_id order by generation_id"
     )
     return [row["n"] for row in rows] == counts
 

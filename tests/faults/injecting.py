@@ -14,7 +14,8 @@ from uuid import UUID, uuid4
 import nats
 from nats.errors import Error as NatsError
 
-from services.common.bus import HINT_TASKS_MAX, TASKS_STREAM
+from services.common.bus import TASKS_STREAM
+from services.common.hints import HINT_TASKS_MAX
 from tests.faults import journal
 from tests.faults.history import History
 from tests.faults.plans import ANSWERED, ANSWERED_LATE, Fault
