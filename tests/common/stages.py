@@ -90,6 +90,8 @@ async def running(
             try:
                 yield Running(relay, worker, relaying, working)
             finally:
+                # Before Python 3.12 asyncio.wait_for may forget a cancellation: a worker that drains ends all the same.
+                worker.drain()
                 relaying.cancel()
                 working.cancel()
 
