@@ -69,7 +69,7 @@ class Plans:
                 each.cancel()
             await asyncio.gather(*plans._open, return_exceptions=True)
 
-    def begin(self, scope: "Scope", plan: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def begin(self, scope: Scope, plan: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Make a plan, which ends those of the same subjects; whoever waits for it may leave."""
         for making, other in self._open.items():
             if scope.meets(other):
