@@ -73,9 +73,9 @@ async def _demonstrate(session: Session, target: Target, chat: Path | None) -> N
     with resources.as_file(resources.files("services.cli.demo") / "chat.json") as sample:
         importer = TelegramExport(chat or sample)
         kind = ingest_pb2.SOURCE_KIND_TELEGRAM
-        _, reader = await run_import(session, target, importer, kind)
-    if reader.failure:
-        raise reader.failure
+        imported = await run_import(session, target, importer, kind)
+    if imported.failure:
+        raise imported.failure
     status = await _settle(session, target)
     questions = _questions()
     answers = []

@@ -8,22 +8,28 @@ from rich.markup import escape
 
 from services.cli.importers import Importer, SkippedRow
 from services.cli.options import Session
+from services.cli.sending import Counts
+from services.cli.values import counted
 
 EXAMPLES_MAX = 10
 
 
 def report(
-    session: Session, importer: Importer, counts: Any, skipped: Sequence[SkippedRow]
+    session: Session,
+    importer: Importer,
+    counts: Counts,
+    skipped: Sequence[SkippedRow],
+    failure: Exception | None,
 ) -> None:
-    """Print it; `counts` are those of the importing, `skipped` the first rows that were left out."""
+    """Print it; `skipped` are the first rows that were left out, `failure` is why the import ended early."""
     if session.as_json:
-        session.print_json(_as_json(importer, counts, skipped))
+        session.print_json(_as_json(importer, counts, skipped, failure))
         return
     session.console.print(
         f"{escape(importer.file.name)}: {counts.created:,} new, {counts.updated:,} changed, "
         f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected"
         + (f", {counts.deleted:,} deleted" if counts.deleted else "")
-        + _conclusion(importer, counts)
+        + (_conclusion(importer, counts) if failure is None else " — not all of it")
     )
     for line in _remarks(importer, skipped):
         session.console.print(f"  {escape(line)}")
@@ -31,7 +37,17 @@ def report(
         session.console.print(f"  rejected {escape(str(rejection))}")
 
 
-def _conclusion(importer: Importer, counts: Any) -> str:
+def what_is_saved(counts: Counts) -> str:
+    """What an import that is broken off leaves behind, and what to do."""
+    if not counts.saved:
+        return "nothing is saved yet: give the same command again"
+    return (
+        f"{counted(counts.saved, 'message is', 'messages are')} saved; the same command again goes on: "
+        "what is saved is not saved twice"
+    )
+
+
+def _conclusion(importer: Importer, counts: Counts) -> str:
     """What to make of an import that changed nothing."""
     if counts.created or counts.updated or counts.deleted:
         return ""
@@ -48,7 +64,12 @@ def _remarks(importer: Importer, skipped: Sequence[SkippedRow]) -> Iterator[str]
         yield f"{remark}: {count:,}"
 
 
-def _as_json(importer: Importer, counts: Any, skipped: Sequence[SkippedRow]) -> dict[str, Any]:
+def _as_json(
+    importer: Importer,
+    counts: Counts,
+    skipped: Sequence[SkippedRow],
+    failure: Exception | None,
+) -> dict[str, Any]:
     summary = importer.summary
     return {
         "file": str(importer.file),
@@ -63,4 +84,5 @@ def _as_json(importer: Importer, counts: Any, skipped: Sequence[SkippedRow]) -> 
         "skipped_first": list(map(asdict, skipped)),
         "rejected_first": list(map(asdict, counts.rejections)),
         "notes": summary.notes,
+        "failure": None if failure is None else str(failure),
     }

@@ -12,7 +12,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.cli.import_report import report
+from services.cli.failures import Failure, explained
+from services.cli.import_report import report, what_is_saved
 from services.cli.importers import (
     ImportedAttachment,
     ImportedChat,
@@ -31,7 +32,7 @@ from services.cli.importers.telegram import TelegramExport
 from services.cli.options import Session, command
 from services.cli.sending import Counts, Frame, Sender
 from services.cli.target import Target
-from services.cli.values import TELEGRAM_ACCOUNT, counted
+from services.cli.values import TELEGRAM_ACCOUNT
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -207,10 +208,19 @@ def _attachment(attachment: ImportedAttachment) -> types.Attachment:
     )
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an import: what was answered for, what the reader left out, and why it ended early, if it did."""
+
+    counts: Counts
+    reader: FrameReader
+    failure: ImportFailure | Failure | None
+
+
 async def run_import(
     session: Session, target: Target, importer: Importer, kind: pb.SourceKind.ValueType
-) -> tuple[Counts, FrameReader]:
-    """Stream a file with a progress bar; return what became of it, and its reader, which knows where it broke."""
+) -> Outcome:
+    """Stream a file with a progress bar."""
     columns = (
         TextColumn("importing"),
         BarColumn(),
@@ -226,19 +236,22 @@ async def run_import(
         def show() -> None:
             elapsed = bar.tasks[0].elapsed or 1
             rate = f"{importer.summary.messages / elapsed:,.0f} messages/s"
-            bar.update(shown, completed=importer.bytes_read, rate=rate)
+            waiting = "waiting for ingest" if sender.is_waiting else rate
+            bar.update(shown, completed=importer.bytes_read, rate=waiting)
 
         sender = Sender(target, show, lambda line: session.progress.print(escape(line)))
+        failure: Failure | None = None
         try:
-            await sender.send(reader)
-            await sender.delete(reader.deleted)
+            with explained():
+                await sender.send(reader)
+                await sender.delete(reader.deleted)
         except asyncio.CancelledError:
-            session.progress.print(
-                f"{counted(sender.counts.total, 'message is', 'messages are')} saved; the same command again goes on: "
-                "what is saved is not saved twice"
-            )
+            session.progress.print(what_is_saved(sender.counts))
             raise
-    return sender.counts, reader
+        except Failure as given_up:
+            told = f"{given_up.message}; {what_is_saved(sender.counts)}"
+            failure = Failure(told, given_up.exit_code)
+    return Outcome(sender.counts, reader, failure or reader.failure)
 
 
 @click.group("import")
@@ -317,8 +330,8 @@ async def import_discord(session: Session, file: Path) -> None:
 
 
 async def _import(session: Session, importer: Importer, kind: pb.SourceKind.ValueType) -> None:
-    counts, reader = await run_import(session, session.target, importer, kind)
-    if counts.total or reader.failure is None:
-        report(session, importer, counts, reader.skipped)
-    if reader.failure is not None:
-        raise reader.failure
+    outcome = await run_import(session, session.target, importer, kind)
+    if outcome.counts.total or outcome.failure is None or session.as_json:
+        report(session, importer, outcome.counts, outcome.reader.skipped, outcome.failure)
+    if outcome.failure is not None:
+        raise outcome.failure

@@ -55,7 +55,7 @@ async def running(
             for name in names
         )
         await runtime.start(*children)
-        yield Running(runtime, Target(addresses, key))
+        yield Running(runtime, Target(addresses, key, frozenset(names)))
 
 
 @asynccontextmanager

@@ -17,8 +17,9 @@ FRAMES_AHEAD = 16
 DELETIONS_MAX = 500
 DELETION_SECONDS = 60
 REJECTIONS_KEPT = 100
-RETRIES, RETRIES_BEFORE_FIRST = 60, 5
-TOLD_FROM_FAILURE = 4  # after a second and a half
+# How long a service is waited for that was there or will be started again, and one that nobody has seen yet.
+WAIT_SECONDS, WAIT_SECONDS_UNSEEN = 60.0, 4.0
+TOLD_AFTER_SECONDS = 1.5
 _TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
@@ -57,9 +58,14 @@ class Counts:
             self.rejections.append(Rejected(result.external_id, reason.field, reason.description))
 
     @property
+    def saved(self) -> int:
+        """All messages that are known to be in the database."""
+        return self.created + self.updated + self.unchanged
+
+    @property
     def total(self) -> int:
         """All messages that were answered for."""
-        return self.created + self.updated + self.unchanged + self.rejected
+        return self.saved + self.rejected
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,15 @@ class Sender:
         self._unacknowledged: dict[int, Frame] = {}
         self._changed = asyncio.Condition()
         self._streams = self._failures = 0
+        self._was_there = "ingest" in target.restarted
+        self._away_since = 0.0
+        self._is_told = False
         self.counts = Counts()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the service is away, or takes nothing."""
+        return self._failures > 0
 
     async def send(self, frames: Iterable[Frame]) -> None:
         """Send all frames and count what became of them."""
@@ -96,7 +110,7 @@ class Sender:
                 await self._until(lambda: bool(self._waiting) or self._ended)
                 stub = IngestServiceStub(channel)
                 while self._waiting or self._unacknowledged or not self._ended:
-                    await self._stream(stub)
+                    await self._stream(channel, stub)
             finally:
                 reading.cancel()
 
@@ -121,7 +135,7 @@ class Sender:
             except grpc.aio.AioRpcError as error:
                 await self._wait_for_service(error)
             else:
-                self._failures = 0
+                self._has_answered()
                 return reply
 
     async def _read(self, frames: Iterator[Frame]) -> None:
@@ -140,15 +154,15 @@ class Sender:
         async with self._changed:
             self._changed.notify_all()
 
-    async def _stream(self, stub: IngestServiceStub) -> None:
+    async def _stream(self, channel: grpc.aio.Channel, stub: IngestServiceStub) -> None:
         """Send until the file ends or the stream breaks; a service that stays away is an error."""
         self._streams += 1
         try:
             call = stub.StreamMessages(
-                self._requests(self._streams), metadata=self._target.metadata
+                self._requests(channel, self._streams), metadata=self._target.metadata
             )
             async for response in call:
-                self._failures = 0
+                self._has_answered()
                 self.counts.add(response)
                 del self._unacknowledged[response.sequence]
                 await self._notify()
@@ -162,25 +176,40 @@ class Sender:
                 raise
             await self._wait_for_service(_gone(await call.details()))
 
+    def _has_answered(self) -> None:
+        if self._is_told:
+            self._tell("ingest answers again, going on")
+        self._failures, self._is_told, self._was_there = 0, False, True
+
     async def _wait_for_service(self, error: grpc.aio.AioRpcError) -> None:
+        """Pause before the next attempt. Raises AioRpcError where none would help, or they have lasted too long."""
+        if is_broken_stream(error):
+            error, self._was_there = _gone(error.details()), True
+        now = asyncio.get_running_loop().time()
+        self._was_there |= is_from_service(error)
+        self._away_since = self._away_since if self._failures else now
         self._failures += 1
-        is_broken = is_broken_stream(error)
-        is_there = is_broken or is_from_service(error) or self.counts.total or self.counts.deleted
-        if is_broken:
-            error = _gone(error.details())
-        if error.code() not in _TRANSIENT or self._failures > (
-            RETRIES if is_there else RETRIES_BEFORE_FIRST
-        ):
+        away_seconds = now - self._away_since
+        patience_seconds = WAIT_SECONDS if self._was_there else WAIT_SECONDS_UNSEEN
+        if error.code() not in _TRANSIENT or away_seconds >= patience_seconds:
             raise error
-        if self._failures == TOLD_FROM_FAILURE:
-            self._tell(f"ingest does not take more now, trying again … ({error.details()})")
+        if away_seconds >= TOLD_AFTER_SECONDS and not self._is_told:
+            self._is_told = True
+            self._tell(
+                f"{_trouble(error)}, trying again for {patience_seconds:.0f} s … ({error.details()})"
+            )
+        self._on_progress()
         await asyncio.sleep(min(0.1 * 2**self._failures, 1))
 
-    async def _requests(self, stream: int) -> AsyncIterator[pb.StreamMessagesRequest]:
+    async def _requests(
+        self, channel: grpc.aio.Channel, stream: int
+    ) -> AsyncIterator[pb.StreamMessagesRequest]:
         """Frames in order: those that a broken stream left unanswered, then new ones."""
         for frame in list(self._unacknowledged.values()):
             yield _request(frame)
         while True:
+            # gRPC asks for the next frame when the last has gone out, so there is a connection if there is to be one.
+            self._was_there |= channel.get_state() is grpc.ChannelConnectivity.READY
             await self._until(lambda: stream != self._streams or self._may_send())
             # gRPC goes on asking for the requests of a stream that has broken: a frame given to it would be lost.
             if stream != self._streams or not self._waiting:
@@ -195,6 +224,14 @@ class Sender:
         if not self._waiting:
             return self._ended
         return len(self._unacknowledged) < FRAMES_AHEAD
+
+
+def _trouble(error: grpc.aio.AioRpcError) -> str:
+    """What keeps an import waiting, in words."""
+    if not is_from_service(error):
+        return "ingest cannot be reached"
+    is_busy = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    return "ingest does not take more now" if is_busy else "ingest cannot save now"
 
 
 def _gone(details: str | None) -> grpc.aio.AioRpcError:

@@ -23,6 +23,7 @@ class Target:
 
     addresses: dict[str, str]
     api_key: str
+    restarted: frozenset[str] = frozenset()  # the services that a running `winnow up` starts again
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -41,13 +42,13 @@ def find(data: DataDirectory) -> Target:
     settings = AddressSettings.read()
     state = data.runtime_state()
     addresses = {name: settings.of(name) for name in NAMES}
+    restarted: frozenset[str] = frozenset()
     if state is not None:
         ports = state.ports.model_dump()
-        local = {name: f"127.0.0.1:{ports[name]}" for name in NAMES}
-        addresses = {
-            name: addresses[name] if f"WINNOW_{name.upper()}_ADDRESS" in os.environ else local[name]
-            for name in NAMES
-        }
+        restarted = frozenset(
+            name for name in NAMES if f"WINNOW_{name.upper()}_ADDRESS" not in os.environ
+        )
+        addresses |= {name: f"127.0.0.1:{ports[name]}" for name in restarted}
     key = os.environ.get(KEY_VARIABLE) or _local_key(data)
     if key is None:
         raise Failure(
@@ -55,7 +56,7 @@ def find(data: DataDirectory) -> Target:
             "and WINNOW_*_ADDRESS to use another deployment",
             UNREACHABLE,
         )
-    return Target(addresses, key)
+    return Target(addresses, key, restarted)
 
 
 def _local_key(data: DataDirectory) -> str | None:

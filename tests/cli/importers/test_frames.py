@@ -151,7 +151,7 @@ def test_what_is_left_out_takes_no_more_room_than_a_report() -> None:
 
 def test_an_import_says_that_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While ingest cannot be reached the import says so, and then ends with how to reach it."""
-    for name, value in (("TOLD_FROM_FAILURE", 1), ("RETRIES_BEFORE_FIRST", 1)):
+    for name, value in (("TOLD_AFTER_SECONDS", 0), ("WAIT_SECONDS_UNSEEN", 0.1)):
         monkeypatch.setattr(sending, name, value)
     monkeypatch.setenv("WINNOW_API_KEY", "none")
     monkeypatch.setenv("WINNOW_INGEST_ADDRESS", "127.0.0.1:1")
@@ -159,8 +159,9 @@ def test_an_import_says_that_it_waits(tmp_path: Path, monkeypatch: pytest.Monkey
     file.write_text('{"id": "1", "text": "hi", "sent_at": 1714557600}')
     result = CliRunner().invoke(winnow, ["import", "jsonl", str(file)])
     assert result.exit_code == 3
-    assert "trying again" in result.output
+    assert "ingest cannot be reached, trying again" in result.output
     assert "cannot reach Winnow" in result.output
+    assert "nothing is saved yet: give the same command again" in result.output
 
 
 def said(text: str = "hi", **fields: Any) -> pb.MessageInput:

@@ -2,7 +2,9 @@
 
 import asyncio
 import queue
+import socket
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -99,7 +101,7 @@ class Away(ingest_pb2_grpc.IngestServiceServicer):
 @pytest.mark.timeout(20)
 async def test_deletions_wait_for_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that goes away before the end of an import is waited for by what it deletes, as by its messages."""
-    monkeypatch.setattr(sending, "RETRIES_BEFORE_FIRST", 0)
+    monkeypatch.setattr(sending, "WAIT_SECONDS_UNSEEN", 0)
     server, service, told = grpc.aio.server(), Away(calls=5), list[str]()
     ingest_pb2_grpc.add_IngestServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
@@ -112,7 +114,11 @@ async def test_deletions_wait_for_the_service(monkeypatch: pytest.MonkeyPatch) -
     await sender.delete([(one, "1"), (one, "2"), (other, "1")])
     await server.stop(None)
     assert service.deleted == [("one", ["1", "2"]), ("other", ["1"])]
-    assert (sender.counts.deleted, len(told)) == (3, 1)
+    assert sender.counts.deleted == 3
+    assert [line.split(",")[0] for line in told] == [
+        "ingest cannot be reached",
+        "ingest answers again",
+    ]
 
 
 class Recovering(Away):
@@ -134,16 +140,22 @@ class Recovering(Away):
             yield response
 
 
+_FRAME = Frame(
+    0,
+    pb.SourceRef(kind=pb.SOURCE_KIND_IMPORT, external_id="x"),
+    [pb.MessageInput(external_id="0")],
+)
+
+
 async def _sent(service: ingest_pb2_grpc.IngestServiceServicer) -> int:
     """How many messages of one frame such a service has taken in the end."""
     server = grpc.aio.server()
     ingest_pb2_grpc.add_IngestServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    source = pb.SourceRef(kind=pb.SOURCE_KIND_IMPORT, external_id="x")
     sender = Sender(Target({"ingest": f"127.0.0.1:{port}"}, "key"), lambda: None)
     try:
-        await sender.send([Frame(0, source, [pb.MessageInput(external_id="0")])])
+        await sender.send([_FRAME])
     finally:
         await server.stop(None)
     return sender.counts.created
@@ -160,11 +172,76 @@ _SAID = status_of(DatabaseUnavailable("no database"), "request")[0].SerializeToS
 async def test_a_service_that_answers_is_waited_for_from_the_start(
     monkeypatch: pytest.MonkeyPatch, code: grpc.StatusCode, details: bytes | None
 ) -> None:
-    """A database that starts again just when an import begins is no reason to give up; nobody at the address is."""
-    monkeypatch.setattr(sending, "RETRIES_BEFORE_FIRST", 0)
+    """A database that starts again just when an import begins is no reason to give up."""
+    monkeypatch.setattr(sending, "WAIT_SECONDS_UNSEEN", 0)
     assert await _sent(Recovering(3, code, details)) == 1
+
+
+class Silent(Away):
+    """Takes frames and never answers."""
+
+    def __init__(self) -> None:
+        super().__init__(calls=0)
+        self.has_two = asyncio.Event()
+
+    async def StreamMessages(
+        self, requests: AsyncIterator[pb.StreamMessagesRequest], context: Any
+    ) -> AsyncIterator[pb.StreamMessagesResponse]:
+        """Read, and no more."""
+        async for request in requests:
+            if request.sequence == 1:
+                self.has_two.set()
+        await asyncio.Event().wait()
+        yield pb.StreamMessagesResponse()
+
+
+@pytest.mark.timeout(40)
+async def test_a_service_that_is_killed_before_its_first_answer_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever was there comes back, though nothing was acknowledged yet; nobody at the address is no reason to wait."""
+    monkeypatch.setattr(sending, "WAIT_SECONDS_UNSEEN", 0)
+    first, silent = grpc.aio.server(), Silent()
+    ingest_pb2_grpc.add_IngestServiceServicer_to_server(silent, first)  # type: ignore[no-untyped-call]
+    port = first.add_insecure_port("127.0.0.1:0")
+    await first.start()
+    sender = Sender(Target({"ingest": f"127.0.0.1:{port}"}, "key"), lambda: None)
+    under_way = asyncio.create_task(sender.send([_FRAME, replace(_FRAME, number=1)]))
+    await silent.has_two.wait()
+    await first.stop(None)
+    second = grpc.aio.server()
+    ingest_pb2_grpc.add_IngestServiceServicer_to_server(Away(calls=0), second)  # type: ignore[no-untyped-call]
+    second.add_insecure_port(f"127.0.0.1:{port}")
+    await second.start()
+    await under_way
+    await second.stop(None)
+    assert sender.counts.created == 2
     with pytest.RaisesGroup(grpc.aio.AioRpcError):
-        await _sent(Recovering(3, grpc.StatusCode.UNAVAILABLE, None))
+        await Sender(Target({"ingest": f"127.0.0.1:{port}"}, "key"), lambda: None).send([_FRAME])
+
+
+@pytest.mark.timeout(40)
+async def test_a_service_that_is_started_again_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An import that begins while `winnow up` starts ingest again does not take it for one that nobody runs."""
+    monkeypatch.setattr(sending, "WAIT_SECONDS_UNSEEN", 0)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        told = asyncio.Event()
+        sender = Sender(
+            Target({"ingest": address}, "key", frozenset(["ingest"])), told.set, lambda line: None
+        )
+        under_way = asyncio.create_task(sender.send([_FRAME]))
+        await told.wait()
+    server = grpc.aio.server()
+    ingest_pb2_grpc.add_IngestServiceServicer_to_server(Away(calls=0), server)  # type: ignore[no-untyped-call]
+    server.add_insecure_port(address)
+    await server.start()
+    await under_way
+    await server.stop(None)
+    assert sender.counts.created == 1
 
 
 @pytest.mark.timeout(20)
@@ -172,7 +249,7 @@ async def test_streams_that_keep_breaking_are_told_as_a_service_that_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What gRPC says of itself when a stream breaks is no defect of Winnow, and must not be told as one."""
-    monkeypatch.setattr(sending, "RETRIES", 1)
+    monkeypatch.setattr(sending, "WAIT_SECONDS", 0)
     with pytest.RaisesGroup(grpc.aio.AioRpcError) as failed:
         await _sent(Recovering(9, grpc.StatusCode.INTERNAL, None))
     (error,) = failed.value.exceptions
