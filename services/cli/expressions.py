@@ -111,7 +111,9 @@ def _leaf(name: str, values: list[str]) -> pb.FilterExpression:
         "type": lambda: {"atom_types": pb.AtomTypeList(values=_enum(types.AtomType, values))},
         "label": lambda: {"labels": pb.LabelList(values=_enum(types.ImportanceLabel, values))},
         "approval": lambda: {
-            "approval_states": pb.ApprovalStateList(values=_enum(types.ApprovalState, values))
+            "approval_states": pb.ApprovalStateList(
+                values=_enum(types.ApprovalState, values, never="rejected")
+            )
         },
         "lang": lambda: {"languages": pb.LanguageList(values=values)},
         "kind": lambda: {"kinds": pb.KindList(values=_enum(types.SubjectKind, values))},
@@ -121,11 +123,13 @@ def _leaf(name: str, values: list[str]) -> pb.FilterExpression:
     return pb.FilterExpression(**kinds[name]())
 
 
-def _enum(enum: Any, values: list[str]) -> list[Any]:
+def _enum(enum: Any, values: list[str], never: str = "") -> list[Any]:
+    """The values of an enum by the names that people write; one of them may be what is never found."""
     prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
     known = {
         each.name.removeprefix(prefix).lower(): each.number for each in enum.DESCRIPTOR.values[1:]
     }
+    known.pop(never, None)
     for value in values:
         if value.lower() not in known:
             raise WrongCondition(f"no such value: {value}; there are {', '.join(known)}")

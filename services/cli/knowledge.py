@@ -85,6 +85,27 @@ async def topics_show(session: Session, topic_id: str, as_of: datetime | None) -
         session.console.print(f"[dim]there are more, {more}[/dim]")
 
 
+@topics.command("messages")
+@click.argument("topic_id", type=ID)
+@as_of
+@paged
+@command
+async def topics_messages(
+    session: Session, topic_id: str, as_of: datetime | None, limit: int, page_token: str
+) -> None:
+    """List the messages of a topic, oldest first, with the ids that `split` takes."""
+    request = pb.ListTopicMessagesRequest(topic_id=topic_id, page_size=limit, page_token=page_token)
+    set_moment(request, "as_of", as_of)
+    response = await session.call("extractor", ExtractorServiceStub, request)
+    if session.as_json:
+        session.print_message(response)
+        return
+    table = listing("id", "message")
+    for message in response.messages:
+        table.add_row(message.id, Text.assemble(*signed(message)))
+    show_page(session, table, response, "messages")
+
+
 # --- atoms
 
 
@@ -97,7 +118,10 @@ def atoms() -> None:
 @click.option("--type", "atom_type", type=click.Choice(ATOM_TYPES), help="Only of this type.")
 @click.option("--topic", type=ID, default="", help="Only of this topic's id.")
 @click.option("--source", type=ID, default="", help="Only of this source's id.")
-@click.option("--state", type=click.Choice(words(types.ApprovalState)), help="Only in this state.")
+@click.option(
+    "--state", "--approval", "state", type=click.Choice(words(types.ApprovalState)),
+    help="Only in this state; in any but rejected if not given.",
+)  # fmt: skip
 @click.option("--invalidated", is_flag=True, help="What was invalidated instead of what is live.")
 @as_of
 @paged

@@ -1,4 +1,4 @@
-"""`winnow atoms approve|reject|edit|invalidate`: what a person says of an atom."""
+"""`winnow atoms approve|reject|propose|edit|invalidate`: what a person says of an atom."""
 
 from typing import Any
 from uuid import uuid4
@@ -61,6 +61,19 @@ async def atoms_approve(session: Session, atom_id: str, version: int, reason: st
 async def atoms_reject(session: Session, atom_id: str, version: int, reason: str) -> None:
     """Say that an atom is not what the messages teach; search leaves it out, for good."""
     await _judge(session, types.APPROVAL_STATE_REJECTED, atom_id, version, reason)
+
+
+@atoms.command("propose")
+@click.argument("atom_id", type=ID)
+@_version
+@_reason
+@command
+async def atoms_propose(session: Session, atom_id: str, version: int, reason: str) -> None:
+    """Take a judgement back: an atom that was approved or rejected is proposed again, for others to judge.
+
+    An atom that was invalidated is live again.
+    """
+    await _judge(session, types.APPROVAL_STATE_PROPOSED, atom_id, version, reason)
 
 
 @atoms.command("edit")

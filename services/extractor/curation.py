@@ -24,7 +24,7 @@ async def merge(
     for each in sorted((atom, *others)):
         known = await connection.fetchrow(review.QUERIES["lock_atom"], workspace, each)
         if known is None or known["retired_at"] is not None:
-            raise NotFound("live atom", str(each))
+            raise await review.not_live(connection, workspace, each)
         versions[each] = known["version"]
     await connection.execute(bonds.QUERIES["allow_together"], workspace, atom, others)
     await bonds.join(connection, workspace, atom, others, "person")

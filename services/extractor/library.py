@@ -62,13 +62,34 @@ async def _latest_topics(
     return None
 
 
-async def topic_contents(
-    connection: Connection, workspace: UUID, topic: UUID, as_of: datetime | None = None
-) -> tuple[list[UUID], list[UUID]]:
-    """The ids of a topic's live messages and atoms, oldest first; those of a time if one is given."""
-    messages = await connection.fetch(QUERIES["topic_messages"], workspace, topic, as_of)
-    atoms = await connection.fetch(QUERIES["topic_atoms"], workspace, topic, as_of)
-    return [row["message_id"] for row in messages], [row["id"] for row in atoms]
+async def topic_messages(
+    connection: Connection,
+    workspace: UUID,
+    topic: UUID,
+    *,
+    limit: int,
+    after: tuple[datetime, UUID] | None = None,
+    as_of: datetime | None = None,
+) -> Sequence[Row]:
+    """A topic's live messages, oldest first: id and time; `after` is the last one's (sent_at, id).
+
+    With `as_of` those of that time.
+    """
+    place = (topic, as_of, *(after or (None, None)), limit)
+    return await connection.fetch(QUERIES["topic_messages"], workspace, *place)
+
+
+async def topic_atoms(
+    connection: Connection,
+    workspace: UUID,
+    topic: UUID,
+    *,
+    limit: int,
+    as_of: datetime | None = None,
+) -> list[UUID]:
+    """The ids of a topic's live atoms that are not rejected, oldest first; those that held at a time if given."""
+    rows = await connection.fetch(QUERIES["topic_atoms"], workspace, topic, as_of, limit)
+    return [row["id"] for row in rows]
 
 
 async def atoms(

@@ -74,18 +74,22 @@ cross join lateral (
 order by p.last_at desc, p.id desc;
 
 -- name: topic_messages
-select tm.message_id from extractor.topic_message tm
+-- What is to be erased is shown no more.
+select tm.message_id, m.sent_at from extractor.topic_message tm
 join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
 where tm.workspace_id = $1 and tm.topic_id = $2 and ($3::timestamptz is null or m.sent_at <= $3)
+  and ($4::timestamptz is null or (m.sent_at, m.id) > ($4, $5::uuid))
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
 order by m.sent_at, m.id
-limit 1000;
+limit $6;
 
 -- name: topic_atoms
 select a.id from extractor.atom a
 where a.workspace_id = $1 and a.topic_id = $2 and a.retired_at is null and a.approval_state <> 'rejected'
   and ($3::timestamptz is null or a.valid_from <= $3 and (a.valid_to is null or a.valid_to > $3))
 order by a.id
-limit 1000;
+limit $4;
 
 -- name: atoms
 select a.id, a.source_id, a.type, a.title, a.content, a.confidence, a.approval_state, a.version, a.topic_id,

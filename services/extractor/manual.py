@@ -95,8 +95,15 @@ def estimate(load: Load, measured: Measured, calls_model: bool) -> tuple[int, fl
     return round(tokens), 0.0
 
 
+async def require_source(connection: Connection, workspace: UUID, source: UUID | None) -> None:
+    """Raise NotFound for a source that does not exist; None is all of them."""
+    if source and not await connection.fetchval(QUERIES["has_source"], workspace, source):
+        raise NotFound("source", str(source))
+
+
 async def plan(connection: Connection, workspace: UUID, choice: Choice, reading: Reading) -> Plan:
-    """Find what a choice means; NotFound for a named message that does not exist."""
+    """Find what a choice means; NotFound for a source or a named message that does not exist."""
+    await require_source(connection, workspace, choice.source)
     messages = await _count(connection, workspace, choice)
     windows = await connection.fetch(QUERIES["chosen_windows"], workspace, *choice.filters)
     ids = [row["window_id"] for row in windows]

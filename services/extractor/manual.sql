@@ -1,3 +1,6 @@
+-- name: has_source
+select exists (select from ingest.source s where s.workspace_id = $1 and s.id = $2);
+
 -- name: count_named
 select count(*) as found, count(*) filter (where m.deleted_at is null) as live
 from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[]);

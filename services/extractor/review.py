@@ -96,8 +96,16 @@ async def lock(connection: Connection, reviewer: Reviewer, atom: UUID) -> Any | 
         return None
     known = await connection.fetchrow(QUERIES["lock_atom"], reviewer.workspace, atom)
     if known is None:
-        raise NotFound("atom", str(atom))
+        raise await not_live(connection, reviewer.workspace, atom)
     return known
+
+
+async def not_live(connection: Connection, workspace: UUID, atom: UUID) -> NotFound:
+    """What is said of an atom that is not live: where it has gone, if it was merged."""
+    merged = await connection.fetchrow(QUERIES["merged_atom"], workspace, atom)
+    if merged is None:
+        return NotFound("live atom", str(atom))
+    return NotFound("live atom", f"{atom}: it was merged into {merged['merged_into']}")
 
 
 async def lock_knowledge(connection: Connection, reviewer: Reviewer) -> None:

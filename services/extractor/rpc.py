@@ -1,11 +1,12 @@
 """ExtractorService: requests to the library and back; what a person changes is in curating_rpc."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from services.common import pages
-from services.common.database import Database
+from services.common.database import Connection, Database
 from services.common.errors import NotFound
 from services.common.rpc import current_caller, sendable
 from services.extractor import library, manual, neighbours, providing, rendering, store
@@ -17,6 +18,7 @@ from services.extractor.requests import ids_of, moment_of, read_atom, read_atoms
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
+CONTENTS_MAX: Final = 1_000
 LINKS_MAX: Final = 1_000
 SCOPES = {
     "ExtractNow": "admin",
@@ -29,6 +31,7 @@ SCOPES = {
     "UnmergeAtom": "admin",
     "ListTopics": "read",
     "GetTopic": "read",
+    "ListTopicMessages": "read",
     "ListAtoms": "read",
     "GetAtom": "read",
     "ListAtomVersions": "read",
@@ -61,6 +64,7 @@ class ExtractorRpc(CuratingRpc):
         """Ask for open windows to be closed."""
         workspace, source = current_caller().workspace, uuid_of(request.source_id)
         async with self._database.transaction(workspace) as connection:
+            await manual.require_source(connection, workspace, source)
             sources = await store.pending_sources(connection, workspace, source)
             count = await store.pending_conversations(connection, workspace, source)
             await manual.ask_to_close(connection, workspace, sources)
@@ -120,19 +124,42 @@ class ExtractorRpc(CuratingRpc):
         )
 
     async def GetTopic(self, request: pb.GetTopicRequest, context: Any) -> pb.GetTopicResponse:
-        """Return a topic with its messages and atoms."""
+        """Return a topic with the ids of its messages and atoms."""
         workspace, topic = current_caller().workspace, UUID(request.topic_id)
         as_of = moment_of(request, "as_of")
         async with self._database.transaction(workspace) as connection:
-            rows = await library.topics(connection, workspace, limit=1, ids=[topic], as_of=as_of)
-            if not rows:
-                raise NotFound("topic", request.topic_id)
-            messages, atoms = await library.topic_contents(connection, workspace, topic, as_of)
+            row = await _read_topic(connection, workspace, topic, as_of)
+            place = (connection, workspace, topic)
+            messages = await library.topic_messages(*place, limit=CONTENTS_MAX, as_of=as_of)
+            atoms = await library.topic_atoms(*place, limit=CONTENTS_MAX, as_of=as_of)
         return pb.GetTopicResponse(
-            topic=rendering.topic(rows[0]),
-            message_ids=[str(message) for message in messages],
+            topic=rendering.topic(row),
+            message_ids=[str(each["message_id"]) for each in messages],
             atom_ids=[str(atom) for atom in atoms],
         )
+
+    async def ListTopicMessages(
+        self, request: pb.ListTopicMessagesRequest, context: Any
+    ) -> pb.ListTopicMessagesResponse:
+        """List a topic's messages, oldest first."""
+        workspace, size = current_caller().workspace, pages.size_of(request.page_size)
+        topic, as_of = UUID(request.topic_id), moment_of(request, "as_of")
+        position = pages.decode(request, 2)
+        after = (position.moment(0), position.uuid(1)) if position else None
+        async with self._database.transaction(workspace) as connection:
+            rows = await library.topic_messages(
+                connection, workspace, topic, limit=size, after=after, as_of=as_of
+            )
+            if not rows and position is None:
+                await _read_topic(connection, workspace, topic, as_of)
+            ids = [row["message_id"] for row in rows]
+            messages = await library.messages(connection, workspace, ids)
+        more = len(rows) == size
+        last = [rows[-1]["sent_at"].isoformat(), str(ids[-1])] if more else []
+        token = pages.encode(request, last) if more else ""
+        listed = [rendering.message(messages[each]) for each in ids]
+        reply = pb.ListTopicMessagesResponse(messages=listed, next_page_token=token)
+        return sendable(reply, "page_size")
 
     async def ListAtoms(self, request: pb.ListAtomsRequest, context: Any) -> pb.ListAtomsResponse:
         """List atoms, newest first."""
@@ -256,3 +283,13 @@ class ExtractorRpc(CuratingRpc):
         after = await self._feed.start(workspace, request)
         async for change in self._feed.follow(workspace, after):
             yield change
+
+
+async def _read_topic(
+    connection: Connection, workspace: UUID, topic: UUID, as_of: datetime | None
+) -> library.Row:
+    """One live topic; NotFound if there is none, or none that had been talked about then."""
+    rows = await library.topics(connection, workspace, limit=1, ids=[topic], as_of=as_of)
+    if not rows:
+        raise NotFound("topic", str(topic))
+    return rows[0]

@@ -144,7 +144,7 @@ class Intake:
             raise InvalidFields(edited.violation)
         return await self._score(workspace, source, [edited], Sender())
 
-    async def save(self, workspace: UUID, batch: Batch, *, all_ids: bool) -> Saved:
+    async def save(self, workspace: UUID, batch: Batch, *, all_kept: bool) -> Saved:
         """Save a batch; returns after the commit."""
         if not batch.winners:
             return Saved({}, {})
@@ -158,7 +158,7 @@ class Intake:
                 sender.turn(),
                 is_sure=partial(sender.knows, batch),
                 on_surprise=sender.surprised,
-                all_ids=all_ids,
+                all_kept=all_kept,
             )
         finally:
             sender.saved(batch)

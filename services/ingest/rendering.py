@@ -11,7 +11,7 @@ from services.ingest.intake import Batch
 from services.ingest.messages import Draft
 from services.ingest.reading import SOURCE_KINDS, Rejected, attachments_of, entities_of
 from services.ingest.saving import Saved
-from services.ingest.store import Score
+from services.ingest.store import Kept, Score
 from winnow.errors.v1.errors_pb2 import ErrorReason
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
@@ -142,11 +142,14 @@ class Results:
         if isinstance(each, Rejected):
             return _rejection(each)
         key, stored = each.external_id, self._saved.changed.get(each.external_id)
-        if stored is None or self._batch.winners[key] is not each:
+        winner = self._batch.winners[key]
+        if stored is None or winner is not each:
+            kept = Kept(stored.id, winner.content_sha256) if stored else self._saved.unchanged[key]
             return pb.IngestResult(
                 external_id=key,
                 outcome=pb.INGEST_OUTCOME_UNCHANGED,
-                message_id=str(stored.id if stored else self._saved.unchanged[key]),
+                message_id=str(kept.id),
+                superseded=each.content_sha256 != kept.content_sha256,
             )
         created, updated = pb.INGEST_OUTCOME_CREATED, pb.INGEST_OUTCOME_UPDATED
         score, version = self._scores[key], self._scorer_version

@@ -69,7 +69,7 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         source = read_source(request.source)
         self._rate.take(workspace, len(request.messages))
         batch = await self._intake.prepare(workspace, source, request.messages, Sender())
-        saved = await self._intake.save(workspace, batch, all_ids=True)
+        saved = await self._intake.save(workspace, batch, all_kept=True)
         results = Results(batch, saved, self._scorer_version, factors=request.include_factors)
         return pb.IngestMessagesResponse(results=results.all())
 
@@ -92,8 +92,8 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
             ready: tuple[Sequence[MessageFrame], Batch],
         ) -> Sequence[pb.StreamMessagesResponse]:
             group, batch = ready
-            all_ids = any(frame.request.include_results for frame in group)
-            saved = await self._intake.save(workspace, batch, all_ids=all_ids)
+            all_kept = any(frame.request.include_results for frame in group)
+            saved = await self._intake.save(workspace, batch, all_kept=all_kept)
             results = Results(batch, saved, self._scorer_version, factors=False)
             return results.acknowledgements([frame.request for frame in group])
 
@@ -112,7 +112,7 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         source = read_source(request.source)
         self._rate.take(workspace)
         batch = await self._intake.prepare_edit(workspace, source, request)
-        saved = await self._intake.save(workspace, batch, all_ids=True)
+        saved = await self._intake.save(workspace, batch, all_kept=True)
         (result,) = Results(batch, saved, self._scorer_version, factors=False).all()
         return pb.UpdateMessageResponse(result=result)
 

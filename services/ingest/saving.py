@@ -18,7 +18,7 @@ from services.ingest.limits import CommitSlots, Turn
 from services.ingest.messages import NO_TEXT_SHA256, Draft
 from services.ingest.neighbours import Neighbours
 from services.ingest.sources import Sources
-from services.ingest.store import Row, Score, SourceKey, Stored
+from services.ingest.store import Kept, Row, Score, SourceKey, Stored
 from winnow.events.v1.events_pb2 import MessagesDeleted, MessagesIngested
 
 T = TypeVar("T")
@@ -31,10 +31,10 @@ WINDOW_TASK_MESSAGES = 500
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What became of a batch: the rows made or changed by key, and, if asked for, the ids of the others."""
+    """What became of a batch: the rows made or changed by key, and, if asked for, what is kept of the others."""
 
     changed: dict[str, Stored]
-    unchanged: dict[str, UUID]
+    unchanged: dict[str, Kept]
     scored_again: dict[str, Score] = field(default_factory=dict)
 
 
@@ -71,9 +71,9 @@ class Saver:
         *,
         is_sure: Callable[[int, bool], bool],
         on_surprise: Callable[[], None],
-        all_ids: bool,
+        all_kept: bool,
     ) -> Saved:
-        """Save drafts of different messages when it is their turn; all_ids asks for the ids of unchanged ones too.
+        """Save drafts of different messages when it is their turn; all_kept asks for what is kept of others too.
 
         `is_sure` says whether they were scored by what is stored at a revision of the source, of which the next one is
         then the sender's own if anything is changed; `on_surprise` is told when what is stored around them turns out to
@@ -110,8 +110,8 @@ class Saver:
             hints[:] = await self._follow(connection, workspace, source_id, in_order, rows)
             others = [row[1].external_id for row in rows if row[1].external_id not in changed]
             unchanged = {}
-            if all_ids and others:
-                unchanged = await store.message_ids(connection, workspace, source_id, others)
+            if all_kept and others:
+                unchanged = await store.kept_messages(connection, workspace, source_id, others)
             return Saved(changed, unchanged, again), title
 
         async with turn:

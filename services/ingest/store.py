@@ -27,6 +27,13 @@ class SourceKey:
     title: str = ""
 
 
+class Kept(NamedTuple):
+    """A stored message: its id, and the hash of all that is kept of it; all zeros for what was erased or never seen."""
+
+    id: UUID
+    content_sha256: bytes
+
+
 class Stored(NamedTuple):
     """A row that a write has made or changed; it is live unless the message is deleted.
 
@@ -281,12 +288,12 @@ async def set_scores(
     )
 
 
-async def message_ids(
+async def kept_messages(
     connection: Connection, workspace: UUID, source_id: UUID, external_ids: Sequence[str]
-) -> dict[str, UUID]:
-    """Return the ids of messages by their keys."""
-    rows = await connection.fetch(QUERIES["message_ids"], workspace, source_id, external_ids)
-    return {row["external_id"]: row["id"] for row in rows}
+) -> dict[str, Kept]:
+    """Return what is stored of messages by their keys."""
+    rows = await connection.fetch(QUERIES["kept_messages"], workspace, source_id, external_ids)
+    return {row["external_id"]: Kept(row["id"], row["content_sha256"]) for row in rows}
 
 
 async def delete_messages(

@@ -174,8 +174,11 @@ update ingest.message m set
 from free join unnest($2::uuid[], $3::real[], $4::text[], $5::jsonb[]) as x (id, score, label, factors) on x.id = free.id
 where m.workspace_id = $1 and m.id = free.id;
 
--- name: message_ids
-select m.external_id, m.id from ingest.message m
+-- name: kept_messages
+-- What is to be erased counts as erased.
+select m.external_id, m.id, case when t.message_id is null then m.content_sha256 else decode(repeat('00', 32), 'hex') end as content_sha256
+from ingest.message m
+left join ingest.message_to_erase t on t.workspace_id = m.workspace_id and t.message_id = m.id
 where m.workspace_id = $1 and m.source_id = $2 and m.external_id = any ($3::text[]);
 
 -- name: delete_messages

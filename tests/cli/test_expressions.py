@@ -41,6 +41,7 @@ def test_what_is_quoted_is_one_value() -> None:
     [
         ("colour:red", "no such name: colour"),
         ("label:loud", "noise, weak, signal"),
+        ("approval:rejected", "there are proposed, approved"),
         ("(author:a", "bracket"),
         ("author:a author:b", "author:b"),
         ("author:a and", "the end"),

@@ -133,6 +133,9 @@ async def test_extract_waits_until_all_is_read(winnow: Command, deployment: Depl
         (("atoms", "show", "nonsense"), 2, "ATOM_ID"),
         (("atoms", "show", str(uuid4())), 1, "no atom"),
         (("topics", "list", "--source", "x"), 2, "--source"),
+        (("topics", "messages", str(uuid4())), 1, "no topic"),
+        (("extract", "now", "--source", str(uuid4())), 1, "no source"),
+        (("extract", "--source", str(uuid4()), "--dry-run"), 1, "no source"),
         (("atoms", "list", "--page-token", "x"), 4, "page_token"),
         (("atoms", "list", "--type", "rumour"), 2, "--type"),
         (("atoms", "list", "--invalidated", "--as-of", "2026-01-05"), 2, "--as-of"),
@@ -174,6 +177,9 @@ async def test_a_person_judges_edits_and_withdraws(winnow: Command) -> None:
     assert "invalidated" in await winnow.said("atoms", "invalidate", second["id"])
     assert second["id"] in await winnow.said("atoms", "list", "--invalidated")
     assert (await winnow.run("atoms", "edit", first["id"]))[0] == 2
+    assert "invalidated" not in await winnow.said("atoms", "propose", second["id"])
+    proposed = (await winnow.json("atoms", "list", "--state", "proposed"))["atoms"]
+    assert second["id"] in [atom["id"] for atom in proposed]
 
 
 async def test_knowledge_is_followed_line_by_line(winnow: Command) -> None:
@@ -209,7 +215,9 @@ async def test_atoms_are_merged_linked_and_taken_apart(winnow: Command) -> None:
     merged = await winnow.json("atoms", "merge", one, two, "--reason", "the same")
     assert merged["atom"]["merged_count"] == 1
     assert f"merged into {one}" in await winnow.said("atoms", "show", two)
-    assert f"no live atom {two}" in (await winnow.run("atoms", "merge", one, two))[2]
+    for change in (("merge", one, two), ("approve", two), ("edit", two, "--title", "x")):
+        refused = (await winnow.run("atoms", *change))[2]
+        assert f"no live atom {two}: it was merged into {one}" in refused
     for group in ("atoms", "topics"):
         code, _, err = await winnow.run(group, "merge", one, one)
         assert (code, "nothing is merged with itself" in err) == (2, True)
@@ -224,6 +232,11 @@ async def test_topics_are_split_and_merged(winnow: Command) -> None:
     topic = (await winnow.json("topics", "list"))["topics"][0]
     shown = await winnow.json("topics", "show", topic["id"])
     message = shown["message_ids"][0]
+    listed = await winnow.json("topics", "messages", topic["id"])
+    assert [each["id"] for each in listed["messages"]] == shown["message_ids"]
+    read = await winnow.said("topics", "messages", topic["id"], "--limit", "1")
+    assert message in read
+    assert "--page-token" in read
     made = (await winnow.json("topics", "split", topic["id"], message, "--title", "Other"))["topic"]
     assert made["title"] in await winnow.said("topics", "list")
     merged = await winnow.json("topics", "merge", topic["id"], made["id"], "--title", "All of it")

@@ -3,11 +3,12 @@
 import grpc
 import pytest
 
+from services.common.ids import uuid7
 from tests.conftest import Deployment
-from tests.extractor.calling import asked
+from tests.extractor.calling import asked, at
 from tests.extractor.known import knowing
 from tests.extractor.saved import change, say
-from tests.extractor.test_merging import DISK, FRIDAY, OTHER_DISK, tell, title
+from tests.extractor.test_merging import DISK, FRIDAY, MONDAY, OTHER_DISK, tell, title
 from winnow.extractor.v1 import extractor_pb2 as pb
 
 OTHER = "01a21a69-d42e-70ce-b63c-d11ad0805df1"
@@ -103,6 +104,47 @@ async def test_a_split_leaves_no_topic_without_messages(deployment: Deployment) 
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         assert "message_ids: must leave the topic a message" in (refused.value.details() or "")
         assert list((await call("ListTopics")).topics) == [topic]
+
+
+async def test_all_messages_of_a_topic_are_read_page_by_page(deployment: Deployment) -> None:
+    """Pages give every live message of a topic itself, once and oldest first; as of a time those that had been sent."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backup retention policy] {line}" for line in (DISK, FRIDAY, OTHER_DISK, MONDAY)]
+        _, said = await tell(knowledge, *lines, f"[Release dates] {FRIDAY}")
+        topics = {t.title: t.id for t in (await call("ListTopics")).topics}
+        asked_for = {"topic_id": topics["Backup retention policy"], "page_size": 2}
+        await change(deployment, said[1], deleted=True)
+        first = await call("ListTopicMessages", **asked_for)
+        second = await call("ListTopicMessages", **asked_for, page_token=first.next_page_token)
+        listed = [*first.messages, *second.messages]
+        assert [each.text for each in listed] == [lines[0], *lines[2:]]
+        assert [each.id for each in listed] == [str(said[i]) for i in (0, 2, 3)]
+        assert second.next_page_token == ""
+        shown = await call("GetTopic", topic_id=asked_for["topic_id"])
+        assert list(shown.message_ids) == [each.id for each in listed]
+        assert shown.topic.message_count == len(listed)
+        then = (await call("ListTopicMessages", **asked_for, as_of=at(2))).messages
+        assert [each.text for each in then] == [lines[0], lines[2]]
+        for missing in ({"topic_id": OTHER}, asked_for | {"as_of": at(-1)}):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call("ListTopicMessages", **missing)
+            assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_what_is_to_be_erased_is_not_shown_in_its_topic(deployment: Deployment) -> None:
+    """A message that an erasure has still to reach is not read in its topic any more."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backup retention policy] {line}" for line in (DISK, FRIDAY)]
+        _, said = await tell(knowledge, *lines)
+        (topic,) = (await call("ListTopics")).topics
+        await deployment.admin.execute(
+            "insert into ingest.message_to_erase (workspace_id, message_id, operation_id) values ($1, $2, $3)",
+            deployment.workspace,
+            said[0],
+            uuid7(),
+        )
+        listed = (await call("ListTopicMessages", topic_id=topic.id)).messages
+        assert [each.text for each in listed] == [lines[1]]
 
 
 @pytest.mark.parametrize("method", ["MergeTopics", "SplitTopic"])

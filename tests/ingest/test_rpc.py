@@ -98,7 +98,7 @@ async def test_repeating_changes_nothing(ingest: Ingest) -> None:
     again = await ingest.send(*batch)
     assert [result.outcome for result in again] == [UNCHANGED] * 3
     assert [result.message_id for result in again] == [result.message_id for result in first]
-    assert not any(result.HasField("importance") for result in again)
+    assert not any(result.HasField("importance") or result.superseded for result in again)
     assert [await ingest.rows(query.format(table)) for table in tables[:2]] == before
     assert await ingest.rows("select id from spine.task order by id") == tasks
 
@@ -112,9 +112,12 @@ async def test_a_later_edit_updates(ingest: Ingest) -> None:
 
 
 async def test_an_older_version_changes_nothing(ingest: Ingest) -> None:
-    """What is older than the stored version is UNCHANGED."""
+    """What is older than the stored version is UNCHANGED and told to be superseded, and what is not is no more."""
     (first,) = await ingest.send(message(1, "after", edited_at=at(60)))
-    assert await ingest.outcomes(message(1, "before")) == [UNCHANGED]
+    sent = message(1, "before"), message(1, "after", edited_at=at(60))
+    older, same = await ingest.send(*sent)
+    assert (older.outcome, older.superseded) == (UNCHANGED, True)
+    assert (same.outcome, same.superseded) == (UNCHANGED, False)
     assert (await get(ingest, first.message_id)).text == "after"
 
 
@@ -127,6 +130,7 @@ async def test_the_latest_of_a_batch_wins(ingest: Ingest) -> None:
         message(1, "one"),
     )
     assert [result.outcome for result in results] == [UNCHANGED, CREATED, UNCHANGED, UNCHANGED]
+    assert [result.superseded for result in results] == [True, False, True, True]
     assert len({result.message_id for result in results}) == 1
     assert (await get(ingest, results[0].message_id)).text == "three"
 

@@ -202,7 +202,8 @@ async def test_erased_messages_do_not_come_back(ingest: Ingest) -> None:
     texts = {"60": SECRET, "120": SECRET, "new": SECRET}
     for fields in ({}, {"edited_at": message(10**6).sent_at}):
         again = [message(60, text, external_id=key, **fields) for key, text in texts.items()]
-        assert await ingest.outcomes(*again) == [UNCHANGED] * 3
+        results = await ingest.send(*again)
+        assert [(each.outcome, each.superseded) for each in results] == [(UNCHANGED, True)] * 3
     await settled(ingest.deployment)
     assert await places_of(ingest.deployment, SECRET) == []
     edit = pb.UpdateMessageRequest(

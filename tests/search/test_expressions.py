@@ -166,6 +166,20 @@ async def test_the_flat_filter_knows_languages_and_approval(desk: Desk) -> None:
     assert found == {"this is wanted"}
 
 
+async def test_whoever_asks_for_rejected_atoms_is_told_where_they_are(desk: Desk) -> None:
+    """Search never finds them, says so by the field in words, and names the call that lists them."""
+    states = [types.APPROVAL_STATE_REJECTED]
+    expression = pb.FilterExpression(approval_states=pb.ApprovalStateList(values=states))
+    for field, fields in (
+        ("filter.approval_states[0]", {"filter": pb.SearchFilter(approval_states=states)}),
+        ("filter_expression.approval_states.values[0]", {"filter_expression": expression}),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await desk.client.words("wanted", **fields)
+        told = f"{field}: rejected atoms are never found; ListAtoms lists them"
+        assert refused.value.details() == told
+
+
 @pytest.mark.parametrize(
     ("expression", "named"),
     [

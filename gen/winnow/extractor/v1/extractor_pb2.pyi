@@ -709,15 +709,15 @@ class GetTopicResponse(_message.Message):
     ATOM_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def topic(self) -> _types_pb2.Topic:
-        """The topic."""
+        """The topic; its counts say how many messages and atoms there are in all."""
 
     @_builtins.property
     def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The ids of its messages, oldest first; at most 1,000."""
+        """The ids of its messages, oldest first; at most 1,000, the others are in ListTopicMessages."""
 
     @_builtins.property
     def atom_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The ids of its atoms, of those that ListAtoms lists for it by default, oldest first; at most 1,000."""
+        """The ids of its atoms, of those that ListAtoms lists for it by default, oldest first; at most 1,000, the others are in ListAtoms."""
 
     def __init__(
         self,
@@ -733,6 +733,70 @@ class GetTopicResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetTopicResponse: _TypeAlias = GetTopicResponse  # noqa: Y015
+
+@_typing.final
+class ListTopicMessagesRequest(_message.Message):
+    """Which topic's messages to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    topic_id: _builtins.str
+    """The topic's id (UUID)."""
+    page_size: _builtins.int
+    """At most this many, 1 to 500; 50 if 0."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; all other fields must be the same."""
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """Its messages of that time; as they are if unset."""
+
+    def __init__(
+        self,
+        *,
+        topic_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "page_size", b"page_size", "page_token", b"page_token", "topic_id", b"topic_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTopicMessagesRequest: _TypeAlias = ListTopicMessagesRequest  # noqa: Y015
+
+@_typing.final
+class ListTopicMessagesResponse(_message.Message):
+    """One page of a topic's messages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Ask for the next page with this; empty on the last."""
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Message]:
+        """The messages, oldest first, as evidence shows them; their entities, attachments and factors are in GetMessage."""
+
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[_types_pb2.Message] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTopicMessagesResponse: _TypeAlias = ListTopicMessagesResponse  # noqa: Y015
 
 @_typing.final
 class ListAtomsRequest(_message.Message):

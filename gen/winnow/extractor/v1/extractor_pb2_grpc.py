@@ -57,6 +57,11 @@ class ExtractorServiceStub:
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicRequest.SerializeToString,
                 response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicResponse.FromString,
                 _registered_method=True)
+        self.ListTopicMessages = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/ListTopicMessages',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicMessagesRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicMessagesResponse.FromString,
+                _registered_method=True)
         self.ListTopicVersions = channel.unary_unary(
                 '/winnow.extractor.v1.ExtractorService/ListTopicVersions',
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicVersionsRequest.SerializeToString,
@@ -141,7 +146,8 @@ class ExtractorServiceServicer:
     """
 
     def ExtractNow(self, request, context):
-        """Closes the open windows of the workspace now instead of waiting for their conversations to pause. Needs scope `admin`.
+        """Closes the open windows of the workspace now instead of waiting for their conversations to pause. NOT_FOUND if there is no such
+        source. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,7 +155,8 @@ class ExtractorServiceServicer:
 
     def ExtractMessages(self, request, context):
         """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. A dry run
-        changes nothing and says what it would read and cost. NOT_FOUND if a named message does not exist. Needs scope `admin`.
+        changes nothing and says what it would read and cost. NOT_FOUND if a named message or the source does not exist. Needs scope
+        `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,7 +170,15 @@ class ExtractorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTopic(self, request, context):
-        """Returns one topic with the ids of its messages and atoms. NOT_FOUND if there is none. Needs scope `read`.
+        """Returns one topic with the ids of its messages and atoms, as far as they go into one reply: ListTopicMessages has all of its
+        messages, ListAtoms all of its atoms. NOT_FOUND if there is none. Needs scope `read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTopicMessages(self, request, context):
+        """Lists the messages of a topic themselves, oldest first. NOT_FOUND if there is no such topic. Needs scope `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -242,7 +257,7 @@ class ExtractorServiceServicer:
     def ReviewAtom(self, request, context):
         """Approves or rejects a version of an atom, or takes such a judgement back. Search leaves out what is rejected, and no later
         reading of the conversation brings it back. What is judged otherwise than as rejected is no longer invalidated. NOT_FOUND if
-        there is no such atom or version. Needs scope `admin`.
+        there is no such atom or version, or the atom was merged into another. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -311,6 +326,11 @@ def add_ExtractorServiceServicer_to_server(servicer, server):
                     servicer.GetTopic,
                     request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicRequest.FromString,
                     response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicResponse.SerializeToString,
+            ),
+            'ListTopicMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTopicMessages,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicMessagesRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicMessagesResponse.SerializeToString,
             ),
             'ListTopicVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTopicVersions,
@@ -499,6 +519,33 @@ class ExtractorService:
             '/winnow.extractor.v1.ExtractorService/GetTopic',
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicRequest.SerializeToString,
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.GetTopicResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTopicMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/ListTopicMessages',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicMessagesRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListTopicMessagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,15 +20,22 @@ class ExtractorServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ExtractNow: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ExtractNowRequest, _extractor_pb2.ExtractNowResponse]
-    """Closes the open windows of the workspace now instead of waiting for their conversations to pause. Needs scope `admin`."""
+    """Closes the open windows of the workspace now instead of waiting for their conversations to pause. NOT_FOUND if there is no such
+    source. Needs scope `admin`.
+    """
     ExtractMessages: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ExtractMessagesRequest, _extractor_pb2.ExtractMessagesResponse]
     """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. A dry run
-    changes nothing and says what it would read and cost. NOT_FOUND if a named message does not exist. Needs scope `admin`.
+    changes nothing and says what it would read and cost. NOT_FOUND if a named message or the source does not exist. Needs scope
+    `admin`.
     """
     ListTopics: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListTopicsRequest, _extractor_pb2.ListTopicsResponse]
     """Lists live topics, the one with the latest message first. Needs scope `read`."""
     GetTopic: _aio.UnaryUnaryMultiCallable[_extractor_pb2.GetTopicRequest, _extractor_pb2.GetTopicResponse]
-    """Returns one topic with the ids of its messages and atoms. NOT_FOUND if there is none. Needs scope `read`."""
+    """Returns one topic with the ids of its messages and atoms, as far as they go into one reply: ListTopicMessages has all of its
+    messages, ListAtoms all of its atoms. NOT_FOUND if there is none. Needs scope `read`.
+    """
+    ListTopicMessages: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListTopicMessagesRequest, _extractor_pb2.ListTopicMessagesResponse]
+    """Lists the messages of a topic themselves, oldest first. NOT_FOUND if there is no such topic. Needs scope `read`."""
     ListTopicVersions: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListTopicVersionsRequest, _extractor_pb2.ListTopicVersionsResponse]
     """Lists the versions of a topic, newest first. NOT_FOUND if there is no such topic. Needs scope `read`."""
     MergeTopics: _aio.UnaryUnaryMultiCallable[_extractor_pb2.MergeTopicsRequest, _extractor_pb2.MergeTopicsResponse]
@@ -63,7 +70,7 @@ class ExtractorServiceStub:
     ReviewAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ReviewAtomRequest, _extractor_pb2.ReviewAtomResponse]
     """Approves or rejects a version of an atom, or takes such a judgement back. Search leaves out what is rejected, and no later
     reading of the conversation brings it back. What is judged otherwise than as rejected is no longer invalidated. NOT_FOUND if
-    there is no such atom or version. Needs scope `admin`.
+    there is no such atom or version, or the atom was merged into another. Needs scope `admin`.
     """
     UpdateAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.UpdateAtomRequest, _extractor_pb2.UpdateAtomResponse]
     """Changes an atom by hand. New words or another type make a new, approved version, which no later reading of the conversation
@@ -98,7 +105,9 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extractor_pb2.ExtractNowRequest,
         context: _aio.ServicerContext[_extractor_pb2.ExtractNowRequest, _abc.Awaitable[_extractor_pb2.ExtractNowResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.ExtractNowResponse]:
-        """Closes the open windows of the workspace now instead of waiting for their conversations to pause. Needs scope `admin`."""
+        """Closes the open windows of the workspace now instead of waiting for their conversations to pause. NOT_FOUND if there is no such
+        source. Needs scope `admin`.
+        """
 
     @_abc_1.abstractmethod
     def ExtractMessages(
@@ -107,7 +116,8 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_extractor_pb2.ExtractMessagesRequest, _abc.Awaitable[_extractor_pb2.ExtractMessagesResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.ExtractMessagesResponse]:
         """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. A dry run
-        changes nothing and says what it would read and cost. NOT_FOUND if a named message does not exist. Needs scope `admin`.
+        changes nothing and says what it would read and cost. NOT_FOUND if a named message or the source does not exist. Needs scope
+        `admin`.
         """
 
     @_abc_1.abstractmethod
@@ -124,7 +134,17 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extractor_pb2.GetTopicRequest,
         context: _aio.ServicerContext[_extractor_pb2.GetTopicRequest, _abc.Awaitable[_extractor_pb2.GetTopicResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.GetTopicResponse]:
-        """Returns one topic with the ids of its messages and atoms. NOT_FOUND if there is none. Needs scope `read`."""
+        """Returns one topic with the ids of its messages and atoms, as far as they go into one reply: ListTopicMessages has all of its
+        messages, ListAtoms all of its atoms. NOT_FOUND if there is none. Needs scope `read`.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTopicMessages(
+        self,
+        request: _extractor_pb2.ListTopicMessagesRequest,
+        context: _aio.ServicerContext[_extractor_pb2.ListTopicMessagesRequest, _abc.Awaitable[_extractor_pb2.ListTopicMessagesResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.ListTopicMessagesResponse]:
+        """Lists the messages of a topic themselves, oldest first. NOT_FOUND if there is no such topic. Needs scope `read`."""
 
     @_abc_1.abstractmethod
     def ListTopicVersions(
@@ -219,7 +239,7 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_extractor_pb2.ReviewAtomResponse]:
         """Approves or rejects a version of an atom, or takes such a judgement back. Search leaves out what is rejected, and no later
         reading of the conversation brings it back. What is judged otherwise than as rejected is no longer invalidated. NOT_FOUND if
-        there is no such atom or version. Needs scope `admin`.
+        there is no such atom or version, or the atom was merged into another. Needs scope `admin`.
         """
 
     @_abc_1.abstractmethod

@@ -63,7 +63,7 @@ class _IngestOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IngestO
     INGEST_OUTCOME_UPDATED: _IngestOutcome.ValueType  # 2
     """It was known and has changed."""
     INGEST_OUTCOME_UNCHANGED: _IngestOutcome.ValueType  # 3
-    """It was known and is the same, or another version of it stays."""
+    """It was known and is the same, or another version of it stays: `superseded` tells which."""
     INGEST_OUTCOME_REJECTED: _IngestOutcome.ValueType  # 4
     """It breaks a limit and is not saved; the result says which."""
 
@@ -77,7 +77,7 @@ INGEST_OUTCOME_CREATED: IngestOutcome.ValueType  # 1
 INGEST_OUTCOME_UPDATED: IngestOutcome.ValueType  # 2
 """It was known and has changed."""
 INGEST_OUTCOME_UNCHANGED: IngestOutcome.ValueType  # 3
-"""It was known and is the same, or another version of it stays."""
+"""It was known and is the same, or another version of it stays: `superseded` tells which."""
 INGEST_OUTCOME_REJECTED: IngestOutcome.ValueType  # 4
 """It breaks a limit and is not saved; the result says which."""
 Global___IngestOutcome: _TypeAlias = IngestOutcome  # noqa: Y015
@@ -282,12 +282,17 @@ class IngestResult(_message.Message):
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     IMPORTANCE_FIELD_NUMBER: _builtins.int
     REJECTION_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
     external_id: _builtins.str
     """The message's key, as sent."""
     outcome: Global___IngestOutcome.ValueType
     """What became of it."""
     message_id: _builtins.str
     """Its id; empty if it was rejected."""
+    superseded: _builtins.bool
+    """Only of what is UNCHANGED: it is not what is kept, since another version of the message stays, or the message was erased. False
+    for what was sent again as it is kept.
+    """
     @_builtins.property
     def importance(self) -> _types_pb2.Importance:
         """Its importance; unset if it was rejected or unchanged."""
@@ -304,10 +309,11 @@ class IngestResult(_message.Message):
         message_id: _builtins.str = ...,
         importance: _types_pb2.Importance | None = ...,
         rejection: Global___Rejection | None = ...,
+        superseded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["importance", b"importance", "rejection", b"rejection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "importance", b"importance", "message_id", b"message_id", "outcome", b"outcome", "rejection", b"rejection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "importance", b"importance", "message_id", b"message_id", "outcome", b"outcome", "rejection", b"rejection", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -364,7 +370,7 @@ class IngestMessagesRequest(_message.Message):
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___MessageInput]:
         """The messages, 1 to 500; limits of each are checked one by one. Of several versions of one message the one that stays is saved,
-        and the results of the others are UNCHANGED.
+        and the results of the others are UNCHANGED and `superseded`.
         """
 
     def __init__(

@@ -242,7 +242,9 @@ class SearchFilter(_message.Message):
 
     @_builtins.property
     def approval_states(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.ApprovalState.ValueType]:
-        """Only atoms in these states of approval; leaves messages and topics alone. Rejected atoms are never returned."""
+        """Only atoms in these states of approval; leaves messages and topics alone. Not REJECTED: such atoms are never returned, ListAtoms
+        lists them.
+        """
 
     @_builtins.property
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -335,7 +337,7 @@ class FilterExpression(_message.Message):
 
     @_builtins.property
     def approval_states(self) -> Global___ApprovalStateList:
-        """It is an atom in one of these states of approval; rejected ones are never returned."""
+        """It is an atom in one of these states of approval; not REJECTED, as in a SearchFilter."""
 
     @_builtins.property
     def languages(self) -> Global___LanguageList:
