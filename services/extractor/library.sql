@@ -23,14 +23,15 @@ limit $6;
 
 -- name: latest_topics
 -- A page of `topics`, as of now or as of a time that is not before the page's start: a topic stands where its last message does, so
--- the $6 messages before the page's start tell it. What they do not reach is left out, unless they are all.
+-- the $6 messages before the page's start tell it. What they do not reach is left out, unless they are all. `offset 0` has each
+-- topic and message looked up by its key: after an import the planner may believe that there are hardly any, and join all with all.
 with walked as materialized (
   select m.id, m.sent_at from ingest.message m
   where m.workspace_id = $1 and m.deleted_at is null and m.sent_at <= $3::timestamptz
   order by m.sent_at desc limit $6::int),
 reached as materialized (
   select case when count(*) < $6 then '-infinity' else min(w.sent_at) end as at from walked w),
-placed as (
+placed as materialized (
   select o.topic_id, max(w.sent_at) as last_at
   from walked w
   cross join lateral (
@@ -42,18 +43,24 @@ placed as (
     and t.created_at > (select r.at from reached r) and t.created_at <= $3
     and not exists (
       select from extractor.topic_message tm
-      join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
-      where tm.workspace_id = t.workspace_id and tm.topic_id = t.id)),
+      cross join lateral (
+        select from ingest.message m where m.workspace_id = $1 and m.id = tm.message_id and m.deleted_at is null offset 0) m
+      where tm.workspace_id = $1 and tm.topic_id = t.id offset 0)),
 page as materialized (
   select t.id, t.source_id, t.title, t.version, p.last_at
   from placed p
-  join extractor.topic t on t.workspace_id = $1 and t.id = p.topic_id and t.retired_at is null
+  cross join lateral (
+    select o.workspace_id, o.id, o.source_id, o.title, o.version from extractor.topic o
+    where o.workspace_id = $1 and o.id = p.topic_id and o.retired_at is null offset 0) t
   where p.last_at > (select r.at from reached r)
     and (p.last_at, t.id) < ($3, $4::uuid)
-    and not exists (
+    and ($3 = 'infinity' or not exists (
       select from extractor.topic_message tm
-      join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
-      where tm.workspace_id = t.workspace_id and tm.topic_id = t.id and m.sent_at > $3 and ($7::timestamptz is null or m.sent_at <= $7))
+      cross join lateral (
+        select from ingest.message m
+        where m.workspace_id = $1 and m.id = tm.message_id and m.deleted_at is null and m.sent_at > $3
+          and ($7::timestamptz is null or m.sent_at <= $7) offset 0) m
+      where tm.workspace_id = $1 and tm.topic_id = t.id offset 0))
     and ($2::uuid is null or t.source_id = $2 or exists (
       select from extractor.topic_message o
       join ingest.message m on m.workspace_id = o.workspace_id and m.id = o.message_id and m.deleted_at is null

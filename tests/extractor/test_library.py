@@ -1,5 +1,6 @@
 """What is listed, page by page, against its definition."""
 
+import json
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -40,9 +41,9 @@ class History:
         """A moment before which about half of it was said."""
         return BEGIN + timedelta(minutes=self._minutes // 2)
 
-    async def unfold(self) -> None:
-        """Make topics, messages and atoms, and let things happen to them."""
-        many = self._random.choice((3, 12, 30))
+    async def unfold(self, many: int = 0) -> None:
+        """Make topics, so many if that is given, messages and atoms, and let things happen to them."""
+        many = many or self._random.choice((3, 12, 30))
         await self._add_topics(many)
         await self._add_messages(self._random.choice((many, 8 * many)))
         await self._add_atoms(many)
@@ -194,3 +195,37 @@ async def test_pages_of_topics_are_the_definition_cut_in_pieces(database_url: st
                 assert await history.pages(source, as_of, limit) == listed, (seed, limit)
             assert await history.all_at_once(source, as_of) == listed, seed
     await admin.close()
+
+
+async def test_a_page_looks_at_each_topic_once_whatever_the_planner_believes(
+    database_url: str,
+) -> None:
+    """Without statistics, as after an import, the first page does not join all topics with all of them."""
+    admin = await asyncpg.connect(
+        database_url, server_settings={"session_replication_role": "replica"}
+    )
+    history = History(admin, 0)
+    await history.unfold(many=300)
+    async with admin.transaction():
+        for schema, table in (
+            ("ingest", "message"),
+            ("extractor", "topic"),
+            ("extractor", "topic_message"),
+        ):
+            await admin.execute("select pg_clear_relation_stats($1, $2)", schema, table)
+        query = f"explain (analyze, format json) {library.QUERIES['latest_topics']}"
+        place = (history.workspace, None, *library._END, 50, 1_000, None)
+        plan = json.loads(await admin.fetchval(query, *place))
+    looked = [
+        each["Actual Loops"] * each["Actual Rows"]
+        for each in nodes(plan[0]["Plan"])
+        if each.get("Relation Name") == "topic"
+    ]
+    assert looked
+    assert sum(looked) <= 3 * 300
+    await admin.close()
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """A plan and all that is under it."""
+    return [plan, *(each for part in plan.get("Plans", ()) for each in nodes(part))]
