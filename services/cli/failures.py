@@ -79,6 +79,11 @@ def _rpc_failure(error: grpc.aio.AioRpcError) -> Failure:
             f"to where it runs ({error.details()})",
             UNREACHABLE,
         )
+    if code == grpc.StatusCode.DEADLINE_EXCEEDED and not _details(error):
+        return Failure(
+            "no answer came in time: Winnow may be busy (`winnow status`), and may still do what was asked",
+            UNREACHABLE,
+        )
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         return Failure(text, UNREACHABLE)
     if code == grpc.StatusCode.UNAUTHENTICATED:

@@ -1,9 +1,10 @@
 """`winnow follow`: knowledge as it appears."""
 
 import click
+import grpc
 from rich.text import Text
 
-from services.cli.failures import UNREACHABLE, Failure
+from services.cli.failures import UNREACHABLE, Failure, described
 from services.cli.knowledge import atom_lines
 from services.cli.options import Session, command
 from services.cli.values import counted, word
@@ -23,17 +24,28 @@ async def follow(session: Session, cursor: str, only_new: bool, limit: int) -> N
     Each line of --json has the cursor with which a later call goes on.
     """
     request = pb.StreamKnowledgeRequest(cursor=cursor, only_new=only_new)
-    target = session.target
-    async with target.channel("extractor") as channel:
-        call = ExtractorServiceStub(channel).StreamKnowledge(request, metadata=target.metadata)
-        shown = 0
-        async for change in call:
-            show(session, change)
-            cursor, shown = change.cursor, shown + 1
-            if shown == limit:
-                call.cancel()
-                return
-    raise Failure(f"the service has stopped; go on with --cursor {cursor or 0}", UNREACHABLE)
+    target, shown, why = session.target, 0, "the service has stopped"
+    try:
+        async with target.channel("extractor") as channel:
+            call = ExtractorServiceStub(channel).StreamKnowledge(request, metadata=target.metadata)
+            async for change in call:
+                show(session, change)
+                cursor, shown = change.cursor, shown + 1
+                if shown == limit:
+                    call.cancel()
+                    return
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.UNAVAILABLE or not shown:
+            raise
+        why = f"broken off: {described(error)}"
+    raise Failure(f"{why}; {_going_on(cursor, only_new)}", UNREACHABLE)
+
+
+def _going_on(cursor: str, only_new: bool) -> str:
+    """How to follow what comes next without seeing again what was shown."""
+    if cursor:
+        return f"go on with --cursor {cursor}"
+    return "nothing new had come: start again with --only-new" if only_new else "start again"
 
 
 def show(session: Session, change: pb.StreamKnowledgeResponse) -> None:

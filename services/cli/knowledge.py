@@ -207,7 +207,7 @@ def version_lines(version: pb.AtomVersion) -> list[str | tuple[str, str]]:
         (f"{version.version}. ", "bold"),
         (f"{word(types.AtomType, version.type)}: ", "green"),
         (version.title, "bold"),
-        f"\n  {version.content}\n",
+        f"\n{indented(version.content)}\n",
         (f"  {facts}, {judged}", "dim"),
         (f": {version.reason}" if version.reason else "", "dim"),
     ]
@@ -218,7 +218,13 @@ def change_of(version: Any) -> str:
     """Why there is a version, with what caused it."""
     cause = getattr(version, "cause_atom_id", "") or getattr(version, "cause_topic_id", "")
     name = word(pb.VersionChange, version.change)
-    return f"{name} with {cause}" if cause else name
+    joint = "from" if version.change == pb.VERSION_CHANGE_PARTED else "with"
+    return f"{name} {joint} {cause}" if cause else name
+
+
+def indented(text: str) -> str:
+    """A text of several lines, as it stands under a title."""
+    return "\n".join(f"  {line}" for line in text.splitlines())
 
 
 _MARKS = {
@@ -264,7 +270,7 @@ def atom_lines(atom: types.Atom) -> list[str | tuple[str, str]]:
     parts: list[str | tuple[str, str]] = [
         (f"{word(types.AtomType, atom.type)}: ", "green"),
         (atom.title, "bold"),
-        f"\n  {atom.content}\n",
+        f"\n{indented(atom.content)}\n",
         (f"  {atom.id}  {facts}", "dim"),
     ]
     if atom.topic_title:

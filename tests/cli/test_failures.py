@@ -78,6 +78,13 @@ def test_what_a_service_says_needs_no_code() -> None:
         raise _error(grpc.StatusCode.DATA_LOSS, None)
 
 
+def test_a_deadline_that_passed_is_told_in_words() -> None:
+    """What gRPC says of it names neither what happened nor what to do."""
+    with pytest.raises(Failure, match=r"^no answer came in time") as failed, explained():
+        raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, None)
+    assert failed.value.exit_code == 3
+
+
 @pytest.mark.parametrize("blocked", ["runtime.json", "secrets/api-key"])
 def test_what_the_system_refuses_is_one_line(blocked: str, tmp_path: Path) -> None:
     """A file that cannot be read is named in one line, without a traceback."""

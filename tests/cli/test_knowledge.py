@@ -11,8 +11,11 @@ from uuid import uuid4
 
 import pytest
 
+from services.cli.knowledge import atom_lines, version_lines
 from tests.conftest import Deployment
 from tests.extractor.saved import TALK, say, settled
+from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.types.v1 import types_pb2 as types
 
 
 class Command:
@@ -72,6 +75,14 @@ async def test_atoms_are_listed_and_shown_with_who_said_them(winnow: Command) ->
         versions = await winnow.json("atoms", "versions", atom["id"])
         assert [version["version"] for version in versions["versions"]] == [1]
         assert atom["content"] in await winnow.said("atoms", "versions", atom["id"])
+
+
+def test_lines_of_a_content_stand_under_the_title() -> None:
+    """An atom that quotes a question has a content of two lines, both of them indented, in each version too."""
+    said = {"title": "Disk", "content": "«Why?»\nFull."}
+    for lines in (atom_lines(types.Atom(**said)), version_lines(pb.AtomVersion(**said))):
+        printed = "".join(line if isinstance(line, str) else line[0] for line in lines)
+        assert "Disk\n  «Why?»\n  Full.\n  " in printed
 
 
 async def test_filters_and_pages(winnow: Command) -> None:
@@ -223,6 +234,7 @@ async def test_atoms_are_merged_linked_and_taken_apart(winnow: Command) -> None:
         assert (code, "nothing is merged with itself" in err) == (2, True)
     assert f"merged with {two}" in await winnow.said("atoms", "versions", one)
     assert (await winnow.json("atoms", "unmerge", two))["atom"]["merged_into_id"] == ""
+    assert f"parted from {two}" in await winnow.said("atoms", "versions", one)
     assert await winnow.said("atoms", "links", one)
     assert (await winnow.json("atoms", "list", "--as-of", "2025-01-01"))["atoms"] == []
 

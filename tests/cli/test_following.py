@@ -1,0 +1,63 @@
+"""`winnow follow` when the service goes: nothing that was shown is shown again, and nothing is missed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from click.testing import CliRunner
+
+from services.cli.app import winnow
+from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.extractor.v1 import extractor_pb2_grpc
+
+
+class Ending(extractor_pb2_grpc.ExtractorServiceServicer):
+    """Sends so many changes, and then ends or breaks off."""
+
+    def __init__(self, changes: int, *, breaks: bool) -> None:
+        self._changes, self._breaks = changes, breaks
+
+    async def StreamKnowledge(
+        self, request: pb.StreamKnowledgeRequest, context: Any
+    ) -> AsyncIterator[pb.StreamKnowledgeResponse]:
+        """Tell of removals."""
+        for number in range(self._changes):
+            yield pb.StreamKnowledgeResponse(cursor=str(41 + number), removal=pb.Removal(id="a"))
+        if self._breaks:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+
+
+async def followed(
+    service: Ending, monkeypatch: pytest.MonkeyPatch, *options: str
+) -> tuple[int, str]:
+    """The exit code of following a service, and the last line that is said."""
+    server = grpc.aio.server()
+    extractor_pb2_grpc.add_ExtractorServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    monkeypatch.setenv("WINNOW_API_KEY", "none")
+    monkeypatch.setenv("WINNOW_EXTRACTOR_ADDRESS", f"127.0.0.1:{port}")
+    result = await asyncio.to_thread(CliRunner().invoke, winnow, ["follow", *options])
+    await server.stop(None)
+    return result.exit_code, result.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("service", "options", "said"),
+    [
+        (Ending(2, breaks=False), (), "the service has stopped; go on with --cursor 42"),
+        (Ending(2, breaks=True), (), "Socket closed (UNAVAILABLE); go on with --cursor 42"),
+        (Ending(0, breaks=False), ("--cursor", "7"), "go on with --cursor 7"),
+        (Ending(0, breaks=False), ("--only-new",), "start again with --only-new"),
+        (Ending(0, breaks=True), (), "cannot reach Winnow"),
+    ],
+)
+async def test_it_is_said_where_to_go_on(
+    service: Ending, options: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the service stops or dies, the cursor of what was shown last is told, if anything was."""
+    code, line = await followed(service, monkeypatch, *options)
+    assert code == 3
+    assert said in line
