@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from services.cli.values import counted
 from services.common.errors import WinnowError
 
 REASONS_MAX = 100
@@ -140,7 +141,7 @@ class Truncated(ImportFailure):
     def __init__(self, file: Path, byte_offset: int, messages_read: int) -> None:
         super().__init__(
             f"{file}: ends too early, at byte {byte_offset}; "
-            f"{messages_read} whole messages were read"
+            f"{counted(messages_read, 'whole message was', 'whole messages were')} read"
         )
         self.file = file
         self.byte_offset = byte_offset

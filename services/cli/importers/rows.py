@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 from services.cli.importers import ImportFailure, Truncated, UnreadableExport
 from services.cli.importers.telegram_json import BrokenJson, Event, ValueTooLarge, build_value
+from services.cli.values import counted
 
 Row = dict[str, Any]
 _COMPRESSED = "the file is compressed: unpack it first"
@@ -103,8 +104,20 @@ def failure_of(file: Path, error: Exception, messages_read: int, advice: str = "
     if isinstance(error, BrokenJson) and error.at_end:
         return Truncated(file, error.last_byte, messages_read)
     if isinstance(error, BrokenJson):
-        more = advice or f"{messages_read} whole messages were read"
-        return UnreadableExport(file, other_form(file) or f"{error}; {more}")
+        return UnreadableExport(file, other_form(file) or _place(error, messages_read, advice))
     if isinstance(error, ValueTooLarge):
-        return UnreadableExport(file, "one value is too large for a message")
+        told = "one value is too large for a message"
+        return UnreadableExport(file, f"{told}; {_read(messages_read)}" if messages_read else told)
     return UnreadableExport(file, getattr(error, "strerror", None) or str(error))
+
+
+def _place(error: BrokenJson, messages_read: int, advice: str) -> str:
+    """Where a file cannot be read any further."""
+    if advice:
+        return f"{error}; {advice}"
+    near = f", near `{error.near}`" if error.near else ""
+    return f"{error}{near}; {_read(messages_read)}"
+
+
+def _read(messages: int) -> str:
+    return f"{counted(messages, 'whole message was', 'whole messages were')} read"

@@ -28,6 +28,8 @@ _ESCAPE = re.compile(
     rb"|.)",
     re.DOTALL,
 )
+_POINTED_AT = re.compile(r"[^\n]*\n(?P<quote>[^\n]*)\n(?P<arrow>[^\n^]*)\^\s*")
+QUOTED_AROUND = 25
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 NOT_JSON = "not JSON"
 # Numbers are read as machines hold them: ijson's other way of reading crashes on some with thousands of digits.
@@ -35,13 +37,21 @@ HUGE_NUMBER = "a number too large to read"
 
 
 class BrokenJson(Exception):
-    """Between two offsets is what cannot be read; `at_end` if the bytes only end too early."""
+    """Between two offsets is what cannot be read; `at_end` if the bytes only end too early, `near` quotes the place."""
 
-    def __init__(self, first_byte: int, last_byte: int, at_end: bool, what: str = NOT_JSON) -> None:
+    def __init__(
+        self,
+        first_byte: int,
+        last_byte: int,
+        at_end: bool,
+        what: str = NOT_JSON,
+        near: str = "",
+    ) -> None:
         super().__init__(f"{what} between byte {first_byte} and byte {last_byte}")
         self.first_byte = first_byte
         self.last_byte = last_byte
         self.at_end = at_end
+        self.near = near
 
 
 class ValueTooLarge(Exception):
@@ -83,28 +93,37 @@ def json_events(chunks: Iterable[bytes]) -> Iterator[Event]:
     for chunk in chunks:
         start, read = read, read + len(chunk)
         data = chunk.removeprefix(_BYTE_ORDER_MARK) if start == 0 else chunk
-        wrong = _send(parser, escapes.feed(data))
+        wrong, near = _send(parser, escapes.feed(data))
         yield from events
         quiet_from = read if events else quiet_from
         events.clear()
         if wrong:
-            raise BrokenJson(start, read, at_end=False, what=wrong)
+            raise BrokenJson(start, read, at_end=False, what=wrong, near=near)
         if read - quiet_from > VALUE_BYTES_MAX:
             raise ValueTooLarge
-    wrong = _send(parser, escapes.finish()) or _close(parser)
+    wrong = _send(parser, escapes.finish())[0] or _close(parser)
     yield from events
     if wrong:
         raise BrokenJson(read, read, at_end=True)
 
 
-def _send(parser: Any, data: bytes) -> str:
-    """Give the parser bytes; what is wrong with them, or nothing."""
+def _send(parser: Any, data: bytes) -> tuple[str, str]:
+    """Give the parser bytes; what is wrong with them, or nothing, and the words around it."""
     try:
         if data:
             parser.send(data)
     except (ijson.JSONError, ValueError) as error:
-        return HUGE_NUMBER if "overflow" in str(error) else NOT_JSON
-    return ""
+        return (HUGE_NUMBER if "overflow" in str(error) else NOT_JSON), _near(str(error))
+    return "", ""
+
+
+def _near(told: str) -> str:
+    """The words around what the parser points at, from a message whose second line quotes and whose third has an arrow."""
+    match = _POINTED_AT.fullmatch(told)
+    if match is None:
+        return ""
+    at = len(match["arrow"])
+    return " ".join(match["quote"][max(at - QUOTED_AROUND, 0) : at + QUOTED_AROUND].split())
 
 
 def _close(parser: Any) -> str:

@@ -254,6 +254,8 @@ def test_a_number_that_cannot_be_held_is_told(tmp_path: Path, number: str) -> No
     assert [message.text for message in messages(items)] == ["before"]
     assert isinstance(failure, UnreadableExport)
     assert failure.reason.startswith("a number too large to read between byte 0 and byte")
+    assert f', "a": {number}'[:15] in failure.reason
+    assert failure.reason.endswith("; 1 whole message was read")
 
 
 def test_progress(tmp_path: Path) -> None:
