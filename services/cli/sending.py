@@ -10,6 +10,7 @@ import grpc
 
 from services.cli.failures import is_broken_stream, is_from_service
 from services.cli.target import Target
+from services.cli.threads import in_thread
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
@@ -139,7 +140,7 @@ class Sender:
                 return reply
 
     async def _read(self, frames: Iterator[Frame]) -> None:
-        while (frame := await asyncio.to_thread(next, frames, None)) is not None:
+        while (frame := await in_thread(lambda: next(frames, None))) is not None:
             await self._until(lambda: len(self._waiting) < FRAMES_AHEAD)
             self._waiting.append(frame)
             await self._notify()

@@ -1,17 +1,14 @@
 """A client of the Telegram Bot API; its errors are one line and never hold the token."""
 
-import asyncio
 import http.client
 import json
 import re
-import threading
 import urllib.request
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from services.cli.importers.rows import Row, nested, string, whole
+from services.cli.threads import in_thread
 from services.common.errors import InvalidSetting, WinnowError
 
 UPDATE_KINDS = ("message", "edited_message", "channel_post", "edited_channel_post")
@@ -19,7 +16,6 @@ REPLY_BYTES_MAX = 64 << 20
 REQUEST_SECONDS = 30
 _TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{10,200}")
 _REDACTED = "<token>"
-T = TypeVar("T")
 
 
 class TelegramFailure(WinnowError):
@@ -123,24 +119,3 @@ def _object(body: bytes) -> Row:
     except (ValueError, RecursionError):
         return {}
     return reply if isinstance(reply, dict) else {}
-
-
-async def in_thread(function: Callable[[], T]) -> T:
-    """Run a blocking call in a thread of its own, which a cancelled caller leaves behind without waiting."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(set_outcome: Callable[[Any], None], outcome: Any) -> None:
-        if not future.done():
-            set_outcome(outcome)
-
-    def run() -> None:
-        try:
-            outcome: tuple[Callable[[Any], None], Any] = (future.set_result, function())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
-            outcome = (future.set_exception, error)
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await future

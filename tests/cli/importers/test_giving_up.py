@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -112,3 +114,23 @@ async def test_nothing_saved_is_told_as_well(
     ended = await imported(Failing(0, None), tmp_path, monkeypatch)
     assert (ended.exit_code, ended.stdout) == (3, "")
     assert ended.stderr.endswith("; nothing is saved yet: give the same command again\n")
+
+
+@pytest.mark.timeout(40)
+async def test_an_interrupt_does_not_wait_for_standard_input(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ctrl-C ends an import at once, though whoever writes what it reads is silent and does not end."""
+    monkeypatch.setenv("WINNOW_API_KEY", "none")
+    command = (sys.executable, "-m", "services", "import", "jsonl", "-", "--data-dir")
+    process = await asyncio.create_subprocess_exec(
+        *command, str(tmp_path), stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stdin and process.stderr
+    # More than a pipe holds, and less than a frame: once it is written, somebody reads.
+    process.stdin.write(b"\n" * (1 << 20))
+    await process.stdin.drain()
+    process.send_signal(signal.SIGINT)
+    assert await process.wait() == 130
+    assert (await process.stderr.read()).decode().endswith("winnow: interrupted\n")
+    process.stdin.close()
