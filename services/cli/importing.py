@@ -24,7 +24,7 @@ from services.cli.importers import (
     ImportFailure,
     SkippedRow,
 )
-from services.cli.importers.discord import DiscordExport
+from services.cli.importers.discord_folder import open_discord
 from services.cli.importers.jsonlines import JsonLines
 from services.cli.importers.rendering import ENTITIES_MAX, URL_BYTES_MAX
 from services.cli.importers.slack import SlackExport
@@ -319,14 +319,14 @@ async def import_slack(session: Session, path: Path) -> None:
 
 
 @import_group.command("discord")
-@click.argument("file", type=_FILE)
+@click.argument("path", type=_PATH)
 @command
-async def import_discord(session: Session, file: Path) -> None:
-    """Import a JSON export of DiscordChatExporter: one channel or thread a file.
+async def import_discord(session: Session, path: Path) -> None:
+    """Import JSON exports of DiscordChatExporter: one channel or thread a file, or a folder of them.
 
     Joins, pins, calls and the like are left out and counted. Importing a newer, overlapping export adds what is new.
     """
-    await _import(session, DiscordExport(file), pb.SOURCE_KIND_IMPORT)
+    await _import(session, open_discord(path), pb.SOURCE_KIND_IMPORT)
 
 
 async def _import(session: Session, importer: Importer, kind: pb.SourceKind.ValueType) -> None:
