@@ -25,16 +25,21 @@ def report(
     if session.as_json:
         session.print_json(_as_json(importer, counts, skipped, failure))
         return
+    chats = importer.summary.chats
+    name = importer.file.name or str(importer.file.resolve())
+    among = f", {chats:,} chats" if chats > 1 else ""
     session.console.print(
-        f"{escape(importer.file.name)}: {counts.created:,} new, {counts.updated:,} changed, "
+        f"{escape(name)}{among}: {counts.created:,} new, {counts.updated:,} changed, "
         f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected"
         + (f", {counts.deleted:,} deleted" if counts.deleted else "")
         + (_conclusion(importer, counts) if failure is None else " — not all of it")
     )
     for line in _remarks(importer, skipped):
         session.console.print(f"  {escape(line)}")
-    for rejection in counts.rejections[:EXAMPLES_MAX]:
-        session.console.print(f"  rejected {escape(str(rejection))}")
+    for rejected in counts.rejections[:EXAMPLES_MAX]:
+        place = _place(importer, rejected.external_id, rejected.chat)
+        told = f"  rejected {place}: {rejected.field}: {rejected.description}"
+        session.console.print(escape(told))
 
 
 def what_is_saved(counts: Counts) -> str:
@@ -58,10 +63,16 @@ def _remarks(importer: Importer, skipped: Sequence[SkippedRow]) -> Iterator[str]
     """A line for each reason to leave rows out, with the first that has more to say, and for each remark."""
     for reason, count in importer.summary.skipped.items():
         first = next((row for row in skipped if row.reason == reason and row.detail), None)
-        where = f" (first: {first.place}, {first.detail})" if first else ""
+        place = _place(importer, first.place, first.chat) if first else ""
+        where = f" (first: {place}, {first.detail})" if first else ""
         yield f"left out, {reason}: {count:,}{where}"
     for remark, count in importer.summary.notes.items():
         yield f"{remark}: {count:,}"
+
+
+def _place(importer: Importer, place: str, chat: str) -> str:
+    """Where something is in a file, which may hold many chats."""
+    return f"{place} in {chat}" if chat and importer.summary.chats > 1 else place
 
 
 def _as_json(

@@ -26,15 +26,12 @@ _TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 @dataclass(frozen=True)
 class Rejected:
-    """A message that ingest refused: its id, the field that is wrong, and why."""
+    """A message that ingest refused: its id, the field that is wrong, why, and the chat it is in."""
 
     external_id: str
     field: str
     description: str
-
-    def __str__(self) -> str:
-        """One line for a person."""
-        return f"{self.external_id}: {self.field}: {self.description}"
+    chat: str
 
 
 @dataclass
@@ -48,15 +45,17 @@ class Counts:
     deleted: int = 0
     rejections: list[Rejected] = field(default_factory=list)
 
-    def add(self, response: pb.StreamMessagesResponse) -> None:
-        """Count an acknowledged frame."""
+    def add(self, response: pb.StreamMessagesResponse, source: pb.SourceRef) -> None:
+        """Count an acknowledged frame of a source."""
         self.created += response.created
         self.updated += response.updated
         self.unchanged += response.unchanged
         self.rejected += response.rejected
         for result in response.results[: REJECTIONS_KEPT - len(self.rejections)]:
-            reason = result.rejection
-            self.rejections.append(Rejected(result.external_id, reason.field, reason.description))
+            reason, chat = result.rejection, source.title or source.external_id
+            self.rejections.append(
+                Rejected(result.external_id, reason.field, reason.description, chat)
+            )
 
     @property
     def saved(self) -> int:
@@ -164,8 +163,8 @@ class Sender:
             )
             async for response in call:
                 self._has_answered()
-                self.counts.add(response)
-                del self._unacknowledged[response.sequence]
+                frame = self._unacknowledged.pop(response.sequence)
+                self.counts.add(response, frame.source)
                 await self._notify()
                 self._on_progress()
         except grpc.aio.AioRpcError as error:

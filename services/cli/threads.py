@@ -1,4 +1,4 @@
-"""Blocking calls that an interrupted command does not wait for: a read from a terminal or a server may take for ever."""
+"""Blocking calls that an interrupted command does not wait for: a read may take for ever."""
 
 import asyncio
 import threading

@@ -72,11 +72,12 @@ class ImportedMessage:
 
 @dataclass(frozen=True, slots=True)
 class SkippedRow:
-    """A row that is no message: its place (`line 7`, `message 15`), why, and what was wrong."""
+    """A row that is no message: its place (`line 7`, `message 15`), why, what was wrong, and where helpful its chat."""
 
     place: str
     reason: str
     detail: str = ""
+    chat: str = ""
 
 
 @dataclass(slots=True)

@@ -37,6 +37,8 @@ from services.cli.importers import (
 from services.cli.importers.rows import EARLIEST, LATEST, other_form, whole
 
 LINE_BYTES_MAX = 1 << 20
+SHOWN_CHARACTERS = 80
+ONE_A_LINE = "this is an array or spread over lines: write one object a line, as `jq -c '.[]'` or `jq -c .` does"
 SECONDS_END = 10**11  # the year 5138; what JavaScript calls now is far beyond
 _FIELDS = frozenset(
     "id text sent_at chat chat_title thread reply_to author author_name is_bot edited_at "
@@ -46,7 +48,7 @@ Line = dict[str, Any]
 
 
 class BadLine(Exception):
-    """A line that is no message; `reason` is one of a few, `detail` names the field."""
+    """A line that is no message; `reason` is one of a few and names the field, `detail` shows what stands there."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
@@ -144,11 +146,12 @@ def parse_line(data: bytes) -> Line:
     except UnicodeDecodeError as error:
         raise BadLine("not UTF-8", f"at byte {error.start}") from error
     except (json.JSONDecodeError, RecursionError) as error:
-        raise BadLine("not JSON", str(error)) from error
+        is_spread = data.strip() in (b"[", b"{")
+        raise BadLine("not JSON", ONE_A_LINE if is_spread else str(error)) from error
     except ValueError as error:
         raise BadLine("a number has too many digits") from error
     if not isinstance(line, dict):
-        raise BadLine("not a JSON object")
+        raise BadLine("not a JSON object", ONE_A_LINE if isinstance(line, list) else _shown(line))
     return line
 
 
@@ -157,9 +160,9 @@ def read_line(line: Line, chat_external_id: str) -> ImportedMessage:
     deleted = _flag(line, "deleted")
     sent_at = _time(line, "sent_at")
     if sent_at is None:
-        raise BadLine("field missing", "sent_at")
+        raise _missing(line, "sent_at")
     if not deleted and line.get("text") is None:
-        raise BadLine("field missing", "text")
+        raise _missing(line, "text")
     author = _key(line, "author")
     return ImportedMessage(
         chat_external_id=chat_external_id,
@@ -187,9 +190,9 @@ def _string(line: Line, name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise BadLine("field is not text", name)
+        raise BadLine(f"`{name}` is not text", _shown(value))
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise BadLine("field holds half a character (a lone surrogate)", name)
+        raise BadLine(f"`{name}` holds half a character (a lone surrogate)", _shown(value))
     return value
 
 
@@ -203,14 +206,26 @@ def _key(line: Line, name: str) -> str:
 def _required_key(line: Line, name: str) -> str:
     key = _key(line, name)
     if not key:
-        raise BadLine("field missing", name)
+        raise _missing(line, name)
     return key
+
+
+def _missing(line: Line, name: str) -> BadLine:
+    others = ", ".join(_tellable(other[:64]) for other, value in line.items() if value is not None)
+    return BadLine(
+        f"`{name}` is missing", f"there is {others}"[:SHOWN_CHARACTERS] if others else ""
+    )
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a JSON value, as it stands in the file."""
+    return _tellable(json.dumps(value, ensure_ascii=False))[:SHOWN_CHARACTERS]
 
 
 def _flag(line: Line, name: str) -> bool:
     value = line.get(name, False)
     if not isinstance(value, bool):
-        raise BadLine("field is not true or false", name)
+        raise BadLine(f"`{name}` is not true or false", _shown(value))
     return value
 
 
@@ -219,13 +234,13 @@ def _time(line: Line, name: str) -> datetime | None:
     if value is None:
         return None
     if isinstance(value, int | float) and abs(value) >= SECONDS_END:
-        raise BadLine("time is not in seconds: are these milliseconds?", name)
+        raise BadLine(f"`{name}` is not in seconds: are these milliseconds?", _shown(value))
     try:
         time = _parse_time(value)
     except (TypeError, ValueError, OverflowError, OSError) as error:
-        raise BadLine("field is no time with a zone", name) from error
+        raise BadLine(f"`{name}` is no time with a zone", _shown(value)) from error
     if not EARLIEST <= time < LATEST:
-        raise BadLine("time out of range", name)
+        raise BadLine(f"`{name}` is out of range", _shown(value))
     return time
 
 

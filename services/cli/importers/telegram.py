@@ -11,6 +11,7 @@ from services.cli.importers import (
     ImportedMessage,
     ImportSummary,
     SkippedRow,
+    UnreadableExport,
 )
 from services.cli.importers.rows import READ_ERRORS, NoMessage, Row, failure_of, whole
 from services.cli.importers.telegram_accounts import (
@@ -23,6 +24,7 @@ from services.cli.importers.telegram_json import json_events
 from services.cli.importers.telegram_message import (
     NAIVE_DATE,
     chat_external_id,
+    chat_name,
     chat_title,
     check_row,
     is_naive,
@@ -77,6 +79,9 @@ class TelegramExport:
                 self.file = path / "result.json"
             self.bytes_total = self.file.stat().st_size
         except (OSError, ValueError) as error:
+            is_folder_without = isinstance(error, FileNotFoundError) and self.file != path
+            if is_folder_without and any(path.glob("*.html")):
+                raise UnreadableExport(path, f"it is an HTML export; {ADVICE}") from error
             raise failure_of(self.file, error, 0) from error
 
     @property
@@ -121,7 +126,7 @@ class TelegramExport:
             if error.detail == "topic_created" and row is not None:
                 threads.add_topic(row["id"])
             self.summary.skip(error.reason)
-            return SkippedRow(row_place(row), error.reason, error.detail)
+            return SkippedRow(row_place(row), error.reason, error.detail, chat_name(header))
         self.summary.messages += 1
         if is_naive(checked):
             self.summary.note(NAIVE_DATE)

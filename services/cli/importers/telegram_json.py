@@ -118,7 +118,7 @@ def _send(parser: Any, data: bytes) -> tuple[str, str]:
 
 
 def _near(told: str) -> str:
-    """The words around what the parser points at, from a message whose second line quotes and whose third has an arrow."""
+    """The words around what the parser points at: its second line quotes them, its third has an arrow."""
     match = _POINTED_AT.fullmatch(told)
     if match is None:
         return ""

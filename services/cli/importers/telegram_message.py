@@ -46,6 +46,11 @@ def chat_title(header: ChatHeader) -> str:
     return header.name or ("Saved Messages" if header.type == "saved_messages" else "")
 
 
+def chat_name(header: ChatHeader) -> str:
+    """How a report names the chat."""
+    return chat_title(header) or chat_external_id(header)
+
+
 def check_row(row: Row | None) -> Row:
     """The row if it is a message with an id. Raises NoMessage."""
     if row is None:

@@ -121,7 +121,7 @@ async def test_rows_that_are_left_out_are_told_with_their_place(
         told = await asyncio.to_thread(run_winnow, *command)
         report = await imported("jsonl", file, tmp_path)
     assert (told.returncode, told.stderr) == (0, "")
-    assert "left out, field missing: 2 (first: line 2, sent_at)" in told.stdout
+    assert "left out, `sent_at` is missing: 2 (first: line 2, there is id, text)" in told.stdout
     assert [row["place"] for row in report["skipped_first"]] == ["line 2", "line 3"]
 
 
@@ -138,7 +138,39 @@ async def test_messages_that_are_refused_are_told_with_the_field(
         told = await asyncio.to_thread(run_winnow, *command)
         report = await imported("jsonl", file, tmp_path)
     assert f"rejected 7: text: {why}" in told.stdout
-    assert report["rejected_first"] == [{"external_id": "7", "field": "text", "description": why}]
+    assert report["rejected_first"] == [
+        {"external_id": "7", "field": "text", "description": why, "chat": "talk"}
+    ]
+
+
+async def test_an_account_tells_in_which_chat(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among hundreds of chats a number alone would lead nobody to the message that was refused or left out."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    row = {"id": 1, "type": "message", "date_unixtime": "1000000000", "text": "hi"}
+    chats = [
+        {"name": name, "type": "private_supergroup", "id": number, "messages": rows}
+        for number, (name, rows) in enumerate(
+            {
+                "Ops": [row, row | {"id": 2, "text": "x" * 20_000}],
+                "Dev": [row | {"type": "odd"}],
+            }.items()
+        )
+    ]
+    account = {"personal_information": {"user_id": 7}, "chats": {"list": chats}}
+    (tmp_path / "result.json").write_text(json.dumps(account))
+    command = ("import", "telegram", str(tmp_path), "--data-dir", str(tmp_path))
+    async with deployment.serving("ingest"):
+        told = await asyncio.to_thread(run_winnow, *command)
+        report = await imported("telegram", tmp_path, tmp_path)
+    assert told.stdout.splitlines() == [
+        "result.json, 2 chats: 1 new, 0 changed, 0 unchanged, 1 rejected",
+        "  left out, unknown type: 1 (first: message 1 in Dev, odd)",
+        "  rejected 2 in Ops: text: must be at most 16384 bytes",
+    ]
+    assert report["rejected_first"][0]["chat"] == "Ops"
+    assert report["skipped_first"][0]["chat"] == "Dev"
 
 
 async def test_a_telegram_export_is_taken_by_its_folder(

@@ -126,7 +126,8 @@ async def test_an_interrupt_does_not_wait_for_standard_input(
     process = await asyncio.create_subprocess_exec(
         *command, str(tmp_path), stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    assert process.stdin and process.stderr
+    assert process.stdin
+    assert process.stderr
     # More than a pipe holds, and less than a frame: once it is written, somebody reads.
     process.stdin.write(b"\n" * (1 << 20))
     await process.stdin.drain()

@@ -17,7 +17,12 @@ from services.cli.importers import (
     SkippedRow,
     UnreadableExport,
 )
-from services.cli.importers.jsonlines import LINE_BYTES_MAX, JsonLines
+from services.cli.importers.jsonlines import (
+    LINE_BYTES_MAX,
+    ONE_A_LINE,
+    SHOWN_CHARACTERS,
+    JsonLines,
+)
 
 SLOW_DISK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -92,24 +97,38 @@ def test_a_title_holds_for_the_lines_after_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "reason", "detail"),
     [
-        (b"{", "not JSON", None),
-        (b"[1]", "not a JSON object", ""),
+        (b"{", "not JSON", ONE_A_LINE),
+        (b"[1]", "not a JSON object", ONE_A_LINE),
+        (b"1", "not a JSON object", "1"),
         (b"\xff", "not UTF-8", "at byte 0"),
         (b"[" * 100_000, "not JSON", None),
-        (line(id=""), "field missing", "id"),
-        (line(id=True), "field is not text", "id"),
-        (line(id=10**30), "field is not text", "id"),
-        (line(text=None), "field missing", "text"),
-        (line(text=5), "field is not text", "text"),
-        (line(text="\ud83d"), "field holds half a character (a lone surrogate)", "text"),
-        (line(sent_at=None), "field missing", "sent_at"),
-        (line(sent_at="2024-05-01T12:00:00"), "field is no time with a zone", "sent_at"),
-        (line(sent_at=1e30), "time is not in seconds: are these milliseconds?", "sent_at"),
-        (line(sent_at=1714557600000), "time is not in seconds: are these milliseconds?", "sent_at"),
+        (line(id=""), "`id` is missing", "there is id, text, sent_at"),
+        (line(id=True), "`id` is not text", "true"),
+        (line(id=10**30), "`id` is not text", str(10**30)),
+        (line(text=None), "`text` is missing", "there is id, sent_at"),
+        (line(text=5), "`text` is not text", "5"),
+        (line(text="\ud83d"), "`text` holds half a character (a lone surrogate)", '"?"'),
+        (line(author={"id": 1, "name": "x" * 99}), "`author` is not text", None),
+        (line(sent_at=None), "`sent_at` is missing", "there is id, text"),
+        (
+            line(sent_at="2024-05-01T12:00"),
+            "`sent_at` is no time with a zone",
+            '"2024-05-01T12:00"',
+        ),
+        (line(sent_at=1e30), "`sent_at` is not in seconds: are these milliseconds?", "1e+30"),
+        (
+            line(edited_at=1714557600000),
+            "`edited_at` is not in seconds: are these milliseconds?",
+            "1714557600000",
+        ),
         (b'{"id": ' + b"9" * 5000 + b"}", "a number has too many digits", ""),
-        (b'{"id": 1, "text": "", "sent_at": NaN}', "field is no time with a zone", "sent_at"),
-        (line(sent_at="1066-10-14T09:00:00Z"), "time out of range", "sent_at"),
-        (line(is_bot="yes"), "field is not true or false", "is_bot"),
+        (b'{"id": 1, "text": "", "sent_at": NaN}', "`sent_at` is no time with a zone", "NaN"),
+        (
+            line(sent_at="1066-10-14T09:00:00Z"),
+            "`sent_at` is out of range",
+            '"1066-10-14T09:00:00Z"',
+        ),
+        (line(is_bot="yes"), "`is_bot` is not true or false", '"yes"'),
         (line(text="x" * LINE_BYTES_MAX), f"longer than {LINE_BYTES_MAX} bytes", ""),
     ],
 )
@@ -119,6 +138,7 @@ def test_bad_lines(tmp_path: Path, bad: bytes, reason: str, detail: str | None) 
     (skipped,) = [item for item in items if isinstance(item, SkippedRow)]
     assert (skipped.place, skipped.reason) == ("line 3", reason)
     assert detail is None or skipped.detail == detail
+    assert len(skipped.detail) <= max(SHOWN_CHARACTERS, len(ONE_A_LINE))
     assert [i.external_id for i in items if isinstance(i, ImportedMessage)] == ["1", "2"]
 
 
@@ -172,8 +192,8 @@ def test_arbitrary_bytes(tmp_path: Path, data: bytes) -> None:
     [
         ([], "the file is empty"),
         ([b"", b"  "], "the file is empty"),
-        ([b"{", b"[]"], "line 1: not JSON: "),
-        ([b'{"id": 1, "text": "a"}'], "line 1: field missing: sent_at"),
+        ([b"{", b"[]"], "line 1: not JSON: this is an array or spread over lines"),
+        ([b'{"id": 1, "text": "a"}'], "line 1: `sent_at` is missing: there is id, text"),
         ([b"PK\x03\x04\x14\x00\xff"], "the file is compressed: unpack it first"),
         (['{"id": 1}'.encode("utf-16-be")], "the file is UTF-16"),
     ],

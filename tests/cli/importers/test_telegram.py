@@ -150,7 +150,7 @@ def test_skipped_rows_are_counted(tmp_path: Path) -> None:
     ]
     export = write(tmp_path, chat(*rows))
     items = list(export)
-    assert SkippedRow("message 1", "service", "migrate_from_group") in items
+    assert SkippedRow("message 1", "service", "migrate_from_group", "Team") in items
     assert [m.external_id for m in messages(items)] == ["-999999999"]
     assert export.summary.skipped == {
         "service": 1,
@@ -215,9 +215,12 @@ def test_a_value_without_end(tmp_path: Path, filling: bytes) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A file that is not there is refused at once."""
+    """A file that is not there is refused at once, and a folder of pages is told to be the other form of an export."""
     with pytest.raises(UnreadableExport, match="No such file"):
         TelegramExport(tmp_path / "absent.json")
+    (tmp_path / "messages.html").touch()
+    with pytest.raises(UnreadableExport, match="it is an HTML export; export again as"):
+        TelegramExport(tmp_path)
 
 
 def test_corrupt_middle(tmp_path: Path) -> None:
