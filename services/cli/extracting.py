@@ -68,15 +68,19 @@ def _refuse_lost_options(subcommand: str) -> None:
 
 def said(response: pb.ExtractMessagesResponse, dry_run: bool) -> str:
     """What is read, and what it costs, in one line."""
+    if not response.messages:
+        return "no message is chosen: there is nothing to read"
     runs = counted(response.runs_measured, "run")
     basis = f"by {runs}" if response.runs_measured else "by text lengths"
     verbs = ("would be", "would be") if dry_run else ("is being", "are being")
+    spent = response.tokens_estimated
+    tokens = f"about {counted(spent, 'token')}" if spent else "no tokens"
     windows = counted(response.windows, f"window {verbs[0]}", f"windows {verbs[1]}")
     return (
         f"{counted(response.messages, 'message')} chosen; {windows} read, "
         f"{counted(response.windows_noise, 'holds', 'hold')} noise alone: "
-        f"{counted(response.messages_read, 'message')}, about {counted(response.tokens_estimated, 'token')} and "
-        f"{response.seconds_estimated:.1f} s in one process, {basis}"
+        f"{counted(response.messages_read, 'message')}, {tokens} and "
+        f"about {response.seconds_estimated:.1f} s in one process, {basis}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The engine that asks a language model: one constrained call a window, everything grounded."""
+"""The engine that lets a language model write all atoms: one constrained call a window, or one a half."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -59,7 +59,7 @@ async def read_atom(
     """One atom with its evidence and the messages; NotFound if there is none, or none that held then."""
     found = await read_atoms(connection, workspace, [atom], as_of)
     if atom not in found:
-        raise NotFound("atom", str(atom))
+        raise NotFound("atom", f"{atom} as of {as_of:%Y-%m-%dT%H:%M:%SZ}" if as_of else str(atom))
     return found[atom]
 
 

@@ -9,7 +9,7 @@ from services.common import pages
 from services.common.database import Connection, Database
 from services.common.errors import NotFound
 from services.common.rpc import current_caller, sendable
-from services.extractor import library, manual, neighbours, providing, rendering, store
+from services.extractor import library, manual, neighbours, providing, rendering, store, topic_bonds
 from services.extractor.curating_rpc import CuratingRpc
 from services.extractor.feed import Feed
 from services.extractor.manual import Choice, Plan, Reading
@@ -290,6 +290,8 @@ async def _read_topic(
 ) -> library.Row:
     """One live topic; NotFound if there is none, or none that had been talked about then."""
     rows = await library.topics(connection, workspace, limit=1, ids=[topic], as_of=as_of)
+    if not rows and as_of:
+        raise NotFound("topic", f"{topic} as of {as_of:%Y-%m-%dT%H:%M:%SZ}")
     if not rows:
-        raise NotFound("topic", str(topic))
+        raise await topic_bonds.not_live(connection, workspace, topic)
     return rows[0]

@@ -1,4 +1,4 @@
-"""Opens the extractor: settings, the engine with its model, and the two stages."""
+"""Opens the extractor: settings, the engine with its model, and the workers on its stages."""
 
 import hashlib
 import logging

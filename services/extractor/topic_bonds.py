@@ -34,13 +34,19 @@ async def merge_by_hand(
         raise InvalidFields(FieldViolation("merged_topic_ids", "must not name topic_id"))
     rows = await connection.fetch(QUERIES["lock_topics"], workspace, [into, *topics])
     if missing := {into, *topics} - {row["id"] for row in rows}:
-        raise NotFound("topic", str(min(missing)))
+        raise await not_live(connection, workspace, min(missing))
     await connection.execute(QUERIES["allow_together"], workspace, into, topics)
     await join(connection, workspace, into, topics, "person")
     gone: list[bytes | None] = [None] * len(topics)
     await enqueue_embedding(connection, workspace, "topic", topics, gone, reopen=True)
     if title:
         await _rename(connection, workspace, into, title)
+
+
+async def not_live(connection: Connection, workspace: UUID, topic: UUID) -> NotFound:
+    """What is said of a topic that is not live: where it has gone, if it was merged."""
+    into = await connection.fetchval(QUERIES["merged_into"], workspace, topic)
+    return NotFound("topic", f"{topic}: it was merged into {into}" if into else str(topic))
 
 
 async def _rename(connection: Connection, workspace: UUID, topic: UUID, title: str) -> None:
@@ -59,7 +65,7 @@ async def split(
 ) -> UUID:
     """Move messages to a new topic for good, with the atoms that mostly rest on them; return the new topic."""
     if not await connection.fetch(QUERIES["lock_topics"], workspace, [topic]):
-        raise NotFound("topic", str(topic))
+        raise await not_live(connection, workspace, topic)
     rows = await connection.fetch(QUERIES["messages_of"], workspace, topic, messages)
     if len(rows) < len(messages):
         foreign = sorted(set(messages) - {row["message_id"] for row in rows})

@@ -32,6 +32,9 @@ select t.id, t.title, t.source_id, t.text_sha256 from extractor.topic t
 where t.workspace_id = $1 and t.id = any ($2::uuid[]) and t.retired_at is null
 order by t.id for update;
 
+-- name: merged_into
+select t.merged_into from extractor.topic t where t.workspace_id = $1 and t.id = $2;
+
 -- name: leave_alias
 -- The title that a topic is about to lose, as if of a topic that was merged into it.
 insert into extractor.topic (workspace_id, id, source_id, title, title_key, text_sha256, retired_at, merged_into, merged_by)

@@ -215,6 +215,9 @@ async def test_extract_says_what_it_would_cost(winnow: Command) -> None:
     assert (plan["messages"], plan["windows"], plan["runs_measured"]) == (len(TALK), 1, 1)
     said = await winnow.said("extract", "--since", "2026-01-01", "--dry-run")
     assert "1 window would be read" in said
+    assert "no tokens and about" in said
+    nothing = await winnow.said("extract", "--since", "2030-01-01", "--dry-run")
+    assert nothing == "no message is chosen: there is nothing to read\n"
     code, _, err = await winnow.run("extract", "--dry-run")
     assert (code, "--since" in err) == (2, True)
     assert (await winnow.json("extract", "now"))["conversations"] == 0
@@ -253,5 +256,10 @@ async def test_topics_are_split_and_merged(winnow: Command) -> None:
     assert made["title"] in await winnow.said("topics", "list")
     merged = await winnow.json("topics", "merge", topic["id"], made["id"], "--title", "All of it")
     assert merged["topic"]["message_count"] == topic["message_count"]
+    for asked in (("show",), ("messages",), ("merge", topic["id"])):
+        told = f"no topic {made['id']}: it was merged into {topic['id']}"
+        assert told in (await winnow.run("topics", *asked, made["id"]))[2]
+    code, _, err = await winnow.run("topics", "show", topic["id"], "--as-of", "1999-01-01")
+    assert (code, f"no topic {topic['id']} as of 1999-01-01T00:00:00Z" in err) == (1, True)
     versions = await winnow.said("topics", "versions", topic["id"])
     assert all(word in versions for word in ("edited", "merged", "parted", "extracted", "{+"))

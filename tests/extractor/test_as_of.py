@@ -35,6 +35,7 @@ async def test_what_held_then(deployment: Deployment) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as failure:
             await call("GetAtom", atom_id=str(older.id), as_of=at(start + 1))
         assert failure.value.code() == grpc.StatusCode.NOT_FOUND
+        assert f"no atom {older.id} as of 2026-01-05T09:" in (failure.value.details() or "")
         walked = await call("ListAtomLinks", atom_id=str(older.id), depth=2)
         assert [n.atom.title for n in walked.neighbours if n.depth == 1] == [title(MONDAY)]
         assert [(link.type, link.origin) for link in walked.links] == [
