@@ -16,13 +16,21 @@ from services.common.errors import Overloaded
 from services.common.llama.errors import ModelClosed
 
 RETRY_SECONDS: Final = 1.0
-BACKGROUND_NICENESS: Final = 19
+NICENESS_MAX: Final = 19
 
 
 def _step_back() -> None:
-    """Let queries, servers and people go first; only Linux counts niceness by thread."""
-    if sys.platform == "linux":
-        os.nice(BACKGROUND_NICENESS)
+    """Let queries, servers and people go first, at once; only Linux schedules threads apart.
+
+    A thread of the lowest niceness goes on for some milliseconds when another wakes, and its processor counts as busy
+    when a place for that one is looked for; an idle one steps aside.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    except OSError:  # some sandboxes allow no policy but the default one
+        os.nice(NICENESS_MAX)
 
 
 class Closable(Protocol):
