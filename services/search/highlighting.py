@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -11,7 +11,7 @@ from services.search import lookups, store
 from services.search.answer import Span
 from services.search.contents import Contents
 from services.search.keyword import Lookup
-from services.search.spelling import normal, signs_apart
+from services.search.spelling import apart, joins, normal, signs_apart
 from services.search.store import Subject
 from services.search.words import parse
 
@@ -81,17 +81,31 @@ async def highlights(
         return {}
     query = " | ".join(f"({each})" for each in queries)
     plains = [Plain.of(text) for _, _, text in fields]
+    parted = [apart(plain.text) if joins(plain.text) else "" for plain in plains]
+    texts = [plain.text for plain in plains] + parted
+    marked = await lookups.mark(connection, texts, query, _MARKS)
     found: dict[Subject, list[Span]] = {}
-    marked = await lookups.mark(connection, [plain.text for plain in plains], query, _MARKS)
-    for (subject, name, _), plain, text in zip(fields, plains, marked, strict=True):
-        found.setdefault(subject, []).extend(spans(name, plain, text))
+    for at, ((subject, name, _), plain) in enumerate(zip(fields, plains, strict=True)):
+        stretches = united(
+            stretch
+            for place in (at, len(fields) + at)
+            for stretch in marks(texts[place], marked[place])
+        )
+        found.setdefault(subject, []).extend(plain.span(name, *each) for each in stretches)
     return found
 
 
-def spans(name: str, plain: Plain, marked: str) -> Iterator[Span]:
-    """Read marks as spans of the original; none if anything but marks was changed."""
-    bare = marked.replace(_MARKS[0], "").replace(_MARKS[1], "")
-    if bare != plain.text:
-        return
-    for number, match in enumerate(_MARKED.finditer(marked)):
-        yield plain.span(name, match.start() - 2 * number, len(match[1]))
+def marks(text: str, marked: str) -> Iterator[tuple[int, int]]:
+    """Read where something is marked, and how long it is; nothing if anything but marks was changed."""
+    if marked.replace(_MARKS[0], "").replace(_MARKS[1], "") == text:
+        for number, match in enumerate(_MARKED.finditer(marked)):
+            yield match.start() - 2 * number, len(match[1])
+
+
+def united(stretches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Stretches in order, without those that lie within another, as a part lies in what was found whole."""
+    end = 0
+    for start, length in sorted(stretches, key=lambda each: (each[0], -each[1])):
+        if start + length > end:
+            end = start + length
+            yield start, length

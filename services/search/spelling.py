@@ -15,6 +15,9 @@ _SIGNS: Final = re.compile(
     "[\u00a1-\u00bf\u00d7\u00f7\u2010-\u205f\u20a0-\u20cf\u2190-\u2bff\u2e00-\u2e7f\u3001-\u3003"
     "\u3008-\u3020\ufffc\ufffd\U0001f000-\U0001faff]"
 )
+# What the parser takes for one word where it joins others: of a path, an address, a name with its parts, a number.
+_JOINTS: Final = str.maketrans("./@:-", "     ")
+_JOINED: Final = re.compile("[a-zA-Z][./@][a-zA-Z0-9_]|[a-zA-Z0-9_][./@][a-zA-Z]|[a-zA-Z0-9]-[0-9]")
 # Where Ukrainian has an apostrophe: before an iotated vowel, after a labial, р or a prefix.
 _PLACE: Final = re.compile(
     "(?:(?<=[бпвмфр])|(?<=зв)|(?<=^з)|(?<=^(?:під|від|над|роз|без))|(?<=^ін))(?=[яюєї])",
@@ -36,6 +39,16 @@ def signs_apart(normal_text: str) -> str:
 def plain(text: str) -> str:
     """A text as the index of words spells it."""
     return signs_apart(normal(text))
+
+
+def joins(text: str) -> bool:
+    """Whether a text has words that its index has whole and apart, as spine.joins of the schema has it."""
+    return bool(_JOINED.search(text))
+
+
+def apart(plain_text: str) -> str:
+    """A text whose joined words stand apart, each sign in its place, as spine.apart of the schema has it."""
+    return plain_text.translate(_JOINTS)
 
 
 def other_spellings(word: str) -> tuple[str, ...]:

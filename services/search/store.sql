@@ -12,11 +12,13 @@ group by t.term order by t.term;
 -- name: compile_constraint
 select string_agg(p.query, ' & ') as query
 from (
-  select '(' || phraseto_tsquery('spine.chat', w.text)::text || ')' as query, numnode(phraseto_tsquery('spine.chat', w.text)) as nodes
-  from unnest($1::text[]) as w (text)
-  union all
-  select '!(' || phraseto_tsquery('spine.chat', w.text)::text || ')', numnode(phraseto_tsquery('spine.chat', w.text))
-  from unnest($2::text[]) as w (text)) p
+  select case w.must when true then '(' else '!(' end || f.query::text || ')' as query, numnode(f.query) as nodes
+  from (select t.text, true as must from unnest($1::text[]) as t (text)
+        union all
+        select t.text, false from unnest($2::text[]) as t (text)) w
+  -- What is joined is in the index whole and apart, so that it may be a part of something that is joined as well.
+  cross join lateral (select case when spine.apart(w.text) = w.text then phraseto_tsquery('spine.chat', w.text)
+    else phraseto_tsquery('spine.chat', w.text) || phraseto_tsquery('spine.chat', spine.apart(w.text)) end as query) f) p
 where p.nodes > 0;
 
 -- name: count_documents

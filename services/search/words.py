@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from services.search.lexicon import Lexicon, ukrainian
-from services.search.spelling import APOSTROPHE, other_spellings, plain
+from services.search.spelling import APOSTROPHE, apart, other_spellings, plain
 
 TERMS_MAX: Final = 32
 WORD_LETTERS_MAX: Final = 200
@@ -225,8 +225,9 @@ def _term(text: str, lexicon: Lexicon) -> Term:
         forms += (form for spelling in spellings for form in _Word(spelling).forms())
     elif version := _VERSION.fullmatch(text):
         forms.append(Alternative(Match.WHOLE, version[2] if version[1] else f"v{text}"))
+    forms.append(Alternative(Match.WHOLE, apart(text)))
     pieces = " ".join(_ALPHANUMERIC.findall(_HUMP.sub(" ", text)))
-    if pieces.casefold() != text.casefold() and not any(c.isspace() for c in text):
+    if pieces and not any(c.isspace() for c in text):
         forms.append(Alternative(Match.WHOLE, pieces))
     meanings = next(filter(None, map(lexicon.meanings, spellings)), ())
     forms += (Alternative(Match.WHOLE, meaning) for meaning in meanings)

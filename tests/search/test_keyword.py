@@ -56,6 +56,52 @@ async def test_a_word_is_found_in_its_other_forms(desk: Desk, text: str, query: 
     assert await desk.client.words(query) == [text]
 
 
+@pytest.mark.parametrize(
+    ("text", "queries"),
+    [
+        (
+            "edited /etc/nginx/nginx.conf today",
+            [
+                "nginx.conf",
+                "/etc/nginx",
+                "nginx/nginx.conf",
+                "/etc/nginx/nginx.conf",
+                "nginx",
+                '"nginx.conf"',
+                '"edited /etc/nginx"',
+                '"edited /etc/nginx/nginx.conf"',
+            ],
+        ),
+        (
+            "call stripe.PaymentIntent.create(amount=1)",
+            ["PaymentIntent", "PaymentIntent.create", "stripe.PaymentIntent", '"PaymentIntent"'],
+        ),
+        (
+            "payment_intent.succeeded came twice",
+            ["succeeded", "payment_intent", '"payment_intent.succeeded"'],
+        ),
+        ("cpu/gpu load", ["gpu", "CPU", "cpu/gpu", '"gpu load"']),
+        ("see https://example.org/team/repo/issues/479", ["repo", "479", "issues/479", "org"]),
+        ("all done.Thanks", ["thanks", "done"]),
+        ("write to billing@example.com", ["billing", "example.com", "billing@example.com"]),
+        ("from db-2.internal:5432", ["db-2", "5432", "internal", "db-2.internal"]),
+        ("ticket WEB-1432 is closed", ["WEB-1432", "1432", '"WEB-1432"']),
+        ("restart deploy/billing-api", ["billing-api", "billing", '"billing-api"']),
+        ("файл config/app.yaml оновлено", ["app.yaml", "config", "yaml"]),
+    ],
+)
+async def test_a_part_of_what_is_joined_is_found(desk: Desk, text: str, queries: list[str]) -> None:
+    """The file of a path, a name with its parts, a host and a number must be found apart and whole, also as phrases."""
+    await desk.library.add_message("щось зовсім інше, something else entirely")
+    await desk.library.add_message(text)
+    assert {query: await desk.client.words(query) for query in queries} == {
+        query: [text] for query in queries
+    }
+    assert await desk.client.words(f"entirely -{queries[0]}") == [
+        "щось зовсім інше, something else entirely"
+    ]
+
+
 async def test_phrases_must_occur_and_exclusions_must_not(desk: Desk) -> None:
     """A quoted phrase must stand in every result as it is, and an excluded word in none, also among neighbours."""
     await desk.library.add_messages(

@@ -1,10 +1,11 @@
 """How texts are spelt for the index of words."""
 
+import itertools
 import unicodedata
 
 import pytest
 
-from services.search.spelling import other_spellings, plain
+from services.search.spelling import apart, joins, other_spellings, plain
 from tests.conftest import Deployment
 
 # Both know newer characters at different times.
@@ -27,6 +28,18 @@ async def test_a_query_is_spelt_as_the_index_spells_texts(
     )
     pairs = zip(texts, rows, strict=True)
     assert [text for text, row in pairs if plain(text) != row["text"]] == []
+
+
+async def test_a_query_is_taken_apart_as_the_index_takes_texts(deployment: Deployment) -> None:
+    """Whether four characters join words, and what they are apart, must be what PostgreSQL makes of them."""
+    texts = ["".join(each) for each in itertools.product("aЯ1_./@:- ", repeat=4)]
+    rows = await deployment.admin.fetch(
+        "select spine.joins(t.text) as joins, spine.apart(t.text) as apart "
+        "from unnest($1::text[]) with ordinality as t (text, n) order by t.n",
+        texts,
+    )
+    pairs = zip(texts, rows, strict=True)
+    assert [text for text, row in pairs if (joins(text), apart(text)) != tuple(row)] == []
 
 
 @pytest.mark.parametrize(

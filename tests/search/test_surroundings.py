@@ -55,6 +55,25 @@ async def test_marks_are_where_words_stand_however_they_are_written(
     assert [text[h.offset : h.offset + h.length] for h in found.highlights] == marked
 
 
+@pytest.mark.parametrize(
+    ("query", "marked"),
+    [
+        ("conf", ["conf"]),
+        ("/etc/nginx/nginx.conf", ["/etc/nginx/nginx.conf"]),
+        ("HashMap insert", ["HashMap", "insert"]),
+        ("b", ["b"]),
+    ],
+)
+async def test_a_part_of_what_is_joined_is_marked(
+    desk: Desk, query: str, marked: list[str]
+) -> None:
+    """What is found within a path or a name must be marked there, and what is found whole be marked once."""
+    text = "🙂 /etc/nginx/nginx.conf: std.HashMap.insert for a/b"
+    await desk.library.add_message(text)
+    (found,) = (await desk.client.search(query, mode=KEYWORD, highlight=True)).results
+    assert [text[h.offset : h.offset + h.length] for h in found.highlights] == marked
+
+
 async def test_neighbours_may_be_far_apart_in_time(desk: Desk) -> None:
     """In a thread where days pass between two messages, those before and after must be shown all the same."""
     for number, text in enumerate(("first", "second", "the deploy failed", "last")):

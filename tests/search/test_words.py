@@ -3,7 +3,7 @@
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.search.words import (
@@ -114,6 +114,7 @@ def test_spaces_and_punctuation_ask_nothing(query: str) -> None:
 
 
 @given(st.text(max_size=300))
+@example("0¶_")
 def test_no_text_is_an_error(query: str) -> None:
     """Any text must be readable, and starts must be letters and digits alone."""
     words = parse(query)
