@@ -20,6 +20,7 @@ from services.cli.importers import (
     ImportedEntity,
     ImportedItem,
     ImportedMessage,
+    ImportedOrigin,
     Importer,
     ImportFailure,
     SkippedRow,
@@ -182,9 +183,17 @@ def message_input(message: ImportedMessage) -> pb.MessageInput:
     )
     if message.edited_at is not None:
         result.edited_at.FromDatetime(message.edited_at)
+    if message.forwarded_from is not None:
+        result.forwarded_from.CopyFrom(_origin(message.forwarded_from))
     if result.ByteSize() > FRAME_BYTES:
         del result.entities[:]
     return result
+
+
+def _origin(origin: ImportedOrigin) -> types.ForwardOrigin:
+    """Where a message was forwarded from; half an id names nobody, so one that is too long is left out whole."""
+    key = origin.external_id if _is_key(origin.external_id) else ""
+    return types.ForwardOrigin(external_id=key, name=_fitting(origin.name))
 
 
 def _entity(entity: ImportedEntity) -> types.Entity:

@@ -324,10 +324,18 @@ def _render_atom(atom: types.Atom) -> list[str | tuple[str, str]]:
 
 def signed(message: types.Message, text: str = "") -> list[str | tuple[str, str]]:
     """Who said it when, and the words."""
-    who = message.author.name or message.author.external_id or "?"
     said = " ".join((text or message.text).split())
     return [
-        (f"{who} ", "cyan"),
+        (f"{speaker(message)} ", "cyan"),
         (f"{moment(message.sent_at)} ", "dim"),
         said[:300] + ("…" if len(said) > 300 else ""),
     ]
+
+
+def speaker(message: types.Message) -> str:
+    """Who said it; of what is forwarded, after whom."""
+    who = message.author.name or message.author.external_id or "?"
+    if not message.HasField("forwarded_from"):
+        return who
+    origin = message.forwarded_from.name or message.forwarded_from.external_id or "elsewhere"
+    return f"{who}, forwarded from {origin}," if origin != who else who

@@ -130,7 +130,7 @@ order by e.atom_id, e.position;
 
 -- name: messages
 select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
-  m.author_is_bot, m.text, m.sent_at, m.edited_at, m.importance_score, m.importance_label, s.title as source_title
+  m.author_is_bot, m.text, m.sent_at, m.edited_at, m.forwarded_from, m.importance_score, m.importance_label, s.title as source_title
 from ingest.message m
 join ingest.source s on s.workspace_id = m.workspace_id and s.id = m.source_id
 where m.workspace_id = $1 and m.id = any ($2::uuid[]);

@@ -110,7 +110,12 @@ def message(row: Row) -> types.Message:
             label=number(types.ImportanceLabel, row["importance_label"]),
         ),
         source_title=row["source_title"],
+        forwarded_from=_origin(row["forwarded_from"]),
     )
+
+
+def _origin(stored: str | None) -> types.ForwardOrigin | None:
+    return None if stored is None else types.ForwardOrigin(**json.loads(stored))
 
 
 def link(row: Row) -> pb.AtomLink:

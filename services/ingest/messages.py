@@ -14,7 +14,7 @@ NO_TEXT_SHA256 = hashlib.sha256(b"").digest()
 
 @dataclass(slots=True)
 class Draft:
-    """One version of a message, valid and ready to be stored; entities and attachments are canonical JSON."""
+    """One version of a message, valid and ready to be stored; what is nested is canonical JSON."""
 
     external_id: str
     thread_id: str
@@ -27,13 +27,14 @@ class Draft:
     edited_at: datetime | None
     entities: str | None
     attachments: str | None
+    forwarded_from: str | None
     content_sha256: bytes
     text_sha256: bytes
 
     @property
-    def version(self) -> tuple[datetime, bytes]:
+    def version(self) -> tuple[datetime, bool, bytes]:
         """What orders the versions of one message: the greater wins, whichever comes first."""
-        return self.edited_at or self.sent_at, self.content_sha256
+        return self.edited_at or self.sent_at, self.forwarded_from is not None, self.content_sha256
 
 
 Order = tuple[datetime, int, str]
@@ -55,6 +56,7 @@ def draft(
     edited_at: datetime | None,
     entities: str | None,
     attachments: str | None,
+    forwarded_from: str | None = None,
 ) -> Draft:
     """Make a draft; author is external id, name and whether it is a bot. No field may contain NUL."""
     author_external_id, author_name, author_is_bot = author
@@ -70,6 +72,8 @@ def draft(
             "" if edited_at is None else str((edited_at - EPOCH) // MICROSECOND),
             entities or "",
             attachments or "",
+            # So that what was stored before there was such a field is still the same.
+            *(() if forwarded_from is None else (forwarded_from,)),
         )
     )
     return Draft(
@@ -84,6 +88,7 @@ def draft(
         edited_at,
         entities,
         attachments,
+        forwarded_from,
         hashlib.sha256(content.encode()).digest(),
         hashlib.sha256(text.encode()).digest(),
     )
@@ -92,9 +97,12 @@ def draft(
 def canonical_json(items: Iterable[dict[str, Any]]) -> str | None:
     """Render spans or files so that equal ones are equal text; None if there are none."""
     listed = list(items)
-    if not listed:
-        return None
-    return json.dumps(listed, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return canonical(listed) if listed else None
+
+
+def canonical(value: Any) -> str:
+    """Render a JSON value so that equal ones are equal text."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def latest(drafts: Iterable[Draft]) -> dict[str, Draft]:

@@ -76,7 +76,7 @@ with chosen as (
   for update)
 update ingest.message m set
   erased_at = now(), deleted_at = coalesce(m.deleted_at, now()), text = '', author_external_id = '', author_name = '',
-  author_is_bot = false, reply_to_external_id = '', entities = null, attachments = null,
+  author_is_bot = false, reply_to_external_id = '', entities = null, attachments = null, forwarded_from = null,
   content_sha256 = decode(repeat('00', 32), 'hex'), text_sha256 = sha256(''),
   importance_score = 0, importance_label = 'noise', importance_factors = '{}', importance_version = ''
 from chosen

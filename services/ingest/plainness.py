@@ -53,7 +53,7 @@ _SECOND = 1_000_000_000
 def is_plain(
     keys: tuple[str, str, str, str], name: str, text: str, seconds: int, nanos: int
 ) -> bool:
-    """Whether nothing can be wrong with a message that was never edited and has neither spans nor files.
+    """Whether nothing can be wrong with a message that was not edited or forwarded and has no spans or files.
 
     `keys` are its own, its thread's, the one it replies to and its author's. A time of 0 may be one that is missing.
     """

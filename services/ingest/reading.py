@@ -11,7 +11,7 @@ import protovalidate
 
 from services.common.checking import violations_of
 from services.common.errors import FieldViolation, InvalidFields
-from services.ingest.messages import EPOCH, Draft, canonical_json, draft
+from services.ingest.messages import EPOCH, Draft, canonical, canonical_json, draft
 from services.ingest.plainness import is_plain
 from services.ingest.store import SourceKey
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -63,8 +63,9 @@ def read_message(validator: protovalidate.Validator, message: pb.MessageInput) -
     keys = message.external_id, message.thread_id, message.reply_to_external_id, author.external_id
     name, text, seconds, nanos = author.name, message.text, sent_at.seconds, sent_at.nanos
     entities, attachments = message.entities, message.attachments
-    is_edited = message.HasField("edited_at")
-    if is_edited or entities or attachments or not is_plain(keys, name, text, seconds, nanos):
+    is_edited, is_forwarded = message.HasField("edited_at"), message.HasField("forwarded_from")
+    is_more = is_edited or is_forwarded or entities or attachments
+    if is_more or not is_plain(keys, name, text, seconds, nanos):
         violations = violations_of(validator, message) or _unsaid_violations(message)
         if violations:
             return Rejected(message.external_id, violations[0])
@@ -79,6 +80,7 @@ def read_message(validator: protovalidate.Validator, message: pb.MessageInput) -
         _time(message.edited_at) if is_edited else None,
         canonical_json(_entity(entity) for entity in entities) if entities else None,
         canonical_json(_attachment(file) for file in attachments) if attachments else None,
+        canonical(_origin(message.forwarded_from)) if is_forwarded else None,
     )
 
 
@@ -145,6 +147,10 @@ def _attachment(file: types.Attachment) -> dict[str, Any]:
     return _without_defaults(fields)
 
 
+def _origin(origin: types.ForwardOrigin) -> dict[str, Any]:
+    return _without_defaults({"external_id": origin.external_id, "name": origin.name})
+
+
 def _without_defaults(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
@@ -157,6 +163,11 @@ def entities_of(listed: Iterable[dict[str, Any]]) -> list[types.Entity]:
 def attachments_of(listed: Iterable[dict[str, Any]]) -> list[types.Attachment]:
     """Make files from what is stored."""
     return [types.Attachment(**fields) for fields in listed]
+
+
+def origin_of(stored: str | None) -> types.ForwardOrigin | None:
+    """Make where a message was forwarded from of what is stored."""
+    return None if stored is None else types.ForwardOrigin(**json.loads(stored))
 
 
 def stored_input(row: Any, edit: pb.UpdateMessageRequest) -> pb.MessageInput:
@@ -174,6 +185,7 @@ def stored_input(row: Any, edit: pb.UpdateMessageRequest) -> pb.MessageInput:
         edited_at=edit.edited_at,
         entities=edit.entities,
         attachments=attachments_of(json.loads(row["attachments"] or "[]")),
+        forwarded_from=origin_of(row["forwarded_from"]),
     )
     edited.sent_at.FromDatetime(row["sent_at"])
     return edited

@@ -9,7 +9,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.ingest.intake import Batch
 from services.ingest.messages import Draft
-from services.ingest.reading import SOURCE_KINDS, Rejected, attachments_of, entities_of
+from services.ingest.reading import (
+    SOURCE_KINDS,
+    Rejected,
+    attachments_of,
+    entities_of,
+    origin_of,
+)
 from services.ingest.saving import Saved
 from services.ingest.store import Kept, Score
 from winnow.errors.v1.errors_pb2 import ErrorReason
@@ -44,6 +50,7 @@ def message_of(row: Any, *, factors: bool) -> types.Message:
         importance=importance_of(score, row["importance_version"], factors=factors),
         received_at=time_of(row["received_at"]),
         source_title=row["source_title"],
+        forwarded_from=origin_of(row["forwarded_from"]),
     )
 
 

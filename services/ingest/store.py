@@ -161,6 +161,7 @@ async def put_messages(
         _said([each.edited_at for each in drafts]),
         _said([each.entities for each in drafts]),
         _said([each.attachments for each in drafts]),
+        _said([each.forwarded_from for each in drafts]),
         [each.content_sha256 for each in drafts],
         [each.text_sha256 for each in drafts],
         [each.score for each in scores],

@@ -112,6 +112,8 @@ def write_message(row: Row, into: types.Message) -> None:
         into.entities.extend(_parsed(row["entities"], types.Entity))
     if row["attachments"]:
         into.attachments.extend(_parsed(row["attachments"], types.Attachment))
+    if row["forwarded_from"] is not None:
+        into.forwarded_from.CopyFrom(types.ForwardOrigin(**json.loads(row["forwarded_from"])))
     importance.score, importance.version = row["importance_score"], row["importance_version"]
     importance.label = number(types.ImportanceLabel, row["importance_label"])
     importance.factors.extend(_factors(row["importance_factors"]))

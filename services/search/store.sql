@@ -151,7 +151,7 @@ from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id
 -- name: messages
 -- What is to be erased is not shown any more, though it may still be found.
 select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
-  m.author_is_bot, m.text, m.sent_at, m.edited_at, m.received_at, m.entities, m.attachments, m.importance_score,
+  m.author_is_bot, m.text, m.sent_at, m.edited_at, m.received_at, m.entities, m.attachments, m.forwarded_from, m.importance_score,
   m.importance_label, m.importance_factors, m.importance_version, s.title as source_title
 from ingest.message m
 join ingest.source s on s.workspace_id = m.workspace_id and s.id = m.source_id

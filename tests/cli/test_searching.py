@@ -100,6 +100,21 @@ async def test_a_search_explains_itself(told: Told) -> None:
     assert "satisfy" not in out
 
 
+async def test_what_is_forwarded_is_told_apart(told: Told) -> None:
+    """Who reads a result must see whose words they are, and not only who passed them on; nobody forwards himself."""
+    ann = {"author_name": "Ann", "author_external_id": "ann"}
+    for origin in ('{"name": "Bob"}', '{"external_id": "discord:42"}', "{}", '{"name": "Ann"}'):
+        await told.library.add_message("zanzibar", forwarded_from=origin, **ann)
+    out = await told.winnow.said("search", "zanzibar", "--mode", "keyword")
+    said = sorted(line[5:].partition(" 2024")[0] for line in out.splitlines())
+    assert said == [
+        "Ann",
+        "Ann, forwarded from Bob,",
+        "Ann, forwarded from discord:42,",
+        "Ann, forwarded from elsewhere,",
+    ]
+
+
 async def test_words_of_a_message_command_no_terminal(told: Told) -> None:
     """What a terminal would obey must be printed as letters, in results and around them."""
     await told.library.add_message("zanzibar \x1b]0;mine\x07\x1b[2J\x9b1m", author_name="\x1b[8mX")

@@ -68,13 +68,16 @@ async def take(stream: Any, count: int) -> list[pb.StreamKnowledgeResponse]:
 
 
 async def test_everything_and_then_each_change(following: Following) -> None:
-    """What is live comes once with its evidence; then edits, and removals by id."""
+    """What is live comes once with its evidence, which says who is cited; then edits, and removals by id."""
     live = await following.live()
+    forward = "update ingest.message set forwarded_from = jsonb_build_object('name', 'Bob')"
+    await following.deployment.admin.execute(forward)
     stream = following.stream()
     changes = await take(stream, len(live))
     assert {identity(change) for change in changes} == live
     atoms = [change.atom for change in changes if change.HasField("atom")]
-    assert all(evidence.message.text for atom in atoms for evidence in atom.evidence)
+    cited = [evidence.message for atom in atoms for evidence in atom.evidence]
+    assert all(message.text and message.forwarded_from.name == "Bob" for message in cited)
     edit = pb.UpdateAtomRequest(atom_id=atoms[0].id, title="Put by hand")
     await following.call("UpdateAtom", edit)
     (edited,) = await take(stream, 1)

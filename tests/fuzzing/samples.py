@@ -37,7 +37,14 @@ _CHAT = {
             file_size=12,
             media_type="video_file",
         ),
-        row(5, "fwd", forwarded_from="Bob", reply_to_peer_id="channel9", reply_to_message_id=7),
+        row(
+            5,
+            "fwd",
+            forwarded_from="Bob",
+            forwarded_from_id="user9",
+            reply_to_peer_id="channel9",
+            reply_to_message_id=7,
+        ),
         row(
             6,
             "",
@@ -131,6 +138,8 @@ JSON_LINES = (
         "sent_at": "2024-05-01T12:00:00+02:00",
         "edited_at": 1714557700.5,
         "reply_to": "1",
+        "forwarded_from": "Bob",
+        "forwarded_from_id": 9,
     },
 )
 

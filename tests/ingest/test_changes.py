@@ -41,6 +41,7 @@ async def test_update_replaces_the_text(ingest: Ingest) -> None:
     assert (found.text, found.edited_at, len(found.entities)) == ("after", at(100), 0)
     assert (found.author, found.attachments[0]) == (sent.author, sent.attachments[0])
     assert (found.thread_id, found.sent_at) == (sent.thread_id, sent.sent_at)
+    assert found.forwarded_from == sent.forwarded_from
     again = await update(ingest, "1", "after", 100)
     assert (again.outcome, again.superseded) == (UNCHANGED, False)
     late = await update(ingest, "1", "late", 95)

@@ -33,6 +33,7 @@ FULL = {
         types.Entity(type="text_link", offset=5, length=2, url="https://example.org/?a=\u2028"),
     ],
     "attachments": [types.Attachment(type="photo", file_name="кіт.png", size_bytes=1 << 40)],
+    "forwarded_from": types.ForwardOrigin(external_id="channel9", name="Новини"),
 }
 
 
@@ -159,6 +160,9 @@ REJECTS: list[tuple[str, dict[str, Any]]] = [
     ("attachments", {"attachments": [types.Attachment(type="photo")] * 101}),
     ("attachments[0].size_bytes", {"attachments": [types.Attachment(size_bytes=-1)]}),
     ("attachments[0].type", {"attachments": [types.Attachment(type="a\0")]}),
+    ("forwarded_from.name", {"forwarded_from": types.ForwardOrigin(name="щ" * 257)}),
+    ("forwarded_from.name", {"forwarded_from": types.ForwardOrigin(name="a\0")}),
+    ("forwarded_from.external_id", {"forwarded_from": types.ForwardOrigin(external_id="x" * 257)}),
 ]
 
 

@@ -325,6 +325,7 @@ async def test_a_message_comes_whole(desk: Desk) -> None:
         edited_at=START,
         entities='[{"length":4,"offset":6,"type":"code"}]',
         attachments='[{"file_name":"a.png","size_bytes":12,"type":"photo"}]',
+        forwarded_from='{"external_id":"user9","name":"Bob"}',
     )
     response = await desk.client.search("code", mode=KEYWORD)
     message = response.results[0].message
@@ -333,6 +334,7 @@ async def test_a_message_comes_whole(desk: Desk) -> None:
     assert (message.thread_id, message.reply_to_external_id) == ("t", "9")
     assert message.entities == [types.Entity(type="code", offset=6, length=4)]
     assert message.attachments[0].size_bytes == 12
+    assert message.forwarded_from == types.ForwardOrigin(external_id="user9", name="Bob")
     assert [factor.name for factor in message.importance.factors] == ["question", "short"]
     assert message.importance.label == types.IMPORTANCE_LABEL_WEAK
     assert message.edited_at.seconds == int(START.timestamp())

@@ -50,6 +50,14 @@ class ImportedAttachment:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedOrigin:
+    """Where a message was forwarded from: who wrote it or the chat it stood in, as far as the source says."""
+
+    external_id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ImportedMessage:
     """One message; strings are empty where the source does not know, times are aware, in UTC."""
 
@@ -66,7 +74,7 @@ class ImportedMessage:
     entities: tuple[ImportedEntity, ...] = ()
     attachments: tuple[ImportedAttachment, ...] = ()
     kind: str = "text"
-    forwarded_from: str = ""
+    forwarded_from: ImportedOrigin | None = None
     deleted: bool = False
 
 

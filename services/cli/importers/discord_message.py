@@ -3,7 +3,12 @@
 import re
 from datetime import UTC, datetime
 
-from services.cli.importers import ImportedAttachment, ImportedEntity, ImportedMessage
+from services.cli.importers import (
+    ImportedAttachment,
+    ImportedEntity,
+    ImportedMessage,
+    ImportedOrigin,
+)
 from services.cli.importers.rendering import Rendering
 from services.cli.importers.rows import (
     NoMessage,
@@ -73,6 +78,7 @@ def read_message(row: Row, channel: str) -> ImportedMessage:
         entities=entities,
         attachments=attachments,
         kind=attachments[0].type if attachments else "text",
+        forwarded_from=_origin(row),
     )
 
 
@@ -88,9 +94,21 @@ def read_time(row: Row, name: str) -> datetime | None:
 def _replied(row: Row, channel: str) -> str:
     """The message replied to within this channel; a forward answers nothing."""
     reference = nested(row, "reference")
-    forwarded = string(reference, "type") == "Forward" or nested(row, "forwardedMessage")
     elsewhere = key(reference, "channelId") not in ("", channel)
-    return "" if forwarded or elsewhere else key(reference, "messageId")
+    return "" if _is_forward(row) or elsewhere else key(reference, "messageId")
+
+
+def _is_forward(row: Row) -> bool:
+    is_told = string(nested(row, "reference"), "type") == "Forward"
+    return is_told or bool(nested(row, "forwardedMessage"))
+
+
+def _origin(row: Row) -> ImportedOrigin | None:
+    """The channel that a forward comes from, by its id alone: Discord tells neither its name nor who wrote it."""
+    if not _is_forward(row):
+        return None
+    channel = key(nested(row, "reference"), "channelId")
+    return ImportedOrigin(PREFIX + channel if channel else "")
 
 
 def _text(row: Row, is_bot: bool) -> tuple[str, tuple[ImportedEntity, ...]]:

@@ -13,6 +13,8 @@ Fields of a line (times are ISO 8601 with a zone, or Unix seconds):
     author_name  text: what to call them; the id if absent
     is_bot       true or false
     edited_at    time: when it was last edited; only a later edit replaces a stored message
+    forwarded_from     text: who wrote it first, or the chat it was forwarded from; the id if absent
+    forwarded_from_id  text or whole number: the id of that author or chat
     deleted      true or false
 
 A line that breaks these rules is skipped and reported with its number and the reason; the others
@@ -30,6 +32,7 @@ from services.cli.importers import (
     ImportedChat,
     ImportedItem,
     ImportedMessage,
+    ImportedOrigin,
     ImportSummary,
     SkippedRow,
     UnreadableExport,
@@ -42,7 +45,7 @@ ONE_A_LINE = "this is an array or spread over lines: write one object a line, as
 SECONDS_END = 10**11  # the year 5138; what JavaScript calls now is far beyond
 _FIELDS = frozenset(
     "id text sent_at chat chat_title thread reply_to author author_name is_bot edited_at "
-    "deleted".split()
+    "forwarded_from forwarded_from_id deleted".split()
 )
 Line = dict[str, Any]
 
@@ -175,8 +178,15 @@ def read_line(line: Line, chat_external_id: str) -> ImportedMessage:
         text=_string(line, "text"),
         sent_at=sent_at,
         edited_at=_time(line, "edited_at"),
+        forwarded_from=_origin(line),
         deleted=deleted,
     )
+
+
+def _origin(line: Line) -> ImportedOrigin | None:
+    number = _key(line, "forwarded_from_id")
+    name = _string(line, "forwarded_from") or number
+    return ImportedOrigin(number, name) if name else None
 
 
 def _chat(line: Line, fallback: str, titles: Mapping[str, str]) -> ImportedChat:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from services.cli.importers import ImportedAttachment, ImportedMessage
+from services.cli.importers import ImportedAttachment, ImportedMessage, ImportedOrigin
 from services.cli.importers.rows import (
     NoMessage,
     Row,
@@ -109,6 +109,7 @@ def read_message(row: Row, chat_external_id: str, directory: Directory) -> Impor
         entities=entities,
         attachments=attachments,
         kind=attachments[0].type if attachments else "text",
+        forwarded_from=_origin(row, directory),
     )
 
 
@@ -137,6 +138,20 @@ def _author(row: Row, directory: Directory) -> tuple[str, str, bool]:
         return user or bot, bot_name or directory.people.get(user, ""), True
     name = directory.people.get(user) or _name(nested(row, "user_profile")) or bot_name
     return user, name, user in directory.bots
+
+
+def _origin(row: Row, directory: Directory) -> ImportedOrigin | None:
+    """Who wrote a message that is shared, or the channel it stands in; a link, which is previewed, shares none."""
+    shared = next((each for each in listed(row, "attachments") if each.get("is_share") is True), {})
+    if not shared:
+        return None
+    if user := key(shared, "author_id"):
+        return ImportedOrigin(user, directory.people.get(user) or string(shared, "author_name"))
+    if name := string(shared, "author_name"):
+        return ImportedOrigin(name=name)
+    channel = key(shared, "channel_id")
+    name = directory.channels.get(channel) or string(shared, "channel_name")
+    return ImportedOrigin(PREFIX + channel if channel else "", name)
 
 
 def _name(profile: Row) -> str:

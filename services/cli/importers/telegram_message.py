@@ -5,7 +5,12 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from services.cli.importers import ImportedAttachment, ImportedEntity, ImportedMessage
+from services.cli.importers import (
+    ImportedAttachment,
+    ImportedEntity,
+    ImportedMessage,
+    ImportedOrigin,
+)
 from services.cli.importers.rows import NoMessage, Row, nested, size, string, whole
 from services.cli.importers.telegram_accounts import account_key, has_own_numbers, message_key
 from services.cli.importers.telegram_rows import ChatHeader
@@ -75,7 +80,7 @@ def read_message(
         raise NoMessage("no usable date", _shown(row.get("date")))
     text, entities = _text(row)
     attachments = _attachments(row)
-    author_id, author_name = _author(row)
+    author_id, author_name = _peer(row, "from")
     return ImportedMessage(
         chat_external_id=chat_external_id(header),
         external_id=message_key(header, row["id"]),
@@ -90,7 +95,7 @@ def read_message(
         entities=entities,
         attachments=attachments,
         kind=attachments[0].type if attachments else "text",
-        forwarded_from=string(row, "forwarded_from"),
+        forwarded_from=_origin(row),
     )
 
 
@@ -211,10 +216,16 @@ def _size(row: Row, key: str) -> int:
     return size(row, f"{key}_file_size") or size(row, f"{key}_size")
 
 
-def _author(row: Row) -> tuple[str, str]:
+def _peer(row: Row, name: str) -> tuple[str, str]:
     """Id and name; a deleted account has no name, and old exports give bare numbers as ids."""
-    number = row.get("from_id")
-    return f"user{number}" if whole(number) else string(row, "from_id"), string(row, "from")
+    number = row.get(f"{name}_id")
+    return f"user{number}" if whole(number) else string(row, f"{name}_id"), string(row, name)
+
+
+def _origin(row: Row) -> ImportedOrigin | None:
+    """Who wrote a forwarded message first; of one that was saved, and no more is said, the chat it was saved from."""
+    name = next((name for name in ("forwarded_from", "saved_from") if name in row), None)
+    return None if name is None else ImportedOrigin(*_peer(row, name))
 
 
 def _is_bot(author_id: str, author_name: str, header: ChatHeader) -> bool:

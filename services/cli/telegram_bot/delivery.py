@@ -128,8 +128,9 @@ def _renumbered(message: types.Message, account: str) -> pb.MessageInput:
         entities=message.entities,
         attachments=message.attachments,
     )
-    if message.HasField("edited_at"):
-        renumbered.edited_at.CopyFrom(message.edited_at)
+    for name in ("edited_at", "forwarded_from"):
+        if message.HasField(name):
+            getattr(renumbered, name).CopyFrom(getattr(message, name))
     return renumbered
 
 

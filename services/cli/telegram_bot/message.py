@@ -8,6 +8,7 @@ from services.cli.importers import (
     ImportedChat,
     ImportedEntity,
     ImportedMessage,
+    ImportedOrigin,
 )
 from services.cli.importers.rendering import ENTITIES_MAX, URL_BYTES_MAX
 from services.cli.importers.rows import (
@@ -96,6 +97,7 @@ def read_message(row: Row, chat: ImportedChat) -> ImportedMessage:
         ),
         attachments=attachments,
         kind=attachments[0].type if attachments else "text",
+        forwarded_from=_origin(row),
     )
 
 
@@ -138,6 +140,19 @@ def _author(row: Row) -> tuple[str, str, bool]:
     person = nested(row, "from")
     user = number(person, "id")
     return f"user{user}" if user else "", _person(person), person.get("is_bot") is True
+
+
+def _origin(row: Row) -> ImportedOrigin | None:
+    """Who wrote a forwarded message first, or the chat it stood in; some are known by their name alone."""
+    if not (origin := nested(row, "forward_origin")):
+        return None
+    person = nested(origin, "sender_user")
+    if user := number(person, "id"):
+        return ImportedOrigin(f"user{user}", _person(person))
+    chat = nested(origin, "chat") or nested(origin, "sender_chat")
+    if peer := number(chat, "id"):
+        return ImportedOrigin(_peer(int(peer)), words(chat, "title") or _person(chat))
+    return ImportedOrigin(name=words(origin, "sender_user_name"))
 
 
 def _peer(chat: int) -> str:

@@ -15,6 +15,7 @@ from services.cli.importers import (
     ImportedChat,
     ImportedEntity,
     ImportedMessage,
+    ImportedOrigin,
     SkippedRow,
     Truncated,
     UnreadableExport,
@@ -125,14 +126,16 @@ def test_replies(tmp_path: Path, reference: dict[str, Any], expected: str) -> No
     """A reply names the message it answers, if that is one of this channel and no forward."""
     message = only(tmp_path, row(6, type="Reply", reference=reference))
     assert message.reply_to_external_id == expected
+    assert (message.forwarded_from is None) == ("type" not in reference)
 
 
 def test_forward(tmp_path: Path) -> None:
     """A forwarded text and its files are kept, and are no reply."""
     forwarded = {"content": "from elsewhere", "attachments": [{"fileName": "a.pdf"}]}
-    reference = {"messageId": "5", "channelId": "42"}
+    reference = {"messageId": "5", "channelId": "43", "guildId": "1"}
     message = only(tmp_path, row(6, "", reference=reference, forwardedMessage=forwarded))
     assert (message.text, message.reply_to_external_id) == ("from elsewhere", "")
+    assert message.forwarded_from == ImportedOrigin("discord:43")
     assert message.attachments == (ImportedAttachment("document", "a.pdf"),)
 
 
@@ -145,6 +148,7 @@ def test_forward_without_words(tmp_path: Path) -> None:
     }
     message = only(tmp_path, row(6, "look", forwardedMessage=forwarded))
     assert message.text == "look\noctocat\nOpened #7"
+    assert message.forwarded_from == ImportedOrigin()
     assert message.attachments == (ImportedAttachment("sticker", "Wave"),)
 
 

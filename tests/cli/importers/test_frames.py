@@ -19,6 +19,7 @@ from services.cli.importers import (
     ImportedEntity,
     ImportedItem,
     ImportedMessage,
+    ImportedOrigin,
     ImportSummary,
     SkippedRow,
 )
@@ -189,8 +190,10 @@ def test_a_text_beyond_all_bounds_is_sent_to_be_refused() -> None:
         {"entities": (ImportedEntity("щ" * 40, 0, 1, language="щ" * 40),)},
         {"attachments": (ImportedAttachment("щ" * 40, "щ" * 600, "щ" * 200),)},
         {"attachments": (ImportedAttachment("document", "a\0b"),) * 101},
+        {"forwarded_from": ImportedOrigin("x" * 257, "щ" * 600)},
+        {"forwarded_from": ImportedOrigin("a\0", "a\0")},
     ],
-    ids=["spans", "long link", "NUL", "many links", "kinds", "names", "files"],
+    ids="spans,long link,NUL,many links,kinds,names,files,long origin,origin".split(","),
 )
 def test_what_comes_with_a_text_does_not_have_it_refused(fields: dict[str, Any]) -> None:
     """Spans and files beyond the limits are cut or left out, and the words are taken."""

@@ -14,6 +14,7 @@ from services.cli.importers import (
     ImportedChat,
     ImportedItem,
     ImportedMessage,
+    ImportedOrigin,
     SkippedRow,
     UnreadableExport,
 )
@@ -57,6 +58,8 @@ def test_every_field(tmp_path: Path) -> None:
         is_bot=True,
         sent_at="2024-05-01T12:00:00+02:00",
         edited_at="2024-05-01T11:00:00Z",
+        forwarded_from="Bob",
+        forwarded_from_id=9,
         deleted=True,
     )
     assert read(tmp_path, full) == [
@@ -72,6 +75,7 @@ def test_every_field(tmp_path: Path) -> None:
             text="hi",
             sent_at=datetime(2024, 5, 1, 10, tzinfo=UTC),
             edited_at=datetime(2024, 5, 1, 11, tzinfo=UTC),
+            forwarded_from=ImportedOrigin("9", "Bob"),
             deleted=True,
         ),
     ]

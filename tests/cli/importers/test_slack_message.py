@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from services.cli.importers import (
     ImportedAttachment,
     ImportedEntity,
+    ImportedOrigin,
 )
 from services.cli.importers.slack_text import render
 from tests.cli.importers.reading import messages
@@ -278,3 +279,44 @@ def test_deletions(tmp_path: Path) -> None:
         message = only(tmp_path, one)
         assert (message.external_id, message.text, message.deleted) == ("1.000100", "", True)
         assert message.author_external_id == ""
+
+
+SHARE = {
+    "ts": "1714557600.000100",
+    "from_url": "https://team.slack.com/archives/C2/p1714557600000100",
+    "fallback": "[May 1st, 2024 12:00 PM] grace: the disk is full",
+    "text": "the disk is full",
+    "channel_id": "C2",
+    "is_msg_unfurl": True,
+    "footer": "Posted in #ops",
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "origin"),
+    [
+        ({}, None),
+        ({"author_id": "U2", "author_name": "grace"}, None),
+        (
+            {"is_share": True, "author_id": "U2", "author_name": "grace"},
+            ImportedOrigin("U2", "Grace H"),
+        ),
+        (
+            {"is_share": True, "author_id": "U9", "author_name": "Guest"},
+            ImportedOrigin("U9", "Guest"),
+        ),
+        ({"is_share": True, "author_name": "Guest"}, ImportedOrigin(name="Guest")),
+        ({"is_share": True}, ImportedOrigin("slack:C2", "ops")),
+        (
+            {"is_share": True, "channel_id": "C9", "channel_name": "away"},
+            ImportedOrigin("slack:C9", "away"),
+        ),
+        ({"is_share": True, "channel_id": None}, ImportedOrigin()),
+    ],
+)
+def test_shared_messages(
+    tmp_path: Path, fields: dict[str, Any], origin: ImportedOrigin | None
+) -> None:
+    """A message that shares another says whose it is, or from where; a preview of a link shares nothing."""
+    message = only(tmp_path, row(1, "", attachments=[SHARE | fields]))
+    assert (message.forwarded_from, message.text) == (origin, "the disk is full")

@@ -9,6 +9,7 @@ import pytest
 from services.cli.importers import (
     ImportedAttachment,
     ImportedEntity,
+    ImportedOrigin,
 )
 from services.cli.importers.telegram_message import NAIVE_DATE
 from tests.cli.importers.reading import messages
@@ -89,10 +90,24 @@ def test_bots(tmp_path: Path) -> None:
         assert not only(tmp_path, row(1, **{"from": name})).author_is_bot, name
 
 
-def test_forward(tmp_path: Path) -> None:
-    """A forwarded message says from whom; the sender is who forwarded it."""
-    message = only(tmp_path, row(1, forwarded_from="Grace", forwarded_from_id="user8"))
-    assert (message.forwarded_from, message.author_name) == ("Grace", "Ada")
+@pytest.mark.parametrize(
+    ("fields", "origin"),
+    [
+        ({}, None),
+        ({"forwarded_from": "Grace"}, ImportedOrigin(name="Grace")),
+        (
+            {"forwarded_from": "News", "forwarded_from_id": "channel9", "saved_from": "Lin"},
+            ImportedOrigin("channel9", "News"),
+        ),
+        ({"forwarded_from": None, "forwarded_from_id": "user8"}, ImportedOrigin("user8")),
+        ({"forwarded_from": None}, ImportedOrigin()),
+        ({"saved_from": "News"}, ImportedOrigin(name="News")),
+    ],
+)
+def test_forward(tmp_path: Path, fields: dict[str, Any], origin: ImportedOrigin | None) -> None:
+    """A forwarded message says from whom, as far as the export does; the sender is who forwarded it."""
+    message = only(tmp_path, row(1, **fields))
+    assert (message.forwarded_from, message.author_name) == (origin, "Ada")
 
 
 def test_reply_to_another_chat(tmp_path: Path) -> None:

@@ -14,11 +14,14 @@ from services.cli.importers import (
     ImportedChat,
     ImportedEntity,
     ImportedMessage,
+    ImportedOrigin,
     SkippedRow,
 )
 from services.cli.importers.telegram import TelegramExport
 from services.cli.importing import message_input, source_ref
 from services.cli.telegram_bot.updates import Migration, Post, of_account, read_update
+from tests.cli.importers.telegram_export import only as exported_message
+from tests.cli.importers.telegram_export import row
 from tests.cli.telegram_bot.conversation import ADA, GROUP, TEAM, message
 from winnow.ingest.v1 import ingest_pb2 as pb
 
@@ -86,6 +89,51 @@ def test_same_as_its_export(tmp_path: Path) -> None:
     assert post.message == imported
     assert isinstance(imported_chat, ImportedChat)
     assert post.chat.external_id == imported_chat.external_id
+
+
+@pytest.mark.parametrize(
+    ("origin", "exported", "expected"),
+    [
+        (
+            {"type": "user", "sender_user": {"id": 8, "first_name": "Grace"}},
+            {"forwarded_from": "Grace", "forwarded_from_id": "user8"},
+            ImportedOrigin("user8", "Grace"),
+        ),
+        (
+            {"type": "hidden_user", "sender_user_name": "Lin"},
+            {"forwarded_from": "Lin"},
+            ImportedOrigin("", "Lin"),
+        ),
+        (
+            {
+                "type": "channel",
+                "message_id": 7,
+                "author_signature": "Editor",
+                "chat": {"id": -1001234567890, "type": "channel", "title": "News"},
+            },
+            {"forwarded_from": "News", "forwarded_from_id": "channel1234567890"},
+            ImportedOrigin("channel1234567890", "News"),
+        ),
+        (
+            {"type": "chat", "sender_chat": {"id": -55, "title": "Small team"}},
+            {"forwarded_from": "Small team", "forwarded_from_id": "chat55"},
+            ImportedOrigin("chat55", "Small team"),
+        ),
+        ({"type": "of tomorrow"}, None, ImportedOrigin()),
+        (None, {}, None),
+    ],
+)
+def test_forwards(
+    tmp_path: Path,
+    origin: dict[str, Any] | None,
+    exported: dict[str, Any] | None,
+    expected: ImportedOrigin | None,
+) -> None:
+    """A forward says from whom or where, in the words of the export of the same chat."""
+    fields = {"forward_origin": origin | {"date": 1}} if origin else {}
+    assert only(message(5, "hi", **fields)).forwarded_from == expected
+    if exported is not None:
+        assert exported_message(tmp_path, row(5, "hi", **exported)).forwarded_from == expected
 
 
 @pytest.mark.parametrize(

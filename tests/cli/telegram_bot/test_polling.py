@@ -224,9 +224,18 @@ async def test_large_batches(bot: Bot, telegram: BotApiDouble) -> None:
 
 async def test_group_becomes_a_supergroup(bot: Bot, telegram: BotApiDouble) -> None:
     """One conversation goes on: its past moves to the supergroup, numbered as exports of it are."""
+    origin = {"type": "hidden_user", "date": 1, "sender_user_name": "Lin"}
     history = [
         {"message": message(1, "question", chat=GROUP)},
-        {"message": message(2, "answer", chat=GROUP, reply_to_message=message(1, chat=GROUP))},
+        {
+            "message": message(
+                2,
+                "answer",
+                chat=GROUP,
+                reply_to_message=message(1, chat=GROUP),
+                forward_origin=origin,
+            )
+        },
         {"edited_message": message(1, "question?", chat=GROUP, edit_date=1714557999)},
         {"message": message(3, "", chat=GROUP, migrate_to_chat_id=-1001234)},
         {"message": message(1, "", migrate_from_chat_id=-55)},
@@ -244,6 +253,7 @@ async def test_group_becomes_a_supergroup(bot: Bot, telegram: BotApiDouble) -> N
             await until(telegram, telegram.confirmed)
         assert await bot.stored() == expected
     assert (await bot.stored("reply_to_external_id"))[TEAM_ID, "-999999998"] == "-999999999"
+    assert (await bot.stored("forwarded_from"))[TEAM_ID, "-999999998"] == '{"name": "Lin"}'
     assert f"group -55 is now supergroup {TEAM_ID}; 2 messages moved" in bot.told
 
 

@@ -219,6 +219,7 @@ class MessageInput(_message.Message):
     EDITED_AT_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
     ATTACHMENTS_FIELD_NUMBER: _builtins.int
+    FORWARDED_FROM_FIELD_NUMBER: _builtins.int
     external_id: _builtins.str
     """Its id where it comes from; unique per source."""
     thread_id: _builtins.str
@@ -238,8 +239,8 @@ class MessageInput(_message.Message):
     @_builtins.property
     def edited_at(self) -> _timestamp_pb2.Timestamp:
         """When it was last edited. Of two versions of a message the later one stays: by edited_at, or by sent_at if that is unset. Of two
-        that are equally late always the same one stays, that with the greater SHA-256 of its content, whichever comes first, and whether
-        they come in one batch or in two.
+        that are equally late always the same one stays, one that says where it was forwarded from before one that does not, and else that
+        with the greater SHA-256 of its content, whichever comes first, and whether they come in one batch or in two.
         """
 
     @_builtins.property
@@ -249,6 +250,10 @@ class MessageInput(_message.Message):
     @_builtins.property
     def attachments(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Attachment]:
         """Files that came with it."""
+
+    @_builtins.property
+    def forwarded_from(self) -> _types_pb2.ForwardOrigin:
+        """Where it was forwarded from; unset if its author wrote it."""
 
     def __init__(
         self,
@@ -262,10 +267,11 @@ class MessageInput(_message.Message):
         edited_at: _timestamp_pb2.Timestamp | None = ...,
         entities: _abc.Iterable[_types_pb2.Entity] | None = ...,
         attachments: _abc.Iterable[_types_pb2.Attachment] | None = ...,
+        forwarded_from: _types_pb2.ForwardOrigin | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "edited_at", b"edited_at", "sent_at", b"sent_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "edited_at", b"edited_at", "forwarded_from", b"forwarded_from", "sent_at", b"sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "author", b"author", "edited_at", b"edited_at", "entities", b"entities", "external_id", b"external_id", "reply_to_external_id", b"reply_to_external_id", "sent_at", b"sent_at", "text", b"text", "thread_id", b"thread_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "author", b"author", "edited_at", b"edited_at", "entities", b"entities", "external_id", b"external_id", "forwarded_from", b"forwarded_from", "reply_to_external_id", b"reply_to_external_id", "sent_at", b"sent_at", "text", b"text", "thread_id", b"thread_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

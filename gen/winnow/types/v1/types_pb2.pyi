@@ -297,6 +297,32 @@ class Author(_message.Message):
 Global___Author: _TypeAlias = Author  # noqa: Y015
 
 @_typing.final
+class ForwardOrigin(_message.Message):
+    """Where a message was forwarded from, as far as that is known: all of it may be empty where only the fact is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    external_id: _builtins.str
+    """The id of who wrote it first, or of the chat that it stood in, where the message comes from, for example `user123` or `channel456`."""
+    name: _builtins.str
+    """The name of that author or chat, to show."""
+    def __init__(
+        self,
+        *,
+        external_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForwardOrigin: _TypeAlias = ForwardOrigin  # noqa: Y015
+
+@_typing.final
 class Entity(_message.Message):
     """A formatted span of a message's text."""
 
@@ -389,6 +415,7 @@ class Message(_message.Message):
     IMPORTANCE_FIELD_NUMBER: _builtins.int
     RECEIVED_AT_FIELD_NUMBER: _builtins.int
     SOURCE_TITLE_FIELD_NUMBER: _builtins.int
+    FORWARDED_FROM_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id that Winnow gave it (UUIDv7)."""
     source_id: _builtins.str
@@ -435,6 +462,10 @@ class Message(_message.Message):
     def received_at(self) -> _timestamp_pb2.Timestamp:
         """When Winnow accepted it."""
 
+    @_builtins.property
+    def forwarded_from(self) -> Global___ForwardOrigin:
+        """Where it was forwarded from; unset if its author wrote it."""
+
     def __init__(
         self,
         *,
@@ -453,10 +484,11 @@ class Message(_message.Message):
         importance: Global___Importance | None = ...,
         received_at: _timestamp_pb2.Timestamp | None = ...,
         source_title: _builtins.str = ...,
+        forwarded_from: Global___ForwardOrigin | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "deleted_at", b"deleted_at", "edited_at", b"edited_at", "importance", b"importance", "received_at", b"received_at", "sent_at", b"sent_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "deleted_at", b"deleted_at", "edited_at", b"edited_at", "forwarded_from", b"forwarded_from", "importance", b"importance", "received_at", b"received_at", "sent_at", b"sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "author", b"author", "deleted_at", b"deleted_at", "edited_at", b"edited_at", "entities", b"entities", "external_id", b"external_id", "id", b"id", "importance", b"importance", "received_at", b"received_at", "reply_to_external_id", b"reply_to_external_id", "sent_at", b"sent_at", "source_id", b"source_id", "source_title", b"source_title", "text", b"text", "thread_id", b"thread_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "author", b"author", "deleted_at", b"deleted_at", "edited_at", b"edited_at", "entities", b"entities", "external_id", b"external_id", "forwarded_from", b"forwarded_from", "id", b"id", "importance", b"importance", "received_at", b"received_at", "reply_to_external_id", b"reply_to_external_id", "sent_at", b"sent_at", "source_id", b"source_id", "source_title", b"source_title", "text", b"text", "thread_id", b"thread_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
