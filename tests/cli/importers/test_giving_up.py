@@ -31,14 +31,14 @@ class Failing(ingest_pb2_grpc.IngestServiceServicer):
     async def StreamMessages(
         self, requests: AsyncIterator[pb.StreamMessagesRequest], context: Any
     ) -> AsyncIterator[pb.StreamMessagesResponse]:
-        """Take what there is room for."""
+        """Take what there is room for, and fail once all is read: gRPC tells no status where a write fails."""
         async for request in requests:
-            if not self.frames:
-                await self._fail(context)
-            self.frames -= 1
-            yield pb.StreamMessagesResponse(
-                sequence=request.sequence, created=len(request.messages)
-            )
+            if self.frames:
+                self.frames -= 1
+                yield pb.StreamMessagesResponse(
+                    sequence=request.sequence, created=len(request.messages)
+                )
+        await self._fail(context)
 
     async def _fail(self, context: Any) -> None:
         if self.error is None:
