@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -36,6 +37,9 @@ pytest_plugins = ["tests.watchdog"]
 PASSWORD = "test"
 
 # How fast an example is says how busy the machine is, not whether the code is right.
+# A shell in the background ignores Ctrl-C, and so would every command that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.register_profile("winnow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("winnow")
 

@@ -45,7 +45,7 @@ def report(
 def what_is_saved(counts: Counts) -> str:
     """What an import that is broken off leaves behind, and what to do."""
     if not counts.saved:
-        return "nothing is saved yet: give the same command again"
+        return "nothing is known to be saved yet: give the same command again"
     return (
         f"{counted(counts.saved, 'message is', 'messages are')} saved; the same command again goes on: "
         "what is saved is not saved twice"

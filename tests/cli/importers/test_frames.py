@@ -162,7 +162,7 @@ def test_an_import_says_that_it_waits(tmp_path: Path, monkeypatch: pytest.Monkey
     assert result.exit_code == 3
     assert "ingest cannot be reached, trying again" in result.output
     assert "cannot reach Winnow" in result.output
-    assert "nothing is saved yet: give the same command again" in result.output
+    assert "nothing is known to be saved yet: give the same command again" in result.output
 
 
 def said(text: str = "hi", **fields: Any) -> pb.MessageInput:

@@ -113,7 +113,9 @@ async def test_nothing_saved_is_told_as_well(
     """Where nothing was taken no counts are told, and nobody wonders whether some of it was."""
     ended = await imported(Failing(0, None), tmp_path, monkeypatch)
     assert (ended.exit_code, ended.stdout) == (3, "")
-    assert ended.stderr.endswith("; nothing is saved yet: give the same command again\n")
+    assert ended.stderr.endswith(
+        "; nothing is known to be saved yet: give the same command again\n"
+    )
 
 
 @pytest.mark.timeout(40)
