@@ -13,7 +13,7 @@ from services.cli.importers import (
     UnreadableExport,
 )
 from services.cli.importers.discord import ADVICE, DiscordExport
-from services.cli.importers.slack_files import Folder
+from services.cli.importers.folders import Folder
 
 NO_EXPORT = "file is no export of a channel"
 _MEDIA = "_Files"  # how the folders end into which the exporter puts what was attached

@@ -1,6 +1,5 @@
 """The files of a Slack export, in a folder or a zip, each read in chunks."""
 
-import os
 import re
 import struct
 import zipfile
@@ -9,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from services.cli.importers import UnreadableExport
+from services.cli.importers.folders import Folder, chunks_of
 
-CHUNK_BYTES = 1 << 16
 INDEXES = ("users.json", "channels.json", "groups.json", "mpims.json", "dms.json")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.json")
 _NAMES_ARE_UTF8 = 0x800
@@ -37,32 +35,6 @@ class Layout:
     indexes: dict[str, str] = field(default_factory=dict)
     days: dict[str, list[str]] = field(default_factory=dict)
     bytes_total: int = 0
-
-
-class Folder:
-    """An unpacked export."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def sizes(self) -> dict[str, int]:
-        """Every file's size in bytes by its path within the export. Raises UnreadableExport or OSError."""
-        files = (
-            Path(folder, name)
-            for folder, _, names in os.walk(self._path, onerror=_refuse)
-            for name in names
-            if name.endswith(".json")
-        )
-        return {
-            file.relative_to(self._path).as_posix(): file.stat().st_size
-            for file in files
-            if file.is_file()
-        }
-
-    def chunks(self, name: str) -> Iterator[bytes]:
-        """A file's bytes. Raises OSError."""
-        with (self._path / name).open("rb") as stream:
-            yield from _chunks(stream)
 
 
 class Archive:
@@ -89,7 +61,7 @@ class Archive:
         """A file's unpacked bytes. Raises UnreadableExport for one that is damaged or encrypted."""
         try:
             with self._zip.open(self._members[name]) as stream:
-                yield from _chunks(stream)
+                yield from chunks_of(stream)
         except _ZIP_ERRORS as error:
             raise UnreadableExport(self._path / name, f"damaged in the zip: {error}") from error
 
@@ -133,11 +105,6 @@ def _root(paths: list[PurePosixPath]) -> PurePosixPath | None:
     return min(indexes or days, key=lambda root: len(root.parts), default=None)
 
 
-def _refuse(error: OSError) -> None:
-    """A folder that cannot be looked into, whatever is in it, is no reason to leave it out."""
-    raise UnreadableExport(Path(error.filename), error.strerror or str(error)) from error
-
-
 def _name(member: zipfile.ZipInfo) -> str:
     """A member's name; packers that write UTF-8 often forget to say so."""
     if member.flag_bits & _NAMES_ARE_UTF8:
@@ -146,8 +113,3 @@ def _name(member: zipfile.ZipInfo) -> str:
         return member.filename.encode("cp437").decode("utf-8")
     except UnicodeError:
         return member.filename
-
-
-def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    while chunk := stream.read(CHUNK_BYTES):
-        yield chunk
