@@ -130,7 +130,7 @@ SEARCH_LEGS_LOST = _counter(
 )
 SEARCH_RECALL = _histogram(
     "search_recall_at_10",
-    "Share of the ten nearest that an index scan found, of searches now and then repeated exactly.",
+    "Share of the ten nearest that were found in memory or by the index, of searches now and then repeated exactly.",
     (0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
 )
 
@@ -138,6 +138,9 @@ SEARCH_READS = _counter(
     "search_reads",
     "Calls of search that were answered, by where they read: primary or replica.",
     "server",
+)
+SEARCH_COPY_BYTES = _gauge(
+    "search_copy_bytes", "Memory that copies of workspaces' vectors take in search."
 )
 SEARCH_REPLICA_STALENESS = _gauge(
     "search_replica_staleness_seconds",

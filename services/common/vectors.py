@@ -1,5 +1,6 @@
 """Vectors between numpy and pgvector's binary form of halfvec."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -34,6 +35,12 @@ def to_halfvecs(vectors: Matrix) -> list[bytes]:
 def from_halfvec(value: bytes) -> npt.NDArray[np.float32]:
     """Decode one value to an array of d numbers."""
     return np.frombuffer(value, ">f2", offset=4).astype(np.float32)
+
+
+def from_halfvecs(values: Sequence[bytes]) -> Matrix:
+    """Decode n values of the same length, one at least, to an (n, d) array."""
+    whole = np.frombuffer(b"".join(values), ">f2").reshape(len(values), -1)
+    return whole[:, 2:].astype(np.float32)
 
 
 def flaws(vectors: Matrix) -> npt.NDArray[np.bool_]:

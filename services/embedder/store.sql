@@ -160,7 +160,7 @@ from unnest($3::text[], $4::uuid[], $5::int[], $6::bytea[], $7::halfvec[], $8::u
   as x (kind, subject_id, part, text_sha256, embedding, source_id, sent_at)
 on conflict (workspace_id, generation_id, kind, subject_id, part) do update
 set text_sha256 = excluded.text_sha256, embedding = excluded.embedding,
-  source_id = excluded.source_id, sent_at = excluded.sent_at
+  source_id = excluded.source_id, sent_at = excluded.sent_at, written = excluded.written
 where v.text_sha256 <> excluded.text_sha256;
 
 -- name: remove_surplus

@@ -1,4 +1,4 @@
-"""How much of the truth index scans find, in production: now and then one search is repeated exactly, off its path."""
+"""How much of the truth searches find, in production: now and then one is repeated exactly, off its path."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ _ROUNDING: Final = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A search by an index scan, and what it found."""
+    """A search that did not compare everything, and what it found."""
 
     workspace: UUID
     generation: Generation
@@ -68,10 +68,10 @@ class RecallProbe:
                 log.warning("a search could not be repeated exactly: %s", error)
                 continue
             metrics.SEARCH_RECALL.observe(found)
-            log.info("recall@%d of an index scan: %.2f", AT, found)
+            log.info("recall@%d of a search: %.2f", AT, found)
 
     async def compare(self, sample: Sample) -> float:
-        """Return the share of the ten nearest that the index scan has found."""
+        """Return the share of the ten nearest that the search has found."""
         async with self._database.reading(sample.workspace) as connection:
             truth = await semantic.find_exactly(
                 connection, sample.workspace, sample.generation, sample.filter, sample.kinds,

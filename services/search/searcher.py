@@ -16,6 +16,7 @@ from services.common.errors import DatabaseUnavailable, ModelUnavailable, NoServ
 from services.search import legs, paging, query_vectors, ranking, store
 from services.search.answer import Answer
 from services.search.contents import Contents
+from services.search.copies import Copies
 from services.search.freshness import FreshnessGauge, Serving
 from services.search.keyword import KeywordCandidates, KeywordLeg
 from services.search.nearness import Nearness
@@ -63,10 +64,12 @@ class Searcher:
         clock: Callable[[], float] = time.monotonic,
         reranker: Reranker | None = None,
         probe: RecallProbe | None = None,
+        copies: Copies | None = None,
     ) -> None:
         self.reads, self._vectors, self._clock = reads, vectors, clock
         self.statistics = Statistics(clock)
-        self._keyword, self.semantic = KeywordLeg(self.statistics), SemanticLeg(self.statistics)
+        self._keyword = KeywordLeg(self.statistics)
+        self.semantic = SemanticLeg(self.statistics, copies)
         self.serving, self.freshness = Serving(clock), FreshnessGauge(clock)
         self._nearness = Nearness(clock)
         self._waiting = Waiting(reads, self.serving, clock)

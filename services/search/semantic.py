@@ -1,4 +1,4 @@
-"""The semantic leg: reads all vectors that a filter leaves when they are few, else walks the index."""
+"""The semantic leg: reads all vectors that a filter leaves when they are few, else asks a copy or walks the index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from services.common.database import Connection
 from services.common.reading import Local
 from services.common.vectors import INDEX_SETTINGS
 from services.search import store
+from services.search.copies import FRESH_ROWS_MAX, Copies, Copy
 from services.search.statistics import Statistics
 from services.search.store import Filter, Generation, Near, Subject
 
@@ -38,6 +39,7 @@ class Plan(StrEnum):
 
     NONE = "none"
     EXACT = "exact"
+    MEMORY = "memory"
     HNSW = "hnsw"
     HNSW_ITERATIVE = "hnsw_iterative"
 
@@ -71,8 +73,8 @@ class Choice:
 class SemanticLeg:
     """Reads the vectors of one generation."""
 
-    def __init__(self, statistics: Statistics) -> None:
-        self._statistics = statistics
+    def __init__(self, statistics: Statistics, copies: Copies | None = None) -> None:
+        self._statistics, self._copies = statistics, copies
 
     def settings(self, workspace: UUID, chosen: Filter, kinds: Sequence[str], limit: int) -> Local:
         """The settings of a transaction in which a search reads up to so many near subjects; 0 if none.
@@ -105,7 +107,13 @@ class SemanticLeg:
         few, rows = (None, total) if chosen.is_empty else await self._few(*where, vectors, limit)
         choice, breadth = choose_plan(rows, filtered=not chosen.is_empty), 0
         nearest: list[Near] = few or []
+        by_copy = None
         if choice.plan is not Plan.EXACT:
+            by_copy = await self._by_copy(*where, vectors, limit)
+        if by_copy is not None:
+            reason = "all vectors are in memory: the nearest by that are looked up"
+            choice, nearest = Choice(Plan.MEMORY, reason), by_copy
+        elif choice.plan is not Plan.EXACT:
             breadth = scan_breadth(chosen, limit)
             nearest = unite([await _nearest_hnsw(*where, vector, limit) for vector in vectors])
             nearest = nearest[:limit]
@@ -113,10 +121,62 @@ class SemanticLeg:
                 choice = Choice(Plan.EXACT, "the index gave less than was asked for")
         if choice.plan is Plan.EXACT and few is None:
             nearest = await find_exactly(*where, vectors, limit)
-        under_filled = choice.plan is not Plan.EXACT and len(nearest) < limit
+        walked = choice.plan in (Plan.HNSW, Plan.HNSW_ITERATIVE)
+        under_filled = walked and len(nearest) < limit
         return SemanticCandidates(
             choice.plan, choice.reason, rows, total, breadth, nearest, under_filled
         )
+
+    async def _by_copy(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        generation: Generation,
+        chosen: Filter,
+        kinds: Sequence[str],
+        vectors: Sequence[bytes],
+        limit: int,
+    ) -> list[Near] | None:
+        """Look up what is nearest in the workspace's copy; None if there is none, or it does not give enough."""
+        copy = self._copies.of(workspace, generation) if self._copies else None
+        if copy is None:
+            return None
+        where = (connection, workspace, generation, chosen, kinds)
+        found = [await self._in_copy(copy, *where, vector, limit) for vector in vectors]
+        complete = [nearest for nearest in found if nearest is not None]
+        return unite(complete)[:limit] if len(complete) == len(found) else None
+
+    async def _in_copy(
+        self,
+        copy: Copy,
+        connection: Connection,
+        workspace: UUID,
+        generation: Generation,
+        chosen: Filter,
+        kinds: Sequence[str],
+        vector: bytes,
+        limit: int,
+    ) -> list[Near] | None:
+        """Look up more of what is near in a copy until there are enough subjects, or None if there never are."""
+        where = (connection, workspace, generation, chosen, kinds)
+        asked, near = 0, dict[str, list[UUID]]()
+        for count, looked_up in lookups_of(chosen, limit):
+            if count > asked:
+                # What is written while the copy is asked is newer than this.
+                asked, since, rows = count, copy.moment.arguments, len(copy)
+                # A filter may leave any of them.
+                sure = limit if chosen.is_empty else count
+                near = await copy.nearest(kinds, vector, count, sure)
+            subjects = [Subject(kind, each) for kind in near for each in near[kind][:looked_up]]
+            known = (subjects, since, FRESH_ROWS_MAX)
+            nearest, fresh = await store.nearest_known(*where, vector, limit, *known)
+            if fresh and self._copies:
+                self._copies.fell_behind(copy)
+            if fresh >= FRESH_ROWS_MAX:
+                return None
+            if len(nearest) >= limit or looked_up >= rows:
+                return nearest
+        return None
 
     async def _few(
         self,
@@ -154,6 +214,22 @@ async def find_exactly(
     where = (connection, workspace, generation, chosen, kinds)
     found = [await store.nearest_exact(*where, vector, limit) for vector in vectors]
     return unite([nearest for nearest, _ in found])[:limit]
+
+
+def lookups_of(chosen: Filter, limit: int) -> Sequence[tuple[int, int]]:
+    """How many of the nearest in a copy are asked for, and how many of them looked up, to find so many.
+
+    Some are gone, and a filter drops others: each next step is taken where the one before gives too little. To ask for
+    more costs less than to ask again, and to look up costs more than both.
+    """
+    if chosen.is_empty:
+        return _same(limit + limit // 4 + 20, 4 * limit + 200)
+    many = max(400, 4 * limit)
+    return (many, 2 * limit + 60), *_same(many, max(2_000, 20 * limit))
+
+
+def _same(*counts: int) -> Sequence[tuple[int, int]]:
+    return [(count, count) for count in counts]
 
 
 def scan_breadth(chosen: Filter, limit: int) -> int:

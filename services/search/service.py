@@ -15,6 +15,7 @@ from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
 from services.common.vectors import INDEX_SETTINGS
+from services.search.copies import Copies
 from services.search.query_vectors import QueryVectors
 from services.search.reads import Reads, open_replica
 from services.search.recall import RecallProbe
@@ -29,7 +30,12 @@ class SearchSettings(Settings):
 
     search_embed_deadline_seconds: float = Field(default=5, gt=0, le=60)
     search_recall_sample_seconds: float = Field(
-        default=60, ge=0, description="repeat one index search in so many exactly; 0 never"
+        default=60, ge=0, description="repeat one search in so many exactly; 0 never"
+    )
+    search_memory_mb: int = Field(
+        default=256,
+        ge=0,
+        description="for vectors in search's memory, 0.5 kB each; what does not fit is found by the index",
     )
     search_rerank: Literal["off", "provider"] = "off"
     generation_model: str = ""
@@ -50,8 +56,9 @@ async def open_service() -> AsyncIterator[Service]:
     ):
         probe = RecallProbe(database, settings.search_recall_sample_seconds)
         reads = Reads(database, replica)
-        searcher = Searcher(reads, vectors, reranker=reranker, probe=probe)
-        loops = [probe.run, replica.watch] if replica else [probe.run]
+        copies = Copies(database, settings.search_memory_mb * 2**20)
+        searcher = Searcher(reads, vectors, reranker=reranker, probe=probe, copies=copies)
+        loops = [probe.run, copies.run, *((replica.watch,) if replica else ())]
         # What it has learnt of a type of message once serves the edge and the requests of a batch.
         validator = protovalidate.Validator()
         servicer = Servicer(

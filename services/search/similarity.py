@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from services.common.errors import NoServingGeneration, NotFound
-from services.common.vectors import Matrix, from_halfvec
+from services.common.vectors import Matrix, from_halfvecs
 from services.search import lookups, store
 from services.search.contents import Contents
 from services.search.searcher import Searcher
@@ -127,7 +127,7 @@ def _clusters(
     """Return clusters of two and more, the largest first."""
     if not values:
         return []
-    vectors = np.stack([from_halfvec(value) for value in values])
+    vectors = from_halfvecs(values)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     found = [
         Cluster(

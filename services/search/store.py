@@ -271,6 +271,31 @@ async def nearest_hnsw(
     return [_near(row) for row in rows], rows[0]["parts"] if rows else 0
 
 
+async def nearest_known(
+    connection: Connection,
+    workspace: UUID,
+    generation: Generation,
+    chosen: Filter,
+    kinds: Sequence[str],
+    vector: bytes,
+    limit: int,
+    subjects: Sequence[Subject],
+    since: tuple[str, list[str]],
+    fresh_limit: int,
+) -> tuple[list[Near], int]:
+    """Return the nearest of some subjects and of what was written since a snapshot, and how many vectors that were.
+
+    If these are as many as their limit, what is returned lacks some of them.
+    """
+    text, values = statement(
+        "nearest_known", kinds, chosen.conditions, generation.id, generation.dimensions
+    )
+    known = [each.kind for each in subjects], [each.id for each in subjects]
+    arguments = (workspace, vector, limit, *known, *since, fresh_limit)
+    rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
+    return [_near(row) for row in rows if row["kind"]], rows[0]["fresh"]
+
+
 async def messages(connection: Connection, workspace: UUID, ids: Sequence[UUID]) -> dict[UUID, Row]:
     """Return live messages by their ids."""
     return await _by_id(connection, "messages", workspace, ids)

@@ -148,6 +148,36 @@ with near as materialized (
 select n.kind, n.subject_id as id, min(n.distance) as distance, (select count(*) from near) as parts
 from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id;
 
+-- name: nearest_known
+-- The nearest of some subjects, and of those whose vectors were written since a snapshot ($15, and those of $16, that were under way
+-- then), which must be fewer than $17. Each is looked up by itself: what is gone, or does not satisfy the filter, is not among them.
+with fresh as materialized (
+  (select v.kind, v.subject_id from embedder.vector v
+   where v.workspace_id = $10 and v.generation_id = '{generation}' and v.written >= $15::text::xid8
+   order by v.written limit $17::int)
+  union all
+  (select v.kind, v.subject_id from embedder.vector v
+   where v.workspace_id = $10 and v.generation_id = '{generation}' and v.written = any ($16::text[]::xid8[]) limit $17::int)),
+near as materialized (
+  select v.kind, v.subject_id, v.distance
+  from (select k.kind, k.id from unnest($13::text[], $14::uuid[]) as k (kind, id) union select f.kind, f.subject_id from fresh f) s
+  cross join lateral (
+    select x.kind, x.subject_id, x.text_sha256, (x.embedding::halfvec({dimensions})) <=> $11::halfvec({dimensions}) as distance
+    from embedder.vector x
+    where x.workspace_id = $10 and x.generation_id = '{generation}' and x.kind = s.kind and x.subject_id = s.id offset 0) v
+  where case v.kind
+    /*each*/
+    when '{kind}' then (
+      select true from search.live_{kind}s({filter}) s
+      where s.id = v.subject_id and s.text_sha256 = v.text_sha256 and {condition})
+    /*end*/ end)
+select f.rows as fresh, b.kind, b.id, b.distance
+from (select count(*) as rows from fresh) f
+left join (
+  select n.kind, n.subject_id as id, min(n.distance) as distance
+  from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id limit $12::int) b on true
+order by b.distance, b.id;
+
 -- name: messages
 -- What is to be erased is not shown any more, though it may still be found.
 select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,

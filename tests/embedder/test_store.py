@@ -212,6 +212,25 @@ async def test_the_gauges_read_each_vector_once(deployment: Deployment, chat: Ch
     assert read == 52
 
 
+async def test_what_is_replaced_counts_as_written_then(deployment: Deployment, chat: Chat) -> None:
+    """Who follows what is written must see a vector that is replaced, and not one that stays as it was."""
+    written = "select written::text::bigint from embedder.vector"
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        async with database.connection() as connection:
+            generation = (await start_generation(connection, MODEL, IndexSettings(), bulk=True)).id
+        (message,) = await chat.say(["text"], tasks=False)
+        moments = [0]
+        for text in ("old", "old", "new"):
+            subject = SubjectText(
+                "message", message, text, sha256(text), chat.source, SENT_AT, 0, True
+            )
+            vectors = [SubjectVectors(subject, generation, _unit(1, seed=2))]
+            async with database.transaction(chat.workspace) as connection:
+                await store.replace_vectors(connection, chat.workspace, generation, vectors)
+            moments.append(await deployment.admin.fetchval(written))
+    assert moments[0] < moments[1] == moments[2] < moments[3]
+
+
 def _keys(batch: Sequence[SubjectVectors]) -> list[Subject]:
     return [each.key for each in batch]
 

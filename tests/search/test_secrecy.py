@@ -8,6 +8,8 @@ from uuid import UUID
 import grpc
 import pytest
 
+from services.common import metrics
+from services.search import semantic
 from tests.conftest import Deployment
 from tests.search.library import Library, sha, texts, unit
 from winnow.search.v1 import search_pb2 as pb
@@ -147,9 +149,14 @@ def request(dice: random.Random, mine: History, other: History) -> tuple[str, An
     )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_nothing_gone_and_nothing_foreign_is_shown(deployment: Deployment, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "plan"), [(1, "exact"), (2, "exact"), (3, "memory")])
+async def test_nothing_gone_and_nothing_foreign_is_shown(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, seed: int, plan: str
+) -> None:
     """After any history, no reply may hold a word or an id of what is gone, or of another workspace."""
+    if plan == "memory":
+        monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", -1)
+    searches = searches_by(plan)
     other_metadata = await deployment.other_workspace()
     other = await deployment.admin.fetchval(
         "select workspace_id from spine.workspace where name = 'other'"
@@ -206,3 +213,9 @@ async def test_nothing_gone_and_nothing_foreign_is_shown(deployment: Deployment,
                 w for _, w in history.live.values()
             }
     assert answered > CALLS / 2
+    assert searches_by(plan) > searches + 5
+
+
+def searches_by(plan: str) -> float:
+    """How many searches were answered by a plan."""
+    return metrics.REGISTRY.get_sample_value("winnow_searches_total", {"plan": plan}) or 0

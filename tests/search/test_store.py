@@ -1,5 +1,6 @@
 """The queries as the server sees them: under search's own role, with the plans that they are written for."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from services.common.database import Connection, Database, DatabaseSettings
 from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
 from services.search import lookups, statements, store
 from services.search.conditions import All, Any_, Attribute, Leaf
+from services.search.copies import Copies
 from services.search.semantic import KEPT_PLANS, Plan, SemanticLeg
 from services.search.statements import KINDS
 from services.search.statistics import Statistics
@@ -130,6 +132,7 @@ async def test_plans_that_are_kept_are_those_meant(desk: Desk) -> None:
     index = f"vector_{str(desk.library.generation).replace('-', '')}_hnsw"
     meant = {
         "nearest_hnsw": (index, "message_pkey"),
+        "nearest_known": ("_written_idx", "_pkey", "message_pkey"),
         "vicinity": ("Index Scan using message_pkey", "Index Scan Backward using message_"),
         "messages": ("message_pkey",),
         "cosines": ("subject_id = ANY",),
@@ -293,10 +296,24 @@ async def test_everything_is_counted_without_reading_it(desk: Desk) -> None:
         assert await connection.fetchval(READ) == 0
 
 
-@pytest.mark.parametrize("filtered", [False, True])
-async def test_the_index_finds_nearly_all_of_the_nearest(desk: Desk, filtered: bool) -> None:
-    """Over many rows the plan must be the index, and give at least 98 of the 100 nearest."""
+@pytest.mark.parametrize(
+    ("plan", "filtered"),
+    [
+        (Plan.HNSW, False),
+        (Plan.HNSW_ITERATIVE, True),
+        (Plan.MEMORY, False),
+        (Plan.MEMORY, True),
+    ],
+)
+async def test_nearly_all_of_the_nearest_are_found(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, plan: Plan, filtered: bool
+) -> None:
+    """Over many rows the plan must be the index or the copy, and give at least 98 of the 100 nearest."""
     vectors = await fill(desk.library)
+    if plan is not Plan.MEMORY:
+        monkeypatch.setattr(Copies, "of", lambda *_: None)
+    else:
+        await until_copied(desk)
     rest = range(MANY)
     chosen = pb.SearchFilter(source_ids=[str(desk.library.source)]) if filtered else None
     found = 0
@@ -309,5 +326,16 @@ async def test_the_index_finds_nearly_all_of_the_nearest(desk: Desk, filtered: b
         names = {result.message.text.split()[1] for result in response.results}
         found += len(names & {str(i) for i in best})
         assert len(response.results) == 10
-    assert response.explanation.semantic_plan == (Plan.HNSW_ITERATIVE if filtered else Plan.HNSW)
+    assert response.explanation.semantic_plan == plan
     assert found >= 98
+
+
+async def until_copied(desk: Desk) -> None:
+    """Search until vectors are read from memory."""
+    for _ in range(100):
+        fields = {"mode": SEMANTIC, "query_vector": unit(1).tolist(), "explain": True}
+        response = await desk.client.search(**fields)
+        if response.explanation.semantic_plan == Plan.MEMORY:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("no copy was made")

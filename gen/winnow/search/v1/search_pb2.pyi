@@ -1006,7 +1006,7 @@ class Explanation(_message.Message):
     SEMANTIC_WEIGHT_FIELD_NUMBER: _builtins.int
     KEYWORD_WEIGHT_FIELD_NUMBER: _builtins.int
     semantic_plan: _builtins.str
-    """How the semantic leg read the vectors: `exact`, `hnsw`, `hnsw_iterative` or `none`."""
+    """How the semantic leg read the vectors: `exact`, `memory`, `hnsw`, `hnsw_iterative` or `none`."""
     estimated_rows: _builtins.int
     """How many rows the filter leaves, as estimated."""
     semantic_candidates: _builtins.int

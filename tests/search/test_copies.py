@@ -1,0 +1,316 @@
+"""Copies of vectors in memory: they propose, the database decides, and whatever was written since is found as well."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+import numpy as np
+import pytest
+
+from services.common.database import Database, DatabaseSettings
+from services.common.errors import DatabaseUnavailable
+from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
+from services.search import copies as module
+from services.search import copying, semantic
+from services.search.copies import Copies
+from services.search.semantic import Plan, SemanticCandidates, SemanticLeg
+from services.search.sketch import Sketch
+from services.search.statistics import Statistics
+from services.search.store import Filter, Generation
+from tests.conftest import Deployment
+from tests.search.library import DIMENSIONS, Client, Library, sha, texts, unit
+from winnow.search.v1 import search_pb2 as pb
+
+MANY = 300
+ROW = Sketch.row_bytes(DIMENSIONS)
+
+
+@dataclass
+class Reader:
+    """The semantic leg over a library, with copies whose loop does not run by itself."""
+
+    library: Library
+    database: Database
+    generation: Generation
+    copies: Copies
+    now: list[float] = field(default_factory=lambda: [0.0])
+
+    async def find(
+        self, *wanted: float, chosen: Filter | None = None, kinds: Sequence[str] = ("message",)
+    ) -> SemanticCandidates:
+        """Search by a vector."""
+        leg = SemanticLeg(Statistics(), self.copies)
+        vectors = to_halfvecs(unit(*wanted).reshape(1, -1))
+        workspace, chosen = self.library.workspace, chosen or Filter()
+        async with self.database.reading(workspace) as connection:
+            return await leg.find(
+                connection, workspace, self.generation, chosen, kinds, vectors, 10
+            )
+
+    async def nearest(self, *wanted: float) -> list[UUID]:
+        """Search a copy by a vector."""
+        found = await self.find(*wanted)
+        assert found.plan is Plan.MEMORY
+        return [near.subject.id for near in found.nearest]
+
+    async def copied(self) -> None:
+        """Have a copy made."""
+        assert (await self.find(1)).plan is Plan.HNSW
+        await self.copies.work()
+
+    @property
+    def held(self) -> int:
+        """How many vectors the copies hold."""
+        return self.copies.bytes // ROW
+
+
+@pytest.fixture
+async def reader(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reader]:
+    """A reader of a library whose every search is over too much to compare it all."""
+    monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", -1)
+    library = await Library(deployment.admin, deployment.workspace).open()
+    assert library.generation
+    await library.add_messages([f"m {i}" for i in range(MANY)], some_vectors())
+    now = [0.0]
+    async with Database.open(
+        DatabaseSettings.read(), "winnow_search", server_settings=INDEX_SETTINGS
+    ) as database:
+        generation = Generation(library.generation, "test", DIMENSIONS)
+        copies = Copies(database, 100_000, lambda: now[0])
+        yield Reader(library, database, generation, copies, now)
+
+
+def some_vectors() -> list[Matrix]:
+    """Vectors that have little to do with those that tests look for."""
+    return [unit(0, 0, 0, *each) for each in np.random.default_rng(3).standard_normal((MANY, 5))]
+
+
+async def test_a_copy_finds_what_everything_compared_finds(reader: Reader) -> None:
+    """What a copy gives must be what comparing everything gives, cosines included, of one kind and of several."""
+    atom = await reader.library.add_atom("a", "b", [], unit(0, 0, 0, 1))
+    await reader.copied()
+    kinds = ("message", "atom", "topic")
+    for wanted in np.random.default_rng(4).standard_normal((20, DIMENSIONS)).tolist():
+        found = await reader.find(*wanted, kinds=kinds)
+        async with reader.database.reading(reader.library.workspace) as connection:
+            vectors = to_halfvecs(unit(*wanted).reshape(1, -1))
+            where = (connection, reader.library.workspace, reader.generation, Filter(), kinds)
+            truth = await semantic.find_exactly(*where, vectors, 10)
+        assert (found.plan, found.under_filled) == (Plan.MEMORY, False)
+        assert found.nearest == truth
+    assert (await reader.find(0, 0, 0, 1, kinds=kinds)).nearest[0].subject.id == atom
+
+
+async def test_what_is_written_since_is_found_at_once(reader: Reader) -> None:
+    """New and changed vectors must be found before a copy knows of them, and it must know of them then."""
+    await reader.copied()
+    new = await reader.library.add_message("new", unit(1))
+    assert (await reader.nearest(1))[0] == new
+    assert reader.held == MANY
+    await reader.copies.work()
+    assert reader.held == MANY + 1
+    assert (await reader.nearest(1))[0] == new
+
+
+async def test_what_was_under_way_is_found(reader: Reader, database_url: str) -> None:
+    """What a transaction wrote that began before a copy's snapshot and was committed after it must be found."""
+    message = await reader.library.add_message("slow")
+    slow = await asyncpg.connect(database_url)
+    try:
+        writer = Library(slow, reader.library.workspace, reader.library.generation)
+        await slow.set_type_codec(
+            "halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary"
+        )
+        transaction = slow.transaction()
+        await transaction.start()
+        await writer.add_vectors("message", [message], ["slow"], [unit(1)])
+        # Others go on meanwhile, so that the slow one is not the newest.
+        await reader.library.add_message("quick", unit(1, 1))
+        await reader.copied()
+        assert message not in await reader.nearest(1)
+        await transaction.commit()
+    finally:
+        await slow.close()
+    assert (await reader.nearest(1))[0] == message
+    await reader.copies.work()
+    assert (await reader.nearest(1))[0] == message
+
+
+async def test_what_is_gone_is_not_found(reader: Reader) -> None:
+    """What was deleted, changed or taken away since must not be found, and leave its place to others."""
+    chosen = [unit(1, i / 100) for i in range(30)]
+    ids = await reader.library.add_messages([f"n {i}" for i in range(30)], chosen)
+    await reader.copied()
+    assert (await reader.nearest(1))[:2] == ids[:2]
+    admin = reader.library.admin
+    await admin.execute("update ingest.message set deleted_at = now() where id = $1", ids[0])
+    await admin.execute(
+        "update ingest.message set text = 'x', text_sha256 = $2 where id = $1", ids[1], sha("x")
+    )
+    await admin.execute("delete from embedder.vector where subject_id = $1", ids[2])
+    found = await reader.nearest(1)
+    assert len(found) == 10
+    assert found[0] == ids[3]
+
+
+async def test_what_is_gone_leaves_memory(reader: Reader) -> None:
+    """A copy must be read again ten minutes after, or within a minute once much of it is gone."""
+    await reader.copied()
+    admin = reader.library.admin
+    oldest = "select subject_id from embedder.vector order by subject_id limit $1"
+    await admin.execute(f"delete from embedder.vector where subject_id in ({oldest})", 1)
+    for moment, held in ((59, MANY), (61, MANY), (601, MANY - 1)):
+        reader.now[0] = moment
+        await reader.copies.work()
+        await reader.find(1)
+        assert reader.held == held, moment
+    await admin.execute(f"delete from embedder.vector where subject_id in ({oldest})", 100)
+    reader.now[0] = 661
+    await reader.copies.work()
+    assert reader.held == MANY - 101
+
+
+async def test_a_copy_nobody_asks_is_given_up(reader: Reader) -> None:
+    """Memory must be given back once nobody has asked for a quarter of an hour."""
+    await reader.copied()
+    reader.now[0] = 890
+    await reader.copies.work()
+    assert reader.held == MANY
+    reader.now[0] = 960
+    await reader.copies.work()
+    assert reader.held == 0
+    assert (await reader.find(1)).plan is Plan.HNSW
+
+
+async def test_too_much_unknown_is_left_to_the_index(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While more was written than may be compared, the index must answer; the copy must be brought up to date."""
+    await reader.copied()
+    monkeypatch.setattr(semantic, "FRESH_ROWS_MAX", 5)
+    new = await reader.library.add_messages(["a"] * 5, [unit(1)] * 5)
+    found = await reader.find(1)
+    assert found.plan is Plan.HNSW
+    assert {near.subject.id for near in found.nearest[:5]} == {*new}
+    await reader.copies.work()
+    assert {*(await reader.nearest(1))[:5]} == {*new}
+    # More than is followed is read from the beginning.
+    monkeypatch.setattr(module, "_FOLLOWED_ROWS_MAX", 5)
+    await reader.library.add_messages(["b"] * 7, [unit(0, 1)] * 7)
+    await reader.find(1)
+    await reader.copies.work()
+    assert reader.held == MANY + 12
+
+
+async def test_a_filter_is_satisfied(reader: Reader) -> None:
+    """A filter that leaves some must be satisfied from memory; one that leaves hardly any, by the index."""
+    ids = await reader.library.add_messages(
+        [f"n {i}" for i in range(20)], [unit(1)] * 20, author_external_id="ann"
+    )
+    far = await reader.library.add_message("far", unit(-1), author_external_id="bob")
+    await reader.copied()
+    found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
+    assert found.plan is Plan.MEMORY
+    assert {near.subject.id for near in found.nearest} < {*ids}
+    assert len(found.nearest) == 10
+    # All 321 are looked up, so it is certain that there is no more.
+    found = await reader.find(1, chosen=Filter(author_ids=("bob",)))
+    assert ([near.subject.id for near in found.nearest], found.plan) == ([far], Plan.MEMORY)
+
+
+async def test_few_that_satisfy_a_filter_are_left_to_the_index(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where what is looked up does not hold enough that satisfies a filter, the index must be walked."""
+    far = await reader.library.add_message("far", unit(-1), author_external_id="bob")
+    await reader.copied()
+    monkeypatch.setattr(semantic, "lookups_of", lambda chosen, limit: [(20, 20), (40, 40)])
+    found = await reader.find(1, chosen=Filter(author_ids=("bob",)))
+    assert found.plan is Plan.HNSW_ITERATIVE
+    assert [near.subject.id for near in found.nearest] == [far]
+
+
+async def test_there_must_be_room(reader: Reader) -> None:
+    """What does not fit must not be copied; what others use must not be given up for it, what nobody uses must be."""
+    reader.copies = Copies(reader.database, MANY * ROW - 1, lambda: reader.now[0])
+    assert (await reader.find(1)).plan is Plan.HNSW
+    await reader.copies.work()
+    assert (await reader.find(1)).plan is Plan.HNSW
+    reader.copies = Copies(reader.database, MANY * ROW + 1, lambda: reader.now[0])
+    await reader.copied()
+    other = replace(reader.library, workspace=UUID(int=7), source=UUID(int=8), sent=0)
+    await other.admin.execute(
+        "insert into spine.workspace (workspace_id, name) values ($1, 'big')", other.workspace
+    )
+    await other.add_source(other.source)
+    await other.add_messages([f"o {i}" for i in range(MANY)], some_vectors())
+    mine, reader.library = reader.library, other
+    for moment, plan in ((59, Plan.HNSW), (120, Plan.MEMORY)):
+        reader.now[0] = moment
+        await reader.find(1)
+        await reader.copies.work()
+        assert (await reader.find(1)).plan is plan
+    reader.library = mine
+    assert (await reader.find(1)).plan is Plan.HNSW
+
+
+async def test_nothing_is_copied_without_memory(reader: Reader) -> None:
+    """With no memory set, searches must walk the index."""
+    reader.copies = Copies(reader.database, 0)
+    for _ in range(2):
+        assert (await reader.find(1)).plan is Plan.HNSW
+        await reader.copies.work()
+
+
+async def test_another_server_is_read_anew(reader: Reader) -> None:
+    """A copy of a server that has started anew must be read again: what it knew may have been lost."""
+    await reader.copied()
+    (copy,) = reader.copies._held.values()
+    copy.moment = replace(copy.moment, server=datetime(2020, 1, 1, tzinfo=UTC))
+    await reader.library.add_message("new", unit(1))
+    await reader.find(1)
+    await reader.copies.work()
+    (again,) = reader.copies._held.values()
+    assert again is not copy
+    assert len(again) == MANY + 1
+
+
+async def test_a_database_that_is_away_is_waited_for(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A copy that cannot be made now must be made later, and the reason be logged."""
+
+    async def away(*_: object) -> int:
+        raise DatabaseUnavailable("it is away")
+
+    await reader.find(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(copying, "count", away)
+        await reader.copies.work()
+    assert "it is away" in caplog.text
+    await reader.copies.work()
+    assert (await reader.find(1)).plan is Plan.MEMORY
+
+
+async def test_searches_of_the_service_are_answered_from_memory(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The served search must make the copy by itself, say so, and keep it up."""
+    monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", -1)
+    library = await Library(deployment.admin, deployment.workspace).open()
+    await library.add_messages([f"m {i}" for i in range(MANY)], some_vectors())
+    async with deployment.serving("search") as channel:
+        client = Client(channel, deployment.metadata)
+        fields = {"mode": pb.SEARCH_MODE_SEMANTIC, "query_vector": unit(1).tolist()}
+        plan = ""
+        for _ in range(200):
+            reply = await client.search(explain=True, **fields)
+            if (plan := reply.explanation.semantic_plan) == Plan.MEMORY:
+                break
+        assert plan == Plan.MEMORY
+        assert reply.explanation.index_breadth == 0
+        for number in range(5):
+            await library.add_message(f"new {number}", unit(1, number / 10))
+            assert f"new {number}" in texts(await client.search(**fields))

@@ -1,0 +1,84 @@
+"""Vectors in memory: what is found among them, whatever their number and length."""
+
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from services.common.vectors import Matrix
+from services.search.sketch import Sketch
+
+
+def similar_vectors(count: int, dimensions: int) -> Matrix:
+    """Unit vectors that share most of their direction, as those of texts do."""
+    dice = np.random.default_rng(5)
+    vectors: Matrix = dice.standard_normal((count, dimensions), np.float32)
+    vectors += 2 * dice.standard_normal(dimensions, np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
+
+
+def ids_of(places: range) -> bytes:
+    """An id of 16 bytes for each place."""
+    return b"".join(place.to_bytes(16, "big") for place in places)
+
+
+def filled(vectors: Matrix, at_once: int = 1_000) -> Sketch:
+    """A sketch of vectors, whose ids are their places."""
+    sketch = Sketch.of(vectors[:at_once])
+    for start in range(0, len(vectors), at_once):
+        part = vectors[start : start + at_once]
+        sketch.add(ids_of(range(start, start + len(part))), part)
+    return sketch
+
+
+@pytest.mark.parametrize("dimensions", [8, 40, 384])
+def test_the_nearest_are_found(dimensions: int) -> None:
+    """Among many vectors of any length nearly all of the ten nearest must be found, the nearest of all first."""
+    vectors = similar_vectors(20_000, dimensions)
+    sketch, found = filled(vectors), 0
+    queries = similar_vectors(50, dimensions)
+    for query in queries:
+        places = [each.int for each in sketch.nearest(query, 30, 4_000)]
+        truth = np.argsort(-(vectors @ query))[:10]
+        found += len(set(places) & set(truth.tolist()))
+        assert len(places) == 30
+    assert found >= 0.95 * 10 * len(queries)
+    for place in (0, 7, 19_999):
+        assert sketch.nearest(vectors[place], 1, 1_000) == [UUID(int=place)]
+
+
+def test_it_grows_in_pieces_as_at_once() -> None:
+    """What is added a few at a time must be found as what was added at once."""
+    vectors = similar_vectors(3_000, 64)
+    first = Sketch.of(vectors[:1_000])
+    first.add(ids_of(range(3_000)), vectors)
+    assert len(first) == 3_000
+    pieces = Sketch.of(vectors[:1_000], 10)
+    for place in range(3_000):
+        pieces.add(ids_of(range(place, place + 1)), vectors[place : place + 1])
+    for query in similar_vectors(10, 64):
+        assert pieces.nearest(query, 50, 500) == first.nearest(query, 50, 500)
+
+
+def test_equal_vectors_are_as_near_as_each_other() -> None:
+    """Of more equal vectors than are asked for, as many as are asked for must be found, and none twice."""
+    vectors = np.repeat(similar_vectors(3, 64), 1_000, axis=0)
+    places = {each.int for each in filled(vectors).nearest(vectors[1_500], 100, 100)}
+    assert len(places) == 100
+    assert all(1_000 <= place < 2_000 for place in places)
+
+
+def test_a_subject_with_several_parts_is_found_once() -> None:
+    """A subject must be named once, however many of its rows are near, and all there are if more is asked for."""
+    vectors = similar_vectors(4, 64)
+    sketch = Sketch.of(vectors)
+    sketch.add(ids_of(range(2)) * 2, vectors)
+    assert sorted(each.int for each in sketch.nearest(vectors[0], 10, 10)) == [0, 1]
+
+
+def test_what_is_all_alike_is_found() -> None:
+    """Vectors without any difference, as the first of a workspace may be, must not disturb."""
+    same = np.repeat(similar_vectors(1, 64), 5, axis=0)
+    sketch = filled(same)
+    assert len(sketch.nearest(same[0], 3, 3)) == 3
