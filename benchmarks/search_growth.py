@@ -24,6 +24,7 @@ from benchmarks.plot import Line, line_plot
 from benchmarks.search import (
     bare_search,
     call,
+    copied,
     corpus_path,
     encoded,
     ids_of,
@@ -65,6 +66,7 @@ def _message(number: int) -> ingest_pb2.MessageInput:
 
 async def measure(bench: Bench, queries: Matrix, texts: list[str], origin: str) -> dict[str, Any]:
     """One row: quantiles in milliseconds, sizes in MB."""
+    plan = await copied(bench, queries)
     connection = await bare_connection(bench)
     bare = bare_search(bench, connection)
     spent: dict[str, list[float]] = {name: [] for name in ("bare", "vector", "filtered", "hybrid")}
@@ -90,7 +92,7 @@ async def measure(bench: Bench, queries: Matrix, texts: list[str], origin: str) 
                 for each in spent.values():
                     each.clear()
     await connection.close()
-    row: dict[str, Any] = {"vectors": len(bench.ids), "origin": origin}
+    row: dict[str, Any] = {"vectors": len(bench.ids), "origin": origin, "plan": plan}
     for name, values in spent.items():
         row[f"{name}_p50_ms"], row[f"{name}_p99_ms"] = p(values, 0.5), p(values, 0.99)
     row |= {f"recall_{name}": statistics.fmean(values) for name, values in found.items()}
