@@ -150,10 +150,12 @@ from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id
 
 -- name: nearest_known
 -- The nearest of some subjects, and of those whose vectors were written since a snapshot ($15, and those of $16, that were under way
--- then), which must be fewer than $17. Each is looked up by itself: what is gone, or does not satisfy the filter, is not among them.
+-- then), which must be fewer than $17. What was restored from a dump has numbers of another server, which are yet to come here.
+-- Each is looked up by itself: what is gone, or does not satisfy the filter, is not among them.
 with fresh as materialized (
   (select v.kind, v.subject_id from embedder.vector v
    where v.workspace_id = $10 and v.generation_id = '{generation}' and v.written >= $15::text::xid8
+     and v.written < pg_snapshot_xmax(pg_current_snapshot())
    order by v.written limit $17::int)
   union all
   (select v.kind, v.subject_id from embedder.vector v

@@ -277,6 +277,16 @@ async def test_another_server_is_read_anew(reader: Reader) -> None:
     assert len(again) == MANY + 1
 
 
+async def test_what_was_restored_is_not_new(reader: Reader) -> None:
+    """Numbers of transactions that came with a dump from another server must not pass for those after a snapshot."""
+    await reader.library.admin.execute("update embedder.vector set written = '999999999999'")
+    await reader.copied()
+    new = await reader.library.add_message("new", unit(1))
+    assert (await reader.nearest(1))[0] == new
+    await reader.copies.work()
+    assert reader.held == MANY + 1
+
+
 async def test_a_database_that_is_away_is_waited_for(
     reader: Reader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
