@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from services.common.vectors import from_halfvec
+from services.common.vectors import from_halfvecs
 
 SAMPLE_MAX: Final = 256
 _STRICT: Final = 0.85
@@ -35,7 +35,7 @@ def measure(vectors: Sequence[bytes]) -> Scale:
     count = len(vectors)
     if count < 2:
         return Scale(_STRICT)
-    total = np.stack([from_halfvec(vector) for vector in vectors]).sum(axis=0, dtype=np.float64)
+    total = from_halfvecs(vectors).sum(axis=0, dtype=np.float64)
     # The sum over all pairs, without the texts themselves.
     mean = (float(total @ total) - count) / (count * (count - 1))
     blended = (mean * count + _STRICT * _STRICT_WEIGHT) / (count + _STRICT_WEIGHT)

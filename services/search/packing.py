@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from services.common.vectors import Matrix, from_halfvec
+from services.common.vectors import Matrix, from_halfvecs
 from services.search import store
 from services.search.answer import Answer
 from services.search.contents import Contents
@@ -127,7 +127,7 @@ def _likeness(candidates: Sequence[Fused], vectors: Mapping[Subject, bytes]) -> 
     known = [i for i, each in enumerate(candidates) if each.subject in vectors]
     likeness = np.zeros((len(candidates), len(candidates)), np.float32)
     if known:
-        rows = np.stack([from_halfvec(vectors[candidates[i].subject]) for i in known])
+        rows = from_halfvecs([vectors[candidates[i].subject] for i in known])
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         likeness[np.ix_(known, known)] = rows @ rows.T
     return likeness
