@@ -101,7 +101,7 @@ class Copy:
 
 def breadth(rows: int, sure: int) -> int:
     """How many rows are ordered by their codes, so that hardly one of so many nearest is missed."""
-    return 500 + rows // 200 + 20 * sure
+    return 800 + rows // 200 + 10 * sure
 
 
 class Copies:

@@ -156,7 +156,8 @@ class KeywordLeg:
             total, *containing = counts
         else:
             total = await self._statistics.documents(connection, workspace, kinds)
-            containing = await self._statistics.containing(connection, workspace, kinds, queries)
+            where = (connection, workspace, kinds)
+            containing = await self._statistics.containing(*where, queries, total)
         return Lookup(
             tuple(terms[i].text for i in compiled),
             tuple(queries),

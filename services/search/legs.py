@@ -18,7 +18,7 @@ from services.search.speech import hear
 from services.search.store import Document, Near, Subject
 from services.search.vicinity import Vicinity
 
-ANCHORS_MAX: Final = 30
+ANCHORS_MAX: Final = 20
 
 
 def anchors(documents: Sequence[Document]) -> list[UUID]:

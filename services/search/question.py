@@ -11,7 +11,7 @@ from services.search.store import Filter
 
 RESULTS_MAX: Final = 1_000
 HYBRID_LIMIT_DEFAULT: Final = 50
-# What is found by words; of what is near, the best thirty lend their surroundings credit, and the rest fills up.
+# What is found by words; what is found by meaning if some of it may fall below a least score.
 HYBRID_POOL: Final = 200
 HYBRID_NEAR: Final = 100
 GROUP_SIZE_DEFAULT: Final = 3
@@ -104,8 +104,10 @@ class Question:
     @property
     def pool(self) -> int:
         """How many candidates the semantic leg looks for, before its own limit."""
+        least = self.semantic is not None and self.semantic.score_min > 0
         if self.is_hybrid:
-            return HYBRID_NEAR
-        if self.dress.group_by or (self.semantic and self.semantic.score_min):
+            # Those beyond the leg's limit have no surroundings that lift them, or are found by these.
+            return HYBRID_NEAR if least else HYBRID_LIMIT_DEFAULT
+        if self.dress.group_by or least:
             return RESULTS_MAX
         return next((size for size in _POOLS if size >= self.end + 1), RESULTS_MAX)

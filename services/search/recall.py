@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from services.common import metrics
 from services.common.database import Database
 from services.common.errors import WinnowError
 from services.search import semantic
-from services.search.store import Filter, Generation, Near
+from services.search.store import Near, Scope
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +23,7 @@ _ROUNDING: Final = 1e-6
 class Sample:
     """A search that did not compare everything, and what it found."""
 
-    workspace: UUID
-    generation: Generation
-    filter: Filter
-    kinds: tuple[str, ...]
+    scope: Scope
     vectors: tuple[bytes, ...]
     nearest: tuple[Near, ...]
 
@@ -72,11 +68,8 @@ class RecallProbe:
 
     async def compare(self, sample: Sample) -> float:
         """Return the share of the ten nearest that the search has found."""
-        async with self._database.reading(sample.workspace) as connection:
-            truth = await semantic.find_exactly(
-                connection, sample.workspace, sample.generation, sample.filter, sample.kinds,
-                sample.vectors, AT,
-            )  # fmt: skip
+        async with self._database.reading(sample.scope.workspace) as connection:
+            truth = await semantic.find_exactly(connection, sample.scope, sample.vectors, AT)
         return recall(sample.nearest, truth)
 
 

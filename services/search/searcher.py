@@ -34,7 +34,7 @@ from services.search.recall import RecallProbe, Sample
 from services.search.reranking import DEPTH, Reranker, passage, reorder
 from services.search.semantic import Plan, SemanticLeg
 from services.search.statistics import Statistics
-from services.search.store import Generation
+from services.search.store import Generation, Scope
 from services.search.vicinity import Vicinity
 from services.search.waiting import Waiting
 from services.search.words import Words, parse
@@ -258,22 +258,15 @@ class Searcher:
         generation = await self._generation(connection, vectors)
         leg, values = question.semantic or Leg(), tuple(vector.value for vector in vectors)
         started = self._clock()
+        scope = Scope(workspace, generation, question.filter, question.kinds)
         answer.semantic = await self.semantic.find(
-            connection,
-            workspace,
-            generation,
-            question.filter,
-            question.kinds,
-            values,
-            question.candidates,
-            question.end,
+            connection, scope, values, question.candidates, question.end
         )
         sampled = await self._nearness.sampled(connection, workspace, generation)
         answer.near_score = sampled.near_score(values)
         nearest = answer.semantic.nearest
         if answer.semantic.plan is not Plan.EXACT and self._probe is not None:
-            sample = (workspace, generation, question.filter, question.kinds, values)
-            self._probe.offer(Sample(*sample, tuple(nearest)))
+            self._probe.offer(Sample(scope, values, tuple(nearest)))
         if question.is_hybrid:
             anchors = legs.similar(nearest)
             around = await self._around(connection, workspace, question, anchors, ())

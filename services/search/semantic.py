@@ -12,7 +12,7 @@ from services.common.vectors import INDEX_SETTINGS
 from services.search import store
 from services.search.copies import FRESH_ROWS_MAX, Copies, Copy
 from services.search.statistics import Statistics
-from services.search.store import Filter, Generation, Near, Subject
+from services.search.store import Filter, Near, Scope, Subject
 
 # The rows that are compared with the query sooner than the index finds the best of them (about 4 µs each).
 EXACT_ROWS_MAX: Final = 5_000
@@ -89,10 +89,7 @@ class SemanticLeg:
     async def find(
         self,
         connection: Connection,
-        workspace: UUID,
-        generation: Generation,
-        chosen: Filter,
-        kinds: Sequence[str],
+        scope: Scope,
         vectors: Sequence[bytes],
         limit: int,
         needed: int = 0,
@@ -102,10 +99,10 @@ class SemanticLeg:
         The transaction must have begun with scan_settings of the same filter and limit.
         If the index gives fewer than are needed, everything is compared after all: what is there is found.
         """
-        total = await self._statistics.documents(connection, workspace, kinds)
-        where = (connection, workspace, generation, chosen, kinds)
-        few, rows = (None, total) if chosen.is_empty else await self._few(*where, vectors, limit)
-        choice, breadth = choose_plan(rows, filtered=not chosen.is_empty), 0
+        everything, where = scope.filter.is_empty, (connection, scope)
+        total = await self._statistics.documents(connection, scope.workspace, scope.kinds)
+        few, rows = (None, total) if everything else await self._few(*where, vectors, limit)
+        choice, breadth = choose_plan(rows, filtered=not everything), 0
         nearest: list[Near] = few or []
         by_copy = None
         if choice.plan is not Plan.EXACT:
@@ -114,7 +111,7 @@ class SemanticLeg:
             reason = "all vectors are in memory: the nearest by that are looked up"
             choice, nearest = Choice(Plan.MEMORY, reason), by_copy
         elif choice.plan is not Plan.EXACT:
-            breadth = scan_breadth(chosen, limit)
+            breadth = scan_breadth(scope.filter, limit)
             nearest = unite([await _nearest_hnsw(*where, vector, limit) for vector in vectors])
             nearest = nearest[:limit]
             if len(nearest) < min(needed, limit):
@@ -130,19 +127,15 @@ class SemanticLeg:
     async def _by_copy(
         self,
         connection: Connection,
-        workspace: UUID,
-        generation: Generation,
-        chosen: Filter,
-        kinds: Sequence[str],
+        scope: Scope,
         vectors: Sequence[bytes],
         limit: int,
     ) -> list[Near] | None:
         """Look up what is nearest in the workspace's copy; None if there is none, or it does not give enough."""
-        copy = self._copies.of(workspace, generation) if self._copies else None
+        copy = self._copies.of(scope.workspace, scope.generation) if self._copies else None
         if copy is None:
             return None
-        where = (connection, workspace, generation, chosen, kinds)
-        found = [await self._in_copy(copy, *where, vector, limit) for vector in vectors]
+        found = [await self._in_copy(copy, connection, scope, each, limit) for each in vectors]
         complete = [nearest for nearest in found if nearest is not None]
         return unite(complete)[:limit] if len(complete) == len(found) else None
 
@@ -150,26 +143,22 @@ class SemanticLeg:
         self,
         copy: Copy,
         connection: Connection,
-        workspace: UUID,
-        generation: Generation,
-        chosen: Filter,
-        kinds: Sequence[str],
+        scope: Scope,
         vector: bytes,
         limit: int,
     ) -> list[Near] | None:
         """Look up more of what is near in a copy until there are enough subjects, or None if there never are."""
-        where = (connection, workspace, generation, chosen, kinds)
         asked, near = 0, dict[str, list[UUID]]()
-        for count, looked_up in lookups_of(chosen, limit):
+        for count, looked_up in lookups_of(scope.filter, limit):
             if count > asked:
                 # What is written while the copy is asked is newer than this.
                 asked, since, rows = count, copy.moment.arguments, len(copy)
                 # A filter may leave any of them.
-                sure = limit if chosen.is_empty else count
-                near = await copy.nearest(kinds, vector, count, sure)
+                sure = limit if scope.filter.is_empty else count
+                near = await copy.nearest(scope.kinds, vector, count, sure)
             subjects = [Subject(kind, each) for kind in near for each in near[kind][:looked_up]]
             known = (subjects, since, FRESH_ROWS_MAX)
-            nearest, fresh = await store.nearest_known(*where, vector, limit, *known)
+            nearest, fresh = await store.nearest_known(connection, scope, vector, limit, *known)
             if fresh and self._copies:
                 self._copies.fell_behind(copy)
             if fresh >= FRESH_ROWS_MAX:
@@ -181,38 +170,31 @@ class SemanticLeg:
     async def _few(
         self,
         connection: Connection,
-        workspace: UUID,
-        generation: Generation,
-        chosen: Filter,
-        kinds: Sequence[str],
+        scope: Scope,
         vectors: Sequence[bytes],
         limit: int,
     ) -> tuple[list[Near] | None, int]:
         """Compare vectors with all that a filter leaves if it is few, and count it: both need it found, once."""
         rows_limit = EXACT_ROWS_MAX + 1
-        if self._statistics.leaves_many(workspace, chosen, kinds):
+        filtering = (scope.workspace, scope.filter, scope.kinds)
+        if self._statistics.leaves_many(*filtering):
             return None, rows_limit
-        where = (connection, workspace, generation, chosen, kinds)
         first, *others = vectors
-        nearest, rows = await store.nearest_exact(*where, first, limit, rows_limit)
+        nearest, rows = await store.nearest_exact(connection, scope, first, limit, rows_limit)
         if rows >= rows_limit:
-            self._statistics.remember_many(workspace, chosen, kinds)
+            self._statistics.remember_many(*filtering)
             return None, rows
-        return unite([nearest, await find_exactly(*where, others, limit)])[:limit], rows
+        return unite([nearest, await find_exactly(connection, scope, others, limit)])[:limit], rows
 
 
 async def find_exactly(
     connection: Connection,
-    workspace: UUID,
-    generation: Generation,
-    chosen: Filter,
-    kinds: Sequence[str],
+    scope: Scope,
     vectors: Sequence[bytes],
     limit: int,
 ) -> list[Near]:
     """Compare vectors with everything that satisfies a filter."""
-    where = (connection, workspace, generation, chosen, kinds)
-    found = [await store.nearest_exact(*where, vector, limit) for vector in vectors]
+    found = [await store.nearest_exact(connection, scope, vector, limit) for vector in vectors]
     return unite([nearest for nearest, _ in found])[:limit]
 
 
@@ -223,7 +205,7 @@ def lookups_of(chosen: Filter, limit: int) -> Sequence[tuple[int, int]]:
     more costs less than to ask again, and to look up costs more than both.
     """
     if chosen.is_empty:
-        return _same(limit + limit // 4 + 20, 4 * limit + 200)
+        return _same(limit + limit // 10 + 10, 4 * limit + 200)
     many = max(400, 4 * limit)
     return (many, 2 * limit + 60), *_same(many, max(2_000, 20 * limit))
 
@@ -247,19 +229,14 @@ def scan_settings(chosen: Filter, limit: int) -> Local:
 
 async def _nearest_hnsw(
     connection: Connection,
-    workspace: UUID,
-    generation: Generation,
-    chosen: Filter,
-    kinds: Sequence[str],
+    scope: Scope,
     vector: bytes,
     limit: int,
 ) -> list[Near]:
     """Ask the index for more until there are enough subjects: a long text has several vectors."""
-    asked = limit if chosen.is_empty else max(limit, FILTERED_DEMAND_MIN)
+    asked = limit if scope.filter.is_empty else max(limit, FILTERED_DEMAND_MIN)
     for _ in range(_ROUNDS_MAX):
-        nearest, parts = await store.nearest_hnsw(
-            connection, workspace, generation, chosen, kinds, vector, asked
-        )
+        nearest, parts = await store.nearest_hnsw(connection, scope, vector, asked)
         if len(nearest) >= limit or parts < asked:
             break
         asked *= 4

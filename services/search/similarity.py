@@ -14,7 +14,7 @@ from services.search import lookups, store
 from services.search.contents import Contents
 from services.search.searcher import Searcher
 from services.search.semantic import scan_settings
-from services.search.store import Filter, Freshness, Near, Subject
+from services.search.store import Filter, Freshness, Near, Scope, Subject
 
 MEMBERS_MAX: Final = 20
 _BLOCK: Final = 512
@@ -75,8 +75,9 @@ class Similarity:
             vectors = await store.subject_vectors(connection, workspace, generation, subject)
             if not vectors:
                 raise NotFound(f"{subject.kind} with a vector:", str(subject.id))
+            scope = Scope(workspace, generation, chosen, kinds)
             found = await self._searcher.semantic.find(
-                connection, workspace, generation, chosen, kinds, vectors, count + 1, count + 1
+                connection, scope, vectors, count + 1, count + 1
             )
             nearest = [
                 near

@@ -18,6 +18,7 @@ from services.common.vectors import Matrix
 _STEP: Final = 0.6
 # How many rows are compared at a time: what that takes stays in a processor's cache.
 _BLOCK: Final = 32_768
+_ROWS_AT_ONCE: Final = 256
 _GROWTH: Final = 1.25
 _ROWS_MIN: Final = 1_024
 _CODE_MAX: Final = 127
@@ -84,8 +85,8 @@ class Sketch:
         codes, scales, ids = self._codes, self._scales, self._ids
         asked = self._levels_of((vector - self._middle).reshape(1, -1))[:, 0]
         rows = _fewest(_steps(levels, asked, size), max(breadth, count))
-        # The middle's own share is the same in all of them. So few are multiplied sooner than threads for it are woken.
-        shares = np.einsum("ij,j->i", codes[rows].astype(np.float32), vector) * scales[rows]
+        # The middle's own share is the same in all of them.
+        shares = _products(codes, rows, vector) * scales[rows]
         best = rows[np.argsort(-shares)[:count]]
         return list(dict.fromkeys(UUID(bytes=each.tobytes()) for each in ids[best]))
 
@@ -125,6 +126,16 @@ def _steps(
             np.bitwise_count(differ[: len(block)], out=ones[: len(block)])
             block += ones[: len(block)]
     return steps
+
+
+def _products(codes: npt.NDArray[np.int8], rows: Places, vector: Row) -> Row:
+    """Multiply some rows of codes with a vector; so few at a time that they stay in a processor's cache."""
+    products = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        here = slice(start, start + _ROWS_AT_ONCE)
+        # Sooner done than threads are woken for it.
+        np.einsum("ij,j->i", codes[rows[here]].astype(np.float32), vector, out=products[here])
+    return products
 
 
 def _fewest(steps: npt.NDArray[np.uint16], wanted: int) -> Places:

@@ -89,6 +89,21 @@ class Generation:
     dimensions: int
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is looked at by meaning: what satisfies a filter, of some kinds, by its vectors of a generation."""
+
+    workspace: UUID
+    generation: Generation
+    filter: Filter
+    kinds: tuple[str, ...]
+
+    def statement(self, name: str, chosen: Filter | None = None) -> tuple[str, list[Any]]:
+        """Return a statement about it, and the values of the conditions; of another filter if one is given."""
+        asked = (chosen or self.filter).conditions
+        return statement(name, self.kinds, asked, self.generation.id, self.generation.dimensions)
+
+
 # What a search reads by the hundred are tuples: they are made and compared at a fraction of the cost.
 
 
@@ -233,10 +248,7 @@ async def count_everything(
 
 async def nearest_exact(
     connection: Connection,
-    workspace: UUID,
-    generation: Generation,
-    chosen: Filter,
-    kinds: Sequence[str],
+    scope: Scope,
     vector: bytes,
     limit: int,
     rows_limit: int | None = None,
@@ -245,38 +257,29 @@ async def nearest_exact(
 
     If there are as many rows as their limit, none is compared and none counted beyond it.
     """
-    chosen = chosen.enumerable
-    text, values = statement(
-        "nearest_exact", kinds, chosen.conditions, generation.id, generation.dimensions
-    )
-    arguments = (workspace, vector, limit, rows_limit)
+    chosen = scope.filter.enumerable
+    text, values = scope.statement("nearest_exact", chosen)
+    arguments = (scope.workspace, vector, limit, rows_limit)
     rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
     return [_near(row) for row in rows if row["kind"]], rows[0]["rows"]
 
 
 async def nearest_hnsw(
     connection: Connection,
-    workspace: UUID,
-    generation: Generation,
-    chosen: Filter,
-    kinds: Sequence[str],
+    scope: Scope,
     vector: bytes,
     limit: int,
 ) -> tuple[list[Near], int]:
     """Walk the index until enough parts satisfy a filter; return their subjects and how many parts there were."""
-    text, values = statement(
-        "nearest_hnsw", kinds, chosen.conditions, generation.id, generation.dimensions
-    )
-    rows = await connection.fetch(text, *chosen.arguments(), workspace, vector, limit, *values)
+    text, values = scope.statement("nearest_hnsw")
+    arguments = (scope.workspace, vector, limit)
+    rows = await connection.fetch(text, *scope.filter.arguments(), *arguments, *values)
     return [_near(row) for row in rows], rows[0]["parts"] if rows else 0
 
 
 async def nearest_known(
     connection: Connection,
-    workspace: UUID,
-    generation: Generation,
-    chosen: Filter,
-    kinds: Sequence[str],
+    scope: Scope,
     vector: bytes,
     limit: int,
     subjects: Sequence[Subject],
@@ -287,12 +290,10 @@ async def nearest_known(
 
     If these are as many as their limit, what is returned lacks some of them.
     """
-    text, values = statement(
-        "nearest_known", kinds, chosen.conditions, generation.id, generation.dimensions
-    )
+    text, values = scope.statement("nearest_known")
     known = [each.kind for each in subjects], [each.id for each in subjects]
-    arguments = (workspace, vector, limit, *known, *since, fresh_limit)
-    rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
+    arguments = (scope.workspace, vector, limit, *known, *since, fresh_limit)
+    rows = await connection.fetch(text, *scope.filter.arguments(), *arguments, *values)
     return [_near(row) for row in rows if row["kind"]], rows[0]["fresh"]
 
 

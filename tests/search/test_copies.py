@@ -1,6 +1,6 @@
 """Copies of vectors in memory: they propose, the database decides, and whatever was written since is found as well."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -18,7 +18,7 @@ from services.search.copies import Copies
 from services.search.semantic import Plan, SemanticCandidates, SemanticLeg
 from services.search.sketch import Sketch
 from services.search.statistics import Statistics
-from services.search.store import Filter, Generation
+from services.search.store import Filter, Generation, Scope
 from tests.conftest import Deployment
 from tests.search.library import DIMENSIONS, Client, Library, sha, texts, unit
 from winnow.search.v1 import search_pb2 as pb
@@ -38,16 +38,18 @@ class Reader:
     now: list[float] = field(default_factory=lambda: [0.0])
 
     async def find(
-        self, *wanted: float, chosen: Filter | None = None, kinds: Sequence[str] = ("message",)
+        self, *wanted: float, chosen: Filter | None = None, kinds: tuple[str, ...] = ("message",)
     ) -> SemanticCandidates:
         """Search by a vector."""
         leg = SemanticLeg(Statistics(), self.copies)
         vectors = to_halfvecs(unit(*wanted).reshape(1, -1))
-        workspace, chosen = self.library.workspace, chosen or Filter()
-        async with self.database.reading(workspace) as connection:
-            return await leg.find(
-                connection, workspace, self.generation, chosen, kinds, vectors, 10
-            )
+        scope = self.scope(kinds, chosen or Filter())
+        async with self.database.reading(scope.workspace) as connection:
+            return await leg.find(connection, scope, vectors, 10)
+
+    def scope(self, kinds: tuple[str, ...], chosen: Filter) -> Scope:
+        """What is looked at."""
+        return Scope(self.library.workspace, self.generation, chosen, kinds)
 
     async def nearest(self, *wanted: float) -> list[UUID]:
         """Search a copy by a vector."""
@@ -96,8 +98,8 @@ async def test_a_copy_finds_what_everything_compared_finds(reader: Reader) -> No
         found = await reader.find(*wanted, kinds=kinds)
         async with reader.database.reading(reader.library.workspace) as connection:
             vectors = to_halfvecs(unit(*wanted).reshape(1, -1))
-            where = (connection, reader.library.workspace, reader.generation, Filter(), kinds)
-            truth = await semantic.find_exactly(*where, vectors, 10)
+            scope = reader.scope(kinds, Filter())
+            truth = await semantic.find_exactly(connection, scope, vectors, 10)
         assert (found.plan, found.under_filled) == (Plan.MEMORY, False)
         assert found.nearest == truth
     assert (await reader.find(0, 0, 0, 1, kinds=kinds)).nearest[0].subject.id == atom

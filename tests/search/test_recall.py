@@ -10,7 +10,7 @@ from services.common.vectors import INDEX_SETTINGS, to_halfvecs
 from services.search import semantic
 from services.search.recall import RecallProbe, Sample, recall
 from services.search.statistics import Statistics
-from services.search.store import Filter, Generation, Near, Subject
+from services.search.store import Filter, Generation, Near, Scope, Subject
 from tests.search.conftest import Desk
 from tests.search.library import DIMENSIONS, unit
 
@@ -39,9 +39,8 @@ async def test_a_sample_is_compared_with_the_truth(desk: Desk) -> None:
         generation = Generation(desk.library.generation, "test", DIMENSIONS)
         vector = to_halfvecs(unit(1).reshape(1, -1))[0]
         found = (Near(Subject("message", ids[0]), 1.0),)
-        sample = Sample(
-            desk.library.workspace, generation, Filter(), ("message",), (vector,), found
-        )
+        scope = Scope(desk.library.workspace, generation, Filter(), ("message",))
+        sample = Sample(scope, (vector,), found)
         assert await probe.compare(sample) == 0.5
         for moment, taken in ((0, True), (59, False), (60, True)):
             now[0] = moment
@@ -73,9 +72,9 @@ async def test_the_index_gives_too_little_and_all_is_found(
         database.reading(desk.library.workspace) as connection,
     ):
         leg = semantic.SemanticLeg(Statistics())
-        arguments = (connection, desk.library.workspace, generation, Filter(), ("message",))
-        flagged = await leg.find(*arguments, [vector], 20)
-        whole = await leg.find(*arguments, [vector], 20, 10)
+        scope = Scope(desk.library.workspace, generation, Filter(), ("message",))
+        flagged = await leg.find(connection, scope, [vector], 20)
+        whole = await leg.find(connection, scope, [vector], 20, 10)
     assert (flagged.plan, flagged.under_filled) == (semantic.Plan.HNSW, True)
     assert len(flagged.nearest) < 10
     assert (whole.plan, whole.under_filled, len(whole.nearest)) == (semantic.Plan.EXACT, False, 20)

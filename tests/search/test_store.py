@@ -17,7 +17,7 @@ from services.search.copies import Copies
 from services.search.semantic import KEPT_PLANS, Plan, SemanticLeg
 from services.search.statements import KINDS
 from services.search.statistics import Statistics
-from services.search.store import Filter
+from services.search.store import Filter, Scope
 from tests.search.conftest import Desk
 from tests.search.library import DIMENSIONS, START, Library, unit
 from winnow.search.v1 import search_pb2 as pb
@@ -168,6 +168,29 @@ async def test_only_what_is_known_to_be_large_keeps_plans(desk: Desk) -> None:
     assert not statistics.are_large(workspace, ["message"], 0)
 
 
+async def test_a_term_that_is_in_many_documents_is_counted_seldom(desk: Desk) -> None:
+    """What some messages more do not change must not be counted each time; what they do change must be, at once."""
+    library, now = desk.library, 0.0
+    await library.add_messages(["blue green"] * 30 + ["blue"] * 170)
+    statistics = Statistics(lambda: now)
+
+    async def counts(documents: int) -> list[int]:
+        async with as_search(library) as connection:
+            where = (connection, library.workspace, ["message"])
+            return await statistics.containing(*where, ["'blue'", "'green'"], documents)
+
+    assert await counts(200) == [200, 30]
+    await library.add_messages(["blue green"] * 5)
+    assert await counts(205) == [200, 35]
+    # Of so many documents more nobody knows how many have it.
+    assert await counts(230) == [205, 35]
+    await library.add_message("blue")
+    now = 119.0
+    assert await counts(230) == [205, 35]
+    now = 124.0
+    assert await counts(230) == [206, 35]
+
+
 async def test_word_indexes_are_used(desk: Desk) -> None:
     """Words must be looked up in the GIN index, although rows are secured by workspace."""
     await fill(desk.library)
@@ -225,8 +248,8 @@ async def test_a_topic_is_read_by_its_messages(desk: Desk) -> None:
         assert facets.subjects == 20
         newest = (connection, workspace, generation, chosen, "message", 100)
         assert {each for each, _ in await lookups.newest_vectors(*newest)} == {*said}
-        exact = (connection, workspace, generation, chosen, kind, vector, 100)
-        nearest, rows = await store.nearest_exact(*exact)
+        scope = Scope(workspace, generation, chosen, ("message",))
+        nearest, rows = await store.nearest_exact(connection, scope, vector, 100)
         assert ({near.subject.id for near in nearest}, rows) == ({*said}, 20)
         assert await connection.fetchval(READ) < 10 * len(said)
 
@@ -266,10 +289,10 @@ async def test_too_many_rows_are_not_compared(desk: Desk) -> None:
     generation = store.Generation(desk.library.generation or uuid4(), "m", DIMENSIONS)
     vector = to_halfvecs(unit(1).reshape(1, -1))[0]
     async with as_search(desk.library) as connection:
-        where = (connection, desk.library.workspace, generation, Filter(author_ids=("ann",)))
-        assert await store.nearest_exact(*where, KINDS, vector, 10, 60) == ([], 60)
+        scope = Scope(desk.library.workspace, generation, Filter(author_ids=("ann",)), KINDS)
+        assert await store.nearest_exact(connection, scope, vector, 10, 60) == ([], 60)
         assert await connection.fetchval(VECTORS_READ) == 0
-        nearest, rows = await store.nearest_exact(*where, KINDS, vector, 10, 61)
+        nearest, rows = await store.nearest_exact(connection, scope, vector, 10, 61)
         assert (len(nearest), rows) == (10, 60)
         assert await connection.fetchval(VECTORS_READ) >= 60
 
