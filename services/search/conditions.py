@@ -24,6 +24,7 @@ class Attribute(StrEnum):
     LANGUAGE = "language"
     KIND = "kind"
     MADE_UNTIL = "made_until"
+    WORDS = "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,15 @@ _FRAGMENTS: Final[dict[Attribute, dict[str, str]]] = {
         ("message", "atom", "topic"), "s.language = any ({value}::text[])"
     ),
     Attribute.MADE_UNTIL: dict.fromkeys(("message", "atom", "topic"), "s.id <= {value}::uuid"),
+    Attribute.WORDS: {
+        kind: f"s.id in (select c.id from search.containing('{kind}', {{value}}::text::tsquery) c (id))"
+        for kind in ("message", "atom", "topic")
+    },
 }
+
+
+# Of these there is one value.
+_SINGLE: Final = frozenset({Attribute.MADE_UNTIL, Attribute.WORDS})
 
 
 @dataclass(slots=True)
@@ -187,7 +196,7 @@ def _filled(fragment: str, leaf: Leaf, parameters: Parameters) -> str:
         after, before = (parameters.add(end) if end else None for end in leaf.values)
         fragment = fragment.replace("{after}", f"{after or _FIRST}::timestamptz")
         return fragment.replace("{before}", f"{before or _LAST}::timestamptz")
-    value = leaf.values[0] if leaf.attribute is Attribute.MADE_UNTIL else list(leaf.values)
+    value = leaf.values[0] if leaf.attribute in _SINGLE else list(leaf.values)
     return fragment.replace("{value}", parameters.add(value))
 
 

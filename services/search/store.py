@@ -14,6 +14,8 @@ from services.search.words import Term
 
 Row = Any
 _FIXED: Final = 9
+# As a query of what is only excluded begins: no index finds what lacks words.
+_EXCLUDED: Final = "!"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ class Filter:
     def enumerable(self) -> "Filter":
         """The same filter for a statement that lists all that satisfies it, not one that asks whether something does.
 
-        The messages of a topic, and what rests on an author's, are then found by these; as parameters they would be
-        asked of every row there is.
+        The messages of a topic, what rests on an author's, and what has words are then found by these; as parameters
+        they would be asked of every row there is.
         """
         sent = (self.sent_after, self.sent_before)
         said = [
@@ -73,8 +75,11 @@ class Filter:
             condition = both(Said(tuple(said)), condition)
         if self.topic_ids is not None:
             condition = both(Leaf(Attribute.TOPIC, self.topic_ids), condition)
+        words = self.words
+        if words is not None and not words.startswith(_EXCLUDED):
+            condition, words = both(Leaf(Attribute.WORDS, (words,)), condition), None
         fixed = Filter(source_ids=self.source_ids, atom_types=self.atom_types, labels=self.labels)
-        return replace(fixed, words=self.words, condition=condition, made_until=self.made_until)
+        return replace(fixed, words=words, condition=condition, made_until=self.made_until)
 
 
 _fixed: Final = attrgetter(*(each.name for each in fields(Filter)[:_FIXED]))

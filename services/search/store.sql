@@ -10,9 +10,10 @@ where numnode(t.query) > 0
 group by t.term order by t.term;
 
 -- name: compile_constraint
-select string_agg(p.query, ' & ') as query
+-- What must be there comes first: an index finds that.
+select string_agg(p.query, ' & ' order by p.must desc, p.query) as query
 from (
-  select case when w.must then '(' else '!(' end || f.query::text || ')' as query, numnode(f.query) as nodes
+  select w.must, case when w.must then '(' else '!(' end || f.query::text || ')' as query, numnode(f.query) as nodes
   from (select t.text, true as must from unnest($1::text[]) as t (text)
         union all
         select t.text, false from unnest($2::text[]) as t (text)) w

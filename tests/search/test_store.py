@@ -297,6 +297,30 @@ async def test_too_many_rows_are_not_compared(desk: Desk) -> None:
         assert await connection.fetchval(VECTORS_READ) >= 60
 
 
+async def test_what_has_words_is_listed_by_their_index(desk: Desk) -> None:
+    """What a phrase leaves must be found by the index of words: no row may be asked by itself whether it has them."""
+    await fill(desk.library)
+    generation = store.Generation(desk.library.generation or uuid4(), "m", DIMENSIONS)
+    vector = to_halfvecs(unit(1).reshape(1, -1))[0]
+    async with as_search(desk.library) as connection:
+        words = await store.compile_constraint(connection, ["ann"], ["100", "ann 300"])
+        assert words is not None
+        chosen = Filter(words=words)
+        plan = await plan_of(connection, "nearest_exact", desk.library, chosen.enumerable, KINDS)
+        assert "containing" in plan
+        assert "@@" not in plan
+        before = await scans(desk.library, "message_words")
+        scope = Scope(desk.library.workspace, generation, chosen, KINDS)
+        nearest, rows = await store.nearest_exact(connection, scope, vector, 100)
+        assert (len(nearest), rows) == (58, 58)
+    assert await scans(desk.library, "message_words") > before
+    async with as_search(desk.library) as connection:
+        # No index finds what lacks words.
+        words = await store.compile_constraint(connection, [], ["ann"])
+        counts = await lookups.count_all(connection, Filter(words=words), ["message"])
+        assert counts == {"message": MANY - 60}
+
+
 async def test_everything_is_counted_without_reading_it(desk: Desk) -> None:
     """How many messages there are must be told by indexes alone, those without a text and up to a limit as well."""
     await fill(desk.library)
