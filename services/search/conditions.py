@@ -87,6 +87,9 @@ _OF_EVIDENCE: Final = """exists (
       select from extractor.atom_evidence e
       join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id and m.deleted_at is null
       where e.workspace_id = spine.current_workspace() and e.atom_id = s.id and {condition})"""
+_CONTAINING: Final = (
+    "s.id in (select c.id from search.containing('{kind}', {value}::text::tsquery) c (id))"
+)
 _LIST: Final = "select s.id from search.live_{kind}s({filter}) s where {condition}"
 
 _FIRST: Final = "'-infinity'"
@@ -143,8 +146,7 @@ _FRAGMENTS: Final[dict[Attribute, dict[str, str]]] = {
     ),
     Attribute.MADE_UNTIL: dict.fromkeys(("message", "atom", "topic"), "s.id <= {value}::uuid"),
     Attribute.WORDS: {
-        kind: f"s.id in (select c.id from search.containing('{kind}', {{value}}::text::tsquery) c (id))"
-        for kind in ("message", "atom", "topic")
+        kind: _CONTAINING.replace("{kind}", kind) for kind in ("message", "atom", "topic")
     },
 }
 

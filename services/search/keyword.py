@@ -1,7 +1,7 @@
 """The keyword leg: finds documents by the word indexes and weighs them by how rare their words are."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 from uuid import UUID
@@ -13,9 +13,13 @@ from services.search.statistics import TERM_DOCUMENTS_MAX, Statistics
 from services.search.store import Document, Filter
 from services.search.words import Alternative, Match, Term, Words, corrections, likely_starts
 
-CANDIDATES_MIN: Final = 200
-# As many documents are weighed as this, beside those of the rarest term: commoner terms only weigh.
+# Documents that have one of the rarest terms alone: so many at least, and up to so many.
+CANDIDATES_MIN: Final = 100
+CANDIDATES_MAX: Final = 500
+# About as many are weighed as this.
 MATCHED_MAX: Final = 2_000
+# Terms of one query stand in one message so much more often than chance has it.
+_TOGETHER_TIMES: Final = 3
 SCANNED_MAX: Final = 10_000
 CORRECTED_MAX: Final = 4
 CORRECTED_LETTERS_MIN: Final = 4
@@ -207,20 +211,38 @@ def _like(term: Term, others: Sequence[str]) -> Term:
 
 
 def candidate_query(lookup: Lookup) -> str:
-    """Join the rarest terms by OR until they promise enough documents; the others only weigh.
+    """Ask for what has any term, if that is not too much; else for what has one of the rarest, or two of the others.
 
-    If even the rarest is everywhere, documents must contain it together with another term.
+    Of the others, too, the rarer ones first, as far as they promise few enough documents: the commonest only weigh. If
+    even the rarest is everywhere, documents must contain it together with another term.
     """
     pairs = zip(lookup.containing, lookup.queries, strict=True)
     known = sorted((count, query) for count, query in pairs if count)
+    if sum(count for count, _ in known) <= MATCHED_MAX:
+        return _any(query for _, query in known)
     rarest_count, rarest = known[0]
     if rarest_count >= TERM_DOCUMENTS_MAX and len(known) > 1:
-        return " | ".join(f"(({rarest}) & ({query}))" for _, query in known[1:])
-    chosen: list[str] = []
-    promised = 0
-    for count, query in known:
-        if chosen and promised >= CANDIDATES_MIN and promised + count > MATCHED_MAX:
+        return f"({rarest}) & ({_any(query for _, query in known[1:])})"
+    chosen, others = [rarest], list[tuple[int, str]]()
+    promised: float = rarest_count
+    for count, query in known[1:]:
+        if promised < CANDIDATES_MIN or promised + count <= CANDIDATES_MAX:
+            chosen.append(query)
+            promised += count
+            continue
+        promised += sum(_together(count, rarer, lookup.documents) for rarer, _ in others)
+        if promised > MATCHED_MAX:
             break
-        chosen.append(f"({query})")
-        promised += count
-    return " | ".join(chosen)
+        if others:
+            chosen.append(f"({query}) & ({_any(rarer for _, rarer in others)})")
+        others.append((count, query))
+    return _any(chosen)
+
+
+def _any(queries: Iterable[str]) -> str:
+    return " | ".join(f"({query})" for query in queries)
+
+
+def _together(common: int, rare: int, documents: int) -> float:
+    """About how many documents have both of two terms of one query."""
+    return min(rare, _TOGETHER_TIMES * common * rare / max(documents, common))

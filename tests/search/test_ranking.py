@@ -19,11 +19,11 @@ def subjects(count: int) -> list[Subject]:
     return [Subject("message", UUID(int=i + 1)) for i in range(count)]
 
 
-def lookup(*containing: int) -> Lookup:
-    """Terms a, b, … that occur in so many documents."""
+def lookup(*containing: int, documents: int = 1_000) -> Lookup:
+    """Terms a, b, … that occur in so many of some documents."""
     names = tuple("abcdefgh"[: len(containing)])
-    weights = tuple(ranking.rarity(1000, count) for count in containing)
-    return Lookup(names, names, containing, weights)
+    weights = tuple(ranking.rarity(documents, count) for count in containing)
+    return Lookup(names, names, containing, weights, documents)
 
 
 def test_fusion_by_rank_is_the_weighted_sum_of_reciprocal_ranks() -> None:
@@ -148,8 +148,17 @@ def test_candidates_come_from_the_rarest_words() -> None:
     """Words that are everywhere must only weigh once the rarer ones promise enough documents."""
     assert candidate_query(lookup(3, 0, 40)) == "(a) | (c)"
     assert candidate_query(lookup(900, TERM_DOCUMENTS_MAX)) == "(a)"
-    everywhere = lookup(TERM_DOCUMENTS_MAX, TERM_DOCUMENTS_MAX)
-    assert candidate_query(everywhere) == "((a) & (b))"
+    everywhere = lookup(*[TERM_DOCUMENTS_MAX] * 3)
+    assert candidate_query(everywhere) == "(a) & ((b) | (c))"
+    assert candidate_query(lookup(900, 600, 500)) == "(c) | (b) | (a)"
+
+
+def test_commoner_words_count_where_two_of_them_are() -> None:
+    """Beside the rarest words, documents with two commoner ones must be asked for as far as these are not too many."""
+    counts, rarest = (60, 400, 900, 1_200, 4_000), "(a) | (b) | ((d) & ((c)))"
+    many, few = lookup(*counts, documents=10_000), lookup(*counts, documents=100_000)
+    assert candidate_query(many) == rarest
+    assert candidate_query(few) == f"{rarest} | ((e) & ((c) | (d)))"
 
 
 def test_coverage_is_the_share_of_the_weight_that_occurs() -> None:
