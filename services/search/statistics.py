@@ -41,7 +41,7 @@ class Statistics:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: dict[_Key, _Kept] = {}
-        self._many: dict[_Filtering, float] = {}
+        self._many: dict[_Filtering, _Kept] = {}
 
     async def documents(self, connection: Connection, workspace: UUID, kinds: Sequence[str]) -> int:
         """How many live subjects of some kinds the workspace has, counted up to DOCUMENTS_MAX."""
@@ -63,15 +63,19 @@ class Statistics:
         counts = [self._recall((workspace, kind, "")) or 0 for kind in kinds]
         return min(counts) >= _KEPT_FROM and sum(counts) > together
 
-    def leaves_many(self, workspace: UUID, chosen: Filter, kinds: Sequence[str]) -> bool:
-        """Whether it is remembered that a filter leaves too many rows to compare them all."""
-        return self._many.get(_filtering(workspace, chosen, kinds), 0.0) > self._clock()
+    def leaves_more(self, workspace: UUID, chosen: Filter, kinds: Sequence[str], rows: int) -> bool:
+        """Whether it is remembered that a filter leaves more than so many rows."""
+        kept = self._many.get(_filtering(workspace, chosen, kinds))
+        return kept is not None and kept.until > self._clock() and kept.counted >= rows
 
-    def remember_many(self, workspace: UUID, chosen: Filter, kinds: Sequence[str]) -> None:
-        """Remember that a filter leaves too many rows to compare them all."""
+    def remember_more(
+        self, workspace: UUID, chosen: Filter, kinds: Sequence[str], rows: int
+    ) -> None:
+        """Remember that a filter leaves more than so many rows."""
         if len(self._many) >= _ENTRIES_MAX:
             self._many.clear()
-        self._many[_filtering(workspace, chosen, kinds)] = self._clock() + _KEPT_SECONDS
+        kept = _Kept(self._clock() + _KEPT_SECONDS, rows)
+        self._many[_filtering(workspace, chosen, kinds)] = kept
 
     async def containing(
         self,

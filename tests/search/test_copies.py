@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -13,8 +14,8 @@ from services.common.database import Database, DatabaseSettings
 from services.common.errors import DatabaseUnavailable
 from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
 from services.search import copies as module
-from services.search import copying, semantic
-from services.search.copies import Copies
+from services.search import copying, semantic, store
+from services.search.copies import Copies, Copy
 from services.search.semantic import Plan, SemanticCandidates, SemanticLeg
 from services.search.sketch import Sketch
 from services.search.statistics import Statistics
@@ -220,6 +221,48 @@ async def test_a_filter_is_satisfied(reader: Reader) -> None:
     # All 321 are looked up, so it is certain that there is no more.
     found = await reader.find(1, chosen=Filter(author_ids=("bob",)))
     assert ([near.subject.id for near in found.nearest], found.plan) == ([far], Plan.MEMORY)
+
+
+async def test_what_was_looked_up_is_not_looked_up_again(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a copy proposes must be looked up once, but all of it anew if the copy was asked for more."""
+    ids = await reader.library.add_messages(
+        [f"n {i}" for i in range(30)], [unit(1, i) for i in range(30)], author_external_id="ann"
+    )
+    await reader.copied()
+    proposed, looked_up = {20: ids[10:], 40: ids}, list[list[UUID]]()
+
+    async def propose(_: object, kinds: object, vector: object, count: int, sure: int) -> object:
+        return {"message": proposed[count]}
+
+    async def known(*arguments: Any) -> Any:
+        looked_up.append([subject.id for subject in arguments[4]])
+        return await nearest_known(*arguments)
+
+    nearest_known = store.nearest_known
+    monkeypatch.setattr(Copy, "nearest", propose)
+    monkeypatch.setattr(store, "nearest_known", known)
+    monkeypatch.setattr(semantic, "lookups_of", lambda *_: [(20, 4), (20, 8), (40, 40)])
+    found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
+    assert looked_up == [ids[10:14], ids[14:18], ids]
+    assert [near.subject.id for near in found.nearest] == ids[:10]
+
+
+@pytest.mark.parametrize(("factor", "plan"), [(11, Plan.EXACT), (9, Plan.MEMORY)])
+async def test_what_is_less_work_is_done(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, factor: int, plan: Plan
+) -> None:
+    """All that a filter leaves must be compared if that is less work than to look up enough that satisfies it."""
+    names = [f"n {i}" for i in range(60)]
+    await reader.library.add_messages(names, [unit(1)] * 60, author_external_id="ann")
+    await reader.copied()
+    monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", 5_000)
+    monkeypatch.setattr(semantic, "COPIED_ROWS_MIN", 0)
+    # 62 or 56 of 360 rows.
+    monkeypatch.setattr(semantic, "_COMPARED_FOR_LOOKED_UP", factor)
+    found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
+    assert (found.plan, len(found.nearest)) == (plan, 10)
 
 
 async def test_few_that_satisfy_a_filter_are_left_to_the_index(
