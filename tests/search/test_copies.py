@@ -247,6 +247,9 @@ async def test_what_was_looked_up_is_not_looked_up_again(
     found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
     assert looked_up == [ids[10:14], ids[14:18], ids]
     assert [near.subject.id for near in found.nearest] == ids[:10]
+    monkeypatch.setattr(semantic, "lookups_of", lambda *_: [(20, 4), (20, 8), (20, 12)])
+    found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
+    assert (found.plan, [near.subject.id for near in found.nearest]) == (Plan.MEMORY, ids[10:20])
 
 
 @pytest.mark.parametrize(("factor", "plan"), [(11, Plan.EXACT), (9, Plan.MEMORY)])
