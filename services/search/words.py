@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from services.search.lexicon import Lexicon, ukrainian
@@ -219,7 +220,9 @@ def _without_stop_words(texts: list[str]) -> list[str]:
     return [text for text in texts if text.casefold() not in STOP_WORDS] or texts
 
 
+@lru_cache(maxsize=4_096)
 def _term(text: str, lexicon: Lexicon) -> Term:
+    """A word with all that it is looked up as; people ask for the same ones again and again."""
     forms, spellings = [Alternative(Match.WHOLE, text)], (text, *other_spellings(text))
     if _LETTERS.fullmatch(text):
         forms += (form for spelling in spellings for form in _Word(spelling).forms())
