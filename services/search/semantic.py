@@ -162,8 +162,8 @@ class SemanticLeg:
             if count > asked:
                 # What is written while the copy is asked is newer than this.
                 asked, since, rows = count, copy.moment.arguments, len(copy)
-                # A filter may leave any of them.
-                sure = limit if scope.filter.is_empty else count
+                # A filter may leave any of them, and of what it drops nobody sees what stood before it.
+                sure = limit if scope.filter.is_empty else 2 * count
                 near, done = await copy.nearest(scope.kinds, vector, count, sure), 0
             places = slice(done, looked_up)
             subjects = [Subject(kind, each) for kind in near for each in near[kind][places]]
