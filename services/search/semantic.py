@@ -20,8 +20,10 @@ EXACT_ROWS_MAX: Final = 5_000
 # From so many on a copy pays.
 COPIED_ROWS_MIN: Final = 1_000
 # To compare n rows takes about as long as to look up, of N in a copy, those of which a filter that leaves n leaves 20,
-# where n² is so many times N: rows are found and compared in 6 µs each, and looked up in 13 µs.
+# where n² is so many times N: rows are found and compared in 6 µs each, and looked up in 13 µs. To look at the copy
+# and to plan more statements takes as long as some more rows.
 _COMPARED_FOR_LOOKED_UP: Final = 45
+_COMPARED_FOR_COPY: Final = 400
 # As vectors.INDEX_SETTINGS has it.
 SCAN_BREADTH: Final = int(INDEX_SETTINGS["hnsw.ef_search"])
 # Of what a filter drops nobody sees how many better ones it stood before, so the scan is broader, and more is asked of
@@ -134,7 +136,8 @@ class SemanticLeg:
         """
         few, rows = None, total
         if not scope.filter.is_empty:
-            rows_max = min(EXACT_ROWS_MAX, math.isqrt(_COMPARED_FOR_LOOKED_UP * total))
+            together = _COMPARED_FOR_COPY + math.isqrt(_COMPARED_FOR_LOOKED_UP * total)
+            rows_max = min(EXACT_ROWS_MAX, together)
             few, rows = await self._few(connection, scope, vectors, limit, rows_max)
         if few is not None:
             reason = "what the filter leaves is compared one by one"
@@ -165,6 +168,8 @@ class SemanticLeg:
                 # A filter may leave any of them, and of what it drops nobody sees what stood before it.
                 sure = limit if scope.filter.is_empty else 2 * count
                 near, done = await copy.nearest(scope.kinds, vector, count, sure), 0
+            if looked_up <= done:
+                continue
             places = slice(done, looked_up)
             subjects = [Subject(kind, each) for kind in near for each in near[kind][places]]
             known = (subjects, since, FRESH_ROWS_MAX)

@@ -263,6 +263,7 @@ async def test_what_is_less_work_is_done(
     monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", 5_000)
     monkeypatch.setattr(semantic, "COPIED_ROWS_MIN", 0)
     # 62 or 56 of 360 rows.
+    monkeypatch.setattr(semantic, "_COMPARED_FOR_COPY", 0)
     monkeypatch.setattr(semantic, "_COMPARED_FOR_LOOKED_UP", factor)
     found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
     assert (found.plan, len(found.nearest)) == (plan, 10)
