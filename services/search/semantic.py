@@ -249,14 +249,11 @@ def lookups_of(chosen: Filter, limit: int) -> Sequence[tuple[int, int]]:
     more costs less than to ask again, and to look up costs more than both.
     """
     if chosen.is_empty:
-        return _same(limit + limit // 4 + 20, 4 * limit + 200)
+        few, more = limit + limit // 4 + 20, 4 * limit + 200
+        return (few, few), (more, more)
     many, most = max(400, 4 * limit), max(2_000, 20 * limit)
     first, second = limit + 40, 5 * limit + 150
     return (many, first), (many, min(second, many)), (many, many), (most, most // 2), (most, most)
-
-
-def _same(*counts: int) -> Sequence[tuple[int, int]]:
-    return [(count, count) for count in counts]
 
 
 def scan_breadth(chosen: Filter, limit: int) -> int:

@@ -103,10 +103,10 @@ class Scope:
     filter: Filter
     kinds: tuple[str, ...]
 
-    def statement(self, name: str, chosen: Filter | None = None) -> tuple[str, list[Any]]:
-        """Return a statement about it, and the values of the conditions; of another filter if one is given."""
-        asked = (chosen or self.filter).conditions
-        return statement(name, self.kinds, asked, self.generation.id, self.generation.dimensions)
+    def statement(self, name: str) -> tuple[str, list[Any]]:
+        """Return a statement about it, and the values of the conditions."""
+        of = (self.generation.id, self.generation.dimensions)
+        return statement(name, self.kinds, self.filter.conditions, *of)
 
 
 # What a search reads by the hundred are tuples: they are made and compared at a fraction of the cost.
@@ -262,10 +262,10 @@ async def nearest_exact(
 
     If there are as many rows as their limit, none is compared and none counted beyond it.
     """
-    chosen = scope.filter.enumerable
-    text, values = scope.statement("nearest_exact", chosen)
+    scope = replace(scope, filter=scope.filter.enumerable)
+    text, values = scope.statement("nearest_exact")
     arguments = (scope.workspace, vector, limit, rows_limit)
-    rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
+    rows = await connection.fetch(text, *scope.filter.arguments(), *arguments, *values)
     return [_near(row) for row in rows if row["kind"]], rows[0]["rows"]
 
 
