@@ -59,7 +59,7 @@ $(STAMPS)/build: requirements/build.txt | $(BIN)/pip
 	@mkdir -p $(STAMPS) && touch $@
 
 # other options make another library, which pip would not see
-$(STAMPS)/llama: requirements/llama_cpp.cmake requirements/amx_works.cpp requirements/llama_gelu.h $(STAMPS)/build
+$(STAMPS)/llama: requirements/llama_cpp.cmake requirements/amx_works.cpp requirements/llama_gelu.h requirements/llama_amx_encoder.h $(STAMPS)/build
 	@$(PIP) uninstall --quiet --quiet --yes llama-cpp-python
 	@touch $@
 

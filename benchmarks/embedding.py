@@ -20,7 +20,6 @@ import asyncio
 import itertools
 import json
 import statistics
-import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -36,10 +35,8 @@ from benchmarks.embedding_peers import EmbedList, installed_peers
 from benchmarks.freshness import load
 from benchmarks.ingest import make_corpus, read_corpus
 from services.common.llama import EmbeddingModel
-from services.common.llama.native import multiplies_tiles, write_in_bytes
-from services.common.llama.precision import is_unquantised
+from services.common.llama.native import encodes_in_bytes, load_model
 from services.common.models import ModelStore
-from services.common.models.gguf import read_header
 from services.embedder.embedding import embed_texts
 from services.embedder.service import EmbedderSettings
 from winnow.ingest.v1 import ingest_pb2
@@ -84,12 +81,16 @@ class BareLoop:
     """llama.cpp's own calls and nothing else: contexts, a plan of batches, a thread a context."""
 
     def __init__(
-        self, path: Path, texts: Sequence[str], contexts: int, threads: int, budget: int
+        self,
+        path: Path,
+        texts: Sequence[str],
+        in_bytes: bool,
+        contexts: int,
+        threads: int,
+        budget: int,
     ) -> None:
         self._texts, self._budget = texts, budget
-        self._model = c.llama_model_load_from_file(
-            str(path).encode(), c.llama_model_default_params()
-        )
+        self._model = load_model(path, in_bytes)
         self._vocab = c.llama_model_get_vocab(self._model)
         self._width = c.llama_model_n_embd(self._model)
         self._contexts = [self._open(threads) for _ in range(contexts)]
@@ -204,15 +205,6 @@ def texts_of(
     return list(itertools.islice(distinct.values(), count))
 
 
-def files(path: Path, folder: Path) -> list[tuple[str, Path]]:
-    """The file of the model, and the same in 8 bits if the engine computes with those."""
-    found = [("", path)]
-    if multiplies_tiles() and is_unquantised(read_header(path)):
-        write_in_bytes(path, folder / path.name)
-        found.append(("8 bits, ", folder / path.name))
-    return found
-
-
 async def measure(options: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
     """Return for each way, a round each, texts a second by the clock and by processor time."""
     path = ModelStore.open().fetch(options.model, "embedding").path
@@ -223,11 +215,11 @@ async def measure(options: argparse.Namespace) -> dict[str, list[tuple[float, fl
     engine = Engine(path, texts)
     print(f"{len(texts):,} distinct texts, {engine.count_tokens():,} tokens, model {options.model}")
     ways: dict[str, Any] = {"engine": engine}
-    with tempfile.TemporaryDirectory() as folder:
-        for (kind, file), setting in itertools.product(files(path, Path(folder)), BARE):
-            contexts, threads, budget = setting
-            name = f"bare loop, {kind}{contexts} x {threads} thread, {budget} tokens"
-            ways[name] = BareLoop(file, texts, *setting)
+    for in_bytes, setting in itertools.product(sorted({False, encodes_in_bytes()}), BARE):
+        contexts, threads, budget = setting
+        kind = "weights in bytes, " if in_bytes else ""
+        name = f"bare loop, {kind}{contexts} x {threads} thread, {budget} tokens"
+        ways[name] = BareLoop(path, texts, in_bytes, *setting)
     ways["Llama.embed(list)"] = EmbedList(path, texts)
     ways |= installed_peers(texts)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in [*ways, "service"]}

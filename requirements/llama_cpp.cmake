@@ -14,7 +14,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     # GCC 12 takes it that loading a configuration of tiles reads its first 8 bytes only, and leaves out what writes the rest;
     # the first use of a tile then ends the process (SIGILL).
     cmake_language(DEFER CALL set_source_files_properties
-      "${CMAKE_CURRENT_SOURCE_DIR}/ggml/src/ggml-cpu/amx/mmq.cpp" TARGET_DIRECTORY ggml-cpu
+      "${CMAKE_CURRENT_SOURCE_DIR}/ggml/src/ggml-cpu/amx/amx.cpp" "${CMAKE_CURRENT_SOURCE_DIR}/ggml/src/ggml-cpu/amx/mmq.cpp" TARGET_DIRECTORY ggml-cpu
       PROPERTIES COMPILE_OPTIONS "-fno-tree-dse;-fno-dse")
   elseif(WINNOW_COMPILER_KNOWS_AMX AND NOT WINNOW_AMX_WORKS)
     add_compile_options(-mno-amx-tile -mno-amx-int8 -mno-amx-bf16)
@@ -46,3 +46,29 @@ winnow_replace(vec.h "    return 0.5f*x*(1.0f + tanhf(SQRT_2_OVER_PI*x*(1.0f + G
 winnow_replace(common.h "#define GGML_FA_TILE_Q  64" "#define GGML_FA_TILE_Q  16")
 winnow_replace(common.h "#define GGML_FA_TILE_KV 64" "#define GGML_FA_TILE_KV 32")
 winnow_replace(ops.cpp "neq1 >= Q_TILE_SZ);" "(neq1 >= 64 || (neq1 >= 4 && neq1 == nek1)));")
+
+# Half of the time is spent on scaling products of 8 bits one by one. Models that encode get another way to multiply.
+winnow_replace(amx/amx.cpp
+  "// AMX buffer interface\nstatic void"
+  "#include \"${CMAKE_CURRENT_LIST_DIR}/llama_amx_encoder.h\"\n\nstatic void")
+winnow_replace(amx/amx.cpp
+  "    tensor->extra = (void *) ggml::cpu::amx::get_tensor_traits(buffer, tensor);"
+  "    tensor->extra = (void *) (winnow::encoders ? winnow::traits() : ggml::cpu::amx::get_tensor_traits(buffer, tensor));")
+winnow_replace(amx/amx.cpp
+  "    if (qtype_has_amx_kernels(tensor->type)) {\n        GGML_LOG_DEBUG"
+  "    if (tensor->extra == winnow::traits()) {
+        winnow::convert_weights(tensor, data, offset, size);
+    } else if (qtype_has_amx_kernels(tensor->type)) {\n        GGML_LOG_DEBUG")
+winnow_replace(amx/amx.cpp
+  "    return ggml_backend_amx_get_alloc_size(tensor);"
+  "    return winnow::encoders ? winnow::alloc_size(tensor) : ggml_backend_amx_get_alloc_size(tensor);")
+winnow_replace(amx/amx.cpp
+  "            case GGML_TYPE_F16:\n                alignment = 16;"
+  "            case GGML_TYPE_F32:
+            case GGML_TYPE_BF16:
+                if (!winnow::encoders && src0->extra != winnow::traits()) {
+                    return false;
+                }
+                alignment = 16;
+                break;
+            case GGML_TYPE_F16:\n                alignment = 16; // numbers")

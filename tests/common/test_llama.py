@@ -20,7 +20,6 @@ from services.common.llama import (
     Tokens,
     TooManyTokens,
     embedding,
-    precision,
 )
 from services.common.llama.native import EncodingContext, Weights
 from services.common.models import BadModelFile, ResolvedModel
@@ -263,7 +262,7 @@ def test_what_is_loaded_in_part_is_let_go(
             super().close()
 
     monkeypatch.setattr(embedding, "EncodingContext", Scarce)
-    monkeypatch.setattr(precision, "Weights", Watched)
+    monkeypatch.setattr(embedding, "Weights", Watched)
     with pytest.raises(LoadFailed, match="no memory"):
         EmbeddingModel.open(e5.path)
     assert closed[:2] == opened[::-1]

@@ -6,6 +6,7 @@ None of these objects locks: a context and a grammar belong to one thread at a t
 import ctypes
 import functools
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
@@ -50,28 +51,39 @@ def _start() -> None:
     c.llama_backend_init()
 
 
-def multiplies_tiles() -> bool:
-    """Return whether tiles of 8-bit numbers are multiplied by the processor's matrix units (Intel AMX)."""
-    return b"AMX_INT8 = 1" in c.llama_print_system_info()
+# What requirements/llama_cpp.cmake adds to llama.cpp where the processor has matrix units (Intel AMX).
+_keep_for_encoding: Final[Callable[[bool], None] | None] = getattr(
+    c._lib,  # noqa: SLF001 - the binding names only what llama.cpp itself has
+    "winnow_keep_for_encoding",
+    None,
+)
+_loading: Final = threading.Lock()
 
 
-def write_in_bytes(path: Path, copy: Path) -> None:
-    """Write a model again with weights of 8 bits in blocks of 32, each with its scale (Q8_0); LoadFailed."""
-    _start()
-    parameters = c.llama_model_quantize_default_params()
-    parameters.ftype = c.LLAMA_FTYPE_MOSTLY_Q8_0
-    if c.llama_model_quantize(str(path).encode(), str(copy).encode(), parameters) != 0:
-        raise LoadFailed(path, f"llama.cpp cannot write it to {copy} in numbers of 8 bits")
+def encodes_in_bytes() -> bool:
+    """Return whether weights can be kept in 8 bits, as the processor's matrix units multiply them soonest."""
+    return _keep_for_encoding is not None
+
+
+def load_model(path: Path, in_bytes: bool) -> Any:
+    """Load a file, None if llama.cpp refuses it; how weights are kept holds for all that is loaded meanwhile."""
+    with _loading:
+        if _keep_for_encoding:
+            _keep_for_encoding(in_bytes)
+        try:
+            return c.llama_model_load_from_file(str(path).encode(), c.llama_model_default_params())
+        finally:
+            if _keep_for_encoding:
+                _keep_for_encoding(False)
 
 
 class Weights:
     """A loaded model file and its vocabulary; any number of contexts share it."""
 
-    def __init__(self, path: Path, copy: Path | None = None) -> None:
-        """Load the file, or a copy of it in other numbers, which may be removed afterwards."""
+    def __init__(self, path: Path, *, in_bytes: bool = False) -> None:
+        """Load the file; for encoding, keep its weights in 8 bits where that is possible; LoadFailed."""
         _start()
-        file = str(copy or path).encode()
-        model = c.llama_model_load_from_file(file, c.llama_model_default_params())
+        model = load_model(path, in_bytes)
         vocabulary = c.llama_model_get_vocab(model) if model else None
         if model is None or vocabulary is None:
             raise LoadFailed(path, "llama.cpp refuses it")

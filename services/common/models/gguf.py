@@ -12,6 +12,8 @@ Scalar = int | float | bool | str
 
 MAGIC: Final = b"GGUF"
 ALIGNMENT_BYTES: Final = 32
+# Of general.file_type: numbers of 32 and 16 bits.
+UNQUANTISED_FILE_TYPES: Final = (0, 1, 32)
 POOLINGS: Final = ("none", "mean", "cls", "last", "rank")
 
 _SCALARS: Final = {
@@ -51,6 +53,11 @@ class GgufHeader:
     metadata: dict[str, Scalar]
     tensor_count: int
     file_bytes: int
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether its weights have fewer bits than real numbers of 32 or 16."""
+        return self.metadata.get("general.file_type") not in UNQUANTISED_FILE_TYPES
 
     @property
     def architecture(self) -> str:
