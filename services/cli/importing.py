@@ -92,8 +92,10 @@ class FrameReader:
                 self._refuse(item)
             elif isinstance(item, ImportedMessage):
                 if item.deleted and _is_key(item.external_id):
+                    # Its words are nobody's any more, not even until the end of the file.
                     self.deleted.append((source, item.external_id))
-                yield from self._take(source, message_input(item))
+                else:
+                    yield from self._take(source, message_input(item))
             elif isinstance(item, ImportedChat):
                 source, is_taken = source_ref(item, self._kind), _is_key(item.external_id)
             else:

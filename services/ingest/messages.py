@@ -9,7 +9,12 @@ from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+NEVER = datetime.min.replace(tzinfo=UTC)
 NO_TEXT_SHA256 = hashlib.sha256(b"").digest()
+
+
+Version = tuple[datetime, datetime, bool, bool, bool, bytes]
+"""When a version is of, when it was edited, whether it knows its thread, a bot, an origin, and its content's hash."""
 
 
 @dataclass(slots=True)
@@ -32,9 +37,21 @@ class Draft:
     text_sha256: bytes
 
     @property
-    def version(self) -> tuple[datetime, bool, bytes]:
-        """What orders the versions of one message: the greater wins, whichever comes first."""
-        return self.edited_at or self.sent_at, self.forwarded_from is not None, self.content_sha256
+    def version(self) -> Version:
+        """What orders the versions of one message: the greater wins, whichever comes first; `store.sql` says the same.
+
+        An edit may be told in whole seconds, so it is never before the message itself, and later than it. Of two that
+        are equally late the one that knows more wins: a partial export has no threads, and no export tells bots.
+        """
+        edited_at = self.edited_at or NEVER
+        return (
+            max(edited_at, self.sent_at),
+            edited_at,
+            self.thread_id != "",
+            self.author_is_bot,
+            self.forwarded_from is not None,
+            self.content_sha256,
+        )
 
 
 Order = tuple[datetime, int, str]

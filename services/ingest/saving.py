@@ -187,7 +187,8 @@ class Saver:
         async with self._slots.one():
             found, (result, title) = await self._database.retrying(attempt)
             await reach("ingest.committed")
-        if source.title not in ("", title):
+        # An id is no better than no title, and both leave the stored one alone.
+        if source.title not in ("", title, source.external_id if title else ""):
             # In the transaction of the messages it would lock the source before them; others lock it after theirs.
             async with self._database.transaction(workspace) as connection:
                 await store.retitle_source(connection, workspace, found, source.title)

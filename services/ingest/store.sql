@@ -49,8 +49,10 @@ on conflict (workspace_id, source_id, external_id) do update set
   importance_score = excluded.importance_score, importance_label = excluded.importance_label,
   importance_factors = excluded.importance_factors, importance_version = excluded.importance_version
 where m.erased_at is null and (m.content_sha256 = decode(repeat('00', 32), 'hex')
-  or (coalesce(excluded.edited_at, excluded.sent_at), excluded.forwarded_from is not null, excluded.content_sha256)
-     > (coalesce(m.edited_at, m.sent_at), m.forwarded_from is not null, m.content_sha256))
+  or (greatest(excluded.edited_at, excluded.sent_at), coalesce(excluded.edited_at, '-infinity'), excluded.thread_id <> '',
+      excluded.author_is_bot, excluded.forwarded_from is not null, excluded.content_sha256)
+     > (greatest(m.edited_at, m.sent_at), coalesce(m.edited_at, '-infinity'), m.thread_id <> '', m.author_is_bot,
+      m.forwarded_from is not null, m.content_sha256))
   and not exists (
     select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
 returning new.external_id, new.id, old.id is null as created, new.deleted_at is null as live,

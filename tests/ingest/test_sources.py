@@ -16,8 +16,9 @@ SOURCE_UNLOCKED = "select from ingest.source for update nowait"
 
 
 async def test_a_source_takes_a_new_title(ingest: Ingest) -> None:
-    """A title that is sent replaces the stored one; an empty one leaves it alone."""
-    for title, stored in (("", ""), ("First", "First"), ("", "First"), ("Second", "Second")):
+    """A title that is sent replaces the stored one; an empty one, and the id again, leave it alone."""
+    sent = {"": "", "room": "room", "First": "First"}
+    for title, stored in (*sent.items(), ("", "First"), ("room", "First"), ("Second", "Second")):
         source = pb.SourceRef(kind=pb.SOURCE_KIND_API, external_id="room", title=title)
         await ingest.send(message(1), source=source)
         (row,) = await ingest.rows("select title from ingest.source")

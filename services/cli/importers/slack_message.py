@@ -92,9 +92,9 @@ def read_message(row: Row, chat_external_id: str, directory: Directory) -> Impor
         return _deleted(stamp, sent_at, thread, chat_external_id)
     author, name, is_bot = _author(row, directory)
     text, entities = render(markup_of(row, is_bot), directory.people, directory.channels)
-    attachments = tuple(
-        _attachment(file) for file in (*listed(row, "files"), nested(row, "file")) if file
-    )
+    files = [file for file in (*listed(row, "files"), nested(row, "file")) if file]
+    text = text or "\n".join(filter(None, map(_words, files)))
+    attachments = tuple(map(_attachment, files))
     return ImportedMessage(
         chat_external_id=chat_external_id,
         external_id=stamp,
@@ -132,7 +132,7 @@ def read_stamp(stamp: str) -> datetime | None:
 
 def _author(row: Row, directory: Directory) -> tuple[str, str, bool]:
     """Id, name and whether a bot speaks; a bot may speak under a name of its own choice."""
-    user, bot = key(row, "user"), key(row, "bot_id")
+    user, bot = key(row, "user") or key(nested(row, "comment"), "user"), key(row, "bot_id")
     bot_name = string(row, "username") or string(nested(row, "bot_profile"), "name")
     if bot or row.get("subtype") == "bot_message":
         return user or bot, bot_name or directory.people.get(user, ""), True
@@ -164,6 +164,14 @@ def _name(profile: Row) -> str:
         ),
         "",
     )
+
+
+def _words(file: Row) -> str:
+    """What a file says that is itself the message: a snippet, an email, what was spoken in a clip."""
+    spoken = nested(nested(file, "transcription"), "preview")
+    said = string(file, "plain_text") or string(file, "preview") or string(spoken, "content")
+    title = string(file, "title") if said else ""
+    return "\n".join(filter(None, ("" if title == string(file, "name") else title, said)))
 
 
 def _attachment(file: Row) -> ImportedAttachment:

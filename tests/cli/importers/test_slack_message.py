@@ -59,6 +59,10 @@ def test_edits(tmp_path: Path) -> None:
             {"user": None, "subtype": "bot_message", "bot_id": "B2", "username": "Deploys"},
             ("B2", "Deploys", True),
         ),
+        (
+            {"user": None, "subtype": "file_comment", "comment": {"user": "U1", "comment": "hm"}},
+            ("U1", "Ada", False),
+        ),
     ],
 )
 def test_authors(tmp_path: Path, fields: dict[str, Any], author: tuple[str, str, bool]) -> None:
@@ -89,6 +93,27 @@ def test_files(tmp_path: Path, file: dict[str, Any], attachment: ImportedAttachm
         message = only(tmp_path, row(1, "see", **fields))
         assert message.attachments == (attachment,)
         assert (message.kind, message.text) == (attachment.type, "see")
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ({"name": "a.py", "title": "a.py", "preview": "def f(): <pass>"}, "def f(): <pass>"),
+        (
+            {"title": "Invoice overdue", "plain_text": "please pay", "preview": "please"},
+            "Invoice overdue\nplease pay",
+        ),
+        (
+            {"name": "clip.m4a", "transcription": {"preview": {"content": "on my way"}}},
+            "on my way",
+        ),
+        ({"name": "a.png", "title": "Plan"}, ""),
+    ],
+)
+def test_words_of_files(tmp_path: Path, file: dict[str, Any], text: str) -> None:
+    """A snippet, an email and a spoken clip say what the message does not."""
+    assert only(tmp_path, row(1, "", files=[file])).text == text
+    assert only(tmp_path, row(1, "see", files=[file])).text == "see"
 
 
 @pytest.mark.parametrize(

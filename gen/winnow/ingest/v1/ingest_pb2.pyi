@@ -144,7 +144,7 @@ class SourceRef(_message.Message):
     external_id: _builtins.str
     """Its id where it comes from, for example the chat's id; unique per kind."""
     title: _builtins.str
-    """The title to show; updates the stored one when set. INVALID_FIELD if it is only spaces."""
+    """The title to show; updates the stored one when set, unless it is only the id again. INVALID_FIELD if it is only spaces."""
     def __init__(
         self,
         *,
@@ -238,9 +238,10 @@ class MessageInput(_message.Message):
 
     @_builtins.property
     def edited_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was last edited. Of two versions of a message the later one stays: by edited_at, or by sent_at if that is unset. Of two
-        that are equally late always the same one stays, one that says where it was forwarded from before one that does not, and else that
-        with the greater SHA-256 of its content, whichever comes first, and whether they come in one batch or in two.
+        """When it was last edited. Of two versions of a message the later one stays: by edited_at, or by sent_at if that is unset or later, as
+        it is where edits are told in whole seconds; then an edited one before one that is not. Of two that are equally late always the same
+        one stays, whichever comes first, and whether they come in one batch or in two: one that has a thread, then one of a bot, then one
+        that says where it was forwarded from, before one that does not, and else that with the greater SHA-256 of its content.
         """
 
     @_builtins.property

@@ -1,0 +1,58 @@
+"""Which of two versions of a message stays: an edit before what it edited, what knows more before what knows less."""
+
+import pytest
+
+from tests.ingest.conftest import Ingest, at, message
+from tests.ingest.test_rpc import get
+from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.types.v1 import types_pb2 as types
+
+COUNT = 20
+JENKINS = types.Author(external_id="user1", name="Jenkins", is_bot=True)
+SAME_NAME = types.Author(external_id="user1", name="Jenkins")
+
+
+def version(number: int, kind: str) -> pb.MessageInput:
+    """A version of a message that was sent within a second, as some source tells it."""
+    sent_at, text = at(number + 0.7), f"message {number}"
+    match kind:
+        case "edited":
+            return message(number, f"{text} edited", sent_at=sent_at, edited_at=sent_at)
+        case "edited, in whole seconds":
+            return message(number, f"{text} edited", sent_at=sent_at, edited_at=at(number))
+        case "edited again":
+            edited_at = at(number + 0.5)
+            return message(number, f"{text} again", sent_at=sent_at, edited_at=edited_at)
+        case "threaded":
+            return message(number, text, sent_at=sent_at, thread_id="5", author=SAME_NAME)
+        case "of a bot":
+            return message(number, text, sent_at=sent_at, author=JENKINS)
+    return message(number, text, sent_at=sent_at, author=SAME_NAME)
+
+
+@pytest.mark.parametrize(
+    ("stays", "goes"),
+    [
+        ("edited", "plain"),
+        ("edited, in whole seconds", "plain"),
+        ("edited again", "edited, in whole seconds"),
+        ("edited, in whole seconds", "threaded"),
+        ("threaded", "plain"),
+        ("of a bot", "plain"),
+    ],
+)
+async def test_the_same_version_stays(ingest: Ingest, stays: str, goes: str) -> None:
+    """Whichever comes first, in one batch or in two, and whatever the hashes are."""
+    pairs = [(version(n, stays), version(n, goes)) for n in range(2 * COUNT)]
+    together = [each for n in range(COUNT) for each in pairs[n][:: (-1) ** n]]
+    results = list(await ingest.send(*together))
+    for first in (0, 1):
+        results += await ingest.send(*(pairs[n][(first + n) % 2] for n in range(COUNT, 2 * COUNT)))
+    for result in results:
+        found = await get(ingest, result.message_id)
+        wanted, _ = pairs[int(found.external_id)]
+        assert (found.text, found.thread_id, found.author.is_bot) == (
+            wanted.text,
+            wanted.thread_id,
+            wanted.author.is_bot,
+        )
