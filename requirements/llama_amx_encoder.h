@@ -11,6 +11,9 @@
 #include <atomic>
 #include <cmath>
 #include <vector>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace winnow {
 
@@ -43,6 +46,18 @@ inline size_t half_bytes(int M, int K) { return (size_t) padded(M) * steps(K) * 
 inline size_t batch_bytes(int M, int K) { return 2 * half_bytes(M, K) + padded(M) * sizeof(float); }
 inline size_t work_size(const ggml_tensor * dst) {
     return dst->ne[2] * dst->ne[3] * batch_bytes(dst->ne[1], dst->src[0]->ne[0]);
+}
+
+// A text reads all weights once, and to find where pages of 4 kB are takes a part of the time.
+inline void * in_large_pages(void * memory, size_t size) {
+#if defined(MADV_HUGEPAGE)
+    constexpr uintptr_t page = 1 << 21;
+    const uintptr_t start = ((uintptr_t) memory + page - 1) & ~(page - 1), end = ((uintptr_t) memory + size) & ~(page - 1);
+    if (memory && end > start) {
+        madvise((void *) start, end - start, MADV_HUGEPAGE);
+    }
+#endif
+    return memory;
 }
 
 inline float largest(const float * row, int K) {

@@ -52,6 +52,9 @@ winnow_replace(amx/amx.cpp
   "// AMX buffer interface\nstatic void"
   "#include \"${CMAKE_CURRENT_LIST_DIR}/llama_amx_encoder.h\"\n\nstatic void")
 winnow_replace(amx/amx.cpp
+  "    void * data = ggml_aligned_malloc(size);\n"
+  "    void * data = winnow::in_large_pages(ggml_aligned_malloc(size), size);\n")
+winnow_replace(amx/amx.cpp
   "    tensor->extra = (void *) ggml::cpu::amx::get_tensor_traits(buffer, tensor);"
   "    tensor->extra = (void *) (winnow::encoders ? winnow::traits() : ggml::cpu::amx::get_tensor_traits(buffer, tensor));")
 winnow_replace(amx/amx.cpp
