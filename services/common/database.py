@@ -76,7 +76,10 @@ async def translated() -> AsyncIterator[None]:
     except _UNAVAILABLE as error:
         if isinstance(error, _STALE_PLAN):
             raise
-        raise DatabaseUnavailable("the database does not answer or cannot write") from error
+        told = "the database does not answer or cannot write"
+        if isinstance(error, asyncpg.QueryCanceledError):
+            told = "the database took longer for a statement than WINNOW_STATEMENT_TIMEOUT_SECONDS"
+        raise DatabaseUnavailable(told) from error
 
 
 @asynccontextmanager

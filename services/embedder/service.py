@@ -49,7 +49,7 @@ class EmbedderSettings(Settings):
     embedding_threads: int = Field(default=1, ge=1, le=64)
     embedding_exact: bool = Field(
         default=False,
-        description="compute with the 16 or 32 bits of a file, even where 8 are much faster",
+        description="compute with the numbers of a file, even where weights of 8 bits are faster",
     )
     embed_parallel: int = Field(default=2, ge=1, le=16, description="batches at once")
     embed_hints_max: int = Field(default=4, ge=1, le=64, description="hints a batch, 64 tasks each")
