@@ -77,7 +77,12 @@ inline void convert_weights(ggml_tensor * weights, const void * data, size_t off
     std::memset(tiles, 0, weights_bytes(N, K));
     std::vector<float> row(K);
     for (int n = 0; n < N; ++n) {
-        to_float((const char *) data + n * weights->nb[1], row.data(), K);
+        const char * stored = (const char *) data + n * weights->nb[1];
+        if (to_float) {
+            to_float(stored, row.data(), K);
+        } else {
+            std::memcpy(row.data(), stored, K * sizeof(float)); // 32-bit floats, the one type that needs no conversion
+        }
         const float most = largest(row.data(), K), scale = most > 0 ? WEIGHT_MAX / most : 0;
         scales[n] = most / WEIGHT_MAX;
         int8_t * columns = tiles + (size_t) (n / COLUMNS) * COLUMNS * steps(K) * STEP + n % COLUMNS / ROWS * TILE_BYTES + n % ROWS * 4;

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import llama_cpp.llama_cpp as c
 import numpy as np
 import pytest
 
@@ -42,6 +43,20 @@ async def test_weights_of_halves_are_kept_in_bytes(halves: Path, threads: int) -
     fast = await vectors(halves, threads=threads)
     cosines = np.sum(exact * fast, axis=1)
     assert 0.997 < cosines.min() < 0.99999
+
+
+@needs_matrix_units
+@pytest.mark.parametrize(
+    "file_type", [c.LLAMA_FTYPE_ALL_F32, c.LLAMA_FTYPE_MOSTLY_BF16, c.LLAMA_FTYPE_MOSTLY_Q8_0]
+)
+async def test_other_types_of_weights(halves: Path, tmp_path: Path, file_type: int) -> None:
+    """The same model in floats of 32 bits, in bfloat16 and in blocks of bytes gives the same vectors."""
+    parameters = c.llama_model_quantize_default_params()
+    parameters.ftype = file_type
+    copy = tmp_path / "copy.gguf"
+    assert c.llama_model_quantize(str(halves).encode(), str(copy).encode(), parameters) == 0
+    cosines = np.sum(await vectors(halves) * await vectors(copy), axis=1)
+    assert cosines.min() > 0.997
 
 
 @needs_matrix_units
