@@ -27,7 +27,10 @@ function(winnow_replace file old new)
   file(READ "${path}" text)
   string(FIND "${text}" "${new}" done)
   string(FIND "${text}" "${old}" found)
-  if(done EQUAL -1 AND found EQUAL -1)
+  if(NOT done EQUAL -1)
+    return()
+  endif()
+  if(found EQUAL -1)
     message(FATAL_ERROR "${file} of llama.cpp is not what requirements/llama_cpp.cmake expects: ${old}")
   endif()
   string(REPLACE "${old}" "${new}" text "${text}")
@@ -74,4 +77,4 @@ winnow_replace(amx/amx.cpp
                 }
                 alignment = 16;
                 break;
-            case GGML_TYPE_F16:\n                alignment = 16; // numbers")
+            case GGML_TYPE_F16:\n                alignment = 16;")
