@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from pydantic import Field, SecretStr
 
 from services.common.endpoint import Endpoint, read_key
-from services.common.errors import ItemFailed
+from services.common.errors import ItemFailed, Unanswered
 from services.common.settings import Settings
 
 ANSWER_BYTES_MAX: Final = 1 << 20
@@ -110,9 +110,11 @@ def _strict(schema: Any) -> Any:
 
 
 def _completion(answer: bytes) -> Completion:
-    """Read an answer; ItemFailed if it is not one."""
+    """Read an answer; ItemFailed if it is not one, Unanswered if it is a failure in the form of an answer."""
     try:
         parsed = json.loads(answer)
+        if parsed.get("error") or parsed.get("choices") == []:
+            raise Unanswered("the provider answered with an error, or without a choice")
         choice, usage = parsed["choices"][0], parsed.get("usage") or {}
         text, reason = choice["message"].get("content"), choice.get("finish_reason")
         spent = [_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens")]

@@ -162,6 +162,12 @@ class RemoteEncoder:
             vectors = await self._ask(texts)
         except ItemFailed:
             return False
+        except Unanswered as error:
+            # llama-server answers what is longer than its batch as if it were at fault itself.
+            if error.was_silent:
+                raise
+            await self._probe()
+            return False
         return float(vectors[0] @ vectors[1]) < _CUT_COSINE
 
     async def _ask_urgently(self, texts: list[str]) -> list[Row | ItemFailed]:

@@ -23,10 +23,14 @@ Cause = Literal["meaning", "person"]
 
 @dataclass
 class Released:
-    """Atoms that are live again with the hash of their text, and atoms whose borrowed evidence must be looked at."""
+    """Atoms that are live again with the hash of their text, and atoms whose borrowed evidence must be looked at.
+
+    `revived` hold again and must be compared again: something else may contradict them.
+    """
 
     live: dict[UUID, bytes] = field(default_factory=dict)
     lenders: set[UUID] = field(default_factory=set)
+    revived: set[UUID] = field(default_factory=set)
 
 
 async def lock(connection: Connection, workspace: UUID) -> None:
@@ -96,7 +100,7 @@ async def release(
         if own:
             await _succeed(connection, workspace, own, result)
     await connection.execute(QUERIES["forget_own_end"], workspace, atoms)
-    await connection.execute(QUERIES["hold_again"], workspace, atoms)
+    result.revived.update(await _hold_again(connection, workspace, atoms))
     await connection.execute(QUERIES["forget_conclusions"], workspace, atoms)
     result.lenders.update(atoms)
     return result
@@ -114,10 +118,19 @@ async def _succeed(
     result.lenders.add(heir)
 
 
-async def renounce(connection: Connection, workspace: UUID, atom: UUID) -> None:
-    """Let hold again what an atom had ended, and forget the links that comparing it made."""
-    await connection.execute(QUERIES["hold_again"], workspace, [atom])
+async def renounce(connection: Connection, workspace: UUID, atom: UUID) -> list[UUID]:
+    """Let hold again what an atom had ended, and forget the links that comparing it made.
+
+    Return what holds again, which must be compared again: something else may contradict it.
+    """
+    again = await _hold_again(connection, workspace, [atom])
     await connection.execute(QUERIES["forget_conclusions"], workspace, [atom])
+    return again
+
+
+async def _hold_again(connection: Connection, workspace: UUID, atoms: Sequence[UUID]) -> list[UUID]:
+    rows = await connection.fetch(QUERIES["hold_again"], workspace, atoms)
+    return [row["id"] for row in rows]
 
 
 async def compare_again(connection: Connection, workspace: UUID, atoms: Iterable[UUID]) -> None:

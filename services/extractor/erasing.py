@@ -104,7 +104,7 @@ async def _remove_atoms(
     again_live = {atom: text for atom, text in released.live.items() if atom not in ids}
     hashes: list[bytes | None] = list(again_live.values())
     await enqueue_embedding(connection, workspace, "atom", list(again_live), hashes, reopen=True)
-    await bonds.compare_again(connection, workspace, lenders)
+    await bonds.compare_again(connection, workspace, lenders | released.revived)
     live = [row for row in rows if row["is_live"]]
     shared = {row["window_id"] for row in live if row["rests_on_others"]}
     again = sum(row["rests_on_others"] for row in live)

@@ -1,10 +1,12 @@
 """The engine that lets a language model write all atoms: one constrained call a window, or one a half."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from services.common.errors import ItemFailed
 from services.extractor import answers, prompting
 from services.extractor.extraction import (
     AtomDraft,
@@ -21,6 +23,8 @@ from services.extractor.extraction import (
 from services.extractor.grounded import GroundedEngine, assemble
 from services.extractor.structure import Weights, parents, threads
 from services.extractor.utterances import read
+
+log = logging.getLogger(__name__)
 
 GENERATIVE_VERSION: Final = "2"
 _WORST_FIRST: Final[tuple[Outcome, ...]] = ("cut_off", "invalid", "ok", "ungrounded", "empty")
@@ -89,9 +93,15 @@ class GenerativeEngine:
             {"role": "user", "content": prompting.fenced(lines, delimiter)},
         ]
         schema = answers.extract_schema(len(worth))
-        completion = await self.model.complete(prompt, schema, self.tokens_max)
+        ids = frozenset(message.id for message in worth)
+        try:
+            completion = await self.model.complete(prompt, schema, self.tokens_max)
+        except ItemFailed as error:
+            # A provider may refuse what somebody said; the other half, and structure, can be read without it.
+            log.warning("a call for %d messages failed: %s", len(worth), error)
+            return Part("invalid", message_ids=ids)
         part = _read(completion.text, completion.finish_reason == "length", worth)
-        part.message_ids = frozenset(message.id for message in worth)
+        part.message_ids = ids
         part.tokens_in, part.tokens_out = completion.tokens_in, completion.tokens_out
         return part
 

@@ -22,12 +22,14 @@ from services.extractor.store import QUERIES, text_sha256, title_key
 class Change:
     """The subjects whose vectors must follow: new or changed ones with their hash, gone ones with None.
 
-    `touched` are all live atoms whose words or evidence may be others now.
+    `touched` are all live atoms whose words or evidence may be others now; `revived` hold again, with their old words,
+    and must be compared again.
     """
 
     atoms: dict[UUID, bytes | None]
     topics: dict[UUID, bytes | None]
     touched: frozenset[UUID] = frozenset()
+    revived: frozenset[UUID] = frozenset()
 
 
 async def write(
@@ -62,14 +64,15 @@ async def write(
     await _put_atoms(connection, workspace, source, window, run, placed)
     await _put_evidence(connection, workspace, placed)
     await _put_links(connection, workspace, run, placed, extraction)
-    atoms, lenders = await _follow_bonds(connection, workspace, known, placed, gone, kept)
+    atoms, lenders, revived = await _follow_bonds(connection, workspace, known, placed, gone, kept)
     retired: list[UUID] = []
     if topics or not failed:
         retired = await _assign_messages(connection, workspace, window, topics, extraction)
     await connection.execute(QUERIES["leave_topics"], workspace, retired)
     await topic_bonds.follow(connection, workspace, sorted(said))
     await connection.execute(QUERIES["count_topic_messages"], workspace, sorted(fresh_topics))
-    return Change(atoms, dict(fresh_topics) | dict.fromkeys(retired), frozenset(said | lenders))
+    subjects = dict(fresh_topics) | dict.fromkeys(retired)
+    return Change(atoms, subjects, frozenset(said | lenders), frozenset(revived))
 
 
 async def _follow_bonds(
@@ -79,10 +82,10 @@ async def _follow_bonds(
     placed: Sequence[PlacedAtom],
     gone: Sequence[UUID],
     kept: Sequence[UUID],
-) -> tuple[dict[UUID, bytes | None], set[UUID]]:
+) -> tuple[dict[UUID, bytes | None], set[UUID], set[UUID]]:
     """Release what was concluded from words that are no longer said, and let evidence follow where atoms are merged.
 
-    Returns the atoms whose vectors must follow, and those that borrow evidence.
+    Returns the atoms whose vectors must follow, those that borrow evidence, and those that hold again.
     """
     mine = [atom.id for atom in known]
     borrowing = await bonds.lenders_of(connection, workspace, mine)
@@ -94,7 +97,7 @@ async def _follow_bonds(
     atoms: dict[UUID, bytes | None] = {
         atom.id: atom.sha256 for atom in placed if atom.is_changed and atom.id not in merged
     }
-    return atoms | released.live | dict.fromkeys(gone), lenders
+    return atoms | released.live | dict.fromkeys(gone), lenders, released.revived
 
 
 async def _put_topics(

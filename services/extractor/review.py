@@ -43,11 +43,12 @@ async def judge(
     if version == known["version"]:
         await connection.execute(QUERIES["judge_atom"], *place, state)
         if state == "rejected":
-            await bonds.renounce(connection, reviewer.workspace, atom)
+            affected = await bonds.renounce(connection, reviewer.workspace, atom)
         else:
             await _restore(connection, reviewer, known)
             # What it is judged decides what joins what.
-            await bonds.compare_again(connection, reviewer.workspace, [atom])
+            affected = [atom]
+        await bonds.compare_again(connection, reviewer.workspace, affected)
     await record(connection, reviewer, atom, version, state)
 
 
@@ -70,11 +71,12 @@ async def edit(
     version = known["version"]
     if any(words[name] != known[name] for name in words):
         version += 1
-        await bonds.renounce(connection, reviewer.workspace, atom)
+        affected = await bonds.renounce(connection, reviewer.workspace, atom)
         await _reword(connection, reviewer.workspace, atom, version, words)
         if known["text_sha256"] == atom_sha256(words["title"], words["content"]):
             # Another type alone makes no vector, which would ask for it.
-            await bonds.compare_again(connection, reviewer.workspace, [atom])
+            affected.append(atom)
+        await bonds.compare_again(connection, reviewer.workspace, affected)
     await record(connection, reviewer, atom, version, "edited")
 
 
@@ -84,8 +86,9 @@ async def invalidate(connection: Connection, reviewer: Reviewer, atom: UUID) -> 
     if known is None:
         return
     await connection.execute(QUERIES["invalidate_atom"], reviewer.workspace, atom)
-    await bonds.renounce(connection, reviewer.workspace, atom)
+    affected = await bonds.renounce(connection, reviewer.workspace, atom)
     await _embed(connection, reviewer.workspace, atom, None)
+    await bonds.compare_again(connection, reviewer.workspace, affected)
     await record(connection, reviewer, atom, known["version"], "invalidated")
 
 

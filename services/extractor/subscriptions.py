@@ -12,7 +12,7 @@ from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import Task, announce, awaited, enqueue, enqueue_embedding
 from services.common.work import Result
-from services.extractor import knowledge, rules, store
+from services.extractor import bonds, knowledge, rules, store
 from services.extractor.conversations import close_window, conversations
 from services.extractor.extraction import Engine, Extraction, MessageId, Window, WindowMessage
 from services.extractor.rules import NO_RULE, ApprovalRule
@@ -220,8 +220,6 @@ class ExtractStage:
         return [await self._read(task) for task in tasks]
 
     async def _read(self, task: Task) -> Result[Reading | None]:
-        if self._model and self._spending:
-            await self._spending.check(task.workspace)
         async with self._database.transaction(task.workspace) as connection:
             erasing = await store.windows_being_erased(connection, task.workspace, [task.subject])
             stored = await store.read_window(
@@ -230,6 +228,9 @@ class ExtractStage:
         await reach("extract.read")
         if erasing or task.spec.rpartition(":")[2] != stored.digest:
             return Result(task, None, 0)
+        # What is gone is taken away without a model, however much was spent.
+        if self._model and self._spending and stored.noise_count < len(stored.messages):
+            await self._spending.check(task.workspace)
         known: dict[MessageId, WindowMessage] = {m.id: m for m in stored.parents.values()}
         window = with_context(stored.messages, stored.previous, known, self._limits)
         began = time.monotonic()
@@ -306,6 +307,7 @@ class ExtractStage:
                 connection, workspace, kind, list(subjects), hashes, reopen=True
             )
             await reach("extract.vectors_asked", kind)
+        await bonds.compare_again(connection, workspace, change.revived)
         fact = AtomsExtracted(
             run_id=str(run),
             window_id=str(window),

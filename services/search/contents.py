@@ -24,8 +24,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Contents:
     """What was read, by id; an atom comes with its evidence and the messages that it is grounded in.
 
-    Of evidence only what still stands: words that were deleted or edited away are gone at once, though the extractor
-    has yet to read what is left.
+    Of evidence only what still stands, and no atom whose evidence is all gone: words that were deleted or edited away
+    are gone at once, though the extractor has yet to read what is left.
     """
 
     messages: Mapping[UUID, Row] = field(default_factory=dict)
@@ -43,12 +43,12 @@ class Contents:
         grounds = {row["message_id"] for rows in evidence.values() for row in rows}
         message_ids = list(grounds.union(_ids(subjects, "message")))
         messages = await store.messages(connection, workspace, message_ids)
-        return cls(
-            messages,
-            await store.atoms(connection, workspace, atom_ids),
-            await store.topics(connection, workspace, _ids(subjects, "topic")),
-            {atom: _standing(rows, messages) for atom, rows in evidence.items()},
-        )
+        standing = {atom: _standing(rows, messages) for atom, rows in evidence.items()}
+        atoms = await store.atoms(connection, workspace, atom_ids)
+        # What rested on words that are gone says them.
+        kept = {atom: row for atom, row in atoms.items() if standing[atom] or not evidence[atom]}
+        topics = await store.topics(connection, workspace, _ids(subjects, "topic"))
+        return cls(messages, kept, topics, standing)
 
     def __contains__(self, subject: Subject) -> bool:
         return subject.id in self._of(subject.kind)

@@ -55,6 +55,17 @@ class Lookup:
         return any(self.containing)
 
     @property
+    def counted(self) -> list[tuple[int, str]]:
+        """In how many documents each term is that is anywhere, the rarest first, and its query."""
+        pairs = zip(self.containing, self.queries, strict=True)
+        return sorted((count, query) for count, query in pairs if count)
+
+    @property
+    def any_term(self) -> str:
+        """The query of what has any of the terms."""
+        return _any(query for _, query in self.counted)
+
+    @property
     def missing(self) -> frozenset[str]:
         """The terms that occur nowhere."""
         pairs = zip(self.texts, self.containing, strict=True)
@@ -131,18 +142,24 @@ class KeywordLeg:
         lookup = replace(lookup, slips=slips)
         if not lookup.found:
             return KeywordCandidates(lookup)
-        documents = await store.match_documents(
-            connection,
-            chosen,
-            kinds,
-            candidate_query(lookup),
-            lookup.queries,
-            lookup.weights,
-            ranking.SHAPE,
-            SCANNED_MAX,
-            limit,
-        )
+        asked, everything = candidate_query(lookup), lookup.any_term
+        documents = await self._match(connection, chosen, kinds, lookup, asked, limit)
+        if len(documents) < limit and asked != everything and not chosen.is_empty:
+            # How often words are is known of all there is: what a filter leaves may have the commoner ones alone.
+            documents = await self._match(connection, chosen, kinds, lookup, everything, limit)
         return KeywordCandidates(lookup, documents, corrected)
+
+    async def _match(
+        self,
+        connection: Connection,
+        chosen: Filter,
+        kinds: Sequence[str],
+        lookup: Lookup,
+        asked: str,
+        limit: int,
+    ) -> list[Document]:
+        words = (asked, lookup.queries, lookup.weights, ranking.SHAPE)
+        return await store.match_documents(connection, chosen, kinds, *words, SCANNED_MAX, limit)
 
     async def _look_up(
         self,
@@ -216,10 +233,9 @@ def candidate_query(lookup: Lookup) -> str:
     Of the others, too, the rarer ones first, as far as they promise few enough documents: the commonest only weigh. If
     even the rarest is everywhere, documents must contain it together with another term.
     """
-    pairs = zip(lookup.containing, lookup.queries, strict=True)
-    known = sorted((count, query) for count, query in pairs if count)
+    known = lookup.counted
     if sum(count for count, _ in known) <= MATCHED_MAX:
-        return _any(query for _, query in known)
+        return lookup.any_term
     rarest_count, rarest = known[0]
     if rarest_count >= TERM_DOCUMENTS_MAX and len(known) > 1:
         return f"({rarest}) & ({_any(query for _, query in known[1:])})"

@@ -36,6 +36,7 @@ class Provider:
         self.status: list[tuple[int, dict[str, str]]] = []
         self.spoil: Callable[[list[dict[str, Any]]], Any] = lambda data: data
         self.refused = "poison"
+        self.characters_max = 1 << 20
         self.refusal = 400
         self.silence_seconds = 1.0
         self.away = False
@@ -45,7 +46,10 @@ class Provider:
         body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
         self.inputs.append(body["input"])
         status, headers = self.status.pop(0) if self.status else (200, {})
-        if self.away or any(self.refused in text for text in body["input"]):
+        refused = any(
+            self.refused in text or len(text) > self.characters_max for text in body["input"]
+        )
+        if self.away or refused:
             status = self.refusal
         if status == SILENT:
             time.sleep(self.silence_seconds)

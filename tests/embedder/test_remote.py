@@ -246,6 +246,18 @@ async def test_a_silent_cut_is_found(provider: Provider) -> None:
             pass
 
 
+@pytest.mark.parametrize("refusal", [400, 500])
+async def test_what_is_too_long_for_a_provider_is_found(provider: Provider, refusal: int) -> None:
+    """A provider that refuses long texts gets parts that it takes, also if it says that the fault is its own."""
+    provider.characters_max, provider.refusal = 600, refusal
+    async with opened(provider) as model:
+        assert model.encoder.context_tokens == 500
+    provider.away = True
+    with pytest.raises((ModelError, ModelUnavailable)):
+        async with opened(provider):
+            pass
+
+
 def first_tokens(text: str, tokens_max: int = 512) -> str:
     """What a model reads of a text whose tokens are four letters of English each, and one of any other script."""
     read = itertools.accumulate(1 if ord(letter) > 127 else 0.25 for letter in text)

@@ -121,6 +121,13 @@ class Provider:
     def _empty(self, handler: Handler, body: dict[str, Any]) -> None:
         self._complete(handler, None)
 
+    def _failing(self, handler: Handler, body: dict[str, Any]) -> None:
+        """A gateway's way to say that what is behind it has failed."""
+        self._send(handler, 200, b'{"error": {"code": 429, "message": "sk-secret is over quota"}}')
+
+    def _choiceless(self, handler: Handler, body: dict[str, Any]) -> None:
+        self._send(handler, 200, b'{"choices": []}')
+
     def _huge(self, handler: Handler, body: dict[str, Any]) -> None:
         self._complete(handler, "word " * 2_000_000)
 

@@ -9,7 +9,16 @@ from tests.conftest import Deployment
 from tests.extractor.calling import asked, erase
 from tests.extractor.known import knowing
 from tests.extractor.saved import change
-from tests.extractor.test_merging import DISK, FRIDAY, MONDAY, OTHER_DISK, SMALL_TALK, tell, title
+from tests.extractor.test_merging import (
+    DISK,
+    FRIDAY,
+    MONDAY,
+    OTHER_DISK,
+    SMALL_TALK,
+    SUNDAY,
+    tell,
+    title,
+)
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -86,6 +95,26 @@ async def test_judgements_win_over_comparing(
         assert (after[title(DISK)].id, after[title(DISK)].state) == (rejected.id, "rejected")
         assert after[title(FRIDAY)].valid_to is None
         assert (title(MONDAY), "contradicts", title(FRIDAY)) in await knowledge.links()
+
+
+@pytest.mark.parametrize("method", ["ReviewAtom", "InvalidateAtom", "UpdateAtom"])
+async def test_what_holds_again_is_compared_again(deployment: Deployment, method: str) -> None:
+    """A decision that one ended which is no longer believed is ended by another that contradicts it."""
+    async with asked(deployment) as (knowledge, call):
+        await tell(knowledge, *SMALL_TALK)
+        for line in (FRIDAY, MONDAY, SUNDAY):
+            await tell(knowledge, line)
+        live = await knowledge.live()
+        assert live[title(FRIDAY)].superseded_by == live[title(MONDAY)].id
+        changes = {
+            "ReviewAtom": {"approval_state": 3},
+            "InvalidateAtom": {},
+            "UpdateAtom": {"title": "Rooms", "content": "The large hall has twenty chairs"},
+        }
+        await call(method, atom_id=str(live[title(MONDAY)].id), **changes[method])
+        await knowledge.settled()
+        live = await knowledge.live()
+        assert live[title(FRIDAY)].superseded_by == live[title(SUNDAY)].id
 
 
 async def test_what_a_person_lets_hold_is_not_ended_again(deployment: Deployment) -> None:

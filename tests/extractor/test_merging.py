@@ -21,6 +21,7 @@ from tests.extractor.saved import change, say
 DISK = "problem: The nightly backup fails because the archive disk of host db-2 is full"
 DISK_AGAIN = "problem: The nightly backup fails again because the archive disk of host db-2 is full"
 OTHER_DISK = "problem: The nightly backup fails because the archive disk of host db-7 is full"
+SUNDAY = "decision: We release version two of the mobile client on Sunday morning instead"
 FRIDAY = "decision: We release version two of the mobile client on Friday morning"
 MONDAY = "decision: We release version two of the mobile client on Monday morning instead"
 # Enough of other things that the scale knows what unrelated means.
@@ -121,6 +122,22 @@ async def test_a_contradiction_ends_what_held_before(deployment: Deployment) -> 
         live = await knowledge.live()
         assert title(MONDAY) not in live
         assert (live[title(FRIDAY)].valid_to, live[title(FRIDAY)].superseded_by) == (None, None)
+
+
+async def test_what_holds_again_is_compared_again(deployment: Deployment) -> None:
+    """What a third statement contradicts ends with it once that which had ended it is gone."""
+    async with knowing(deployment) as knowledge:
+        await tell(knowledge, *SMALL_TALK)
+        await tell(knowledge, FRIDAY)
+        _, (message,) = await tell(knowledge, MONDAY)
+        await tell(knowledge, SUNDAY)
+        live = await knowledge.live()
+        ends = [live[title(line)].superseded_by for line in (FRIDAY, MONDAY, SUNDAY)]
+        assert ends == [live[title(MONDAY)].id, live[title(SUNDAY)].id, None]
+        await change(deployment, message, deleted=True)
+        await knowledge.settled()
+        live = await knowledge.live()
+        assert live[title(FRIDAY)].superseded_by == live[title(SUNDAY)].id
 
 
 async def test_another_reading_does_not_undo_a_merge(deployment: Deployment) -> None:

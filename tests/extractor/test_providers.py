@@ -152,7 +152,9 @@ async def test_an_undecided_choice_is_even(double: Provider) -> None:
     assert scores == [-math.log(2)] * 2
 
 
-@pytest.mark.parametrize("fault", ["broken", "forbidden", "hang", "drip", "drop", "busy"])
+@pytest.mark.parametrize(
+    "fault", ["broken", "forbidden", "hang", "drip", "drop", "busy", "failing", "choiceless"]
+)
 async def test_an_outage_is_the_providers_fault(double: Provider, fault: str) -> None:
     """Errors, silence, drops and drips give the work back; the next call is answered again."""
     double.plan = [fault]
@@ -185,7 +187,11 @@ async def test_an_answer_that_is_none_fails_its_item(
 
 
 @pytest.mark.parametrize(
-    ("fault", "outcome"), [("truncated", "cut_off"), ("wrong", "invalid"), ("empty", "invalid")]
+    ("fault", "outcome"),
+    [
+        ("truncated", "cut_off"),
+        *((fault, "invalid") for fault in ("wrong", "empty", "page", "huge")),
+    ],
 )
 async def test_bad_content_is_an_outcome(double: Provider, fault: str, outcome: str) -> None:
     """What a model says badly ends in the engine's outcomes, after its smaller tries."""
@@ -195,6 +201,8 @@ async def test_bad_content_is_an_outcome(double: Provider, fault: str, outcome: 
     extraction = await engine.extract(window)
     assert (extraction.outcome, extraction.atoms) == (outcome, ())
     assert extraction.model_calls == len(double.requests) == 3
+    behind = GenerativeEngine(OpenAIModel(double.url, "double"), "double", GroundedEngine())
+    assert (await behind.extract(LONG)).atoms == (await GroundedEngine().extract(LONG)).atoms
 
 
 async def test_a_wrong_language_is_believed_nowhere(double: Provider) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.search.asking import KEYWORD
+from services.search import keyword
+from tests.search.asking import KEYWORD, call
 from tests.search.conftest import Desk
 from tests.search.library import START, texts
 from winnow.search.v1 import search_pb2 as pb
@@ -125,6 +126,21 @@ async def test_a_question_is_answered_by_what_covers_most_of_it(desk: Desk) -> N
     assert found[0] == "the certificate of the server expires"
     assert found[1] == "certificate?"
     assert len(found) == 22
+
+
+async def test_a_filter_leaves_what_has_common_words_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only the rarest words are looked up, a filter that leaves none of these still finds the others."""
+    for name, value in (("MATCHED_MAX", 20), ("CANDIDATES_MIN", 1), ("CANDIDATES_MAX", 5)):
+        monkeypatch.setattr(keyword, name, value)
+    said = [f"the deploy went on, part {n}" for n in range(10)]
+    await desk.library.add_messages(["the deploy is late"] * 30 + ["an error again"] * 20)
+    await desk.library.add_messages(said, author_external_id="alice")
+    request = pb.SearchRequest(query="deploy error", mode=KEYWORD, page_size=20)
+    request.filter.author_external_ids.append("alice")
+    found = (await call(desk, "Search", request)).results
+    assert sorted(each.message.text for each in found) == said
 
 
 async def test_a_slip_of_the_keyboard_is_forgiven(desk: Desk) -> None:
