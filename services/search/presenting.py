@@ -8,9 +8,10 @@ from uuid import UUID
 
 from services.common.database import Connection
 from services.search import grouping, highlighting, paging
-from services.search.answer import Answer, Around
+from services.search.answer import Answer, Around, Group
 from services.search.contents import Contents
-from services.search.question import Question
+
+from services.search.question import Dress, Question
 from services.search.ranking import Fused
 from services.search.store import Filter, Subject
 from services.search.vicinity import Vicinity
@@ -41,6 +42,7 @@ async def present(
         subjects += [Subject("message", each) for each in others]
     answer.contents = await Contents.read(connection, workspace, list(dict.fromkeys(subjects)))
     answer.around = around
+    answer.groups = [group for group in answer.groups if _is_there(group, dress, answer.contents)]
     answer.results = [each for each in answer.page if each.subject in answer.contents]
     if dress.highlight:
         queries = await highlighting.queries_of(connection, question.text, answer.lookup)
@@ -48,6 +50,12 @@ async def present(
         answer.highlights = await highlighting.highlights(
             connection, answer.contents, found, queries
         )
+
+
+def _is_there(group: Group, dress: Dress, contents: Contents) -> bool:
+    """Whether anything of a group is left; what is not shown was not looked at."""
+    shown = group.members[: dress.group_size]
+    return len(group.members) > len(shown) or any(each.subject in contents for each in shown)
 
 
 async def _around(

@@ -42,6 +42,7 @@ class History:
     live: dict[UUID, tuple[str, str]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     ids: list[UUID] = field(default_factory=list)
+    grounds: dict[UUID, UUID] = field(default_factory=dict)
     words: int = 0
 
     def word(self) -> str:
@@ -71,7 +72,9 @@ class History:
         if kind == "message":
             subject = await self.library.add_message(text, vector, author_external_id="ann")
         elif kind == "atom":
-            subject = await self.library.add_atom(text, "", [dice.choice(grounds)], vector)
+            ground = dice.choice(grounds)
+            subject = await self.library.add_atom(text, "", [ground], vector)
+            self.grounds[subject] = ground
         else:
             subject = await self.library.add_topic(text, [dice.choice(grounds)])
             await self.library.add_vectors("topic", [subject], [text], [vector])
@@ -80,6 +83,7 @@ class History:
 
     async def edit(self, message: UUID) -> None:
         """Change a message's words; its vector stays that of the old ones."""
+        self.forget_what_rests_on(message)
         self.gone.add(self.live[message][1])
         word = self.word()
         text = f"shared words {word}"
@@ -91,11 +95,18 @@ class History:
         )
         self.live[message] = ("message", word)
 
+    def forget_what_rests_on(self, message: UUID) -> None:
+        """An atom says what its message said, though nobody has read again what is left."""
+        for atom in [each for each, ground in self.grounds.items() if ground == message]:
+            if atom in self.live:
+                self.gone.add(self.live.pop(atom)[1])
+
     async def end(self, dice: random.Random) -> None:
         """Delete, erase, reject, retire or supersede something."""
         subject = dice.choice(sorted(self.live))
         kind, word = self.live.pop(subject)
         self.gone.add(word)
+        self.forget_what_rests_on(subject)
         await self.library.admin.execute(dice.choice(ENDS[kind]), subject)
 
 
