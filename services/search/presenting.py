@@ -10,7 +10,6 @@ from services.common.database import Connection
 from services.search import grouping, highlighting, paging
 from services.search.answer import Answer, Around, Group
 from services.search.contents import Contents
-
 from services.search.question import Dress, Question
 from services.search.ranking import Fused
 from services.search.store import Filter, Subject
