@@ -115,7 +115,7 @@ def _endings(subject: Claim, related: Iterable[tuple[Compared, Relation]]) -> li
         Ending(older.id, newer.valid_from, newer.id)
         for other in opposed
         for older, newer in [sorted((subject, other), key=lambda claim: claim.valid_from)]
-        if not older.judgement and older.valid_to is None
+        if not older.judgement and (older.valid_to is None or newer.valid_from < older.valid_to)
     ]
     own = [end for end in ends if end.atom == subject.id]
     others = [end for end in ends if end.atom != subject.id]

@@ -128,6 +128,17 @@ def test_a_newer_decision_contradicts_an_older_one(before: str, after: str) -> N
     assert late.endings == decision.endings
 
 
+@pytest.mark.parametrize(("day", "moves"), [(3, True), (7, False)])
+def test_an_end_is_that_of_the_first_contradiction(day: int, moves: bool) -> None:
+    """A contradiction that is read late, of a time before the one that had ended a decision, ends it instead."""
+    before, after = "We release the client on Friday", "We release the client on Monday instead"
+    older = claim(before, "decision", valid_to=MONDAY + timedelta(days=5))
+    newer = claim(after, "decision", day=day)
+    assert verdict(older, newer, 0.8) == "contradicts"
+    ends = [(end.atom, end.by) for end in decide(newer, [Compared(older, 0.8)]).endings]
+    assert ends == ([(older.id, newer.id)] if moves else [])
+
+
 def test_problems_and_other_subjects_do_not_contradict() -> None:
     """Only what was settled can be settled otherwise, and only if it is about the same thing."""
     older, newer = claim("We keep seven days of logs"), claim("We keep nine days of logs", day=1)

@@ -141,10 +141,10 @@ class Merging(RuleBasedStateMachine):
         assert sum(link.type != "contradicts" for link in decision.links) <= LINKS_MAX
 
     def check_ending(self, ending: Ending) -> None:
-        """What ends was held before, by nobody's judgement, and ends when the other began."""
+        """What ends held until then, by nobody's judgement, and ends when the other began."""
         ended, by = self.live[ending.atom], self.live[ending.by]
         assert not ended.judgement
-        assert ended.valid_to is None
+        assert ended.valid_to is None or ending.moment < ended.valid_to
         assert ended.valid_from < by.valid_from == ending.moment
 
     @invariant()
