@@ -117,21 +117,29 @@ async def _remove_topics(
     messages: Sequence[UUID],
     saw: Sequence[Any],
 ) -> Removed:
-    """Take the messages out of their topics, and remove the topics whose titles nothing else explains."""
-    sources = sorted({row["source_id"] for row in saw})
+    """Take the messages out of their topics, and remove the topics whose titles nothing else explains.
+
+    What people called so keeps what is left of it.
+    """
     links = await connection.fetch(QUERIES["remove_topic_messages"], workspace, messages)
     left = sorted({row["topic_id"] for row in links})
     windows = sorted({row["id"] for row in saw})
-    rows = await connection.fetch(QUERIES["topics_to_remove"], workspace, left, windows, sources)
-    ids = [row["id"] for row in rows]
+    rows = await connection.fetch(QUERIES["topics_concerned"], workspace, left, windows)
+    ids = [row["id"] for row in rows if row["goes"]]
+    kept = [row["id"] for row in rows if not row["goes"]]
+    named = [row["id"] for row in rows if row["is_persons"] and not row["goes"]]
     read = await connection.fetch(QUERIES["windows_of_topics"], workspace, ids)
     more = await connection.fetchval(QUERIES["count_links_to_erased"], workspace, ids)
     for name in (
+        "remove_former_titles",
         "leave_aliases",
         "leave_removed_topics",
         "remove_messages_of_topics",
+        "remove_separations",
         "remove_topic_versions",
         "remove_topics",
     ):
         await connection.execute(QUERIES[name], workspace, ids)
+    await connection.execute(QUERIES["remove_earlier_titles"], workspace, kept)
+    await connection.execute(QUERIES["keep_messages"], workspace, named, windows)
     return Removed(ids, {row["window_id"] for row in read}, (len(links) + more,))

@@ -81,21 +81,50 @@ where v.workspace_id = $1 and a.workspace_id = v.workspace_id and a.id = v.atom_
 -- name: remove_topic_messages
 delete from extractor.topic_message t where t.workspace_id = $1 and t.message_id = any ($2::uuid[]) returning t.topic_id;
 
--- name: topics_to_remove
--- Topics without messages, topics with a word in the title that none of their messages has, and retired ones.
-select t.id from extractor.topic t
-where t.workspace_id = $1 and (
-  t.retired_at is not null and t.source_id = any ($4::uuid[])
-  or (t.id = any ($2::uuid[]) or t.id in (
-      select x.topic_id from extractor.topic_message x where x.workspace_id = $1 and x.window_id = any ($3::uuid[])))
-    and (
-      not exists (select from extractor.topic_message x where x.workspace_id = $1 and x.topic_id = t.id)
-      or exists (
-        select from unnest(tsvector_to_array(t.words)) as w (word)
-        where not exists (
-          select from extractor.topic_message x
-          join ingest.message m on m.workspace_id = x.workspace_id and m.id = x.message_id and m.deleted_at is null
-          where x.workspace_id = $1 and x.topic_id = t.id and w.word = any (tsvector_to_array(m.words))))))
+-- name: topics_concerned
+-- Topics that messages were taken out of, that have messages of the windows, or whose titles readings of these gave; topics that
+-- were parted from such ones; and titles that such ones had before a person renamed them, which no reading is known of. One goes if
+-- its title has a word that none of its messages has; what a person called so, if it has neither a message nor an atom. Those of a
+-- merged topic are those of the one that it is part of.
+with known as materialized (
+  select v.topic_id from extractor.run r
+  join extractor.topic_version v on v.workspace_id = r.workspace_id and v.run_id = r.id
+  where r.workspace_id = $1 and r.window_id = any ($3::uuid[])
+  union
+  select x.id from unnest($2::uuid[]) as x (id)
+  union
+  select m.topic_id from extractor.topic_message m where m.workspace_id = $1 and m.window_id = any ($3::uuid[])),
+concerned as materialized (
+  select k.topic_id as id from known k
+  union
+  select v.topic_id from known k
+  join extractor.topic_version v on v.workspace_id = $1 and v.cause_topic_id = k.topic_id and v.version = 1 and v.change = 'parted'
+  union
+  select a.id from known k
+  join extractor.topic t on t.workspace_id = $1 and t.id = k.topic_id
+  join extractor.topic a on a.workspace_id = $1 and a.merged_into = coalesce(t.merged_into, t.id)
+  where not exists (select from extractor.topic_version v where v.workspace_id = $1 and v.topic_id = a.id))
+select t.id, is_persons, case when is_persons then not has_messages and not exists (
+    select from extractor.atom a where a.workspace_id = $1 and a.topic_id = whole and a.retired_at is null)
+  else not has_messages or exists (
+    select from unnest(tsvector_to_array(t.words)) as w (word)
+    where not exists (
+      select from extractor.topic_message x
+      join ingest.message m on m.workspace_id = x.workspace_id and m.id = x.message_id and m.deleted_at is null
+      where x.workspace_id = $1 and x.topic_id = whole and w.word = any (tsvector_to_array(m.words)))) end as goes
+from extractor.topic t
+cross join lateral (select coalesce(t.merged_into, t.id) as whole) o
+cross join lateral (
+  select exists (
+      select from extractor.topic f
+      join extractor.topic_version v on v.workspace_id = $1 and v.topic_id = f.id
+      where f.workspace_id = $1 and (f.id = whole or f.merged_into = whole) and v.title = t.title
+        and (v.change = 'edited' or v.change = 'parted' and v.version = 1)) as is_persons,
+    exists (
+      select from extractor.topic_message x
+      join ingest.message m on m.workspace_id = x.workspace_id and m.id = x.message_id and m.deleted_at is null
+      where x.workspace_id = $1 and x.topic_id = whole) as has_messages) p
+where t.workspace_id = $1 and t.id in (select c.id from concerned c)
 order by t.id
 for update of t;
 
@@ -109,6 +138,12 @@ where x.workspace_id = $1 and x.topic_id = any ($2::uuid[]) and (
   exists (select from ingest.message m where m.workspace_id = x.workspace_id and m.id = x.message_id and m.erased_at is not null)
   or exists (select from ingest.message_to_erase t where t.workspace_id = x.workspace_id and t.message_id = x.message_id));
 
+-- name: remove_former_titles
+-- What the topics were called before a person renamed them: with them goes what is known of where that comes from.
+delete from extractor.topic t
+where t.workspace_id = $1 and t.merged_into = any ($2::uuid[])
+  and not exists (select from extractor.topic_version v where v.workspace_id = t.workspace_id and v.topic_id = t.id);
+
 -- name: leave_aliases
 update extractor.topic t set merged_into = null, merged_by = null where t.workspace_id = $1 and t.merged_into = any ($2::uuid[]);
 
@@ -117,6 +152,26 @@ update extractor.atom a set topic_id = null where a.workspace_id = $1 and a.topi
 
 -- name: remove_messages_of_topics
 delete from extractor.topic_message t where t.workspace_id = $1 and t.topic_id = any ($2::uuid[]);
+
+-- name: remove_earlier_titles
+-- Of topics that stay: titles that no person gave, if they have a word that none of the messages has.
+delete from extractor.topic_version v using extractor.topic t
+where v.workspace_id = $1 and v.topic_id = any ($2::uuid[]) and t.workspace_id = v.workspace_id and t.id = v.topic_id
+  and v.title <> t.title and not exists (
+    select from extractor.topic_version p
+    where p.workspace_id = $1 and p.topic_id = t.id and p.title = v.title
+      and (p.change = 'edited' or p.change = 'parted' and p.version = 1))
+  and exists (
+    select from unnest(tsvector_to_array(spine.words(v.title))) as w (word)
+    where not exists (
+      select from extractor.topic_message x
+      join ingest.message m on m.workspace_id = x.workspace_id and m.id = x.message_id and m.deleted_at is null
+      where x.workspace_id = $1 and x.topic_id = coalesce(t.merged_into, t.id) and w.word = any (tsvector_to_array(m.words))));
+
+-- name: keep_messages
+-- What is left of the windows may be called otherwise than it was, and no title leads to these topics then.
+update extractor.topic_message x set assigned_by = 'person'
+where x.workspace_id = $1 and x.topic_id = any ($2::uuid[]) and x.window_id = any ($3::uuid[]) and x.assigned_by <> 'person';
 
 -- name: remove_topic_versions
 delete from extractor.topic_version t where t.workspace_id = $1 and t.topic_id = any ($2::uuid[]);

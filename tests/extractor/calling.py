@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.channels import CHANNEL_OPTIONS
 from services.common.service import Service, Servicer, serving
+from services.extractor.extraction import Engine
 from services.extractor.feed import Feed
 from services.extractor.manual import Reading
 from services.extractor.providing import Provider
@@ -55,10 +56,10 @@ class Caller:
 
 @asynccontextmanager
 async def asked(
-    deployment: Deployment, rule: ApprovalRule = NO_RULE
+    deployment: Deployment, rule: ApprovalRule = NO_RULE, engine: Engine | None = None
 ) -> AsyncIterator[tuple[Knowledge, Caller]]:
     """Knowledge whose stages run by hand, and the calls of the extractor over the same database."""
-    async with knowing(deployment, rule=rule) as knowledge:
+    async with knowing(deployment, rule=rule, engine=engine) as knowledge:
         database = knowledge.databases["extractor"]
         rpc = ExtractorRpc(database, _nothing, Feed(database, 1), READING, Provider("saying", "1"))
         servicer = Servicer(

@@ -1,0 +1,127 @@
+"""What an erasure leaves of topics: titles made of the erased words go, what people called so stays."""
+
+from uuid import UUID
+
+import pytest
+
+from services.extractor.extraction import AtomDraft, Evidence, Extraction, TopicDraft, Window
+from tests.conftest import Deployment
+from tests.extractor.calling import asked, erase
+from tests.extractor.known import Knowledge
+from tests.extractor.saved import change
+from tests.extractor.test_context_erasing import FILLING, SECRET, places
+from tests.extractor.test_merging import DISK, FRIDAY, MONDAY, OTHER_DISK, tell
+from winnow.extractor.v1 import extractor_pb2 as pb
+
+
+class OpeningEngine:
+    """Makes one topic of a window, titled by the first word that is said, and an atom of every message."""
+
+    name, version = "opening", "1"
+
+    async def extract(self, window: Window) -> Extraction:
+        """Title by the opening."""
+        atoms = tuple(
+            AtomDraft("idea", m.text, m.text, (Evidence(m.id, m.text, 0, len(m.text)),), 0.9)
+            for m in window.own
+        )
+        ids = tuple(message.id for message in window.own)
+        title = window.own[0].text.split()[0]
+        return Extraction((TopicDraft(title, ids, tuple(range(len(atoms)))),), atoms, outcome="ok")
+
+
+async def titles(deployment: Deployment) -> set[str]:
+    """The titles of all topics, the retired ones too."""
+    rows = await deployment.admin.fetch("select title from extractor.topic")
+    return {row["title"] for row in rows}
+
+
+async def forgotten(knowledge: Knowledge, message: UUID) -> None:
+    """Erase a message, and see that its word stands nowhere when what is left was read again."""
+    await erase(knowledge.deployment, message)
+    await knowledge.settled()
+    assert await places(knowledge.deployment) == []
+
+
+async def test_what_a_person_called_a_topic_stays(deployment: Deployment) -> None:
+    """A renamed topic keeps its id and its other messages; of the title that had the erased word nothing is left."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[{SECRET} backups] {DISK}", f"[Release dates] {FRIDAY}"]
+        _, said = await tell(knowledge, *lines)
+        topics = {t.title: t.id for t in (await call("ListTopics")).topics}
+        kept, other = topics[f"{SECRET} backups"], topics["Release dates"]
+        await call("MergeTopics", topic_id=kept, merged_topic_ids=[other], title="Operations")
+        await forgotten(knowledge, said[0])
+        (topic,) = (await call("ListTopics")).topics
+        assert (topic.id, topic.title, topic.message_count) == (kept, "Operations", 1)
+        versions = (await call("ListTopicVersions", topic_id=kept)).versions
+        assert [(v.change, v.title) for v in versions] == [(pb.VERSION_CHANGE_EDITED, "Operations")]
+        assert await titles(deployment) == {"Operations", "Release dates"}
+
+
+async def test_a_renamed_topic_keeps_what_no_old_title_leads_to(deployment: Deployment) -> None:
+    """Where the title that readings knew is gone, what is left of the topic is not taken for another one."""
+    async with asked(deployment, engine=OpeningEngine()) as (knowledge, call):
+        _, said = await tell(knowledge, f"{SECRET} of the archive", "paint both kitchens yellow")
+        await tell(knowledge, "order twenty chairs for the large hall")
+        topics = {t.title: t.id for t in (await call("ListTopics")).topics}
+        kept, other = topics[SECRET], topics["order"]
+        await call("MergeTopics", topic_id=kept, merged_topic_ids=[other], title="Operations")
+        await forgotten(knowledge, said[0])
+        (topic,) = (await call("ListTopics")).topics
+        assert (topic.id, topic.title) == (kept, "Operations")
+        shown = (await call("GetTopic", topic_id=kept)).topic
+        assert shown.message_count == 2
+
+
+async def test_what_a_person_split_stays(deployment: Deployment) -> None:
+    """A topic that a person made outlives an erasure beside it, and one of its messages; not all of them."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backups] {line}" for line in (DISK, FRIDAY, OTHER_DISK, MONDAY)]
+        _, said = await tell(knowledge, *lines)
+        (topic,) = (await call("ListTopics")).topics
+        moved = [str(said[1]), str(said[3])]
+        split = await call(
+            "SplitTopic", topic_id=topic.id, message_ids=moved, title="Quarterly planning"
+        )
+        for message, left in ((said[0], 2), (said[1], 1)):
+            await forgotten(knowledge, message)
+            found = {t.id: t for t in (await call("ListTopics")).topics}
+            assert found[split.topic.id].title == "Quarterly planning"
+            assert found[split.topic.id].message_count == left
+        await forgotten(knowledge, said[3])
+        assert {t.id for t in (await call("ListTopics")).topics} == {topic.id}
+        assert await titles(deployment) == {"Backups"}
+
+
+@pytest.mark.parametrize("is_secret", [False, True])
+async def test_retired_topics_go_with_the_words_they_were_made_of(
+    deployment: Deployment, is_secret: bool
+) -> None:
+    """A topic whose message was edited away stays in memory, unless it was read of a message that is erased."""
+    async with asked(deployment) as (knowledge, call):
+        named = SECRET if is_secret else "Backups"
+        source, said = await tell(knowledge, f"[{named}] {DISK}", *(text for _, text in FILLING))
+        await change(deployment, said[0], text=DISK)
+        await knowledge.settled()
+        assert not (await call("ListTopics")).topics
+        assert await titles(deployment) == {named}
+        _, later = await tell(knowledge, f"[Release dates] {FRIDAY}", source=source)
+        await forgotten(knowledge, said[0] if is_secret else later[0])
+        assert await titles(deployment) == ({"Release dates"} if is_secret else {named})
+
+
+async def test_a_former_title_goes_with_its_topic(deployment: Deployment) -> None:
+    """What a topic was called before a person renamed it is not left behind, where no later erasure would find it."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backups] {DISK}", f"[Release dates] {FRIDAY}", f"[{SECRET}] {OTHER_DISK}"]
+        _, said = await tell(knowledge, *lines)
+        ids = {t.title: t.id for t in (await call("ListTopics")).topics}
+        renaming = {"topic_id": ids["Backups"], "merged_topic_ids": [ids["Release dates"]]}
+        await call("MergeTopics", **renaming, title="Operations")
+        await call("MergeTopics", topic_id=ids[SECRET], merged_topic_ids=[ids["Backups"]])
+        await forgotten(knowledge, said[2])
+        found = "select count(*) from extractor.topic where title = 'Backups'"
+        assert await deployment.admin.fetchval(found) == 1
+        await forgotten(knowledge, said[0])
+        assert await deployment.admin.fetchval(found) == 0
