@@ -118,7 +118,10 @@ class LinkDraft:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """All that one window gave, with what it cost and what was refused for which reason."""
+    """All that one window gave, with what it cost and what was refused for which reason.
+
+    Of the `unread` messages a model was asked without a usable answer: that nothing is said of them says nothing.
+    """
 
     topics: tuple[TopicDraft, ...] = ()
     atoms: tuple[AtomDraft, ...] = ()
@@ -128,6 +131,7 @@ class Extraction:
     tokens_in: int = 0
     tokens_out: int = 0
     model_calls: int = 0
+    unread: frozenset[MessageId] = frozenset()
 
 
 class Engine(Protocol):

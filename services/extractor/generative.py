@@ -26,14 +26,14 @@ from services.extractor.utterances import read
 
 log = logging.getLogger(__name__)
 
-GENERATIVE_VERSION: Final = "2"
+GENERATIVE_VERSION: Final = "3"
 _WORST_FIRST: Final[tuple[Outcome, ...]] = ("cut_off", "invalid", "ok", "ungrounded", "empty")
 _FAILED: Final = ("cut_off", "invalid")
 
 
 @dataclass(slots=True)
 class Part:
-    """What one call gave and cost."""
+    """What one call gave and cost, and the messages it was about, noise among them."""
 
     outcome: Outcome
     atoms: list[AtomDraft] = field(default_factory=list)
@@ -69,20 +69,23 @@ class GenerativeEngine:
 
     async def extract(self, window: Window) -> Extraction:
         """One call; when its answer is cut off or invalid, one for each half, then the fallback; failures raise."""
-        worth = [message for message in window.own if message.label != "noise"]
+        own = window.own
+        worth = [message for message in own if message.label != "noise"]
         if not worth:
             return Extraction()
         context = window.messages[: window.context]
-        first = await self._ask(context, worth)
+        first = await self._ask(context, own)
         parts = [first]
         if first.outcome in _FAILED and len(worth) > 1:
             half = len(worth) // 2
-            parts.append(await self._ask(context, worth[:half]))
-            parts.append(await self._ask(worth[max(0, half - 2) : half], worth[half:]))
+            border = own.index(worth[half])
+            parts.append(await self._ask(context, own[:border]))
+            parts.append(await self._ask(worth[max(0, half - 2) : half], own[border:]))
         extraction = _joined(window, parts)
-        return _completed(window, extraction, parts, self.fallback) if self.fallback else extraction
+        return _completed(window, extraction, self.fallback) if self.fallback else extraction
 
-    async def _ask(self, context: Sequence[WindowMessage], worth: Sequence[WindowMessage]) -> Part:
+    async def _ask(self, context: Sequence[WindowMessage], own: Sequence[WindowMessage]) -> Part:
+        worth = [message for message in own if message.label != "noise"]
         language = prompting.dominant_language(message.text for message in worth)
         delimiter = self.delimiter()
         cap = prompting.fair_cap([m.text for m in (*context, *worth)], self.characters_max)
@@ -93,7 +96,7 @@ class GenerativeEngine:
             {"role": "user", "content": prompting.fenced(lines, delimiter)},
         ]
         schema = answers.extract_schema(len(worth))
-        ids = frozenset(message.id for message in worth)
+        ids = frozenset(message.id for message in own)
         try:
             completion = await self.model.complete(prompt, schema, self.tokens_max)
         except ItemFailed as error:
@@ -129,38 +132,35 @@ def _joined(window: Window, parts: Sequence[Part]) -> Extraction:
             for t in part.topics
         ]
     outcomes = {part.outcome for part in used}
+    failed = [part for part in used if part.outcome in _FAILED]
+    rejected = sum((part.rejected for part in used), Counter[Rejection]())
+    if failed:
+        rejected["no_answer"] = len(failed)
     thread_of = _threads(window)
     return Extraction(
         tuple(_kept(topics, window, thread_of)),
         tuple(atoms),
         answer_links(window, atoms, thread_of),
         next(outcome for outcome in _WORST_FIRST if outcome in outcomes),
-        dict(sum((part.rejected for part in used), Counter[Rejection]())),
+        dict(rejected),
         sum(part.tokens_in for part in parts),
         sum(part.tokens_out for part in parts),
         len(parts),
+        frozenset[MessageId]().union(*(part.message_ids for part in failed)),
     )
 
 
-def _completed(
-    window: Window, found: Extraction, parts: Sequence[Part], fallback: GroundedEngine
-) -> Extraction:
-    """The extraction with what structure finds in the parts that the model failed on; each failure is counted.
-
-    If structure finds nothing there either, the outcome stays that of the model.
-    """
-    failed = [part for part in (parts if len(parts) == 1 else parts[1:]) if part.outcome in _FAILED]
-    if not failed:
+def _completed(window: Window, found: Extraction, fallback: GroundedEngine) -> Extraction:
+    """The extraction with what structure finds in the parts that the model failed on."""
+    if not found.unread:
         return found
-    missed = frozenset[MessageId]().union(*(part.message_ids for part in failed))
     reading = fallback.read(window)
-    own = [each for each in reading.candidates if missed.issuperset(each.draft.message_ids)]
-    if not own:
-        return found
+    own = [each for each in reading.candidates if found.unread.issuperset(each.draft.message_ids)]
     behind, offset = assemble(reading, own), len(found.atoms)
     topics = [
-        replace(topic, atom_indices=tuple(index + offset for index in topic.atom_indices))
+        TopicDraft(topic.title, ids, tuple(index + offset for index in topic.atom_indices))
         for topic in behind.topics
+        if (ids := tuple(each for each in topic.message_ids if each in found.unread))
     ]
     links = [
         replace(link, source=link.source + offset, target=link.target + offset)
@@ -171,8 +171,6 @@ def _completed(
         topics=(*found.topics, *topics),
         atoms=(*found.atoms, *behind.atoms),
         links=(*found.links, *links),
-        outcome="ok",
-        rejected={**found.rejected, "no_answer": len(failed)},
     )
 
 

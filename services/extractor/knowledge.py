@@ -4,7 +4,7 @@ What people have judged or edited stays as they left it while its messages stand
 while its words do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from uuid import UUID
 from services.common.database import Connection
 from services.common.ids import uuid7
 from services.extractor import bonds, topic_bonds
-from services.extractor.extraction import Extraction
+from services.extractor.extraction import Extraction, MessageId
 from services.extractor.placing import KnownAtom, PlacedAtom, place
 from services.extractor.store import QUERIES, text_sha256, title_key
 
@@ -43,7 +43,7 @@ async def write(
 ) -> Change:
     """Replace what earlier readings of the window left by what this one says.
 
-    A reading that failed says nothing about what it does not mention.
+    Of messages that it could not read a reading says nothing but what it mentions.
     """
     await bonds.lock(connection, workspace)
     rows = await connection.fetch(QUERIES["known_atoms_of_window"], workspace, window)
@@ -51,9 +51,13 @@ async def write(
     topics, fresh_topics = await _put_topics(connection, workspace, source, run, extraction)
     placed = place(known, extraction, topics, sent_at)
     said = {atom.id for atom in placed}
-    failed = extraction.outcome in ("invalid", "cut_off")
-    stays = [atom.stands if failed else atom.outlives_silence for atom in known]
-    kept = sorted(a.id for a, s in zip(known, stays, strict=True) if s and a.id not in said)
+    cited = {message for draft in extraction.atoms for message in draft.message_ids}
+    kept = sorted(
+        atom.id
+        for atom in known
+        if atom.id not in said
+        and (atom.stands if _is_passed_over(atom, extraction, cited) else atom.outlives_silence)
+    )
     gone = sorted({atom.id for atom in known} - said - set(kept))
     touched = sorted(said.union(gone))
     await connection.execute(QUERIES["forget_links"], workspace, touched)
@@ -65,14 +69,18 @@ async def write(
     await _put_evidence(connection, workspace, placed)
     await _put_links(connection, workspace, run, placed, extraction)
     atoms, lenders, revived = await _follow_bonds(connection, workspace, known, placed, gone, kept)
-    retired: list[UUID] = []
-    if topics or not failed:
-        retired = await _assign_messages(connection, workspace, window, topics, extraction)
+    retired = await _assign_messages(connection, workspace, window, topics, extraction)
     await connection.execute(QUERIES["leave_topics"], workspace, retired)
     await topic_bonds.follow(connection, workspace, sorted(said))
     await connection.execute(QUERIES["count_topic_messages"], workspace, sorted(fresh_topics))
     subjects = dict(fresh_topics) | dict.fromkeys(retired)
     return Change(atoms, subjects, frozenset(said | lenders), frozenset(revived))
+
+
+def _is_passed_over(atom: KnownAtom, extraction: Extraction, cited: Set[MessageId]) -> bool:
+    """Whether an atom rests on messages that were not read, and of which nothing else is said."""
+    unread = atom.message_ids & extraction.unread
+    return bool(unread) and unread.isdisjoint(cited)
 
 
 async def _follow_bonds(
@@ -231,7 +239,9 @@ async def _assign_messages(
     extraction: Extraction,
 ) -> list[UUID]:
     """Say which messages belong to which topics; return the topics that are left without a message."""
-    before = await connection.fetch(QUERIES["forget_topic_messages"], workspace, window)
+    told = {message for draft in extraction.topics for message in draft.message_ids}
+    unread = list(extraction.unread - told)
+    before = await connection.fetch(QUERIES["forget_topic_messages"], workspace, window, unread)
     rows = [
         (topic, message)
         for topic, draft in zip(topics, extraction.topics, strict=True)

@@ -225,8 +225,9 @@ where v.workspace_id = $1 and t.workspace_id = v.workspace_id and t.id = v.topic
   and t.id = any ($2::uuid[]);
 
 -- name: forget_topic_messages
+-- But for what a reading could not read.
 delete from extractor.topic_message t
-where t.workspace_id = $1 and t.window_id = $2 and (t.assigned_by = 'extraction' or not exists (
+where t.workspace_id = $1 and t.window_id = $2 and (t.assigned_by = 'extraction' and t.message_id <> all ($3::uuid[]) or not exists (
   select from ingest.message m where m.workspace_id = t.workspace_id and m.id = t.message_id and m.deleted_at is null))
 returning t.topic_id;
 

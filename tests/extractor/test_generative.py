@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.extractor.answers import ATOMS_MAX, extract_schema
 from services.extractor.evaluation import is_valid
-from services.extractor.extraction import Extraction
+from services.extractor.extraction import Extraction, Window
 from services.extractor.generative import GenerativeEngine
 from services.extractor.grounded import GroundedEngine
 from services.extractor.grounding import is_grounded
@@ -270,29 +271,49 @@ async def test_every_item_is_kept_or_counted(items: list[dict[str, object]]) -> 
     assert all(is_grounded(a.evidence, DEPLOY.own) for a in extraction.atoms)
 
 
+BAD = Answer("no JSON")
+
+
+def backed(*answers: Answer) -> GenerativeEngine:
+    """An engine over a model that gives these answers, with structure behind it."""
+    return GenerativeEngine(PlannedModel(list(answers)), "planned", GroundedEngine())
+
+
 async def test_what_the_model_fails_on_is_read_by_structure() -> None:
-    """Three bad answers leave the atoms that structure finds; a bad half leaves those of that half. Failures count."""
+    """Three bad answers leave the atoms that structure finds; a bad half those of that half; the outcome tells."""
     grounded = await GroundedEngine().extract(DEPLOY)
-    bad = Answer("no JSON")
-    engine = GenerativeEngine(PlannedModel([bad]), "planned", GroundedEngine())
-    extraction = await engine.extract(DEPLOY)
+    extraction = await backed(BAD).extract(DEPLOY)
     assert grounded.atoms
     assert (extraction.atoms, extraction.links) == (grounded.atoms, grounded.links)
     assert [topic.title for topic in extraction.topics] == [t.title for t in grounded.topics]
-    assert (extraction.outcome, extraction.rejected) == ("ok", {"no_answer": 2})
+    assert (extraction.outcome, extraction.rejected) == ("invalid", {"no_answer": 2})
+    assert extraction.unread == {message.id for message in DEPLOY.own}
     assert extraction.model_calls == 3
-    good = answer([atom()])
-    half = await GenerativeEngine(
-        PlannedModel([bad, good, bad]), "planned", GroundedEngine()
-    ).extract(DEPLOY)
+    half = await backed(BAD, answer([atom()]), BAD).extract(DEPLOY)
     second = {message.id for message in DEPLOY.own[3:]}
     assert half.atoms[0].title == atom()["title"]
     assert half.atoms[1:] == tuple(a for a in grounded.atoms if second.issuperset(a.message_ids))
-    assert (half.outcome, half.rejected) == ("ok", {"no_answer": 1})
+    assert (half.outcome, half.rejected, half.unread) == ("invalid", {"no_answer": 1}, second)
+    assert second.issuperset(m for topic in half.topics for m in topic.message_ids)
+
+
+async def test_structure_reads_noise_of_a_part_that_failed() -> None:
+    """What structure finds is not lost for citing a message that no prompt has; nor is a half without its noise."""
+    grounded = await GroundedEngine().extract(DEPLOY)
+    cited = {each for found in grounded.atoms for each in found.message_ids[1:]}
+    assert cited
+    messages = tuple(replace(m, label="noise") if m.id in cited else m for m in DEPLOY.messages)
+    window = Window(messages)
+    assert (await backed(BAD).extract(window)).atoms == (
+        await GroundedEngine().extract(window)
+    ).atoms
+    first = await backed(BAD, BAD, answer([])).extract(window)
+    second = await backed(BAD, answer([]), BAD).extract(window)
+    assert first.unread | second.unread == {message.id for message in DEPLOY.own}
+    assert not first.unread & second.unread
 
 
 async def test_where_nobody_finds_anything_the_failure_stays_one() -> None:
     """Without an atom behind it, a bad answer stays the outcome, so that what was known before is kept."""
     window = talk("ann: hello there", "bob: hello")
-    engine = GenerativeEngine(PlannedModel([Answer("no JSON")]), "planned", GroundedEngine())
-    assert (await engine.extract(window)).outcome == "invalid"
+    assert (await backed(BAD).extract(window)).outcome == "invalid"

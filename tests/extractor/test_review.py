@@ -100,9 +100,9 @@ class Reviewing:
             database.transaction(workspace) as connection,
         ):
             place = (workspace, row["source_id"], row["window_id"], uuid7())
-            return await knowledge.write(
-                connection, *place, Extraction(atoms=drafts, outcome=outcome), sent_at
-            )
+            unread = frozenset(self.messages) if outcome == "invalid" else frozenset()
+            said = Extraction(atoms=drafts, outcome=outcome, unread=unread)
+            return await knowledge.write(connection, *place, said, sent_at)
 
     async def embed_specs(self) -> list[str]:
         """What the embedder is asked for the atom: a hash of its text, or gone."""

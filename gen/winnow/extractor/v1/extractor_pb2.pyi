@@ -35,9 +35,11 @@ class _RunOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunOutcome
     RUN_OUTCOME_EMPTY: _RunOutcome.ValueType  # 2
     """There was nothing worth keeping."""
     RUN_OUTCOME_INVALID: _RunOutcome.ValueType  # 3
-    """The model's output could not be read."""
+    """The model's output could not be read, or that for one half of the window. What structure finds there is saved, and what was
+    known of the messages stays where nothing else is said of them; so it is for CUT_OFF.
+    """
     RUN_OUTCOME_CUT_OFF: _RunOutcome.ValueType  # 4
-    """The model's output was cut off."""
+    """The model's output was cut off, or that for one half of the window."""
     RUN_OUTCOME_UNGROUNDED: _RunOutcome.ValueType  # 5
     """Nothing that the model said was found in the messages."""
 
@@ -51,9 +53,11 @@ RUN_OUTCOME_OK: RunOutcome.ValueType  # 1
 RUN_OUTCOME_EMPTY: RunOutcome.ValueType  # 2
 """There was nothing worth keeping."""
 RUN_OUTCOME_INVALID: RunOutcome.ValueType  # 3
-"""The model's output could not be read."""
+"""The model's output could not be read, or that for one half of the window. What structure finds there is saved, and what was
+known of the messages stays where nothing else is said of them; so it is for CUT_OFF.
+"""
 RUN_OUTCOME_CUT_OFF: RunOutcome.ValueType  # 4
-"""The model's output was cut off."""
+"""The model's output was cut off, or that for one half of the window."""
 RUN_OUTCOME_UNGROUNDED: RunOutcome.ValueType  # 5
 """Nothing that the model said was found in the messages."""
 Global___RunOutcome: _TypeAlias = RunOutcome  # noqa: Y015
