@@ -58,9 +58,9 @@ class EmbedderSettings(Settings):
     embed_retired_seconds: float = Field(
         default=10, ge=0, description="until the vectors of a retired generation are dropped"
     )
-    hnsw_m: int = Field(default=16, ge=2, le=100, description="neighbours of a node of the index")
+    hnsw_m: int = Field(default=12, ge=2, le=100, description="neighbours of a node of the index")
     hnsw_ef_construction: int = Field(
-        default=64,
+        default=48,
         ge=4,
         le=1000,
         description="breadth of the search for them, at least twice as many",
