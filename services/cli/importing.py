@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -33,7 +34,7 @@ from services.cli.importers.telegram import TelegramExport
 from services.cli.options import Session, command
 from services.cli.sending import Counts, Frame, Sender
 from services.cli.target import Target
-from services.cli.values import TELEGRAM_ACCOUNT
+from services.cli.values import TELEGRAM_ACCOUNT, TIME_ZONE
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -284,6 +285,9 @@ class _Readable(click.Path):
 
 _FILE = _Readable(path_type=Path, dir_okay=False)
 _PATH = _Readable(path_type=Path)
+_ZONE = click.option(
+    "--timezone", type=TIME_ZONE, help="Where times are of that name no zone, such as Europe/Kyiv."
+)
 
 
 @import_group.command("telegram")
@@ -294,27 +298,35 @@ _PATH = _Readable(path_type=Path)
     default="",
     help="Whose export it is: a name or number, always the same for the same person.",
 )
+@_ZONE
 @command
-async def import_telegram(session: Session, path: Path, account: str) -> None:
+async def import_telegram(
+    session: Session, path: Path, account: str, timezone: ZoneInfo | None
+) -> None:
     """Import an export of Telegram Desktop: result.json, or its folder; one chat, or a whole account.
 
     Service rows are left out and counted. A file that is cut off is imported as far as it is whole.
 
     Telegram numbers the messages of private chats and basic groups for each account anew. An export of a whole account
     says whose it is, and so do private chats; for a basic group exported alone, --account says it.
+
+    Old exports give dates only as the clocks of the exporting computer showed them: --timezone says where it was.
+    Without it they are read as UTC.
     """
-    await _import(session, TelegramExport(path, account), pb.SOURCE_KIND_TELEGRAM)
+    await _import(session, TelegramExport(path, account, timezone), pb.SOURCE_KIND_TELEGRAM)
 
 
 @import_group.command("jsonl")
 @click.argument("file", type=_FILE)
+@_ZONE
 @command
-async def import_jsonl(session: Session, file: Path) -> None:
+async def import_jsonl(session: Session, file: Path, timezone: ZoneInfo | None) -> None:
     """Import JSON Lines: one object a line with `id`, `text`, `sent_at` and, if known, `author`, `chat`, …
 
-    FILE may be - for standard input, here and for the other formats that are one file.
+    FILE may be - for standard input, here and for the other formats that are one file. Lines whose times name no zone
+    are left out, unless --timezone says it.
     """
-    await _import(session, JsonLines(file), pb.SOURCE_KIND_IMPORT)
+    await _import(session, JsonLines(file, timezone), pb.SOURCE_KIND_IMPORT)
 
 
 @import_group.command("slack")

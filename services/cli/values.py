@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import click
 from click.core import ParameterSource
@@ -81,6 +82,28 @@ class _TelegramAccount(click.ParamType[str]):
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 TELEGRAM_ACCOUNT = _TelegramAccount()
+
+
+class _TimeZone(click.ParamType[ZoneInfo]):
+    """A time zone of the IANA database."""
+
+    name = "time zone"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What help shows for the value."""
+        return "NAME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ZoneInfo:
+        """Find the zone."""
+        try:
+            return ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            self.fail(f"{value!r} is no time zone like Europe/Kyiv", param, ctx)
+
+
+TIME_ZONE = _TimeZone()
 
 
 class _Id(click.ParamType[str]):

@@ -1,6 +1,6 @@
 """A generic import: JSON Lines, one message a line, UTF-8.
 
-Fields of a line (times are ISO 8601 with a zone, or Unix seconds):
+Fields of a line (times are ISO 8601 with a zone, unless the import is told one, or Unix seconds):
 
     id           text or whole number, required: unique within its chat
     text         text, required unless `deleted` is true; may be empty
@@ -24,7 +24,7 @@ line is JSON of this shape, is not what was meant, and an error.
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -59,11 +59,18 @@ class BadLine(Exception):
         self.detail = detail
 
 
-class JsonLines:
-    """A file of one JSON object a line; iterating reads it from the start and keeps only what its chats are called."""
+class NoZone(ValueError):
+    """A time that could be of anywhere."""
 
-    def __init__(self, path: Path) -> None:
-        self.file = path
+
+class JsonLines:
+    """A file of one JSON object a line; iterating reads it from the start and keeps only what its chats are called.
+
+    `zone` is where times are of that name none; without it they are refused.
+    """
+
+    def __init__(self, path: Path, zone: tzinfo | None = None) -> None:
+        self.file, self._zone = path, zone
         self.summary = ImportSummary()
         self._bytes_read = 0
         try:
@@ -95,7 +102,7 @@ class JsonLines:
             try:
                 line = parse_line(data)
                 spoken_in = _chat(line, _tellable(self.file.stem), titles)
-                message = read_line(line, spoken_in.external_id)
+                message = read_line(line, spoken_in.external_id, self._zone)
             except BadLine as error:
                 self.summary.skip(error.reason)
                 skipped = SkippedRow(f"line {number}", error.reason, error.detail)
@@ -158,10 +165,10 @@ def parse_line(data: bytes) -> Line:
     return line
 
 
-def read_line(line: Line, chat_external_id: str) -> ImportedMessage:
+def read_line(line: Line, chat_external_id: str, zone: tzinfo | None = None) -> ImportedMessage:
     """The message of a parsed line. Raises BadLine naming the field."""
     deleted = _flag(line, "deleted")
-    sent_at = _time(line, "sent_at")
+    sent_at = _time(line, "sent_at", zone)
     if sent_at is None:
         raise _missing(line, "sent_at")
     if not deleted and line.get("text") is None:
@@ -177,7 +184,7 @@ def read_line(line: Line, chat_external_id: str) -> ImportedMessage:
         author_is_bot=_flag(line, "is_bot"),
         text=_string(line, "text"),
         sent_at=sent_at,
-        edited_at=_time(line, "edited_at"),
+        edited_at=_time(line, "edited_at", zone),
         forwarded_from=_origin(line),
         deleted=deleted,
     )
@@ -239,14 +246,16 @@ def _flag(line: Line, name: str) -> bool:
     return value
 
 
-def _time(line: Line, name: str) -> datetime | None:
+def _time(line: Line, name: str, zone: tzinfo | None) -> datetime | None:
     value = line.get(name)
     if value is None:
         return None
     if isinstance(value, int | float) and abs(value) >= SECONDS_END:
         raise BadLine(f"`{name}` is not in seconds: are these milliseconds?", _shown(value))
     try:
-        time = _parse_time(value)
+        time = _parse_time(value, zone)
+    except NoZone as error:
+        raise BadLine(f"`{name}` names no zone (--timezone NAME does)", _shown(value)) from error
     except (TypeError, ValueError, OverflowError, OSError) as error:
         raise BadLine(f"`{name}` is no time with a zone", _shown(value)) from error
     if not EARLIEST <= time < LATEST:
@@ -254,10 +263,12 @@ def _time(line: Line, name: str) -> datetime | None:
     return time
 
 
-def _parse_time(value: Any) -> datetime:
+def _parse_time(value: Any, zone: tzinfo | None) -> datetime:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return datetime.fromtimestamp(value, UTC)
     time = datetime.fromisoformat(value)
     if time.tzinfo is None:
-        raise ValueError("no time zone")
+        if zone is None:
+            raise NoZone
+        time = time.replace(tzinfo=zone)
     return time.astimezone(UTC)

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +24,7 @@ from services.cli.importers.telegram_accounts import (
 from services.cli.importers.telegram_json import json_events
 from services.cli.importers.telegram_message import (
     NAIVE_DATE,
+    SAY_ZONE,
     chat_external_id,
     chat_name,
     chat_title,
@@ -66,11 +68,12 @@ class ForumThreads:
 class TelegramExport:
     """A `result.json`, or the folder that holds it; iterating reads it from the start.
 
-    `account` names whose export it is, for one that does not say so itself.
+    `account` names whose export it is, for one that does not say so itself; `zone` is where its dates are of, for one
+    that gives nothing but dates.
     """
 
-    def __init__(self, path: Path, account: str = "") -> None:
-        self.file, self._account = path, account
+    def __init__(self, path: Path, account: str = "", zone: tzinfo | None = None) -> None:
+        self.file, self._account, self._zone = path, account, zone
         self.summary = ImportSummary()
         self._stream: BinaryIO | None = None
         self._bytes_read = 0
@@ -121,7 +124,7 @@ class TelegramExport:
         try:
             checked = check_row(row)
             thread_id, replied = threads.place(checked["id"], _replied(checked))
-            message = read_message(checked, header, thread_id, replied)
+            message = read_message(checked, header, thread_id, replied, self._zone or UTC)
         except NoMessage as error:
             if error.detail == "topic_created" and row is not None:
                 threads.add_topic(row["id"])
@@ -129,7 +132,7 @@ class TelegramExport:
             return SkippedRow(row_place(row), error.reason, error.detail, chat_name(header))
         self.summary.messages += 1
         if is_naive(checked):
-            self.summary.note(NAIVE_DATE)
+            self.summary.note(f"{NAIVE_DATE} {self._zone or f'UTC {SAY_ZONE}'}")
         return message
 
     def _chunks(self, stream: BinaryIO) -> Iterator[bytes]:

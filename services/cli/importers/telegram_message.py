@@ -1,7 +1,7 @@
 """One row of a Telegram export becomes a message, or the reason why not; pure."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,7 +15,8 @@ from services.cli.importers.rows import NoMessage, Row, nested, size, string, wh
 from services.cli.importers.telegram_accounts import account_key, has_own_numbers, message_key
 from services.cli.importers.telegram_rows import ChatHeader
 
-NAIVE_DATE = "date without a time zone, read as UTC"
+NAIVE_DATE = "date without a time zone, read as"
+SAY_ZONE = "(--timezone NAME says where they are of)"
 _EARLIEST, _LATEST = -2208988800, 4102444800  # what the ingest service accepts, in Unix seconds
 _EPOCH_SECONDS = 2 * 86_400  # old exports write "never edited" as the epoch in local time
 # "Deploy Bot", "deploy_bot", "DeployBot" and "deploybot"; John Talbot is a person.
@@ -72,10 +73,13 @@ def check_row(row: Row | None) -> Row:
 
 
 def read_message(
-    row: Row, header: ChatHeader, thread_id: str, replied: int | None
+    row: Row, header: ChatHeader, thread_id: str, replied: int | None, zone: tzinfo = UTC
 ) -> ImportedMessage:
-    """The message of a checked row. Raises NoMessage for a text or a date that cannot be read."""
-    sent_at = read_time(row, "date")
+    """The message of a checked row. Raises NoMessage for a text or a date that cannot be read.
+
+    A time of which only the date is given, as the exporter's clocks showed it, is one of `zone`.
+    """
+    sent_at = read_time(row, "date", zone)
     if sent_at is None:
         raise NoMessage("no usable date", _shown(row.get("date")))
     text, entities = _text(row)
@@ -91,7 +95,7 @@ def read_message(
         author_is_bot=_is_bot(author_id, author_name, header),
         text=text or _carried_text(row),
         sent_at=sent_at,
-        edited_at=read_time(row, "edited"),
+        edited_at=read_time(row, "edited", zone),
         entities=entities,
         attachments=attachments,
         kind=attachments[0].type if attachments else "text",
@@ -99,15 +103,15 @@ def read_message(
     )
 
 
-def read_time(row: Row, name: str) -> datetime | None:
-    """The time of `<name>_unixtime`, or `<name>` read as UTC; None if absent or out of range."""
+def read_time(row: Row, name: str, zone: tzinfo = UTC) -> datetime | None:
+    """The time of `<name>_unixtime`, or `<name>` read in a zone; None if absent or out of range."""
     seconds = row.get(f"{name}_unixtime")
     try:
         if seconds is not None:
             stamp = int(seconds)
         else:
             written = datetime.fromisoformat(row.get(name) or "")
-            stamp = int((written if written.tzinfo else written.replace(tzinfo=UTC)).timestamp())
+            stamp = int((written if written.tzinfo else written.replace(tzinfo=zone)).timestamp())
         if not _EARLIEST <= stamp < _LATEST or abs(stamp) < _EPOCH_SECONDS:
             return None
         return datetime.fromtimestamp(stamp, UTC)
@@ -121,8 +125,11 @@ def _shown(value: Any) -> str:
 
 
 def is_naive(row: Row) -> bool:
-    """Whether the row gives its date as local time alone, as old exports do."""
-    return "date_unixtime" not in row
+    """Whether a row that has a date gives it as local time alone, as old exports do."""
+    return (
+        row.get("date_unixtime") is None
+        and datetime.fromisoformat(string(row, "date")).tzinfo is None
+    )
 
 
 def _text(row: Row) -> tuple[str, tuple[ImportedEntity, ...]]:

@@ -1,6 +1,7 @@
 """Exports of Telegram as tests write them, and what is read from them."""
 
 import json
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,13 @@ def chat(*rows: Any, **fields: Any) -> dict[str, Any]:
     return {"name": "Team", "type": "private_supergroup", "id": 42} | fields | {"messages": rows}
 
 
-def write(folder: Path, content: Any) -> TelegramExport:
+def write(folder: Path, content: Any, zone: tzinfo | None = None) -> TelegramExport:
     """The content as a file to import: bytes as they are, anything else as JSON."""
     file = folder / "result.json"
     if not isinstance(content, bytes):
         content = json.dumps(content, ensure_ascii=False).encode()
     file.write_bytes(content)
-    return TelegramExport(file)
+    return TelegramExport(file, zone=zone)
 
 
 def only(folder: Path, one: dict[str, Any]) -> ImportedMessage:

@@ -5,6 +5,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -116,7 +117,7 @@ def test_a_title_holds_for_the_lines_after_it(tmp_path: Path) -> None:
         (line(sent_at=None), "`sent_at` is missing", "there is id, text"),
         (
             line(sent_at="2024-05-01T12:00"),
-            "`sent_at` is no time with a zone",
+            "`sent_at` names no zone (--timezone NAME does)",
             '"2024-05-01T12:00"',
         ),
         (line(sent_at=1e30), "`sent_at` is not in seconds: are these milliseconds?", "1e+30"),
@@ -144,6 +145,21 @@ def test_bad_lines(tmp_path: Path, bad: bytes, reason: str, detail: str | None) 
     assert detail is None or skipped.detail == detail
     assert len(skipped.detail) <= max(SHOWN_CHARACTERS, len(ONE_A_LINE))
     assert [i.external_id for i in items if isinstance(i, ImportedMessage)] == ["1", "2"]
+
+
+def test_times_without_a_zone_are_of_the_one_that_is_told(tmp_path: Path) -> None:
+    """Lines of a program that wrote its clock's time are read where that clock was; a zone in a line goes before it."""
+    file = tmp_path / "talk.jsonl"
+    times = "2024-05-01T12:00", "2024-12-01T12:00", "2024-05-01T12:00Z", 1714557600
+    file.write_bytes(b"\n".join(line(id=n, sent_at=time) for n, time in enumerate(times)))
+    export = JsonLines(file, ZoneInfo("Europe/Kyiv"))
+    read = [item.sent_at for item in export if isinstance(item, ImportedMessage)]
+    assert [f"{time:%m-%d %H:%M}" for time in read] == [
+        "05-01 09:00",
+        "12-01 10:00",
+        "05-01 12:00",
+        "05-01 10:00",
+    ]
 
 
 def test_names_of_half_characters_can_be_told(tmp_path: Path) -> None:

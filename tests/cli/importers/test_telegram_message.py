@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -11,7 +12,7 @@ from services.cli.importers import (
     ImportedEntity,
     ImportedOrigin,
 )
-from services.cli.importers.telegram_message import NAIVE_DATE
+from services.cli.importers.telegram_message import NAIVE_DATE, SAY_ZONE
 from tests.cli.importers.reading import messages
 from tests.cli.importers.telegram_export import chat, only, row, write
 
@@ -56,15 +57,39 @@ def test_edits(tmp_path: Path) -> None:
         assert only(tmp_path, row(1, edited=never)).edited_at is None
 
 
-def test_missing_unixtime(tmp_path: Path) -> None:
-    """Without a Unix time the date is read as UTC, and the summary says so."""
+@pytest.mark.parametrize(
+    ("zone", "sent_at", "edited_at", "told"),
+    [
+        (None, "12:00", "12:30", f"UTC {SAY_ZONE}"),
+        ("UTC", "12:00", "12:30", "UTC"),
+        ("Europe/Kyiv", "09:00", "09:30", "Europe/Kyiv"),
+        ("America/New_York", "16:00", "16:30", "America/New_York"),
+    ],
+)
+def test_missing_unixtime(
+    tmp_path: Path, zone: str | None, sent_at: str, edited_at: str, told: str
+) -> None:
+    """Without a Unix time the dates are of the zone that is told, else of UTC, and the summary says so."""
     old = row(1, from_id=7)
     del old["date_unixtime"]
-    export = write(tmp_path, chat(old))
+    old["edited"] = "2024-05-01T12:30:00"
+    export = write(tmp_path, chat(old), ZoneInfo(zone) if zone else None)
     (message,) = messages(export)
-    assert message.sent_at == datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+    assert message.sent_at == datetime.fromisoformat(f"2024-05-01T{sent_at}Z")
+    assert message.edited_at == datetime.fromisoformat(f"2024-05-01T{edited_at}Z")
     assert message.author_external_id == "user7"
-    assert export.summary.notes == {NAIVE_DATE: 1}
+    assert export.summary.notes == {f"{NAIVE_DATE} {told}": 1}
+
+
+def test_a_date_with_its_zone_is_no_guess(tmp_path: Path) -> None:
+    """What names a zone, or is in Unix seconds, is of no other, and nothing is said of it."""
+    zoned = row(2, date="2024-05-01T12:00:00+03:00")
+    del zoned["date_unixtime"]
+    export = write(tmp_path, chat(row(1), zoned), ZoneInfo("America/New_York"))
+    first, second = messages(export)
+    assert first.sent_at == datetime(2024, 5, 1, 10, 0, tzinfo=UTC)
+    assert second.sent_at == datetime(2024, 5, 1, 9, 0, tzinfo=UTC)
+    assert export.summary.notes == {}
 
 
 def test_deleted_account(tmp_path: Path) -> None:
