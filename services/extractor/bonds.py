@@ -53,25 +53,49 @@ async def join(
     await connection.execute(QUERIES["add_version"], workspace, [into], "merged", atoms[0])
 
 
-async def part(connection: Connection, workspace: UUID, atom: UUID, cause: UUID) -> None:
-    """Take back what an atom borrowed of one that was merged into it, as a new version."""
+async def part(connection: Connection, workspace: UUID, atom: UUID, cause: UUID) -> set[UUID]:
+    """Take back what an atom borrowed of one that was merged into it, as a new version.
+
+    Return what must be compared again.
+    """
+    again = await _leave(connection, workspace, [atom])
     await borrow(connection, workspace, [atom, cause])
     await connection.execute(QUERIES["add_version"], workspace, [atom], "parted", cause)
+    return again
 
 
-async def refresh(connection: Connection, workspace: UUID, atoms: Iterable[UUID]) -> None:
-    """Borrow the evidence of merged atoms anew, as it stands now, without making a version of it."""
+async def _leave(connection: Connection, workspace: UUID, atoms: Sequence[UUID]) -> set[UUID]:
+    """Let atoms, one of those merged into each having left, hold again, and what they had ended; return all of them.
+
+    Whose the end was, and who ended the others, is concluded anew.
+    """
+    await connection.execute(QUERIES["forget_common_end"], workspace, atoms)
+    return {*atoms, *await _hold_again(connection, workspace, atoms)}
+
+
+async def refresh(connection: Connection, workspace: UUID, atoms: Iterable[UUID]) -> list[UUID]:
+    """Borrow the evidence of merged atoms anew, as it stands now, without making a version of it.
+
+    Return what must be compared again: it begins when it had ended already.
+    """
     ids = sorted(set(atoms))
-    if ids:
-        await borrow(connection, workspace, ids)
-        await connection.execute(QUERIES["count_evidence"], workspace, ids)
+    if not ids:
+        return []
+    again = await borrow(connection, workspace, ids)
+    await connection.execute(QUERIES["count_evidence"], workspace, ids)
+    return again
 
 
-async def borrow(connection: Connection, workspace: UUID, ids: Sequence[UUID]) -> None:
-    """Show with each atom the evidence of those merged into it, and begin it with the first of all."""
+async def borrow(connection: Connection, workspace: UUID, ids: Sequence[UUID]) -> list[UUID]:
+    """Show with each atom the evidence of those merged into it, and begin it with the first of all.
+
+    Return those that begin when they had ended already, and hold again.
+    """
     await connection.execute(QUERIES["return_evidence"], workspace, ids)
     await connection.execute(QUERIES["borrow_evidence"], workspace, ids, BORROWED_MAX)
     await connection.execute(QUERIES["begin_with_evidence"], workspace, ids)
+    rows = await connection.fetch(QUERIES["forget_vain_ends"], workspace, ids)
+    return [row["id"] for row in rows]
 
 
 async def release(
@@ -93,6 +117,8 @@ async def release(
         result.lenders.add(row["canonical"])
         if row["is_live"]:
             result.live[row["id"]] = row["text_sha256"]
+    left = sorted(result.lenders.difference(atoms))
+    result.revived.update(await _leave(connection, workspace, left))
     for canonical in lost:
         own = [
             row["id"] for row in held if row["merged_into"] == canonical and row["id"] not in lost

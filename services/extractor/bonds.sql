@@ -34,6 +34,18 @@ returning a.id;
 update extractor.atom a set valid_to = null, superseded_by = null
 where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.superseded_by is not null;
 
+-- name: forget_common_end
+-- That which an atom may have from another that was merged into it; what a person has judged had none of another.
+update extractor.atom a set valid_to = null, superseded_by = null
+where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.superseded_by is not null and a.origin = 'extraction'
+  and (a.approval_state = 'proposed' or a.judged_by = 'rule');
+
+-- name: forget_vain_ends
+-- Those that comparing found for what begins no earlier now.
+update extractor.atom a set valid_to = null, superseded_by = null
+where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.superseded_by is not null and a.valid_to <= a.valid_from
+returning a.id;
+
 -- name: end_atom
 update extractor.atom a set valid_to = $3, superseded_by = $4
 where a.workspace_id = $1 and a.id = $2 and (a.valid_to is null or a.superseded_by is not null and a.valid_to > $3);

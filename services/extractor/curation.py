@@ -49,7 +49,7 @@ async def unmerge(connection: Connection, reviewer: Reviewer, atom: UUID) -> Non
     siblings = [canonical, *(row["id"] for row in rows)]
     await connection.execute(bonds.QUERIES["keep_apart"], workspace, atom, siblings)
     sha256 = await connection.fetchval(bonds.QUERIES["promote"], workspace, atom)
-    await bonds.part(connection, workspace, canonical, atom)
+    again = await bonds.part(connection, workspace, canonical, atom)
     await enqueue_embedding(connection, workspace, "atom", [atom], [sha256], reopen=True)
-    await bonds.compare_again(connection, workspace, [canonical])
+    await bonds.compare_again(connection, workspace, again)
     await review.record(connection, reviewer, atom, known["version"], "parted")

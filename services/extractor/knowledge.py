@@ -100,12 +100,13 @@ async def _follow_bonds(
     changed = [atom.id for atom in placed if atom.is_changed and atom.is_known]
     released = await bonds.release(connection, workspace, changed, gone)
     lenders = released.lenders | borrowing
-    await bonds.refresh(connection, workspace, lenders.union((atom.id for atom in placed), kept))
+    resting = lenders.union((atom.id for atom in placed), kept)
+    again = await bonds.refresh(connection, workspace, resting)
     merged = {atom.id for atom in known if atom.merged_by == "person"}
     atoms: dict[UUID, bytes | None] = {
         atom.id: atom.sha256 for atom in placed if atom.is_changed and atom.id not in merged
     }
-    return atoms | released.live | dict.fromkeys(gone), lenders, released.revived
+    return atoms | released.live | dict.fromkeys(gone), lenders, released.revived.union(again)
 
 
 async def _put_topics(

@@ -1,0 +1,87 @@
+"""No atom ends before it begins, or where another that was taken for the same had ended."""
+
+import pytest
+
+from tests.conftest import Deployment
+from tests.extractor.calling import asked
+from tests.extractor.known import knowing
+from tests.extractor.saved import change
+from tests.extractor.test_merging import (
+    DISK,
+    FRIDAY,
+    MONDAY,
+    SMALL_TALK,
+    SummingEngine,
+    tell,
+    title,
+)
+from winnow.types.v1 import types_pb2 as types
+
+VAIN = "select count(*) from extractor.atom where valid_to <= valid_from"
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_what_is_taken_apart_ends_by_itself(deployment: Deployment, is_late: bool) -> None:
+    """An atom that ended because another was merged into it holds again without it, whenever it was said."""
+    async with asked(deployment) as (knowledge, call):
+        for line in (*SMALL_TALK, FRIDAY, *([MONDAY, DISK] if is_late else [DISK, MONDAY])):
+            await tell(knowledge, line)
+        live = await knowledge.live()
+        host, friday, monday = (live[title(line)].id for line in (DISK, FRIDAY, MONDAY))
+        await call("MergeAtoms", atom_id=str(host), merged_atom_ids=[str(friday)])
+        await knowledge.settled()
+        assert (await knowledge.live())[title(DISK)].superseded_by == monday
+        await call("UnmergeAtom", atom_id=str(friday))
+        assert await deployment.admin.fetchval(VAIN) == 0
+        await knowledge.settled()
+        live = await knowledge.live()
+        assert (live[title(DISK)].valid_to, live[title(DISK)].superseded_by) == (None, None)
+        assert live[title(FRIDAY)].superseded_by == monday
+
+
+async def test_what_the_parted_one_had_ended_is_ended_by_it(deployment: Deployment) -> None:
+    """What had ended because of an atom that was merged into another is not ended by the other once they are two."""
+    async with asked(deployment) as (knowledge, call):
+        for line in (*SMALL_TALK, FRIDAY, MONDAY, DISK):
+            await tell(knowledge, line)
+        live = await knowledge.live()
+        host, monday = live[title(DISK)].id, live[title(MONDAY)].id
+        await call("MergeAtoms", atom_id=str(host), merged_atom_ids=[str(monday)])
+        assert (await knowledge.live())[title(FRIDAY)].superseded_by == host
+        await call("UnmergeAtom", atom_id=str(monday))
+        await knowledge.settled()
+        assert (await knowledge.live())[title(FRIDAY)].superseded_by == monday
+
+
+async def test_a_person_keeps_what_ended(deployment: Deployment) -> None:
+    """What a person approved as it was keeps its end when something is taken apart from it."""
+    async with asked(deployment) as (knowledge, call):
+        for line in (*SMALL_TALK, FRIDAY, DISK, MONDAY):
+            await tell(knowledge, line)
+        live = await knowledge.live()
+        friday, disk, monday = (live[title(line)].id for line in (FRIDAY, DISK, MONDAY))
+        await call("MergeAtoms", atom_id=str(friday), merged_atom_ids=[str(disk)])
+        state = types.APPROVAL_STATE_APPROVED
+        await call("ReviewAtom", atom_id=str(friday), approval_state=state)
+        await call("UnmergeAtom", atom_id=str(disk))
+        await knowledge.settled()
+        assert (await knowledge.live())[title(FRIDAY)].superseded_by == monday
+
+
+async def test_what_begins_later_than_it_ended_is_compared_again(deployment: Deployment) -> None:
+    """A decision whose first message goes is the later one then, and ends what it contradicts."""
+    async with knowing(deployment, engine=SummingEngine()) as knowledge:
+        await tell(knowledge, *SMALL_TALK)
+        source, (first,) = await tell(knowledge, FRIDAY)
+        await tell(knowledge, MONDAY)
+        _, (again,) = await tell(knowledge, FRIDAY, source=source)
+        live = await knowledge.live()
+        assert live[title(FRIDAY)].messages == [first, again]
+        assert live[title(FRIDAY)].superseded_by == live[title(MONDAY)].id
+        await change(deployment, first, deleted=True)
+        await knowledge.settled()
+        after = await knowledge.live()
+        assert await deployment.admin.fetchval(VAIN) == 0
+        assert after[title(FRIDAY)].messages == [again]
+        assert after[title(FRIDAY)].superseded_by is None
+        assert after[title(MONDAY)].superseded_by == after[title(FRIDAY)].id
