@@ -16,6 +16,7 @@ from services.common.errors import (
     DatabaseUnavailable,
     InvalidSetting,
     NotFound,
+    StatementTooSlow,
     UnfitGeneration,
 )
 from services.common.reading import Local, Readings
@@ -70,16 +71,17 @@ class DatabaseSettings(Settings):
 
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
-    """Raise DatabaseUnavailable for every error that is the database's own state."""
+    """Raise DatabaseUnavailable for every error that is the database's own state, StatementTooSlow where it tells."""
     try:
         yield
     except _UNAVAILABLE as error:
         if isinstance(error, _STALE_PLAN):
             raise
-        told = "the database does not answer or cannot write"
         if isinstance(error, asyncpg.QueryCanceledError):
-            told = "the database took longer for a statement than WINNOW_STATEMENT_TIMEOUT_SECONDS"
-        raise DatabaseUnavailable(told) from error
+            raise StatementTooSlow(
+                "the database took longer for a statement than WINNOW_STATEMENT_TIMEOUT_SECONDS"
+            ) from error
+        raise DatabaseUnavailable("the database does not answer or cannot write") from error
 
 
 @asynccontextmanager
@@ -151,7 +153,8 @@ class Database:
                     "role": role,
                     "application_name": role,
                     "statement_timeout": str(int(timeout * 1000)),
-                    "lock_timeout": "10000",
+                    # What others hold is told from what takes too long.
+                    "lock_timeout": str(int(min(timeout * 500, 10_000))),
                     "idle_in_transaction_session_timeout": "60000",
                     "jit": "off",
                     # A plan that was made while a table was empty reads all of it later, once for each row that is

@@ -121,6 +121,10 @@ class DatabaseUnavailable(Unavailable):
     """The database cannot be reached, or cannot write."""
 
 
+class StatementTooSlow(DatabaseUnavailable):
+    """The database answers, and stopped a statement that took too long: it is busy, or too much was asked of it."""
+
+
 class ShuttingDown(Unavailable):
     """The service is stopping; another, or itself once it is back, takes the work."""
 

@@ -22,6 +22,7 @@ from services.common.errors import (
     Postponed,
     ProviderBusy,
     ProviderFailing,
+    StatementTooSlow,
     Unavailable,
     WinnowError,
 )
@@ -207,11 +208,12 @@ class Worker(Generic[R]):
         """Perform and commit; halve a failing batch until the culprit stands alone."""
         try:
             await self._perform_and_commit(tasks)
-        except Unavailable as error:
-            await self._give_back(tasks, error)
         except Postponed as error:
             await self._postpone(tasks, error)
         except Exception as error:  # noqa: BLE001 - whatever a task does, its neighbours go on
+            if isinstance(error, Unavailable) and not isinstance(error, StatementTooSlow):
+                await self._give_back(tasks, error)
+                return
             if len(tasks) == 1:
                 await self._fail(tasks[0], error)
                 return
@@ -250,7 +252,7 @@ class Worker(Generic[R]):
                 metrics.timed(metrics.COMMIT_SECONDS.labels(name)),
                 tracing.span(f"{name} commit"),
             ):
-                await self._insist(lambda: self._database.retrying(commit))
+                await self._insist(lambda: self._database.retrying(commit), is_work=True)
             await reach("worker.committed", name)
             self._count(len(results), "done")
             self._stage.after_commit()
@@ -278,14 +280,18 @@ class Worker(Generic[R]):
         )
         await reach("worker.postponed", self._stage.name)
 
-    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Repeat what the database did not answer for as long as a lease lasts, so that work is not thrown away."""
+    async def _insist(self, attempt: Callable[[], Awaitable[T]], *, is_work: bool = False) -> T:
+        """Repeat what the database did not answer for as long as a lease lasts, so that work is not thrown away.
+
+        Work that was stopped for taking too long is not repeated: it would take as long again.
+        """
         end = time.monotonic() + self._settings.task_lease_seconds
         while True:
             try:
                 return await attempt()
             except DatabaseUnavailable as error:
-                if time.monotonic() > end:
+                is_too_slow = is_work and isinstance(error, StatementTooSlow)
+                if is_too_slow or time.monotonic() > end:
                     raise
                 log.warning("%s: %s", self._stage.name, error)
             await asyncio.sleep(PAUSE_SECONDS)
@@ -308,7 +314,11 @@ class Worker(Generic[R]):
     async def _fail(self, task: Task, error: Exception) -> None:
         error_class = error.error_class if isinstance(error, ItemFailed) else type(error).__name__
         text = str(error) if isinstance(error, WinnowError) else "internal error; the logs have it"
-        delay = self._settings.task_retry_seconds * 2 ** (task.attempts - 1)
+        delay = self._settings.task_retry_seconds
+        if isinstance(error, StatementTooSlow):
+            # It may be that the database has more to do than it can: that passes, and is no fault of the task.
+            delay = self._settings.task_lease_seconds
+        delay *= 2 ** (task.attempts - 1)
         delay *= random.uniform(0.8, 1.2)  # noqa: S311
         log.warning("%s: task %s failed: %r", self._stage.name, task.id, error)
         died = await self._insist(lambda: self._store.fail([task], error_class, text, delay))

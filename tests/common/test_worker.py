@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import pytest
+
+from services.common.database import Connection, Database, DatabaseSettings
 from services.common.errors import DatabaseUnavailable, ItemFailed, ProviderFailing
 from services.common.metrics import REGISTRY
 from services.common.outbox import Task
@@ -33,6 +36,32 @@ class Failing(Recorder):
         """Raise the error."""
         self.calls.append(len(tasks))
         raise self.error
+
+
+class Slow(Recorder):
+    """A stage that asks more of the database, reading or writing, than it may take for tasks that are called so."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str]]:
+        """Return results, after a while if a task is slow to read."""
+        results = await super().perform(tasks)
+        async with self._database.transaction(tasks[0].workspace) as connection:
+            await _take_long(connection, "slow to read" in (task.spec for task in tasks))
+        return results
+
+    async def write(
+        self, connection: Connection, workspace: UUID, results: Sequence[Result[str]]
+    ) -> None:
+        """Write, after a while if a task is slow to write."""
+        await _take_long(connection, "slow to write" in (result.value for result in results))
+        await super().write(connection, workspace, results)
+
+
+async def _take_long(connection: Connection, takes_long: bool) -> None:
+    await connection.execute("select pg_sleep($1)", 60.0 if takes_long else 0.0)
 
 
 class Postponing(Recorder):
@@ -214,6 +243,41 @@ async def test_a_stage_without_its_database_is_no_failure(deployment: Deployment
         await eventually(lambda: len(stage.calls) >= 2)
     assert await states(deployment.admin) in ({"ready": 1}, {"leased": 1})
     assert await deployment.admin.fetchval("select attempts from spine.task") <= 1
+
+
+@pytest.mark.parametrize("slow", ["slow to read", "slow to write"])
+async def test_what_always_takes_too_long_dies_as_any_poison(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    """A task whose statement is stopped every time is not tried for ever; its neighbours are done, and it says why."""
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.5")
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
+        running(Slow(database), task_attempts_max=2, task_lease_seconds=3) as parts,
+    ):
+        await make(deployment, "a", slow, "b")
+        await until(deployment.admin, done=2, dead=1)
+        assert not parts.working.done()
+    row = await deployment.admin.fetchrow(
+        "select spec, attempts, error_class, error from spine.task where state = 'dead'"
+    )
+    assert tuple(row)[:3] == (slow, 2, "StatementTooSlow")
+    assert "WINNOW_STATEMENT_TIMEOUT_SECONDS" in row["error"]
+
+
+async def test_a_database_that_is_locked_kills_nothing(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database lets nobody write, tasks wait, however few attempts they have; then they are done."""
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.8")
+    stage = Recorder(seconds=0.5)
+    async with running(stage, task_attempts_max=1, task_lease_seconds=6):
+        await make(deployment, "a")
+        await stage.started.wait()
+        async with deployment.admin.transaction():
+            await deployment.admin.execute("lock table spine.task in access exclusive mode")
+            await asyncio.sleep(3)
+        await until(deployment.admin, done=1)
 
 
 async def test_every_slot_comes_back(deployment: Deployment) -> None:
