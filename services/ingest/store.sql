@@ -47,7 +47,8 @@ on conflict (workspace_id, source_id, external_id) do update set
   edited_at = excluded.edited_at, entities = excluded.entities, attachments = excluded.attachments, forwarded_from = excluded.forwarded_from,
   content_sha256 = excluded.content_sha256, text_sha256 = excluded.text_sha256,
   importance_score = excluded.importance_score, importance_label = excluded.importance_label,
-  importance_factors = excluded.importance_factors, importance_version = excluded.importance_version
+  importance_factors = excluded.importance_factors, importance_version = excluded.importance_version,
+  revised_at = case when m.text_sha256 = excluded.text_sha256 then m.revised_at else now() end
 where m.erased_at is null and (m.content_sha256 = decode(repeat('00', 32), 'hex')
   or (greatest(excluded.edited_at, excluded.sent_at), coalesce(excluded.edited_at, '-infinity'), excluded.thread_id <> '',
       excluded.author_is_bot, excluded.forwarded_from is not null, excluded.content_sha256)

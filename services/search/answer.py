@@ -62,6 +62,8 @@ class Answer:
     around: Mapping[UUID, Around] = field(default_factory=dict)
     rerank_scores: Mapping[Subject, float] = field(default_factory=dict)
     ranked: Sequence[Fused] = ()
+    # How many were taken out of the ranking since they may not be shown.
+    gone: int = 0
     total: int = 0
     more: bool = False
     warnings: list[str] = field(default_factory=list)

@@ -1,7 +1,7 @@
 -- name: newest_vectors
 -- Those without a vector come as well, so that it is known how many there are.
 select s.id, v.embedding, s.sent_at
-from (select s.id, s.text_sha256, {moment} as sent_at from search.live_{kind}s({filter}) s where {condition}
+from (select s.id, s.text_sha256, {moment} as sent_at from search.live_{kind}s({filter}) s where {condition} and {founded}
       order by {moment} desc, s.id desc limit $11::int) s
 left join embedder.vector v on v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind = '{kind}' and v.subject_id = s.id
   and v.text_sha256 = s.text_sha256 and v.part = 0
@@ -10,7 +10,7 @@ order by s.sent_at, s.id;
 -- name: count_all
 select x.kind, x.documents from (
   /*each union all*/
-  select '{kind}' as kind, (select count(*) from search.live_{kind}s({filter}) s where {condition}) as documents
+  select '{kind}' as kind, (select count(*) from search.live_{kind}s({filter}) s where {condition} and {founded}) as documents
   /*end*/) x;
 
 -- name: facets
@@ -19,7 +19,7 @@ select x.kind, x.documents from (
 with subject as {kept} (
   /*each union all*/
   select '{kind}' as kind, {columns}
-  from search.live_{kind}s({filter}) s where {condition} and ($10::uuid[] is null or s.id = any ($10::uuid[]))
+  from search.live_{kind}s({filter}) s where {condition} and {founded} and ($10::uuid[] is null or s.id = any ($10::uuid[]))
   /*end*/),
 tallied as materialized (
   select s.kind, s.source_id, s.label, s.type, s.approval_state, s.language, s.month, s.author, s.author_name, s.thread, count(*) as n

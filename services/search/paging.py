@@ -23,10 +23,13 @@ def page(ranked: Sequence[Fused], after: Place | None, count: int) -> tuple[list
     return list(ranked[start:end]), len(ranked) > end and end < RESULTS_MAX
 
 
-def place_after(results: Sequence[Fused], question: Question) -> Place:
-    """Where the page that ends with these results ends."""
-    before = question.after.offset if question.after else 0
-    return Place(before + len(results), results[-1].score, results[-1].subject.id)
+def place_after(question: Question, answer: Answer) -> Place:
+    """Where the page ends, and how many results it took to get there: as many are looked for before the next one."""
+    last = answer.page[-1]
+    offset = (question.after.offset if question.after else 0) + len(answer.page)
+    if answer.gone:
+        offset = max(offset, answer.ranked.index(last) + 1 + answer.gone)
+    return Place(min(offset, RESULTS_MAX - 1), last.score, last.subject.id)
 
 
 def total_size(question: Question, answer: Answer) -> int:
@@ -36,11 +39,18 @@ def total_size(question: Question, answer: Answer) -> int:
         return len(answer.groups or answer.page)
     if question.dress.group_by:
         return answer.total
-    found = min(len(answer.ranked), RESULTS_MAX)
-    leg = question.semantic
-    if question.is_hybrid or leg is None or leg.score_min or found < question.pool:
+    found, leg = min(len(answer.ranked), RESULTS_MAX), question.semantic
+    if leg is None or not is_part(question, answer):
         return found
     return max(found, min(RESULTS_MAX, leg.limit or RESULTS_MAX, answer.semantic.estimated_rows))
+
+
+def is_part(question: Question, answer: Answer) -> bool:
+    """Whether the index was asked for no more than the page needs, and others may come after the ranking."""
+    leg = question.semantic
+    if question.is_hybrid or leg is None or leg.score_min:
+        return False
+    return min(len(answer.ranked) + answer.gone, RESULTS_MAX) >= question.pool
 
 
 def _position(result: Fused) -> tuple[float, UUID]:

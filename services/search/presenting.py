@@ -8,9 +8,9 @@ from uuid import UUID
 
 from services.common.database import Connection
 from services.search import grouping, highlighting, paging
-from services.search.answer import Answer, Around, Group
+from services.search.answer import Answer, Around
 from services.search.contents import Contents
-from services.search.question import Dress, Question
+from services.search.question import Question
 from services.search.ranking import Fused
 from services.search.store import Filter, Subject
 from services.search.vicinity import Vicinity
@@ -22,7 +22,26 @@ _AROUND_WITHIN: Final = timedelta(days=1_000_000)
 async def present(
     connection: Connection, workspace: UUID, question: Question, answer: Answer
 ) -> None:
-    """Put the page into the answer; what was deleted meanwhile is left out."""
+    """Put the page into the answer; what was deleted meanwhile is left out, and what comes next moves up."""
+    shown = await _cut(connection, workspace, question, answer)
+    if any(each.subject not in answer.contents for each in shown):
+        await _drop_what_is_gone(connection, workspace, answer)
+        cut_short = answer.more and paging.is_part(question, answer)
+        shown = await _cut(connection, workspace, question, answer)
+        answer.more = answer.more or cut_short
+    answer.results = [each for each in answer.page if each.subject in answer.contents]
+    if question.dress.highlight:
+        queries = await highlighting.queries_of(connection, question.text, answer.lookup)
+        found = [each.subject for each in shown if each.subject in answer.contents]
+        answer.highlights = await highlighting.highlights(
+            connection, answer.contents, found, queries
+        )
+
+
+async def _cut(
+    connection: Connection, workspace: UUID, question: Question, answer: Answer
+) -> list[Fused]:
+    """Cut the page out of the ranking and read it; return the results that are on it or in its groups."""
     dress = question.dress
     if dress.group_by:
         groups = await grouping.group(connection, workspace, answer.ranked, dress.group_by)
@@ -34,27 +53,21 @@ async def present(
         shown, answer.more = paging.page(answer.ranked, question.after, question.count)
         answer.page, keys = shown, []
     subjects = list(dict.fromkeys([*(each.subject for each in shown), *keys]))
-    around: dict[UUID, Around] = {}
+    answer.around = {}
     if dress.neighbours:
-        around = await _around(connection, workspace, shown, dress.neighbours)
-        others = {each for a in around.values() for each in (*a.before, *a.after)}
+        answer.around = await _around(connection, workspace, shown, dress.neighbours)
+        others = {each for a in answer.around.values() for each in (*a.before, *a.after)}
         subjects += [Subject("message", each) for each in others]
     answer.contents = await Contents.read(connection, workspace, list(dict.fromkeys(subjects)))
-    answer.around = around
-    answer.groups = [group for group in answer.groups if _is_there(group, dress, answer.contents)]
-    answer.results = [each for each in answer.page if each.subject in answer.contents]
-    if dress.highlight:
-        queries = await highlighting.queries_of(connection, question.text, answer.lookup)
-        found = [each.subject for each in shown if each.subject in answer.contents]
-        answer.highlights = await highlighting.highlights(
-            connection, answer.contents, found, queries
-        )
+    return shown
 
 
-def _is_there(group: Group, dress: Dress, contents: Contents) -> bool:
-    """Whether anything of a group is left; what is not shown was not looked at."""
-    shown = group.members[: dress.group_size]
-    return len(group.members) > len(shown) or any(each.subject in contents for each in shown)
+async def _drop_what_is_gone(connection: Connection, workspace: UUID, answer: Answer) -> None:
+    """Take out of the ranking whatever may not be shown, so that it has no place on a page or in a group."""
+    subjects = [each.subject for each in answer.ranked]
+    there = await Contents.read(connection, workspace, subjects)
+    kept = [each for each in answer.ranked if each.subject in there]
+    answer.ranked, answer.gone = kept, len(answer.ranked) - len(kept)
 
 
 async def _around(

@@ -59,7 +59,7 @@ def _token(request: pb.SearchRequest, question: Question, answer: Answer) -> str
         before = question.after.offset if question.after else 0
         place = grouping.place_after(answer.groups, before)
     else:
-        place = paging.place_after(answer.page, question)
+        place = paging.place_after(question, answer)
     if answer.lookup is not None:
         place = replace(place, counts=answer.lookup.counts, slips=answer.lookup.slips)
     return page_token(request, question, place)

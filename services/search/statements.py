@@ -39,6 +39,8 @@ _COUNTED: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
     "language": ("language", "text", dict.fromkeys(KINDS, "s.language")),
     "month": ("month", "timestamp", dict.fromkeys(_BOTH, _MONTH)),
 }
+# What rests on words that are all gone is never shown, and counts do not hold it.
+_FOUNDED: Final = {"atom": "s.id not in (select u.id from search.unfounded_atoms() u (id))"}
 _EVERYTHING: Final = {
     "message": """(
       select from ingest.message m
@@ -46,7 +48,7 @@ _EVERYTHING: Final = {
       union all
       select from ingest.message m
       where m.workspace_id = spine.current_workspace() and m.deleted_at is null and m.text = '') s""",
-    "atom": f"search.live_atoms({NO_FILTER}) s",
+    "atom": f"search.live_atoms({NO_FILTER}) s where {_FOUNDED['atom']}",
     "topic": f"search.live_topics({NO_FILTER}) s",
 }
 _EACH = re.compile(r"/\*each ?(.*?)\*/(.*?)/\*end\*/", re.DOTALL)
@@ -113,6 +115,7 @@ def _expand(
             asked[kind] = to_sql(condition, kind, parameters)
         text = text.replace("{kind}", kind).replace("{condition}", asked.get(kind, ""))
         text = text.replace("{everything}", _EVERYTHING[kind])
+        text = text.replace("{founded}", _FOUNDED.get(kind, "true"))
         return text.replace("{moment}", _MOMENTS[kind]).replace("{columns}", _columns(kind))
 
     def each(match: re.Match[str]) -> str:

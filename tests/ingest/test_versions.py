@@ -56,3 +56,13 @@ async def test_the_same_version_stays(ingest: Ingest, stays: str, goes: str) -> 
             wanted.thread_id,
             wanted.author.is_bot,
         )
+
+
+async def test_when_other_words_came_is_known(ingest: Ingest) -> None:
+    """Only a version with other words may make what rests on a message doubtful."""
+    await ingest.send(message(1, "alpha"), message(2, "beta"), message(3, "gamma"))
+    await ingest.send(message(2, "beta", edited_at=at(60)), message(3, "delta", edited_at=at(60)))
+    rows = await ingest.rows(
+        "select external_id from ingest.message where revised_at is not null order by external_id"
+    )
+    assert [row["external_id"] for row in rows] == ["3"]

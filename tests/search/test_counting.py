@@ -205,3 +205,66 @@ async def test_what_is_not_embedded_yet_does_not_hide_that_there_was_more(desk: 
     assert [[r.message.text for r in g.results] for g in reply.groups] == [
         ["same again", "and again"]
     ]
+
+
+GONE = {
+    "deleted": "update ingest.message set deleted_at = now() where id = $1",
+    "edited": "update ingest.message set text = 'other', revised_at = now() where id = $1",
+}
+
+
+@pytest.mark.parametrize("how", GONE)
+async def test_an_atom_whose_words_are_gone_is_not_counted(desk: Desk, how: str) -> None:
+    """Counts, facets and duplicates must not hold what is no longer shown; one other passage keeps an atom."""
+    library, kinds = desk.library, [types.SUBJECT_KIND_ATOM]
+    one, other = await library.add_messages(["alpha one", "alpha other"])
+    for evidence in ([one], [one], [one, other], []):
+        await library.add_atom("alpha", "", evidence, unit(1))
+    await desk.deployment.admin.execute(GONE[how], one)
+    counted = await call(desk, "Count", pb.CountRequest(kinds=kinds))
+    some = pb.FilterExpression(atom_types=pb.AtomTypeList(values=[types.ATOM_TYPE_SOLUTION]))
+    filtered = await call(desk, "Count", pb.CountRequest(kinds=kinds, filter_expression=some))
+    keys = [pb.FACET_KEY_ATOM_TYPE]
+    facets = await call(desk, "Facet", pb.FacetRequest(keys=keys, among={"kinds": kinds}))
+    same = pb.FindDuplicatesRequest(kind=types.SUBJECT_KIND_ATOM)
+    duplicates = await call(desk, "FindDuplicates", same)
+    assert (counted.count, filtered.count, facets.count) == (2, 2, 2)
+    assert [(each.size, len(each.results)) for each in duplicates.groups] == [(2, 2)]
+
+
+@pytest.mark.parametrize("mode", [SEMANTIC, KEYWORD, pb.SEARCH_MODE_HYBRID])
+async def test_what_is_gone_takes_no_place(desk: Desk, mode: "pb.SearchMode.ValueType") -> None:
+    """Pages must show each result once, and be full while there is anything to show."""
+    library = desk.library
+    said = await library.add_message("said", unit(0, 1))
+    for number in range(30):
+        vector = unit(1, number / 100)
+        await library.add_atom(f"alpha {number}", "", [said] if number % 3 else [], vector)
+    await desk.deployment.admin.execute(GONE["deleted"], said)
+    seen, sizes, token = [], list[int](), ""
+    while token or not seen:
+        reply = await desk.client.search(
+            "alpha",
+            mode=mode,
+            query_vector=unit(1).tolist(),
+            kinds=[types.SUBJECT_KIND_ATOM],
+            page_size=4,
+            page_token=token,
+        )
+        sizes.append(len(reply.results))
+        seen += [result.atom.title for result in reply.results]
+        token = reply.next_page_token
+    assert sorted(seen) == sorted(f"alpha {number}" for number in range(0, 30, 3))
+    assert sizes == [4, 4, 2]
+
+
+async def test_groups_are_made_of_what_is_there(desk: Desk) -> None:
+    """A group whose best members are gone must show the next ones, and count those alone."""
+    library = desk.library
+    gone = await library.add_message("said", thread_id="a", deleted_at=START)
+    topic = await library.add_topic("Alpha")
+    for title, evidence in (("one", [gone]), ("two", [gone]), ("three", []), ("four", [])):
+        await library.add_atom(f"alpha {title}", "", evidence, topic_id=topic)
+    fields = {"mode": KEYWORD, "kinds": [types.SUBJECT_KIND_ATOM], "group_size": 1}
+    reply = await desk.client.search("alpha", group_by=pb.GROUP_BY_TOPIC, **fields)
+    assert [(group.size, len(group.results)) for group in reply.groups] == [(2, 1)]

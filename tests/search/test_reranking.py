@@ -124,7 +124,7 @@ async def test_pages_after_one_that_was_not_ordered_anew_go_on(desk: Desk) -> No
     async with searching(Grader(), Grader(0, 0, 3, 3)) as (broken, searcher):
         question = replace(nearest(), count=2)
         first = await broken.search(desk.library.workspace, question)
-        after = replace(question, after=paging.place_after(first.page, question))
+        after = replace(question, after=paging.place_after(question, first))
         second = await searcher.search(desk.library.workspace, after)
     assert (shown(first), shown(second)) == (said[:2], said[2:])
     assert "not ordered anew" in second.warnings[0]
