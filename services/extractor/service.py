@@ -39,7 +39,7 @@ from services.extractor.merging import MergeStage
 from services.extractor.providing import Provider
 from services.extractor.rpc import SCOPES, ExtractorRpc
 from services.extractor.rules import ApprovalRule
-from services.extractor.spending import Spending
+from services.extractor.spending import Metered, Spending
 from services.extractor.subscriptions import ExtractStage, WindowStage
 from services.extractor.windows import WindowLimits
 from winnow.extractor.v1.extractor_pb2_grpc import add_ExtractorServiceServicer_to_server
@@ -196,14 +196,14 @@ def open_engine(settings: ExtractorSettings, models: ExitStack) -> Reader:
         return Reader(grounded, "")
     if settings.extraction_engine == "generative":
         model, name = open_model(settings, models)
-        return Reader(GenerativeEngine(model, name, grounded), name, "extract")
+        return Reader(GenerativeEngine(Metered(model), name, grounded), name, "extract")
     chosen = settings.extraction_capability
     capability = trusted_with(settings) if chosen == "auto" else chosen
     log.info("model %s is trusted with %s", settings.generation_model, capability)
     if capability == "none":
         return Reader(CombinedEngine(grounded), "")
     model, name = open_model(settings, models)
-    return Reader(CombinedEngine(grounded, model, capability, name), name, capability)
+    return Reader(CombinedEngine(grounded, Metered(model), capability, name), name, capability)
 
 
 def open_model(settings: ExtractorSettings, models: ExitStack) -> tuple[Model, str]:

@@ -1,5 +1,6 @@
 """What the extractor reacts to: messages that come, change or go, and windows that are ready to be read."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from uuid import UUID
 
 from services.common import metrics, tracing
 from services.common.database import Connection, Database
+from services.common.errors import DatabaseUnavailable
 from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import Task, announce, awaited, enqueue, enqueue_embedding
@@ -16,10 +18,12 @@ from services.extractor import bonds, knowledge, rules, store
 from services.extractor.conversations import close_window, conversations
 from services.extractor.extraction import Engine, Extraction, MessageId, Window, WindowMessage
 from services.extractor.rules import NO_RULE, ApprovalRule
-from services.extractor.spending import Spending
+from services.extractor.spending import Cost, Spending, add_spent, metered
 from services.extractor.store import RunRecord
 from services.extractor.windows import WindowLimits, with_context
 from winnow.events.v1.events_pb2 import AtomsExtracted
+
+log = logging.getLogger(__name__)
 
 _HASH_DIGITS = 64
 # So many runs of new messages are taken up early, because others that came after them are being cut.
@@ -196,6 +200,11 @@ class Reading:
     context: dict[UUID, str] = field(default_factory=dict)
 
 
+def _show(tokens_in: int, tokens_out: int) -> None:
+    metrics.TOKENS.labels("generation", "in").inc(tokens_in)
+    metrics.TOKENS.labels("generation", "out").inc(tokens_out)
+
+
 class ExtractStage:
     """Reads windows with an engine."""
 
@@ -234,7 +243,9 @@ class ExtractStage:
         known: dict[MessageId, WindowMessage] = {m.id: m for m in stored.parents.values()}
         window = with_context(stored.messages, stored.previous, known, self._limits)
         began = time.monotonic()
-        extraction = await self._extract(window) if stored.messages else Extraction()
+        extraction = (
+            await self._extract(task.workspace, window) if stored.messages else Extraction()
+        )
         await reach("extract.extracted")
         record = RunRecord(
             stored.id,
@@ -251,15 +262,28 @@ class ExtractStage:
         reading = Reading(stored.source_id, record, extraction, times, context)
         return Result(task, reading, len(extraction.atoms))
 
-    async def _extract(self, window: Window) -> Extraction:
+    async def _extract(self, workspace: UUID, window: Window) -> Extraction:
         with tracing.span(
             "engine extract", engine=self._engine.name, messages=len(window.messages)
         ):
-            extraction = await self._engine.extract(window)
+            with metered() as cost:
+                try:
+                    extraction = await self._engine.extract(window)
+                except Exception:
+                    await self._note(workspace, cost)
+                    raise
             tracing.note(model_calls=extraction.model_calls, tokens_in=extraction.tokens_in)
-        metrics.TOKENS.labels("generation", "in").inc(extraction.tokens_in)
-        metrics.TOKENS.labels("generation", "out").inc(extraction.tokens_out)
+        _show(extraction.tokens_in, extraction.tokens_out)
         return extraction
+
+    async def _note(self, workspace: UUID, cost: Cost) -> None:
+        """Count what was spent before a reading failed; it is read again, whether this can be written or not."""
+        _show(cost.tokens_in, cost.tokens_out)
+        if self._spending is not None and cost.model_calls:
+            try:
+                await self._spending.note(workspace, cost)
+            except DatabaseUnavailable as error:
+                log.warning("%d tokens are not counted: %s", cost.tokens_in, error)
 
     async def lock(
         self, connection: Connection, workspace: UUID, results: Sequence[Result[Reading | None]]
@@ -281,13 +305,20 @@ class ExtractStage:
         texts = await store.window_texts(connection, workspace, subjects)
         current = {(text.window_id, text.digest) for text in texts}
         for result in sorted(results, key=lambda result: result.task.subject):
-            task = result.task
-            if (task.subject, task.spec.rpartition(":")[2]) not in current:
-                continue
-            reading = result.value
-            if reading and await store.still_say(connection, workspace, reading.context):
+            task, reading = result.task, result.value
+            is_current = (task.subject, task.spec.rpartition(":")[2]) in current
+            if (
+                reading
+                and is_current
+                and await store.still_say(connection, workspace, reading.context)
+            ):
                 await self._save(connection, workspace, reading)
-            else:
+                continue
+            if reading:
+                found = reading.extraction
+                cost = Cost(found.tokens_in, found.tokens_out, found.model_calls)
+                await add_spent(connection, workspace, cost)
+            if is_current:
                 # What it was read from is gone; or it was another text for a moment, and whoever changed it back found
                 # this task taken.
                 spec = [task.spec]

@@ -7,11 +7,17 @@ import pytest
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import Postponed
 from services.common.ids import uuid7
+from services.extractor.generative import GenerativeEngine
 from services.extractor.spending import WAIT_SECONDS_MAX, Spending
+from services.extractor.subscriptions import ExtractStage
 from tests.common.stages import until_true
 from tests.conftest import Deployment
+from tests.extractor.models import PlannedModel, answer
 from tests.extractor.provider import provider
-from tests.extractor.saved import TALK, say, settled
+from tests.extractor.saved import TALK, change, say, settled
+from tests.extractor.test_erasing import LIMITS, window_of
+from winnow.extractor.v1 import extractor_pb2 as pb
+from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 
 MIDNIGHT = datetime(2026, 1, 2, tzinfo=UTC)
 WAITS = """bool_and(state = 'ready' and available_at > now() and error_class = 'postponed' and attempts = 0)
@@ -92,3 +98,46 @@ async def test_extraction_waits_and_goes_on(
         async with deployment.serving("extractor"):
             await settled(deployment)
         assert len(model.requests) > asked
+
+
+async def test_what_a_failed_reading_cost_counts(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls that were answered before the provider failed are counted, beside those of the reading that follows."""
+    with provider() as model:
+        model.plan = ["wrong", "failing"]
+        monkeypatch.setenv("WINNOW_EXTRACTION_ENGINE", "generative")
+        monkeypatch.setenv("WINNOW_GENERATION_URL", model.url)
+        monkeypatch.setenv("WINNOW_GENERATION_MODEL", "double")
+        monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "0.2")
+        monkeypatch.setenv("WINNOW_TASK_RETRY_SECONDS", "0.05")
+        async with deployment.serving("extractor") as channel:
+            await say(deployment, TALK)
+            await settled(deployment)
+            found = await ExtractorServiceStub(channel).GetProviderStatus(
+                pb.GetProviderStatusRequest(), metadata=deployment.metadata
+            )
+        assert len(model.requests) == 3
+    assert (found.model_calls_today, found.tokens_in_today) == (2, 14)
+    today = await deployment.admin.fetchval("select spine.tokens_today($1)", deployment.workspace)
+    assert today == found.tokens_in_today + found.tokens_out_today
+    runs = await deployment.admin.fetch("select model_calls from extractor.run")
+    assert [run["model_calls"] for run in runs] == [1]
+
+
+async def test_what_was_read_of_another_text_counts(deployment: Deployment) -> None:
+    """A reading that is dropped because its messages changed meanwhile has been paid for all the same."""
+    workspace = deployment.workspace
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+        source, ids = await say(deployment, TALK)
+        engine = GenerativeEngine(PlannedModel([answer([])]), "planned")
+        stage = ExtractStage(database, engine, "planned", LIMITS, lambda: None)
+        for _ in range(2):
+            task = await window_of(database, deployment, source, ids[:1])
+            read = await stage.perform([task])
+            await change(deployment, ids[0], text=f"{TALK[0][1]} {task.id}")
+            async with database.transaction(workspace) as connection:
+                await stage.write(connection, workspace, read)
+            await deployment.admin.execute("delete from extractor.window_message")
+    assert await deployment.admin.fetchval("select count(*) from extractor.run") == 0
+    assert await deployment.admin.fetchval("select spine.tokens_today($1)", workspace) == 240
