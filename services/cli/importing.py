@@ -40,7 +40,7 @@ from winnow.types.v1 import types_pb2 as types
 
 FRAME_MESSAGES = 250
 FRAME_BYTES = 512 << 10
-HELD_FRAMES = 32  # so much is read before a frame goes that is not full
+HELD_MESSAGES, HELD_BYTES = 32_000, 32 << 20  # read before a frame goes that is not full
 SKIPPED_KEPT, SKIPPED_MAX = 3, 300
 NAME_BYTES_MAX, KIND_BYTES_MAX, ATTACHMENTS_MAX = 512, 64, 100
 KEY_BYTES_MAX = 256
@@ -114,11 +114,15 @@ class FrameReader:
         self._held[chat] = source, batch
         self._messages += 1
         self._size_bytes += message.ByteSize()
-        while (
-            self._messages > HELD_FRAMES * FRAME_MESSAGES
-            or self._size_bytes > HELD_FRAMES * FRAME_BYTES
-        ):
-            yield self._frame(max(self._held, key=lambda each: self._held[each][1].size_bytes))
+        if self._messages > HELD_MESSAGES or self._size_bytes > HELD_BYTES:
+            yield from self._make_room()
+
+    def _make_room(self) -> Iterator[Frame]:
+        """Let the largest frames go, until a quarter of all room is free: looking for them takes long."""
+        for chat in sorted(self._held, key=lambda each: -self._held[each][1].size_bytes):
+            yield self._frame(chat)
+            if self._messages <= HELD_MESSAGES * 3 // 4 and self._size_bytes <= HELD_BYTES * 3 // 4:
+                return
 
     def _frame(self, chat: str) -> Frame:
         """What is held of a chat."""
