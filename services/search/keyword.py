@@ -55,6 +55,11 @@ class Lookup:
         return any(self.containing)
 
     @property
+    def is_everywhere(self) -> bool:
+        """Whether so much has any of the terms that not all of it may be looked at."""
+        return sum(self.containing) >= TERM_DOCUMENTS_MAX
+
+    @property
     def counted(self) -> list[tuple[int, str]]:
         """In how many documents each term is that is anywhere, the rarest first, and its query."""
         pairs = zip(self.containing, self.queries, strict=True)
@@ -143,23 +148,19 @@ class KeywordLeg:
         if not lookup.found:
             return KeywordCandidates(lookup)
         asked, everything = candidate_query(lookup), lookup.any_term
-        documents = await self._match(connection, chosen, kinds, lookup, asked, limit)
-        if len(documents) < limit and asked != everything and not chosen.is_empty:
-            # How often words are is known of all there is: what a filter leaves may have the commoner ones alone.
-            documents = await self._match(connection, chosen, kinds, lookup, everything, limit)
-        return KeywordCandidates(lookup, documents, corrected)
 
-    async def _match(
-        self,
-        connection: Connection,
-        chosen: Filter,
-        kinds: Sequence[str],
-        lookup: Lookup,
-        asked: str,
-        limit: int,
-    ) -> list[Document]:
-        words = (asked, lookup.queries, lookup.weights, ranking.SHAPE)
-        return await store.match_documents(connection, chosen, kinds, *words, SCANNED_MAX, limit)
+        async def match(query: str, scan_limit: int | None = SCANNED_MAX) -> list[Document]:
+            words = (query, lookup.queries, lookup.weights, ranking.SHAPE)
+            return await store.match_documents(connection, chosen, kinds, *words, scan_limit, limit)
+
+        documents = await match(asked)
+        if len(documents) < limit and not chosen.is_empty:
+            # How often words are is known of all there is: what a filter leaves may have the commoner ones alone.
+            if asked != everything:
+                documents = await match(everything)
+            if len(documents) < limit and lookup.is_everywhere and chosen.condition is not None:
+                documents = await match(everything, None)
+        return KeywordCandidates(lookup, documents, corrected)
 
     async def _look_up(
         self,

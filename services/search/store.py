@@ -191,17 +191,24 @@ async def match_documents(
     queries: Sequence[str],
     weights: Sequence[float],
     shape: tuple[float, float, float, int],
-    scan_limit: int,
+    scan_limit: int | None,
     limit: int,
 ) -> list[Document]:
-    """Return the best documents that match any_query; shape is BM25's k1, b, typical and least length."""
-    asked = chosen.conditions
-    text, values = statement(
-        "match_documents" if asked is None else "match_documents_where", kinds, asked
-    )
-    arguments = (kinds, any_query, queries, weights, *shape, scan_limit, limit)
-    rows = await connection.fetch(text, *chosen.arguments(), *arguments, *values)
-    return [_document(row) for row in rows]
+    """Return the best documents that match any_query; shape is BM25's k1, b, typical and least length.
+
+    Conditions are asked of scan_limit of a kind at most, in no order; if it is None, of all.
+    """
+    weighed = queries, weights, *shape
+    if scan_limit is None:
+        chosen = chosen.enumerable
+        words = any_query if chosen.words is None else f"({any_query}) & ({chosen.words})"
+        arguments = (*replace(chosen, words=words).arguments(), *weighed, limit)
+        name = "match_listed"
+    else:
+        name = "match_documents" if chosen.conditions is None else "match_documents_where"
+        arguments = (*chosen.arguments(), kinds, any_query, *weighed, scan_limit, limit)
+    text, values = statement(name, kinds, chosen.conditions)
+    return [_document(row) for row in await connection.fetch(text, *arguments, *values)]
 
 
 async def words_like(connection: Connection, start: str, limit: int) -> list[str]:

@@ -43,6 +43,19 @@ where case d.kind
   /*end*/ end
 order by d.place limit $19::int;
 
+-- name: match_listed
+-- The best of all that satisfies conditions and has some words, which are a part of the filter: conditions come first.
+with found as materialized (
+  /*each union all*/
+  select '{kind}' as kind, s.id, s.words from search.live_{kind}s({filter}) s where {condition}
+  /*end*/)
+select d.kind, d.id, t.terms, length(d.words) as length
+from found d cross join lateral (
+  select coalesce(sum(1::bigint << (x.n - 1)::int), 0)::bigint as terms, coalesce(sum(x.weight), 0) as weight
+  from unnest($10::text[]::tsquery[], $11::float8[]) with ordinality as x (query, weight, n) where d.words @@ x.query) t
+order by t.weight / (1 + $12::float8 * (1 - $13::float8 + $13::float8 * greatest(length(d.words), $15::int) / $14::float8)) desc, d.id
+limit $16::int;
+
 -- name: words_like
 select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*'), $1, $2::int) w;
 

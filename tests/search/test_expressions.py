@@ -7,7 +7,8 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.search.asking import ALL_KINDS, all_of, by, nest
+from services.search import keyword
+from tests.search.asking import ALL_KINDS, KEYWORD, all_of, by, nest
 from tests.search.conftest import Desk
 from tests.search.library import START, texts, unit
 from winnow.search.v1 import search_pb2 as pb
@@ -198,3 +199,17 @@ async def test_expressions_have_limits(
         await desk.client.search("x", filter_expression=expression)
     assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert named in str(failure.value.details())
+
+
+@pytest.mark.parametrize("query", ["wanted", 'wanted "wanted too"', "wanted -nothing"])
+async def test_a_word_that_is_everywhere_is_found_where_it_is_wanted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    """Where not all that has a word is looked at, what an expression leaves of it must be found all the same."""
+    monkeypatch.setattr(keyword, "SCANNED_MAX", 50)
+    monkeypatch.setattr(keyword, "TERM_DOCUMENTS_MAX", 50)
+    library = desk.library
+    await library.add_messages([f"wanted elsewhere {i}" for i in range(100)])
+    last = await library.add_messages(["wanted too"] * 10, author_external_id="ann")
+    reply = await desk.client.search(query, mode=KEYWORD, filter_expression=by("ann"), page_size=20)
+    assert sorted(result.message.id for result in reply.results) == [str(each) for each in last]
