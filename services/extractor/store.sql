@@ -25,11 +25,12 @@ where p.workspace_id = $1 and m.workspace_id = p.workspace_id and m.id = p.messa
   and p.message_id = any ($2::uuid[]);
 
 -- name: pending
-select p.message_id, p.thread_id, p.sent_at, p.received_at, m.importance_label
+-- A message may have moved since it began to wait.
+select p.message_id, m.thread_id, m.sent_at, p.received_at, m.importance_label
 from extractor.pending_message p
 join ingest.message m on m.workspace_id = p.workspace_id and m.id = p.message_id
 where p.workspace_id = $1 and p.source_id = $2 and ($4::uuid is null or p.message_id < $4)
-order by p.thread_id, p.sent_at, p.message_id
+order by m.thread_id, m.sent_at, p.message_id
 limit $3;
 
 -- name: pending_sources
@@ -38,7 +39,9 @@ where p.workspace_id = $1 and ($2::uuid is null or p.source_id = $2)
 order by p.source_id;
 
 -- name: pending_conversations
-select count(distinct (p.source_id, p.thread_id)) from extractor.pending_message p
+select count(distinct (p.source_id, m.thread_id))
+from extractor.pending_message p
+join ingest.message m on m.workspace_id = p.workspace_id and m.id = p.message_id
 where p.workspace_id = $1 and ($2::uuid is null or p.source_id = $2);
 
 -- name: add_window

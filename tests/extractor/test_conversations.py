@@ -132,6 +132,28 @@ async def test_a_chat_that_comes_in_again_teaches_nothing_new(
         assert messages <= shown
 
 
+async def test_what_moves_while_it_waits_is_read_where_it_is(deployment: Deployment) -> None:
+    """A thread or time that is told later is that of the window, whatever it was when the message began to wait."""
+    admin, workspace = deployment.admin, deployment.workspace
+    talk = [("ann", f"idea: Matter {number}") for number in range(4)]
+    source, ids = await say(deployment, talk)
+    await admin.execute(QUERIES["add_pending"], workspace, source, ids[0], ids[-1])
+    await admin.execute("update ingest.message set thread_id = 'ops' where id = $1", ids[1])
+    await admin.execute("update ingest.message set sent_at = $2 where id = $1", ids[3], BEGAN)
+    async with knowing(deployment, merges=False) as knowledge:
+        await knowledge.settled()
+        rows = await admin.fetch(
+            """select c.thread_id, array_agg(m.text order by w.position) as texts from extractor.conversation_window c
+               join extractor.window_message w on w.window_id = c.id
+               join ingest.message m on m.id = w.message_id group by c.id, c.thread_id order by 1"""
+        )
+    texts = [text for _, text in talk]
+    assert [tuple(row) for row in rows] == [
+        ("", [texts[0], texts[3], texts[2]]),
+        ("ops", [texts[1]]),
+    ]
+
+
 async def at_minutes(
     knowledge: Knowledge, minutes: Sequence[int], source: UUID | None = None
 ) -> tuple[UUID, list[UUID]]:
