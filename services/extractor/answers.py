@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from services.extractor import polarity
 from services.extractor.extraction import (
     ATOM_TYPES,
     TITLE_CHARACTERS_MAX,
@@ -31,6 +32,8 @@ CONTENT_CHARACTERS_MAX: Final = 400
 SUPPORT_MIN: Final = 0.6
 TOPIC_SUPPORT_MIN: Final = 0.5
 PART_MIN: Final = 0.3
+# What answers are checked for, as far as no prompt tells it.
+CHECKS_VERSION: Final = "2"
 _MARK: Final = re.compile(r"\[(?:\d+|-)\]\s*")
 
 
@@ -157,6 +160,9 @@ def atom_of(item: Mapping[str, Any], numbered: Sequence[WindowMessage]) -> AtomD
         return "quote_mismatch" if not any(_ground(quote, m) for m in cited) else "unsupported"
     sources = [message for message in cited if message.id in {e.message_id for e in evidence}]
     if not (is_supported(title, sources) and is_supported(content, sources)):
+        return "unsupported"
+    told = [message.text for message in sources]
+    if polarity.contradicts(title, told) or polarity.contradicts(content, told):
         return "unsupported"
     return AtomDraft(cast(AtomType, item["type"]), title, content, tuple(evidence), 0.6)
 

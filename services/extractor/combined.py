@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from services.common.errors import ItemFailed
-from services.extractor import answers, prompting
+from services.extractor import answers, polarity, prompting
 from services.extractor.extraction import Extraction, Model, Rejection, Window
 from services.extractor.grounded import Candidate, GroundedEngine, assemble
 from services.extractor.titles import is_thin, polish, shorten
@@ -79,7 +79,8 @@ class CombinedEngine:
         if self.model is None or self.capability == "none":
             return base
         prompts = prompting.digest("headline", "kind")
-        return f"{base}-{self.capability}-{prompts}-{self.model_name}"
+        checks = answers.CHECKS_VERSION if self.capability == "generate" else ""
+        return f"{base}-{self.capability}{checks}-{prompts}-{self.model_name}"
 
     async def extract(self, window: Window) -> Extraction:
         """Extract by structure, then let the model refine; its bad answers change nothing."""
@@ -153,7 +154,7 @@ class CombinedEngine:
 
 
 def _stands(headline: str, candidate: Candidate) -> bool:
-    """Whether a headline is told by the note's own messages, with the help of the question they answer."""
+    """Whether a headline is told, and not denied, by the note's own messages, with the question they answer."""
     proposal = candidate.proposal
     own = [utterance.message for utterance in proposal.utterances]
     asked = (
@@ -162,6 +163,7 @@ def _stands(headline: str, candidate: Candidate) -> bool:
     return (
         answers.is_supported(headline, [*own, *asked])
         and answers.support(headline, own) >= _OWN_SUPPORT_MIN
+        and not polarity.contradicts(headline, [message.text for message in (*own, *asked)])
     )
 
 

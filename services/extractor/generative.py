@@ -63,7 +63,7 @@ class GenerativeEngine:
     @property
     def version(self) -> str:
         """Code, prompts and model, as results depend on all three."""
-        prompts = prompting.digest("extract")
+        prompts = f"{prompting.digest('extract')}.{answers.CHECKS_VERSION}"
         behind = f"+{self.fallback.version}" if self.fallback else ""
         return f"generative-{GENERATIVE_VERSION}-{prompts}-{self.model_name}{behind}"
 

@@ -21,7 +21,7 @@ _TOKEN: Final = re.compile(r"[\w][\w.+#/@:-]*[\w+#]|\w", re.UNICODE)
 _NUMBER: Final = re.compile(r"\d+(?:[.,:]\d+)*")
 _NAME: Final = re.compile(r"[_/@#]|[a-zа-яіїєґ][A-ZА-ЯІЇЄҐ]|\w\.\w")
 
-_EMPTY: Final = frozenset(
+EMPTY: Final = frozenset(
     """a an the and or but if so as at by for from in into of off on onto out over to up with without than then that
     this these those there here it its it's i i'm i've i'd we we're you your he she they them their my me our us is
     are was were be been being am do does did done has have had having will would can could should may might must just
@@ -101,7 +101,7 @@ def read(text: str) -> Wording:
     tokens = _TOKEN.findall(normal)
     lower = [word for token in normal.casefold().split() for word in re.findall(r"[\w']+", token)]
     values = {_value(word) for word in lower} | set(_NUMBER.findall(normal))
-    order = [_stem(word) for word in lower if len(word) > 1 and word not in _EMPTY | _NEGATIONS]
+    order = [stem(word) for word in lower if len(word) > 1 and word not in EMPTY | _NEGATIONS]
     return Wording(
         " ".join(normal.casefold().split()),
         tuple(order),
@@ -119,7 +119,8 @@ def _value(word: str) -> str:
     return _AMOUNTS.get(word, "")
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """What stands for a word in all its endings; a word with a digit is a name, and stands for itself."""
     return word if any(character.isdigit() for character in word) else word[:_STEM]
 
 

@@ -1,0 +1,117 @@
+"""A model's words that say the opposite of what they cite are refused, where that is clear."""
+
+import json
+
+import pytest
+
+from services.extractor.combined import CombinedEngine
+from services.extractor.generative import GenerativeEngine
+from services.extractor.grounded import GroundedEngine
+from services.extractor.polarity import contradicts
+from tests.extractor.conversation import talk
+from tests.extractor.models import Answer, PlannedModel, answer
+
+OPPOSITES = [
+    ("we will not use Redis for sessions", "We will use Redis for sessions"),
+    ("We don't need Redis here: the sessions fit into Postgres.", "Redis for sessions"),
+    ("We no longer deploy on Fridays", "We deploy on Fridays"),
+    ("Never restart the proxy by hand.", "Restart the proxy by hand"),
+    ("The nightly backup doesn't start on db-2", "The nightly backup starts on db-2"),
+    ("No backup exists of db-2", "Backup of db-2 exists"),
+    ("Ми не будемо використовувати Redis для сесій", "Використовуємо Redis для сесій"),
+    ("Вирішили: не переходимо на Kafka цього кварталу.", "Переходимо на Kafka цього кварталу"),
+    ("Немає резервної копії db-2", "Є резервна копія db-2"),
+    ("Мы не будем использовать Redis для сессий", "Используем Redis для сессий"),
+    ("Решили: больше не выкладываем по пятницам", "Выкладываем по пятницам"),
+]
+AGREEING = [
+    ("we will not use Redis for sessions", "Redis is not used for sessions"),
+    ("we will not use Redis for sessions", "Decided against Redis for sessions"),
+    ("We will not use Redis. We keep sessions in Postgres.", "We keep sessions in Postgres"),
+    ("Redis holds the cache, but we will not use Redis for sessions", "Redis holds the cache"),
+    ("The nightly backup fails: the disk is full", "The nightly backup does not run, disk full"),
+    ("The nightly backup stopped running", "The nightly backup is not running"),
+    ("The login page does not load after the update", "Login page fails to load after the update"),
+    ("Not only Redis but Kafka was updated", "Redis and Kafka updated"),
+    ("Why not use Redis for sessions", "Use Redis for sessions"),
+    ("Shouldn't we use Redis for sessions?", "Use Redis for sessions"),
+    ("Don't forget to rotate the keys", "Rotate the keys"),
+    ("There is no reason not to upgrade Postgres", "Upgrade Postgres"),
+    ("No, use Redis for sessions", "Use Redis for sessions"),
+    ("Не тільки Redis, а й Kafka оновили", "Redis і Kafka оновили"),
+    ("Чому б не взяти Redis для сесій", "Взяти Redis для сесій"),
+    ("Ми не будемо використовувати Redis", "Відмовилися від Redis"),
+    ("Сторінка входу не відкривається", "Проблема: сторінка входу не відкривається"),
+    ("Нет, берём Redis для сессий", "Берём Redis для сессий"),
+    ("Почему бы не взять Redis для сессий", "Взять Redis для сессий"),
+    ("Мы не будем использовать Redis", "Отказались от Redis"),
+]
+
+
+@pytest.mark.parametrize(("source", "said"), OPPOSITES)
+def test_a_negation_that_was_dropped_is_seen(source: str, said: str) -> None:
+    """What the message denies is not affirmed, in three languages."""
+    assert contradicts(said, [source])
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("We will use Redis for sessions", "We will not use Redis for sessions"),
+        ("Беремо Redis для сесій", "Не беремо Redis для сесій"),
+        ("Берём Redis для сессий", "Не берём Redis для сессий"),
+    ],
+)
+def test_a_negation_that_was_added_is_seen(source: str, said: str) -> None:
+    """What the message affirms is not denied."""
+    assert contradicts(said, [source])
+
+
+@pytest.mark.parametrize(("source", "said"), AGREEING)
+def test_other_ways_to_say_it_pass(source: str, said: str) -> None:
+    """A text that tells it in other words, of something else, or perhaps, is no contradiction."""
+    assert not contradicts(said, [source])
+
+
+@pytest.mark.parametrize(("source", "said"), AGREEING + OPPOSITES)
+def test_the_words_themselves_never_contradict(source: str, said: str) -> None:
+    """A text is not the opposite of itself, whatever it denies."""
+    assert not contradicts(source, [source])
+    assert not contradicts(said, [said])
+
+
+@pytest.mark.parametrize("field", ["title", "content"])
+async def test_an_atom_that_says_the_opposite_is_refused(field: str) -> None:
+    """Neither the title nor the content of a written atom may drop a negation of its quote."""
+    window = talk("ann: Decided: we will not use Redis for sessions")
+    item = {
+        "ids": [1],
+        "quote": "we will not use Redis for sessions",
+        "type": "decision",
+        "title": "We will not use Redis for sessions",
+        "content": "We will not use Redis for sessions",
+    }
+    opposite = {**item, field: "We will use Redis for sessions"}
+    engine = GenerativeEngine(PlannedModel([answer([opposite, item])]), "planned")
+    extraction = await engine.extract(window)
+    assert [atom.title for atom in extraction.atoms] == [item["title"]]
+    assert extraction.rejected == {"unsupported": 1}
+
+
+async def test_a_headline_that_says_the_opposite_is_refused() -> None:
+    """The note keeps the title of people's own words."""
+    window = talk(
+        "ann: how do we keep the sessions of the customer portal?",
+        "bob: ann: we will not use Redis for sessions of the customer portal after what operations and the whole "
+        "support team said about it in the meeting of last week, they stay where they are in Postgres with the rest",
+    )
+    titles = [atom.title for atom in (await GroundedEngine().extract(window)).atoms]
+    for said, is_kept in (
+        (f"We will {word}use Redis for sessions of the portal", bool(word)) for word in ("", "not ")
+    ):
+        model = PlannedModel([Answer(json.dumps({"headline": said}))])
+        engine = CombinedEngine(GroundedEngine(), model, "generate", "planned")
+        extraction = await engine.extract(window)
+        assert model.asked
+        found = [atom.title for atom in extraction.atoms]
+        assert (said in found, found == titles) == (is_kept, not is_kept)
