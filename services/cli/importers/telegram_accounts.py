@@ -15,7 +15,10 @@ from dataclasses import dataclass, field, replace
 from services.cli.importers.rows import READ_ERRORS, Row, string, whole
 from services.cli.importers.telegram_rows import ChatHeader, ExportItem, Owner
 
-UNKNOWN_ACCOUNT = "chats numbered by an account that is not known (--account keeps several apart)"
+UNKNOWN_ACCOUNT = "chats numbered by an account that is not known (--account NAME, given always, keeps each one chat)"
+CHANNEL_BASE = (
+    1_000_000_000_000  # the Bot API numbers channels and supergroups from here on, below zero
+)
 _ROWS_LOOKED_AT_MAX = 1_000
 
 

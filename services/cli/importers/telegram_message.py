@@ -12,7 +12,12 @@ from services.cli.importers import (
     ImportedOrigin,
 )
 from services.cli.importers.rows import NoMessage, Row, nested, size, string, whole
-from services.cli.importers.telegram_accounts import account_key, has_own_numbers, message_key
+from services.cli.importers.telegram_accounts import (
+    CHANNEL_BASE,
+    account_key,
+    has_own_numbers,
+    message_key,
+)
 from services.cli.importers.telegram_rows import ChatHeader
 
 NAIVE_DATE = "date without a time zone, read as"
@@ -42,7 +47,7 @@ def row_place(row: Row | None) -> str:
 def chat_external_id(header: ChatHeader) -> str:
     """The chat's id in the Bot API's numbering, so that bot and export name the same source."""
     if header.id > 0 and has_own_numbers(header):
-        return f"-100{header.id}"
+        return str(-CHANNEL_BASE - header.id)
     group = header.id > 0 and header.type.endswith("group")
     return account_key(str(-header.id if group else header.id), header.account)
 

@@ -21,6 +21,7 @@ from services.cli.importers.rows import (
     whole,
     within_range,
 )
+from services.cli.importers.telegram_accounts import CHANNEL_BASE
 
 _FILES = {
     "animation": "animation",  # before document, which accompanies it
@@ -55,9 +56,6 @@ _SPANS = {
     "phone_number": "phone",
     "expandable_blockquote": "blockquote",
 }
-_CHANNEL_BASE = (
-    1_000_000_000_000  # the Bot API numbers channels and supergroups as -100…, from here on
-)
 _ENTITY_TYPE_CHARACTERS_MAX = 64
 
 
@@ -160,7 +158,7 @@ def _peer(chat: int) -> str:
     if chat > 0:
         return f"user{chat}"
     bare = -chat
-    return f"channel{bare - _CHANNEL_BASE}" if bare > _CHANNEL_BASE else f"chat{bare}"
+    return f"channel{bare - CHANNEL_BASE}" if bare > CHANNEL_BASE else f"chat{bare}"
 
 
 def _person(row: Row) -> str:

@@ -36,9 +36,9 @@ STORABLE = st.text(st.characters(exclude_categories=["Cs"]))
 def test_single_chat(tmp_path: Path) -> None:
     """A single-chat export gives its chat, then its messages with every plain field."""
     items = list(write(tmp_path, chat(row(1, "hi"), row(2, "", reply_to_message_id=1))))
-    assert items[0] == ImportedChat("-10042", "Team", "private_supergroup")
+    assert items[0] == ImportedChat("-1000000000042", "Team", "private_supergroup")
     assert items[1] == ImportedMessage(
-        chat_external_id="-10042",
+        chat_external_id="-1000000000042",
         external_id="1",
         thread_id="",
         reply_to_external_id="",
@@ -77,7 +77,15 @@ def test_full_account(tmp_path: Path) -> None:
         "chats": {"about": "x", "list": [chat(row(1)), chat(row(1), row(2), id=43)]},
         "left_chats": {"about": "y", "list": [chat(row(5), id=44, type="private_group")]},
     }
-    assert ids(write(tmp_path, account)) == ["-10042", "1", "-10043", "1", "2", "-44@1", "5"]
+    assert ids(write(tmp_path, account)) == [
+        "-1000000000042",
+        "1",
+        "-1000000000043",
+        "1",
+        "2",
+        "-44@1",
+        "5",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -87,10 +95,10 @@ def test_full_account(tmp_path: Path) -> None:
         ("bot_chat", "42"),
         ("saved_messages", "42@42"),
         ("private_group", "-42"),
-        ("private_supergroup", "-10042"),
-        ("public_supergroup", "-10042"),
-        ("private_channel", "-10042"),
-        ("public_channel", "-10042"),
+        ("private_supergroup", "-1000000000042"),
+        ("public_supergroup", "-1000000000042"),
+        ("private_channel", "-1000000000042"),
+        ("public_channel", "-1000000000042"),
         ("something_new", "42"),
     ],
 )

@@ -18,7 +18,7 @@ def test_full_account_of_nobody_known(tmp_path: Path, information: Any) -> None:
     """An export that does not say whose it is, whatever stands there, is imported; what may be mixed up is noted."""
     chats = [chat(row(1)), chat(row(5), id=44, type="private_group")]
     export = write(tmp_path, {"personal_information": information, "chats": {"list": chats}})
-    assert ids(export) == ["-10042", "1", "-44", "5"]
+    assert ids(export) == ["-1000000000042", "1", "-44", "5"]
     assert export.summary.notes == {UNKNOWN_ACCOUNT: 1}
 
 
@@ -55,7 +55,7 @@ def test_an_account_that_is_named(tmp_path: Path) -> None:
     assert ids(export) == ["-42@ada", "1"]
     assert not export.summary.notes
     write(tmp_path, chat(row(1), type="private_supergroup"))
-    assert ids(TelegramExport(tmp_path, account="ada")) == ["-10042", "1"]
+    assert ids(TelegramExport(tmp_path, account="ada")) == ["-1000000000042", "1"]
 
 
 def test_what_a_supergroup_took_over_is_of_an_account(tmp_path: Path) -> None:
@@ -68,19 +68,23 @@ def test_what_a_supergroup_took_over_is_of_an_account(tmp_path: Path) -> None:
         found = messages(write(tmp_path, account))
         return [(m.chat_external_id, m.external_id, m.reply_to_external_id) for m in found]
 
-    new = [("-10043", "2", ""), ("-10043", "3", "2")]
+    new = [("-1000000000043", "2", ""), ("-1000000000043", "3", "2")]
     for person in (7, 8):
         past = [f"-999999995@{person}", f"-999999994@{person}"]
-        assert read(person) == [("-10043", past[0], ""), ("-10043", past[1], past[0]), *new]
+        assert read(person) == [
+            ("-1000000000043", past[0], ""),
+            ("-1000000000043", past[1], past[0]),
+            *new,
+        ]
 
 
 def test_a_supergroup_alone_that_took_messages_over(tmp_path: Path) -> None:
     """An export that does not say whose it is keeps their numbers, and notes it once; a name that is given is taken."""
     export = write(tmp_path, chat(row(-999_999_995), row(-999_999_994), row(2)))
-    assert ids(export) == ["-10042", "-999999995", "-999999994", "2"]
+    assert ids(export) == ["-1000000000042", "-999999995", "-999999994", "2"]
     assert export.summary.notes == {UNKNOWN_ACCOUNT: 1}
     named = TelegramExport(tmp_path, account="ada")
-    assert ids(named) == ["-10042", "-999999995@ada", "-999999994@ada", "2"]
+    assert ids(named) == ["-1000000000042", "-999999995@ada", "-999999994@ada", "2"]
     assert not named.summary.notes
 
 
@@ -89,10 +93,19 @@ def test_a_private_chat_in_which_one_alone_speaks(tmp_path: Path) -> None:
     rows = [row(number, from_id="user42") for number in range(1, 1200)]
     whole = {"chats": {"list": [chat(*rows, type="personal_chat"), chat(row(1), id=43)]}}
     numbers = [str(number) for number in range(1, 1200)]
-    assert ids(write(tmp_path, whole)) == ["42", *numbers, "-10043", "1"]
+    assert ids(write(tmp_path, whole)) == ["42", *numbers, "-1000000000043", "1"]
     few = json.dumps(chat(*rows[:3], type="personal_chat")).encode()
     export = write(tmp_path, few[: few.rindex(b", {")])
     seen: list[object] = []
     with pytest.raises(Truncated):
         seen.extend(map(type, export))
     assert seen == [ImportedChat, ImportedMessage, ImportedMessage]
+
+
+@pytest.mark.parametrize(
+    ("number", "key"),
+    [(7, "-1000000000007"), (2_140_037_715, "-1002140037715"), (98_765_432_100, "-1098765432100")],
+)
+def test_a_channel_has_one_key_for_bots_and_exports(tmp_path: Path, number: int, key: str) -> None:
+    """Bots count channels down from a million million, however many digits their own numbers have."""
+    assert ids(write(tmp_path, chat(row(1), id=number)))[0] == key

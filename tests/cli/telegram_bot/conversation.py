@@ -3,7 +3,7 @@
 from typing import Any
 
 ADA = {"id": 7, "is_bot": False, "first_name": "Ada", "last_name": "L"}
-TEAM = {"id": -1001234, "type": "supergroup", "title": "Team"}
+TEAM = {"id": -1000000001234, "type": "supergroup", "title": "Team"}
 GROUP = {"id": -55, "type": "group", "title": "Small team"}
 
 

@@ -157,4 +157,4 @@ async def test_live_and_imported_are_one(
         command = ("import", "telegram", str(export), "--data-dir", str(tmp_path), "--json")
         ended = await asyncio.to_thread(run_winnow, *command)
         assert '"created": 1, "updated": 0, "unchanged": 1' in ended.stdout
-        assert set(await bot.stored()) == {("-1001234", "1"), ("-1001234", "2")}
+        assert set(await bot.stored()) == {("-1000000001234", "1"), ("-1000000001234", "2")}

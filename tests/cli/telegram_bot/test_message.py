@@ -39,9 +39,9 @@ def only(row: dict[str, Any], kind: str = "message") -> ImportedMessage:
 def test_plain_message() -> None:
     """A message has its chat, number, author and time."""
     assert read_update({"update_id": 1, "message": message(5, "hi")}) == Post(
-        ImportedChat("-1001234", "Team", "supergroup"),
+        ImportedChat("-1000000001234", "Team", "supergroup"),
         ImportedMessage(
-            chat_external_id="-1001234",
+            chat_external_id="-1000000001234",
             external_id="5",
             thread_id="",
             reply_to_external_id="",
@@ -324,13 +324,13 @@ def test_skipped(update: dict[str, Any], reason: str) -> None:
 
 def test_migration() -> None:
     """Both announcements of a migration name the old group and the supergroup."""
-    old = message(1, "", chat=GROUP, migrate_to_chat_id=-1001234)
+    old = message(1, "", chat=GROUP, migrate_to_chat_id=-1000000001234)
     new = message(1, "", migrate_from_chat_id=-55)
     assert read_update({"update_id": 1, "message": old}) == Migration(
-        "-55", ImportedChat("-1001234", "Small team", "supergroup")
+        "-55", ImportedChat("-1000000001234", "Small team", "supergroup")
     )
     assert read_update({"update_id": 2, "message": new}) == Migration(
-        "-55", ImportedChat("-1001234", "Team", "supergroup")
+        "-55", ImportedChat("-1000000001234", "Team", "supergroup")
     )
 
 
@@ -339,8 +339,8 @@ def test_migration() -> None:
     [
         (ADA | {"type": "private"}, "7@helper"),
         (GROUP, "-55@helper"),
-        (TEAM, "-1001234"),
-        (TEAM | {"type": "channel"}, "-1001234"),
+        (TEAM, "-1000000001234"),
+        (TEAM | {"type": "channel"}, "-1000000001234"),
     ],
 )
 def test_account(chat: dict[str, Any], expected: str) -> None:
@@ -354,12 +354,15 @@ def test_account(chat: dict[str, Any], expected: str) -> None:
 
 def test_migration_of_an_account() -> None:
     """The group that became a supergroup is known by the bot's name, the supergroup is not."""
-    for fields in ({"chat": GROUP, "migrate_to_chat_id": -1001234}, {"migrate_from_chat_id": -55}):
+    for fields in (
+        {"chat": GROUP, "migrate_to_chat_id": -1000000001234},
+        {"migrate_from_chat_id": -55},
+    ):
         item = of_account(
             read_update({"update_id": 1, "message": message(1, "", **fields)}), "helper"
         )
         assert isinstance(item, Migration)
-        assert (item.old_external_id, item.chat.external_id) == ("-55@helper", "-1001234")
+        assert (item.old_external_id, item.chat.external_id) == ("-55@helper", "-1000000001234")
     skipped = SkippedRow("update 3", "service")
     assert of_account(skipped, "helper") is skipped
 

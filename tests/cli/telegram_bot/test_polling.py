@@ -19,7 +19,7 @@ from tests.cli.telegram_bot.conftest import Bot, connected, until
 from tests.cli.telegram_bot.conversation import GROUP, message
 from tests.conftest import Deployment
 
-TEAM_ID = "-1001234"
+TEAM_ID = "-1000000001234"
 
 
 @asynccontextmanager
@@ -237,7 +237,7 @@ async def test_group_becomes_a_supergroup(bot: Bot, telegram: BotApiDouble) -> N
             )
         },
         {"edited_message": message(1, "question?", chat=GROUP, edit_date=1714557999)},
-        {"message": message(3, "", chat=GROUP, migrate_to_chat_id=-1001234)},
+        {"message": message(3, "", chat=GROUP, migrate_to_chat_id=-1000000001234)},
         {"message": message(1, "", migrate_from_chat_id=-55)},
         {"message": message(2, "on we go")},
     ]
@@ -262,7 +262,7 @@ async def test_the_past_of_a_second_bot_stays_its_own(bot: Bot) -> None:
     group = {"chat": GROUP}
     answer = message(2, "?", **group, reply_to_message=message(1, **group))
     rows = [message(1, "question", **group), answer]
-    moved = message(3, "", **group, migrate_to_chat_id=-1001234)
+    moved = message(3, "", **group, migrate_to_chat_id=-1000000001234)
     for account in ("", "helper"):
         receiver = Receiver(bot.delivery, bot.tell, account)
         await receiver.accept([{"update_id": 1, "message": row} for row in (*rows, moved)])
@@ -279,7 +279,10 @@ async def test_long_history_moves(bot: Bot) -> None:
     """All pages of a group's past move."""
     rows = [message(number, chat=GROUP) for number in range(1, 601)]
     await bot.receiver.accept([{"update_id": 1, "message": row} for row in rows])
-    moved = {"update_id": 2, "message": message(601, "", chat=GROUP, migrate_to_chat_id=-1001234)}
+    moved = {
+        "update_id": 2,
+        "message": message(601, "", chat=GROUP, migrate_to_chat_id=-1000000001234),
+    }
     await bot.receiver.accept([moved])
     stored = await bot.stored()
     assert len(stored) == 600
@@ -297,7 +300,7 @@ async def test_migration_with_a_key_that_may_not_read(deployment: Deployment) ->
                 {"update_id": 1, "message": message(1, chat=GROUP)},
                 {
                     "update_id": 2,
-                    "message": message(2, "", chat=GROUP, migrate_to_chat_id=-1001234),
+                    "message": message(2, "", chat=GROUP, migrate_to_chat_id=-1000000001234),
                 },
                 {"update_id": 3, "message": message(2)},
             ]

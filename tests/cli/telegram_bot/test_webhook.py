@@ -69,11 +69,11 @@ async def test_update_is_stored(bot: Bot) -> None:
     async with webhook(bot) as url:
         for _ in range(3):
             assert await pushed(url, UPDATE, SECRET) == 200
-            assert await bot.stored() == {("-1001234", "1"): "hello"}
+            assert await bot.stored() == {("-1000000001234", "1"): "hello"}
         edit = {"update_id": 2, "edited_message": message(1, "new", edit_date=1714557999)}
         assert await pushed(url, edit, SECRET) == 200
         assert await pushed(url, UPDATE, SECRET) == 200
-    assert await bot.stored() == {("-1001234", "1"): "new"}
+    assert await bot.stored() == {("-1000000001234", "1"): "new"}
 
 
 async def test_pushed_at_once(bot: Bot) -> None:
