@@ -21,31 +21,28 @@ from winnow.types.v1 import types_pb2 as types
 async def follow(session: Session, cursor: str, only_new: bool, limit: int) -> None:
     """Show atoms and topics, and then each that is new, changed or gone; with --json a line each.
 
-    Each line of --json has the cursor with which a later call goes on.
+    Each line of --json has the cursor with which a later call goes on; with --only-new the first has nothing else.
     """
     request = pb.StreamKnowledgeRequest(cursor=cursor, only_new=only_new)
-    target, shown, why = session.target, 0, "the service has stopped"
+    target, shown, told, why = session.target, 0, False, "the service has stopped"
     try:
         async with target.channel("extractor") as channel:
             call = ExtractorServiceStub(channel).StreamKnowledge(request, metadata=target.metadata)
             async for change in call:
-                show(session, change)
-                cursor, shown = change.cursor, shown + 1
-                if shown == limit:
+                cursor, told = change.cursor, True
+                is_change = change.WhichOneof("change") is not None
+                if is_change or session.as_json:
+                    show(session, change)
+                shown += is_change
+                if limit and shown == limit:
                     call.cancel()
                     return
     except grpc.aio.AioRpcError as error:
-        if error.code() != grpc.StatusCode.UNAVAILABLE or not shown:
+        if error.code() != grpc.StatusCode.UNAVAILABLE or not told:
             raise
         why = f"broken off: {described(error)}"
-    raise Failure(f"{why}; {_going_on(cursor, only_new)}", UNREACHABLE)
-
-
-def _going_on(cursor: str, only_new: bool) -> str:
-    """How to follow what comes next without seeing again what was shown."""
-    if cursor:
-        return f"go on with --cursor {cursor}"
-    return "nothing new had come: start again with --only-new" if only_new else "start again"
+    going_on = f"go on with --cursor {cursor}" if cursor else "start again"
+    raise Failure(f"{why}; {going_on}", UNREACHABLE)
 
 
 def show(session: Session, change: pb.StreamKnowledgeResponse) -> None:

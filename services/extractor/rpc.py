@@ -281,6 +281,8 @@ class ExtractorRpc(CuratingRpc):
         """Send what changed, and then what changes."""
         workspace = current_caller().workspace
         after = await self._feed.start(workspace, request)
+        if request.only_new:
+            yield pb.StreamKnowledgeResponse(cursor=str(after))
         async for change in self._feed.follow(workspace, after):
             yield change
 

@@ -22,7 +22,9 @@ class Ending(extractor_pb2_grpc.ExtractorServiceServicer):
     async def StreamKnowledge(
         self, request: pb.StreamKnowledgeRequest, context: Any
     ) -> AsyncIterator[pb.StreamKnowledgeResponse]:
-        """Tell of removals."""
+        """Tell from where on, if that is asked for, and of removals."""
+        if request.only_new:
+            yield pb.StreamKnowledgeResponse(cursor="40")
         for number in range(self._changes):
             yield pb.StreamKnowledgeResponse(cursor=str(41 + number), removal=pb.Removal(id="a"))
         if self._breaks:
@@ -50,7 +52,10 @@ async def followed(
         (Ending(2, breaks=False), (), "the service has stopped; go on with --cursor 42"),
         (Ending(2, breaks=True), (), "Socket closed (UNAVAILABLE); go on with --cursor 42"),
         (Ending(0, breaks=False), ("--cursor", "7"), "go on with --cursor 7"),
-        (Ending(0, breaks=False), ("--only-new",), "start again with --only-new"),
+        (Ending(0, breaks=False), ("--only-new",), "has stopped; go on with --cursor 40"),
+        (Ending(0, breaks=True), ("--only-new",), "(UNAVAILABLE); go on with --cursor 40"),
+        (Ending(2, breaks=False), ("--only-new",), "go on with --cursor 42"),
+        (Ending(0, breaks=False), (), "the service has stopped; start again"),
         (Ending(0, breaks=True), (), "cannot reach Winnow"),
     ],
 )

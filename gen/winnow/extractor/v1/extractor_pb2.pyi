@@ -1667,7 +1667,9 @@ class StreamKnowledgeRequest(_message.Message):
     that of another workspace may be: what comes up to there would be missed.
     """
     only_new: _builtins.bool
-    """Only what changes from now on; `cursor` must be empty."""
+    """Only what changes from now on; `cursor` must be empty. What comes first, and at once, is a cursor without a change, so that a
+    caller who is cut off before the first change misses none.
+    """
     def __init__(
         self,
         *,
