@@ -38,11 +38,15 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What waits of a conversation, in the order sent, and the messages of the window that it continues, if any."""
+    """What waits of a conversation, in the order sent, and the messages of the window that it continues, if any.
+
+    Unless it `is_whole` more of it waits than is looked at in one go, and perhaps other conversations.
+    """
 
     waiting: tuple[Pending, ...]
     window: UUID | None = None
     kept: tuple[Pending, ...] = ()
+    is_whole: bool = True
 
     def cut(self, now: datetime, limits: WindowLimits) -> Cut:
         """Close what can be closed."""
@@ -77,9 +81,12 @@ async def conversations(
     unfinished = await connection.fetch(QUERIES["unfinished"], *place, *bounds)
     windows = {row["thread_id"]: row["id"] for row in unfinished}
     kept = await _kept(connection, workspace, list(windows.values()))
-    return [
+    talks = [
         _continued(group, windows.get(thread), kept, limits) for thread, group in waiting.items()
     ]
+    if len(rows) == PENDING_MAX:
+        talks[-1] = replace(talks[-1], is_whole=False)
+    return talks
 
 
 async def _kept(

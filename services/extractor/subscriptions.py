@@ -25,6 +25,8 @@ from winnow.events.v1.events_pb2 import AtomsExtracted
 
 log = logging.getLogger(__name__)
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
 _HASH_DIGITS = 64
 # So many runs of new messages are taken up early, because others that came after them are being cut.
 AWAITED_MAX = 40
@@ -144,9 +146,14 @@ class WindowStage:
         limits = replace(self._limits, age_max=timedelta(0)) if close else self._limits
         now: datetime = await connection.fetchval("select now()")
         if before is not None and not close:
-            now = datetime.min.replace(tzinfo=UTC)
+            now = _NEVER
         windows: list[UUID] = []
         for talk in await conversations(connection, workspace, source, limits, before):
+            if not talk.is_whole:
+                # What is left goes on where this ends. A task that found all of it open is not repeated.
+                spec = f"{'close' if close else 'tail'}:{talk.waiting[-1].message_id}"
+                await enqueue(connection, workspace, self.name, [source], [spec])
+                now = _NEVER
             result = talk.cut(now, limits)
             for number, closed in enumerate(result.windows):
                 reason = "request" if close and closed.reason == "age" else closed.reason

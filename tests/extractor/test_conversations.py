@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from services import cli
-from services.extractor import subscriptions
+from services.extractor import conversations, subscriptions
 from services.extractor.evaluation import read_export
 from services.extractor.grounded import GroundedEngine
 from services.extractor.store import QUERIES
@@ -201,3 +201,33 @@ async def test_a_window_that_lost_messages_goes_on(
             BEGAN,
         )
         assert [row["minutes"] for row in rows] == expected
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+async def test_more_than_is_looked_at_in_one_go_is_cut_alike(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, is_asked: bool
+) -> None:
+    """Whatever waits of several conversations ends in the same windows, also if their end is asked for."""
+    admin = deployment.admin
+    async with knowing(deployment, merges=False) as knowledge:
+        found = []
+        for bound in (conversations.PENDING_MAX, 25):
+            monkeypatch.setattr(conversations, "PENDING_MAX", bound)
+            source, _ = await say(deployment, TALK)
+            moment = "now()" if is_asked else "sent_at"
+            await admin.execute(
+                f"""update ingest.message set thread_id = (substring(text from '\\d+')::int / 20)::text,
+                      sent_at = {moment} + substring(text from '\\d+')::int * interval '1 second'
+                    where source_id = $1""",
+                source,
+            )
+            await knowledge.settled()
+            if is_asked:
+                assert await windows(deployment, source) == []
+                asking = "select spine.enqueue($1, 'window', array[$2::uuid], array['close:now'])"
+                await admin.execute(asking, deployment.workspace, source)
+                await knowledge.settled()
+            assert not await admin.fetchval("select count(*) from extractor.pending_message")
+            found.append(await windows(deployment, source))
+    assert found[0] == found[1]
+    assert sum(map(len, found[0])) == len(TALK)
