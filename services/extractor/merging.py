@@ -270,4 +270,5 @@ def _claim(row: Any) -> Claim:
 
 
 def _topic_claim(row: Any) -> TopicClaim:
-    return TopicClaim(row["id"], row["title"], row["title_key"], frozenset(row["windows"]))
+    windows = frozenset(row["windows"])
+    return TopicClaim(row["id"], row["title"], row["title_key"], windows, row["is_named"])

@@ -1,7 +1,8 @@
 """Whether two topics are one: by what their titles mean and the words they share. Pure.
 
 Titles are short, so meaning alone says little: most words must agree as well. What one reading told apart in one
-window stays apart, unless the titles are the same.
+window stays apart, unless the titles are the same. People win: what a person called so takes in what readings did, and
+two that people named stay two.
 """
 
 from collections.abc import Sequence, Set
@@ -19,12 +20,13 @@ STEMS_MIN: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class TopicClaim:
-    """A topic as it is compared; `title_key` is the folded title."""
+    """A topic as it is compared; `title_key` is the folded title, and a person gave it if it `is_named`."""
 
     id: UUID
     title: str
     title_key: str
     windows: frozenset[UUID]
+    is_named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,28 @@ class TopicDecision:
 def decide_topic(
     subject: TopicClaim, known: Sequence[ComparedTopic], apart: Set[Pair] = frozenset()
 ) -> TopicDecision | None:
-    """Join the likest older topic, or take in newer ones; None if the topic is new. Pairs in `apart` stay two."""
-    free = [each for each in known if pair_of(subject.id, each.claim.id) not in apart]
+    """Join the likest named or older topic, or take in others; None if the topic is new. Pairs in `apart` stay two."""
+    free = [
+        each
+        for each in known
+        if pair_of(subject.id, each.claim.id) not in apart
+        and not (subject.is_named and each.claim.is_named)
+    ]
     same = [each for each in free if _is_same(subject, each)]
-    older = [each for each in same if each.claim.id < subject.id]
-    if older:
-        host = max(older, key=lambda each: (each.relatedness or 0.0, -each.claim.id.int))
+    hosts = [each for each in same if _may_host(subject, each.claim)]
+    if hosts:
+        host = max(
+            hosts,
+            key=lambda each: (each.claim.is_named, each.relatedness or 0.0, -each.claim.id.int),
+        )
         return TopicDecision(host.claim.id, (subject.id,))
-    newer = company((each.claim.id for each in same), apart)
-    return TopicDecision(subject.id, newer) if newer else None
+    guests = company((each.claim.id for each in same), apart)
+    return TopicDecision(subject.id, guests) if guests else None
+
+
+def _may_host(subject: TopicClaim, other: TopicClaim) -> bool:
+    """Whether the subject may join the other."""
+    return not subject.is_named and (other.is_named or other.id < subject.id)
 
 
 def _is_same(subject: TopicClaim, other: ComparedTopic) -> bool:

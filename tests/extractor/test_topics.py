@@ -171,3 +171,34 @@ async def test_a_topic_bears_the_spelling_that_came_first(deployment: Deployment
         await knowledge.settled()
         rows = await deployment.admin.fetch("select title from extractor.topic order by title")
         assert [row["title"] for row in rows] == first
+
+
+@pytest.mark.parametrize("named_first", [False, True])
+async def test_a_title_that_a_person_gave_stays(deployment: Deployment, named_first: bool) -> None:
+    """A topic that a person named takes in what readings call alike, older or newer, and is not taken in by it."""
+    async with asked(deployment) as (knowledge, call):
+        other = f"[Backup retention policy] {FRIDAY}"
+        if not named_first:
+            await tell(knowledge, other)
+        _, said = await tell(knowledge, f"[Disks] {DISK}", f"[Disks] {OTHER_DISK}")
+        disks = next(t.id for t in (await call("ListTopics")).topics if t.title == "Disks")
+        moved = {"message_ids": [str(said[1])], "title": "Policy for backup retention"}
+        split = await call("SplitTopic", topic_id=disks, **moved)
+        if named_first:
+            await tell(knowledge, other)
+        await knowledge.settled()
+        found = {t.id: (t.title, t.message_count) for t in (await call("ListTopics")).topics}
+        assert found == {disks: ("Disks", 1), split.topic.id: ("Policy for backup retention", 2)}
+
+
+async def test_two_that_people_named_alike_stay_two(deployment: Deployment) -> None:
+    """Comparing does not undo what two people made, each in a source of their own."""
+    async with asked(deployment) as (knowledge, call):
+        for number, titled in enumerate(("Policy for backup retention", "Backup retention policy")):
+            lines = [f"[Matter {number} of disks] {line}" for line in (DISK, FRIDAY)]
+            _, said = await tell(knowledge, *lines)
+            whole = (await call("ListTopics")).topics[0]
+            await call("SplitTopic", topic_id=whole.id, message_ids=[str(said[1])], title=titled)
+            await knowledge.settled()
+        found = {t.title for t in (await call("ListTopics")).topics}
+        assert {"Policy for backup retention", "Backup retention policy"} <= found
