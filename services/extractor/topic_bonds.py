@@ -29,7 +29,10 @@ async def join(
 async def merge_by_hand(
     connection: Connection, workspace: UUID, into: UUID, topics: Sequence[UUID], title: str
 ) -> None:
-    """Merge topics because a person says so, under a new title if one is given; NotFound unless all are live."""
+    """Merge topics because a person says so, under a new title if one is given; NotFound unless all are live.
+
+    What they hold stays together for good, whatever it is called when its conversation is read again.
+    """
     if into in topics:
         raise InvalidFields(FieldViolation("merged_topic_ids", "must not name topic_id"))
     rows = await connection.fetch(QUERIES["lock_topics"], workspace, [into, *topics])
@@ -37,6 +40,7 @@ async def merge_by_hand(
         raise await not_live(connection, workspace, min(missing))
     await connection.execute(QUERIES["allow_together"], workspace, into, topics)
     await join(connection, workspace, into, topics, "person")
+    await connection.execute(QUERIES["keep_messages"], workspace, into)
     gone: list[bytes | None] = [None] * len(topics)
     await enqueue_embedding(connection, workspace, "topic", topics, gone, reopen=True)
     if title:

@@ -73,6 +73,10 @@ values ($1, $2, 1, $3, 'parted', $4, $5);
 update extractor.topic_message m set topic_id = $3, assigned_by = 'person'
 where m.workspace_id = $1 and m.topic_id = $2 and m.message_id = any ($4::uuid[]);
 
+-- name: keep_messages
+update extractor.topic_message m set assigned_by = 'person'
+where m.workspace_id = $1 and m.topic_id = $2 and m.assigned_by <> 'person';
+
 -- name: has_messages
 select exists (
   select from extractor.topic_message m

@@ -109,6 +109,22 @@ class SayingEngine:
         return Extraction(topics, atoms, outcome="ok" if atoms else "empty")
 
 
+class OpeningEngine:
+    """Makes one topic of a window, titled by the first word that is said, and an atom of every message."""
+
+    name, version = "opening", "1"
+
+    async def extract(self, window: Window) -> Extraction:
+        """Title by the opening."""
+        atoms = tuple(
+            AtomDraft("idea", m.text, m.text, (Evidence(m.id, m.text, 0, len(m.text)),), 0.9)
+            for m in window.own
+        )
+        ids = tuple(message.id for message in window.own)
+        title = window.own[0].text.split()[0]
+        return Extraction((TopicDraft(title, ids, tuple(range(len(atoms)))),), atoms, outcome="ok")
+
+
 @dataclass
 class Atom:
     """A row of the table of atoms with the external ids of the messages it rests on."""

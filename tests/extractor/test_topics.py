@@ -6,7 +6,7 @@ import pytest
 from services.common.ids import uuid7
 from tests.conftest import Deployment
 from tests.extractor.calling import asked, at
-from tests.extractor.known import knowing
+from tests.extractor.known import OpeningEngine, knowing
 from tests.extractor.saved import change, say
 from tests.extractor.test_merging import DISK, FRIDAY, MONDAY, OTHER_DISK, tell, title
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -202,3 +202,20 @@ async def test_two_that_people_named_alike_stay_two(deployment: Deployment) -> N
             await knowledge.settled()
         found = {t.title for t in (await call("ListTopics")).topics}
         assert {"Policy for backup retention", "Backup retention policy"} <= found
+
+
+async def test_what_a_person_merged_stays_whatever_it_is_called_next(
+    deployment: Deployment,
+) -> None:
+    """Other words may give a conversation another title; what it says stays in the topic that a person made."""
+    async with asked(deployment, engine=OpeningEngine()) as (knowledge, call):
+        _, said = await tell(knowledge, "archives fill the disk", "paint both kitchens yellow")
+        await tell(knowledge, "order twenty chairs for the large hall")
+        topics = {t.title: t.id for t in (await call("ListTopics")).topics}
+        merged = {"topic_id": topics["archives"], "merged_topic_ids": [topics["order"]]}
+        await call("MergeTopics", **merged, title="Operations")
+        await change(deployment, said[0], text="backups fill the disk")
+        await knowledge.settled()
+        (topic,) = (await call("ListTopics")).topics
+        assert (topic.id, topic.title) == (topics["archives"], "Operations")
+        assert (topic.message_count, topic.atom_count) == (3, 3)

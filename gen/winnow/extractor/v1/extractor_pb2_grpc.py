@@ -192,8 +192,8 @@ class ExtractorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MergeTopics(self, request, context):
-        """Says that topics are one: their messages and atoms move to the topic that is named first, and later readings find it under
-        the other titles too. NOT_FOUND if one of them is not live. Needs scope `admin`.
+        """Says that topics are one: their messages and atoms move to the topic that is named first and stay there however their talk is
+        read later, and later readings find it under the other titles too. NOT_FOUND if one of them is not live. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,8 +39,8 @@ class ExtractorServiceStub:
     ListTopicVersions: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListTopicVersionsRequest, _extractor_pb2.ListTopicVersionsResponse]
     """Lists the versions of a topic, newest first. NOT_FOUND if there is no such topic. Needs scope `read`."""
     MergeTopics: _aio.UnaryUnaryMultiCallable[_extractor_pb2.MergeTopicsRequest, _extractor_pb2.MergeTopicsResponse]
-    """Says that topics are one: their messages and atoms move to the topic that is named first, and later readings find it under
-    the other titles too. NOT_FOUND if one of them is not live. Needs scope `admin`.
+    """Says that topics are one: their messages and atoms move to the topic that is named first and stay there however their talk is
+    read later, and later readings find it under the other titles too. NOT_FOUND if one of them is not live. Needs scope `admin`.
     """
     SplitTopic: _aio.UnaryUnaryMultiCallable[_extractor_pb2.SplitTopicRequest, _extractor_pb2.SplitTopicResponse]
     """Moves messages of a topic to a new one, with the atoms that mostly rest on them; no later reading moves them back. NOT_FOUND
@@ -160,8 +160,8 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extractor_pb2.MergeTopicsRequest,
         context: _aio.ServicerContext[_extractor_pb2.MergeTopicsRequest, _abc.Awaitable[_extractor_pb2.MergeTopicsResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.MergeTopicsResponse]:
-        """Says that topics are one: their messages and atoms move to the topic that is named first, and later readings find it under
-        the other titles too. NOT_FOUND if one of them is not live. Needs scope `admin`.
+        """Says that topics are one: their messages and atoms move to the topic that is named first and stay there however their talk is
+        read later, and later readings find it under the other titles too. NOT_FOUND if one of them is not live. Needs scope `admin`.
         """
 
     @_abc_1.abstractmethod
