@@ -85,11 +85,11 @@ delete from extractor.topic_message t where t.workspace_id = $1 and t.message_id
 -- Topics that messages were taken out of, that have messages of the windows, or whose titles readings of these gave; topics that
 -- were parted from such ones; and titles that such ones had before a person renamed them, which no reading is known of. One goes if
 -- its title has a word that none of its messages has; what a person called so, if it has neither a message nor an atom. Those of a
--- merged topic are those of the one that it is part of.
+-- merged topic are those of the one that it is part of. Each step is fenced, however little is known of the tables.
 with known as materialized (
-  select v.topic_id from extractor.run r
-  join extractor.topic_version v on v.workspace_id = r.workspace_id and v.run_id = r.id
-  where r.workspace_id = $1 and r.window_id = any ($3::uuid[])
+  select v.topic_id from extractor.topic_version v
+  where v.workspace_id = $1 and v.run_id = any (array(
+    select r.id from extractor.run r where r.workspace_id = $1 and r.window_id = any ($3::uuid[])))
   union
   select x.id from unnest($2::uuid[]) as x (id)
   union
@@ -97,34 +97,45 @@ with known as materialized (
 concerned as materialized (
   select k.topic_id as id from known k
   union
-  select v.topic_id from known k
-  join extractor.topic_version v on v.workspace_id = $1 and v.cause_topic_id = k.topic_id and v.version = 1 and v.change = 'parted'
+  select v.topic_id from extractor.topic_version v
+  where v.workspace_id = $1 and v.version = 1 and v.change = 'parted' and v.cause_topic_id = any (array(select k.topic_id from known k))
   union
-  select a.id from known k
-  join extractor.topic t on t.workspace_id = $1 and t.id = k.topic_id
-  join extractor.topic a on a.workspace_id = $1 and a.merged_into = coalesce(t.merged_into, t.id)
-  where not exists (select from extractor.topic_version v where v.workspace_id = $1 and v.topic_id = a.id))
-select t.id, is_persons, case when is_persons then not has_messages and not exists (
-    select from extractor.atom a where a.workspace_id = $1 and a.topic_id = whole and a.retired_at is null)
-  else not has_messages or exists (
-    select from unnest(tsvector_to_array(t.words)) as w (word)
-    where not exists (
-      select from extractor.topic_message x
-      join ingest.message m on m.workspace_id = x.workspace_id and m.id = x.message_id and m.deleted_at is null
-      where x.workspace_id = $1 and x.topic_id = whole and w.word = any (tsvector_to_array(m.words)))) end as goes
-from extractor.topic t
-cross join lateral (select coalesce(t.merged_into, t.id) as whole) o
-cross join lateral (
-  select exists (
-      select from extractor.topic f
-      join extractor.topic_version v on v.workspace_id = $1 and v.topic_id = f.id
-      where f.workspace_id = $1 and (f.id = whole or f.merged_into = whole) and v.title = t.title
-        and (v.change = 'edited' or v.change = 'parted' and v.version = 1)) as is_persons,
-    exists (
-      select from extractor.topic_message x
-      join ingest.message m on m.workspace_id = x.workspace_id and m.id = x.message_id and m.deleted_at is null
-      where x.workspace_id = $1 and x.topic_id = whole) as has_messages) p
-where t.workspace_id = $1 and t.id in (select c.id from concerned c)
+  select a.id from extractor.topic a
+  where a.workspace_id = $1 and a.merged_into = any (array(
+      select t.whole from known k cross join lateral (
+        select coalesce(t.merged_into, t.id) as whole from extractor.topic t where t.workspace_id = $1 and t.id = k.topic_id offset 0) t))
+    and not exists (select from extractor.topic_version v where v.workspace_id = $1 and v.topic_id = a.id offset 0)),
+part as materialized (
+  select t.* from concerned c cross join lateral (
+    select t.id, t.title, t.words, coalesce(t.merged_into, t.id) as whole
+    from extractor.topic t where t.workspace_id = $1 and t.id = c.id offset 0) t),
+said as materialized (
+  select p.whole, array_agg(distinct w.word) as words
+  from (select distinct whole from part) p
+  cross join lateral (
+    select x.message_id from extractor.topic_message x where x.workspace_id = $1 and x.topic_id = p.whole offset 0) x
+  cross join lateral (
+    select m.words from ingest.message m where m.workspace_id = $1 and m.id = x.message_id and m.deleted_at is null offset 0) m
+  left join lateral unnest(tsvector_to_array(m.words)) as w (word) on true
+  group by p.whole),
+judged as materialized (
+  select p.id, n.is_persons, case when n.is_persons then s.whole is null and not exists (
+      select from extractor.atom a where a.workspace_id = $1 and a.topic_id = p.whole and a.retired_at is null offset 0)
+    else s.whole is null or not s.words @> tsvector_to_array(p.words) end as goes
+  from part p
+  left join said s on s.whole = p.whole
+  cross join lateral (
+    select exists (
+      select from (
+        select p.whole as id union all
+        select f.id from extractor.topic f where f.workspace_id = $1 and f.merged_into = p.whole) f
+      cross join lateral (
+        select from extractor.topic_version v
+        where v.workspace_id = $1 and v.topic_id = f.id and v.title = p.title
+          and (v.change = 'edited' or v.change = 'parted' and v.version = 1) offset 0) v) as is_persons) n)
+select t.id, j.is_persons, j.goes
+from judged j
+join extractor.topic t on t.workspace_id = $1 and t.id = j.id
 order by t.id
 for update of t;
 
