@@ -1,5 +1,6 @@
 """Where the words of a query stand in what was found, by PostgreSQL's own idea of what matches."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,13 +12,23 @@ from services.search import lookups, store
 from services.search.answer import Span
 from services.search.contents import Contents
 from services.search.keyword import Lookup
-from services.search.spelling import apart, joins, normal, signs_apart
+from services.search.spelling import PLUSES, apart, bare, joins, normal, signs_apart
 from services.search.store import Subject
 from services.search.words import parse
 
 # From the private use area; a text that has them itself is left unmarked.
 _MARKS: Final = ("\ue000", "\ue001")
+# What stands between words of a query that follow each other: so their queries have it.
+_FOLLOWED: Final = "<"
+_LEXEME: Final = re.compile(r"'(?:[^']|'')*'")
+# Between two words of a phrase there are signs, and words that are everywhere.
+_APART_MAX: Final = 40
+_RUNS_MAX: Final = 2_000
 _MARKED: Final = re.compile(f"{_MARKS[0]}([^{_MARKS[0]}{_MARKS[1]}]+){_MARKS[1]}")
+
+
+# Where something starts in a text, and how long it is.
+Stretch = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +56,18 @@ class Plain:
 
     def span(self, name: str, start: int, length: int) -> Span:
         """Where a stretch of it stands in the original."""
+        length += self.text[start + length - 1] == PLUSES
         if self.origins is None:
             return Span(name, start, length)
         first, last = self.origins[start], self.origins[start + length - 1]
         end = next(each for each in self.origins[start + length :] if each > last)
         return Span(name, first, end - first)
+
+
+def _parted(text: str) -> str:
+    """A text with what it has within its words: parts of what is joined, names without signs; or nothing."""
+    parted = bare(apart(text) if joins(text) else text)
+    return "" if parted == text else parted
 
 
 def _starts(character: str) -> bool:
@@ -70,7 +88,7 @@ async def queries_of(connection: Connection, query: str, lookup: Lookup | None) 
 async def highlights(
     connection: Connection, contents: Contents, subjects: Sequence[Subject], queries: Sequence[str]
 ) -> dict[Subject, list[Span]]:
-    """Return where the words of any of some queries stand in each subject's texts."""
+    """Return where the words of any of some queries stand in each subject's texts: together if a query has them so."""
     fields = [
         (subject, name, text)
         for subject in subjects
@@ -79,30 +97,82 @@ async def highlights(
     ]
     if not fields or not queries:
         return {}
-    query = " | ".join(f"({each})" for each in queries)
     plains = [Plain.of(text) for _, _, text in fields]
-    parted = [apart(plain.text) if joins(plain.text) else "" for plain in plains]
+    parted = [_parted(plain.text) for plain in plains]
     texts = [plain.text for plain in plains] + parted
-    marked = await lookups.mark(connection, texts, query, _MARKS)
+    singly = [each for each in queries if _FOLLOWED not in each]
+    in_order = [each for each in queries if _FOLLOWED in each]
+    words = await _marked(connection, texts, singly)
+    phrases = await _standing_together(connection, texts, in_order)
     found: dict[Subject, list[Span]] = {}
     for at, ((subject, name, _), plain) in enumerate(zip(fields, plains, strict=True)):
-        stretches = united(
-            stretch
-            for place in (at, len(fields) + at)
-            for stretch in marks(texts[place], marked[place])
-        )
+        places = (at, len(fields) + at)
+        stretches = united(each for place in places for each in words[place] + phrases[place])
         found.setdefault(subject, []).extend(plain.span(name, *each) for each in stretches)
     return found
 
 
-def marks(text: str, marked: str) -> Iterator[tuple[int, int]]:
+async def _marked(
+    connection: Connection, texts: Sequence[str], queries: Sequence[str]
+) -> list[list[Stretch]]:
+    """Where any word of some queries stands in each text."""
+    if not queries:
+        return [[] for _ in texts]
+    marked = await lookups.mark(connection, texts, _any(queries), _MARKS)
+    return [[*marks(text, each)] for text, each in zip(texts, marked, strict=True)]
+
+
+async def _standing_together(
+    connection: Connection, texts: Sequence[str], queries: Sequence[str]
+) -> list[list[Stretch]]:
+    """Where words stand in each text as some queries have them one after another, each time in one stretch."""
+    words = await _marked(connection, texts, queries)
+    words_max = max((len(_LEXEME.findall(each)) for each in queries), default=0)
+    runs = [(place, run) for place, each in enumerate(words) for run in _runs(each, words_max)][
+        :_RUNS_MAX
+    ]
+    stretches = [texts[place][start : start + length] for place, (start, length) in runs]
+    matching = await lookups.matching(connection, stretches, _any(queries)) if runs else set()
+    found: list[list[Stretch]] = [[] for _ in texts]
+    for number in sorted(matching):
+        place, run = runs[number]
+        found[place].append(run)
+    return [_shortest(each) for each in found]
+
+
+def _any(queries: Iterable[str]) -> str:
+    return " | ".join(f"({each})" for each in queries)
+
+
+def _runs(words: Sequence[Stretch], words_max: int) -> Iterator[Stretch]:
+    """Every run of up to so many words in order, as long as they stand close enough to follow each other."""
+    for first, (start, length) in enumerate(words):
+        end = start + length
+        for begin, letters in words[first : first + words_max]:
+            if begin - end > _APART_MAX:
+                break
+            end = begin + letters
+            yield start, end - start
+
+
+def _shortest(runs: Sequence[Stretch]) -> list[Stretch]:
+    """Runs that hold no other one: a longer one matches by what it holds."""
+    kept, first_end = list[Stretch](), math.inf
+    for start, length in sorted(runs, key=lambda run: (-run[0], run[1])):
+        if start + length < first_end:
+            first_end = start + length
+            kept.append((start, length))
+    return kept
+
+
+def marks(text: str, marked: str) -> Iterator[Stretch]:
     """Read where something is marked, and how long it is; nothing if anything but marks was changed."""
     if marked.replace(_MARKS[0], "").replace(_MARKS[1], "") == text:
         for number, match in enumerate(_MARKED.finditer(marked)):
             yield match.start() - 2 * number, len(match[1])
 
 
-def united(stretches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def united(stretches: Iterable[Stretch]) -> Iterator[Stretch]:
     """Stretches in order, without those that lie within another, as a part lies in what was found whole."""
     end = 0
     for start, length in sorted(stretches, key=lambda each: (each[0], -each[1])):

@@ -101,6 +101,12 @@ async def mark(
     return [row["marked"] for row in sorted(rows, key=lambda row: int(row["n"]))]
 
 
+async def matching(connection: Connection, texts: Sequence[str], query: str) -> set[int]:
+    """Return the places of the texts that a query matches."""
+    text, _ = statement("matching")
+    return {row["n"] - 1 for row in await connection.fetch(text, texts, query)}
+
+
 async def newest_vectors(
     connection: Connection,
     workspace: UUID,

@@ -97,6 +97,10 @@ select x.kind, x.id, x.source_id, s.title as source_title, x.thread_id from (
   select 'topic', t.id, t.source_id, '' from extractor.topic t where t.workspace_id = $1 and t.id = any ($2::uuid[])) x
 join ingest.source s on s.workspace_id = $1 and s.id = x.source_id;
 
+-- name: matching
+select t.n::int as n from unnest($1::text[]) with ordinality as t (text, n)
+where to_tsvector('spine.chat', t.text) @@ $2::text::tsquery;
+
 -- name: highlight
 select t.n::int as n, ts_headline('spine.chat', t.text, $2::text::tsquery, $3) as marked
 from unnest($1::text[]) with ordinality as t (text, n);

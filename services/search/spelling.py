@@ -18,6 +18,22 @@ _SIGNS: Final = re.compile(
 # What the parser takes for one word where it joins others: of a path, an address, a name with its parts, a number.
 _JOINTS: Final = str.maketrans("./@:-", "     ")
 _JOINED: Final = re.compile("[a-zA-Z][./@][a-zA-Z0-9_]|[a-zA-Z0-9_][./@][a-zA-Z]|[a-zA-Z0-9]-[0-9]")
+# The signs of names such as C++, C# and .NET, as characters that are in no text whose signs are apart.
+PLUSES: Final = "\u2795"
+_SHARP, _POINT = "\u266f", "\u2219"
+NAMING: Final = PLUSES + _SHARP + _POINT
+_NAMES: Final = (
+    (re.compile(r"([A-Za-z])\+\+"), rf"\1{PLUSES} "),
+    (re.compile(r"([A-Za-z])#(?![A-Za-z0-9_#])"), rf"\1{_SHARP}"),
+    (
+        re.compile(
+            r"""(?<![^ \t\n\r("'\[,;:])\.(?=[A-Za-z]+(?![A-Za-z0-9_])(?![./@:-][A-Za-z0-9_]))"""
+        ),
+        _POINT,
+    ),
+)
+_BARE: Final = str.maketrans(NAMING, "   ")
+_AS_TYPED: Final = str.maketrans({PLUSES: "++", _SHARP: "#", _POINT: "."})
 # Where Ukrainian has an apostrophe: before an iotated vowel, after a labial, р or a prefix.
 _PLACE: Final = re.compile(
     "(?:(?<=[бпвмфр])|(?<=зв)|(?<=^з)|(?<=^(?:під|від|над|роз|без))|(?<=^ін))(?=[яюєї])",
@@ -31,9 +47,12 @@ def normal(text: str) -> str:
 
 
 def signs_apart(normal_text: str) -> str:
-    """A normal text whose words only letters and digits make: signs are spaces, each in its place."""
+    """A normal text whose words letters and digits make, each in its place: signs are spaces, save in names."""
     joined = _APOSTROPHES.sub(APOSTROPHE, normal_text)
-    return _SIGNS.sub(" ", joined).replace("<", " ")
+    text = _SIGNS.sub(" ", joined).replace("<", " ")
+    for sign, letter in _NAMES:
+        text = sign.sub(letter, text)
+    return text
 
 
 def plain(text: str) -> str:
@@ -49,6 +68,16 @@ def joins(text: str) -> bool:
 def apart(plain_text: str) -> str:
     """A text whose joined words stand apart, each sign in its place, as spine.apart of the schema has it."""
     return plain_text.translate(_JOINTS)
+
+
+def bare(plain_text: str) -> str:
+    """A text whose names have lost their signs, as spine.bare of the schema has it."""
+    return plain_text.translate(_BARE)
+
+
+def as_typed(plain_text: str) -> str:
+    """A text whose names have their signs as people write them."""
+    return plain_text.translate(_AS_TYPED)
 
 
 def other_spellings(word: str) -> tuple[str, ...]:

@@ -9,7 +9,15 @@ from functools import lru_cache
 from typing import Final
 
 from services.search.lexicon import Lexicon, ukrainian
-from services.search.spelling import APOSTROPHE, apart, other_spellings, plain
+from services.search.spelling import (
+    APOSTROPHE,
+    NAMING,
+    apart,
+    as_typed,
+    bare,
+    other_spellings,
+    plain,
+)
 
 TERMS_MAX: Final = 32
 WORD_LETTERS_MAX: Final = 200
@@ -30,7 +38,7 @@ _PIECE = re.compile(r"""(?P<minus>(?<!\S)-)?(?:"(?P<phrase>[^"]*)"|(?P<bare>[^\s
 _QUOTES = str.maketrans("“”„«»‟", '""""""')
 _LETTERS = re.compile(r"[^\W\d_]+")
 _ALPHANUMERIC = re.compile(r"[^\W_]+")
-_EDGES = re.compile(r"^\W+$|^[^\w/#@$]+|(?<=\w)\W+$")
+_EDGES = re.compile(rf"^[^\w{NAMING}]+$|^[^\w/#@${NAMING}]+|(?<=[\w{NAMING}])[^\w{NAMING}]+$")
 _HUMP = re.compile(r"(?<=[^\W\d_A-ZА-ЯІЇЄҐ])(?=[A-ZА-ЯІЇЄҐ])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CYRILLIC = re.compile(r"[Ѐ-ӿʼ]+")
 _VERSION = re.compile(r"(v?)(\d+(?:\.\d+)+\S*)", re.IGNORECASE)
@@ -204,6 +212,9 @@ def _tokens(text: str) -> Iterator[str]:
             yield from (part for part in whole.split("/") if part)
         elif whole:
             yield whole
+            # What has the name with its sign has both, and comes before what has the word alone.
+            if bare(whole) != whole:
+                yield bare(whole).strip()
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:
@@ -223,6 +234,9 @@ def _without_stop_words(texts: list[str]) -> list[str]:
 @lru_cache(maxsize=4_096)
 def _term(text: str, lexicon: Lexicon) -> Term:
     """A word with all that it is looked up as; people ask for the same ones again and again."""
+    if bare(text) != text:
+        named = dict.fromkeys((text, apart(text)))
+        return Term(as_typed(text), tuple(Alternative(Match.WHOLE, each) for each in named))
     forms, spellings = [Alternative(Match.WHOLE, text)], (text, *other_spellings(text))
     if _LETTERS.fullmatch(text):
         forms += (form for spelling in spellings for form in _Word(spelling).forms())

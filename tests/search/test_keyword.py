@@ -271,3 +271,32 @@ async def test_no_query_is_too_long_or_too_strange(desk: Desk, query: str) -> No
     await desk.library.add_message("word")
     found = await desk.client.words(query)
     assert found == (["word"] if "word" in query else [])
+
+
+@pytest.mark.parametrize(
+    ("query", "said", "alone"),
+    [
+        ("C++", "we write C++ here", "the letter C is here"),
+        ("c++", "since C++17 it is, in parts", "page C of the menu, in parts"),
+        ("C#", "перепишемо на C#, мабуть", "перепишемо пункт C, мабуть"),
+        ("F#", "(F#) is a language", "(F) is a language"),
+        (".NET", "is it .NET 8.0?", "is it NET 8.0?"),
+        (".env", "it stands in «.env»", "it stands in env"),
+        ("g++", "g++-12 does not build it", "g-12 does not build it"),
+    ],
+)
+async def test_a_name_with_a_sign_is_not_the_word_without_it(
+    desk: Desk, query: str, said: str, alone: str
+) -> None:
+    """What has C++ must come before what has C, be found alone by a phrase, and left out by its exclusion."""
+    await desk.library.add_messages([alone, said, "something else"])
+    assert await desk.client.words(query) == [said, alone]
+    assert await desk.client.words(f'"{query}"') == [said]
+    without = query.strip("+#.")
+    assert sorted(await desk.client.words(f'{without} -"{query}"')) == [alone]
+    assert sorted(await desk.client.words(without)) == sorted([said, alone])
+    reply = await desk.client.search(query, mode=KEYWORD, highlight=True, explain=True)
+    spans = [(each.offset, each.length) for each in reply.results[0].highlights]
+    name = said.casefold().index(query.casefold())
+    assert spans == [(name, len(query))]
+    assert query in {term.text for term in reply.explanation.terms}

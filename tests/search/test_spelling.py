@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from services.search.spelling import apart, joins, other_spellings, plain
+from services.search.spelling import apart, bare, joins, other_spellings, plain
 from tests.conftest import Deployment
 
 # Both know newer characters at different times.
@@ -40,6 +40,25 @@ async def test_a_query_is_taken_apart_as_the_index_takes_texts(deployment: Deplo
     )
     pairs = zip(texts, rows, strict=True)
     assert [text for text, row in pairs if (joins(text), apart(text)) != tuple(row)] == []
+
+
+async def test_names_keep_their_signs_as_in_the_index(deployment: Deployment) -> None:
+    """Whatever stands around a name with a sign, a query must have it as PostgreSQL has it, and without its sign."""
+    parts = ("C++", "C#", ".NET", "я", "«", "<", " ", "(", "/", "1", "_", ".", "+", "-", "#")
+    texts = ["".join(each) for each in itertools.product(parts, repeat=3)]
+    rows = await deployment.admin.fetch(
+        "select spine.plain(t.text) as plain, spine.bare(spine.plain(t.text)) as bare, spine.names(t.text) as names "
+        "from unnest($1::text[]) with ordinality as t (text, n) order by t.n",
+        texts,
+    )
+    pairs = list(zip(texts, rows, strict=True))
+    assert [
+        text
+        for text, row in pairs
+        if (plain(text), bare(plain(text))) != (row["plain"], row["bare"])
+    ] == []
+    # Only of a text that may have names it is looked up what they are without their signs.
+    assert [text for text, row in pairs if row["plain"] != row["bare"] and not row["names"]] == []
 
 
 @pytest.mark.parametrize(

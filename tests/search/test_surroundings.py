@@ -158,3 +158,23 @@ async def test_what_is_to_be_erased_is_not_shown(desk: Desk) -> None:
         found = await desk.client.search("deploy zanzibarine", mode=mode, **everything)
         assert "the deploy goes on" in texts(found)
         assert "zanzibarine" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("query", "marked"),
+    [
+        ('"nightly backup"', ["nightly backup", "Nightly  backup"]),
+        ('"nightly backup" disk', ["nightly backup", "Nightly  backup", "disk"]),
+        ('"nightly backup" backup', ["nightly backup", "backup", "Nightly  backup", "backup"]),
+        ('"backup of the disk"', ["backup of the disk"]),
+        ('"db-1.example.com"', ["db-1.example.com"]),
+        ('"example com"', ["example.com"]),
+    ],
+)
+async def test_a_phrase_is_marked_as_it_stands(desk: Desk, query: str, marked: list[str]) -> None:
+    """Words that are asked for one after another must be marked where they stand so, and nowhere else."""
+    text = "The nightly backup: a backup, nightly. Nightly  backup of com; backup of the disk on db-1.example.com"
+    await desk.library.add_message(text)
+    reply = await desk.client.search(query, mode=KEYWORD, highlight=True)
+    found = reply.results[0].highlights
+    assert [text[h.offset : h.offset + h.length] for h in found] == marked

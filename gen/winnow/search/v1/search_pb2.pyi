@@ -886,7 +886,7 @@ Global___SearchResult: _TypeAlias = SearchResult  # noqa: Y015
 
 @_typing.final
 class Highlight(_message.Message):
-    """A stretch of a result's text in which a word of the query stands."""
+    """A stretch of a result's text in which a word of the query stands, or words that are asked for one after another."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
