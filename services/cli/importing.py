@@ -187,6 +187,7 @@ def message_input(message: ImportedMessage) -> pb.MessageInput:
         sent_at=sent_at,
         entities=map(_entity, message.entities[:ENTITIES_MAX]),
         attachments=map(_attachment, message.attachments[:ATTACHMENTS_MAX]),
+        zone_assumed=message.zone_assumed,
     )
     if message.edited_at is not None:
         result.edited_at.FromDatetime(message.edited_at)

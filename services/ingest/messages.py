@@ -13,8 +13,8 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 NO_TEXT_SHA256 = hashlib.sha256(b"").digest()
 
 
-Version = tuple[datetime, datetime, bool, bool, bool, bytes]
-"""When a version is of, when it was edited, whether it knows its thread, a bot, an origin, and its content's hash."""
+Version = tuple[bool, datetime, datetime, bool, bool, bool, bytes]
+"""Whether its times are certain, when it is of and was edited, whether it knows thread, bot, origin, and its hash."""
 
 
 @dataclass(slots=True)
@@ -35,16 +35,19 @@ class Draft:
     forwarded_from: str | None
     content_sha256: bytes
     text_sha256: bytes
+    zone_assumed: bool = False
 
     @property
     def version(self) -> Version:
         """What orders the versions of one message: the greater wins, whichever comes first; `store.sql` says the same.
 
+        Times in a zone that is assumed are hours off, to either side, so they are no match for those that are certain.
         An edit may be told in whole seconds, so it is never before the message itself, and later than it. Of two that
         are equally late the one that knows more wins: a partial export has no threads, and no export tells bots.
         """
         edited_at = self.edited_at or NEVER
         return (
+            not self.zone_assumed,
             max(edited_at, self.sent_at),
             edited_at,
             self.thread_id != "",
@@ -74,6 +77,8 @@ def draft(
     entities: str | None,
     attachments: str | None,
     forwarded_from: str | None = None,
+    *,
+    zone_assumed: bool = False,
 ) -> Draft:
     """Make a draft; author is external id, name and whether it is a bot. No field may contain NUL."""
     author_external_id, author_name, author_is_bot = author
@@ -108,6 +113,7 @@ def draft(
         forwarded_from,
         hashlib.sha256(content.encode()).digest(),
         hashlib.sha256(text.encode()).digest(),
+        zone_assumed,
     )
 
 

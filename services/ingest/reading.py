@@ -81,6 +81,7 @@ def read_message(validator: protovalidate.Validator, message: pb.MessageInput) -
         canonical_json(_entity(entity) for entity in entities) if entities else None,
         canonical_json(_attachment(file) for file in attachments) if attachments else None,
         canonical(_origin(message.forwarded_from)) if is_forwarded else None,
+        zone_assumed=message.zone_assumed,
     )
 
 
@@ -186,6 +187,7 @@ def stored_input(row: Any, edit: pb.UpdateMessageRequest) -> pb.MessageInput:
         entities=edit.entities,
         attachments=attachments_of(json.loads(row["attachments"] or "[]")),
         forwarded_from=origin_of(row["forwarded_from"]),
+        zone_assumed=row["zone_assumed"],
     )
     edited.sent_at.FromDatetime(row["sent_at"])
     return edited

@@ -150,19 +150,19 @@ class Saver:
         live = [each for each in stored if each.live]
         if not live:
             return []
-        hashes = {draft.external_id: draft.text_sha256 for _, draft, _ in rows}
+        drafts = {draft.external_id: draft for _, draft, _ in rows}
         is_fresh = max(row[1].sent_at for row in rows) >= datetime.now(UTC) - FRESH_AGE
         lane, again_seconds = FRESH if is_fresh else HISTORY, self._relay.again_seconds
         hints: list[Hints] = []
         for are_new in (True, False):
             of_kind = [each for each in live if each.created is are_new]
-            subjects, wanted = _wanted_vectors(of_kind, hashes)
+            subjects, wanted = _wanted_vectors(of_kind, drafts)
             if subjects:
                 place = (connection, workspace, "message", subjects, wanted)
                 tasks = await enqueue_embedding_hinted(*place, again_seconds, lane, are_new=are_new)
                 hints.append(Hints(workspace, "embed", tasks, lane))
         await reach("ingest.vectors_asked")
-        await _ask_for_windows(connection, workspace, source_id, live, hashes)
+        await _ask_for_windows(connection, workspace, source_id, live, drafts)
         await reach("ingest.windows_asked")
         ids = [str(each.id) for each in live]
         fact = MessagesIngested(source_id=str(source_id), message_ids=ids)
@@ -198,13 +198,13 @@ class Saver:
 
 
 def _wanted_vectors(
-    live: Sequence[Stored], hashes: dict[str, bytes]
+    live: Sequence[Stored], drafts: dict[str, Draft]
 ) -> tuple[list[UUID], list[bytes | None]]:
     """Which messages get another vector, by the hash of their text, or lose the one they have (None)."""
     subjects: list[UUID] = []
     wanted: list[bytes | None] = []
     for each in live:
-        text_sha256 = hashes[each.external_id]
+        text_sha256 = drafts[each.external_id].text_sha256
         has_text = text_sha256 != NO_TEXT_SHA256
         if has_text if each.created else each.text_changed:
             subjects.append(each.id)
@@ -217,11 +217,17 @@ async def _ask_for_windows(
     workspace: UUID,
     source_id: UUID,
     live: Sequence[Stored],
-    hashes: dict[str, bytes],
+    drafts: dict[str, Draft],
 ) -> None:
-    rewritten = [each for each in live if each.text_changed and not each.created]
+    """Ask for windows of what is new, and for another reading where something else was said, or at another time."""
+    rewritten = [
+        each
+        for each in live
+        if not each.created
+        and (each.text_changed or each.old_sent_at != drafts[each.external_id].sent_at)
+    ]
     subjects = [each.id for each in rewritten]
-    specs = [f"changed:{hashes[each.external_id].hex()}" for each in rewritten]
+    specs = [f"changed:{drafts[each.external_id].text_sha256.hex()}" for each in rewritten]
     created = sorted(each.id for each in live if each.created)
     for start in range(0, len(created), WINDOW_TASK_MESSAGES):
         run = created[start : start + WINDOW_TASK_MESSAGES]

@@ -167,6 +167,7 @@ async def put_messages(
         [each.score for each in scores],
         [each.label for each in scores],
         [each.factors for each in scores],
+        _said([each.zone_assumed for each in drafts]),
     )
     return [Stored._make(row) for row in found]
 

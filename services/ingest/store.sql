@@ -27,32 +27,32 @@ select s.revision, s.title from ingest.source s where s.workspace_id = $1 and s.
 -- A column may be shorter than the others: the rest says nothing there. What is erased, or is to be, takes no later version.
 insert into ingest.message as m
   (workspace_id, source_id, id, external_id, thread_id, reply_to_external_id, author_external_id, author_name,
-   author_is_bot, text, sent_at, edited_at, entities, attachments, forwarded_from, content_sha256, text_sha256,
+   author_is_bot, text, sent_at, edited_at, entities, attachments, forwarded_from, zone_assumed, content_sha256, text_sha256,
    importance_score, importance_label, importance_factors, importance_version)
 select $1, $2, x.id, x.external_id, coalesce(x.thread_id, ''), coalesce(x.reply_to_external_id, ''),
-  coalesce(x.author_external_id, ''), coalesce(x.author_name, ''), coalesce(x.author_is_bot, false), x.text, x.sent_at, x.edited_at, x.entities, x.attachments, x.forwarded_from, x.content_sha256, x.text_sha256,
+  coalesce(x.author_external_id, ''), coalesce(x.author_name, ''), coalesce(x.author_is_bot, false), x.text, x.sent_at, x.edited_at, x.entities, x.attachments, x.forwarded_from, coalesce(x.zone_assumed, false), x.content_sha256, x.text_sha256,
   x.importance_score, x.importance_label, x.importance_factors, $3
 from unnest(
   $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::boolean[], $11::text[],
   $12::timestamptz[], $13::timestamptz[], $14::jsonb[], $15::jsonb[], $16::jsonb[], $17::bytea[], $18::bytea[],
-  $19::real[], $20::text[], $21::jsonb[]) as x
+  $19::real[], $20::text[], $21::jsonb[], $22::boolean[]) as x
   (id, external_id, thread_id, reply_to_external_id, author_external_id, author_name, author_is_bot, text,
    sent_at, edited_at, entities, attachments, forwarded_from, content_sha256, text_sha256,
-   importance_score, importance_label, importance_factors)
+   importance_score, importance_label, importance_factors, zone_assumed)
 order by x.external_id collate "C"
 on conflict (workspace_id, source_id, external_id) do update set
   thread_id = excluded.thread_id, reply_to_external_id = excluded.reply_to_external_id,
   author_external_id = excluded.author_external_id, author_name = excluded.author_name,
   author_is_bot = excluded.author_is_bot, text = excluded.text, sent_at = excluded.sent_at,
   edited_at = excluded.edited_at, entities = excluded.entities, attachments = excluded.attachments, forwarded_from = excluded.forwarded_from,
-  content_sha256 = excluded.content_sha256, text_sha256 = excluded.text_sha256,
+  zone_assumed = excluded.zone_assumed, content_sha256 = excluded.content_sha256, text_sha256 = excluded.text_sha256,
   importance_score = excluded.importance_score, importance_label = excluded.importance_label,
   importance_factors = excluded.importance_factors, importance_version = excluded.importance_version,
   revised_at = case when m.text_sha256 = excluded.text_sha256 then m.revised_at else now() end
 where m.erased_at is null and (m.content_sha256 = decode(repeat('00', 32), 'hex')
-  or (greatest(excluded.edited_at, excluded.sent_at), coalesce(excluded.edited_at, '-infinity'), excluded.thread_id <> '',
+  or (not excluded.zone_assumed, greatest(excluded.edited_at, excluded.sent_at), coalesce(excluded.edited_at, '-infinity'), excluded.thread_id <> '',
       excluded.author_is_bot, excluded.forwarded_from is not null, excluded.content_sha256)
-     > (greatest(m.edited_at, m.sent_at), coalesce(m.edited_at, '-infinity'), m.thread_id <> '', m.author_is_bot,
+     > (not m.zone_assumed, greatest(m.edited_at, m.sent_at), coalesce(m.edited_at, '-infinity'), m.thread_id <> '', m.author_is_bot,
       m.forwarded_from is not null, m.content_sha256))
   and not exists (
     select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
@@ -220,7 +220,7 @@ where m.workspace_id = $1 and m.source_id = $2 and m.external_id = any ($3::text
 
 -- name: stored_draft
 select m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name, m.author_is_bot,
-  m.text, m.sent_at, m.edited_at, m.entities, m.attachments, m.forwarded_from
+  m.text, m.sent_at, m.edited_at, m.entities, m.attachments, m.forwarded_from, m.zone_assumed
 from ingest.message m
 where m.workspace_id = $1 and m.source_id = $2 and m.external_id = $3
   and m.content_sha256 <> decode(repeat('00', 32), 'hex')

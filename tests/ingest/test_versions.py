@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.ingest.conftest import Ingest, at, message
+from tests.ingest.conftest import SOURCE, Ingest, at, message
 from tests.ingest.test_rpc import get
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
@@ -27,6 +27,13 @@ def version(number: int, kind: str) -> pb.MessageInput:
             return message(number, text, sent_at=sent_at, thread_id="5", author=SAME_NAME)
         case "of a bot":
             return message(number, text, sent_at=sent_at, author=JENKINS)
+        case "three hours later, in a zone that is assumed":
+            return message(number, f"{text}?", sent_at=at(number + 10_800), zone_assumed=True)
+        case "edited, in a zone that is assumed":
+            edited_at = at(number + 20_000)
+            return message(
+                number, f"{text}!", sent_at=sent_at, edited_at=edited_at, zone_assumed=True
+            )
     return message(number, text, sent_at=sent_at, author=SAME_NAME)
 
 
@@ -39,6 +46,9 @@ def version(number: int, kind: str) -> pb.MessageInput:
         ("edited, in whole seconds", "threaded"),
         ("threaded", "plain"),
         ("of a bot", "plain"),
+        ("plain", "three hours later, in a zone that is assumed"),
+        ("plain", "edited, in a zone that is assumed"),
+        ("edited, in a zone that is assumed", "three hours later, in a zone that is assumed"),
     ],
 )
 async def test_the_same_version_stays(ingest: Ingest, stays: str, goes: str) -> None:
@@ -56,6 +66,26 @@ async def test_the_same_version_stays(ingest: Ingest, stays: str, goes: str) -> 
             wanted.thread_id,
             wanted.author.is_bot,
         )
+
+
+async def test_a_time_that_is_certain_corrects_one_that_was_assumed(ingest: Ingest) -> None:
+    """Also after an edit, which says nothing of the zone; windows that read it at the other time are read again."""
+    [sent] = await ingest.send(message(1, "said", sent_at=at(10_800), zone_assumed=True))
+    edit = pb.UpdateMessageRequest(
+        source=SOURCE, external_id="1", text="edited", edited_at=at(20_000)
+    )
+    await ingest.stub.UpdateMessage(edit, metadata=ingest.metadata)
+    assert (await get(ingest, sent.message_id)).text == "edited"
+    await ingest.rows("delete from spine.task where stage = 'window'")
+    certain = message(1, "edited", sent_at=at(0), edited_at=at(9_200))
+    [corrected] = await ingest.send(certain)
+    assert corrected.outcome == pb.INGEST_OUTCOME_UPDATED
+    assert (await get(ingest, sent.message_id)).sent_at == at(0)
+    [task] = await ingest.rows("select spec from spine.task where stage = 'window'")
+    assert task["spec"].startswith("changed:")
+    again = await ingest.send(message(1, "edited", sent_at=at(10_800), zone_assumed=True))
+    assert [each.outcome for each in again] == [pb.INGEST_OUTCOME_UNCHANGED]
+    assert again[0].superseded
 
 
 async def test_when_other_words_came_is_known(ingest: Ingest) -> None:

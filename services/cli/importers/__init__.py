@@ -59,7 +59,10 @@ class ImportedOrigin:
 
 @dataclass(frozen=True, slots=True)
 class ImportedMessage:
-    """One message; strings are empty where the source does not know, times are aware, in UTC."""
+    """One message; strings are empty where the source does not know, times are aware, in UTC.
+
+    `zone_assumed` tells that the source names no zone for its times.
+    """
 
     chat_external_id: str
     external_id: str
@@ -76,6 +79,7 @@ class ImportedMessage:
     kind: str = "text"
     forwarded_from: ImportedOrigin | None = None
     deleted: bool = False
+    zone_assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO
 
@@ -124,7 +124,7 @@ class TelegramExport:
         try:
             checked = check_row(row)
             thread_id, replied = threads.place(checked["id"], _replied(checked))
-            message = read_message(checked, header, thread_id, replied, self._zone or UTC)
+            message = read_message(checked, header, thread_id, replied, self._zone)
         except NoMessage as error:
             if error.detail == "topic_created" and row is not None:
                 threads.add_topic(row["id"])

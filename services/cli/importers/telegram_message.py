@@ -78,13 +78,13 @@ def check_row(row: Row | None) -> Row:
 
 
 def read_message(
-    row: Row, header: ChatHeader, thread_id: str, replied: int | None, zone: tzinfo = UTC
+    row: Row, header: ChatHeader, thread_id: str, replied: int | None, zone: tzinfo | None = None
 ) -> ImportedMessage:
     """The message of a checked row. Raises NoMessage for a text or a date that cannot be read.
 
-    A time of which only the date is given, as the exporter's clocks showed it, is one of `zone`.
+    A time of which only the date is given, as the exporter's clocks showed it, is one of `zone`, or UTC is assumed.
     """
-    sent_at = read_time(row, "date", zone)
+    sent_at = read_time(row, "date", zone or UTC)
     if sent_at is None:
         raise NoMessage("no usable date", _shown(row.get("date")))
     text, entities = _text(row)
@@ -100,11 +100,12 @@ def read_message(
         author_is_bot=_is_bot(author_id, author_name, header),
         text=text or _carried_text(row),
         sent_at=sent_at,
-        edited_at=read_time(row, "edited", zone),
+        edited_at=read_time(row, "edited", zone or UTC),
         entities=entities,
         attachments=attachments,
         kind=attachments[0].type if attachments else "text",
         forwarded_from=_origin(row),
+        zone_assumed=zone is None and is_naive(row),
     )
 
 

@@ -254,3 +254,25 @@ async def test_standard_input(
         ended = await asyncio.to_thread(run_winnow, *command, input=line)
     assert ended.returncode == 0, ended.stderr
     assert await sources(deployment) == [("import", "stdin", "stdin", "1", "", "hi")]
+
+
+async def test_a_zone_that_is_told_later_corrects_what_was_imported(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sees that dates were read as UTC gives the same command again with the zone, whether it lies east or west."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    row = {"id": 1, "type": "message", "date": "2019-05-01T12:00:00", "from_id": 7, "text": "hi"}
+    chat = {"name": "Team", "type": "private_supergroup", "id": 42, "messages": [row]}
+    (tmp_path / "result.json").write_text(json.dumps(chat))
+    command = ("import", "telegram", str(tmp_path), "--data-dir", str(tmp_path))
+    sent_at = "select to_char(sent_at at time zone 'UTC', 'HH24:MI') from ingest.message"
+    async with deployment.serving("ingest"):
+        told = await asyncio.to_thread(run_winnow, *command)
+        assert "read as UTC (--timezone NAME says where they are of): 1" in told.stdout
+        assert await deployment.admin.fetchval(sent_at) == "12:00"
+        for zone, outcome in (("Europe/Kyiv", "1 changed"), ("Europe/Kyiv", "1 unchanged")):
+            told = await asyncio.to_thread(run_winnow, *command, "--timezone", zone)
+            assert outcome in told.stdout
+            assert await deployment.admin.fetchval(sent_at) == "09:00"
+        await asyncio.to_thread(run_winnow, *command)
+        assert await deployment.admin.fetchval(sent_at) == "09:00"

@@ -12,6 +12,7 @@ from services.cli.importers import (
     ImportedEntity,
     ImportedOrigin,
 )
+from services.cli.importers.telegram import TelegramExport
 from services.cli.importers.telegram_message import NAIVE_DATE, SAY_ZONE
 from tests.cli.importers.reading import messages
 from tests.cli.importers.telegram_export import chat, only, row, write
@@ -78,6 +79,7 @@ def test_missing_unixtime(
     assert message.sent_at == datetime.fromisoformat(f"2024-05-01T{sent_at}Z")
     assert message.edited_at == datetime.fromisoformat(f"2024-05-01T{edited_at}Z")
     assert message.author_external_id == "user7"
+    assert message.zone_assumed == (zone is None)
     assert export.summary.notes == {f"{NAIVE_DATE} {told}": 1}
 
 
@@ -89,6 +91,7 @@ def test_a_date_with_its_zone_is_no_guess(tmp_path: Path) -> None:
     first, second = messages(export)
     assert first.sent_at == datetime(2024, 5, 1, 10, 0, tzinfo=UTC)
     assert second.sent_at == datetime(2024, 5, 1, 9, 0, tzinfo=UTC)
+    assert not any(message.zone_assumed for message in messages(TelegramExport(tmp_path)))
     assert export.summary.notes == {}
 
 

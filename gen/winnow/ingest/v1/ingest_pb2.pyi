@@ -220,6 +220,7 @@ class MessageInput(_message.Message):
     ENTITIES_FIELD_NUMBER: _builtins.int
     ATTACHMENTS_FIELD_NUMBER: _builtins.int
     FORWARDED_FROM_FIELD_NUMBER: _builtins.int
+    ZONE_ASSUMED_FIELD_NUMBER: _builtins.int
     external_id: _builtins.str
     """Its id where it comes from; unique per source."""
     thread_id: _builtins.str
@@ -228,6 +229,10 @@ class MessageInput(_message.Message):
     """The external id of the message it replies to; empty if none."""
     text: _builtins.str
     """The text, at most 16 KiB of UTF-8 without NUL; may be empty."""
+    zone_assumed: _builtins.bool
+    """Whether its times are of a time zone that is only assumed, because where they come from names none. A version whose times are
+    certain replaces such a one, be they earlier or later, and is never replaced by it.
+    """
     @_builtins.property
     def author(self) -> _types_pb2.Author:
         """Who wrote it."""
@@ -238,8 +243,8 @@ class MessageInput(_message.Message):
 
     @_builtins.property
     def edited_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was last edited. Of two versions of a message the later one stays: by edited_at, or by sent_at if that is unset or later, as
-        it is where edits are told in whole seconds; then an edited one before one that is not. Of two that are equally late always the same
+        """When it was last edited. Of two versions of a message one whose times are certain stays (zone_assumed), and else the later one: by
+        edited_at, or by sent_at if that is unset or later, as it is where edits are told in whole seconds; then an edited one before one that is not. Of two that are equally late always the same
         one stays, whichever comes first, and whether they come in one batch or in two: one that has a thread, then one of a bot, then one
         that says where it was forwarded from, before one that does not, and else that with the greater SHA-256 of its content.
         """
@@ -269,10 +274,11 @@ class MessageInput(_message.Message):
         entities: _abc.Iterable[_types_pb2.Entity] | None = ...,
         attachments: _abc.Iterable[_types_pb2.Attachment] | None = ...,
         forwarded_from: _types_pb2.ForwardOrigin | None = ...,
+        zone_assumed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "edited_at", b"edited_at", "forwarded_from", b"forwarded_from", "sent_at", b"sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "author", b"author", "edited_at", b"edited_at", "entities", b"entities", "external_id", b"external_id", "forwarded_from", b"forwarded_from", "reply_to_external_id", b"reply_to_external_id", "sent_at", b"sent_at", "text", b"text", "thread_id", b"thread_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachments", b"attachments", "author", b"author", "edited_at", b"edited_at", "entities", b"entities", "external_id", b"external_id", "forwarded_from", b"forwarded_from", "reply_to_external_id", b"reply_to_external_id", "sent_at", b"sent_at", "text", b"text", "thread_id", b"thread_id", "zone_assumed", b"zone_assumed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
