@@ -101,13 +101,13 @@ async def apply(ingest: Ingest, source: pb.SourceRef, given: Iterable[Update]) -
 
 
 async def state(ingest: Ingest, source: pb.SourceRef) -> list[dict[str, Any]]:
-    """All that the rows of a source say, importance included, but for ids and the time of arrival."""
+    """All that the rows of a source say, importance included, but for ids and when it came to be known."""
     rows = await ingest.rows(
         """select m.* from ingest.message m join ingest.source s on s.id = m.source_id
            where s.external_id = $1 order by m.external_id""",
         source.external_id,
     )
-    aside = ("id", "source_id", "received_at")
+    aside = ("id", "source_id", "received_at", "revised_at")
     return [{name: value for name, value in dict(row).items() if name not in aside} for row in rows]
 
 
