@@ -249,7 +249,7 @@ static ggml::cpu::tensor_traits * traits() {
 }  // namespace winnow
 
 // The weights of models that are loaded from now on are kept for encoding texts, or as ggml keeps them.
-extern "C" __attribute__((visibility("default"))) void winnow_keep_for_encoding(bool wanted);
+void winnow_keep_for_encoding(bool wanted);
 void winnow_keep_for_encoding(bool wanted) {
     winnow::encoders = wanted;
 }

@@ -3,22 +3,30 @@
 set(LLAMA_BUILD_COMMON OFF)
 
 # Intel's matrix units (AMX) make the small models that run here twice as fast. They are used if they work on this machine, which is
-# tried, since a virtual machine may name them and not let anybody use them.
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+# tried, since a virtual machine may name them and not let anybody use them. A library for many processors (GGML_CPU_ALL_VARIANTS)
+# has one variant that uses them, and asks when it starts.
+set(WINNOW_AMX_TARGET ggml-cpu)
+if(GGML_CPU_ALL_VARIANTS)
+  set(WINNOW_AMX_TARGET ggml-cpu-sapphirerapids)
+  set(WINNOW_USES_AMX ON)
+  # beside libllama.so, where they are looked for
+  set(CMAKE_INSTALL_BINDIR llama_cpp/lib CACHE PATH "" FORCE)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   include(CheckCXXCompilerFlag)
   include(CheckCXXSourceRuns)
   check_cxx_compiler_flag(-mno-amx-tile WINNOW_COMPILER_KNOWS_AMX)
   file(READ "${CMAKE_CURRENT_LIST_DIR}/amx_works.cpp" WINNOW_AMX_SOURCE)
-  check_cxx_source_runs("${WINNOW_AMX_SOURCE}" WINNOW_AMX_WORKS)
-  if(WINNOW_AMX_WORKS AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # GCC 12 takes it that loading a configuration of tiles reads its first 8 bytes only, and leaves out what writes the rest;
-    # the first use of a tile then ends the process (SIGILL).
-    cmake_language(DEFER CALL set_source_files_properties
-      "${CMAKE_CURRENT_SOURCE_DIR}/ggml/src/ggml-cpu/amx/amx.cpp" "${CMAKE_CURRENT_SOURCE_DIR}/ggml/src/ggml-cpu/amx/mmq.cpp" TARGET_DIRECTORY ggml-cpu
-      PROPERTIES COMPILE_OPTIONS "-fno-tree-dse;-fno-dse")
-  elseif(WINNOW_COMPILER_KNOWS_AMX AND NOT WINNOW_AMX_WORKS)
+  check_cxx_source_runs("${WINNOW_AMX_SOURCE}" WINNOW_USES_AMX)
+  if(WINNOW_COMPILER_KNOWS_AMX AND NOT WINNOW_USES_AMX)
     add_compile_options(-mno-amx-tile -mno-amx-int8 -mno-amx-bf16)
   endif()
+endif()
+if(WINNOW_USES_AMX AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # GCC 12 takes it that loading a configuration of tiles reads its first 8 bytes only, and leaves out what writes the rest;
+  # the first use of a tile then ends the process (SIGILL).
+  cmake_language(DEFER CALL set_source_files_properties
+    "${CMAKE_CURRENT_SOURCE_DIR}/ggml/src/ggml-cpu/amx/amx.cpp" "${CMAKE_CURRENT_SOURCE_DIR}/ggml/src/ggml-cpu/amx/mmq.cpp" TARGET_DIRECTORY ${WINNOW_AMX_TARGET}
+    PROPERTIES COMPILE_OPTIONS "-fno-tree-dse;-fno-dse")
 endif()
 
 # What follows changes lines of the release in runtime.txt. A release that has other lines has to be looked at anew.
@@ -78,3 +86,15 @@ winnow_replace(amx/amx.cpp
                 alignment = 16;
                 break;
             case GGML_TYPE_F16:\n                alignment = 16;")
+winnow_replace(ggml-cpu.cpp
+  "static void * ggml_backend_cpu_get_proc_address("
+  "void winnow_keep_for_encoding(bool wanted);\n\nstatic void * ggml_backend_cpu_get_proc_address(")
+winnow_replace(ggml-cpu.cpp
+  "    return NULL;\n\n    GGML_UNUSED(reg);"
+  "#if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
+    if (strcmp(name, \"winnow_keep_for_encoding\") == 0 && ggml_backend_amx_buffer_type()) {
+        return (void *)winnow_keep_for_encoding;
+    }
+#endif
+
+    return NULL;\n\n    GGML_UNUSED(reg);")

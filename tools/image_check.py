@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -166,6 +167,22 @@ def check_contents(engine: Engine, image: str) -> None:
     assert not left, f"the image still has {left}"
 
 
+# llama.cpp has threads of its own, and the variants with AVX512_VNNI no use for its shorter form.
+NOT_NEEDED = {"OPENMP", "AVX_VNNI"}
+
+
+def check_processor(engine: Engine, image: str) -> None:
+    """On x86-64 the image uses of this processor what llama.cpp uses here, where it was compiled for it alone."""
+    program = "from services.common.llama import native; print(native.processor_features())"
+    here = run(sys.executable, "-c", program, cwd=ROOT)
+    there = engine.podman(
+        "run", "--rm", "--network=none", *LOCKED, "--entrypoint=python", image, "-c", program
+    )
+    print(f"    llama.cpp uses {there.strip()}")
+    lacking = set(here.split()) - set(there.split()) - NOT_NEEDED
+    assert platform.machine() != "x86_64" or not lacking, f"not used in the image: {lacking}"
+
+
 LOCKED = (
     "--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp:rw,size=256m", "--cap-drop=all",
     "--security-opt=no-new-privileges", f"--user={UID}:{UID}",
@@ -286,6 +303,7 @@ def main() -> None:
     size = int(json.loads(engine.podman("image", "inspect", image))[0]["Size"])
     say(f"looking into the image ({size >> 20} MiB)")
     check_contents(engine, image)
+    check_processor(engine, image)
     with tempfile.TemporaryDirectory(prefix="winnow-image-") as folder:
         os.chmod(folder, 0o755)
         asyncio.run(check_services(engine, image, options.models, Path(folder)))

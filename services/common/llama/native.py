@@ -6,6 +6,7 @@ None of these objects locks: a context and a grammar belong to one thread at a t
 import ctypes
 import functools
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,13 +52,41 @@ def _start() -> None:
     c.llama_backend_init()
 
 
-# What requirements/llama_cpp.cmake adds to llama.cpp where the processor has matrix units (Intel AMX).
-_keep_for_encoding: Final[Callable[[bool], None] | None] = getattr(
-    c._lib,  # noqa: SLF001 - the binding names only what llama.cpp itself has
-    "winnow_keep_for_encoding",
-    None,
-)
+def _open_backend() -> int:
+    """Return llama.cpp's backend for processors: built in, or of those built for many the best for this one."""
+    lib = c._lib  # noqa: SLF001 - the binding names only what llama.cpp itself has
+    lib.ggml_backend_reg_by_name.argtypes = [ctypes.c_char_p]
+    lib.ggml_backend_reg_by_name.restype = ctypes.c_void_p
+    found: int | None = lib.ggml_backend_reg_by_name(b"CPU")
+    if not found:
+        c.llama_log_set(_forward_log, ctypes.c_void_p(0))
+        lib.ggml_backend_load_all_from_path.argtypes = [ctypes.c_char_p]
+        lib.ggml_backend_load_all_from_path.restype = None
+        lib.ggml_backend_load_all_from_path(os.fsencode(Path(lib._name).parent))  # noqa: SLF001
+        found = lib.ggml_backend_reg_by_name(b"CPU")
+    if not found:
+        raise ImportError("llama.cpp was not built for this processor")
+    return found
+
+
+def _find_keep_for_encoding() -> Callable[[bool], None] | None:
+    """Find what requirements/llama_cpp.cmake adds to llama.cpp where the processor has matrix units (Intel AMX)."""
+    lib = c._lib  # noqa: SLF001
+    lib.ggml_backend_reg_get_proc_address.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    lib.ggml_backend_reg_get_proc_address.restype = ctypes.c_void_p
+    address = lib.ggml_backend_reg_get_proc_address(_open_backend(), b"winnow_keep_for_encoding")
+    return ctypes.CFUNCTYPE(None, ctypes.c_bool)(address) if address else None
+
+
+_keep_for_encoding: Final = _find_keep_for_encoding()
 _loading: Final = threading.Lock()
+
+
+def processor_features() -> str:
+    """Return which of the processor's instructions llama.cpp uses, such as AVX512_VNNI, separated by spaces."""
+    told = c.llama_print_system_info().decode().split("|")
+    pairs = [part.rpartition(":")[2].split("=") for part in told if "=" in part]
+    return " ".join(name.strip() for name, value in pairs if value.strip() == "1")
 
 
 def encodes_in_bytes() -> bool:
