@@ -65,6 +65,14 @@ async def facets(
     return Facets(found, distinct, subjects)
 
 
+async def gone(connection: Connection, workspace: UUID, subjects: Sequence[Subject]) -> set[UUID]:
+    """Return which of some subjects that were found may not be shown."""
+    text, _ = statement("gone")
+    of_kind = ([each.id for each in subjects if each.kind == kind] for kind in ("message", "atom"))
+    rows = await connection.fetch(text, workspace, *of_kind)
+    return {row["id"] for row in rows}
+
+
 async def topics_of(
     connection: Connection, workspace: UUID, subjects: Sequence[Subject]
 ) -> dict[Subject, list[UUID]]:

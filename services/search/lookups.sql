@@ -70,6 +70,16 @@ union all
 select '', '', '', (select coalesce(sum(t.n), 0)::bigint from tallied t where t.kind is not null), 0
 order by key, n desc, value;
 
+-- name: gone
+-- Of some messages and atoms those that may not be shown: what is to be erased, and what rests on messages that no longer say it.
+select t.message_id as id from ingest.message_to_erase t where t.workspace_id = $1 and t.message_id = any ($2::uuid[])
+union
+select e.atom_id from extractor.atom_evidence e
+left join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id and m.deleted_at is null and not exists (
+  select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
+where e.workspace_id = $1 and e.atom_id = any ($3::uuid[])
+group by e.atom_id having bool_or(strpos(m.text, e.quote) > 0) is not true;
+
 -- name: group_by_topic
 select 'message' as kind, tm.message_id as id, t.id as topic_id
 from extractor.topic_message tm

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from services.common.database import Connection
-from services.search import grouping, highlighting, paging
+from services.search import grouping, highlighting, lookups, paging
 from services.search.answer import Answer, Around
 from services.search.contents import Contents
 from services.search.question import Question
@@ -23,13 +23,23 @@ async def present(
     connection: Connection, workspace: UUID, question: Question, answer: Answer
 ) -> None:
     """Put the page into the answer; what was deleted meanwhile is left out, and what comes next moves up."""
+    if question.dress.group_by:
+        # In the same groups, whichever page is asked for.
+        await _drop_what_is_gone(connection, workspace, answer)
     shown = await _cut(connection, workspace, question, answer)
-    if any(each.subject not in answer.contents for each in shown):
+    if not question.dress.group_by and any(each.subject not in answer.contents for each in shown):
         await _drop_what_is_gone(connection, workspace, answer)
         cut_short = answer.more and paging.is_part(question, answer)
         shown = await _cut(connection, workspace, question, answer)
         answer.more = answer.more or cut_short
     answer.results = [each for each in answer.page if each.subject in answer.contents]
+    answer.groups = [
+        group
+        for group in answer.groups
+        if any(
+            each.subject in answer.contents for each in group.members[: question.dress.group_size]
+        )
+    ]
     if question.dress.highlight:
         queries = await highlighting.queries_of(connection, question.text, answer.lookup)
         found = [each.subject for each in shown if each.subject in answer.contents]
@@ -65,8 +75,8 @@ async def _cut(
 async def _drop_what_is_gone(connection: Connection, workspace: UUID, answer: Answer) -> None:
     """Take out of the ranking whatever may not be shown, so that it has no place on a page or in a group."""
     subjects = [each.subject for each in answer.ranked]
-    there = await Contents.read(connection, workspace, subjects)
-    kept = [each for each in answer.ranked if each.subject in there]
+    gone = await lookups.gone(connection, workspace, subjects)
+    kept = [each for each in answer.ranked if each.subject.id not in gone]
     answer.ranked, answer.gone = kept, len(answer.ranked) - len(kept)
 
 

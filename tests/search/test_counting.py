@@ -1,5 +1,6 @@
 """What the query API counts and puts together: live rows, facets, groups, likeness and near duplicates."""
 
+import random
 from uuid import uuid4
 
 import grpc
@@ -268,3 +269,33 @@ async def test_groups_are_made_of_what_is_there(desk: Desk) -> None:
     fields = {"mode": KEYWORD, "kinds": [types.SUBJECT_KIND_ATOM], "group_size": 1}
     reply = await desk.client.search("alpha", group_by=pb.GROUP_BY_TOPIC, **fields)
     assert [(group.size, len(group.results)) for group in reply.groups] == [(2, 1)]
+
+
+@pytest.mark.parametrize("by", [pb.GROUP_BY_TOPIC, pb.GROUP_BY_CONVERSATION])
+async def test_groups_are_the_same_on_every_page(desk: Desk, by: "pb.GroupBy.ValueType") -> None:
+    """Pages of groups must be those of one large page, though what may not be shown is on some of them alone."""
+    library, dice = desk.library, random.Random(4)
+    said = [
+        await library.add_message(
+            "alpha " * dice.randint(1, 9), thread_id=dice.choice("abcdefghijkl")
+        )
+        for _ in range(60)
+    ]
+    topics = [await library.add_topic(f"topic {i}", dice.sample(said, 10)) for i in range(12)]
+    for number in range(60):
+        evidence, topic = dice.sample(said, dice.randint(0, 2)), dice.choice(topics)
+        title = f"alpha {number} " + "other " * dice.randint(0, 9)
+        await library.add_atom(title, "", evidence, topic_id=topic)
+    erase = """insert into ingest.message_to_erase select workspace_id, id, gen_random_uuid()
+               from ingest.message where id = any ($1)"""
+    await desk.deployment.admin.execute(erase, said[:3])
+    delete = "update ingest.message set deleted_at = now() where id = any ($1)"
+    await desk.deployment.admin.execute(delete, said[3:9])
+    fields = {"mode": KEYWORD, "group_by": by, "group_size": 2}
+    whole = (await desk.client.search("alpha", page_size=100, **fields)).groups
+    seen, token = list[pb.ResultGroup](), ""
+    while (token or not seen) and len(seen) <= len(whole):
+        reply = await desk.client.search("alpha", page_size=1, page_token=token, **fields)
+        seen, token = [*seen, *reply.groups], reply.next_page_token
+    assert seen == list(whole)
+    assert all(len(group.results) == min(group.size, 2) for group in seen)
