@@ -172,7 +172,7 @@ def origin_of(stored: str | None) -> types.ForwardOrigin | None:
 
 
 def stored_input(row: Any, edit: pb.UpdateMessageRequest) -> pb.MessageInput:
-    """The stored message as its sender would send it again with an edit."""
+    """The stored message as its sender would send it again with an edit, whose time is certain."""
     edited = pb.MessageInput(
         external_id=row["external_id"],
         thread_id=row["thread_id"],
@@ -187,7 +187,6 @@ def stored_input(row: Any, edit: pb.UpdateMessageRequest) -> pb.MessageInput:
         entities=edit.entities,
         attachments=attachments_of(json.loads(row["attachments"] or "[]")),
         forwarded_from=origin_of(row["forwarded_from"]),
-        zone_assumed=row["zone_assumed"],
     )
     edited.sent_at.FromDatetime(row["sent_at"])
     return edited
