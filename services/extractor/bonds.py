@@ -1,7 +1,8 @@
 """What atoms are to each other: merged, ended, linked, and released again when the words behind it change or go.
 
-A merged atom keeps its own evidence; the atom that it was merged into shows it as borrowed. So nothing is lost by
-merging, and taking it back only means to look again. All of it happens under the lock of the workspace's knowledge.
+A merged atom keeps its own evidence and its own end; the atom that it was merged into shows the one as borrowed and
+ends with the other. So nothing is lost by merging, and taking it back only means to look again. All of it happens
+under the lock of the workspace's knowledge.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,11 +44,11 @@ async def join(
 ) -> None:
     """Merge atoms into one: they are retired and point to it, it takes their evidence as a new version."""
     place = (workspace, into, atoms)
-    await connection.execute(QUERIES["inherit_end"], *place)
     await connection.execute(QUERIES["redirect_ends"], *place)
-    await connection.execute(QUERIES["hold_again"], workspace, atoms)
-    await connection.execute(QUERIES["forget_own_end"], workspace, atoms)
+    await connection.execute(QUERIES["forget_end_by"], *place)
+    await connection.execute(QUERIES["forget_inherited_ends"], workspace, atoms)
     await connection.execute(QUERIES["join_atoms"], *place, by)
+    await _inherit_ends(connection, workspace, [into])
     await connection.execute(QUERIES["forget_conclusions"], workspace, atoms)
     await borrow(connection, workspace, [into, *atoms])
     await connection.execute(QUERIES["add_version"], workspace, [into], "merged", atoms[0])
@@ -58,19 +59,29 @@ async def part(connection: Connection, workspace: UUID, atom: UUID, cause: UUID)
 
     Return what must be compared again.
     """
-    again = await _leave(connection, workspace, [atom])
+    again = await _leave(connection, workspace, [atom], [cause])
     await borrow(connection, workspace, [atom, cause])
     await connection.execute(QUERIES["add_version"], workspace, [atom], "parted", cause)
     return again
 
 
-async def _leave(connection: Connection, workspace: UUID, atoms: Sequence[UUID]) -> set[UUID]:
-    """Let atoms, one of those merged into each having left, hold again, and what they had ended; return all of them.
+async def _leave(
+    connection: Connection, workspace: UUID, atoms: Sequence[UUID], leaving: Sequence[UUID]
+) -> set[UUID]:
+    """Let atoms that others have left hold again, and what they had ended, but for what those that stay say of it.
 
-    Whose the end was, and who ended the others, is concluded anew.
+    Return all of them: what each is by itself is concluded anew.
     """
-    await connection.execute(QUERIES["forget_common_end"], workspace, atoms)
-    return {*atoms, *await _hold_again(connection, workspace, atoms)}
+    ends = (workspace, [*atoms, *leaving], atoms)
+    rows = await connection.fetch(QUERIES["forget_common_ends"], *ends)
+    again = {*atoms, *(row["id"] for row in rows)}.difference(leaving)
+    await _inherit_ends(connection, workspace, sorted(again))
+    return again
+
+
+async def _inherit_ends(connection: Connection, workspace: UUID, atoms: Sequence[UUID]) -> None:
+    if atoms:
+        await connection.execute(QUERIES["inherit_ends"], workspace, atoms)
 
 
 async def refresh(connection: Connection, workspace: UUID, atoms: Iterable[UUID]) -> list[UUID]:
@@ -113,12 +124,14 @@ async def release(
     members = await connection.fetch(QUERIES["members"], workspace, atoms)
     held = [row for row in members if row["merged_by"] == "person"]
     freed = [row["id"] for row in members if row["merged_by"] == "meaning"]
-    for row in await connection.fetch(QUERIES["part_atoms"], workspace, [*atoms, *freed], lost):
+    parted = await connection.fetch(QUERIES["part_atoms"], workspace, [*atoms, *freed], lost)
+    for row in parted:
         result.lenders.add(row["canonical"])
         if row["is_live"]:
             result.live[row["id"]] = row["text_sha256"]
     left = sorted(result.lenders.difference(atoms))
-    result.revived.update(await _leave(connection, workspace, left))
+    leaving = [row["id"] for row in parted]
+    result.revived.update(await _leave(connection, workspace, left, leaving))
     for canonical in lost:
         own = [
             row["id"] for row in held if row["merged_into"] == canonical and row["id"] not in lost
@@ -139,8 +152,10 @@ async def _succeed(
     heir, *others = members
     query = QUERIES["promote"]
     result.live[heir] = await connection.fetchval(query, workspace, heir)
+    await connection.execute(QUERIES["forget_common_ends"], workspace, [heir], [])
     if others:
         await connection.execute(QUERIES["join_atoms"], workspace, heir, others, "person")
+        await _inherit_ends(connection, workspace, [heir])
     result.lenders.add(heir)
 
 
@@ -156,7 +171,9 @@ async def renounce(connection: Connection, workspace: UUID, atom: UUID) -> list[
 
 async def _hold_again(connection: Connection, workspace: UUID, atoms: Sequence[UUID]) -> list[UUID]:
     rows = await connection.fetch(QUERIES["hold_again"], workspace, atoms)
-    return [row["id"] for row in rows]
+    again = [row["id"] for row in rows]
+    await _inherit_ends(connection, workspace, again)
+    return again
 
 
 async def compare_again(connection: Connection, workspace: UUID, atoms: Iterable[UUID]) -> None:

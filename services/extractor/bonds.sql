@@ -9,20 +9,38 @@ set merged_into = $2, merged_by = case when a.id = any ($3::uuid[]) then $4 else
     retired_at = coalesce(a.retired_at, now())
 where a.workspace_id = $1 and (a.id = any ($3::uuid[]) or a.merged_into = any ($3::uuid[])) and a.id <> $2;
 
--- name: inherit_end
--- An atom that still holds ends where the atom that joins it was ended, unless a person has judged it.
-update extractor.atom a set valid_to = x.valid_to, superseded_by = x.superseded_by
+-- name: inherit_ends
+-- Atoms that still hold end where the first of those merged into them was ended, by what its ender is part of now, unless a person
+-- has judged them.
+update extractor.atom a set valid_to = x.valid_to, superseded_by = x.ender
 from (
-  select j.valid_to, j.superseded_by from extractor.atom j
-  where j.workspace_id = $1 and j.id = any ($3::uuid[]) and j.superseded_by is not null and j.superseded_by <> $2
-  order by j.valid_to limit 1) x
-where a.workspace_id = $1 and a.id = $2 and a.valid_to is null and a.origin = 'extraction'
+  select distinct on (g.merged_into) g.merged_into as id, g.valid_to, c.id as ender
+  from extractor.atom g
+  join extractor.atom e on e.workspace_id = g.workspace_id and e.id = g.superseded_by
+  join extractor.atom c on c.workspace_id = e.workspace_id and c.id = coalesce(e.merged_into, e.id) and c.retired_at is null
+    and c.approval_state <> 'rejected'
+  where g.workspace_id = $1 and g.merged_into = any ($2::uuid[]) and c.id <> g.merged_into
+  order by g.merged_into, g.valid_to, g.id) x
+where a.workspace_id = $1 and a.id = x.id and a.valid_to is null and a.origin = 'extraction'
   and (a.approval_state = 'proposed' or a.judged_by = 'rule') and not exists (
-    select from extractor.review r where r.workspace_id = $1 and r.atom_id = $2 and r.verdict = 'edited');
+    select from extractor.review r where r.workspace_id = $1 and r.atom_id = a.id and r.verdict = 'edited');
 
 -- name: redirect_ends
+-- What is part of another keeps its own ender.
 update extractor.atom a set superseded_by = $2
-where a.workspace_id = $1 and a.superseded_by = any ($3::uuid[]) and a.id <> $2;
+where a.workspace_id = $1 and a.superseded_by = any ($3::uuid[]) and a.merged_into is null and a.id <> $2 and a.id <> all ($3::uuid[]);
+
+-- name: forget_inherited_ends
+-- Those that joining atoms have of what was merged into them, which keeps them; what a person has judged has none of another.
+update extractor.atom a set valid_to = null, superseded_by = null
+where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.superseded_by is not null and a.origin = 'extraction'
+  and (a.approval_state = 'proposed' or a.judged_by = 'rule') and exists (
+    select from extractor.atom g
+    where g.workspace_id = $1 and g.merged_into = a.id and g.superseded_by is not null and g.valid_to = a.valid_to);
+
+-- name: forget_end_by
+update extractor.atom a set valid_to = null, superseded_by = null
+where a.workspace_id = $1 and a.id = $2 and a.superseded_by = any ($3::uuid[]);
 
 -- name: hold_again
 -- What the atoms had ended holds again.
@@ -34,11 +52,14 @@ returning a.id;
 update extractor.atom a set valid_to = null, superseded_by = null
 where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.superseded_by is not null;
 
--- name: forget_common_end
--- That which an atom may have from another that was merged into it; what a person has judged had none of another.
+-- name: forget_common_ends
+-- Those that atoms ($2) may have from one that was merged into them, or that others have from such atoms ($3); what a person has
+-- judged had none of another, and stays ended.
 update extractor.atom a set valid_to = null, superseded_by = null
-where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.superseded_by is not null and a.origin = 'extraction'
-  and (a.approval_state = 'proposed' or a.judged_by = 'rule');
+where a.workspace_id = $1 and a.superseded_by is not null
+  and (a.id = any ($2::uuid[]) or a.superseded_by = any ($3::uuid[]) and a.merged_into is null)
+  and a.origin = 'extraction' and (a.approval_state = 'proposed' or a.judged_by = 'rule')
+returning a.id;
 
 -- name: forget_vain_ends
 -- Those that comparing found for what begins no earlier now.

@@ -53,6 +53,64 @@ async def test_what_the_parted_one_had_ended_is_ended_by_it(deployment: Deployme
         assert (await knowledge.live())[title(FRIDAY)].superseded_by == monday
 
 
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_what_stays_merged_keeps_its_end(deployment: Deployment, is_deleted: bool) -> None:
+    """Of two that a person merged into an atom one leaves: the end that it has through the other stays, as long."""
+    async with asked(deployment) as (knowledge, call):
+        _, (leaving, *_) = await tell(knowledge, *SMALL_TALK)
+        for line in (FRIDAY, DISK, MONDAY):
+            await tell(knowledge, line)
+        live = await knowledge.live()
+        lines = (DISK, FRIDAY, MONDAY, SMALL_TALK[0])
+        host, friday, monday, other = (str(live[title(line)].id) for line in lines)
+        await call("MergeAtoms", atom_id=host, merged_atom_ids=[friday, other])
+        await knowledge.settled()
+        assert str((await knowledge.live())[title(DISK)].superseded_by) == monday
+        if is_deleted:
+            await change(deployment, leaving, deleted=True)
+        else:
+            await call("UnmergeAtom", atom_id=other)
+        await knowledge.settled()
+        assert str((await knowledge.live())[title(DISK)].superseded_by) == monday
+        await call("UnmergeAtom", atom_id=friday)
+        await knowledge.settled()
+        assert (await knowledge.live())[title(DISK)].valid_to is None
+
+
+async def test_what_stays_merged_still_ends(deployment: Deployment) -> None:
+    """What one atom ends through one that is merged into it stays ended when another leaves it."""
+    async with asked(deployment) as (knowledge, call):
+        for line in (*SMALL_TALK, FRIDAY, DISK, MONDAY):
+            await tell(knowledge, line)
+        live = await knowledge.live()
+        lines = (DISK, FRIDAY, SMALL_TALK[1], MONDAY, SMALL_TALK[0])
+        host, friday, ending, monday, other = (str(live[title(line)].id) for line in lines)
+        await call("MergeAtoms", atom_id=host, merged_atom_ids=[friday])
+        await call("MergeAtoms", atom_id=ending, merged_atom_ids=[monday, other])
+        await knowledge.settled()
+        assert str((await knowledge.live())[title(DISK)].superseded_by) == ending
+        for leaving, ended_by in ((other, ending), (monday, monday)):
+            await call("UnmergeAtom", atom_id=leaving)
+            await knowledge.settled()
+            assert str((await knowledge.live())[title(DISK)].superseded_by) == ended_by
+
+
+async def test_what_a_person_approved_as_ended_stays_ended(deployment: Deployment) -> None:
+    """What was ended when a person approved it does not hold again because something leaves what had ended it."""
+    async with asked(deployment) as (knowledge, call):
+        for line in (*SMALL_TALK, FRIDAY, MONDAY, DISK):
+            await tell(knowledge, line)
+        live = await knowledge.live()
+        friday, monday, host = (live[title(line)].id for line in (FRIDAY, MONDAY, DISK))
+        await call("MergeAtoms", atom_id=str(host), merged_atom_ids=[str(monday)])
+        state = types.APPROVAL_STATE_APPROVED
+        await call("ReviewAtom", atom_id=str(friday), approval_state=state)
+        await call("UnmergeAtom", atom_id=str(monday))
+        await knowledge.settled()
+        after = (await knowledge.live())[title(FRIDAY)]
+        assert (after.state, after.superseded_by) == ("approved", host)
+
+
 async def test_a_person_keeps_what_ended(deployment: Deployment) -> None:
     """What a person approved as it was keeps its end when something is taken apart from it."""
     async with asked(deployment) as (knowledge, call):
