@@ -249,7 +249,8 @@ async def _assign_messages(
         for message in draft.message_ids
     ]
     columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 2
-    await connection.execute(QUERIES["add_topic_messages"], workspace, *columns, window)
+    held = [[row[name] for row in before] for name in ("topic_id", "message_id")]
+    await connection.execute(QUERIES["add_topic_messages"], workspace, *columns, window, *held)
     # What people have put elsewhere stays there, and may be all that a topic of this reading has.
     maybe_empty = sorted({row["topic_id"] for row in before}.union(topics))
     retired = await connection.fetch(QUERIES["retire_empty_topics"], workspace, maybe_empty)

@@ -232,15 +232,17 @@ where v.workspace_id = $1 and t.workspace_id = v.workspace_id and t.id = v.topic
 delete from extractor.topic_message t
 where t.workspace_id = $1 and t.window_id = $2 and (t.assigned_by = 'extraction' and t.message_id <> all ($3::uuid[]) or not exists (
   select from ingest.message m where m.workspace_id = t.workspace_id and m.id = t.message_id and m.deleted_at is null))
-returning t.topic_id;
+returning t.topic_id, t.message_id;
 
 -- name: add_topic_messages
+-- What a person has put into a topic is in no other than those that had it before ($5, $6).
 insert into extractor.topic_message (workspace_id, topic_id, message_id, window_id)
 select $1, x.topic_id, x.message_id, $4
 from unnest($2::uuid[], $3::uuid[]) as x (topic_id, message_id)
 where not exists (
   select from extractor.topic_message p
   where p.workspace_id = $1 and p.message_id = x.message_id and p.assigned_by = 'person')
+  or (x.topic_id, x.message_id) in (select * from unnest($5::uuid[], $6::uuid[]))
 order by x.topic_id, x.message_id
 on conflict (workspace_id, topic_id, message_id) do nothing;
 

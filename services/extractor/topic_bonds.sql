@@ -84,7 +84,7 @@ select exists (
   where m.workspace_id = $1 and m.topic_id = $2 and s.deleted_at is null);
 
 -- name: follow_messages
--- Atoms most of whose evidence a person has put into a topic belong to it.
+-- Atoms most of whose evidence a person has put into a topic belong to it, unless most of it is in their own topic too.
 update extractor.atom a set topic_id = x.topic_id
 from (
   select distinct on (e.atom_id) e.atom_id, p.topic_id
@@ -94,7 +94,11 @@ from (
   group by e.atom_id, p.topic_id
   having 2 * count(*) > (select count(*) from extractor.atom_evidence o where o.workspace_id = $1 and o.atom_id = e.atom_id)
   order by e.atom_id, count(*) desc, p.topic_id) x
-where a.workspace_id = $1 and a.id = x.atom_id and a.topic_id is distinct from x.topic_id;
+where a.workspace_id = $1 and a.id = x.atom_id and a.topic_id is distinct from x.topic_id and (
+  select 2 * count(m.message_id) <= count(*)
+  from extractor.atom_evidence e
+  left join extractor.topic_message m on m.workspace_id = e.workspace_id and m.topic_id = a.topic_id and m.message_id = e.message_id
+  where e.workspace_id = $1 and e.atom_id = a.id);
 
 -- name: atoms_of
 select a.id from extractor.atom a where a.workspace_id = $1 and a.topic_id = $2 order by a.id;

@@ -125,6 +125,29 @@ class OpeningEngine:
         return Extraction((TopicDraft(title, ids, tuple(range(len(atoms)))),), atoms, outcome="ok")
 
 
+class TaggingEngine:
+    """Makes a topic of every #tag, with all messages that have it; the atom of a message is of its last one."""
+
+    name, version = "tagging", "1"
+
+    async def extract(self, window: Window) -> Extraction:
+        """Sort by tags."""
+        atoms = tuple(
+            AtomDraft("idea", m.text, m.text, (Evidence(m.id, m.text, 0, len(m.text)),), 0.9)
+            for m in window.own
+        )
+        tags = [re.findall(r"#(\w+)", message.text) for message in window.own]
+        topics = tuple(
+            TopicDraft(
+                tag,
+                tuple(m.id for m, own in zip(window.own, tags, strict=True) if tag in own),
+                tuple(i for i, own in enumerate(tags) if own and own[-1] == tag),
+            )
+            for tag in sorted({tag for own in tags for tag in own})
+        )
+        return Extraction(topics, atoms, outcome="ok")
+
+
 @dataclass
 class Atom:
     """A row of the table of atoms with the external ids of the messages it rests on."""

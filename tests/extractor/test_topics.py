@@ -6,7 +6,7 @@ import pytest
 from services.common.ids import uuid7
 from tests.conftest import Deployment
 from tests.extractor.calling import asked, at
-from tests.extractor.known import OpeningEngine, knowing
+from tests.extractor.known import OpeningEngine, TaggingEngine, knowing
 from tests.extractor.saved import change, say
 from tests.extractor.test_merging import DISK, FRIDAY, MONDAY, OTHER_DISK, tell, title
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -219,3 +219,30 @@ async def test_what_a_person_merged_stays_whatever_it_is_called_next(
         (topic,) = (await call("ListTopics")).topics
         assert (topic.id, topic.title) == (topics["archives"], "Operations")
         assert (topic.message_count, topic.atom_count) == (3, 3)
+
+
+@pytest.mark.parametrize("method", ["MergeTopics", "SplitTopic"])
+async def test_a_topic_that_a_person_left_alone_keeps_what_it_has(
+    deployment: Deployment, method: str
+) -> None:
+    """A message of two topics stays in the one when a person merges the other, or splits the message off it."""
+    async with asked(deployment, engine=TaggingEngine()) as (knowledge, call):
+        lines = (
+            "the #archive is full",
+            "order a disk for the #archive and paint the #kitchen",
+            "twenty #chairs for the hall",
+        )
+        _, said = await tell(knowledge, *lines)
+        topics = {t.title: t.id for t in (await call("ListTopics")).topics}
+        archive = {"topic_id": topics["archive"]}
+        if method == "MergeTopics":
+            await call(method, **archive, merged_topic_ids=[topics["chairs"]])
+        else:
+            await call(method, **archive, message_ids=[str(said[1])], title="Orders")
+        before = {t.title: t.message_count for t in (await call("ListTopics")).topics}
+        await change(deployment, said[0], text="the #archive is full again")
+        await knowledge.settled()
+        found = (await call("ListTopics")).topics
+        assert {t.title: t.message_count for t in found} == before
+        kitchen = next(t for t in found if t.title == "kitchen")
+        assert (kitchen.id, kitchen.message_count, kitchen.atom_count) == (topics["kitchen"], 1, 1)
