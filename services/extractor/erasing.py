@@ -124,7 +124,7 @@ async def _remove_topics(
     links = await connection.fetch(QUERIES["remove_topic_messages"], workspace, messages)
     left = sorted({row["topic_id"] for row in links})
     windows = sorted({row["id"] for row in saw})
-    rows = await connection.fetch(QUERIES["topics_concerned"], workspace, left, windows)
+    rows = await connection.fetch(QUERIES["topics_concerned"], workspace, left, windows, messages)
     ids = [row["id"] for row in rows if row["goes"]]
     kept = [row["id"] for row in rows if not row["goes"]]
     named = [row["id"] for row in rows if row["is_persons"] and not row["goes"]]

@@ -82,10 +82,12 @@ where v.workspace_id = $1 and a.workspace_id = v.workspace_id and a.id = v.atom_
 delete from extractor.topic_message t where t.workspace_id = $1 and t.message_id = any ($2::uuid[]) returning t.topic_id;
 
 -- name: topics_concerned
--- Topics that messages were taken out of, that have messages of the windows, or whose titles readings of these gave; topics that
--- were parted from such ones; and titles that such ones had before a person renamed them, which no reading is known of. One goes if
--- its title has a word that none of its messages has; what a person called so, if it has neither a message nor an atom. Those of a
--- merged topic are those of the one that it is part of. Each step is fenced, however little is known of the tables.
+-- Topics that messages were taken out of, that have messages of the windows, or whose titles readings of these gave first; topics
+-- that were parted from such ones; what such ones were called before or was merged into them; and those of the sources that are out
+-- of use: a later reading may have given their titles too, which nothing tells any more, and what the messages said is gone. One goes
+-- if its title has a word that none of its messages has; what a person called so, if it has neither a message nor an atom, and not
+-- for being out of use alone. Those of a merged topic are those of the one that it is part of. Each step is fenced, however little
+-- is known of the tables, and looks no further than to the first message that decides.
 with known as materialized (
   select v.topic_id from extractor.topic_version v
   where v.workspace_id = $1 and v.run_id = any (array(
@@ -94,36 +96,53 @@ with known as materialized (
   select x.id from unnest($2::uuid[]) as x (id)
   union
   select m.topic_id from extractor.topic_message m where m.workspace_id = $1 and m.window_id = any ($3::uuid[])),
+unused as materialized (
+  select t.id from extractor.topic t
+  where t.workspace_id = $1 and t.retired_at is not null and t.merged_into is null and t.source_id = any (array(
+      select distinct m.source_id from unnest($4::uuid[]) as x (id) cross join lateral (
+        select m.source_id from ingest.message m where m.workspace_id = $1 and m.id = x.id offset 0) m))
+    and not exists (select from extractor.topic_message x where x.workspace_id = $1 and x.topic_id = t.id offset 0)),
 concerned as materialized (
-  select k.topic_id as id from known k
-  union
-  select v.topic_id from extractor.topic_version v
-  where v.workspace_id = $1 and v.version = 1 and v.change = 'parted' and v.cause_topic_id = any (array(select k.topic_id from known k))
-  union
-  select a.id from extractor.topic a
-  where a.workspace_id = $1 and a.merged_into = any (array(
+  select c.id, bool_or(c.is_known) as is_known
+  from (
+    select k.topic_id as id, true as is_known from known k
+    union all
+    select v.topic_id, true from extractor.topic_version v
+    where v.workspace_id = $1 and v.version = 1 and v.change = 'parted' and v.cause_topic_id = any (array(select k.topic_id from known k))
+    union all
+    select a.id, true from extractor.topic a
+    where a.workspace_id = $1 and a.merged_into = any (array(
       select t.whole from known k cross join lateral (
         select coalesce(t.merged_into, t.id) as whole from extractor.topic t where t.workspace_id = $1 and t.id = k.topic_id offset 0) t))
-    and not exists (select from extractor.topic_version v where v.workspace_id = $1 and v.topic_id = a.id offset 0)),
+    union all
+    select u.id, false from unused u
+    union all
+    select a.id, false from extractor.topic a where a.workspace_id = $1 and a.merged_into = any (array(select u.id from unused u))) c
+  group by c.id),
 part as materialized (
-  select t.* from concerned c cross join lateral (
+  select t.*, c.is_known from concerned c cross join lateral (
     select t.id, t.title, t.words, coalesce(t.merged_into, t.id) as whole
     from extractor.topic t where t.workspace_id = $1 and t.id = c.id offset 0) t),
-said as materialized (
-  select p.whole, array_agg(distinct w.word) as words
-  from (select distinct whole from part) p
-  cross join lateral (
-    select x.message_id from extractor.topic_message x where x.workspace_id = $1 and x.topic_id = p.whole offset 0) x
-  cross join lateral (
-    select m.words from ingest.message m where m.workspace_id = $1 and m.id = x.message_id and m.deleted_at is null offset 0) m
-  left join lateral unnest(tsvector_to_array(m.words)) as w (word) on true
-  group by p.whole),
 judged as materialized (
-  select p.id, n.is_persons, case when n.is_persons then s.whole is null and not exists (
+  select p.id, n.is_persons, case when n.is_persons then p.is_known and not h.has_messages and not exists (
       select from extractor.atom a where a.workspace_id = $1 and a.topic_id = p.whole and a.retired_at is null offset 0)
-    else s.whole is null or not s.words @> tsvector_to_array(p.words) end as goes
+    else not h.has_messages or exists (
+      select from unnest(tsvector_to_array(p.words)) as w (word)
+      where not exists (
+        select from (
+          select x.message_id from extractor.topic_message x where x.workspace_id = $1 and x.topic_id = p.whole offset 0) x
+        cross join lateral (
+          select from ingest.message m
+          where m.workspace_id = $1 and m.id = x.message_id and m.deleted_at is null
+            and m.words @@ array_to_tsvector(array[w.word])::text::tsquery offset 0) m)) end as goes
   from part p
-  left join said s on s.whole = p.whole
+  cross join lateral (
+    select exists (
+      select from (
+        select x.message_id from extractor.topic_message x where x.workspace_id = $1 and x.topic_id = p.whole offset 0) x
+      cross join lateral (
+        select from ingest.message m where m.workspace_id = $1 and m.id = x.message_id and m.deleted_at is null offset 0) m
+      ) as has_messages) h
   cross join lateral (
     select exists (
       select from (
@@ -134,10 +153,8 @@ judged as materialized (
         where v.workspace_id = $1 and v.topic_id = f.id and v.title = p.title
           and (v.change = 'edited' or v.change = 'parted' and v.version = 1) offset 0) v) as is_persons) n)
 select t.id, j.is_persons, j.goes
-from judged j
-join extractor.topic t on t.workspace_id = $1 and t.id = j.id
-order by t.id
-for update of t;
+from (select * from judged order by id) j
+cross join lateral (select t.id from extractor.topic t where t.workspace_id = $1 and t.id = j.id for update) t;
 
 -- name: windows_of_topics
 select distinct t.window_id from extractor.topic_message t where t.workspace_id = $1 and t.topic_id = any ($2::uuid[]);
@@ -175,9 +192,13 @@ where v.workspace_id = $1 and v.topic_id = any ($2::uuid[]) and t.workspace_id =
   and exists (
     select from unnest(tsvector_to_array(spine.words(v.title))) as w (word)
     where not exists (
-      select from extractor.topic_message x
-      join ingest.message m on m.workspace_id = x.workspace_id and m.id = x.message_id and m.deleted_at is null
-      where x.workspace_id = $1 and x.topic_id = coalesce(t.merged_into, t.id) and w.word = any (tsvector_to_array(m.words))));
+      select from (
+        select x.message_id from extractor.topic_message x
+        where x.workspace_id = $1 and x.topic_id = coalesce(t.merged_into, t.id) offset 0) x
+      cross join lateral (
+        select from ingest.message m
+        where m.workspace_id = $1 and m.id = x.message_id and m.deleted_at is null
+          and m.words @@ array_to_tsvector(array[w.word])::text::tsquery offset 0) m));
 
 -- name: keep_messages
 -- What is left of the windows may be called otherwise than it was, and no title leads to these topics then.

@@ -77,21 +77,49 @@ async def test_what_a_person_split_stays(deployment: Deployment) -> None:
         assert await titles(deployment) == {"Backups"}
 
 
-@pytest.mark.parametrize("is_secret", [False, True])
-async def test_retired_topics_go_with_the_words_they_were_made_of(
-    deployment: Deployment, is_secret: bool
+async def test_titles_out_of_use_go_with_any_message_of_their_source(
+    deployment: Deployment,
 ) -> None:
-    """A topic whose message was edited away stays in memory, unless it was read of a message that is erased."""
+    """Which readings gave them is not known, and nobody sees them; what a person gave stays, as do other sources'."""
     async with asked(deployment) as (knowledge, call):
-        named = SECRET if is_secret else "Backups"
-        source, said = await tell(knowledge, f"[{named}] {DISK}", *(text for _, text in FILLING))
-        await change(deployment, said[0], text=DISK)
+        lines = [f"[Backups] {DISK}", f"[Release dates] {FRIDAY}", *(text for _, text in FILLING)]
+        source, said = await tell(knowledge, *lines)
+        _, elsewhere = await tell(knowledge, f"[Archive] {OTHER_DISK}")
+        ids = {t.title: t.id for t in (await call("ListTopics")).topics}
+        renamed = {"topic_id": ids["Backups"], "merged_topic_ids": [ids["Release dates"]]}
+        await call("MergeTopics", **renamed, title="Operations")
+        for message in (*said[:2], *elsewhere):
+            await change(deployment, message, deleted=True)
         await knowledge.settled()
         assert not (await call("ListTopics")).topics
-        assert await titles(deployment) == {named}
-        _, later = await tell(knowledge, f"[Release dates] {FRIDAY}", source=source)
-        await forgotten(knowledge, said[0] if is_secret else later[0])
-        assert await titles(deployment) == ({"Release dates"} if is_secret else {named})
+        assert await titles(deployment) == {"Operations", "Backups", "Release dates", "Archive"}
+        _, later = await tell(knowledge, f"[Holidays] {MONDAY}", source=source)
+        await forgotten(knowledge, later[0])
+        assert await titles(deployment) == {"Operations", "Archive"}
+        versions = await deployment.admin.fetch("select title from extractor.topic_version")
+        assert {row["title"] for row in versions} == {"Operations", "Archive"}
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+async def test_a_title_goes_that_a_later_reading_gave_too(
+    deployment: Deployment, is_merged: bool
+) -> None:
+    """Only the first reading is known of a title; the words of a second window go from it all the same."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[{SECRET}] {DISK}", f"[Operations] {OTHER_DISK}", *(text for _, text in FILLING)]
+        source, first = await tell(knowledge, *lines)
+        _, second = await tell(knowledge, f"[{SECRET}] {FRIDAY}", source=source)
+        ids = {t.title: t.id for t in (await call("ListTopics")).topics}
+        if is_merged:
+            merging = {"topic_id": ids["Operations"], "merged_topic_ids": [ids[SECRET]]}
+            await call("MergeTopics", **merging)
+        await change(deployment, first[0], text=DISK)
+        await knowledge.settled()
+        if not is_merged:
+            await change(deployment, second[0], text=f"[Release dates] {FRIDAY} in {SECRET}")
+            await knowledge.settled()
+        assert "topic" in await places(deployment)
+        await forgotten(knowledge, second[0])
 
 
 async def test_a_former_title_goes_with_its_topic(deployment: Deployment) -> None:
