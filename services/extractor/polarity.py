@@ -10,6 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Final
 
 from services.extractor.wording import EMPTY, stem
@@ -144,7 +145,7 @@ def _read(texts: Iterable[str]) -> _Said:
 
 def _hear(sentence: str, found: _Said) -> None:
     clauses = list(_clauses(sentence))
-    for clause, following in zip(clauses, [*clauses[1:], [""]], strict=True):
+    for clause, following in zip_longest(clauses, clauses[1:], fillvalue=[""]):
         places = [place for place in range(len(clause)) if _denies(clause, place)]
         is_contrast = bool(places) and following[0] in _CONTRASTING
         if is_contrast or _CONTRASTING & set(clause[1:]) or _answers(clause):

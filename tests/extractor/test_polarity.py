@@ -92,6 +92,7 @@ AGREEING = [
     # An exclamation, a suggestion, and words that only begin alike.
     ("I can't believe Redis is so slow", "Redis is slow"),
     ("чи не взяти Redis", "Взяти Redis"),
+    (":) - we keep Redis\n...\n—", "We keep Redis"),
     ("We have no integration with Jira", "We check the integrity of Jira"),
 ]
 
