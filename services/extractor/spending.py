@@ -108,8 +108,12 @@ class Spending:
 
     async def note(self, workspace: UUID, cost: Cost) -> None:
         """Count what a reading has cost that came to nothing."""
-        async with self._database.transaction(workspace) as connection:
-            await add_spent(connection, workspace, cost)
+
+        async def add() -> None:
+            async with self._database.transaction(workspace) as connection:
+                await add_spent(connection, workspace, cost)
+
+        await self._database.retrying(add)
 
     def _wait_seconds(self) -> float:
         """Until midnight, when everybody waits, so not all at the same moment; but look again before."""

@@ -1,5 +1,6 @@
 """What the extractor reacts to: messages that come, change or go, and windows that are ready to be read."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +10,6 @@ from uuid import UUID
 
 from services.common import metrics, tracing
 from services.common.database import Connection, Database
-from services.common.errors import DatabaseUnavailable
 from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import Task, announce, awaited, enqueue, enqueue_embedding
@@ -30,6 +30,8 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _HASH_DIGITS = 64
 # So many runs of new messages are taken up early, because others that came after them are being cut.
 AWAITED_MAX = 40
+# A process that stops, or a reading that others hold by now, waits no longer than this to count what it cost.
+NOTE_SECONDS_MAX = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,18 +281,22 @@ class ExtractStage:
                 except Exception:
                     await self._note(workspace, cost)
                     raise
+                except asyncio.CancelledError:
+                    await self._note(workspace, cost, NOTE_SECONDS_MAX)
+                    raise
             tracing.note(model_calls=extraction.model_calls, tokens_in=extraction.tokens_in)
         _show(extraction.tokens_in, extraction.tokens_out)
         return extraction
 
-    async def _note(self, workspace: UUID, cost: Cost) -> None:
-        """Count what was spent before a reading failed; it is read again, whether this can be written or not."""
+    async def _note(self, workspace: UUID, cost: Cost, seconds: float | None = None) -> None:
+        """Count what a reading cost that failed or was stopped; its own error goes on, whatever comes of this."""
         _show(cost.tokens_in, cost.tokens_out)
         if self._spending is not None and cost.model_calls:
             try:
-                await self._spending.note(workspace, cost)
-            except DatabaseUnavailable as error:
-                log.warning("%d tokens are not counted: %s", cost.tokens_in, error)
+                async with asyncio.timeout(seconds):
+                    await self._spending.note(workspace, cost)
+            except Exception as error:  # noqa: BLE001 - the error of the reading must not give way to this one
+                log.warning("%d tokens are not counted: %r", cost.tokens_in, error)
 
     async def lock(
         self, connection: Connection, workspace: UUID, results: Sequence[Result[Reading | None]]

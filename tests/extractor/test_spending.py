@@ -1,18 +1,23 @@
 """A workspace that has spent the day's tokens waits, and nothing that waits is lost."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
 
+import asyncpg
 import pytest
 
 from services.common.database import Database, DatabaseSettings
-from services.common.errors import Postponed
+from services.common.errors import ModelUnavailable, Postponed
 from services.common.ids import uuid7
+from services.extractor.extraction import Completed
 from services.extractor.generative import GenerativeEngine
-from services.extractor.spending import WAIT_SECONDS_MAX, Spending
+from services.extractor.spending import WAIT_SECONDS_MAX, Cost, Metered, Spending
 from services.extractor.subscriptions import ExtractStage
 from tests.common.stages import until_true
 from tests.conftest import Deployment
-from tests.extractor.models import PlannedModel, answer
+from tests.extractor.models import Answer, PlannedModel, answer
 from tests.extractor.provider import provider
 from tests.extractor.saved import TALK, change, say, settled
 from tests.extractor.test_erasing import LIMITS, window_of
@@ -141,3 +146,66 @@ async def test_what_was_read_of_another_text_counts(deployment: Deployment) -> N
             await deployment.admin.execute("delete from extractor.window_message")
     assert await deployment.admin.fetchval("select count(*) from extractor.run") == 0
     assert await deployment.admin.fetchval("select spine.tokens_today($1)", workspace) == 240
+
+
+class Interrupted(Metered):
+    """A model that answers a call, and then never again, or with an error."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__(PlannedModel([Answer("no extraction")]))
+        self.silent, self._asked, self._error = asyncio.Event(), 0, error
+
+    async def complete(
+        self, messages: list[dict[str, str]], schema: dict[str, Any] | None, max_tokens: int
+    ) -> Completed:
+        """Answer once."""
+        self._asked += 1
+        if self._asked > 1:
+            self.silent.set()
+            if self._error:
+                raise self._error
+            await asyncio.Event().wait()
+        return await super().complete(messages, schema, max_tokens)
+
+
+class Deadlocked(Spending):
+    """The database lets nobody count."""
+
+    async def note(self, workspace: UUID, cost: Cost) -> None:
+        """Fail as PostgreSQL tells it."""
+        raise asyncpg.DeadlockDetectedError("deadlock detected")
+
+
+async def _reading(
+    database: Database, deployment: Deployment, model: Interrupted, spending: Spending
+) -> asyncio.Task[Any]:
+    source, ids = await say(deployment, TALK)
+    engine = GenerativeEngine(model, "planned")
+    stage = ExtractStage(database, engine, "planned", LIMITS, lambda: None, spending)
+    task = await window_of(database, deployment, source, ids)
+    return asyncio.create_task(stage.perform([task]))
+
+
+async def test_what_a_stopped_reading_cost_counts(deployment: Deployment) -> None:
+    """Calls that were answered before the process stopped, or the lease was lost, are counted."""
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+        model = Interrupted()
+        reading = await _reading(database, deployment, model, Spending(database, 0))
+        await model.silent.wait()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    today = await deployment.admin.fetchval("select spine.tokens_today($1)", deployment.workspace)
+    assert today == 120
+
+
+async def test_a_cost_that_cannot_be_counted_hides_no_error(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A provider that is away is no fault of the task, whatever the database says meanwhile."""
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+        model = Interrupted(ModelUnavailable("away"))
+        reading = await _reading(database, deployment, model, Deadlocked(database, 0))
+        with pytest.raises(ModelUnavailable):
+            await reading
+    assert "100 tokens are not counted" in caplog.text
