@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import random
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -59,3 +61,11 @@ async def decode(message: Msg) -> Hint | None:
     except TRANSIENT as error:
         log.warning("nats: could not answer a hint: %s", error)
     return None
+
+
+def by_workspace(hints: Sequence[Hint]) -> dict[UUID, list[UUID]]:
+    """The tasks that hints name, once each, by workspace."""
+    wanted: dict[UUID, dict[UUID, None]] = defaultdict(dict)
+    for hint in hints:
+        wanted[hint.workspace].update(dict.fromkeys(hint.tasks))
+    return {workspace: list(ids) for workspace, ids in wanted.items()}

@@ -6,7 +6,8 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 from uuid import UUID, uuid4
 
@@ -27,7 +28,7 @@ from services.common.errors import (
     WinnowError,
 )
 from services.common.failpoints import reach
-from services.common.hints import TRANSIENT, Hint
+from services.common.hints import TRANSIENT, Hint, by_workspace
 from services.common.outbox import Task, TaskStore, complete
 from services.common.settings import Settings
 from services.common.work import Divided, Failed, Locking, Parked, Reason, Result, Stage
@@ -72,6 +73,8 @@ class Worker(Generic[R]):
         self._batch_max, self._parallel = batch_max, parallel
         self._owner = uuid4()
         self._breaker = breaker or Breaker()
+        # Fails with each task that stands alone and whose statement is stopped, and succeeds with each commit.
+        self._statements = Breaker()
         self._draining = asyncio.Event()
 
     def drain(self) -> None:
@@ -94,8 +97,8 @@ class Worker(Generic[R]):
         await self._reader.close()
 
     async def _next_hints(self) -> list[Hint]:
-        wait = self._breaker.wait_seconds()
-        is_open = self._breaker.is_open or self._has_open_breaker()
+        wait = self._wait_seconds()
+        is_open = self._breaker.is_open or self._statements.is_open or self._has_open_breaker()
         metrics.BREAKER_OPEN.labels(self._stage.name).set(is_open)
         if wait:
             await self._pause(min(wait, 1))
@@ -110,6 +113,9 @@ class Worker(Generic[R]):
             await reach("worker.fetched", self._stage.name)
         return hints
 
+    def _wait_seconds(self) -> float:
+        return max(self._breaker.wait_seconds(), self._statements.wait_seconds())
+
     def _has_open_breaker(self) -> bool:
         return isinstance(self._stage, Divided) and self._stage.has_open_breaker()
 
@@ -120,9 +126,9 @@ class Worker(Generic[R]):
     async def _handle(self, hints: Sequence[Hint]) -> None:
         """Finish the tasks that some hints name, batch by batch; the hints are answered last."""
         try:
-            for workspace, ids in _wanted(hints).items():
+            for workspace, ids in by_workspace(hints).items():
                 for start in range(0, len(ids), self._batch_max):
-                    if self._breaker.wait_seconds() or self._draining.is_set():
+                    if self._wait_seconds() or self._draining.is_set():
                         # What the hints name further is left alone as well; they come again.
                         await self._answer(hints, again=True)
                         return
@@ -217,10 +223,22 @@ class Worker(Generic[R]):
             if len(tasks) == 1:
                 await self._fail(tasks[0], error)
                 return
-            log.warning("%s: halving a batch of %d: %r", self._stage.name, len(tasks), error)
-            middle = len(tasks) // 2
-            await self._attempt(tasks[:middle])
-            await self._attempt(tasks[middle:])
+            await self._halve(tasks, error, self._attempt)
+
+    async def _halve(
+        self,
+        tasks: Sequence[Task],
+        error: Exception,
+        attempt: Callable[[Sequence[Task]], Awaitable[None]],
+    ) -> None:
+        """Attempt either half; a database that stops one task after another is left alone with what remains."""
+        log.warning("%s: halving a batch of %d: %r", self._stage.name, len(tasks), error)
+        middle = len(tasks) // 2
+        for half in (tasks[:middle], tasks[middle:]):
+            if isinstance(error, StatementTooSlow) and self._statements.wait_seconds():
+                await self._release(half, error)
+            else:
+                await attempt(half)
 
     async def _perform_and_commit(self, tasks: Sequence[Task]) -> None:
         name = self._stage.name
@@ -232,9 +250,33 @@ class Worker(Generic[R]):
         parked = [outcome for outcome in outcomes if isinstance(outcome, Parked)]
         await reach("worker.performed", name)
         self._breaker.succeeded()
+        if results:
+            await self._save(
+                {result.task.id: result for result in results}, [result.task for result in results]
+            )
+        for failure in failures:
+            await self._fail(failure.task, failure.error)
+        ended = {outcome.task.id for outcome in outcomes}
+        if later := [task for task in tasks if task.id not in ended]:
+            await self._put_off(later, POSTPONED)
+        if parked:
+            await self._park(parked)
+
+    async def _save(self, performed: Mapping[UUID, Result[R]], tasks: Sequence[Task]) -> None:
+        """Commit what was performed; halve what takes too long, which need not be performed again."""
+        try:
+            await self._commit([performed[task.id] for task in tasks])
+        except StatementTooSlow as error:
+            if len(tasks) == 1:
+                await self._fail(tasks[0], error)
+                return
+            await self._halve(tasks, error, partial(self._save, performed))
+
+    async def _commit(self, results: Sequence[Result[R]]) -> None:
+        name = self._stage.name
+        workspace = results[0].task.workspace
 
         async def commit() -> None:
-            workspace = tasks[0].workspace
             async with self._database.transaction(workspace) as connection:
                 if isinstance(self._stage, Locking):
                     await self._stage.lock(connection, workspace, results)
@@ -247,22 +289,12 @@ class Worker(Generic[R]):
                     await self._stage.write(connection, workspace, kept)
                 await reach("worker.written", name)
 
-        if results:
-            with (
-                metrics.timed(metrics.COMMIT_SECONDS.labels(name)),
-                tracing.span(f"{name} commit"),
-            ):
-                await self._insist(lambda: self._database.retrying(commit), is_work=True)
-            await reach("worker.committed", name)
-            self._count(len(results), "done")
-            self._stage.after_commit()
-        for failure in failures:
-            await self._fail(failure.task, failure.error)
-        ended = {outcome.task.id for outcome in outcomes}
-        if later := [task for task in tasks if task.id not in ended]:
-            await self._put_off(later, POSTPONED)
-        if parked:
-            await self._park(parked)
+        with metrics.timed(metrics.COMMIT_SECONDS.labels(name)), tracing.span(f"{name} commit"):
+            await self._insist(lambda: self._database.retrying(commit), is_work=True)
+        self._statements.succeeded()
+        await reach("worker.committed", name)
+        self._count(len(results), "done")
+        self._stage.after_commit()
 
     async def _park(self, parked: Sequence[Parked]) -> None:
         reasons: dict[Reason, list[Task]] = defaultdict(list)
@@ -300,7 +332,10 @@ class Worker(Generic[R]):
         if not isinstance(error, ProviderFailing):
             asked_seconds = error.retry_seconds if isinstance(error, ProviderBusy) else 0
             self._breaker.failed(asked_seconds, str(error))
-        delay = max(self._breaker.wait_seconds(), error.retry_seconds)
+        await self._release(tasks, error)
+
+    async def _release(self, tasks: Sequence[Task], error: Unavailable) -> None:
+        delay = max(self._wait_seconds(), error.retry_seconds)
         self._count(len(tasks), "given_back")
         log.warning("%s: gave %d tasks back: %s", self._stage.name, len(tasks), error)
         name, text = type(error).__name__, str(error)
@@ -318,6 +353,7 @@ class Worker(Generic[R]):
         if isinstance(error, StatementTooSlow):
             # It may be that the database has more to do than it can: that passes, and is no fault of the task.
             delay = self._settings.task_lease_seconds
+            self._statements.failed(error=text)
         delay *= 2 ** (task.attempts - 1)
         delay *= random.uniform(0.8, 1.2)  # noqa: S311
         log.warning("%s: task %s failed: %r", self._stage.name, task.id, error)
@@ -359,11 +395,3 @@ def _batches(tasks: Sequence[Task]) -> list[list[Task]]:
     together = [task for task in tasks if task.attempts < ALONE_FROM_ATTEMPT]
     alone = [[task] for task in tasks if task.attempts >= ALONE_FROM_ATTEMPT]
     return [together, *alone] if together else alone
-
-
-def _wanted(hints: Sequence[Hint]) -> dict[UUID, list[UUID]]:
-    """The tasks that hints name, once each, by workspace."""
-    wanted: dict[UUID, dict[UUID, None]] = defaultdict(dict)
-    for hint in hints:
-        wanted[hint.workspace].update(dict.fromkeys(hint.tasks))
-    return {workspace: list(ids) for workspace, ids in wanted.items()}

@@ -41,9 +41,9 @@ class Failing(Recorder):
 class Slow(Recorder):
     """A stage that asks more of the database, reading or writing, than it may take for tasks that are called so."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, slow_writes: int = 0) -> None:
         super().__init__()
-        self._database = database
+        self._database, self._slow_writes = database, slow_writes
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str]]:
         """Return results, after a while if a task is slow to read."""
@@ -55,8 +55,10 @@ class Slow(Recorder):
     async def write(
         self, connection: Connection, workspace: UUID, results: Sequence[Result[str]]
     ) -> None:
-        """Write, after a while if a task is slow to write."""
-        await _take_long(connection, "slow to write" in (result.value for result in results))
+        """Write, after a while if a task is slow to write, or so many times."""
+        self._slow_writes -= 1
+        is_slow = "slow to write" in (result.value for result in results)
+        await _take_long(connection, is_slow or self._slow_writes >= 0)
         await super().write(connection, workspace, results)
 
 
@@ -263,6 +265,35 @@ async def test_what_always_takes_too_long_dies_as_any_poison(
     )
     assert tuple(row)[:3] == (slow, 2, "StatementTooSlow")
     assert "WINNOW_STATEMENT_TIMEOUT_SECONDS" in row["error"]
+
+
+async def test_what_is_too_slow_to_write_is_not_performed_again(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a batch that takes too long to write the results are halved, which may have cost much, until one is alone."""
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.5")
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        stage = Slow(database)
+        async with running(stage, task_attempts_max=1, task_lease_seconds=3):
+            await make(deployment, "a", "b", "c", "slow to write", "d", "e", "f", "g")
+            await until(deployment.admin, done=7, dead=1)
+    assert stage.calls == [8]
+
+
+async def test_a_database_that_stops_everything_is_left_alone(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After three tasks in a row that are stopped alone the others of a batch are given back, uncounted."""
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.5")
+    ended = "winnow_tasks_ended_total", {"stage": STAGE, "outcome": "given_back"}
+    before = REGISTRY.get_sample_value(*ended) or 0
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        stage = Slow(database, slow_writes=len("8 4 2 1 1 2 1".split()))
+        async with running(stage, task_attempts_max=1, task_lease_seconds=3):
+            await make(deployment, *"abcdefgh")
+            await until(deployment.admin, dead=3, done=5)
+    assert (stage.calls[0], sum(stage.calls)) == (8, 8 + 5)
+    assert (REGISTRY.get_sample_value(*ended) or 0) - before == 5
 
 
 async def test_a_database_that_is_locked_kills_nothing(
