@@ -88,7 +88,9 @@ COMMIT_SECONDS = _histogram(
     "stage_commit_seconds", "Writing a batch's results behind the fence.", _LONG, "stage"
 )
 BREAKER_OPEN = _gauge(
-    "breaker_open", "1 from when a stage's provider is left alone until it answers.", "stage"
+    "breaker_open",
+    "1 from when a stage's provider is left alone until it answers, and while a database is that stops everything.",
+    "stage",
 )
 
 # --- relay and broker

@@ -98,7 +98,7 @@ class Worker(Generic[R]):
 
     async def _next_hints(self) -> list[Hint]:
         wait = self._wait_seconds()
-        is_open = self._breaker.is_open or self._statements.is_open or self._has_open_breaker()
+        is_open = wait > 0 or self._breaker.is_open or self._has_open_breaker()
         metrics.BREAKER_OPEN.labels(self._stage.name).set(is_open)
         if wait:
             await self._pause(min(wait, 1))
