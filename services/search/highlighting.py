@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Self
 
 from services.common.database import Connection
@@ -128,8 +129,11 @@ async def _standing_together(
     """Where words stand in each text as some queries have them one after another, each time in one stretch."""
     words = await _marked(connection, texts, queries)
     words_max = max((len(_LEXEME.findall(each)) for each in queries), default=0)
-    runs = [(place, run) for place, each in enumerate(words) for run in _runs(each, words_max)][
-        :_RUNS_MAX
+    each_max = _RUNS_MAX // max(1, sum(map(bool, words)))
+    runs = [
+        (place, run)
+        for place, each in enumerate(words)
+        for run in islice(_runs(each, words_max), each_max)
     ]
     stretches = [texts[place][start : start + length] for place, (start, length) in runs]
     matching = await lookups.matching(connection, stretches, _any(queries)) if runs else set()

@@ -28,7 +28,8 @@ def place_after(question: Question, answer: Answer) -> Place:
     last = answer.page[-1]
     offset = (question.after.offset if question.after else 0) + len(answer.page)
     if answer.gone:
-        offset = max(offset, answer.ranked.index(last) + 1 + answer.gone)
+        seen = answer.ranked.index(last) + 1 if last in answer.ranked else len(answer.ranked)
+        offset = max(offset, seen + answer.gone)
     return Place(min(offset, RESULTS_MAX - 1), last.score, last.subject.id)
 
 

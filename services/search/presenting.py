@@ -30,8 +30,11 @@ async def present(
     if not question.dress.group_by and any(each.subject not in answer.contents for each in shown):
         await _drop_what_is_gone(connection, workspace, answer)
         cut_short = answer.more and paging.is_part(question, answer)
+        gone = answer.page
         shown = await _cut(connection, workspace, question, answer)
         answer.more = answer.more or cut_short
+        # The next page goes on after what is gone where nothing else was looked at.
+        answer.page = answer.page or gone
     answer.results = [each for each in answer.page if each.subject in answer.contents]
     answer.groups = [
         group

@@ -23,14 +23,14 @@ PLUSES: Final = "\u2795"
 _SHARP, _POINT = "\u266f", "\u2219"
 NAMING: Final = PLUSES + _SHARP + _POINT
 _NAMES: Final = (
-    (re.compile(r"([A-Za-z])\+\+"), rf"\1{PLUSES} "),
-    (re.compile(r"([A-Za-z])#(?![A-Za-z0-9_#])"), rf"\1{_SHARP}"),
     (
         re.compile(
-            r"""(?<![^ \t\n\r("'\[,;:])\.(?=[A-Za-z]+(?![A-Za-z0-9_])(?![./@:-][A-Za-z0-9_]))"""
+            r"""(?<![^ \t\n\r("'`*{=>\[,;:])\.(?=[A-Za-z]+(?![A-Za-z0-9_])(?![./@:-][A-Za-z0-9_]))"""
         ),
         _POINT,
     ),
+    (re.compile(r"([A-Za-z])#(?![A-Za-z0-9_#])"), rf"\1{_SHARP}"),
+    (re.compile(r"([A-Za-z])\+\+"), rf"\1{PLUSES} "),
 )
 _BARE: Final = str.maketrans(NAMING, "   ")
 _AS_TYPED: Final = str.maketrans({PLUSES: "++", _SHARP: "#", _POINT: "."})

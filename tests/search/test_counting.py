@@ -259,6 +259,30 @@ async def test_what_is_gone_takes_no_place(desk: Desk, mode: "pb.SearchMode.Valu
     assert sizes == [4, 4, 2]
 
 
+async def test_a_page_of_which_all_is_gone_leads_on(desk: Desk) -> None:
+    """Where nothing of what was looked at may be shown, the next page must go on after it."""
+    said = await desk.library.add_message("said", unit(0, 1))
+    for number in range(40):
+        evidence = [said] if number < 30 else []
+        await desk.library.add_atom(f"alpha {number}", "", evidence, unit(1, number / 100))
+    await desk.deployment.admin.execute(GONE["deleted"], said)
+    seen, token = list[str](), ""
+    for _ in range(10):
+        reply = await desk.client.search(
+            "",
+            mode=SEMANTIC,
+            query_vector=unit(1).tolist(),
+            kinds=[types.SUBJECT_KIND_ATOM],
+            page_size=4,
+            page_token=token,
+        )
+        seen += [result.atom.title for result in reply.results]
+        token = reply.next_page_token
+        if not token:
+            break
+    assert seen == [f"alpha {number}" for number in range(30, 40)]
+
+
 async def test_groups_are_made_of_what_is_there(desk: Desk) -> None:
     """A group whose best members are gone must show the next ones, and count those alone."""
     library = desk.library

@@ -274,6 +274,23 @@ async def test_no_query_is_too_long_or_too_strange(desk: Desk, query: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ('"dashboard"', "https://app.example.com/dashboard#/users/12"),
+        ('"page"', "see http://ex.com/page#"),
+        ("faq", "https://x.com/faq#/a"),
+        ("c", "main.c++ fails"),
+        ('".env"', "put it into `.env`, please"),
+        ('".NET"', "**.NET** alone"),
+    ],
+)
+async def test_signs_hide_no_word(desk: Desk, query: str, said: str) -> None:
+    """A part of an address that ends with a sign must be found as any other, and a name where chats write it."""
+    await desk.library.add_messages([said, "something else"])
+    assert await desk.client.words(query) == [said]
+
+
+@pytest.mark.parametrize(
     ("query", "said", "alone"),
     [
         ("C++", "we write C++ here", "the letter C is here"),

@@ -1,13 +1,16 @@
 -- Names that end or begin with a sign: C++, C#, F#, .NET, .env. To the parser they were the words C, F, NET and env.
 
--- A text whose names keep their signs, as characters that the parser takes for letters and that signs have left no others of: ♯ for #,
--- ➕ and a space for ++, so that C++17 is two words, ∙ for a point before a word that goes on with nothing else.
+-- Who writes waits until what is stored is spelt anew; otherwise what is written meanwhile would stay as the functions were.
+lock table ingest.message, extractor.atom, extractor.topic in share row exclusive mode;
+
+-- A text whose names keep their signs, as characters that the parser takes for letters and that signs have left no others of: ∙ for a
+-- point before a word that goes on with nothing else, ♯ for #, ➕ and a space for ++, so that C++17 is two words.
 create function spine.named(p_text text) returns text
   language sql immutable parallel safe
   return regexp_replace(regexp_replace(regexp_replace(p_text,
-    '([A-Za-z])\+\+', '\1➕ ', 'g'),
+    '(?<![^ \t\n\r("''`*{=>\[,;:])\.(?=[A-Za-z]+(?![A-Za-z0-9_])(?![./@:-][A-Za-z0-9_]))', '∙', 'g'),
     '([A-Za-z])#(?![A-Za-z0-9_#])', '\1♯', 'g'),
-    '(?<![^ \t\n\r("''\[,;:])\.(?=[A-Za-z]+(?![A-Za-z0-9_])(?![./@:-][A-Za-z0-9_]))', '∙', 'g');
+    '([A-Za-z])\+\+', '\1➕ ', 'g');
 
 -- Whether a text may have such names; where none are nothing is looked for.
 create function spine.names(p_text text) returns boolean
@@ -33,7 +36,8 @@ create or replace function spine.words(p_text text) returns tsvector
   language sql immutable parallel safe
   return to_tsvector('spine.chat'::regconfig,
     spine.plain(p_text) || case when spine.joins(p_text) then E'\n' || spine.apart(spine.plain(p_text)) else '' end
-      || case when spine.names(p_text) then E'\n' || spine.bare(spine.plain(p_text)) else '' end);
+      || case when spine.names(p_text) then E'\n' || spine.bare(spine.plain(p_text))
+        || case when spine.joins(p_text) then E'\n' || spine.bare(spine.apart(spine.plain(p_text))) else '' end else '' end);
 
 -- What is stored was made by the functions as they were.
 update ingest.message set text = text where spine.names(text) and words <> spine.words(text);
