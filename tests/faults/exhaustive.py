@@ -29,6 +29,7 @@ STAGES = {"embed": "embedder", "window": "extractor", "extract": "extractor"}
 UNREACHABLE = {
     "worker.postponed:window": "the stage has a result for every task",
     "worker.postponed:extract": "the stage has a result for every task",
+    "worker.failed:extract": "structure reads what the provider refuses",
     "worker.given_back:window": "the stage needs nothing that could be away while it performs",
 }
 # A crowded machine takes long to start a process; whoever is reached ends the wait.
@@ -170,7 +171,7 @@ class Exhaustion:
             await asyncio.sleep(0.05)
 
     def _acts(self, case: Case) -> tuple[Act, ...]:
-        poisonous = case.point in ("worker.failed:embed", "worker.failed:extract")
+        poisonous = case.point == "worker.failed:embed"
         batch = tuple(self._message(poisonous and n == 0) for n in range(4))
         kept = batch[2]
         text = f"{kept.text} Correction: it was port {self._written}."

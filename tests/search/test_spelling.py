@@ -44,7 +44,26 @@ async def test_a_query_is_taken_apart_as_the_index_takes_texts(deployment: Deplo
 
 async def test_names_keep_their_signs_as_in_the_index(deployment: Deployment) -> None:
     """Whatever stands around a name with a sign, a query must have it as PostgreSQL has it, and without its sign."""
-    parts = ("C++", "C#", ".NET", "я", "«", "<", " ", "(", "/", "1", "_", ".", "+", "-", "#", "`", "*", "=")
+    parts = (
+        "C++",
+        "C#",
+        ".NET",
+        "я",
+        "«",
+        "<",
+        " ",
+        "(",
+        "/",
+        "1",
+        "_",
+        ".",
+        "+",
+        "-",
+        "#",
+        "`",
+        "*",
+        "=",
+    )
     texts = ["".join(each) for each in itertools.product(parts, repeat=3)]
     rows = await deployment.admin.fetch(
         "select spine.plain(t.text) as plain, spine.bare(spine.plain(t.text)) as bare, spine.names(t.text) as names "
