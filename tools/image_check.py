@@ -173,7 +173,7 @@ NOT_NEEDED = {"OPENMP", "AVX_VNNI"}
 
 def check_processor(engine: Engine, image: str) -> None:
     """On x86-64 the image uses of this processor what llama.cpp uses here, where it was compiled for it alone."""
-    program = "from services.common.llama import native; print(native.processor_features())"
+    program = "from services.common.llama import processor; print(processor.processor_features())"
     here = run(sys.executable, "-c", program, cwd=ROOT)
     there = engine.podman(
         "run", "--rm", "--network=none", *LOCKED, "--entrypoint=python", image, "-c", program

@@ -1,12 +1,10 @@
-"""The one module that speaks to llama.cpp: weights, contexts and grammars, each owned and closed.
+"""Speaks to llama.cpp: weights, contexts and grammars, each owned and closed.
 
 None of these objects locks: a context and a grammar belong to one thread at a time.
 """
 
 import ctypes
 import functools
-import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ from services.common.llama.errors import (
     ModelClosed,
 )
 from services.common.llama.memory import give_back
+from services.common.llama.processor import find_keep_for_encoding, forward_log
 
 Tokens = npt.NDArray[np.int32]
 Vectors = npt.NDArray[np.float32]
@@ -33,60 +32,19 @@ Vectors = npt.NDArray[np.float32]
 SEQUENCES_MAX: Final = 64
 PIECE_BYTES: Final = 256
 
-_LOGGER: Final = logging.getLogger("winnow.llama")
-_LOG_ERROR: Final = 4
 _CANDIDATE: Final = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 _POINTER_32: Final = ctypes.POINTER(ctypes.c_int32)
-
-
-@c.llama_log_callback  # type: ignore[untyped-decorator]
-def _forward_log(level: int, text: bytes, _: object) -> None:
-    severity = logging.WARNING if level == _LOG_ERROR else logging.DEBUG
-    _LOGGER.log(severity, "%s", text.decode("utf-8", "replace").rstrip())
 
 
 @functools.cache
 def _start() -> None:
     """Start llama.cpp once in the process, its messages going to the log instead of stderr."""
-    c.llama_log_set(_forward_log, ctypes.c_void_p(0))
+    c.llama_log_set(forward_log, ctypes.c_void_p(0))
     c.llama_backend_init()
 
 
-def _open_backend() -> int:
-    """Return llama.cpp's backend for processors: built in, or of those built for many the best for this one."""
-    lib = c._lib  # noqa: SLF001 - the binding names only what llama.cpp itself has
-    lib.ggml_backend_reg_by_name.argtypes = [ctypes.c_char_p]
-    lib.ggml_backend_reg_by_name.restype = ctypes.c_void_p
-    found: int | None = lib.ggml_backend_reg_by_name(b"CPU")
-    if not found:
-        c.llama_log_set(_forward_log, ctypes.c_void_p(0))
-        lib.ggml_backend_load_all_from_path.argtypes = [ctypes.c_char_p]
-        lib.ggml_backend_load_all_from_path.restype = None
-        lib.ggml_backend_load_all_from_path(os.fsencode(Path(lib._name).parent))  # noqa: SLF001
-        found = lib.ggml_backend_reg_by_name(b"CPU")
-    if not found:
-        raise ImportError("llama.cpp was not built for this processor")
-    return found
-
-
-def _find_keep_for_encoding() -> Callable[[bool], None] | None:
-    """Find what requirements/llama_cpp.cmake adds to llama.cpp where the processor has matrix units (Intel AMX)."""
-    lib = c._lib  # noqa: SLF001
-    lib.ggml_backend_reg_get_proc_address.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-    lib.ggml_backend_reg_get_proc_address.restype = ctypes.c_void_p
-    address = lib.ggml_backend_reg_get_proc_address(_open_backend(), b"winnow_keep_for_encoding")
-    return ctypes.CFUNCTYPE(None, ctypes.c_bool)(address) if address else None
-
-
-_keep_for_encoding: Final = _find_keep_for_encoding()
+_keep_for_encoding: Final = find_keep_for_encoding()
 _loading: Final = threading.Lock()
-
-
-def processor_features() -> str:
-    """Return which of the processor's instructions llama.cpp uses, such as AVX512_VNNI, separated by spaces."""
-    told = c.llama_print_system_info().decode().split("|")
-    pairs = [part.rpartition(":")[2].split("=") for part in told if "=" in part]
-    return " ".join(name.strip() for name, value in pairs if value.strip() == "1")
 
 
 def encodes_in_bytes() -> bool:
