@@ -150,8 +150,8 @@ judged as materialized (
         select f.id from extractor.topic f where f.workspace_id = $1 and f.merged_into = p.whole) f
       cross join lateral (
         select from extractor.topic_version v
-        where v.workspace_id = $1 and v.topic_id = f.id and v.title = p.title
-          and (v.change = 'edited' or v.change = 'parted' and v.version = 1) offset 0) v) as is_persons) n)
+        where v.workspace_id = $1 and v.topic_id = f.id and v.title = p.title and v.is_persons
+          offset 0) v) as is_persons) n)
 select t.id, j.is_persons, j.goes
 from (select * from judged order by id) j
 cross join lateral (select t.id from extractor.topic t where t.workspace_id = $1 and t.id = j.id for update) t;
@@ -187,8 +187,7 @@ delete from extractor.topic_version v using extractor.topic t
 where v.workspace_id = $1 and v.topic_id = any ($2::uuid[]) and t.workspace_id = v.workspace_id and t.id = v.topic_id
   and v.title <> t.title and not exists (
     select from extractor.topic_version p
-    where p.workspace_id = $1 and p.topic_id = t.id and p.title = v.title
-      and (p.change = 'edited' or p.change = 'parted' and p.version = 1))
+    where p.workspace_id = $1 and p.topic_id = t.id and p.title = v.title and p.is_persons)
   and exists (
     select from unnest(tsvector_to_array(spine.words(v.title))) as w (word)
     where not exists (

@@ -104,7 +104,7 @@ limit $4;
 select t.id, t.title, t.title_key, t.source_id,
   exists (select from extractor.topic_version v
     where v.workspace_id = t.workspace_id and v.topic_id = t.id and v.title = t.title
-      and (v.change = 'edited' or v.change = 'parted' and v.version = 1)) as is_named,
+      and v.is_persons) as is_named,
   array(select distinct m.window_id from extractor.topic_message m
         where m.workspace_id = t.workspace_id and m.topic_id = t.id order by m.window_id) as windows,
   1 - (v.embedding <=> s.embedding) as cosine

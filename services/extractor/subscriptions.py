@@ -10,6 +10,7 @@ from uuid import UUID
 
 from services.common import metrics, tracing
 from services.common.database import Connection, Database
+from services.common.errors import DatabaseUnavailable
 from services.common.failpoints import reach
 from services.common.ids import uuid7
 from services.common.outbox import Task, announce, awaited, enqueue, enqueue_embedding
@@ -30,7 +31,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _HASH_DIGITS = 64
 # So many runs of new messages are taken up early, because others that came after them are being cut.
 AWAITED_MAX = 40
-# A process that stops, or a reading that others hold by now, waits no longer than this to count what it cost.
+# The error of a reading that failed, or was stopped, waits no longer than this for its cost to be counted.
 NOTE_SECONDS_MAX = 2.0
 
 
@@ -209,7 +210,7 @@ class Reading:
     context: dict[UUID, str] = field(default_factory=dict)
 
 
-def _show(tokens_in: int, tokens_out: int) -> None:
+def _measure(tokens_in: int, tokens_out: int) -> None:
     metrics.TOKENS.labels("generation", "in").inc(tokens_in)
     metrics.TOKENS.labels("generation", "out").inc(tokens_out)
 
@@ -278,24 +279,21 @@ class ExtractStage:
             with metered() as cost:
                 try:
                     extraction = await self._engine.extract(window)
-                except Exception:
+                except BaseException:
                     await self._note(workspace, cost)
                     raise
-                except asyncio.CancelledError:
-                    await self._note(workspace, cost, NOTE_SECONDS_MAX)
-                    raise
             tracing.note(model_calls=extraction.model_calls, tokens_in=extraction.tokens_in)
-        _show(extraction.tokens_in, extraction.tokens_out)
+        _measure(extraction.tokens_in, extraction.tokens_out)
         return extraction
 
-    async def _note(self, workspace: UUID, cost: Cost, seconds: float | None = None) -> None:
-        """Count what a reading cost that failed or was stopped; its own error goes on, whatever comes of this."""
-        _show(cost.tokens_in, cost.tokens_out)
+    async def _note(self, workspace: UUID, cost: Cost) -> None:
+        """Count what a reading cost that failed or was stopped, unless the database keeps that from being written."""
+        _measure(cost.tokens_in, cost.tokens_out)
         if self._spending is not None and cost.model_calls:
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(NOTE_SECONDS_MAX):
                     await self._spending.note(workspace, cost)
-            except Exception as error:  # noqa: BLE001 - the error of the reading must not give way to this one
+            except (DatabaseUnavailable, TimeoutError) as error:
                 log.warning("%d tokens are not counted: %r", cost.tokens_in, error)
 
     async def lock(

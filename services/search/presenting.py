@@ -32,9 +32,9 @@ async def present(
         cut_short = answer.more and paging.is_part(question, answer)
         gone = answer.page
         shown = await _cut(connection, workspace, question, answer)
-        answer.more = answer.more or cut_short
-        # The next page goes on after what is gone where nothing else was looked at.
-        answer.page = answer.page or gone
+        if cut_short:
+            # Where nothing else was looked at the next page goes on after what is gone.
+            answer.more, answer.page = True, answer.page or gone
     answer.results = [each for each in answer.page if each.subject in answer.contents]
     answer.groups = [
         group

@@ -109,6 +109,14 @@ class SayingEngine:
         return Extraction(topics, atoms, outcome="ok" if atoms else "empty")
 
 
+def _ideas(window: Window) -> tuple[AtomDraft, ...]:
+    """An atom of every message."""
+    return tuple(
+        AtomDraft("idea", m.text, m.text, (Evidence(m.id, m.text, 0, len(m.text)),), 0.9)
+        for m in window.own
+    )
+
+
 class OpeningEngine:
     """Makes one topic of a window, titled by the first word that is said, and an atom of every message."""
 
@@ -116,10 +124,7 @@ class OpeningEngine:
 
     async def extract(self, window: Window) -> Extraction:
         """Title by the opening."""
-        atoms = tuple(
-            AtomDraft("idea", m.text, m.text, (Evidence(m.id, m.text, 0, len(m.text)),), 0.9)
-            for m in window.own
-        )
+        atoms = _ideas(window)
         ids = tuple(message.id for message in window.own)
         title = window.own[0].text.split()[0]
         return Extraction((TopicDraft(title, ids, tuple(range(len(atoms)))),), atoms, outcome="ok")
@@ -132,10 +137,7 @@ class TaggingEngine:
 
     async def extract(self, window: Window) -> Extraction:
         """Sort by tags."""
-        atoms = tuple(
-            AtomDraft("idea", m.text, m.text, (Evidence(m.id, m.text, 0, len(m.text)),), 0.9)
-            for m in window.own
-        )
+        atoms = _ideas(window)
         tags = [re.findall(r"#(\w+)", message.text) for message in window.own]
         topics = tuple(
             TopicDraft(

@@ -1,10 +1,12 @@
 """No atom ends before it begins, or where another that was taken for the same had ended."""
 
+from uuid import UUID
+
 import pytest
 
 from tests.conftest import Deployment
 from tests.extractor.calling import asked
-from tests.extractor.known import knowing
+from tests.extractor.known import Knowledge, knowing
 from tests.extractor.saved import change
 from tests.extractor.test_merging import (
     DISK,
@@ -20,14 +22,20 @@ from winnow.types.v1 import types_pb2 as types
 VAIN = "select count(*) from extractor.atom where valid_to <= valid_from"
 
 
+async def _told(knowledge: Knowledge, *lines: str) -> dict[str, UUID]:
+    """Tell small talk and some lines, one after another, and return the atoms of all."""
+    for line in (*SMALL_TALK, *lines):
+        await tell(knowledge, line)
+    live = await knowledge.live()
+    return {line: live[title(line)].id for line in (*SMALL_TALK, *lines)}
+
+
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_what_is_taken_apart_ends_by_itself(deployment: Deployment, is_late: bool) -> None:
     """An atom that ended because another was merged into it holds again without it, whenever it was said."""
     async with asked(deployment) as (knowledge, call):
-        for line in (*SMALL_TALK, FRIDAY, *([MONDAY, DISK] if is_late else [DISK, MONDAY])):
-            await tell(knowledge, line)
-        live = await knowledge.live()
-        host, friday, monday = (live[title(line)].id for line in (DISK, FRIDAY, MONDAY))
+        ids = await _told(knowledge, FRIDAY, *([MONDAY, DISK] if is_late else [DISK, MONDAY]))
+        host, friday, monday = ids[DISK], ids[FRIDAY], ids[MONDAY]
         await call("MergeAtoms", atom_id=str(host), merged_atom_ids=[str(friday)])
         await knowledge.settled()
         assert (await knowledge.live())[title(DISK)].superseded_by == monday
@@ -42,10 +50,8 @@ async def test_what_is_taken_apart_ends_by_itself(deployment: Deployment, is_lat
 async def test_what_the_parted_one_had_ended_is_ended_by_it(deployment: Deployment) -> None:
     """What had ended because of an atom that was merged into another is not ended by the other once they are two."""
     async with asked(deployment) as (knowledge, call):
-        for line in (*SMALL_TALK, FRIDAY, MONDAY, DISK):
-            await tell(knowledge, line)
-        live = await knowledge.live()
-        host, monday = live[title(DISK)].id, live[title(MONDAY)].id
+        ids = await _told(knowledge, FRIDAY, MONDAY, DISK)
+        host, monday = ids[DISK], ids[MONDAY]
         await call("MergeAtoms", atom_id=str(host), merged_atom_ids=[str(monday)])
         assert (await knowledge.live())[title(FRIDAY)].superseded_by == host
         await call("UnmergeAtom", atom_id=str(monday))
@@ -80,11 +86,9 @@ async def test_what_stays_merged_keeps_its_end(deployment: Deployment, is_delete
 async def test_what_stays_merged_still_ends(deployment: Deployment) -> None:
     """What one atom ends through one that is merged into it stays ended when another leaves it."""
     async with asked(deployment) as (knowledge, call):
-        for line in (*SMALL_TALK, FRIDAY, DISK, MONDAY):
-            await tell(knowledge, line)
-        live = await knowledge.live()
+        ids = await _told(knowledge, FRIDAY, DISK, MONDAY)
         lines = (DISK, FRIDAY, SMALL_TALK[1], MONDAY, SMALL_TALK[0])
-        host, friday, ending, monday, other = (str(live[title(line)].id) for line in lines)
+        host, friday, ending, monday, other = (str(ids[line]) for line in lines)
         await call("MergeAtoms", atom_id=host, merged_atom_ids=[friday])
         await call("MergeAtoms", atom_id=ending, merged_atom_ids=[monday, other])
         await knowledge.settled()
@@ -98,10 +102,8 @@ async def test_what_stays_merged_still_ends(deployment: Deployment) -> None:
 async def test_what_a_person_approved_as_ended_stays_ended(deployment: Deployment) -> None:
     """What was ended when a person approved it does not hold again because something leaves what had ended it."""
     async with asked(deployment) as (knowledge, call):
-        for line in (*SMALL_TALK, FRIDAY, MONDAY, DISK):
-            await tell(knowledge, line)
-        live = await knowledge.live()
-        friday, monday, host = (live[title(line)].id for line in (FRIDAY, MONDAY, DISK))
+        ids = await _told(knowledge, FRIDAY, MONDAY, DISK)
+        friday, monday, host = ids[FRIDAY], ids[MONDAY], ids[DISK]
         await call("MergeAtoms", atom_id=str(host), merged_atom_ids=[str(monday)])
         state = types.APPROVAL_STATE_APPROVED
         await call("ReviewAtom", atom_id=str(friday), approval_state=state)
@@ -114,10 +116,8 @@ async def test_what_a_person_approved_as_ended_stays_ended(deployment: Deploymen
 async def test_a_person_keeps_what_ended(deployment: Deployment) -> None:
     """What a person approved as it was keeps its end when something is taken apart from it."""
     async with asked(deployment) as (knowledge, call):
-        for line in (*SMALL_TALK, FRIDAY, DISK, MONDAY):
-            await tell(knowledge, line)
-        live = await knowledge.live()
-        friday, disk, monday = (live[title(line)].id for line in (FRIDAY, DISK, MONDAY))
+        ids = await _told(knowledge, FRIDAY, DISK, MONDAY)
+        friday, disk, monday = ids[FRIDAY], ids[DISK], ids[MONDAY]
         await call("MergeAtoms", atom_id=str(friday), merged_atom_ids=[str(disk)])
         state = types.APPROVAL_STATE_APPROVED
         await call("ReviewAtom", atom_id=str(friday), approval_state=state)

@@ -172,8 +172,12 @@ class Deadlocked(Spending):
     """The database lets nobody count."""
 
     async def note(self, workspace: UUID, cost: Cost) -> None:
-        """Fail as PostgreSQL tells it."""
-        raise asyncpg.DeadlockDetectedError("deadlock detected")
+        """Deadlock each time it is tried."""
+
+        async def attempt() -> None:
+            raise asyncpg.DeadlockDetectedError("deadlock detected")
+
+        await self._database.retrying(attempt)
 
 
 async def _reading(

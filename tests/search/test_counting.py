@@ -211,6 +211,8 @@ async def test_what_is_not_embedded_yet_does_not_hide_that_there_was_more(desk: 
 GONE = {
     "deleted": "update ingest.message set deleted_at = now() where id = $1",
     "edited": "update ingest.message set text = 'other', revised_at = now() where id = $1",
+    "to be erased": """insert into ingest.message_to_erase select workspace_id, id, gen_random_uuid()
+                       from ingest.message where id = $1""",
 }
 
 
@@ -242,21 +244,10 @@ async def test_what_is_gone_takes_no_place(desk: Desk, mode: "pb.SearchMode.Valu
         vector = unit(1, number / 100)
         await library.add_atom(f"alpha {number}", "", [said] if number % 3 else [], vector)
     await desk.deployment.admin.execute(GONE["deleted"], said)
-    seen, sizes, token = [], list[int](), ""
-    while token or not seen:
-        reply = await desk.client.search(
-            "alpha",
-            mode=mode,
-            query_vector=unit(1).tolist(),
-            kinds=[types.SUBJECT_KIND_ATOM],
-            page_size=4,
-            page_token=token,
-        )
-        sizes.append(len(reply.results))
-        seen += [result.atom.title for result in reply.results]
-        token = reply.next_page_token
+    pages = await _pages(desk, mode)
+    seen = [title for page in pages for title in page]
     assert sorted(seen) == sorted(f"alpha {number}" for number in range(0, 30, 3))
-    assert sizes == [4, 4, 2]
+    assert [len(page) for page in pages] == [4, 4, 2]
 
 
 async def test_a_page_of_which_all_is_gone_leads_on(desk: Desk) -> None:
@@ -266,21 +257,26 @@ async def test_a_page_of_which_all_is_gone_leads_on(desk: Desk) -> None:
         evidence = [said] if number < 30 else []
         await desk.library.add_atom(f"alpha {number}", "", evidence, unit(1, number / 100))
     await desk.deployment.admin.execute(GONE["deleted"], said)
-    seen, token = list[str](), ""
-    for _ in range(10):
+    pages = await _pages(desk, SEMANTIC)
+    seen = [title for page in pages for title in page]
+    assert seen == [f"alpha {number}" for number in range(30, 40)]
+
+
+async def _pages(desk: Desk, mode: "pb.SearchMode.ValueType") -> list[list[str]]:
+    """The titles of each page of atoms, ten pages at most."""
+    pages, token = list[list[str]](), ""
+    while len(pages) < 10 and (token or not pages):
         reply = await desk.client.search(
-            "",
-            mode=SEMANTIC,
+            "alpha",
+            mode=mode,
             query_vector=unit(1).tolist(),
             kinds=[types.SUBJECT_KIND_ATOM],
             page_size=4,
             page_token=token,
         )
-        seen += [result.atom.title for result in reply.results]
+        pages.append([result.atom.title for result in reply.results])
         token = reply.next_page_token
-        if not token:
-            break
-    assert seen == [f"alpha {number}" for number in range(30, 40)]
+    return pages
 
 
 async def test_groups_are_made_of_what_is_there(desk: Desk) -> None:

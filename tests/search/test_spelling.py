@@ -63,6 +63,8 @@ async def test_names_keep_their_signs_as_in_the_index(deployment: Deployment) ->
         "`",
         "*",
         "=",
+        "{",
+        ">",
     )
     texts = ["".join(each) for each in itertools.product(parts, repeat=3)]
     rows = await deployment.admin.fetch(

@@ -1,3 +1,7 @@
+-- Whether a person gave the title: by renaming the topic, or by splitting it off.
+alter table extractor.topic_version
+  add column is_persons boolean generated always as (change = 'edited' or change = 'parted' and version = 1) virtual;
+
 -- What an erasure asks of topics: whose titles readings gave, which were parted from others, and which are out of use.
 
 create index topic_version_run on extractor.topic_version (workspace_id, run_id) where run_id is not null;
