@@ -1,13 +1,18 @@
 -- name: compile_terms
-select t.term, string_agg('(' || t.query::text || ')', ' | ' order by t.query::text) as query
-from (
-  select a.term, case a.match
-    when 'whole' then phraseto_tsquery('spine.chat', a.text)
-    when 'stem_start' then to_tsquery('spine.chat', a.text || ':*')
-    else to_tsquery('pg_catalog.simple', a.text || ':*') end as query
-  from unnest($1::int[], $2::text[], $3::text[]) as a (term, match, text)) t
-where numnode(t.query) > 0
-group by t.term order by t.term;
+-- What two forms come to is asked for once, and a whole word not beside its beginning.
+with compiled as materialized (
+  select distinct t.term, t.query::text as query
+  from (
+    select a.term, case a.match
+      when 'whole' then phraseto_tsquery('spine.chat', a.text)
+      when 'stem_start' then to_tsquery('spine.chat', a.text || ':*')
+      else to_tsquery('pg_catalog.simple', a.text || ':*') end as query
+    from unnest($1::int[], $2::text[], $3::text[]) as a (term, match, text)) t
+  where numnode(t.query) > 0)
+select c.term, string_agg('(' || c.query || ')', ' | ' order by c.query) as query
+from compiled c
+where not exists (select from compiled b where b.term = c.term and b.query = c.query || ':*')
+group by c.term order by c.term;
 
 -- name: compile_constraint
 -- What must be there comes first: an index finds that.
