@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from services.common import sql
-from services.common.database import Connection, Database
+from services.common.database import Database
 from services.common.errors import Postponed
 from services.extractor.extraction import Completed, Model
 
@@ -81,13 +81,6 @@ def _count(tokens_in: int, tokens_out: int) -> None:
         cost.model_calls += 1
 
 
-async def add_spent(connection: Connection, workspace: UUID, cost: Cost) -> None:
-    """Count what a reading cost that is not saved."""
-    if cost.model_calls:
-        spent = (cost.tokens_in, cost.tokens_out, cost.model_calls)
-        await connection.execute(QUERIES["add_spent"], workspace, *spent)
-
-
 class Spending:
     """Compares what was spent since midnight, UTC, with the quota; a window that is being read may go over it."""
 
@@ -106,12 +99,13 @@ class Spending:
             why = f"spent {spent} tokens today, WINNOW_LLM_TOKENS_PER_DAY is {self._tokens_max}"
             raise Postponed(why, self._wait_seconds())
 
-    async def note(self, workspace: UUID, cost: Cost) -> None:
-        """Count what a reading has cost that came to nothing."""
+    async def book(self, workspace: UUID, cost: Cost) -> None:
+        """Count what a reading has cost, whatever becomes of it."""
+        spent = (cost.tokens_in, cost.tokens_out, cost.model_calls)
 
         async def add() -> None:
             async with self._database.transaction(workspace) as connection:
-                await add_spent(connection, workspace, cost)
+                await connection.execute(QUERIES["add_spent"], workspace, *spent)
 
         await self._database.retrying(add)
 

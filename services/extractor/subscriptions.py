@@ -19,7 +19,7 @@ from services.extractor import bonds, knowledge, rules, store
 from services.extractor.conversations import close_window, conversations
 from services.extractor.extraction import Engine, Extraction, MessageId, Window, WindowMessage
 from services.extractor.rules import NO_RULE, ApprovalRule
-from services.extractor.spending import Cost, Spending, add_spent, metered
+from services.extractor.spending import Cost, Spending, metered
 from services.extractor.store import RunRecord
 from services.extractor.windows import WindowLimits, with_context
 from winnow.events.v1.events_pb2 import AtomsExtracted
@@ -31,8 +31,8 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _HASH_DIGITS = 64
 # So many runs of new messages are taken up early, because others that came after them are being cut.
 AWAITED_MAX = 40
-# The error of a reading that failed, or was stopped, waits no longer than this for its cost to be counted.
-NOTE_SECONDS_MAX = 2.0
+# What was read, or its error, waits no longer than this for its cost to be counted.
+BOOKING_SECONDS_MAX = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +210,6 @@ class Reading:
     context: dict[UUID, str] = field(default_factory=dict)
 
 
-def _measure(tokens_in: int, tokens_out: int) -> None:
-    metrics.TOKENS.labels("generation", "in").inc(tokens_in)
-    metrics.TOKENS.labels("generation", "out").inc(tokens_out)
-
-
 class ExtractStage:
     """Reads windows with an engine."""
 
@@ -279,20 +274,21 @@ class ExtractStage:
             with metered() as cost:
                 try:
                     extraction = await self._engine.extract(window)
-                except BaseException:
-                    await self._note(workspace, cost)
-                    raise
+                finally:
+                    await self._book(workspace, cost)
             tracing.note(model_calls=extraction.model_calls, tokens_in=extraction.tokens_in)
-        _measure(extraction.tokens_in, extraction.tokens_out)
         return extraction
 
-    async def _note(self, workspace: UUID, cost: Cost) -> None:
-        """Count what a reading cost that failed or was stopped, unless the database keeps that from being written."""
-        _measure(cost.tokens_in, cost.tokens_out)
+    async def _book(self, workspace: UUID, cost: Cost) -> None:
+        """Count what a reading cost, also one that failed or was stopped, unless the database keeps that from being
+        written.
+        """
+        metrics.TOKENS.labels("generation", "in").inc(cost.tokens_in)
+        metrics.TOKENS.labels("generation", "out").inc(cost.tokens_out)
         if self._spending is not None and cost.model_calls:
             try:
-                async with asyncio.timeout(NOTE_SECONDS_MAX):
-                    await self._spending.note(workspace, cost)
+                async with asyncio.timeout(BOOKING_SECONDS_MAX):
+                    await self._spending.book(workspace, cost)
             except (DatabaseUnavailable, TimeoutError) as error:
                 log.warning("%d tokens are not counted: %r", cost.tokens_in, error)
 
@@ -325,10 +321,6 @@ class ExtractStage:
             ):
                 await self._save(connection, workspace, reading)
                 continue
-            if reading:
-                found = reading.extraction
-                cost = Cost(found.tokens_in, found.tokens_out, found.model_calls)
-                await add_spent(connection, workspace, cost)
             if is_current:
                 # What it was read from is gone; or it was another text for a moment, and whoever changed it back found
                 # this task taken.

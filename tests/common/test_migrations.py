@@ -151,6 +151,32 @@ async def test_words_that_were_stored_are_parsed_anew(empty_url: str, schema: Pa
     await connection.close()
 
 
+async def test_what_was_spent_before_is_booked(empty_url: str, schema: Path) -> None:
+    """The ledger begins with what runs tell, beside what was counted of readings that came to nothing."""
+    later, workspace = _held_back(schema, 58), uuid4()
+    await migrate(empty_url, schema)
+    connection = await asyncpg.connect(empty_url)
+    await connection.execute("set session_replication_role = replica")
+    await connection.executemany(
+        """insert into extractor.run (workspace_id, window_id, task_id, engine, outcome, tokens_in, tokens_out,
+             model_calls, duration_seconds, message_count, noise_count, atom_count, created_at)
+           values ($1, $1, $1, 'x', 'ok', $2, 1, $3, 1, 1, 0, 0, now() - $4 * interval '1 day')""",
+        [(workspace, 100, 1, 0), (workspace, 20, 1, 0), (workspace, 3, 1, 1), (workspace, 0, 0, 0)],
+    )
+    spent = "insert into extractor.spent values ($1, (now() at time zone 'UTC')::date, 4000, 0, 1)"
+    await connection.execute(spent, workspace)
+    for path, text in later.items():
+        path.write_text(text)
+    await migrate(empty_url, schema)
+    rows = await connection.fetch(
+        "select tokens_in, tokens_out, model_calls from extractor.spent order by day"
+    )
+    assert [tuple(row) for row in rows] == [(3, 1, 1), (4120, 2, 3)]
+    await connection.execute("select set_config('winnow.workspace_id', $1, false)", str(workspace))
+    assert await connection.fetchval("select spine.tokens_today($1)", workspace) == 4122
+    await connection.close()
+
+
 @pytest.mark.parametrize("wrong", ["0001_again.sql", "9999_far.sql"])
 def test_gaps_and_repeats_are_refused(schema: Path, wrong: str) -> None:
     """Files that are not numbered one by one are refused before anything is touched."""

@@ -10,7 +10,6 @@ import pytest
 
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import ModelUnavailable, Postponed
-from services.common.ids import uuid7
 from services.extractor.extraction import Completed
 from services.extractor.generative import GenerativeEngine
 from services.extractor.spending import WAIT_SECONDS_MAX, Cost, Metered, Spending
@@ -30,22 +29,12 @@ WAITS = """bool_and(state = 'ready' and available_at > now() and error_class = '
 
 
 async def _spend(deployment: Deployment, tokens: int, when: datetime) -> None:
-    """Record a run that cost so much."""
-    window = await deployment.admin.fetchval(
-        """with source as (insert into ingest.source (workspace_id, kind, external_id)
-                           values ($1, 'api', $2) returning id)
-           insert into extractor.conversation_window
-             (workspace_id, source_id, thread_id, first_sent_at, last_sent_at, message_count, noise_count, closed_by)
-           select $1, id, '', now(), now(), 1, 0, 'idle' from source returning id""",
-        deployment.workspace,
-        str(uuid7()),
-    )
+    """Book what a reading cost."""
     await deployment.admin.execute(
-        """insert into extractor.run (workspace_id, window_id, task_id, engine, outcome, tokens_in,
-             duration_seconds, message_count, noise_count, atom_count, created_at)
-           values ($1, $2, $2, 'x', 'ok', $3, 1, 1, 0, 0, $4)""",
+        """insert into extractor.spent as s (workspace_id, day, tokens_in, tokens_out, model_calls)
+           values ($1, ($3::timestamptz at time zone 'UTC')::date, $2, 0, 1)
+           on conflict (workspace_id, day) do update set tokens_in = s.tokens_in + excluded.tokens_in""",
         deployment.workspace,
-        window,
         tokens,
         when,
     )
@@ -135,8 +124,9 @@ async def test_what_was_read_of_another_text_counts(deployment: Deployment) -> N
     workspace = deployment.workspace
     async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
         source, ids = await say(deployment, TALK)
-        engine = GenerativeEngine(PlannedModel([answer([])]), "planned")
-        stage = ExtractStage(database, engine, "planned", LIMITS, lambda: None)
+        engine = GenerativeEngine(Metered(PlannedModel([answer([])])), "planned")
+        spending = Spending(database, 0)
+        stage = ExtractStage(database, engine, "planned", LIMITS, lambda: None, spending)
         for _ in range(2):
             task = await window_of(database, deployment, source, ids[:1])
             read = await stage.perform([task])
@@ -146,6 +136,31 @@ async def test_what_was_read_of_another_text_counts(deployment: Deployment) -> N
             await deployment.admin.execute("delete from extractor.window_message")
     assert await deployment.admin.fetchval("select count(*) from extractor.run") == 0
     assert await deployment.admin.fetchval("select spine.tokens_today($1)", workspace) == 240
+
+
+async def test_a_reading_counts_once_whether_or_not_it_is_saved(deployment: Deployment) -> None:
+    """Neither a commit that fails nor a lease that is lost leaves out what was paid, and saving it adds nothing."""
+    workspace = deployment.workspace
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+        source, ids = await say(deployment, TALK)
+        engine = GenerativeEngine(Metered(PlannedModel([answer([])])), "planned")
+        spending = Spending(database, 0)
+        stage = ExtractStage(database, engine, "planned", LIMITS, lambda: None, spending)
+        task = await window_of(database, deployment, source, ids)
+        await stage.perform([task])
+        assert await deployment.admin.fetchval("select spine.tokens_today($1)", workspace) == 120, (
+            "what was read and never written"
+        )
+        read = await stage.perform([task])
+        async with database.transaction(workspace) as connection:
+            await stage.write(connection, workspace, read)
+    assert await deployment.admin.fetchval("select spine.tokens_today($1)", workspace) == 240
+    run = await deployment.admin.fetchrow(
+        "select tokens_in + tokens_out as cost from extractor.run"
+    )
+    assert run["cost"] == 120
+    gauges = "select tokens_spent from spine.gauges($1)"
+    assert await deployment.admin.fetchval(gauges, workspace) == 240
 
 
 class Interrupted(Metered):
@@ -171,7 +186,7 @@ class Interrupted(Metered):
 class Deadlocked(Spending):
     """The database lets nobody count."""
 
-    async def note(self, workspace: UUID, cost: Cost) -> None:
+    async def book(self, workspace: UUID, cost: Cost) -> None:
         """Deadlock each time it is tried."""
 
         async def attempt() -> None:
