@@ -16,9 +16,9 @@ from services.extractor.combined import (
     Spent,
     headline_prompt,
     lean_to_chatter,
+    stands,
 )
 from services.extractor.extraction import Model, WindowMessage
-from services.extractor.titles import is_thin
 
 TELLS_MIN: Final = 0.8
 HEADLINES_MIN: Final = 0.6
@@ -107,11 +107,11 @@ async def _headline(model: Model, note: str, spent: Spent) -> str:
     except answers.BadAnswer:
         return "invalid"
     said = WindowMessage(1, "", note, datetime.min.replace(tzinfo=UTC))
-    return "good" if answers.is_supported(headline, [said]) and not is_thin(headline) else "bad"
+    return "good" if stands(headline, [said]) else "bad"
 
 
 class AptitudeNotes:
-    """Measured aptitudes in a folder, by the digest of the model and of the prompts they were measured with."""
+    """Measured aptitudes in a folder, by the digest of the model, and of the prompts and checks used."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory / "aptitudes"
@@ -133,4 +133,5 @@ class AptitudeNotes:
             raise WinnowError(f"{path}: cannot be written: {error.strerror}") from error
 
     def _path(self, digest: str) -> Path:
-        return self._directory / f"{digest[:32]}-{prompting.digest('headline', 'kind')}.json"
+        how = f"{prompting.digest('headline', 'kind')}.{answers.CHECKS_VERSION}"
+        return self._directory / f"{digest[:32]}-{how}.json"

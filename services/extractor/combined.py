@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from services.common.errors import ItemFailed
 from services.extractor import answers, polarity, prompting
-from services.extractor.extraction import Extraction, Model, Rejection, Window
+from services.extractor.extraction import Extraction, Model, Rejection, Window, WindowMessage
 from services.extractor.grounded import Candidate, GroundedEngine, assemble
 from services.extractor.titles import is_thin, polish, shorten
 
@@ -146,24 +146,26 @@ class CombinedEngine:
         except answers.BadAnswer:
             spent.refuse("no_answer")
             return candidate
-        if is_thin(headline) or not _stands(headline, candidate):
+        proposal = candidate.proposal
+        own = [utterance.message for utterance in proposal.utterances]
+        answered = proposal.answers.utterances if proposal.answers else ()
+        if not stands(headline, own, [utterance.message for utterance in answered]):
             spent.refuse("unsupported")
             return candidate
         title = shorten(polish(headline))
         return replace(candidate, draft=replace(candidate.draft, title=title))
 
 
-def _stands(headline: str, candidate: Candidate) -> bool:
-    """Whether a headline is told, and not denied, by the note's own messages, with the question they answer."""
-    proposal = candidate.proposal
-    own = [utterance.message for utterance in proposal.utterances]
-    asked = (
-        [utterance.message for utterance in proposal.answers.utterances] if proposal.answers else []
-    )
+def stands(
+    headline: str, own: Sequence[WindowMessage], asked: Sequence[WindowMessage] = ()
+) -> bool:
+    """Whether a headline says enough, and is told, not denied, by a note's messages, with the question they answer."""
+    told = [*own, *asked]
     return (
-        answers.is_supported(headline, [*own, *asked])
+        not is_thin(headline)
+        and answers.is_supported(headline, told)
         and answers.support(headline, own) >= _OWN_SUPPORT_MIN
-        and not polarity.contradicts(headline, [message.text for message in (*own, *asked)])
+        and not polarity.contradicts(headline, [message.text for message in told])
     )
 
 

@@ -22,6 +22,17 @@ class Able(PlannedModel):
         return Answer(json.dumps({"headline": " ".join(note.split()[:9])}))
 
 
+class Denier(Able):
+    """Denies in the words of a note what that tells."""
+
+    async def complete(self, messages: list[dict[str, str]], *rest: object) -> Answer:
+        """The headline of the note about the login page turned round."""
+        if "login page" in messages[1]["content"]:
+            denied = "The login page never answers 502 whenever two pods restart"
+            return Answer(json.dumps({"headline": denied}))
+        return await super().complete(messages, *rest)
+
+
 def knows(prompt: str, option: str) -> float:
     """Prefers what is right for the note at the prompt's end."""
     is_chatter = any(note in prompt for note in CHATTER_NOTES)
@@ -35,6 +46,12 @@ async def test_an_able_model_may_write() -> None:
     assert told == [(number, 18) for number in range(1, 19)]
     assert (found.tells, found.headlines, found.invalid) == (1.0, 1.0, 0.0)
     assert found.capability == "generate"
+
+
+async def test_a_headline_that_denies_its_note_is_no_good() -> None:
+    """Headlines are judged by what extraction asks of them, so one that says the opposite does not count."""
+    found = await measure(Denier(prefer=knows))
+    assert (found.headlines, found.invalid) == (0.833, 0.0)
 
 
 async def test_a_model_that_only_judges_may_choose() -> None:
