@@ -223,6 +223,23 @@ async def test_a_filter_is_satisfied(reader: Reader) -> None:
     assert ([near.subject.id for near in found.nearest], found.plan) == ([far], Plan.MEMORY)
 
 
+async def test_what_a_filter_leaves_is_compared_if_it_is_few(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a copy, little must be compared one by one, and more, though it could be, be looked up."""
+    for author, count in (("ann", 20), ("bob", 200)):
+        names, vectors = [f"n {i}" for i in range(count)], [unit(1, i) for i in range(count)]
+        await reader.library.add_messages(names, vectors, author_external_id=author)
+    await reader.copied()
+    for name, value in (("EXACT_ROWS_MAX", 5_000), ("COPIED_ROWS_MIN", 1)):
+        monkeypatch.setattr(semantic, name, value)
+    monkeypatch.setattr(semantic, "_COMPARED_FOR_COPY", 0)
+    few = await reader.find(1, chosen=Filter(author_ids=("ann",)))
+    assert (few.plan, few.estimated_rows, len(few.nearest)) == (Plan.EXACT, 20, 10)
+    more = await reader.find(1, chosen=Filter(author_ids=("bob",)))
+    assert (more.plan, len(more.nearest)) == (Plan.MEMORY, 10)
+
+
 async def test_what_was_looked_up_is_not_looked_up_again(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

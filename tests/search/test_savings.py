@@ -1,0 +1,81 @@
+"""What spares searches work: counts that are kept, and candidates that have the rarest words."""
+
+from typing import Any
+
+import pytest
+
+from services.common.database import Connection
+from services.search import keyword
+from services.search.statistics import Statistics
+from services.search.store import Filter
+from tests.search.asking import KEYWORD
+from tests.search.conftest import Desk
+from tests.search.library import texts
+from tests.search.test_store import as_search
+
+
+class Recording:
+    """A connection that remembers how many statements were asked of it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self.statements = connection, 0
+
+    async def fetch(self, *arguments: Any) -> Any:
+        """Ask the database."""
+        self.statements += 1
+        return await self._connection.fetch(*arguments)
+
+
+async def test_many_documents_are_counted_once_a_minute(desk: Desk) -> None:
+    """From a thousand on a count must be remembered for a minute, each kind by itself; fewer are counted each time."""
+    workspace, now = desk.library.workspace, 0.0
+    statistics = Statistics(lambda: now)
+
+    async def documents(*kinds: str) -> tuple[int, int]:
+        async with as_search(desk.library) as connection:
+            recording: Any = Recording(connection)
+            count = await statistics.documents(recording, workspace, kinds)
+            return count, recording.statements
+
+    await desk.library.add_messages([f"number {i}" for i in range(999)])
+    assert await documents("message") == (999, 1)
+    ids = await desk.library.add_messages(["one", "another"])
+    assert await documents("message") == (1_001, 1)
+    await desk.library.add_message("a third")
+    await desk.library.add_atom("an atom", "", ids)
+    assert await documents("message") == (1_001, 0)
+    assert await documents("message", "atom") == (1_002, 1)
+    now = 59.0
+    assert await documents("message") == (1_001, 0)
+    now = 60.0
+    assert await documents("message") == (1_002, 1)
+
+
+async def test_a_filter_that_leaves_much_is_remembered_for_a_minute(desk: Desk) -> None:
+    """It must not be counted again what a filter leaves, whatever was written since; another filter leaves another."""
+    workspace, now = desk.library.workspace, 0.0
+    statistics = Statistics(lambda: now)
+    ann = Filter(author_ids=("ann",))
+    statistics.remember_more(workspace, ann, ["message"], 100)
+    assert statistics.leaves_more(workspace, ann, ["message"], 100)
+    assert not statistics.leaves_more(workspace, ann, ["message"], 101)
+    assert not statistics.leaves_more(workspace, ann, ["message", "atom"], 100)
+    assert not statistics.leaves_more(workspace, Filter(author_ids=("bob",)), ["message"], 100)
+    now = 60.0
+    assert not statistics.leaves_more(workspace, ann, ["message"], 100)
+
+
+async def test_words_that_are_everywhere_only_weigh(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the rarer words of a query promise enough, a search must not weigh all that has the commonest alone."""
+    # Apart from each other, as what stands beside a hit is weighed, too.
+    said = ["the deploy shows an error", *["the deploy is late"] * 30, *["an error again"] * 20]
+    for thread, text in enumerate(said):
+        await desk.library.add_message(text, thread_id=str(thread))
+    everything = await desk.client.search("deploy error", mode=KEYWORD, page_size=100)
+    assert len(everything.results) == 51
+    for name, value in (("MATCHED_MAX", 20), ("CANDIDATES_MIN", 1), ("CANDIDATES_MAX", 5)):
+        monkeypatch.setattr(keyword, name, value)
+    few = texts(await desk.client.search("deploy error", mode=KEYWORD, page_size=100))
+    assert few == [said[0], *["an error again"] * 20]
