@@ -24,7 +24,9 @@ _FOLLOWED: Final = "<"
 _LEXEME: Final = re.compile(r"'(?:[^']|'')*'")
 # Between two words of a phrase there are signs, and words that are everywhere.
 _APART_MAX: Final = 40
+# Of a page, and of each text at least, however many there are.
 _RUNS_MAX: Final = 2_000
+_RUNS_EACH: Final = 40
 _MARKED: Final = re.compile(f"{_MARKS[0]}([^{_MARKS[0]}{_MARKS[1]}]+){_MARKS[1]}")
 
 
@@ -67,8 +69,7 @@ class Plain:
 
 def _parted(text: str) -> str:
     """A text with what it has within its words: parts of what is joined, names without signs; or nothing."""
-    parted = bare(apart(text) if joins(text) else text)
-    return "" if parted == text else parted
+    return bare(apart(text)) if joins(text) or bare(text) != text else ""
 
 
 def _starts(character: str) -> bool:
@@ -129,12 +130,9 @@ async def _standing_together(
     """Where words stand in each text as some queries have them one after another, each time in one stretch."""
     words = await _marked(connection, texts, queries)
     words_max = max((len(_LEXEME.findall(each)) for each in queries), default=0)
-    each_max = _RUNS_MAX // max(1, sum(map(bool, words)))
-    runs = [
-        (place, run)
-        for place, each in enumerate(words)
-        for run in islice(_runs(each, words_max), each_max)
-    ]
+    candidates = [list(islice(_runs(each, words_max), _RUNS_MAX)) for each in words]
+    each_max = _share([len(each) for each in candidates if each])
+    runs = [(place, run) for place, each in enumerate(candidates) for run in each[:each_max]]
     stretches = [texts[place][start : start + length] for place, (start, length) in runs]
     matching = await lookups.matching(connection, stretches, _any(queries)) if runs else set()
     found: list[list[Stretch]] = [[] for _ in texts]
@@ -146,6 +144,17 @@ async def _standing_together(
 
 def _any(queries: Iterable[str]) -> str:
     return " | ".join(f"({each})" for each in queries)
+
+
+def _share(counts: Sequence[int]) -> int:
+    """How many runs of each text are looked at: an equal share of those of a page, and of what others leave."""
+    share = left = _RUNS_MAX
+    for before, count in enumerate(sorted(counts)):
+        share = max(_RUNS_EACH, left // (len(counts) - before))
+        if count > share:
+            break
+        left -= count
+    return share
 
 
 def _runs(words: Sequence[Stretch], words_max: int) -> Iterator[Stretch]:

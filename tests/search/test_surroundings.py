@@ -178,3 +178,13 @@ async def test_a_phrase_is_marked_as_it_stands(desk: Desk, query: str, marked: l
     reply = await desk.client.search(query, mode=KEYWORD, highlight=True)
     found = reply.results[0].highlights
     assert [text[h.offset : h.offset + h.length] for h in found] == marked
+
+
+@pytest.mark.parametrize("long", [[15] * 100, [200, *[15] * 10, *[0] * 80]])
+async def test_a_phrase_is_marked_in_every_result_of_a_page(desk: Desk, long: list[int]) -> None:
+    """However many results a page has, and however much in them resembles a phrase, it must be marked in each."""
+    await desk.library.add_messages(["backup " * times + "nightly backup" for times in long])
+    reply = await desk.client.search(
+        '"nightly backup"', mode=KEYWORD, highlight=True, page_size=100
+    )
+    assert [len(each.highlights) for each in reply.results] == [1] * len(long)
