@@ -12,8 +12,9 @@ import asyncpg
 import grpc
 import numpy as np
 
+from services.common.database import Connection, Database, DatabaseSettings
 from services.common.ids import uuid7
-from services.common.vectors import Matrix, to_halfvecs
+from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
 from tests.conftest import Deployment
 from winnow.embedder.v1 import embedder_pb2, embedder_pb2_grpc
 from winnow.search.v1 import search_pb2 as pb
@@ -247,6 +248,18 @@ async def embedder(
         yield servicer
     finally:
         await server.stop(None)
+
+
+@asynccontextmanager
+async def as_search(library: Library) -> AsyncIterator[Connection]:
+    """A transaction of the library's workspace under the role and the settings of search."""
+    async with (
+        Database.open(
+            DatabaseSettings.read(), "winnow_search", server_settings=INDEX_SETTINGS
+        ) as database,
+        database.transaction(library.workspace) as connection,
+    ):
+        yield connection
 
 
 @dataclass

@@ -2,10 +2,11 @@
 
 import pytest
 
-from services.search import keyword
+from services.search import keyword, store
+from services.search.words import parse
 from tests.search.asking import KEYWORD, call
 from tests.search.conftest import Desk
-from tests.search.library import START, texts
+from tests.search.library import START, as_search, texts
 from winnow.search.v1 import search_pb2 as pb
 
 
@@ -103,6 +104,14 @@ async def test_a_part_of_what_is_joined_is_found(desk: Desk, text: str, queries:
     ]
 
 
+async def test_what_two_forms_come_to_is_asked_for_once(desk: Desk) -> None:
+    """A stem is not looked up beside all that begins with it, and stop words are not looked up."""
+    words = parse("deployment server the cat")
+    async with as_search(desk.library) as connection:
+        compiled = await store.compile_terms(connection, words.terms)
+    assert [*compiled.values()] == ["('deploy':*)", "('server':*)", "('cat')"]
+
+
 async def test_phrases_must_occur_and_exclusions_must_not(desk: Desk) -> None:
     """A quoted phrase must stand in every result as it is, and an excluded word in none, also among neighbours."""
     await desk.library.add_messages(
@@ -141,6 +150,20 @@ async def test_a_filter_leaves_what_has_common_words_alone(
     request.filter.author_external_ids.append("alice")
     found = (await call(desk, "Search", request)).results
     assert sorted(each.message.text for each in found) == said
+
+
+async def test_what_has_only_a_common_word_is_not_weighed_beside_a_rare_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages with the rare word are candidates, and those with the common one alone are not, once these are many."""
+    for name, value in (("MATCHED_MAX", 20), ("CANDIDATES_MIN", 1), ("CANDIDATES_MAX", 5)):
+        monkeypatch.setattr(keyword, name, value)
+    await desk.library.add_messages(["the deploy is late"] * 30)
+    rare = ["an error again", "an error of the deploy"]
+    await desk.library.add_messages(rare, thread_id="b")
+    found = await desk.client.search("deploy error", mode=KEYWORD, page_size=100)
+    assert sorted(texts(found)) == rare
+    assert len(await desk.client.words("deploy", page_size=100)) == 31
 
 
 async def test_a_slip_of_the_keyboard_is_forgiven(desk: Desk) -> None:

@@ -1,16 +1,15 @@
 """The queries as the server sees them: under search's own role, with the plans that they are written for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import numpy as np
 import pytest
 
-from services.common.database import Connection, Database, DatabaseSettings
-from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
+from services.common.database import Connection
+from services.common.vectors import Matrix, to_halfvecs
 from services.search import lookups, statements, store
 from services.search.conditions import All, Any_, Attribute, Leaf
 from services.search.copies import Copies
@@ -19,7 +18,7 @@ from services.search.statements import KINDS
 from services.search.statistics import Statistics
 from services.search.store import Filter, Scope
 from tests.search.conftest import Desk
-from tests.search.library import DIMENSIONS, START, Library, unit
+from tests.search.library import DIMENSIONS, START, Library, as_search, unit
 from winnow.search.v1 import search_pb2 as pb
 
 MANY = 6_000
@@ -33,18 +32,6 @@ READ = """select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int from pg_sta
 VECTORS_READ = """select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::int from pg_stat_xact_user_tables
                   where schemaname = 'embedder' and relname like 'vector%'"""
 FIXED = 9
-
-
-@asynccontextmanager
-async def as_search(library: Library) -> AsyncIterator[Connection]:
-    """A transaction of the library's workspace under the role and the settings of search."""
-    async with (
-        Database.open(
-            DatabaseSettings.read(), "winnow_search", server_settings=INDEX_SETTINGS
-        ) as database,
-        database.transaction(library.workspace) as connection,
-    ):
-        yield connection
 
 
 async def fill(library: Library) -> Matrix:
