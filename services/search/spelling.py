@@ -25,7 +25,7 @@ NAMING: Final = PLUSES + _SHARP + _POINT
 _NAMES: Final = (
     (
         re.compile(
-            r"""(?<![^ \t\n\r("'`*{=>\[,;:])\.(?=[A-Za-z]+(?![A-Za-z0-9_])(?![./@:-][A-Za-z0-9_]))"""
+            r"""(?<![^ \t\n\r("'`*{=>\[,;:/])\.(?=[A-Za-z]+(?![A-Za-z0-9_])(?![./@:-][A-Za-z0-9_]))"""
         ),
         _POINT,
     ),
@@ -83,6 +83,7 @@ def as_typed(plain_text: str) -> str:
 def other_spellings(word: str) -> tuple[str, ...]:
     """A word as those spell it who leave its apostrophe out, or who do not."""
     if APOSTROPHE in word:
-        return (word.replace(APOSTROPHE, ""),)
+        without = word.replace(APOSTROPHE, "")
+        return (without,) if without else ()
     other = _PLACE.sub(APOSTROPHE, word, count=1)
     return () if other == word else (other,)

@@ -305,12 +305,38 @@ async def test_no_query_is_too_long_or_too_strange(desk: Desk, query: str) -> No
         ("c", "main.c++ fails"),
         ('".env"', "put it into `.env`, please"),
         ('".NET"', "**.NET** alone"),
+        ("C#", "written in C#/.NET"),
+        (".NET", "written in C#/.NET"),
+        ("net", "written in C#/.NET"),
+        ("C#/.NET", "written in C#/.NET"),
+        ('".env"', "look into src/.env"),
+        ("env", "look into src/.env"),
+        ("src/.env", "look into /home/app/src/.env"),
+        ("bashrc", "source ~/.bashrc"),
+        ("rust", "C++/Rust or nothing"),
+        ('"rust or"', "C++/Rust or nothing"),
+        ('"F"', "C#/F# are languages"),
+        ("c++", "Ｃ＋＋ in full width"),
+        ("c", "Ｃ＋＋ in full width"),
+        ('"net"', "．ＮＥＴ in full width"),
+        ("yaml", "ａｐｐ．ｙａｍｌ in full width"),
     ],
 )
 async def test_signs_hide_no_word(desk: Desk, query: str, said: str) -> None:
     """A part of an address that ends with a sign must be found as any other, and a name where chats write it."""
     await desk.library.add_messages([said, "something else"])
     assert await desk.client.words(query) == [said]
+
+
+@pytest.mark.parametrize("said", ["written in C++ alone", "read config/app.yaml alone"])
+async def test_no_phrase_runs_from_the_end_of_a_text_to_its_beginning(
+    desk: Desk, said: str
+) -> None:
+    """What a text has within its words is indexed after it, and must not be taken for going on with it."""
+    await desk.library.add_message(said)
+    first, *_, last = said.split()
+    assert await desk.client.words(f'"{last} {first}"') == []
+    assert await desk.client.words(f'"{last}"') == [said]
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ def test_spaces_and_punctuation_ask_nothing(query: str) -> None:
 
 @given(st.text(max_size=300))
 @example("0¶_")
+@example("ʼ")
 def test_no_text_is_an_error(query: str) -> None:
     """Any text must be readable, and starts must be letters and digits alone."""
     words = parse(query)
