@@ -152,20 +152,6 @@ async def test_a_filter_leaves_what_has_common_words_alone(
     assert sorted(each.message.text for each in found) == said
 
 
-async def test_what_has_only_a_common_word_is_not_weighed_beside_a_rare_one(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Messages with the rare word are candidates, and those with the common one alone are not, once these are many."""
-    for name, value in (("MATCHED_MAX", 20), ("CANDIDATES_MIN", 1), ("CANDIDATES_MAX", 5)):
-        monkeypatch.setattr(keyword, name, value)
-    await desk.library.add_messages(["the deploy is late"] * 30)
-    rare = ["an error again", "an error of the deploy"]
-    await desk.library.add_messages(rare, thread_id="b")
-    found = await desk.client.search("deploy error", mode=KEYWORD, page_size=100)
-    assert sorted(texts(found)) == rare
-    assert len(await desk.client.words("deploy", page_size=100)) == 31
-
-
 async def test_a_slip_of_the_keyboard_is_forgiven(desk: Desk) -> None:
     """A misspelt word that occurs nowhere must find the word it resembles, and the reply must say so."""
     await desk.library.add_message("install the nvidia driver")

@@ -10,8 +10,7 @@ from services.search.statistics import Statistics
 from services.search.store import Filter
 from tests.search.asking import KEYWORD
 from tests.search.conftest import Desk
-from tests.search.library import texts
-from tests.search.test_store import as_search
+from tests.search.library import as_search, texts
 
 
 class Recording:
