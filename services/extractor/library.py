@@ -14,6 +14,8 @@ Row = Any
 # So many messages are looked at for each topic of a page, then up to so many times as many, before all topics are.
 _MESSAGES_PER_TOPIC: Final = 20
 _WIDENING_MAX: Final = 10
+# Of the newest messages, which may wait to be read, so many are looked at for one that has a topic.
+_UNREAD_MAX: Final = 50_000
 _END: Final = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
@@ -49,16 +51,23 @@ async def _latest_topics(
 ) -> Sequence[Row] | None:
     """A page of topics as the messages before it tell; None where they lie too far apart for that."""
     start = min(before or _END, (as_of, _END[1]) if as_of else _END)
-    messages = limit * _MESSAGES_PER_TOPIC
-    for _ in range(2):
-        walk = (source, *start, limit, messages, as_of)
+    first = messages = limit * _MESSAGES_PER_TOPIC
+    since = start[0]
+    for _ in range(3):
+        walk = (source, *start, limit, messages, as_of, since)
         rows = await connection.fetch(QUERIES["latest_topics"], workspace, *walk)
         if len(rows) == limit or (rows and rows[0]["is_all"]):
             return rows
         wider = 1 + 2 * limit // max(1, len(rows))
-        if wider > _WIDENING_MAX:
+        if wider <= _WIDENING_MAX and messages == first:
+            messages *= wider
+        elif wider > _WIDENING_MAX and since == start[0]:
+            place = (workspace, since, _UNREAD_MAX)
+            since = await connection.fetchval(QUERIES["last_discussed"], *place)
+            if since in (None, start[0]):
+                return None
+        else:
             return None
-        messages *= wider
     return None
 
 

@@ -25,9 +25,10 @@ limit $6;
 -- A page of `topics`, as of now or as of a time that is not before the page's start: a topic stands where its last message does, so
 -- the $6 messages before the page's start tell it. What they do not reach is left out, unless they are all. `offset 0` has each
 -- topic and message looked up by its key: after an import the planner may believe that there are hardly any, and join all with all.
+-- Messages after $8 are known to have no topic.
 with walked as materialized (
   select m.id, m.sent_at from ingest.message m
-  where m.workspace_id = $1 and m.deleted_at is null and m.sent_at <= $3::timestamptz
+  where m.workspace_id = $1 and m.deleted_at is null and m.sent_at <= least($3::timestamptz, $8::timestamptz)
   order by m.sent_at desc limit $6::int),
 reached as materialized (
   select case when count(*) < $6 then '-infinity' else min(w.sent_at) end as at from walked w),
@@ -79,6 +80,16 @@ cross join lateral (
   join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
   where tm.workspace_id = $1 and tm.topic_id = p.id and ($7::timestamptz is null or m.sent_at <= $7)) s
 order by p.last_at desc, p.id desc;
+
+-- name: last_discussed
+-- When the newest of some messages was sent that has a topic; nothing is looked at where no message has one.
+select w.sent_at from (
+  select m.id, m.sent_at from ingest.message m
+  where m.workspace_id = $1 and m.deleted_at is null and m.sent_at <= $2::timestamptz
+    and (select exists (select from extractor.topic_message tm where tm.workspace_id = $1))
+  order by m.sent_at desc limit $3::int) w
+where exists (select from extractor.topic_message tm where tm.workspace_id = $1 and tm.message_id = w.id offset 0)
+order by w.sent_at desc limit 1;
 
 -- name: topic_messages
 -- What is to be erased is shown no more.

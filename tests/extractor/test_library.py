@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 
 from services.extractor import library
 
@@ -181,8 +182,16 @@ class History:
         return [{name: row[name] for name in SHOWN} for row in rows]
 
 
-async def test_pages_of_topics_are_the_definition_cut_in_pieces(database_url: str) -> None:
-    """Whatever was deleted, dated anew, retired or moved, pages give each topic once, in order, with its counts."""
+@pytest.mark.parametrize(("messages", "wider"), [(20, 10), (1, 1)])
+async def test_pages_of_topics_are_the_definition_cut_in_pieces(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, messages: int, wider: int
+) -> None:
+    """Whatever was deleted, dated anew, retired or moved, pages give each topic once, in order, with its counts.
+
+    So they must where messages without a topic are skipped.
+    """
+    monkeypatch.setattr(library, "_MESSAGES_PER_TOPIC", messages)
+    monkeypatch.setattr(library, "_WIDENING_MAX", wider)
     admin = await asyncpg.connect(
         database_url, server_settings={"session_replication_role": "replica"}
     )
@@ -194,6 +203,47 @@ async def test_pages_of_topics_are_the_definition_cut_in_pieces(database_url: st
             for limit in (1, 4):
                 assert await history.pages(source, as_of, limit) == listed, (seed, limit)
             assert await history.all_at_once(source, as_of) == listed, seed
+    await admin.close()
+
+
+class Recording:
+    """A connection that remembers what was asked."""
+
+    def __init__(self, admin: asyncpg.Connection) -> None:
+        self._admin, self.asked = admin, list[str]()
+
+    async def fetch(self, query: str, *arguments: Any) -> Any:
+        """Read rows."""
+        self.asked.append(query)
+        return await self._admin.fetch(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: Any) -> Any:
+        """Read a value."""
+        return await self._admin.fetchval(query, *arguments)
+
+
+async def test_messages_that_wait_to_be_read_are_skipped(database_url: str) -> None:
+    """While the newest messages have no topic yet, not all topics may be read for a page of them."""
+    admin = await asyncpg.connect(
+        database_url, server_settings={"session_replication_role": "replica"}
+    )
+    history = History(admin, 0)
+    await history.unfold(many=60)
+    await admin.execute(
+        """insert into ingest.message (workspace_id, id, source_id, external_id, text, sent_at, content_sha256,
+             text_sha256, importance_score, importance_label, importance_factors, importance_version)
+           select $1, uuidv7(), $2, 'new ' || n, 'x', $3::timestamptz + n * interval '1 minute', sha256('x'),
+             sha256('x'), 1, 'signal', '{}', ''
+           from generate_series(1, 200) n""",
+        history.workspace,
+        SOURCES[0],
+        BEGIN + timedelta(days=1),
+    )
+    connection: Any = Recording(admin)
+    rows = await library.topics(connection, history.workspace, limit=5)
+    listed = await history.listed(None, None)
+    assert [row["id"] for row in rows] == [each["id"] for each in listed[:5]]
+    assert library.QUERIES["topics"] not in connection.asked
     await admin.close()
 
 
@@ -214,7 +264,7 @@ async def test_a_page_looks_at_each_topic_once_whatever_the_planner_believes(
         ):
             await admin.execute("select pg_clear_relation_stats($1, $2)", schema, table)
         query = f"explain (analyze, format json) {library.QUERIES['latest_topics']}"
-        place = (history.workspace, None, *library._END, 50, 1_000, None)
+        place = (history.workspace, None, *library._END, 50, 1_000, None, None)
         plan = json.loads(await admin.fetchval(query, *place))
     looked = [
         each["Actual Loops"] * each["Actual Rows"]
