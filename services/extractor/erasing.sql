@@ -82,23 +82,24 @@ where v.workspace_id = $1 and a.workspace_id = v.workspace_id and a.id = v.atom_
 delete from extractor.topic_message t where t.workspace_id = $1 and t.message_id = any ($2::uuid[]) returning t.topic_id;
 
 -- name: topics_concerned
--- Topics that messages were taken out of, that have messages of the windows, or whose titles readings of these gave first; topics
--- that were parted from such ones; what such ones were called before or was merged into them; and those of the sources that are out
--- of use: a later reading may have given their titles too, which nothing tells any more, and what the messages said is gone. One goes
--- if its title has a word that none of its messages has; what a person called so, if it has neither a message nor an atom, and not
--- for being out of use alone. Those of a merged topic are those of the one that it is part of. Each step is fenced, however little
--- is known of the tables, and looks no further than to the first message that decides.
+-- Topics that messages were taken out of, that have messages of the windows, or whose titles readings of these gave; what such ones are
+-- part of, were called before or was merged into them; topics that were parted from them; and those of the sources that are out of use
+-- and of which it is not known who gave their titles. One goes if its title has a word that none of its messages has; what a person
+-- called so, if it has neither a message nor an atom, and not for being out of use alone. Those of a merged topic are those of the one
+-- that it is part of. Each step is fenced, however little is known of the tables, and looks no further than to the first message that
+-- decides.
 with known as materialized (
-  select v.topic_id from extractor.topic_version v
-  where v.workspace_id = $1 and v.run_id = any (array(
-    select r.id from extractor.run r where r.workspace_id = $1 and r.window_id = any ($3::uuid[])))
+  select w.topic_id from extractor.title_window w where w.workspace_id = $1 and w.window_id = any ($3::uuid[])
   union
   select x.id from unnest($2::uuid[]) as x (id)
   union
   select m.topic_id from extractor.topic_message m where m.workspace_id = $1 and m.window_id = any ($3::uuid[])),
+whole as materialized (
+  select distinct t.whole as id from known k cross join lateral (
+    select coalesce(t.merged_into, t.id) as whole from extractor.topic t where t.workspace_id = $1 and t.id = k.topic_id offset 0) t),
 unused as materialized (
   select t.id from extractor.topic t
-  where t.workspace_id = $1 and t.retired_at is not null and t.merged_into is null and t.source_id = any (array(
+  where t.workspace_id = $1 and t.retired_at is not null and t.merged_into is null and not t.is_traced and t.source_id = any (array(
       select distinct m.source_id from unnest($4::uuid[]) as x (id) cross join lateral (
         select m.source_id from ingest.message m where m.workspace_id = $1 and m.id = x.id offset 0) m))
     and not exists (select from extractor.topic_message x where x.workspace_id = $1 and x.topic_id = t.id offset 0)),
@@ -107,13 +108,12 @@ concerned as materialized (
   from (
     select k.topic_id as id, true as is_known from known k
     union all
+    select w.id, true from whole w
+    union all
     select v.topic_id, true from extractor.topic_version v
     where v.workspace_id = $1 and v.version = 1 and v.change = 'parted' and v.cause_topic_id = any (array(select k.topic_id from known k))
     union all
-    select a.id, true from extractor.topic a
-    where a.workspace_id = $1 and a.merged_into = any (array(
-      select t.whole from known k cross join lateral (
-        select coalesce(t.merged_into, t.id) as whole from extractor.topic t where t.workspace_id = $1 and t.id = k.topic_id offset 0) t))
+    select a.id, true from extractor.topic a where a.workspace_id = $1 and a.merged_into = any (array(select w.id from whole w))
     union all
     select u.id, false from unused u
     union all

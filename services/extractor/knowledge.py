@@ -48,7 +48,7 @@ async def write(
     await bonds.lock(connection, workspace)
     rows = await connection.fetch(QUERIES["known_atoms_of_window"], workspace, window)
     known = [_known(row) for row in rows]
-    topics, fresh_topics = await _put_topics(connection, workspace, source, run, extraction)
+    topics, fresh_topics = await _put_topics(connection, workspace, source, window, run, extraction)
     placed = place(known, extraction, topics, sent_at)
     said = {atom.id for atom in placed}
     cited = {message for draft in extraction.atoms for message in draft.message_ids}
@@ -110,7 +110,12 @@ async def _follow_bonds(
 
 
 async def _put_topics(
-    connection: Connection, workspace: UUID, source: UUID, run: UUID, extraction: Extraction
+    connection: Connection,
+    workspace: UUID,
+    source: UUID,
+    window: UUID,
+    run: UUID,
+    extraction: Extraction,
 ) -> tuple[list[UUID], dict[UUID, bytes]]:
     """Save the topics in the order of their keys; return their ids by position, and the new ones' hashes."""
     ids: dict[str, UUID] = {}
@@ -121,7 +126,7 @@ async def _put_topics(
             continue
         made, sha256 = uuid7(), text_sha256(title)
         [row] = await connection.fetch(
-            QUERIES["put_topic"], workspace, made, source, title, key, sha256
+            QUERIES["put_topic"], workspace, made, source, title, key, sha256, window
         )
         ids[key] = row["id"]
         if row["created"]:

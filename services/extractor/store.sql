@@ -200,22 +200,27 @@ insert into extractor.run
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
 
 -- name: put_topic
--- The title of a merged topic means the topic that it was merged into.
+-- The title of a merged topic means the topic that it was merged into. That the window gave the title is told of the topic that bears it.
 with meant as (
-  select c.id from extractor.topic t
+  select c.id, t.id as bearer_id from extractor.topic t
   join extractor.topic c on c.workspace_id = t.workspace_id and c.id = t.merged_into and c.retired_at is null
   where t.workspace_id = $1 and t.source_id = $3 and t.title_key = $5 and t.merged_into is not null
     and not exists (select from extractor.topic o where o.workspace_id = $1 and o.source_id = $3 and o.title_key = $5
       and o.retired_at is null)
   order by t.id desc limit 1),
 made as (
-  insert into extractor.topic as t (workspace_id, id, source_id, title, title_key, text_sha256)
-  select $1, $2, $3, $4, $5, $6 where not exists (select from meant)
+  insert into extractor.topic as t (workspace_id, id, source_id, title, title_key, text_sha256, is_traced)
+  select $1, $2, $3, $4, $5, $6, true where not exists (select from meant)
   on conflict (workspace_id, source_id, title_key) where retired_at is null do update set updated_at = now()
-  returning t.id, t.id = $2 as created)
-select m.id, false as created from meant m
-union all
-select m.id, m.created from made m;
+  returning t.id, t.id = $2 as created),
+found as (
+  select m.id, m.bearer_id, false as created from meant m
+  union all
+  select m.id, m.id, m.created from made m),
+given as (
+  insert into extractor.title_window (workspace_id, topic_id, window_id) select $1, f.bearer_id, $7 from found f
+  on conflict do nothing)
+select f.id, f.created from found f;
 
 -- name: add_topic_version
 insert into extractor.topic_version (workspace_id, topic_id, version, title, run_id) values ($1, $2, 1, $3, $4);

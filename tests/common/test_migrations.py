@@ -177,6 +177,51 @@ async def test_what_was_spent_before_is_booked(empty_url: str, schema: Path) -> 
     await connection.close()
 
 
+async def test_who_gave_titles_before_is_told_by_runs_and_messages(
+    empty_url: str, schema: Path
+) -> None:
+    """Of a topic from before, the windows of its first reading and of its messages are known, and that more may be."""
+    later = _held_back(schema, 60)
+    workspace, topic, run, first, second = (uuid4() for _ in range(5))
+    await migrate(empty_url, schema)
+    connection = await asyncpg.connect(empty_url)
+    await connection.execute("set session_replication_role = replica")
+    await connection.execute(
+        """insert into extractor.topic (workspace_id, id, source_id, title, title_key, text_sha256)
+           values ($1, $2, $1, 'x', 'x', sha256(''))""",
+        workspace,
+        topic,
+    )
+    await connection.execute(
+        """insert into extractor.run (workspace_id, id, window_id, task_id, engine, outcome, duration_seconds,
+             message_count, noise_count, atom_count)
+           values ($1, $2, $3, $1, 'x', 'ok', 1, 1, 0, 0)""",
+        workspace,
+        run,
+        first,
+    )
+    await connection.execute(
+        """insert into extractor.topic_version (workspace_id, topic_id, version, title, run_id)
+           values ($1, $2, 1, 'x', $3)""",
+        workspace,
+        topic,
+        run,
+    )
+    await connection.execute(
+        "insert into extractor.topic_message (workspace_id, topic_id, message_id, window_id) values ($1, $2, $1, $3)",
+        workspace,
+        topic,
+        second,
+    )
+    for path, text in later.items():
+        path.write_text(text)
+    await migrate(empty_url, schema)
+    rows = await connection.fetch("select topic_id, window_id from extractor.title_window")
+    assert {tuple(row) for row in rows} == {(topic, first), (topic, second)}
+    assert not await connection.fetchval("select is_traced from extractor.topic")
+    await connection.close()
+
+
 @pytest.mark.parametrize("wrong", ["0001_again.sql", "9999_far.sql"])
 def test_gaps_and_repeats_are_refused(schema: Path, wrong: str) -> None:
     """Files that are not numbered one by one are refused before anything is touched."""

@@ -9,7 +9,7 @@ from tests.extractor.calling import asked, erase
 from tests.extractor.known import Knowledge, OpeningEngine
 from tests.extractor.saved import change
 from tests.extractor.test_context_erasing import FILLING, SECRET, places
-from tests.extractor.test_merging import DISK, FRIDAY, MONDAY, OTHER_DISK, tell
+from tests.extractor.test_merging import DISK, FRIDAY, MONDAY, OTHER_DISK, SMALL_TALK, tell, title
 from winnow.extractor.v1 import extractor_pb2 as pb
 
 
@@ -77,10 +77,11 @@ async def test_what_a_person_split_stays(deployment: Deployment) -> None:
         assert await titles(deployment) == {"Backups"}
 
 
-async def test_titles_out_of_use_go_with_any_message_of_their_source(
-    deployment: Deployment,
+@pytest.mark.parametrize("is_traced", [True, False])
+async def test_titles_out_of_use_go_with_what_may_have_given_them(
+    deployment: Deployment, is_traced: bool
 ) -> None:
-    """Which readings gave them is not known, and nobody sees them; what a person gave stays, as do other sources'."""
+    """Where it is not known which readings gave them, any message of their source may have; persons did others."""
     async with asked(deployment) as (knowledge, call):
         lines = [f"[Backups] {DISK}", f"[Release dates] {FRIDAY}", *(text for _, text in FILLING)]
         source, said = await tell(knowledge, *lines)
@@ -92,12 +93,22 @@ async def test_titles_out_of_use_go_with_any_message_of_their_source(
             await change(deployment, message, deleted=True)
         await knowledge.settled()
         assert not (await call("ListTopics")).topics
-        assert await titles(deployment) == {"Operations", "Backups", "Release dates", "Archive"}
+        everything = {"Operations", "Backups", "Release dates", "Archive"}
+        assert await titles(deployment) == everything
+        if not is_traced:
+            await deployment.admin.execute("update extractor.topic set is_traced = false")
+            await deployment.admin.execute("delete from extractor.title_window")
         _, later = await tell(knowledge, f"[Holidays] {MONDAY}", source=source)
         await forgotten(knowledge, later[0])
-        assert await titles(deployment) == {"Operations", "Archive"}
+        left = {"Operations", "Archive"}
+        if is_traced:
+            assert await titles(deployment) == everything
+            # Of that window, what a person named has neither a message nor an atom.
+            await forgotten(knowledge, said[0])
+            left = {"Archive"}
+        assert await titles(deployment) == left
         versions = await deployment.admin.fetch("select title from extractor.topic_version")
-        assert {row["title"] for row in versions} == {"Operations", "Archive"}
+        assert {row["title"] for row in versions} == left
 
 
 @pytest.mark.parametrize("is_merged", [False, True])
@@ -136,3 +147,27 @@ async def test_a_former_title_goes_with_its_topic(deployment: Deployment) -> Non
         assert await deployment.admin.fetchval(found) == 1
         await forgotten(knowledge, said[0])
         assert await deployment.admin.fetchval(found) == 0
+
+
+async def test_a_title_merged_by_itself_goes_that_a_later_reading_gave_too(
+    deployment: Deployment,
+) -> None:
+    """A topic that others hold keeps no title merged into it whose words an erased message of a later window had."""
+    async with asked(deployment) as (knowledge, call):
+        held, merged = (
+            "Nightly backup retention policy",
+            f"Nightly {SECRET} backup retention policy",
+        )
+        others = [f"[{title(line)}] {line}" for line in SMALL_TALK]
+        await tell(knowledge, *others, f"[{held}] {DISK}")
+        filling = [text for _, text in FILLING]
+        source, first = await tell(knowledge, f"[{merged}] {OTHER_DISK}", *filling)
+        _, second = await tell(knowledge, f"[{merged}] {FRIDAY}", source=source)
+        counts = {t.title: t.message_count for t in (await call("ListTopics")).topics}
+        assert counts[held] == 3
+        await change(deployment, first[0], text=OTHER_DISK)
+        await change(deployment, second[0], text=f"{FRIDAY} in {SECRET}")
+        await knowledge.settled()
+        assert "topic" in await places(deployment)
+        await forgotten(knowledge, second[0])
+        assert held in await titles(deployment)

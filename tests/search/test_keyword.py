@@ -297,7 +297,7 @@ async def test_no_query_is_too_long_or_too_strange(desk: Desk, query: str) -> No
         ("C#/.NET", "written in C#/.NET"),
         ('".env"', "look into src/.env"),
         ("env", "look into src/.env"),
-        ("src/.env", "look into /home/app/src/.env"),
+        ("src/.env", "look into /opt/app/src/.env"),
         ("bashrc", "source ~/.bashrc"),
         ("rust", "C++/Rust or nothing"),
         ('"rust or"', "C++/Rust or nothing"),
