@@ -49,7 +49,12 @@ def find(data: DataDirectory) -> Target:
             name for name in NAMES if f"WINNOW_{name.upper()}_ADDRESS" not in os.environ
         )
         addresses |= {name: f"127.0.0.1:{ports[name]}" for name in restarted}
-    key = os.environ.get(KEY_VARIABLE) or _local_key(data)
+    local_key = _local_key(data)
+    is_told_where = state is not None or any(
+        f"WINNOW_{name.upper()}_ADDRESS" in os.environ for name in NAMES
+    )
+    # Whoever else listens where such services are by default is not shown the key.
+    key = os.environ.get(KEY_VARIABLE) or (local_key if is_told_where else None)
     if key is None:
         raise Failure(
             f"nothing runs on {data.path}: start it with `winnow up`, or set {KEY_VARIABLE} "

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from shlex import quote
 
 import click
 from rich.console import Console
@@ -15,6 +16,7 @@ from services.cli.embedded.supervisor import Event, State
 from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, command
 from services.cli.running import Running, running
+from services.cli.target import data_directory
 
 _PORT = click.IntRange(1, 65535)
 _PORTS = tuple(Ports.model_fields)
@@ -76,6 +78,10 @@ def _introduce(session: Session, up_now: Running) -> None:
     session.console.print(table)
     key = session.data.secrets / "api-key"
     session.console.print(escape(f"data in {session.data.path}, API key in {key}"))
-    session.console.print(
-        "now, in another terminal: winnow import telegram result.json, winnow search …"
+    where = (
+        ""
+        if session.data == data_directory(None)
+        else f" --data-dir {quote(str(session.data.path))}"
     )
+    told = f"now, in another terminal: winnow import telegram result.json{where}, winnow search{where} …"
+    session.console.print(escape(told))
