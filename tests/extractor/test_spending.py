@@ -119,14 +119,18 @@ async def test_what_a_failed_reading_cost_counts(
     assert [run["model_calls"] for run in runs] == [1]
 
 
+def _stage(database: Database, model: Metered, spending: Spending) -> ExtractStage:
+    """The stage that reads with a model."""
+    engine = GenerativeEngine(model, "planned")
+    return ExtractStage(database, engine, "planned", LIMITS, lambda: None, spending)
+
+
 async def test_what_was_read_of_another_text_counts(deployment: Deployment) -> None:
     """A reading that is dropped because its messages changed meanwhile has been paid for all the same."""
     workspace = deployment.workspace
     async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
         source, ids = await say(deployment, TALK)
-        engine = GenerativeEngine(Metered(PlannedModel([answer([])])), "planned")
-        spending = Spending(database, 0)
-        stage = ExtractStage(database, engine, "planned", LIMITS, lambda: None, spending)
+        stage = _stage(database, Metered(PlannedModel([answer([])])), Spending(database, 0))
         for _ in range(2):
             task = await window_of(database, deployment, source, ids[:1])
             read = await stage.perform([task])
@@ -143,9 +147,7 @@ async def test_a_reading_counts_once_whether_or_not_it_is_saved(deployment: Depl
     workspace = deployment.workspace
     async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
         source, ids = await say(deployment, TALK)
-        engine = GenerativeEngine(Metered(PlannedModel([answer([])])), "planned")
-        spending = Spending(database, 0)
-        stage = ExtractStage(database, engine, "planned", LIMITS, lambda: None, spending)
+        stage = _stage(database, Metered(PlannedModel([answer([])])), Spending(database, 0))
         task = await window_of(database, deployment, source, ids)
         await stage.perform([task])
         assert await deployment.admin.fetchval("select spine.tokens_today($1)", workspace) == 120, (
@@ -199,8 +201,7 @@ async def _reading(
     database: Database, deployment: Deployment, model: Interrupted, spending: Spending
 ) -> asyncio.Task[Any]:
     source, ids = await say(deployment, TALK)
-    engine = GenerativeEngine(model, "planned")
-    stage = ExtractStage(database, engine, "planned", LIMITS, lambda: None, spending)
+    stage = _stage(database, model, spending)
     task = await window_of(database, deployment, source, ids)
     return asyncio.create_task(stage.perform([task]))
 
