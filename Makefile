@@ -59,7 +59,7 @@ $(STAMPS)/build: requirements/build.txt | $(BIN)/pip
 	@mkdir -p $(STAMPS) && touch $@
 
 # other options make another library, which pip would not see
-$(STAMPS)/llama: requirements/llama_cpp.cmake requirements/amx_works.cpp requirements/llama_gelu.h requirements/llama_amx_encoder.h $(STAMPS)/build
+$(STAMPS)/llama: $(wildcard requirements/llama_*) requirements/amx_works.cpp $(STAMPS)/build
 	@$(PIP) uninstall --quiet --quiet --yes llama-cpp-python
 	@touch $@
 
@@ -176,8 +176,9 @@ scale-check: setup-dev models ## replicas, failover and a rolling restart on loo
 image-check: setup ## build deploy/Dockerfile and run the demo against its containers; needs root, buildah, podman, runc, debootstrap
 	@$(BIN)/python -m tools.image_check
 
-docs: setup-dev ## write docs/settings.md and docs/api.md anew
+docs: setup-dev ## write docs/settings.md, docs/metrics.md and docs/api.md anew
 	@$(BIN)/python -m tools.settings_page
+	@$(BIN)/python -m tools.metrics_page
 	@$(BIN)/python -m tools.api_page
 
 lock: setup-dev ## resolve requirements/*.in anew into hash-locked files; LOCK=--upgrade takes newer versions

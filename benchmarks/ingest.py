@@ -42,7 +42,7 @@ from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bootstrap import bring_up
 from services.common.channels import CHANNEL_OPTIONS
 from services.ingest import compiled
-from services.ingest.streaming import FRAMES_AHEAD
+from services.ingest.streaming import AHEAD
 from winnow.ingest.v1 import ingest_pb2 as pb
 
 FRAME = 500
@@ -232,7 +232,7 @@ def _steadily(marks: Sequence[float]) -> Sequence[float]:
     At first work is done on frames that are not acknowledged yet, and at the end none is begun, so that by
     acknowledgements alone the first tenth is slower than it is and the last one faster.
     """
-    under_way = min(FRAMES_AHEAD, len(marks) // 4)
+    under_way = min(AHEAD.messages // FRAME, len(marks) // 4)
     return marks[under_way : len(marks) - under_way]
 
 

@@ -7,13 +7,7 @@
 //
 // C (M, N) = A (M, K) times W (N, K) transposed; A and C are of 32-bit floats, N is divisible by 32.
 
-#include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <vector>
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include "llama_encoder.h"
 
 namespace winnow {
 
@@ -22,12 +16,8 @@ constexpr int ROW_BYTES = 64;  // of a row of a tile
 constexpr int TILE_BYTES = ROWS * ROW_BYTES;
 constexpr int STEP = 64;            // numbers of a row that a product of tiles takes
 constexpr int COLUMNS = 2 * ROWS;   // of C that are computed at once
-constexpr float WEIGHT_MAX = 127;
 constexpr float UPPER = 128;        // what one is worth in an upper half
 constexpr float A_MAX = 127 * UPPER;
-
-// The weights of models that are loaded from now on are kept for encoding.
-static std::atomic<bool> encoders{false};
 
 inline int steps(int K) { return (K + STEP - 1) / STEP; }
 // Rows of A are shared out evenly among as few tiles as hold them: a product takes as long as a tile of A has rows.
@@ -48,48 +38,16 @@ inline size_t work_size(const ggml_tensor * dst) {
     return dst->ne[2] * dst->ne[3] * batch_bytes(dst->ne[1], dst->src[0]->ne[0]);
 }
 
-// A text reads all weights once, and to find where pages of 4 kB are takes a part of the time.
-inline void * in_large_pages(void * memory, size_t size) {
-#if defined(MADV_HUGEPAGE)
-    constexpr uintptr_t page = 1 << 21;
-    const uintptr_t start = ((uintptr_t) memory + page - 1) & ~(page - 1), end = ((uintptr_t) memory + size) & ~(page - 1);
-    if (memory && end > start) {
-        madvise((void *) start, end - start, MADV_HUGEPAGE);
-    }
-#endif
-    return memory;
-}
-
-inline float largest(const float * row, int K) {
-    float found = 0;
-    for (int k = 0; k < K; ++k) {
-        found = std::max(found, std::fabs(row[k]));
-    }
-    return found;
-}
-
 inline void convert_weights(ggml_tensor * weights, const void * data, size_t offset, size_t size) {
     GGML_ASSERT(offset == 0 && size == ggml_nbytes(weights));
     const int N = weights->ne[1], K = weights->ne[0];
-    const auto to_float = ggml_get_type_traits(weights->type)->to_float;
     int8_t * tiles = (int8_t *) weights->data;
-    float * scales = (float *) (tiles + weights_bytes(N, K));
     std::memset(tiles, 0, weights_bytes(N, K));
-    std::vector<float> row(K);
-    for (int n = 0; n < N; ++n) {
-        const char * stored = (const char *) data + n * weights->nb[1];
-        if (to_float) {
-            to_float(stored, row.data(), K);
-        } else {
-            std::memcpy(row.data(), stored, K * sizeof(float)); // 32-bit floats, the one type that needs no conversion
-        }
-        const float most = largest(row.data(), K), scale = most > 0 ? WEIGHT_MAX / most : 0;
-        scales[n] = most / WEIGHT_MAX;
+    const auto scales = quantised(weights, data, [&](int n, int k, int8_t weight) {
         int8_t * columns = tiles + (size_t) (n / COLUMNS) * COLUMNS * steps(K) * STEP + n % COLUMNS / ROWS * TILE_BYTES + n % ROWS * 4;
-        for (int k = 0; k < K; ++k) {
-            columns[k / STEP * 2 * TILE_BYTES + k % STEP / 4 * ROW_BYTES + k % 4] = (int8_t) std::lrint(row[k] * scale);
-        }
-    }
+        columns[k / STEP * 2 * TILE_BYTES + k % STEP / 4 * ROW_BYTES + k % 4] = weight;
+    });
+    std::memcpy(tiles + weights_bytes(N, K), scales.data(), N * sizeof(float));
 }
 
 // Write both halves of a row of K numbers, and return its scale.

@@ -31,7 +31,7 @@ endif()
 
 # What follows changes lines of the release in runtime.txt. A release that has other lines has to be looked at anew.
 function(winnow_replace file old new)
-  set(path "${CMAKE_CURRENT_SOURCE_DIR}/ggml/src/ggml-cpu/${file}")
+  set(path "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
   file(READ "${path}" text)
   string(FIND "${text}" "${new}" done)
   string(FIND "${text}" "${old}" found)
@@ -48,35 +48,35 @@ endfunction()
 # GELU takes a tenth to a fifth of a small model's time, for it is looked up in a table, value by value. Computed, it takes a
 # fiftieth.
 file(READ "${CMAKE_CURRENT_LIST_DIR}/llama_gelu.h" WINNOW_GELU)
-winnow_replace(vec.h "#define GGML_GELU_FP16\n" "// GELU is computed, not looked up\n")
-winnow_replace(vec.h "    return 0.5f*x*(1.0f + tanhf(SQRT_2_OVER_PI*x*(1.0f + GELU_COEF_A*x*x)));\n" "${WINNOW_GELU}")
+winnow_replace(ggml/src/ggml-cpu/vec.h "#define GGML_GELU_FP16\n" "// GELU is computed, not looked up\n")
+winnow_replace(ggml/src/ggml-cpu/vec.h "    return 0.5f*x*(1.0f + tanhf(SQRT_2_OVER_PI*x*(1.0f + GELU_COEF_A*x*x)));\n" "${WINNOW_GELU}")
 
 # Attention takes a quarter of the time, for its tiles are made for long texts. Messages are short: most of a tile of 64 by 64 is of
 # other texts, and a query of fewer than 64 tokens is computed number by number, in three times the time of everything else. Texts that
 # are written go on as they were: what is read again must be computed in the same way.
-winnow_replace(common.h "#define GGML_FA_TILE_Q  64" "#define GGML_FA_TILE_Q  16")
-winnow_replace(common.h "#define GGML_FA_TILE_KV 64" "#define GGML_FA_TILE_KV 32")
-winnow_replace(ops.cpp "neq1 >= Q_TILE_SZ);" "(neq1 >= 64 || (neq1 >= 4 && neq1 == nek1)));")
+winnow_replace(ggml/src/ggml-cpu/common.h "#define GGML_FA_TILE_Q  64" "#define GGML_FA_TILE_Q  16")
+winnow_replace(ggml/src/ggml-cpu/common.h "#define GGML_FA_TILE_KV 64" "#define GGML_FA_TILE_KV 32")
+winnow_replace(ggml/src/ggml-cpu/ops.cpp "neq1 >= Q_TILE_SZ);" "(neq1 >= 64 || (neq1 >= 4 && neq1 == nek1)));")
 
 # Half of the time is spent on scaling products of 8 bits one by one. Models that encode get another way to multiply.
-winnow_replace(amx/amx.cpp
+winnow_replace(ggml/src/ggml-cpu/amx/amx.cpp
   "// AMX buffer interface\nstatic void"
   "#include \"${CMAKE_CURRENT_LIST_DIR}/llama_amx_encoder.h\"\n\nstatic void")
-winnow_replace(amx/amx.cpp
+winnow_replace(ggml/src/ggml-cpu/amx/amx.cpp
   "    void * data = ggml_aligned_malloc(size);\n"
   "    void * data = winnow::in_large_pages(ggml_aligned_malloc(size), size);\n")
-winnow_replace(amx/amx.cpp
+winnow_replace(ggml/src/ggml-cpu/amx/amx.cpp
   "    tensor->extra = (void *) ggml::cpu::amx::get_tensor_traits(buffer, tensor);"
   "    tensor->extra = (void *) (winnow::encoders ? winnow::traits() : ggml::cpu::amx::get_tensor_traits(buffer, tensor));")
-winnow_replace(amx/amx.cpp
+winnow_replace(ggml/src/ggml-cpu/amx/amx.cpp
   "    if (qtype_has_amx_kernels(tensor->type)) {\n        GGML_LOG_DEBUG"
   "    if (tensor->extra == winnow::traits()) {
         winnow::convert_weights(tensor, data, offset, size);
     } else if (qtype_has_amx_kernels(tensor->type)) {\n        GGML_LOG_DEBUG")
-winnow_replace(amx/amx.cpp
+winnow_replace(ggml/src/ggml-cpu/amx/amx.cpp
   "    return ggml_backend_amx_get_alloc_size(tensor);"
   "    return winnow::encoders ? winnow::alloc_size(tensor) : ggml_backend_amx_get_alloc_size(tensor);")
-winnow_replace(amx/amx.cpp
+winnow_replace(ggml/src/ggml-cpu/amx/amx.cpp
   "            case GGML_TYPE_F16:\n                alignment = 16;"
   "            case GGML_TYPE_F32:
             case GGML_TYPE_BF16:
@@ -86,15 +86,57 @@ winnow_replace(amx/amx.cpp
                 alignment = 16;
                 break;
             case GGML_TYPE_F16:\n                alignment = 16;")
-winnow_replace(ggml-cpu.cpp
+
+# Where there are none, in 16 bits instead of 32-bit floats or blocks of 32.
+winnow_replace(ggml/src/ggml-cpu/repack.cpp
+  "static const ggml::cpu::tensor_traits * ggml_repack_get_optimal_repack_type(const struct ggml_tensor * cur) {\n"
+  "#include \"${CMAKE_CURRENT_LIST_DIR}/llama_simd_encoder.h\"
+
+static const ggml::cpu::tensor_traits * ggml_repack_get_optimal_repack_type(const struct ggml_tensor * cur) {
+#if defined(__AVX2__)
+    if (winnow::takes(cur)) {
+        return winnow::traits();
+    }
+#endif\n")
+winnow_replace(ggml/src/ggml-cpu/repack.cpp
+  "    buffer->buft              = buft;\n"
+  "#if defined(__AVX2__)
+    winnow::in_large_pages(buffer->context, size);
+#endif
+    buffer->buft              = buft;\n")
+winnow_replace(ggml/src/ggml-cpu/repack.cpp
+  "                           /* .get_alloc_size   = */ nullptr,  // defaults to ggml_nbytes\n"
+  "#if defined(__AVX2__)
+                           /* .get_alloc_size   = */ winnow::repack_alloc_size,
+#else
+                           /* .get_alloc_size   = */ nullptr,  // defaults to ggml_nbytes
+#endif\n")
+winnow_replace(ggml/src/ggml-cpu/ggml-cpu.cpp
   "static void * ggml_backend_cpu_get_proc_address("
-  "void winnow_keep_for_encoding(bool wanted);\n\nstatic void * ggml_backend_cpu_get_proc_address(")
-winnow_replace(ggml-cpu.cpp
+  "void winnow_keep_for_encoding(bool wanted);
+void winnow_keep_in_vectors(bool wanted);
+
+static void * ggml_backend_cpu_get_proc_address(")
+winnow_replace(ggml/src/ggml-cpu/ggml-cpu.cpp
   "    return NULL;\n\n    GGML_UNUSED(reg);"
   "#if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
     if (strcmp(name, \"winnow_keep_for_encoding\") == 0 && ggml_backend_amx_buffer_type()) {
         return (void *)winnow_keep_for_encoding;
     }
 #endif
+#if defined(GGML_USE_CPU_REPACK) && defined(__AVX2__)
+    if (strcmp(name, \"winnow_keep_for_encoding\") == 0) {
+        return (void *)winnow_keep_in_vectors;
+    }
+#endif
 
     return NULL;\n\n    GGML_UNUSED(reg);")
+
+# A context makes and clears room for scores over the vocabulary, a megabyte a token with 250,000 words, also where vectors alone are asked for.
+winnow_replace(src/llama-context.cpp
+  "    bool has_logits     = true;\n"
+  "    bool has_logits     = !cparams.embeddings;\n")
+
+# What can wait is computed by threads that step back.
+set(WINNOW_COMPANION "${CMAKE_CURRENT_LIST_DIR}/llama_companion.cpp")
+cmake_language(DEFER CALL target_sources llama PRIVATE "${WINNOW_COMPANION}")

@@ -2,13 +2,15 @@
 
 import importlib
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import uvloop
 
-from services.cli.failures import explained
+from services.cli.failures import FAILED, Failure, explained
 from services.cli.options import owner_database
 from services.common.addresses import NAMES, AddressSettings
 from services.common.bootstrap import SHARED_LOGIN, login_of, open_logins
@@ -22,14 +24,32 @@ from services.common.telemetry import LogSettings, start_logging
 from services.common.tracing import TraceSettings, tracing
 from services.ingest import compiled
 
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Log what ends the process as everything else, for the program that reads the log; the exit code is the same."""
+    try:
+        with explained():
+            yield
+    except Failure as failure:
+        log.error("%s", failure.message)  # noqa: TRY400 - it is explained
+        raise SystemExit(failure.exit_code) from None
+    except Exception:
+        log.exception("ended by a defect")
+        raise SystemExit(FAILED) from None
+
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
 def run(names: tuple[str, ...]) -> None:
     """Run services by name in the foreground, or all of them; settings come from WINNOW_* variables."""
     with explained():
+        settings = LogSettings.read()
+        start_logging(settings)
+    with _logged() if settings.log_format == "json" else explained():
         refuse_unknown()
-        start_logging(LogSettings.read())
         arm(FailpointSettings.read(), AddressSettings.read())
         names = names or NAMES
         if "ingest" in names:
@@ -37,7 +57,7 @@ def run(names: tuple[str, ...]) -> None:
         modules = {name: importlib.import_module(f"services.{name}.service") for name in names}
         openers = {name: module.open_service for name, module in modules.items()}
         with (
-            serving_metrics(MetricsSettings.read()),
+            serving_metrics(MetricsSettings.read().metrics_address),
             tracing(TraceSettings.read(), "-".join(modules)),
         ):
             uvloop.run(run_services(openers))

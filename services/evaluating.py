@@ -16,8 +16,9 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from services.cli.doctor import Finding, doctor_with
+from services.cli.doctor import Finding, doctor_with, lacking
 from services.cli.failures import explained
+from services.cli.groups import Group
 from services.cli.options import Session
 from services.cli.running import running_briefly
 from services.common.errors import WinnowError
@@ -26,6 +27,7 @@ from services.common.models import ModelEntry, ModelStore
 from services.extractor import evaluation as extraction_evaluation
 from services.extractor.aptitude import Aptitude, AptitudeNotes
 from services.extractor.aptitude import measure as measure_aptitude
+from services.extractor.combined import Capability
 from services.extractor.extraction import Label, WindowMessage
 from services.extractor.service import (
     ExtractorSettings,
@@ -38,7 +40,7 @@ from services.ingest.scoring import Conversation
 from services.ingest.wording import ScoredInput
 from services.search import evaluation as retrieval_evaluation
 from services.search.evaluated_deployment import EvaluatedDeployment
-from services.search.evaluation import MODES, PlainModel
+from services.search.evaluation import KNOWN_MODES, MODES, PlainModel
 
 _DATA = click.option(
     "--data",
@@ -46,6 +48,7 @@ _DATA = click.option(
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A folder of chats and labels.",
 )
+_RANKS: tuple[Capability, ...] = ("none", "choices", "generate")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print nothing but the JSON object.")
 
 
@@ -59,12 +62,31 @@ async def _aptitude(session: Session) -> list[Finding]:
             found = await _examined(session, settings)
             notes.remember(digest, found)
     except WinnowError as error:
-        return [Finding("language model", False, str(error))]
-    detail = (
+        return [lacking("language model", error)]
+    return [trust_finding(settings, found)]
+
+
+def trust_finding(settings: ExtractorSettings, found: Aptitude) -> Finding:
+    """What a model was measured to be able to, and a warning where it is not good enough for what is set."""
+    measured = (
         f"tells chatter from knowledge {found.tells:.2f} (a coin: 0.50), {found.headlines:.0%} of headlines usable, "
-        f"{found.invalid:.0%} invalid, {found.tokens_per_second:g} tokens/s: trusted with {found.capability}"
+        f"{found.invalid:.0%} invalid, {found.tokens_per_second:g} tokens/s"
     )
-    return [Finding("language model", True, detail)]
+    engine, chosen = settings.extraction_engine, settings.extraction_capability
+    if engine == "grounded" or (engine == "combined" and chosen == "none"):
+        return Finding("language model", True, f"{measured}: not called, as the settings say")
+    wanted = "generate" if engine == "generative" else chosen
+    if wanted == "auto":
+        is_fit, told = found.capability != "none", f"trusted with {found.capability}"
+        unfit = "trusted with nothing, so that conversations are read by structure alone"
+    else:
+        is_fit = _RANKS.index(found.capability) >= _RANKS.index(wanted)
+        told = f"asked for {wanted}, as the settings say"
+        unfit = f"{told}, which is more than it can"
+    if is_fit:
+        return Finding("language model", True, f"{measured}: {told}")
+    advice = "WINNOW_GENERATION_MODEL or WINNOW_GENERATION_URL sets a better one"
+    return Finding("language model", True, f"{measured}: {unfit}; {advice}", warning=True)
 
 
 async def _examined(session: Session, settings: ExtractorSettings) -> Aptitude:
@@ -91,7 +113,7 @@ async def _examined(session: Session, settings: ExtractorSettings) -> Aptitude:
 doctor = doctor_with(_aptitude)
 
 
-@click.group()
+@click.group(cls=Group)
 def evaluate() -> None:
     """Measure the product on labelled data; nothing is ever fitted on the folder it is given."""
 
@@ -242,6 +264,9 @@ def _print_legs(report: dict[str, Any]) -> None:
         plain = ", ".join(f"{leg} {row['plain'][leg]['ndcg_at_10']:.3f}" for leg in row["plain"])
         modes = ", ".join(f"{mode} {row[f'{mode}_ndcg_at_10']:.3f}" for mode in MODES)
         click.echo(f"{name:<14} nDCG@10: {modes}; plain single messages: {plain}")
+    for kind, figures in report["known_items"].items():
+        modes = ", ".join(f"{mode} {figures[f'{mode}_mrr']:.3f}" for mode in KNOWN_MODES)
+        click.echo(f"known {kind:<10} reciprocal rank: {modes}")
 
 
 _COLUMNS = ("essential_recall", "precision", "f1", "type_accuracy", "valid", "grounded", "atoms")

@@ -34,7 +34,7 @@ from tests.servers import nats_server, postgres
 
 pytest_plugins = ["tests.watchdog"]
 
-PASSWORD = "test"
+PASSWORD, TEMPLATE = "test", "template_winnow"
 
 # How fast an example is says how busy the machine is, not whether the code is right.
 # A shell in the background ignores Ctrl-C, and so would every command that a test starts and interrupts.
@@ -84,18 +84,24 @@ def postgres_url() -> Iterator[str]:
 
 async def _make_template(url: str) -> None:
     connection = await asyncpg.connect(f"{url}/postgres")
-    await connection.execute("create database template_winnow")
-    await migrations.migrate(f"{url}/template_winnow")
+    await connection.execute(f"create database {TEMPLATE}")
+    await migrations.migrate(f"{url}/{TEMPLATE}")
     await connection.execute(f"alter role winnow_app login password '{PASSWORD}'")
     await connection.close()
 
 
 @pytest.fixture
-async def database_url(postgres_url: str) -> AsyncIterator[str]:
+def template() -> str:
+    """The database that a test gets a copy of; a file whose tests all need the same rows has one of its own."""
+    return TEMPLATE
+
+
+@pytest.fixture
+async def database_url(postgres_url: str, template: str) -> AsyncIterator[str]:
     """The owner's URL of a freshly migrated database."""
     name = f"test_{os.getpid()}_{time.monotonic_ns()}"
     connection = await asyncpg.connect(f"{postgres_url}/postgres")
-    await connection.execute(f"create database {name} template template_winnow strategy file_copy")
+    await connection.execute(f"create database {name} template {template} strategy file_copy")
     try:
         yield f"{postgres_url}/{name}"
     finally:

@@ -14,6 +14,8 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
+from tools.limits import limits_of
+
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "api.md"
 HEAD = """# API
@@ -21,6 +23,24 @@ HEAD = """# API
 Written by `make docs` from `protos/`. Every call but those of the health service carries `authorization: Bearer KEY` as
 metadata. Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo`, whose reason is a value of
 `winnow.errors.v1.ErrorReason`, and with `BadRequest` or `RetryInfo` where that helps.
+
+## What holds for every call
+
+* **Size.** A request has at most 1 MiB, and so has each message that a stream sends: long texts need smaller batches
+  than their number alone allows. A reply has at most 4 MiB.
+* **Time.** A call ends at its caller's deadline, and after a minute in any case. A stream goes on until its caller
+  ends it, its deadline passes or the service stops.
+* **Pages.** A `page_size` of 0 is the default. The `next_page_token` goes on with the same fields, of which
+  `page_size` alone may change. A page may have fewer items than asked for: the last is the one without a token.
+* **Again.** After `UNAVAILABLE`, `RESOURCE_EXHAUSTED` with `RetryInfo`, or no answer, the same request may be sent
+  again. Messages are known by their keys, so storing, changing and deleting them twice is doing it once; erasing, and
+  changing knowledge, is so with a `request_id`, a UUID that the caller makes.
+* **Errors.** `ErrorInfo` has a `request_id` in its metadata, with which the service logs what is its own fault: that
+  of the request, if it had one.
+* **Keys.** A key's scopes do not contain each other: one with `admin` alone neither reads nor stores.
+* **Values.** A field's limits stand beside its type; what breaks one fails with INVALID_FIELD, and `BadRequest` names
+  each field. Ids are UUIDs. No text has NUL in it. Numbers and texts that are not set are 0 and empty, and mean what
+  the field says of those. Fields that a service does not know are ignored. What another workspace has does not exist.
 """
 # Field numbers in the descriptors of a file, a message, a service and an enum: what paths are made of.
 MESSAGE, ENUM, SERVICE, FIELD, NESTED, NESTED_ENUM, METHOD, VALUE = 4, 5, 6, 2, 3, 4, 2, 2
@@ -69,7 +89,8 @@ class Page:
                 nested.name: nested for nested in message.nested_type if nested.options.map_entry
             }
             for index, field in enumerate(message.field):
-                yield f"| `{field.name}` | {_type(field, maps)} | {self._comment((*path, FIELD, index))} |"
+                kind = ", ".join(filter(None, (_type(field, maps), limits_of(field.options))))
+                yield f"| `{field.name}` | {kind} | {self._comment((*path, FIELD, index))} |"
             yield ""
         for index, nested in enumerate(message.nested_type):
             yield from self._message(nested, (*path, NESTED, index), f"{name}.{nested.name}")

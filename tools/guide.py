@@ -17,6 +17,7 @@ RUNNERS = {
     ("README.md", "Two commands"): ("make",),
     ("README.md", "Using it"): ("start", "command"),
     ("README.md", "From your own program"): ("program", "grpcurl"),
+    ("docs/importing.md", "JSON Lines"): ("jsonl",),
     ("docs/operating.md", "Your own PostgreSQL and NATS"): ("servers",),
     ("docs/operating.md", "Kubernetes"): ("image", "cluster"),
     ("docs/operating.md", "Backing up and restoring"): ("backup", "restore"),
@@ -25,11 +26,13 @@ RUNNERS = {
     **{
         ("docs/grpcurl.md", heading): ("grpcurl",)
         for heading in (
-            "Cookbook for grpcurl", "Looking around", "Waiting and watching", "Searching",
-            "Knowledge", "Vectors", "Changing and erasing", "Failing",
+            "Cookbook for grpcurl", "Looking around", "Waiting and watching", "Vectors", "Failing",
         )
     },
-    ("docs/grpcurl.md", "Storing messages"): ("grpcurl", "grpcurl", "grpcurl"),
+    ("docs/grpcurl.md", "Storing messages"): ("grpcurl",) * 4,
+    ("docs/grpcurl.md", "Searching"): ("grpcurl",) * 3,
+    ("docs/grpcurl.md", "Knowledge"): ("grpcurl",) * 3,
+    ("docs/grpcurl.md", "Changing and erasing"): ("grpcurl",) * 2,
 }  # fmt: skip
 
 

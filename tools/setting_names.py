@@ -5,11 +5,11 @@ import pkgutil
 from pathlib import Path
 
 import services
-from services.cli.target import KEY_VARIABLE
+from services.cli.target import DATA_VARIABLE, KEY_VARIABLE
 from services.common.settings import Settings
 
 TARGET = Path(services.__path__[0], "common", "settings.txt")
-EXTRA = {KEY_VARIABLE, "WINNOW_ADMIN_DATABASE_URL"}
+EXTRA = {DATA_VARIABLE, KEY_VARIABLE, "WINNOW_ADMIN_DATABASE_URL"}
 
 
 def names() -> list[str]:

@@ -17,6 +17,7 @@ Environment variables; a misspelt one is refused by name. `make docs` writes thi
 """
 BY_HAND = {
     "WINNOW_ADMIN_DATABASE_URL": "The owner's login, for `winnow migrate` and `winnow keys`.",
+    "WINNOW_DATA_DIR": "Where the data of `winnow up` lives, for every command that takes `--data-dir`.",
     "WINNOW_API_KEY": "The key that the `winnow` command calls with.",
 }
 

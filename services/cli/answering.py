@@ -2,11 +2,11 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
+from services.cli.mentions import bare, plain, stands, unmentioned
 from services.common.errors import ItemFailed, WinnowError
 
 SENTENCES_MAX: Final = 6
@@ -29,12 +29,20 @@ _HUMP: Final = re.compile(r"[a-z][A-Z]")
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One packed item: its number, its text, whether it is near to the question in meaning, and has words of it."""
+    """One packed item: its number, its text, whether it is near to the question in meaning, and has words of it.
+
+    Where that is told, the ids of the messages that it is or rests on; it `says_nothing` if it only carries talk on,
+    `asks` if it is but a question, and may be among the `answers` to others that ask, by their numbers.
+    """
 
     citation: int
     text: str
     is_near: bool
     has_words: bool
+    messages: frozenset[str] = frozenset()
+    says_nothing: bool = False
+    asks: bool = False
+    answers: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +56,18 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class AskedAnswer:
-    """What can be said, `generated`, `quoted` or `unknown`, and how many sentences were not grounded."""
+    """What can be said, `generated`, `quoted` or `unknown`, and how many sentences were not grounded.
+
+    Missing is what the question names exactly, a version or a ticket, and nothing that was found mentions. Where that
+    is all it names, the answer is unknown, and the nearest messages may still be shown.
+    """
 
     kind: str
     sentences: tuple[Sentence, ...]
     ungrounded: int = 0
     note: str = ""
+    missing: tuple[str, ...] = ()
+    nearest: tuple[int, ...] = ()
 
 
 class Writer(Protocol):
@@ -69,9 +83,22 @@ async def answer(
     question: str, passages: Sequence[Passage], coverage: float, writer: Writer | None
 ) -> AskedAnswer:
     """Answer from passages: in a writer's words, or if it says nothing that is grounded, by quoting; or not at all."""
-    relevant = [each for each in passages if _is_relevant(each, coverage)]
-    if not relevant:
-        return AskedAnswer("unknown", ())
+    relevant = _relevant(passages, coverage)
+    missing, is_all = _unmentioned(question, passages)
+    if is_all or not relevant:
+        nearest = [each.citation for each in _worth_showing(relevant)]
+        return AskedAnswer("unknown", (), missing=tuple(missing), nearest=tuple(nearest))
+    found = await _answer(question, passages, relevant, writer)
+    return replace(found, missing=tuple(missing))
+
+
+async def _answer(
+    question: str,
+    passages: Sequence[Passage],
+    relevant: Sequence[Passage],
+    writer: Writer | None,
+) -> AskedAnswer:
+    """Answer from passages some of which are relevant."""
     if writer is None:
         return quoted(relevant)
     try:
@@ -96,31 +123,43 @@ def quoted(relevant: Sequence[Passage], ungrounded: int = 0, note: str = "") -> 
     """The most relevant passages as they are."""
     sentences = [
         Sentence(_unnumbered(each.text), each.citation, _unnumbered(each.text))
-        for each in relevant[:QUOTED_MAX]
+        for each in _worth_showing(relevant)
     ]
     return AskedAnswer("quoted", tuple(sentences), ungrounded, note)
 
 
+def _worth_showing(relevant: Sequence[Passage]) -> list[Passage]:
+    """The first few that say something, each something that those before it do not show; what asks comes last."""
+    chosen: list[Passage] = []
+    shown: set[str] = set()
+    saying = [each for each in relevant if not each.says_nothing] or relevant
+    for each in sorted(saying, key=lambda each: each.asks):
+        if not each.messages or each.messages - shown:
+            chosen.append(each)
+            shown |= each.messages
+    return chosen[:QUOTED_MAX]
+
+
 def is_grounded(sentence: Sentence, question: str, passages: Sequence[Passage]) -> bool:
-    """Whether the cited passage has the quote, and it or the question every number and code of the sentence."""
+    """Whether the cited passage has the quote, and it or the question every number and code of the sentence.
+
+    What the question names and no passage mentions does not count as known.
+    """
     cited = next((each for each in passages if each.citation == sentence.citation), None)
     if cited is None:
         return False
-    text, quote = _plain(_unnumbered(cited.text)), _plain(sentence.quote)
+    text, quote = plain(_unnumbered(cited.text)), plain(sentence.quote)
     if sum(map(len, _WORD.findall(quote))) < _QUOTE_LETTERS_MIN or quote not in text:
         return False
-    known = f"{text} {_plain(question)}"
-    tokens = set(map(_bare, _TOKEN.findall(known)))
+    missing, _ = _unmentioned(question, passages)
+    asked = " ".join(each for each in _TOKEN.findall(question) if bare(each) not in missing)
+    known = f"{text} {plain(asked)}"
+    tokens = set(map(bare, _TOKEN.findall(known)))
     return all(
-        _bare(_plain(token)) in tokens or (len(token) > 3 and _stands(_bare(_plain(token)), known))
+        bare(plain(token)) in tokens or (len(token) > 3 and stands(bare(plain(token)), known))
         for token in _TOKEN.findall(sentence.text)
         if _is_exact(token)
     )
-
-
-def _stands(token: str, text: str) -> bool:
-    """Whether a token stands in a text, also as a part of a word, but not as a part of a longer number."""
-    return bool(re.search(rf"(?<!\d)(?<!\d[.,]){re.escape(token)}(?!\d)", text))
 
 
 def read_answer(text: str) -> tuple[bool, list[Sentence]]:
@@ -134,6 +173,27 @@ def read_answer(text: str) -> tuple[bool, list[Sentence]]:
         return bool(parsed["known"]) and bool(sentences), [s for s in sentences if s.text]
     except (LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError("not the JSON that was asked for") from error
+
+
+def _unmentioned(question: str, passages: Sequence[Passage]) -> tuple[list[str], bool]:
+    return unmentioned(question, (_unnumbered(each.text) for each in passages))
+
+
+def _relevant(passages: Sequence[Passage], coverage: float) -> list[Passage]:
+    """What is near to the question or has its words, and what may answer such a question of somebody else's.
+
+    Where anything does, also what has a word and was ranked before that: a decision, say, before the one it replaced.
+    """
+    relevant = {each.citation: each for each in passages if _is_relevant(each, coverage)}
+    asked = {citation for citation, each in relevant.items() if each.asks}
+    first = min(relevant, default=0)
+    return [
+        each
+        for each in passages
+        if each.citation in relevant
+        or each.answers & asked
+        or (each.has_words and each.citation < first)
+    ]
 
 
 def _is_relevant(passage: Passage, coverage: float) -> bool:
@@ -170,21 +230,11 @@ def _schema(count: int) -> dict[str, Any]:
 
 def _is_exact(token: str) -> bool:
     """Whether it is a number, a code or a name of something in code: what a model must not make up."""
-    bare = _bare(token)
+    name = bare(token)
     return (
-        any(c.isdigit() for c in bare) or any(c in "._/" for c in bare) or bool(_HUMP.search(bare))
+        any(c.isdigit() for c in name) or any(c in "._/" for c in name) or bool(_HUMP.search(name))
     )
-
-
-def _bare(token: str) -> str:
-    return token.rstrip(".:/-")
 
 
 def _unnumbered(text: str) -> str:
     return re.sub(r"^\[\d+\] ", "", text, flags=re.MULTILINE)
-
-
-def _plain(text: str) -> str:
-    """Words apart by one space, in one case, without the marks that a model changes when it quotes."""
-    normal = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(re.sub(r"[\"'`«»“”’*]", "", normal).split()).strip(" .,;:!?…")

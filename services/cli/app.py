@@ -56,6 +56,9 @@ PARTS = {
     ),
     "import": Part("services.cli.importing:import_group", "Import messages from a file."),
     "keys": Part("services.cli.keys:keys", "Make, list and revoke API keys."),
+    "messages": Part(
+        "services.cli.messages:messages", "Show one message, how far it is, and what rests on it."
+    ),
     "migrate": Part(
         "services.deploying:migrate", "Bring a database to the schema of this release."
     ),
@@ -179,7 +182,8 @@ def winnow() -> None:
       winnow ask "why did the backup fail?"   an answer from cited messages
       winnow status                        rows, vectors, tasks
 
-    \b
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 Winnow cannot be reached, 4 bad input, 5 a model is
-    missing or wrong, 130 interrupted.
+    Times are shown in UTC; those of options are in UTC, too, unless they name a zone.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 Winnow cannot be reached, 4 bad input, 5 a model is missing or wrong,
+    6 imported but for rows that were left out or rejected, 130 interrupted.
     """

@@ -5,15 +5,15 @@ from typing import Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
+from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
-from services.cli.paging import gather
+from services.cli.paging import gather, listing
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Show what was done with an admin's rights."""
 
@@ -31,11 +31,11 @@ async def audit_list(session: Session, limit: int) -> None:
         request = pb.ListAuditEntriesRequest(page_size=size, page_token=token)
         return await session.call("ingest", PipelineServiceStub, request)
 
-    entries = [entry for reply in await gather(limit, page) for entry in reply.entries]
+    entries, _ = await gather(limit, "entries", page)
     if session.as_json:
         session.print_json([_plain(entry) for entry in entries])
         return
-    table = Table("when", "who", "from", "what", "asked", "outcome", box=None)
+    table = listing("when", "who", "from", "what", "asked", "outcome", texts=("asked",))
     for entry in entries:
         who = f"{entry.key_prefix} {entry.key_name}".strip() or f"login {entry.login}"
         when = entry.begun_at.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")

@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from services.cli.embedded.files import write_private
+from services.cli.groups import Group
 from services.cli.options import Session, command
 from services.common.bus_access import SERVICES, permissions, users
 from services.common.errors import WinnowError
 from services.common.seeds import new_seed, public_key
 
 
-@click.group()
+@click.group(cls=Group)
 def broker() -> None:
     """Prepare a NATS server of your own."""
 

@@ -62,6 +62,8 @@ async def atoms_links(
                 session.console.print(f"  [dim]→[/dim] {link_line(link, atom.id)}")
     if not response.neighbours:
         session.console.print("no links")
+    if response.truncated:
+        session.note("there are more than a reply holds: the nearest and surest are shown")
 
 
 @atoms.command("merge")
@@ -116,7 +118,9 @@ async def topics_merge(
 ) -> None:
     """Say that OTHERS are part of TOPIC_ID: their messages and atoms move there."""
     _refuse_itself(topic_id, others)
-    request = pb.MergeTopicsRequest(topic_id=topic_id, merged_topic_ids=others, title=title)
+    request = pb.MergeTopicsRequest(
+        topic_id=topic_id, merged_topic_ids=others, title=title, request_id=str(uuid4())
+    )
     response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)
@@ -133,7 +137,9 @@ async def topics_split(
     session: Session, topic_id: str, messages: tuple[str, ...], title: str
 ) -> None:
     """Move MESSAGES out of TOPIC_ID into a new topic; no later reading moves them back."""
-    request = pb.SplitTopicRequest(topic_id=topic_id, message_ids=messages, title=title)
+    request = pb.SplitTopicRequest(
+        topic_id=topic_id, message_ids=messages, title=title, request_id=str(uuid4())
+    )
     response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)

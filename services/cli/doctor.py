@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import platform
 import shutil
 import sys
@@ -13,30 +14,36 @@ import click
 import grpc
 from rich.markup import escape
 
-from services.cli.failures import Failure
+from services.cli.failures import UNREACHABLE, Failure, explained
 from services.cli.health import is_serving
 from services.cli.modelling import ModelChoice
 from services.cli.options import Session, command
 from services.cli.status import read_status
 from services.cli.target import find
+from services.cli.top import MUST_BE_ZERO
 from services.cli.values import counted
 from services.common.addresses import NAMES
 from services.common.channels import dial
 from services.common.errors import WinnowError
 from services.common.llama import EmbeddingModel, SelfTest
 from services.common.models import ModelStore
+from services.common.models.errors import ModelMissing, WrongHash
 from services.common.openai import OpenAIModel, ProviderSettings
+from services.common.stages import READERS
+from winnow.pipeline.v1 import pipeline_pb2 as pb
 
 DISK_BYTES_MIN = 1 << 30
+LATE_SECONDS = 300  # as the alert WinnowWorkIsLate has it
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: its name, whether it is well, and what was found."""
+    """One check: its name, whether it passes, and what was found; `warning` tells that all is not well for all that."""
 
     check: str
     ok: bool
     detail: str
+    warning: bool = False
 
 
 Check = Callable[[Session], Awaitable[list[Finding]]]
@@ -48,7 +55,11 @@ def doctor_with(*further: Check) -> click.Command:
     @click.command("doctor")
     @command
     async def doctor(session: Session) -> None:
-        """Check this machine, the models and the running services."""
+        """Check this machine, the models and the running services.
+
+        What is bad ends it with 1. A warning is what is not as one would wish and yet no fault: vectors that are still
+        being made, a language model that is not good enough to be asked.
+        """
         await _examine(session, [_machine, _models, *further, _services])
 
     return doctor
@@ -60,11 +71,16 @@ async def _examine(session: Session, checks: Sequence[Check]) -> None:
         session.print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            mark = "[green]ok[/green]  " if finding.ok else "[red]bad[/red] "
-            session.console.print(f"{mark} {finding.check}: {escape(finding.detail)}")
+            session.console.print(f"{_mark(finding)} {finding.check}: {escape(finding.detail)}")
     bad = [finding.check for finding in findings if not finding.ok]
     if bad:
         raise Failure(f"not well: {', '.join(bad)}")
+
+
+def _mark(finding: Finding) -> str:
+    if not finding.ok:
+        return "[red]bad[/red] "
+    return "[yellow]warn[/yellow]" if finding.warning else "[green]ok[/green]  "
 
 
 async def _machine(session: Session) -> list[Finding]:
@@ -88,13 +104,22 @@ async def _models(session: Session) -> list[Finding]:
                 Finding(f"model for {role}", True, f"{model.name}, sha256 {model.digest[:16]}…")
             )
         except WinnowError as error:
-            findings.append(
-                Finding(f"model for {role}", False, f"{error}: run `winnow models fetch`")
-            )
+            is_to_fetch = isinstance(error, ModelMissing | WrongHash)
+            advice = ": run `winnow models fetch`" if is_to_fetch else ""
+            findings.append(lacking(f"model for {role}", error, advice))
             continue
         if role == "embedding":
             findings.append(await _self_test(model.path))
     return findings + await provider_findings()
+
+
+def lacking(check: str, error: WinnowError, advice: str = "") -> Finding:
+    """A model that cannot be used: bad, but for one that is not here while the services are said to run elsewhere."""
+    places = {f"WINNOW_{name.upper()}_ADDRESS" for name in NAMES}
+    if isinstance(error, ModelMissing) and places <= os.environ.keys():
+        told = f"{error}: only where the services run it is needed"
+        return Finding(check, True, told, warning=True)
+    return Finding(check, False, f"{error}{advice}")
 
 
 async def provider_findings() -> list[Finding]:
@@ -145,14 +170,54 @@ async def _self_test(path: Path) -> Finding:
 async def _services(session: Session) -> list[Finding]:
     try:
         target = find(session.data)
-    except Failure:
-        return [Finding("services", True, f"none run on {session.data.path}")]
-    findings = [await _health(name, target.addresses[name]) for name in NAMES]
+    except Failure as failure:
+        if failure.exit_code != UNREACHABLE:
+            return [Finding("services", False, failure.message)]
+        told = f"none run on {session.data.path}: `winnow up` starts them"
+        return [Finding("services", True, told, warning=True)]
+    findings = [
+        Finding(name, False, f"where it runs is not said: set WINNOW_{name.upper()}_ADDRESS")
+        if name in target.unplaced
+        else await _health(name, target.addresses[name])
+        for name in NAMES
+    ]
     if all(finding.ok for finding in findings):
-        status = await read_status(session)
-        text = f"{counted(status.vectors_missing, 'vector')} missing, {counted(status.tasks_dead, 'dead task')}"
-        findings.append(Finding("pipeline", status.tasks_dead == 0, text))
+        findings.append(await _pipeline(session))
     return findings
+
+
+async def _pipeline(session: Session) -> Finding:
+    """What the services say of their work, or why they do not: what else was found must be told all the same."""
+    try:
+        with explained():
+            return pipeline_finding(await read_status(session))
+    except Failure as failure:
+        return Finding("pipeline", False, failure.message)
+
+
+def pipeline_finding(status: pb.GetStatusResponse) -> Finding:
+    """Whether the figures that are 0 at rest are 0, and what to do where they are not."""
+    told = f"{counted(status.vectors_missing, 'vector')} missing, {counted(status.tasks_dead, 'dead task')}"
+    wrong = [name for name in MUST_BE_ZERO if getattr(status, name)]
+    if status.tasks_dead:
+        told += "; `winnow dead list` says why, `winnow dead replay` tries them again"
+    if status.vectors_missing:
+        waiting = sum(each.ready + each.leased for each in status.stages if each.stage == "embed")
+        told += (
+            f"; {counted(waiting, 'task')} of the embedder to do, `winnow top` shows how it gets on"
+            if waiting
+            else "; nothing is under way, `winnow backfill` makes them"
+        )
+    late = [each for each in status.stages if each.oldest_task_age_seconds > LATE_SECONDS]
+    for each in late:
+        told += (
+            f"; the oldest task of the stage {each.stage} waits for {each.oldest_task_age_seconds:,.0f} s: "
+            f"there is much to do, or the log of {READERS[each.stage]} says what is away"
+        )
+    for name in wrong:
+        if name not in ("tasks_dead", "vectors_missing"):
+            told += f"; {name.replace('_', ' ')}: {getattr(status, name):,}, which should pass by itself"
+    return Finding("pipeline", status.tasks_dead == 0, told, warning=bool(wrong or late))
 
 
 async def _health(name: str, address: str) -> Finding:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import signal
 import sys
 import time
 from datetime import datetime
@@ -13,8 +14,10 @@ from google.protobuf.message import Message
 from rich.table import Table
 
 from services.cli.failures import FAILED, USAGE, Failure
+from services.cli.groups import Group
 from services.cli.options import TOLD_AFTER_SECONDS, Session, command
 from services.cli.paging import listing, paged, show_page
+from services.cli.queries import DashedCommand
 from services.cli.values import ID, MOMENT, counted, moment, refuse_empty_span, set_moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
@@ -54,12 +57,12 @@ async def _ask(session: Session, request: Message) -> Any:
 # --- erase
 
 
-@click.group()
+@click.group(cls=Group)
 def erase() -> None:
     """Remove messages, and all that was made of them, for good: importing them again does not bring them back."""
 
 
-@erase.command("messages")
+@erase.command("messages", cls=DashedCommand)
 @click.argument("keys", nargs=-1, required=True)
 @click.option("--source", type=ID, required=True, help="The id of their source.")
 @_no_wait
@@ -75,7 +78,7 @@ async def erase_messages(
     await follow(session, reply.operation, no_wait)
 
 
-@erase.command("author")
+@erase.command("author", cls=DashedCommand)
 @click.argument("author")
 @click.option("--source", type=ID, default="", help="Only in the source with this id.")
 @_no_wait
@@ -102,8 +105,10 @@ async def erase_author(
 @_yes
 @command
 async def erase_source(session: Session, source: str, yes: bool, no_wait: bool) -> None:
-    """Erase all messages of the SOURCE with this id, and its title."""
-    confirm(f"Erase all messages of source {source} for good?", yes)
+    """Erase all messages of the SOURCE with this id, and its title; no later import brings them back."""
+    confirm(
+        f"Erase all messages of source {source} for good, so that no import brings them back?", yes
+    )
     request = pb.EraseSourceRequest(source_id=source, request_id=str(uuid4()))
     reply = await _ask(session, request)
     await follow(session, reply.operation, no_wait)
@@ -115,7 +120,13 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Failure("--yes: needed when the command does not run in a terminal", USAGE)
-    if not click.confirm(question, err=True):
+    # What asyncio makes of Ctrl-C waits for the loop, which waits for the answer.
+    waiting = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        agreed = click.confirm(question, err=True)
+    finally:
+        signal.signal(signal.SIGINT, waiting)
+    if not agreed:
         raise Failure("nothing was changed", FAILED)
 
 
@@ -152,7 +163,7 @@ async def rescore(
 # --- operations
 
 
-@click.group()
+@click.group(cls=Group)
 def operations() -> None:
     """Show what erasures and rescores have done."""
 

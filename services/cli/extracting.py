@@ -7,6 +7,7 @@ from click.core import ParameterSource
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.cli.failures import Failure
+from services.cli.groups import Group
 from services.cli.options import Session, command
 from services.cli.reading import Step, read_through
 from services.cli.values import ID, MOMENT, counted, set_moment
@@ -18,7 +19,7 @@ from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 _WAIT = click.option("--wait", is_flag=True, help="Return once all of it is read, with progress.")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option(
     "--message", "messages", multiple=True, type=ID, help="A message's id; may be repeated."
 )
@@ -36,8 +37,8 @@ async def extract(
 
     \b
       winnow extract --since 2026-01-01 --dry-run   what a year would cost
-      winnow extract --message ID                   one message, with its window
-      winnow extract now --wait                     what waits in open windows, until it is read
+      winnow extract --message ID                   one message and its window
+      winnow extract now --wait                     what waits in open windows
     """
     if subcommand := click.get_current_context().invoked_subcommand:
         _refuse_lost_options(subcommand)

@@ -8,6 +8,7 @@ import click
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
+from services.cli.embedded.errors import ChildFailed
 from services.cli.importers import ImportFailure
 from services.cli.terminal import shown
 from services.common.errors import (
@@ -18,7 +19,7 @@ from services.common.errors import (
     WinnowError,
 )
 
-FAILED, USAGE, UNREACHABLE, BAD_INPUT, MISSING, INTERRUPTED = 1, 2, 3, 4, 5, 130
+FAILED, USAGE, UNREACHABLE, BAD_INPUT, MISSING, INCOMPLETE, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
 
 
 class Failure(click.ClickException):
@@ -31,6 +32,31 @@ class Failure(click.ClickException):
     def show(self, file: object = None) -> None:
         """Print the one line."""
         click.echo(f"winnow: {shown(self.message)}", file=sys.stderr)
+
+
+class NotReached(grpc.aio.AioRpcError):
+    """A call that nobody has answered, of a service that a running `winnow up` starts, and again when it dies."""
+
+    def __init__(self, error: grpc.aio.AioRpcError, service: str) -> None:
+        super().__init__(
+            error.code(),
+            error.initial_metadata(),
+            error.trailing_metadata(),
+            error.details(),
+            error.debug_error_string(),
+        )
+        self.service = service
+
+
+@contextmanager
+def kept_running(service: str) -> Iterator[None]:
+    """Have what fails because nobody answers told as a call of a service that `winnow up` keeps running."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        if error.code() == grpc.StatusCode.UNAVAILABLE and not is_from_service(error):
+            raise NotReached(error, service) from error
+        raise
 
 
 @contextmanager
@@ -46,6 +72,8 @@ def explained() -> Iterator[None]:
         raise Failure(str(error), MISSING) from error
     except InvalidSetting as error:
         raise Failure(str(error), USAGE) from error
+    except ChildFailed as error:
+        raise Failure(str(error), error.exit_code) from error
     except WinnowError as error:
         raise Failure(str(error), FAILED) from error
     except BaseExceptionGroup as group:
@@ -73,13 +101,19 @@ def system_reason(error: OSError) -> str:
 def _rpc_failure(error: grpc.aio.AioRpcError) -> Failure:
     code = error.code()
     text = described(error)
-    if code == grpc.StatusCode.UNAVAILABLE and not _details(error):
+    if isinstance(error, NotReached):
+        return Failure(
+            f"{error.service} cannot be reached: `winnow up` is starting it, or starting it again, or has ended "
+            f"meanwhile; try again in a moment ({error.details()})",
+            UNREACHABLE,
+        )
+    if code == grpc.StatusCode.UNAVAILABLE and not details_of(error):
         return Failure(
             "cannot reach Winnow: start it with `winnow up`, or set WINNOW_*_ADDRESS "
             f"to where it runs ({error.details()})",
             UNREACHABLE,
         )
-    if code == grpc.StatusCode.DEADLINE_EXCEEDED and not _details(error):
+    if code == grpc.StatusCode.DEADLINE_EXCEEDED and not details_of(error):
         return Failure(
             "no answer came in time: Winnow may be busy (`winnow status`), and may still do what was asked",
             UNREACHABLE,
@@ -92,7 +126,7 @@ def _rpc_failure(error: grpc.aio.AioRpcError) -> Failure:
             "`winnow keys create` makes another, WINNOW_API_KEY sets which is used",
             FAILED,
         )
-    if code == grpc.StatusCode.UNIMPLEMENTED and not _details(error):
+    if code == grpc.StatusCode.UNIMPLEMENTED and not details_of(error):
         return Failure(
             "what answers there does not know this call: is another service, or an older release, "
             "at one of the WINNOW_*_ADDRESS?",
@@ -110,10 +144,11 @@ def is_broken_stream(error: grpc.aio.AioRpcError) -> bool:
 
 def is_from_service(error: grpc.aio.AioRpcError) -> bool:
     """Whether a service of ours has answered, rather than gRPC for one that is not there."""
-    return _details(error) is not None
+    return details_of(error) is not None
 
 
-def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
+def details_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
+    """What a service of ours says of a failure beside its words; None if none has answered."""
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin" and isinstance(value, bytes):
             return status_pb2.Status.FromString(value)
@@ -122,7 +157,7 @@ def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
 
 def described(error: grpc.aio.AioRpcError) -> str:
     """The status in words, with the fields that are at fault."""
-    status = _details(error)
+    status = details_of(error)
     for detail in status.details if status else ():
         request = error_details_pb2.BadRequest()
         if detail.Unpack(request):

@@ -1,5 +1,9 @@
 """`winnow follow`: knowledge as it appears."""
 
+import asyncio
+import time
+from dataclasses import dataclass
+
 import click
 import grpc
 from rich.text import Text
@@ -7,42 +11,99 @@ from rich.text import Text
 from services.cli.failures import UNREACHABLE, Failure, described
 from services.cli.knowledge import atom_lines
 from services.cli.options import Session, command
-from services.cli.values import counted, word
+from services.cli.values import Measure, counted, word
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
+
+AGAIN_SECONDS, AGAIN_SECONDS_MAX = 0.5, 10.0
+# Longer than gRPC takes to find that nobody answers at an address.
+CONNECTED_SECONDS = 30.0
 
 
 @click.command()
 @click.option("--cursor", default="", help="Go on after this one; from the beginning if empty.")
 @click.option("--only-new", is_flag=True, help="Only what changes from now on.")
 @click.option("--limit", default=0, type=click.IntRange(0), help="End after so many; 0 is never.")
+@click.option(
+    "--patience",
+    default=300.0,
+    show_default=True,
+    type=Measure(0),
+    help="Seconds to wait for a service that has gone, to go on where it broke off.",
+)
 @command
-async def follow(session: Session, cursor: str, only_new: bool, limit: int) -> None:
+async def follow(
+    session: Session, cursor: str, only_new: bool, limit: int, patience: float
+) -> None:
     """Show atoms and topics, and then each that is new, changed or gone; with --json a line each.
 
-    Each line of --json has the cursor with which a later call goes on; with --only-new the first has nothing else.
+    A service that is replaced is waited for, and nothing is shown twice or missed. Each line of --json has the cursor
+    with which a later call goes on; with --only-new the first has nothing else.
     """
-    request = pb.StreamKnowledgeRequest(cursor=cursor, only_new=only_new)
-    target, shown, told, why = session.target, 0, False, "the service has stopped"
-    try:
+    feed = _Feed(session, cursor, only_new, limit)
+    away_since, pause = 0.0, 0.0
+    while (why := await feed.read()) is not None:
+        has_just_gone, now = feed.was_connected or not pause, time.monotonic()
+        if has_just_gone:
+            away_since, pause = now, AGAIN_SECONDS
+        if not feed.cursor or now - away_since >= patience:
+            going_on = f"go on with --cursor {feed.cursor}" if feed.cursor else "start again"
+            raise Failure(f"{why}; {going_on}", UNREACHABLE)
+        if has_just_gone:
+            session.progress.print(f"{why}; waiting for extractor …", markup=False)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, AGAIN_SECONDS_MAX)
+
+
+@dataclass
+class _Feed:
+    """What is shown of the feed, and from where it goes on; the service is waited for once it was there."""
+
+    session: Session
+    cursor: str
+    only_new: bool
+    limit: int
+    shown: int = 0
+    has_begun: bool = False
+    was_there: bool = False
+    was_connected: bool = False
+
+    async def read(self) -> str | None:
+        """Show what comes until the service goes, and return how it went; None once the limit is reached."""
+        began, self.was_connected = time.monotonic(), False
+        try:
+            return await self._read()
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE or not self.was_there:
+                raise
+            return f"broken off: {described(error)}"
+        except Failure as failure:  # a `winnow up` that is not there now
+            if failure.exit_code != UNREACHABLE or not self.was_there:
+                raise
+            return failure.message
+        finally:
+            self.was_connected |= time.monotonic() - began > CONNECTED_SECONDS
+
+    async def _read(self) -> str | None:
+        request = pb.StreamKnowledgeRequest(
+            cursor=self.cursor, only_new=self.only_new and not self.has_begun
+        )
+        target = self.session.target
         async with target.channel("extractor") as channel:
             call = ExtractorServiceStub(channel).StreamKnowledge(request, metadata=target.metadata)
             async for change in call:
-                cursor, told = change.cursor, True
+                self.cursor = change.cursor
+                self.has_begun = self.was_there = self.was_connected = True
                 is_change = change.WhichOneof("change") is not None
-                if is_change or session.as_json:
-                    show(session, change)
-                shown += is_change
-                if limit and shown == limit:
+                if is_change or self.session.as_json:
+                    show(self.session, change)
+                self.shown += is_change
+                if self.limit and self.shown == self.limit:
                     call.cancel()
-                    return
-    except grpc.aio.AioRpcError as error:
-        if error.code() != grpc.StatusCode.UNAVAILABLE or not told:
-            raise
-        why = f"broken off: {described(error)}"
-    going_on = f"go on with --cursor {cursor}" if cursor else "start again"
-    raise Failure(f"{why}; {going_on}", UNREACHABLE)
+                    return None
+        self.was_there = True
+        return "the service has stopped"
 
 
 def show(session: Session, change: pb.StreamKnowledgeResponse) -> None:

@@ -7,10 +7,11 @@ import click
 import grpc
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
 from services.cli.failures import Failure, described
+from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
+from services.cli.paging import listing
 from services.cli.values import ID, counted
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
@@ -27,16 +28,16 @@ COMMANDS = {
 START_SECONDS = 600
 
 
-@click.group()
+@click.group(cls=Group)
 def generations() -> None:
     """List the generations of vectors, and change the model without downtime.
 
     \b
-    winnow generations start all-MiniLM-L6-v2   fill a generation beside the serving one
+    winnow generations start all-MiniLM-L6-v2   fill one beside the serving one
     winnow generations promote ID               let searches read it
     winnow generations rollback                 read the one before again
-    winnow generations retire ID                drop the vectors of one that does not serve
-    winnow generations resume                   let paused backfills go on in all workspaces
+    winnow generations retire ID                drop one that does not serve
+    winnow generations resume                   let all paused backfills go on
     """
 
 
@@ -50,7 +51,7 @@ async def generations_list(session: Session) -> None:
     if session.as_json:
         session.print_json([as_dict(generation) for generation in response.generations])
         return
-    table = Table("generation", "model", "dimensions", "state", "index", "vectors", box=None)
+    table = listing("generation", "model", "dimensions", "state", "index", "vectors")
     for each in response.generations:
         state, index = _state(each), _index(each)
         table.add_row(

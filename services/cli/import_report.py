@@ -12,6 +12,7 @@ from services.cli.sending import Counts
 from services.cli.values import counted
 
 EXAMPLES_MAX = 10
+SUPERSEDED_SHOWN = 5
 
 
 def report(
@@ -31,10 +32,11 @@ def report(
     session.console.print(
         f"{escape(name)}{among}: {counts.created:,} new, {counts.updated:,} changed, "
         f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected"
+        + (f", {counts.superseded:,} not taken" if counts.superseded else "")
         + (f", {counts.deleted:,} deleted" if counts.deleted else "")
         + (_conclusion(importer, counts) if failure is None else " — not all of it")
     )
-    for line in _remarks(importer, skipped):
+    for line in (*_not_taken(importer, counts), *_remarks(importer, skipped)):
         session.console.print(f"  {escape(line)}")
     for rejected in counts.rejections[:EXAMPLES_MAX]:
         place = _place(importer, rejected.external_id, rejected.chat)
@@ -42,10 +44,21 @@ def report(
         session.console.print(escape(told))
 
 
-def what_is_saved(counts: Counts) -> str:
-    """What an import that is broken off leaves behind, and what to do."""
+def what_is_missing(importer: Importer, counts: Counts) -> str:
+    """What of a file is not stored, though somebody wrote it; empty if that is nothing."""
+    unreadable, rejected = importer.summary.unreadable, counts.rejected
+    lost = [
+        counted(unreadable, "row was", "rows were") + " left out" if unreadable else "",
+        counted(rejected, "message was", "messages were") + " rejected" if rejected else "",
+    ]
+    return " and ".join(filter(None, lost))
+
+
+def what_is_saved(counts: Counts, *, passes: bool = True) -> str:
+    """What an import that is broken off leaves behind, and what to do; `passes` tells that nothing need be mended."""
     if not counts.saved:
-        return "nothing is known to be saved yet: give the same command again"
+        again = ": give the same command again" if passes else ""
+        return f"nothing is known to be saved yet{again}"
     return (
         f"{counted(counts.saved, 'message is', 'messages are')} saved; the same command again goes on: "
         "what is saved is not saved twice"
@@ -54,20 +67,46 @@ def what_is_saved(counts: Counts) -> str:
 
 def _conclusion(importer: Importer, counts: Counts) -> str:
     """What to make of an import that changed nothing."""
-    if counts.created or counts.updated or counts.deleted:
+    if counts.created or counts.updated or counts.deleted or counts.superseded:
         return ""
     return " — nothing has changed" if importer.summary.messages else " — no messages are in it"
 
 
+def _not_taken(importer: Importer, counts: Counts) -> Iterator[str]:
+    """A line for what was in the file and yet is not what is stored, as it may well be: an old export has old texts."""
+    if counts.superseded:
+        named = [
+            _place(importer, each.external_id, each.chat)
+            for each in counts.superseded_first[:SUPERSEDED_SHOWN]
+        ]
+        more = ", …" if counts.superseded > len(named) else ""
+        yield (
+            "not taken, as another version is stored and nothing (`edited_at`) says that this one is newer: "
+            f"{counts.superseded:,} ({', '.join(named)}{more})"
+        )
+    if counts.erased:
+        yield f"erased here, and stays so: {counts.erased:,}"
+
+
 def _remarks(importer: Importer, skipped: Sequence[SkippedRow]) -> Iterator[str]:
-    """A line for each reason to leave rows out, with the first that has more to say, and for each remark."""
+    """A line for each reason to leave rows out, with the first of them, and for each remark."""
     for reason, count in importer.summary.skipped.items():
-        first = next((row for row in skipped if row.reason == reason and row.detail), None)
-        place = _place(importer, first.place, first.chat) if first else ""
-        where = f" (first: {place}, {first.detail})" if first else ""
-        yield f"left out, {reason}: {count:,}{where}"
+        named = [row for row in skipped if row.reason == reason]
+        yield f"left out, {reason}: {count:,}{_first_of(importer, named, count)}"
     for remark, count in importer.summary.notes.items():
         yield f"{remark}: {count:,}"
+
+
+def _first_of(importer: Importer, named: Sequence[SkippedRow], count: int) -> str:
+    """Where the first of some rows are, and what is wrong with that; of events, which nobody will mend, at most one."""
+    if not named or (named[0].is_event and not named[0].detail):
+        return ""
+    first, *others = [_place(importer, row.place, row.chat) for row in named]
+    told = f"{first}, {named[0].detail}" if named[0].detail else first
+    if named[0].is_event or not others:
+        return f" (first: {told})"
+    more = ", …" if count > len(named) else ""
+    return f" (first: {told}; then {', '.join(others)}{more})"
 
 
 def _place(importer: Importer, place: str, chat: str) -> str:
@@ -89,11 +128,15 @@ def _as_json(
         "created": counts.created,
         "updated": counts.updated,
         "unchanged": counts.unchanged,
+        "superseded": counts.superseded,
+        "erased": counts.erased,
         "rejected": counts.rejected,
         "deleted": counts.deleted,
         "skipped": summary.skipped,
+        "unreadable": summary.unreadable,
         "skipped_first": list(map(asdict, skipped)),
         "rejected_first": list(map(asdict, counts.rejections)),
+        "superseded_first": list(map(asdict, counts.superseded_first)),
         "notes": summary.notes,
         "failure": None if failure is None else str(failure),
     }

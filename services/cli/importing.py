@@ -13,8 +13,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.cli.failures import Failure, explained
-from services.cli.import_report import report, what_is_saved
+from services.cli.failures import INCOMPLETE, UNREACHABLE, Failure, explained
+from services.cli.groups import Group
+from services.cli.import_report import report, what_is_missing, what_is_saved
 from services.cli.importers import (
     ImportedAttachment,
     ImportedChat,
@@ -266,16 +267,20 @@ async def run_import(
             session.progress.print(what_is_saved(sender.counts))
             raise
         except Failure as given_up:
-            told = f"{given_up.message}; {what_is_saved(sender.counts)}"
+            passes = given_up.exit_code == UNREACHABLE
+            told = f"{given_up.message}; {what_is_saved(sender.counts, passes=passes)}"
             failure = Failure(told, given_up.exit_code)
     return Outcome(sender.counts, reader, failure or reader.failure)
 
 
-@click.group("import")
+@click.group("import", cls=Group)
 def import_group() -> None:
     """Import messages from a file.
 
-    Importing the same again changes nothing, and what was deleted or erased stays so.
+    Importing the same again changes nothing, and what was deleted or erased stays so. Of two versions of a message the
+    one that was edited later stays; what was not taken for that is told.
+
+    The exit code is 6 if rows could not be read or messages were rejected, and all others are imported.
     """
 
 
@@ -326,7 +331,17 @@ async def import_telegram(
 @_ZONE
 @command
 async def import_jsonl(session: Session, file: Path, timezone: ZoneInfo | None) -> None:
-    """Import JSON Lines: one object a line with `id`, `text`, `sent_at` and, if known, `author`, `chat`, …
+    """Import JSON Lines: one object a line, a message each.
+
+    \b
+    Needed:   id         unique within its chat, text or a number
+              text       may be empty
+              sent_at    ISO 8601 with a zone, or Unix seconds
+    If known: chat       which conversation (the file's name), chat_title
+              author     an id that stays the same, author_name, is_bot
+              thread, reply_to, forwarded_from, forwarded_from_id
+              edited_at  when it was last edited: a changed text needs a later one
+              deleted    true: it is deleted here, too
 
     FILE may be - for standard input, here and for the other formats that are one file. Lines whose times name no zone
     are left out, unless --timezone says it.
@@ -363,3 +378,5 @@ async def _import(session: Session, importer: Importer, kind: pb.SourceKind.Valu
         report(session, importer, outcome.counts, outcome.reader.skipped, outcome.failure)
     if outcome.failure is not None:
         raise outcome.failure
+    if missing := what_is_missing(importer, outcome.counts):
+        raise Failure(f"not all of it is imported: {missing}", INCOMPLETE)

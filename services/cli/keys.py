@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.postgres import owner_url
 from services.cli.failures import UNREACHABLE, Failure
+from services.cli.groups import Group
 from services.cli.options import Session, command, owner_database
+from services.cli.paging import listing
 from services.common.auth import SCOPES, WORKSPACE_SCOPES
 from services.common.keys import WORKSPACE, create_key, list_keys, public_part, revoke_key
 
@@ -18,7 +19,7 @@ DAYS_MAX = 36_500
 _DATABASE = owner_database("by default that of `winnow up`")
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Make, list and revoke API keys."""
 
@@ -65,9 +66,8 @@ async def keys_list(session: Session, database_url: str | None) -> None:
     if session.as_json:
         session.print_json([{n: _plain(v) for n, v in asdict(key).items()} for key in found])
         return
-    table = Table(
-        "prefix", "workspace", "name", "scopes", "created", "expires", "revoked", box=None
-    )
+    columns = ("prefix", "workspace", "name", "scopes", "created", "expires", "revoked")
+    table = listing(*columns, texts=("scopes",))
     for key in found:
         dates = (key.created_at, key.expires_at, key.revoked_at)
         shown = [moment.strftime("%Y-%m-%d %H:%M") if moment else "" for moment in dates]

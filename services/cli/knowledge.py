@@ -8,9 +8,10 @@ import click
 from rich.markup import escape
 from rich.text import Text
 
+from services.cli.groups import Group
 from services.cli.options import Session, command
 from services.cli.paging import PAGE_MAX, listing, paged, show_more, show_page
-from services.cli.searching import ATOM_TYPES, signed
+from services.cli.searching import ATOM_TYPES, cited, signed
 from services.cli.values import ID, MOMENT, counted, moment, number, set_moment, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
@@ -28,7 +29,7 @@ def as_of(function: F) -> F:
 # --- topics
 
 
-@click.group()
+@click.group(cls=Group)
 def topics() -> None:
     """Show what conversations were about."""
 
@@ -48,7 +49,7 @@ async def topics_list(
     if session.as_json:
         session.print_message(response)
         return
-    table = listing("id", "messages", "atoms", "last message", "title")
+    table = listing("id", "messages", "atoms", "last message", "title", texts=("title",))
     for topic in response.topics:
         counts = (str(topic.message_count), str(topic.atom_count))
         table.add_row(topic.id, *counts, moment(topic.last_message_at), escape(topic.title))
@@ -100,7 +101,7 @@ async def topics_messages(
     if session.as_json:
         session.print_message(response)
         return
-    table = listing("id", "message")
+    table = listing("id", "message", texts=("message",))
     for message in response.messages:
         table.add_row(message.id, Text.assemble(*signed(message)))
     show_page(session, table, response, "messages")
@@ -109,7 +110,7 @@ async def topics_messages(
 # --- atoms
 
 
-@click.group()
+@click.group(cls=Group)
 def atoms() -> None:
     """Show the pieces of knowledge that were found, and what they rest on."""
 
@@ -150,9 +151,10 @@ async def atoms_list(
     if session.as_json:
         session.print_message(response)
         return
-    table = listing("id", "type", "state", "title", "said by")
+    table = listing("id", "type", "state", "title", "said by", texts=("title", "said by"))
     for atom in response.atoms:
-        said = ", ".join(dict.fromkeys(_author(evidence) for evidence in atom.evidence))
+        shown = [each for each in atom.evidence if each.HasField("message")]
+        said = ", ".join(dict.fromkeys(_author(evidence) for evidence in shown))
         kind = word(types.AtomType, atom.type)
         table.add_row(atom.id, kind, standing(atom), escape(atom.title), escape(said))
     show_page(session, table, response, "atoms")
@@ -276,7 +278,7 @@ def atom_lines(atom: types.Atom) -> list[str | tuple[str, str]]:
     if atom.topic_title:
         parts.append((f"\n  topic {atom.topic_id}  {atom.topic_title}", "dim"))
     for evidence in atom.evidence:
-        parts += ["\n  ", ("← ", "dim"), *signed(evidence.message, evidence.quote)]
+        parts += ["\n  ", ("← ", "dim"), *cited(evidence)]
     return parts
 
 

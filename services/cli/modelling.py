@@ -8,9 +8,10 @@ import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
 
+from services.cli.groups import Group
 from services.cli.options import Session, command
+from services.cli.paging import listing
 from services.common.models import ModelStore, ResolvedModel
 from services.common.settings import Settings
 
@@ -66,7 +67,7 @@ def fetch_wanted(console: Console, quiet: bool) -> list[ResolvedModel]:
     return found
 
 
-@click.group()
+@click.group(cls=Group)
 def models() -> None:
     """List models, fetch them, check them."""
 
@@ -89,7 +90,7 @@ async def models_list(session: Session) -> None:
     if session.as_json:
         session.print_json(rows)
         return
-    table = Table("model", "role", "here", "dimensions", "licence", box=None)
+    table = listing("model", "role", "here", "dimensions", "licence")
     for row in rows:
         here = "yes" if row["fetched"] else "no"
         table.add_row(

@@ -20,6 +20,7 @@ from rich.markup import escape
 
 from services.cli.embedded.paths import DataDirectory
 from services.cli.failures import INTERRUPTED, Failure, explained, system_reason
+from services.cli.streams import has_every_letter
 from services.cli.target import Target, data_directory, find
 from services.cli.terminal import open_console, shown_json
 from services.common.settings import refuse_unknown
@@ -86,7 +87,7 @@ class Session:
 
     def print_json(self, value: Any) -> None:
         """Print one JSON value on a line of its own."""
-        click.echo(shown_json(value))
+        click.echo(shown_json(value, is_plain=not has_every_letter(sys.stdout)))
 
     def print_message(self, message: Message) -> None:
         """Print a message of the contract as JSON, with every field by its proto name."""
@@ -162,7 +163,7 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
     @click.option(
         "--data-dir",
         type=click.Path(path_type=Path, file_okay=False),
-        help="Where the data of `winnow up` lives (default: the user's data directory).",
+        help="Where the data of `winnow up` lives (default: WINNOW_DATA_DIR, or the user's data directory).",
     )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
     @wraps(function)

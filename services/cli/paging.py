@@ -1,15 +1,21 @@
 """Lists that come in pages: the options for them, their tables, and what is said of the next page."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from services.cli.options import Session
 
 PAGE_MAX = 500
+TEXT_COLUMNS_MIN = 10  # to which a text is folded, and no narrower
+CELL_COLUMNS_MAX = 300
+GAP_COLUMNS = 2
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -20,11 +26,25 @@ def paged(function: F) -> F:
     return limit(token(function))
 
 
-def listing(*columns: str) -> Table:
-    """A table whose first column is an id that must stay whole."""
-    table = Table(box=None)
+class Listing(Table):
+    """A table of which nothing is cut: texts are folded to the terminal, and a row that has no room goes on below."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        measure = partial(Measurement.get, console, options.update(max_width=CELL_COLUMNS_MAX))
+        needed = 0
+        for column in self.columns:
+            widest = max(measure(cell).maximum for cell in (column.header, *column.cells))
+            column.min_width = widest if column.no_wrap else min(widest, TEXT_COLUMNS_MIN)
+            needed += column.min_width + GAP_COLUMNS
+        room = options.update(max_width=max(options.max_width, needed))
+        yield from super().__rich_console__(console, room)
+
+
+def listing(*columns: str, texts: tuple[str, ...] = ()) -> Listing:
+    """A table; ids, numbers and dates stay whole, `texts` are the columns that may be folded."""
+    table = Listing(box=None)
     for column in columns:
-        table.add_column(column, no_wrap=column == columns[0], overflow="fold")
+        table.add_column(column, no_wrap=column not in texts, overflow="fold")
     return table
 
 
@@ -43,13 +63,16 @@ def show_more(session: Session, response: Any) -> None:
         )
 
 
-async def gather(limit: int, ask: Callable[[int, str], Awaitable[Any]]) -> list[Any]:
-    """As many replies as hold up to `limit` rows; `ask` is called with the size of a page and its token."""
-    replies, left, token = [], limit, ""
-    while left > 0:
-        size = min(PAGE_MAX, left)
-        replies.append(await ask(size, token))
-        left, token = left - size, replies[-1].next_page_token
+async def gather(
+    limit: int, field: str, ask: Callable[[int, str], Awaitable[Any]]
+) -> tuple[list[Any], bool]:
+    """Up to `limit` of what replies have in a field, and whether there are more; `ask` takes a size and a token."""
+    found: list[Any] = []
+    token = ""
+    while len(found) < limit:
+        reply = await ask(min(PAGE_MAX, limit - len(found)), token)
+        found += getattr(reply, field)
+        token = reply.next_page_token
         if not token:
             break
-    return replies
+    return found, bool(token)

@@ -2,6 +2,7 @@
 
 import click
 
+from services.cli.groups import Group
 from services.cli.options import Session, command
 from services.cli.paging import listing, paged, show_page
 from services.cli.values import moment, number, word, words
@@ -9,7 +10,7 @@ from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 
 
-@click.group()
+@click.group(cls=Group)
 def runs() -> None:
     """Show how readings of conversations went."""
 
@@ -30,7 +31,7 @@ async def runs_list(session: Session, outcome: str | None, limit: int, page_toke
         session.print_message(response)
         return
     columns = ("id", "when", "outcome", "messages", "atoms", "calls", "tokens", "took", "dropped")
-    table = listing(*columns)
+    table = listing(*columns, texts=("dropped",))
     for run in response.runs:
         dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(run.rejected.items()))
         table.add_row(

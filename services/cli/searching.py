@@ -213,11 +213,11 @@ async def search(
 
     \b
     winnow search "why did the backup fail"
-    winnow search '"lock timeout" -staging'           a phrase that must occur, a word that must not
-    winnow search PaymentIntent --mode keyword        names and codes are kept whole
+    winnow search '"lock timeout" -staging'        a phrase, and a word to avoid
+    winnow search PaymentIntent --mode keyword     names and codes as they are
     winnow search "slow search" --author ann --lang uk --after 2026-03-01
-    winnow search deploy --where 'label:signal and not author:bot or type:decision'
-    winnow search deploy --group topic --around 2     results by topic, with what was said around them
+    winnow search deploy --where 'label:signal and not author:bot'
+    winnow search deploy --group topic --around 2  by topic, with what is around
     """
     request = pb.SearchRequest(
         query=query,
@@ -318,18 +318,29 @@ def _render_atom(atom: types.Atom) -> list[str | tuple[str, str]]:
         (atom.title, "bold"),
     ]
     for evidence in atom.evidence:
-        parts += ["\n       ", ("← ", "dim"), *signed(evidence.message, evidence.quote)]
+        parts += ["\n       ", ("← ", "dim"), *cited(evidence)]
     return parts
+
+
+def cited(evidence: types.Evidence) -> list[str | tuple[str, str]]:
+    """A passage and who said it when, as far as the reply had room for that."""
+    if evidence.HasField("message"):
+        return signed(evidence.message, evidence.quote)
+    return [_short(evidence.quote) or f"message {evidence.message_id}"]
 
 
 def signed(message: types.Message, text: str = "") -> list[str | tuple[str, str]]:
     """Who said it when, and the words."""
-    said = " ".join((text or message.text).split())
     return [
         (f"{speaker(message)} ", "cyan"),
         (f"{moment(message.sent_at)} ", "dim"),
-        said[:300] + ("…" if len(said) > 300 else ""),
+        _short(text or message.text),
     ]
+
+
+def _short(text: str) -> str:
+    said = " ".join(text.split())
+    return said[:300] + ("…" if len(said) > 300 else "")
 
 
 def speaker(message: types.Message) -> str:

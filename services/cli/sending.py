@@ -17,7 +17,7 @@ from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 FRAMES_AHEAD = 16
 DELETIONS_MAX = 500
 DELETION_SECONDS = 60
-REJECTIONS_KEPT = 100
+REJECTIONS_KEPT = SUPERSEDED_KEPT = 100
 # How long a service is waited for that was there or will be started again, and one that nobody has seen yet.
 WAIT_SECONDS, WAIT_SECONDS_UNSEEN = 60.0, 4.0
 TOLD_AFTER_SECONDS = 1.5
@@ -34,38 +34,60 @@ class Rejected:
     chat: str
 
 
+@dataclass(frozen=True)
+class Superseded:
+    """A message of which another version is stored, and stays: its id, and the chat it is in."""
+
+    external_id: str
+    chat: str
+
+
 @dataclass
 class Counts:
-    """What became of the messages of an import."""
+    """What became of the messages of an import; those that are superseded or erased are not counted as unchanged."""
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
+    superseded: int = 0
+    erased: int = 0
     rejected: int = 0
     deleted: int = 0
     rejections: list[Rejected] = field(default_factory=list)
+    superseded_first: list[Superseded] = field(default_factory=list)
 
     def add(self, response: pb.StreamMessagesResponse, source: pb.SourceRef) -> None:
         """Count an acknowledged frame of a source."""
         self.created += response.created
         self.updated += response.updated
-        self.unchanged += response.unchanged
+        self.unchanged += response.unchanged - response.superseded
         self.rejected += response.rejected
-        for result in response.results[: REJECTIONS_KEPT - len(self.rejections)]:
-            reason, chat = result.rejection, source.title or source.external_id
+        erased = sum(result.erased for result in response.results)
+        self.erased += erased
+        self.superseded += response.superseded - erased
+        for result in response.results:
+            self._keep(result, source.title or source.external_id)
+
+    def _keep(self, result: pb.IngestResult, chat: str) -> None:
+        """Remember what a result says, if it is one of the first."""
+        reason = result.rejection
+        if result.HasField("rejection") and len(self.rejections) < REJECTIONS_KEPT:
             self.rejections.append(
                 Rejected(result.external_id, reason.field, reason.description, chat)
             )
+        is_another = result.superseded and not result.erased
+        if is_another and len(self.superseded_first) < SUPERSEDED_KEPT:
+            self.superseded_first.append(Superseded(result.external_id, chat))
 
     @property
     def saved(self) -> int:
         """All messages that are known to be in the database."""
-        return self.created + self.updated + self.unchanged
+        return self.created + self.updated + self.unchanged + self.superseded
 
     @property
     def total(self) -> int:
         """All messages that were answered for."""
-        return self.saved + self.rejected
+        return self.saved + self.erased + self.rejected
 
 
 @dataclass(frozen=True)
@@ -104,7 +126,7 @@ class Sender:
 
     async def send(self, frames: Iterable[Frame]) -> None:
         """Send all frames and count what became of them."""
-        async with self._target.channel("ingest") as channel, asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group, self._target.channel("ingest") as channel:
             reading = group.create_task(self._read(iter(frames)))
             try:
                 await self._until(lambda: bool(self._waiting) or self._ended)
@@ -257,5 +279,8 @@ def _deletions(
 
 def _request(frame: Frame) -> pb.StreamMessagesRequest:
     return pb.StreamMessagesRequest(
-        sequence=frame.number, source=frame.source, messages=frame.messages
+        sequence=frame.number,
+        source=frame.source,
+        messages=frame.messages,
+        include_superseded=True,
     )

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.cli.failures import Failure
+from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
 from services.cli.paging import gather, listing
 from services.cli.values import ID, counted
@@ -80,7 +81,7 @@ def _quotas(quotas: pb.Quotas) -> list[tuple[str, str]]:
 
 
 def _stages(state: pb.GetStatusResponse) -> Table:
-    table = Table("stage", "ready", "scheduled", "leased", "done", "dead", "oldest", box=None)
+    table = listing("stage", "ready", "scheduled", "leased", "done", "dead", "oldest")
     for stage in state.stages:
         counts = (stage.ready, stage.scheduled, stage.leased, stage.done, stage.dead)
         age = f"{stage.oldest_task_age_seconds:.1f} s"
@@ -88,7 +89,7 @@ def _stages(state: pb.GetStatusResponse) -> Table:
     return table
 
 
-@click.group()
+@click.group(cls=Group)
 def dead() -> None:
     """List tasks that failed too often, or give them another chance."""
 
@@ -106,17 +107,16 @@ async def dead_list(session: Session, stage: str | None, limit: int) -> None:
         )
         return await session.call("ingest", PipelineServiceStub, request)
 
-    replies = await gather(limit, page)
-    tasks = [task for reply in replies for task in reply.tasks]
+    tasks, more = await gather(limit, "tasks", page)
     if session.as_json:
         session.print_json([as_dict(task) for task in tasks])
         return
-    table = listing("task", "stage", "subject", "attempts", "error")
+    table = listing("task", "stage", "subject", "attempts", "error", texts=("error",))
     for task in tasks:
         error = escape(f"{task.error_class}: {task.error}")
         table.add_row(task.id, task.stage, task.subject_id, str(task.attempts), error)
     session.console.print(table if tasks else "no dead tasks")
-    if replies[-1].next_page_token:
+    if more:
         session.console.print(
             f"[dim]there are more: the first {limit} are shown, see --limit[/dim]"
         )

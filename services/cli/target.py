@@ -2,18 +2,20 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
 from services.cli.embedded.paths import DataDirectory
-from services.cli.failures import UNREACHABLE, Failure
+from services.cli.failures import UNREACHABLE, USAGE, Failure, kept_running
+from services.cli.quotas import waiting_for_quota
 from services.common.addresses import NAMES, AddressSettings
 from services.common.channels import dial
 
 KEY_VARIABLE = "WINNOW_API_KEY"
+DATA_VARIABLE = "WINNOW_DATA_DIR"
 KEY_SECRET = "api-key"  # noqa: S105 - the name of a file
 
 
@@ -24,6 +26,7 @@ class Target:
     addresses: dict[str, str]
     api_key: str
     restarted: frozenset[str] = frozenset()  # the services that a running `winnow up` starts again
+    unplaced: frozenset[str] = frozenset()  # those of which nobody says where they run
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -32,9 +35,17 @@ class Target:
 
     @asynccontextmanager
     async def channel(self, name: str) -> AsyncIterator[grpc.aio.Channel]:
-        """Open a channel to a service."""
-        async with dial(self.addresses[name]) as channel:
-            yield channel
+        """Open a channel to a service. Raises Failure where the key might be shown to somebody else."""
+        if name in self.unplaced:
+            raise Failure(
+                f"it is not known where {name} runs, and who else may listen at its usual address is not shown "
+                f"the key: set WINNOW_{name.upper()}_ADDRESS",
+                UNREACHABLE,
+            )
+        telling = kept_running(name) if name in self.restarted else nullcontext()
+        async with dial(self.addresses[name], interceptors=waiting_for_quota()) as channel:
+            with telling:
+                yield channel
 
 
 def find(data: DataDirectory) -> Target:
@@ -42,34 +53,40 @@ def find(data: DataDirectory) -> Target:
     settings = AddressSettings.read()
     state = data.runtime_state()
     addresses = {name: settings.of(name) for name in NAMES}
+    told = frozenset(name for name in NAMES if f"WINNOW_{name.upper()}_ADDRESS" in os.environ)
     restarted: frozenset[str] = frozenset()
     if state is not None:
         ports = state.ports.model_dump()
-        restarted = frozenset(
-            name for name in NAMES if f"WINNOW_{name.upper()}_ADDRESS" not in os.environ
-        )
+        restarted = frozenset(NAMES) - told
         addresses |= {name: f"127.0.0.1:{ports[name]}" for name in restarted}
-    local_key = _local_key(data)
-    is_told_where = state is not None or any(
-        f"WINNOW_{name.upper()}_ADDRESS" in os.environ for name in NAMES
-    )
+    if given := os.environ.get(KEY_VARIABLE):
+        return Target(addresses, _checked(given, KEY_VARIABLE), restarted)
+    key, placed = _local_key(data), told | restarted
     # Whoever else listens where such services are by default is not shown the key.
-    key = os.environ.get(KEY_VARIABLE) or (local_key if is_told_where else None)
-    if key is None:
+    if key is None or not placed:
         raise Failure(
             f"nothing runs on {data.path}: start it with `winnow up`, or set {KEY_VARIABLE} "
             "and WINNOW_*_ADDRESS to use another deployment",
             UNREACHABLE,
         )
-    return Target(addresses, key, restarted)
+    return Target(addresses, key, restarted, frozenset(NAMES) - placed)
 
 
 def _local_key(data: DataDirectory) -> str | None:
     path = data.secrets / KEY_SECRET
-    return path.read_text().strip() if path.exists() else None
+    return _checked(path.read_text(), str(path)) if path.exists() else None
+
+
+def _checked(text: str, where: str) -> str:
+    """A key without the spaces and ends of lines around it. Raises Failure for what no call could carry."""
+    key = text.strip()
+    if not (key.isascii() and key.isprintable()) or not key:
+        raise Failure(f"{where}: is no API key, which looks like wk_PREFIX.SECRET", USAGE)
+    return key
 
 
 def data_directory(path: Path | None) -> DataDirectory:
-    """The data directory asked for, or the default one."""
-    chosen = DataDirectory(path) if path else DataDirectory.default()
+    """The data directory asked for, by the option or else the environment, or the default one."""
+    path = path or Path(os.environ.get(DATA_VARIABLE, ""))
+    chosen = DataDirectory(path) if path.parts else DataDirectory.default()
     return chosen.resolved()

@@ -22,9 +22,12 @@ def shown(text: str) -> str:
     return text.translate(_SHOWN)
 
 
-def shown_json(value: Any) -> str:
-    """A JSON value on one line; what a terminal would obey, or could not take, is escaped and so means the same."""
-    text = json.dumps(value, ensure_ascii=False)
+def shown_json(value: Any, *, is_plain: bool = False) -> str:
+    """A JSON value on one line; what a terminal would obey, or could not take, is escaped and so means the same.
+
+    Where it is plain, so is every letter beyond ASCII.
+    """
+    text = json.dumps(value, ensure_ascii=is_plain)
     return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from shlex import quote
 
 import click
@@ -23,11 +24,12 @@ _PORTS = tuple(Ports.model_fields)
 
 
 def announce(console: Console, quiet: bool) -> Callable[[Event], None]:
-    """Print what happens to the children."""
+    """Print what happens to the children, for as long as somebody reads it: nobody has to for them to run."""
 
     def tell(event: Event) -> None:
         if not quiet or event.state in (State.DIED, State.WAITING):
-            console.print(f"[dim]{escape(str(event))}[/dim]")
+            with suppress(OSError, SystemExit):  # rich exits where a pipe is broken
+                console.print(f"[dim]{escape(str(event))}[/dim]")
 
     return tell
 
@@ -65,7 +67,11 @@ def _read_port(text: str) -> tuple[str, int]:
             f"{text!r} is not NAME=PORT with a name of {', '.join(_PORTS)}",
             param_hint="--port",
         )
-    return name, int(_PORT.convert(int(number), None, None))
+    try:
+        return name, int(_PORT.convert(int(number), None, None))
+    except click.BadParameter as error:
+        error.param_hint = "--port"
+        raise
 
 
 def _introduce(session: Session, up_now: Running) -> None:

@@ -4,10 +4,9 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -29,7 +28,7 @@ from pydantic import Field, SecretStr
 from services.common import metrics
 from services.common.errors import Unavailable, WinnowError
 from services.common.failpoints import reach
-from services.common.hints import HINT_TASKS_MAX, TRANSIENT, Hint, decode
+from services.common.hints import HINT_TASKS_MAX, TRANSIENT, Hint, HintStream, decode
 from services.common.settings import Settings
 from services.common.signs import SignsOfLife
 from services.common.streams import Streams
@@ -47,9 +46,13 @@ CHECK_SECONDS = 5.0
 # How long a pull that is answered with nothing has waited at least before it is given up: what the server has for it is
 # on its way by then, and would only be delivered again once its acknowledgement is overdue.
 UNANSWERED_SECONDS = 0.05
+# How many messages in turn, each after the server told of the stream of hints, may be neither stored nor refused until
+# the stream is given up: its files may be gone.
+UNSTORED_MAX = 10
 # After how long a client that neither connects nor says why is given up.
 DEAF_SECONDS = 30.0
 DUPLICATES_SECONDS = 120.0
+TOLD_AGAIN_SECONDS = 10.0
 # "error creating store for consumer"
 CONSUMER_STORE_FAILED = 10012
 
@@ -94,17 +97,19 @@ class BusClosed(WinnowError):
     """NATS has turned this client away for good: only a new process can connect again."""
 
 
-@dataclass(frozen=True)
-class HintStream:
-    """When the broker made a stream, the numbers of its first and last message, and the consumers that have any.
+class Repeats:
+    """Leaves out of the log what was said a moment ago: a client that cannot connect says so five times a second."""
 
-    The first is one more than the last while it holds none.
-    """
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._text, self._told_at = clock, "", 0.0
 
-    created_at: datetime
-    first: int
-    last: int
-    waiting: frozenset[str]
+    def is_news(self, text: str) -> bool:
+        """Whether a text differs from the last one that was told, or that is some seconds ago."""
+        now = self._clock()
+        if text == self._text and now < self._told_at + TOLD_AGAIN_SECONDS:
+            return False
+        self._text, self._told_at = text, now
+        return True
 
 
 class Bus:
@@ -114,16 +119,19 @@ class Bus:
         self._client, self._signs = client, signs
         self._js: JetStreamContext = client.jetstream(timeout=2)
         self._settings, self._streams = settings, Streams(self._js)
+        self._unstored = 0
 
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: BusSettings, name: str) -> AsyncIterator["Bus"]:
         """Connect, for as long as the server takes to come up, and close at the end."""
-        signs = SignsOfLife()
+        signs, told = SignsOfLife(), Repeats()
 
         async def report(error: Exception) -> None:
             signs.seen()
-            log.warning("nats: %s", error or type(error).__name__)
+            text = str(error) or type(error).__name__
+            if told.is_news(text):
+                log.warning("nats: %s", text)
 
         try:
             client = await nats.connect(
@@ -176,42 +184,57 @@ class Bus:
 
         Those that are there are given the limits that are set, once; InvalidSetting if NATS does not allow that.
         """
-        async with self.answering("NATS does not declare its streams"):
-            return await self._declare_streams()
+        try:
+            async with self.answering("NATS does not declare its streams"):
+                if self._unstored >= UNSTORED_MAX:
+                    await self._give_up_hints()
+                return await self._declare_streams()
+        except BusUnavailable:
+            self._unstored = 0
+            raise
+
+    async def _give_up_hints(self) -> None:
+        """Remove the stream of hints, which takes none although the server tells of it; the next one is given all.
+
+        A server whose files were removed while it runs is like that until it is started again.
+        """
+        log.warning("nats: the stream of hints stores nothing: it begins anew")
+        await self._js.delete_stream(TASKS_STREAM)
+        self._unstored = 0
 
     async def _declare_streams(self) -> HintStream:
-        found = await self._streams.declare(
-            StreamConfig(
-                name=TASKS_STREAM,
-                subjects=[f"{_HINTS}>"],
-                retention=RetentionPolicy.WORK_QUEUE,
-                discard=DiscardPolicy.NEW,
-                max_bytes=self._settings.nats_tasks_bytes_max,
-                max_age=3600,
-                num_replicas=self._settings.nats_replicas,
-                duplicate_window=DUPLICATES_SECONDS,
-                allow_atomic=True,
-            ),
-            counted=f"{_HINTS}>",
-        )
-        await self._streams.declare(
-            StreamConfig(
-                name=EVENTS_STREAM,
-                subjects=["winnow.events.>"],
-                retention=RetentionPolicy.LIMITS,
-                discard=DiscardPolicy.OLD,
-                max_bytes=self._settings.nats_events_bytes_max,
-                max_age=7 * 86400,
-                num_replicas=self._settings.nats_replicas,
-                duplicate_window=DUPLICATES_SECONDS,
-                allow_atomic=True,
-            )
-        )
+        tasks, events = self._configurations()
+        found = await self._streams.declare(tasks, counted=f"{_HINTS}>")
+        await self._streams.declare(events)
         if found.created is None:
             raise BusUnavailable("NATS does not say when it made the stream of hints")
         state = found.state
         waiting = frozenset(subject.removeprefix(_HINTS) for subject in state.subjects or ())
         return HintStream(found.created, state.first_seq, state.last_seq, waiting)
+
+    def _configurations(self) -> tuple[StreamConfig, StreamConfig]:
+        """What the streams of hints and of events are to be."""
+        tasks = StreamConfig(
+            name=TASKS_STREAM,
+            subjects=[f"{_HINTS}>"],
+            retention=RetentionPolicy.WORK_QUEUE,
+            discard=DiscardPolicy.NEW,
+            max_bytes=self._settings.nats_tasks_bytes_max,
+            max_age=3600,
+            num_replicas=self._settings.nats_replicas,
+            duplicate_window=DUPLICATES_SECONDS,
+            allow_atomic=True,
+        )
+        events = replace(
+            tasks,
+            name=EVENTS_STREAM,
+            subjects=["winnow.events.>"],
+            retention=RetentionPolicy.LIMITS,
+            discard=DiscardPolicy.OLD,
+            max_bytes=self._settings.nats_events_bytes_max,
+            max_age=7 * 86400,
+        )
+        return tasks, events
 
     async def publish_hint(self, workspace: UUID, stage: str, tasks: Sequence[UUID]) -> None:
         """Publish the ids of tasks in chunks; raise BusUnavailable if one is not stored."""
@@ -226,18 +249,19 @@ class Bus:
         # At once: in a process that is busy, each wait for an answer takes long.
         for start in range(0, len(bodies), PUBLISHED_MAX):
             async with self.answering(f"NATS did not store a message on {subject}"):
-                await asyncio.gather(
-                    *(
-                        self._js.publish(subject, body, timeout=2)
-                        for body in bodies[start : start + PUBLISHED_MAX]
-                    )
-                )
+                await self._store(subject, bodies[start : start + PUBLISHED_MAX])
+
+    async def _store(self, subject: str, bodies: Sequence[bytes]) -> None:
+        try:
+            await asyncio.gather(*(self._js.publish(subject, body, timeout=2) for body in bodies))
+        except TimeoutError:
+            self._unstored += 1
+            raise
+        self._unstored = 0
 
     async def publish_event(self, workspace: UUID, fact: str, body: bytes, event: UUID) -> None:
         """Publish a fact; the event's id tells the server of a repeat."""
-        await self._publish(f"winnow.events.{workspace}.{fact}", body, {"Nats-Msg-Id": event.hex})
-
-    async def _publish(self, subject: str, body: bytes, headers: dict[str, str] | None) -> None:
+        subject, headers = f"winnow.events.{workspace}.{fact}", {"Nats-Msg-Id": event.hex}
         async with self.answering(f"NATS did not store a message on {subject}"):
             await self._js.publish(subject, body, timeout=2, headers=headers)
 

@@ -1,7 +1,7 @@
 """Channels to services: plain unless an authority is set, then TLS, and new ones when certificates change."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
@@ -26,19 +26,27 @@ _LAST_CALLS_SECONDS = 60.0
 
 @asynccontextmanager
 async def dial(
-    address: str, settings: TlsSettings | None = None
+    address: str,
+    settings: TlsSettings | None = None,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
 ) -> AsyncIterator[grpc.aio.Channel]:
     """Open a channel with the certificates of the moment, and close it at the end."""
-    async with _open(address, client_files(settings or TlsSettings.read())) as channel:
+    files = client_files(settings or TlsSettings.read())
+    async with _open(address, files, interceptors) as channel:
         yield channel
 
 
-def _open(address: str, files: PemFiles | None) -> grpc.aio.Channel:
+def _open(
+    address: str,
+    files: PemFiles | None,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+) -> grpc.aio.Channel:
+    options: dict[str, Any] = {"options": CHANNEL_OPTIONS, "interceptors": interceptors}
     if files is None:
-        return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        return grpc.aio.insecure_channel(address, **options)
     pem = files.pem
     credentials = grpc.ssl_channel_credentials(pem.authority, pem.key, pem.certificate)
-    return grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(address, credentials, **options)
 
 
 class Link(Generic[Stub]):

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any, Final
 
 import protovalidate
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor, OneofDescriptor
 from google.protobuf.message import Message
 
 from buf.validate import validate_pb2
@@ -22,6 +22,8 @@ _WORDED: Final[dict[str, tuple[Any, str]]] = {
     "string.uuid_empty": (True, "must not be empty"),
     "enum.not_in": ([0], "must be set"),
     "string.not_contains": ("\0", "must not contain NUL"),
+    "repeated.min_items": (1, "must not be empty"),
+    "repeated.unique": (True, "must not have anything twice"),
 }
 _NUMBERS: Final = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
@@ -34,7 +36,10 @@ def violations_of(validator: protovalidate.Validator, message: Message) -> list[
     if parts > PARTS_MAX:
         return [FieldViolation("", f"the request has more than {PARTS_MAX:,} parts")]
     found = validator.collect_violations(message, fail_fast=values > ALL_TOLD_VALUES_MAX)
-    return [FieldViolation(_path(violation), _worded(violation)) for violation in found]
+    return [
+        FieldViolation(_path(violation), _worded(message.DESCRIPTOR, violation))
+        for violation in found
+    ]
 
 
 def _counted(message: Message) -> tuple[int, int]:
@@ -63,12 +68,32 @@ def _is_ignored(field: FieldDescriptor) -> bool:
     return bool(rules.ignore == validate_pb2.IGNORE_ALWAYS)
 
 
-def _worded(violation: Any) -> str:
-    """What a rule says, as a person would: the validator counts "1 characters", and quotes what nobody sees."""
-    if violation.proto.rule_id == "string.in":
+def _worded(message: Any, violation: Any) -> str:
+    """What a rule says, as a person would: the validator counts "1 characters", and names no choices."""
+    rule, field = violation.proto.rule_id, _field(message, violation)
+    if rule == "string.in":
         return f"must be one of {', '.join(violation.rule_value)}"
-    value, words = _WORDED.get(violation.proto.rule_id, (None, ""))
+    if isinstance(field, OneofDescriptor):
+        return f"must be set to one of {', '.join(each.name for each in field.fields)}"
+    if isinstance(field, FieldDescriptor) and (enum := field.enum_type) is not None:
+        if rule == "enum.defined_only":
+            return f"{violation.field_value} is no value of {enum.full_name}"
+        if rule == "enum.in":
+            names = (enum.values_by_number[number].name for number in violation.rule_value)
+            return f"must be one of {', '.join(names)}"
+    value, words = _WORDED.get(rule, (None, ""))
     return words if words and violation.rule_value == value else str(violation.proto.message)
+
+
+def _field(message: Any, violation: Any) -> FieldDescriptor | OneofDescriptor | None:
+    """What is at fault, a field or a oneof; None where a rule of a whole message is broken."""
+    found: FieldDescriptor | OneofDescriptor | None = None
+    for element in violation.proto.field.elements if violation.proto.has_field("field") else ():
+        if isinstance(found, FieldDescriptor):
+            message = found.message_type
+        oneof = message.oneofs_by_name.get(element.field_name)
+        found = oneof or message.fields_by_name[element.field_name]
+    return found
 
 
 def _path(violation: Any) -> str:

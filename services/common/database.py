@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -17,6 +17,7 @@ from services.common.errors import (
     InvalidSetting,
     NotFound,
     StatementTooSlow,
+    TransactionConflict,
     UnfitGeneration,
 )
 from services.common.reading import Local, Readings
@@ -41,15 +42,22 @@ _UNAVAILABLE = (
     asyncpg.PostgresSystemError,
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # Of a login that was let in before: its password is being changed.
+    asyncpg.InvalidAuthorizationSpecificationError,
 )
-CONFLICT = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-"""Another transaction was in the way, or on a replica the log of the primary."""
 Duplicate = asyncpg.UniqueViolationError
 """A row with this key is there already."""
 WrongValue = asyncpg.InvalidParameterValueError
 """A function of the schema refuses what it is given."""
-_STALE_PLAN = (asyncpg.InvalidCachedStatementError, OutdatedSchemaCacheError)
+# Another transaction was in the way, on a replica the log of the primary, or a plan is older than the schema.
+_CONFLICT = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InvalidCachedStatementError,
+    OutdatedSchemaCacheError,
+)
 _NO_DATA_FOUND = "P0002"
+_NOT_MIGRATED = "the database is not migrated: run `winnow migrate` first"
 # The server answers, and does not let us in.
 _REFUSED = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -71,12 +79,12 @@ class DatabaseSettings(Settings):
 
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
-    """Raise DatabaseUnavailable for every error that is the database's own state, StatementTooSlow where it tells."""
+    """Raise DatabaseUnavailable for every error that is the database's own state, or what it is of these if known."""
     try:
         yield
+    except _CONFLICT as error:
+        raise TransactionConflict("another transaction was in the way") from error
     except _UNAVAILABLE as error:
-        if isinstance(error, _STALE_PLAN):
-            raise
         if isinstance(error, asyncpg.QueryCanceledError):
             raise StatementTooSlow(
                 "the database took longer for a statement than WINNOW_STATEMENT_TIMEOUT_SECONDS"
@@ -96,6 +104,25 @@ async def explained(setting: str) -> AsyncIterator[None]:
         raise InvalidSetting(text) from error
     except ValueError as error:
         raise InvalidSetting(f"{setting}: not a postgresql:// URL") from error
+
+
+@asynccontextmanager
+async def permitted(setting: str) -> AsyncIterator[None]:
+    """Raise InvalidSetting if the login of a URL may not do what only the owner may."""
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        text = f"{setting}: PostgreSQL refuses: {error.args[0]}; it takes the owner's login"
+        raise InvalidSetting(text) from error
+
+
+@asynccontextmanager
+async def migrated() -> AsyncIterator[None]:
+    """Raise InvalidSetting if a database does not have our tables."""
+    try:
+        yield
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
+        raise InvalidSetting(_NOT_MIGRATED) from error
 
 
 @asynccontextmanager
@@ -185,10 +212,21 @@ class Database:
     @asynccontextmanager
     async def transaction(self, workspace: UUID) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction that sees one workspace."""
+        async with self._begun(workspace) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self, workspace: UUID) -> AsyncIterator[Connection]:
+        """Lend a connection inside a read-only transaction that sees one workspace, all of it as of one moment."""
+        async with self._begun(workspace, isolation="repeatable_read", readonly=True) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _begun(self, workspace: UUID, **kind: Any) -> AsyncIterator[Connection]:
         with tracing.span("sql transaction"):
             async with self.connection() as connection:
                 with metrics.timed(self._transactions):
-                    async with connection.transaction():
+                    async with connection.transaction(**kind):
                         await _enter(connection, workspace)
                         yield connection
 
@@ -209,11 +247,11 @@ class Database:
                 await self._readings.give_back(reading)
 
     async def retrying(self, attempt: Callable[[], Awaitable[T]], tries: int = 4) -> T:
-        """Run a whole transaction again after a deadlock, a conflict or a stale plan."""
+        """Run a whole transaction again that conflicted."""
         for left in range(tries - 1, -1, -1):
             try:
                 return await attempt()
-            except (*CONFLICT, *_STALE_PLAN) as error:
+            except TransactionConflict as error:
                 if not left:
                     raise DatabaseUnavailable("the transaction kept conflicting") from error
                 await asyncio.sleep(0.02 * (tries - left))
@@ -245,7 +283,8 @@ async def _leave_as_is(connection: asyncpg.Connection) -> None:
 
 async def _close(pool: asyncpg.Pool) -> None:
     try:
-        await asyncio.wait_for(pool.close(), 5)
+        async with asyncio.timeout(5):
+            await pool.close()
     except TimeoutError:
         pool.terminate()
 
@@ -268,7 +307,7 @@ def check_versions(postgres: int, pgvector: str | None) -> None:
     if postgres < _POSTGRES_MIN:
         raise InvalidSetting(f"PostgreSQL {postgres} is too old: {_POSTGRES_MIN} is needed")
     if pgvector is None:
-        raise InvalidSetting("the database is not migrated: run `winnow migrate` first")
+        raise InvalidSetting(_NOT_MIGRATED)
     if tuple(int(part) for part in pgvector.split(".")) < _PGVECTOR_MIN:
         wanted = ".".join(map(str, _PGVECTOR_MIN))
         raise InvalidSetting(f"pgvector {pgvector} is too old: {wanted} is needed")

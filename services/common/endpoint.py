@@ -57,7 +57,7 @@ class Endpoint:
         if not (key.isascii() and key.isprintable()):
             raise InvalidSetting(f"{settings}_API_KEY: must be one line of ASCII")
         self._url = parts._replace(path=parts.path.rstrip("/") + path).geturl()
-        self.host = parts.hostname or ""
+        self.host, self._place = parts.hostname or "", parts.netloc
         self._timeout_seconds, self._answer_bytes_max = timeout_seconds, answer_bytes_max
         # Compressed answers could grow beyond their bound in one piece.
         self._headers = {"accept-encoding": "identity"}
@@ -76,7 +76,8 @@ class Endpoint:
                 return await self._read(response)
         except httpx.ConnectError as error:
             # Whoever cannot be reached has not seen what it was asked.
-            raise ModelUnavailable(f"{self.host}: {type(error).__name__}") from error
+            why = str(error) or type(error).__name__
+            raise ModelUnavailable(f"{self._place} cannot be reached: {why}") from error
         except (TimeoutError, httpx.TimeoutException):
             text = f"{self.host} did not answer within {self._timeout_seconds:g} s"
             raise Unanswered(text, was_silent=True) from None

@@ -60,6 +60,17 @@ class NotFound(WinnowError):
         super().__init__(f"no {kind} {name}")
 
 
+class AlreadyExists(WinnowError):
+    """Something else has the key that was asked for."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"there is a {what} already")
+
+
+class TooMuchAtOnce(WinnowError):
+    """What is asked for is more than is done at once; asking again will not help."""
+
+
 class Conflict(WinnowError):
     """A resource has changed since the caller read it."""
 
@@ -119,6 +130,17 @@ class Unavailable(WinnowError):
 
 class DatabaseUnavailable(Unavailable):
     """The database cannot be reached, or cannot write."""
+
+
+class TransactionConflict(DatabaseUnavailable):
+    """Another transaction or a migration was in the way: the whole transaction may be run again."""
+
+
+class SourceMoved(DatabaseUnavailable):
+    """A source has moved to another key while something was written to it: sent again, it goes to where that is now."""
+
+    def __init__(self, external_id: str) -> None:
+        super().__init__(f"source {external_id} has just moved to another key; send it again")
 
 
 class StatementTooSlow(DatabaseUnavailable):

@@ -25,9 +25,10 @@ POINTS: Final = frozenset(
     """
     ingest.source_found ingest.messages_put ingest.counted ingest.vectors_asked ingest.windows_asked ingest.announced
     ingest.messages_deleted ingest.deletion_followed ingest.committed
+    move.renumbered move.moved move.committed
     erase.written_down erase.taken erase.erased erase.followed
     bus.stream_made bus.consumer_made
-    relay.declared relay.forgot relay.found_lost relay.taken relay.hinted relay.returned
+    relay.declared relay.noted relay.found_lost relay.taken relay.hinted relay.returned
     relay.facts_taken relay.fact_published relay.facts_forgotten relay.facts_committed
     worker.fetched worker.claimed worker.performed worker.completed worker.written worker.committed
     worker.postponed worker.given_back worker.failed worker.extended worker.answering worker.answered

@@ -45,6 +45,19 @@ class Hint:
         await self._message.nak(delay=delay_seconds * random.uniform(0.8, 1.2))  # noqa: S311
 
 
+@dataclass(frozen=True)
+class HintStream:
+    """When the broker made a stream, the numbers of its first and last message, and the consumers that have any.
+
+    The first is one more than the last while it holds none.
+    """
+
+    created_at: datetime
+    first: int
+    last: int
+    waiting: frozenset[str]
+
+
 async def decode(message: Msg) -> Hint | None:
     """Read a hint; one that is not ours is dropped, since the task table knows all work."""
     try:

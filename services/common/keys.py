@@ -10,11 +10,12 @@ from uuid import UUID
 import asyncpg
 
 from services.common.auth import SCOPES, NewKey, mint_key, store_key
-from services.common.database import translated
+from services.common.database import explained, migrated, permitted, translated
 from services.common.errors import NotFound
 
 WORKSPACE = "default"
 PREFIX_CHARACTERS = 12
+_SETTING = "--database-url"
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,13 @@ class KeyRecord:
 async def owner_connection(admin_url: str) -> AsyncIterator[asyncpg.Connection]:
     """Connect as the owner of the schema."""
     async with translated():
-        connection = await asyncpg.connect(admin_url, timeout=10)
-    try:
-        yield connection
-    finally:
-        await connection.close()
+        async with explained(_SETTING):
+            connection = await asyncpg.connect(admin_url, timeout=10)
+        try:
+            async with permitted(_SETTING), migrated():
+                yield connection
+        finally:
+            await connection.close()
 
 
 async def create_key(

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.common.bus import HintStream
+from services.common.hints import HintStream
 
 # As long as a stream keeps a hint, at a look every other second.
 LOOKS_MAX = 2000

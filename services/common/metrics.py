@@ -53,6 +53,10 @@ def _histogram(name: str, what: str, buckets: tuple[float, ...], *labels: str) -
     return Histogram(f"winnow_{name}", what, labels, buckets=buckets, registry=REGISTRY)
 
 
+# --- services
+
+SERVING = _gauge("serving", "1 while the service takes calls, 0 once it drains.", "service")
+
 # --- calls
 
 RPC_SECONDS = _histogram(
@@ -78,7 +82,12 @@ ROWS_SEEN = _gauge("rows_seen_timestamp_seconds", "When rows and vectors were la
 
 # --- workers
 
-TASKS_ENDED = _counter("tasks_ended", "What attempts at tasks came to.", "stage", "outcome")
+TASKS_ENDED = _counter(
+    "tasks_ended",
+    "What attempts at tasks came to: done, failed, dead, given_back, postponed or lost.",
+    "stage",
+    "outcome",
+)
 TASKS_HELD = _gauge("tasks_held", "Tasks that this process holds under a lease.", "stage")
 BATCH_TASKS = _histogram("batch_tasks", "Tasks in one batch of a worker.", _SIZES, "stage")
 PERFORM_SECONDS = _histogram(
@@ -217,18 +226,18 @@ def timed(histogram: Histogram) -> Iterator[None]:
 
 
 @contextmanager
-def serving_metrics(settings: MetricsSettings) -> Iterator[None]:
-    """Answer HTTP requests at the address that is set, in a thread; without one do nothing."""
-    if not settings.metrics_address:
+def serving_metrics(
+    address: str, registry: CollectorRegistry = REGISTRY, setting: str = "WINNOW_METRICS_ADDRESS"
+) -> Iterator[None]:
+    """Answer HTTP requests at an address, in a thread; without one do nothing. InvalidSetting if it is taken."""
+    if not address:
         yield
         return
-    host, _, port = settings.metrics_address.rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
-        server, thread = start_http_server(int(port), host.strip("[]"), REGISTRY)
+        server, thread = start_http_server(int(port), host.strip("[]"), registry)
     except (OSError, OverflowError) as error:
-        raise InvalidSetting(
-            f"WINNOW_METRICS_ADDRESS: cannot listen on {settings.metrics_address}: {error}"
-        ) from error
+        raise InvalidSetting(f"{setting}: cannot listen on {address}: {error}") from error
     try:
         yield
     finally:

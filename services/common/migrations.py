@@ -6,11 +6,12 @@ from pathlib import Path
 
 import asyncpg
 
-from services.common.database import check_versions, explained, translated
+from services.common.database import check_versions, explained, permitted, translated
 from services.common.errors import InvalidSetting
 
 SCHEMA_DIRECTORY = Path(__file__).with_name("schema")
 _LOCK = 0x77696E6E6F77
+_SETTING = "--database-url"
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ async def migrate(database_url: str, directory: Path = SCHEMA_DIRECTORY) -> list
     """Apply what is missing, as a login that may create roles and extensions; return what was applied."""
     migrations = read(directory)
     async with translated():
-        async with explained("--database-url"):
+        async with explained(_SETTING):
             connection = await asyncpg.connect(database_url, timeout=10)
         try:
-            await connection.execute("select pg_advisory_lock($1)", _LOCK)
-            await _check_versions(connection)
-            applied = await _applied(connection)
-            return [m for m in migrations if await _apply(connection, m, applied)]
+            async with permitted(_SETTING):
+                await connection.execute("select pg_advisory_lock($1)", _LOCK)
+                await _check_versions(connection)
+                applied = await _applied(connection)
+                return [m for m in migrations if await _apply(connection, m, applied)]
         finally:
             await connection.close(timeout=5)
 

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.common import pages
+from services.common import pages, replies
 from services.common.database import Database
+from services.common.errors import NotFound
 from services.common.rates import QuotaSettings
 from services.common.rpc import current_caller
 from services.common.service import Servicer
@@ -24,6 +25,7 @@ _STATES = {
 SCOPES = {
     "GetStatus": "read",
     "ListTasks": "read",
+    "GetMessageState": "read",
     "ReplayTasks": "admin",
     "ListAuditEntries": "admin",
 }
@@ -68,8 +70,32 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
             rows = await connection.fetch(
                 "select * from spine.tasks($1, $2, $3, $4, $5)", *arguments
             )
-        token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
-        return pb.ListTasksResponse(tasks=[_task(row) for row in rows], next_page_token=token)
+        tasks, last = replies.page(rows, size, _task)
+        token = pages.encode(request, [str(last["id"])]) if last else ""
+        return pb.ListTasksResponse(tasks=tasks, next_page_token=token)
+
+    async def GetMessageState(
+        self, request: pb.GetMessageStateRequest, context: Any
+    ) -> pb.GetMessageStateResponse:
+        """Tell how far a message is."""
+        workspace, message = current_caller().workspace, UUID(request.message_id)
+        async with self._database.transaction(workspace) as connection:
+            query = "select * from spine.message_state($1, $2)"
+            row = await connection.fetchrow(query, workspace, message)
+            if row is None:
+                raise NotFound("message", request.message_id)
+            subjects = [each for each in (message, row["window_id"]) if each]
+            query = "select * from spine.tasks_of($1, $2)"
+            tasks = await connection.fetch(query, workspace, subjects)
+        return pb.GetMessageStateResponse(
+            embeddable=row["embeddable"],
+            embedded=row["embedded"],
+            reading_state=_reading_state(row),
+            window_id=str(row["window_id"] or ""),
+            tasks=map(_task, tasks),
+            atom_ids=map(str, row["atom_ids"]),
+            topic_ids=map(str, row["topic_ids"]),
+        )
 
     async def ReplayTasks(
         self, request: pb.ReplayTasksRequest, context: Any
@@ -99,10 +125,9 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
             rows = await connection.fetch(
                 "select * from spine.actions($1, $2, $3)", workspace, before, size
             )
-        token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
-        return pb.ListAuditEntriesResponse(
-            entries=[_entry(row) for row in rows], next_page_token=token
-        )
+        entries, last = replies.page(rows, size, _entry)
+        token = pages.encode(request, [str(last["id"])]) if last else ""
+        return pb.ListAuditEntriesResponse(entries=entries, next_page_token=token)
 
 
 def pipeline_servicer(database: Database) -> Servicer:
@@ -130,6 +155,12 @@ def _entry(row: Any) -> pb.AuditEntry:
     for name, value in fields.items():
         setattr(entry, name, value)
     return entry
+
+
+def _reading_state(row: Any) -> "pb.ReadingState.ValueType":
+    if row["window_id"]:
+        return pb.READING_STATE_READ if row["read"] else pb.READING_STATE_WAITING
+    return pb.READING_STATE_OPEN if row["pending"] else pb.READING_STATE_UNSPECIFIED
 
 
 def _task(row: Any) -> pb.Task:

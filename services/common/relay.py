@@ -1,13 +1,12 @@
 """The relay turns open tasks into hints and facts into events."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +22,7 @@ from services.common.looks import Look, Looks
 from services.common.outbox import FACTS, traces
 from services.common.settings import Settings
 from services.common.stages import FRESH, PLACES, consumer_of
+from services.common.waiting import wait_at_most
 from winnow.events.v1.events_pb2 import Event
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ EVENTS_MAX = 100
 CHECK_SECONDS = 2.0
 # How long a hint that was taken may take to be published.
 PUBLISHING = timedelta(seconds=2)
+# How many lost hints of a stage and lane are repeated at a look: some tens of microseconds each.
+REPEATED_MAX = 20_000
 # How many hints may wait to be published; the relay finds what is beyond in the table, later.
 HANDED_MAX = 100_000
 
@@ -105,41 +107,40 @@ class Relay:
                 await self._wait()
 
     async def _wait(self) -> None:
-        # Not wait_for: before Python 3.12 it forgets a cancellation that comes together with a kick.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.relay_idle_seconds):
-                await self._kicked.wait()
+        await wait_at_most(self._kicked, self._settings.relay_idle_seconds)
         self._kicked.clear()
 
     async def _prepare(self) -> None:
-        """Hint everything again if the broker has lost its store: the database knows which stream it last hinted on."""
+        """Look at the broker, and hint again what it has lost: the database knows which stream it last hinted on."""
         # What the makers of tasks have handed over would be missed in the stream.
         await self._publish_handed()
         [row] = await self._fetch("select now() as now")
         look = Look(row["now"], await self._bus.declare())
         await reach("relay.declared")
-        query = "select spine.forget_hints($1) as count"
+        query = "select spine.note_hint_stream($1) as is_another"
         [row] = await self._fetch(query, look.hints.created_at)
-        await reach("relay.forgot")
-        if row["count"]:
-            log.warning(
-                "relay: the stream of hints is new; %d tasks are hinted again", row["count"]
-            )
-        await self._find_lost(look)
-
-    async def _find_lost(self, look: Look) -> None:
-        """Hint again what is neither taken nor in the stream any more, nor on its way there."""
+        await reach("relay.noted")
         self._looks.add(look)
+        await self._find_lost(
+            dict.fromkeys(PLACES, look.at) if row["is_another"] else self._gone_before()
+        )
+
+    def _gone_before(self) -> dict[tuple[str, int], datetime]:
+        """Before when hints were given that are neither in the stream any more nor on their way there."""
         seen = {place: self._looks.gone_before(consumer_of(*place)) for place in PLACES}
-        gone = [(*place, at - PUBLISHING) for place, at in seen.items() if at]
-        if not gone:
+        return {place: at - PUBLISHING for place, at in seen.items() if at}
+
+    async def _find_lost(self, gone_before: Mapping[tuple[str, int], datetime]) -> None:
+        """Hint again what was hinted before a time, by stage and lane, and nobody has taken; the next look goes on."""
+        if not gone_before:
             return
         settings = self._settings
         [row] = await self._fetch(
-            "select spine.repeat_lost_hints($1, $2, $3, $4, $5) as count",
-            *zip(*gone, strict=True),
+            "select spine.repeat_lost_hints($1, $2, $3, $4, $5, $6) as count",
+            *zip(*((*place, at) for place, at in gone_before.items()), strict=True),
             timedelta(seconds=settings.relay_again_seconds),
             timedelta(seconds=settings.relay_again_seconds_max),
+            REPEATED_MAX,
         )
         await reach("relay.found_lost")
         if row["count"]:

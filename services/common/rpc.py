@@ -1,18 +1,20 @@
 """gRPC: one interceptor that authenticates, validates and translates errors for every method of every service."""
 
 import asyncio
+import contextlib
 import hashlib
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import protovalidate
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from pydantic import Field
 
 from services.common import errors, metrics, tracing
@@ -20,20 +22,21 @@ from services.common.audit import AuditLog, is_recorded
 from services.common.auth import Authenticator, Caller
 from services.common.channels import REPLY_BYTES_MAX
 from services.common.checking import violations_of
+from services.common.deadlines import Deadline
+from services.common.decoding import REQUEST_BYTES_MAX, Unread, tolerant
 from services.common.rates import Rate
 from services.common.settings import OptionalAddress, Settings
 from services.common.statuses import abort, code_of
 from services.common.tls import Callers, names_of
 
-REQUEST_BYTES_MAX = 1 << 20
 # What is larger still is refused by gRPC itself, which says no reason, and is not held in memory to say one.
 MESSAGE_BYTES_MAX = 2 * REQUEST_BYTES_MAX
 METADATA_BYTES_MAX = 8 << 10
-DEADLINE_SECONDS_MAX = 60.0
 # How long a stream goes on before its key is looked at again.
 KNOWN_SECONDS = 10.0
+_TELLING_SECONDS = 1.0
 
-Reply = TypeVar("Reply", bound=Message)
+log = logging.getLogger(__name__)
 
 _PUBLIC = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 _caller: ContextVar[Caller] = ContextVar("caller")
@@ -55,7 +58,12 @@ class RpcSettings(Settings):
     """How a service listens."""
 
     rpc_concurrency_max: int = Field(default=256, ge=1)
-    rpc_connection_age_seconds: float = Field(default=0, ge=0)
+    rpc_connection_age_seconds: float = Field(
+        default=0,
+        ge=0,
+        description="an older connection takes no new calls, so that clients look replicas up again; "
+        "those on it go on; 0 for never",
+    )
     rpc_reflection: bool = True
     rpc_drain_seconds: float = Field(
         default=10, ge=0, description="how long calls, and then tasks, may end after SIGTERM"
@@ -79,25 +87,9 @@ def request_sha256(request: Message) -> bytes:
     return hashlib.sha256(request.DESCRIPTOR.name.encode() + body).digest()
 
 
-def sendable(reply: Reply, field: str) -> Reply:
-    """A reply that a call can carry. Raises InvalidFields by the field that asked for more, if there is one."""
-    if reply.ByteSize() > REPLY_BYTES_MAX:
-        most = REPLY_BYTES_MAX >> 20
-        description = f"the reply would be larger than {most} MiB: ask for less at once"
-        raise errors.InvalidFields(errors.FieldViolation(field, description))
-    return reply
-
-
 def current_authorization() -> str:
     """The `authorization` of the call that is being handled, for calls made on its behalf."""
     return _authorization.get()
-
-
-@dataclass(frozen=True)
-class Unread:
-    """Stands for a request whose bytes were not read as its message; `error` makes what is said of it."""
-
-    error: Callable[[], errors.WinnowError]
 
 
 class Edge(grpc.aio.ServerInterceptor):
@@ -143,7 +135,7 @@ class Edge(grpc.aio.ServerInterceptor):
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
                 self._unary(handler.unary_unary, call.method),
-                _tolerant(handler.request_deserializer),
+                tolerant(handler.request_deserializer),
                 handler.response_serializer,
             )
         wrap, kind = (
@@ -155,7 +147,7 @@ class Edge(grpc.aio.ServerInterceptor):
             raise NotImplementedError(f"{call.method}: client streaming without replies")
         return kind(
             self._streaming(wrap, call.method),
-            _tolerant(handler.request_deserializer),
+            tolerant(handler.request_deserializer),
             handler.response_serializer,
         )
 
@@ -163,12 +155,16 @@ class Edge(grpc.aio.ServerInterceptor):
         recorded = is_recorded(name, self._scopes[name])
 
         async def serve(request: Any, context: Any) -> Any:
-            async with self._guarded(context, name), asyncio.timeout(_time_left(context)):
+            deadline = Deadline.of_call(context)
+            async with (
+                self._guarded(context, name, deadline, request),
+                asyncio.timeout(deadline.seconds),
+            ):
                 await self._admit(context, name)
                 self._check(request)
                 if not recorded:
                     return await method(request, context)
-                async with self._recorded(context, name, request):
+                async with self._recorded(context, name, request, deadline):
                     return await method(request, context)
 
         async def call(request: Any, context: Any) -> Any:
@@ -182,8 +178,9 @@ class Edge(grpc.aio.ServerInterceptor):
 
     def _streaming(self, method: Any, name: str) -> Any:
         async def serve(request: Any, context: Any) -> AsyncGenerator[Any, None]:
-            async with self._guarded(context, name):
-                async with asyncio.timeout(_time_left(context)):
+            deadline = Deadline.of_stream(context)
+            async with self._guarded(context, name, deadline, request):
+                async with asyncio.timeout(Deadline.of_call(context).seconds):
                     await self._admit(context, name)
                 key = _Checked(self._clock())
                 checked = request
@@ -192,12 +189,15 @@ class Edge(grpc.aio.ServerInterceptor):
                 else:
                     self._check(request)
                 async with (
-                    self._recorded(context, name, request),
+                    self._recorded(context, name, request, deadline),
+                    self._while_known(context, key),
                     aclosing(method(checked, context)) as replies,
                 ):
                     async for reply in replies:
                         await self._still_known(context, key)
+                        key.is_sending = True
                         yield reply
+                        key.is_sending = False
 
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
             try:
@@ -247,23 +247,59 @@ class Edge(grpc.aio.ServerInterceptor):
             key.at = self._clock()
 
     @asynccontextmanager
-    async def _recorded(self, context: Any, name: str, request: Any) -> AsyncIterator[None]:
+    async def _while_known(self, context: Any, key: "_Checked") -> AsyncIterator[None]:
+        """End a stream whose key is revoked also while nothing flows."""
+        serving: Any = asyncio.current_task()
+        watching = asyncio.create_task(self._watch(context, key, serving))
+        try:
+            yield
+        except asyncio.CancelledError:
+            if key.is_lost and not serving.uncancel():
+                raise errors.InvalidCredentials from None
+            raise
+        finally:
+            watching.cancel()
+
+    async def _watch(self, context: Any, key: "_Checked", serving: asyncio.Task[Any]) -> None:
+        while not key.is_lost:
+            await asyncio.sleep(KNOWN_SECONDS)
+            try:
+                await self._identify(context)
+            except errors.InvalidCredentials:
+                key.is_lost = True
+            except errors.Unavailable as error:
+                log.warning("the key of an open stream is looked at again later: %s", error)
+            else:
+                key.at = self._clock()
+        if key.is_sending:
+            # The stream waits in gRPC for a caller who does not read.
+            with contextlib.suppress(grpc.aio.AbortError, TimeoutError):
+                async with asyncio.timeout(_TELLING_SECONDS):
+                    await abort(context, errors.InvalidCredentials())
+        serving.cancel()
+
+    @asynccontextmanager
+    async def _recorded(
+        self, context: Any, name: str, request: Any, deadline: Deadline
+    ) -> AsyncIterator[None]:
         """Keep a record of what is done with an admin's rights."""
         if not is_recorded(name, self._scopes[name]) or hasattr(request, "__aiter__"):
             yield
             return
         caller = current_caller()
         entry = await self._audit.begin(caller, _origin(context), name, request)
-        outcome = grpc.StatusCode.CANCELLED.name
+        outcome = grpc.StatusCode.OK
         try:
             yield
-            outcome = grpc.StatusCode.OK.name
         except Exception as error:
-            outcome = code_of(error).name
+            outcome = code_of(error)
+            raise
+        except BaseException:
+            outcome = deadline.cut_off()
             raise
         finally:
             # Also when the caller has gone: the work was begun.
-            await asyncio.shield(self._audit.end(caller, entry, outcome))
+            await asyncio.shield(self._audit.end(caller, entry, outcome.name))
 
     def _check(self, request: Any) -> None:
         if isinstance(request, Unread):
@@ -272,11 +308,13 @@ class Edge(grpc.aio.ServerInterceptor):
             raise errors.InvalidFields(*violations)
 
     @asynccontextmanager
-    async def _guarded(self, context: Any, name: str) -> AsyncIterator[None]:
+    async def _guarded(
+        self, context: Any, name: str, deadline: Deadline, request: Any
+    ) -> AsyncIterator[None]:
         """Take no more calls than the limit, let no exception out, and see how each ends."""
         self._running += 1
         try:
-            with _seen(name, context):
+            with _seen(name, context, deadline):
                 if self._running > self._concurrency_max:
                     raise errors.Overloaded("too many calls at once", 0.5)
                 yield
@@ -287,9 +325,9 @@ class Edge(grpc.aio.ServerInterceptor):
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            await abort(context, errors.Unavailable("the call was interrupted"))
+            await abort(context, errors.Unavailable("the call was interrupted"), request)
         except Exception as error:  # noqa: BLE001 - the one place where all errors end
-            await abort(context, error)
+            await abort(context, error, request)
         finally:
             self._running -= 1
 
@@ -310,7 +348,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
 
 @contextmanager
-def _seen(name: str, context: Any) -> Iterator[None]:
+def _seen(name: str, context: Any, deadline: Deadline) -> Iterator[None]:
     """Count, time and trace a call by how it ends."""
     began, code = time.perf_counter(), grpc.StatusCode.OK
     metrics.RPC_RUNNING.inc()
@@ -318,7 +356,7 @@ def _seen(name: str, context: Any) -> Iterator[None]:
         with tracing.call_span(name, context.invocation_metadata() or ()):
             yield
     except (GeneratorExit, asyncio.CancelledError):
-        code = grpc.StatusCode.CANCELLED
+        code = deadline.cut_off()
         raise
     except Exception as error:
         code = code_of(error)
@@ -340,31 +378,14 @@ def _let_go(aborted: grpc.aio.AbortError) -> grpc.aio.AbortError:
 
 @dataclass
 class _Checked:
-    """When the key of a stream was last looked at, on the edge's clock."""
+    """When the key of a stream was last looked at, on the edge's clock, and whether it is known no more."""
 
     at: float
+    is_sending: bool = False
+    is_lost: bool = False
 
 
 def _origin(context: Any) -> str:
     """Where a call comes from: its address without the port, and the names in its certificate."""
     address = str(context.peer()).rpartition(":")[0]
     return " ".join([address, *sorted(names_of(context.auth_context()))])
-
-
-def _time_left(context: Any) -> float:
-    left = context.time_remaining()
-    return min(left, DEADLINE_SECONDS_MAX) if left is not None else DEADLINE_SECONDS_MAX
-
-
-def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """Turn bytes that are too many or undecodable into Unread; for these gRPC would say UNKNOWN and a class's name."""
-
-    def decode(data: bytes) -> Any:
-        if len(data) > REQUEST_BYTES_MAX:
-            return Unread(lambda: errors.RequestTooLarge(REQUEST_BYTES_MAX))
-        try:
-            return deserialize(data)
-        except DecodeError:
-            return Unread(errors.MalformedRequest)
-
-    return decode

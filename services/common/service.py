@@ -9,7 +9,6 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Coroutine,
-    Iterable,
     Iterator,
     Mapping,
     Sequence,
@@ -31,6 +30,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
+from services.common import metrics
 from services.common.addresses import AddressSettings
 from services.common.audit import AuditLog
 from services.common.auth import Authenticator
@@ -39,6 +39,7 @@ from services.common.errors import InvalidSetting
 from services.common.rates import QuotaSettings, Rate
 from services.common.rpc import OPTIONS, Edge, RpcSettings
 from services.common.tls import Callers, TlsSettings, server_credentials
+from services.common.waiting import end
 from services.common.worker import STOP_SECONDS
 
 log = logging.getLogger(__name__)
@@ -149,9 +150,12 @@ async def serving(service: Service) -> AsyncIterator[str]:
             workers = [group.create_task(worker.run()) for worker in service.workers]
             loops = [group.create_task(loop()) for loop in service.loops]
             log.info("%s serves on %s", service.name, address)
+            serves = metrics.SERVING.labels(service.name)
+            serves.set(1)
             try:
                 yield address
             finally:
+                serves.set(0)
                 await status.enter_graceful_shutdown()
                 for worker in service.workers:
                     worker.drain()
@@ -189,17 +193,8 @@ async def _finish(
     """Let workers end what they took; after the grace they hand it back."""
     if workers:
         _, late = await asyncio.wait(workers, timeout=grace_seconds)
-        await _cancel(late, again_seconds=2 * STOP_SECONDS)
-    await _cancel(loops, again_seconds=0.5)
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[None]], again_seconds: float) -> None:
-    """Cancel until all have ended: before Python 3.12 asyncio.wait_for may forget a cancellation, also in drivers."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=again_seconds)
+        await end(late, again_seconds=2 * STOP_SECONDS)
+    await end(loops)
 
 
 async def _listen(
@@ -224,7 +219,7 @@ async def _listen(
     options = list(OPTIONS)
     if settings.rpc_connection_age_seconds:
         age = int(settings.rpc_connection_age_seconds * 1000)
-        options += [("grpc.max_connection_age_ms", age), ("grpc.max_connection_age_grace_ms", age)]
+        options.append(("grpc.max_connection_age_ms", age))
     server = grpc.aio.server(interceptors=[edge], options=options)
     status = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)

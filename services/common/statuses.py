@@ -3,7 +3,7 @@
 import logging
 import random
 from typing import Any, NoReturn
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -34,6 +34,8 @@ _TABLE: list[tuple[type[Exception], grpc.StatusCode, "ErrorReason.ValueType"]] =
     (errors.InsufficientScope, grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_INSUFFICIENT_SCOPE),
     (errors.CallerNotAllowed, grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_CALLER_NOT_ALLOWED),
     (errors.NotFound, grpc.StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_NOT_FOUND),
+    (errors.AlreadyExists, grpc.StatusCode.ALREADY_EXISTS, ErrorReason.ERROR_REASON_ALREADY_EXISTS),
+    (errors.TooMuchAtOnce, grpc.StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_TOO_MUCH_AT_ONCE),
     (errors.Conflict, grpc.StatusCode.ABORTED, ErrorReason.ERROR_REASON_CONFLICT),
     (errors.RateLimited, grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_RATE_LIMITED),
     (errors.Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED),
@@ -111,13 +113,21 @@ def _add(status: status_pb2.Status, detail: Message) -> None:
     status.details.append(packed)
 
 
-async def abort(context: Any, error: Exception) -> NoReturn:
-    """End a call with an error; what is ours to mend is logged, and only its request id goes out."""
-    request_id = uuid4().hex
+async def abort(context: Any, error: Exception, request: Any = None) -> NoReturn:
+    """End a call with an error; what is ours to mend is logged, and only the id of the request goes out.
+
+    A defect is logged with its traceback; what is away, which every call meets meanwhile, in one line with its cause.
+    """
+    request_id = _id_of(request)
     status, retry = status_of(error, request_id)
     code = next(c for c in grpc.StatusCode if c.value[0] == status.code)
-    if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE):
+    if code is grpc.StatusCode.INTERNAL:
         log.error("request %s: %r", request_id, error, exc_info=error)
+    elif code is grpc.StatusCode.UNAVAILABLE:
+        is_planned = isinstance(error, errors.ShuttingDown)
+        log.log(
+            logging.INFO if is_planned else logging.WARNING, "request %s: %s", request_id, error
+        )
     metadata: list[tuple[str, str | bytes]] = [
         ("grpc-status-details-bin", status.SerializeToString())
     ]
@@ -125,3 +135,11 @@ async def abort(context: Any, error: Exception) -> NoReturn:
         metadata.append(("grpc-retry-pushback-ms", str(int(retry * 1000))))
     await context.abort(code, status.message, tuple(metadata))
     raise AssertionError("unreachable")
+
+
+def _id_of(request: Any) -> str:
+    """The id that the caller gave a request; a new one if it gave none, or what is no id and must not get into logs."""
+    try:
+        return str(UUID(getattr(request, "request_id", "")))
+    except ValueError:
+        return uuid4().hex

@@ -27,6 +27,13 @@ def without_secrets(text: str) -> str:
     return _KEY.sub(r"\1.***", _PASSWORD.sub(r"\1:***@", text))
 
 
+def causes(record: logging.LogRecord) -> str:
+    """What caused the errors that a record speaks of: callers are not told it, and whoever mends it must be."""
+    spoken_of = record.args if isinstance(record.args, tuple) else ()
+    found = [each.__cause__ for each in spoken_of if isinstance(each, BaseException)]
+    return "; ".join(f"{type(each).__name__}: {each}".strip(": ") for each in found if each)
+
+
 class TextFormatter(logging.Formatter):
     """Renders a record as lines of text, without the passwords of URLs."""
 
@@ -34,12 +41,17 @@ class TextFormatter(logging.Formatter):
         """Return the lines."""
         return without_secrets(super().format(record))
 
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the first of them, with what caused the errors that it speaks of."""
+        cause = causes(record)
+        return super().formatMessage(record) + (f" ({cause})" if cause else "")
+
 
 class JsonFormatter(logging.Formatter):
     """Renders a record as one JSON object, without the passwords of URLs."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return time (UTC), level, logger, message, the ids of the trace and the traceback if there are any."""
+        """Return time (UTC), level, logger, message; cause, ids of the trace and traceback if there are any."""
         fields = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
             + f".{int(record.msecs):03}Z",
@@ -48,6 +60,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **tracing.log_fields(),
         }
+        if cause := causes(record):
+            fields["cause"] = cause
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return without_secrets(json.dumps(fields, ensure_ascii=False))

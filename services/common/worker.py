@@ -31,6 +31,7 @@ from services.common.failpoints import reach
 from services.common.hints import TRANSIENT, Hint, by_workspace
 from services.common.outbox import Task, TaskStore, complete
 from services.common.settings import Settings
+from services.common.waiting import wait_at_most
 from services.common.work import Divided, Failed, Locking, Parked, Reason, Result, Stage
 
 log = logging.getLogger(__name__)
@@ -120,8 +121,7 @@ class Worker(Generic[R]):
         return isinstance(self._stage, Divided) and self._stage.has_open_breaker()
 
     async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._draining.wait(), seconds)
+        await wait_at_most(self._draining, seconds)
 
     async def _handle(self, hints: Sequence[Hint]) -> None:
         """Finish the tasks that some hints name, batch by batch; the hints are answered last."""
@@ -215,7 +215,7 @@ class Worker(Generic[R]):
         try:
             await self._perform_and_commit(tasks)
         except Postponed as error:
-            await self._postpone(tasks, error)
+            await self._put_off(tasks, Reason("postponed", str(error), error.retry_seconds))
         except Exception as error:  # noqa: BLE001 - whatever a task does, its neighbours go on
             if isinstance(error, Unavailable) and not isinstance(error, StatementTooSlow):
                 await self._give_back(tasks, error)
@@ -342,10 +342,6 @@ class Worker(Generic[R]):
         await self._insist(lambda: self._store.release(tasks, name, text, delay))
         await reach("worker.given_back", self._stage.name)
 
-    async def _postpone(self, tasks: Sequence[Task], error: Postponed) -> None:
-        delay, text = error.retry_seconds, str(error)
-        await self._insist(lambda: self._store.release(tasks, "postponed", text, delay))
-
     async def _fail(self, task: Task, error: Exception) -> None:
         error_class = error.error_class if isinstance(error, ItemFailed) else type(error).__name__
         text = str(error) if isinstance(error, WinnowError) else "internal error; the logs have it"
@@ -356,7 +352,9 @@ class Worker(Generic[R]):
             self._statements.failed(error=text)
         delay *= 2 ** (task.attempts - 1)
         delay *= random.uniform(0.8, 1.2)  # noqa: S311
-        log.warning("%s: task %s failed: %r", self._stage.name, task.id, error)
+        # A defect is looked for where it happened.
+        defect = None if isinstance(error, WinnowError) else error
+        log.warning("%s: task %s failed: %r", self._stage.name, task.id, error, exc_info=defect)
         died = await self._insist(lambda: self._store.fail([task], error_class, text, delay))
         await reach("worker.failed", self._stage.name)
         self._count(1, "dead" if died else "failed")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.common.database import Connection, Database
 from services.common.errors import (
+    Conflict,
     FieldViolation,
     InvalidFields,
     InvalidSetting,
@@ -90,9 +91,15 @@ class Changes:
             lambda connection: store.promote(connection, generation, force=force)
         )
 
-    async def roll_back(self, *, force: bool) -> Generation:
-        """Promote the generation that served last before this one; NotFound if none stands by."""
-        standby = [g for g in await self._generations.refresh() if g.state == "standby"]
+    async def roll_back(self, serving: UUID | None = None, *, force: bool) -> Generation:
+        """Promote the generation that served last before this one; NotFound if none stands by.
+
+        Raises Conflict if another generation serves than the one that is named.
+        """
+        known = await self._generations.refresh()
+        if serving and serving not in [g.id for g in known if g.state == "serving"]:
+            raise Conflict(f"generation {serving} does not serve")
+        standby = [g for g in known if g.state == "standby"]
         served = [(g.promoted_at, g) for g in standby if g.promoted_at]
         if not served:
             raise NotFound("generation", "that served before")

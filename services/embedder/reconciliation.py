@@ -1,7 +1,6 @@
 """Compares rows with vectors again and again, so that whatever was lost, however it was lost, is mended."""
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
@@ -10,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from services.common.errors import Unavailable
+from services.common.waiting import wait_at_most
 from services.embedder.debts import Debts
 from services.embedder.generations import Generations
 
@@ -53,10 +53,7 @@ class Reconciliation:
             wait = max(self._interval, _REST_FACTOR * (self._clock() - started))
 
     async def _rest(self, seconds: float) -> None:
-        # Not wait_for: before Python 3.12 it forgets a cancellation that comes together with a kick.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._kicked.wait()
+        await wait_at_most(self._kicked, seconds)
         self._kicked.clear()
 
     async def mend(self) -> int:

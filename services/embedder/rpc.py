@@ -159,7 +159,8 @@ class EmbedderRpc(embedder_pb2_grpc.EmbedderServiceServicer):
         self, request: pb.RollBackGenerationRequest, context: Any
     ) -> pb.RollBackGenerationResponse:
         """Let searches read the generation that served before."""
-        promoted = await self._changes.roll_back(force=request.force)
+        serving = _id(request.generation_id)
+        promoted = await self._changes.roll_back(serving, force=request.force)
         return pb.RollBackGenerationResponse(generation=await self._described(promoted))
 
     async def RetireGeneration(

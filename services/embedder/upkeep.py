@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from services.common.database import CONFLICT, Connection, Database
+from services.common.database import Connection, Database
 from services.common.errors import Unavailable
 from services.common.ids import uuid7
 from services.embedder import generation_store as store
@@ -105,7 +105,7 @@ class Upkeep:
             try:
                 for generation in await self._generations.refresh():
                     await self.thicken_index(generation)
-            except (Unavailable, *CONFLICT) as error:
+            except Unavailable as error:
                 log.warning("a denser index: %s", error)
                 pause = _AGAIN_SECONDS
 

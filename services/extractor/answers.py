@@ -34,6 +34,8 @@ TOPIC_SUPPORT_MIN: Final = 0.5
 PART_MIN: Final = 0.3
 # What answers are checked for, as far as no prompt tells it.
 CHECKS_VERSION: Final = "2"
+# What JSON can say and no table can hold: NUL, and half of a pair, which models leave of an emoji.
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _MARK: Final = re.compile(r"\[(?:\d+|-)\]\s*")
 
 
@@ -81,11 +83,16 @@ def headline_schema() -> dict[str, Any]:
 
 def headline_of(text: str) -> str:
     """The headline an answer gives; raises BadAnswer for any other shape, or one cut off at its bound."""
-    answer = load(text)
-    headline = answer.get("headline")
-    if not isinstance(headline, str) or not 0 < len(tidy(headline)) < TITLE_CHARACTERS_MAX:
+    headline = _text(load(text), "headline")
+    if not 0 < len(headline) < TITLE_CHARACTERS_MAX:
         raise BadAnswer("no headline that fits")
-    return tidy(headline)
+    return headline
+
+
+def _text(item: Mapping[str, Any], key: str) -> str:
+    """What an item says under a key, as one line that can be stored; empty if it says nothing."""
+    text = item.get(key)
+    return tidy(_UNSTORABLE.sub("", text)) if isinstance(text, str) else ""
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -144,10 +151,9 @@ def check(
 
 def atom_of(item: Mapping[str, Any], numbered: Sequence[WindowMessage]) -> AtomDraft | Rejection:
     """The atom an item describes, grounded, or the reason why it is refused."""
-    texts = {key: item.get(key) for key in ("title", "content", "quote")}
-    if any(not isinstance(text, str) or not text.strip() for text in texts.values()):
+    title, content, quote = (_text(item, key) for key in ("title", "content", "quote"))
+    if not (title and content and quote):
         return "empty"
-    title, content, quote = (tidy(cast(str, texts[key])) for key in ("title", "content", "quote"))
     if len(title) > TITLE_CHARACTERS_MAX or len(content) > 2 * CONTENT_CHARACTERS_MAX:
         return "too_long"
     if item.get("type") not in ATOM_TYPES:
@@ -250,12 +256,11 @@ def _is_same(one: AtomDraft, other: AtomDraft) -> bool:
 def _topic_of(
     item: Mapping[str, Any], numbered: Sequence[WindowMessage], atoms: Sequence[AtomDraft]
 ) -> TopicDraft | None:
-    title = item.get("title")
-    cited = cited_messages(item.get("ids"), numbered)
-    if not isinstance(title, str) or not title.strip() or not cited:
+    title, cited = _text(item, "title"), cited_messages(item.get("ids"), numbered)
+    if not title or not cited or len(title) > TITLE_CHARACTERS_MAX:
         return None
-    if len(tidy(title)) > TITLE_CHARACTERS_MAX or not is_supported(title, cited, TOPIC_SUPPORT_MIN):
+    if not is_supported(title, cited, TOPIC_SUPPORT_MIN):
         return None
     ids: tuple[MessageId, ...] = tuple(message.id for message in cited)
     indices = tuple(i for i, atom in enumerate(atoms) if set(atom.message_ids) & set(ids))
-    return TopicDraft(tidy(title), ids, indices)
+    return TopicDraft(title, ids, indices)

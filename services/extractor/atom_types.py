@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from services.extractor import cues
+from services.extractor import cues, labels
 from services.extractor.extraction import ATOM_TYPES, AtomType
 from services.extractor.titles import polish, sentences
-from services.extractor.utterances import Utterance
+from services.extractor.utterances import Utterance, is_question
 
 _FACT_WEIGHT: Final = 1.4
 _LABELLED_WEIGHT: Final = 4.0
@@ -20,6 +20,7 @@ _PRIOR: Final[Mapping[Role, Mapping[AtomType, float]]] = {
     "statement": {"insight": 1.4, "problem": 0.2, "decision": 0.2},
     "report": {"problem": 0.6, "requirement": 0.7},
 }
+_TOLD: Final[Mapping[AtomType, float]] = {"insight": 2.0, "solution": 0.9, "decision": 0.2}
 
 
 def weigh(
@@ -27,10 +28,11 @@ def weigh(
 ) -> dict[AtomType, float]:
     """Weight of every type the role allows, given what was `asked`; the heaviest is the answer."""
     text = " \n ".join(utterance.body for utterance in utterances)
-    asks = any(u.is_question or u.is_asking for u in utterances)
+    asks = any(map(_asks, utterances))
     if role == "raised" and not asks and not cues.PROBLEM.search(text):
         role = "statement"
-    weights = dict(_PRIOR[role])
+    is_told = role == "reply" and _wants_no_way(asked) and not cues.ADVICE.search(text)
+    weights = dict(_TOLD if is_told else _PRIOR[role])
     for kind, weight in _cue_weights(text, utterances).items():
         if kind in weights or role in ("statement", "raised", "remark") or weight >= 2.0:
             weights[kind] = weights.get(kind, 0.0) + weight
@@ -38,7 +40,7 @@ def weigh(
         weights["problem"] += 1.0
     if role == "reply" and _asks_a_fact(asked) and not cues.ADVICE.search(text):
         weights["insight"] += _FACT_WEIGHT
-    said = [cues.labelled_as(utterance.body) for utterance in utterances]
+    said = [labels.labelled_as(utterance.body) for utterance in utterances]
     for kind in ATOM_TYPES:
         if kind in said:
             weights[kind] = weights.get(kind, 0.0) + _LABELLED_WEIGHT
@@ -46,6 +48,20 @@ def weigh(
         for kind in ("solution", "insight"):
             weights.pop(kind, None)
     return weights
+
+
+def _asks(utterance: Utterance) -> bool:
+    """Whether someone asks, and does not first say what is going to be done: "We keep it. Ann, can you by Friday?"."""
+    first, *others = sentences(utterance.body) or [""]
+    decides = bool(others) and bool(cues.DECIDING.search(first)) and not is_question(first)
+    return (utterance.is_question or utterance.is_asking) and not decides
+
+
+def _wants_no_way(asked: Sequence[Utterance]) -> bool:
+    """Whether something was said before a reply, but nothing failed and neither a way nor help was asked for."""
+    text = " \n ".join(utterance.body for utterance in asked)
+    wanted = (cues.PROBLEM, cues.WAY, cues.ASKING)
+    return bool(asked) and not any(pattern.search(text) for pattern in wanted)
 
 
 def _asks_a_fact(asked: Sequence[Utterance]) -> bool:
@@ -58,12 +74,12 @@ def _asks_a_fact(asked: Sequence[Utterance]) -> bool:
 
 
 def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, float]:
-    asked = sum(utterance.is_question or utterance.is_asking for utterance in utterances)
+    asked = sum(map(_asks, utterances))
     return {
         "question": 1.2 * min(asked, 1) + 0.2 * min(asked, 2),
         "problem": 0.9 * min(cues.count(cues.PROBLEM, text), 3),
         "solution": 0.4 * min(cues.count(cues.ADVICE, text), 2),
-        "decision": 1.3 * min(cues.count(cues.DECISION, text), 2)
+        "decision": 1.3 * min(cues.count(cues.DECISION, text) + cues.count(cues.PLANNED, text), 2)
         + 1.2 * min(cues.count(cues.SETTLED, text), 1)
         + 1.6 * cues.commits(text),
         "requirement": 0.7 * min(cues.count(cues.REQUIREMENT, text), 2),
@@ -79,7 +95,6 @@ def _suggests(text: str) -> bool:
     return any(cues.SUGGESTED.match(polish(sentence)) for sentence in sentences(text))
 
 
-def choose(weights: Mapping[AtomType, float]) -> tuple[AtomType, AtomType]:
-    """The heaviest type and its nearest rival."""
-    ranked = sorted(weights, key=lambda kind: -weights[kind])
-    return ranked[0], ranked[1] if len(ranked) > 1 else ranked[0]
+def heaviest(weights: Mapping[AtomType, float]) -> AtomType:
+    """The heaviest type; of equal ones the first."""
+    return max(weights, key=lambda kind: weights[kind])

@@ -18,7 +18,8 @@ from services.common.outbox import enqueue
 from services.extractor.deciding import MeaningLink
 
 QUERIES = sql.load(Path(__file__).with_name("bonds.sql"))
-BORROWED_MAX: Final = 200
+# So many messages of merged atoms an atom shows; the contract names it.
+BORROWED_MAX: Final = 500
 Cause = Literal["meaning", "person"]
 
 

@@ -110,17 +110,24 @@ delete from extractor.atom_evidence e
 where e.workspace_id = $1 and e.via_atom_id is not null and (e.atom_id = any ($2::uuid[]) or e.via_atom_id = any ($2::uuid[]));
 
 -- name: borrow_evidence
+-- At most $3 messages: the first of every merged atom before all else, then one of everybody whom an atom cites, and so on.
 insert into extractor.atom_evidence (workspace_id, atom_id, message_id, position, quote, quote_offset, via_atom_id)
-select $1, x.merged_into, x.message_id, 1000 + x.number, x.quote, x.quote_offset, x.atom_id
+select $1, x.merged_into, x.message_id, 1000 + x.place, x.quote, x.quote_offset, x.atom_id
 from (
-  select distinct on (m.merged_into, e.message_id) m.merged_into, e.message_id, e.quote, e.quote_offset, e.atom_id,
-    dense_rank() over (partition by m.merged_into order by e.message_id) as number
-  from extractor.atom m
-  join extractor.atom_evidence e on e.workspace_id = m.workspace_id and e.atom_id = m.id and e.via_atom_id is null
-  join ingest.message s on s.workspace_id = e.workspace_id and s.id = e.message_id and s.deleted_at is null
-    and strpos(s.text, e.quote) > 0
-  where m.workspace_id = $1 and m.merged_into = any ($2::uuid[])
-  order by m.merged_into, e.message_id, e.atom_id) x
+  select o.*, row_number() over (partition by o.merged_into order by o.turn > 1, o.author_turn, o.message_id) as number
+  from (
+    select l.*, row_number() over (partition by l.merged_into order by l.message_id) as place,
+      row_number() over (partition by l.merged_into, l.atom_id order by l.message_id) as turn,
+      row_number() over (partition by l.merged_into, l.atom_id, l.author_external_id order by l.message_id) as author_turn
+    from (
+      select distinct on (m.merged_into, e.message_id) m.merged_into, e.message_id, e.quote, e.quote_offset, e.atom_id,
+        s.author_external_id
+      from extractor.atom m
+      join extractor.atom_evidence e on e.workspace_id = m.workspace_id and e.atom_id = m.id and e.via_atom_id is null
+      join ingest.message s on s.workspace_id = e.workspace_id and s.id = e.message_id and s.deleted_at is null
+        and strpos(s.text, e.quote) > 0
+      where m.workspace_id = $1 and m.merged_into = any ($2::uuid[])
+      order by m.merged_into, e.message_id, e.atom_id) l) o) x
 where x.number <= $3
 on conflict (workspace_id, atom_id, message_id) do nothing;
 
@@ -175,7 +182,3 @@ with member as materialized (
   where a.workspace_id = $1 and (a.id = any (array_append($3::uuid[], $2::uuid)) or a.merged_into = any (array_append($3::uuid[], $2::uuid))))
 delete from extractor.kept_apart k using member x, member y
 where k.workspace_id = $1 and k.first_id = x.id and k.second_id = y.id;
-
--- name: forget_apart
-delete from extractor.kept_apart k
-where k.workspace_id = $1 and (k.first_id = any ($2::uuid[]) or k.second_id = any ($2::uuid[]));

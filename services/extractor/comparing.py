@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Final, Literal
 from uuid import UUID
 
-from services.extractor import wording
+from services.extractor import polarity, wording
 from services.extractor.extraction import LinkType
 from services.extractor.wording import Wording
 
@@ -31,6 +31,9 @@ ANSWERED: Final = 0.8
 SAME: Final = ((0.88, 0.4, 0.0), (0.8, 0.0, 0.85), (0.6, 0.8, 0.0))
 SAME_ACROSS_KINDS: Final = (0.88, 0.6, 0.0)
 _STEMS_MIN: Final = 3
+# What two texts of which one gives another value must have in common besides.
+_SAME_MIN: Final = 2
+_DAY_STEMS: Final = frozenset(map(wording.stem, wording.DAYS))
 _KINDS: Final[Mapping[str, str]] = {
     "problem": "raised",
     "question": "raised",
@@ -73,10 +76,15 @@ class Claim:
         return wording.read(f"{self.title}\n{self.content}").folded
 
     @cached_property
-    def wording(self) -> Wording:
-        """Its own words, without who said them and without the question that it answers."""
+    def own(self) -> str:
+        """What it says, without who said it and without the question that it answers."""
         own = _SPEAKER.sub("", _QUOTED.sub("", self.content, count=1))
-        return wording.read(f"{self.title}\n{own}")
+        return f"{self.title}\n{own}"
+
+    @cached_property
+    def wording(self) -> Wording:
+        """Its own words."""
+        return wording.read(self.own)
 
     @cached_property
     def question(self) -> frozenset[str]:
@@ -154,7 +162,7 @@ def _has_title_of(one: Claim, other: Claim) -> bool:
 def contradicts(one: Claim, other: Claim, relatedness: float) -> bool:
     """Whether two settled things cannot both hold: one denies the other, or gives the same thing another value.
 
-    The newer must say that something changes, or speak of little else than what the older spoke of.
+    The newer must take back what the older says, say that something changes, or speak of little else than the older.
     """
     if one.type not in _SETTLED or other.type not in _SETTLED or one.valid_from == other.valid_from:
         return False
@@ -162,8 +170,12 @@ def contradicts(one: Claim, other: Claim, relatedness: float) -> bool:
         return False
     older, newer = sorted((one, other), key=lambda claim: claim.valid_from)
     before, after = older.wording, newer.wording
+    if relatedness < OPPOSED:
+        return False
+    if _replaces(before, after) or polarity.reverses(newer.own, older.own):
+        return True
     topic = wording.covered(_subject(before), _subject(after))
-    if relatedness < OPPOSED or topic < 0.5:
+    if topic < 0.5:
         return False
     denies = before.is_negative != after.is_negative
     another = bool(before.values - after.values) and bool(after.values - before.values)
@@ -172,8 +184,19 @@ def contradicts(one: Claim, other: Claim, relatedness: float) -> bool:
     return topic >= 0.75 and (another or denies)
 
 
+def _replaces(before: Wording, after: Wording) -> bool:
+    """Whether of two texts about the same one says a value that the other says does not hold: "Monday, not Friday"."""
+    replaced = (after.replaced & (before.values - before.replaced)) | (
+        before.replaced & (after.values - after.replaced)
+    )
+    same = (_subject(before) & _subject(after)) | ((before.values & after.values) - replaced)
+    return bool(replaced) and len(same) >= _SAME_MIN
+
+
 def _subject(words: Wording) -> frozenset[str]:
-    return frozenset(stem for stem in words.stems if not any(c.isdigit() for c in stem))
+    return frozenset(
+        stem for stem in words.stems - _DAY_STEMS if not any(c.isdigit() for c in stem)
+    )
 
 
 def _reaches(measured: tuple[float, float, float], least: tuple[float, float, float]) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from services.extractor import cues
+from services.extractor import cues, labels
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？])\s+(?=\S)|\n+")
 _MENTION: Final = re.compile(r"(?<!\w)@[\w.|-]+")
@@ -133,7 +133,7 @@ def is_bare(sentence: str, people: Collection[str] = ()) -> bool:
 
 def _declares(sentence: str) -> bool:
     """Whether a sentence says that something helped, or what kind of thing it is."""
-    return bool(cues.WORKED.search(sentence)) or cues.labelled_as(sentence) is not None
+    return bool(cues.WORKED.search(sentence)) or labels.labelled_as(sentence) is not None
 
 
 def _requests(sentence: str) -> bool:

@@ -51,9 +51,13 @@ REACTION: Final = _words(
     "так", "ага", "ні", "добре", "зрозуміл*", "ясно", "ок", "гаразд", "супер", "клас*", "точно",
     "угу", "окей", "прошу", "нема за що", "вибач*", "звісно", "да", "нет", "хорошо", "понял*",
     "понятно", "ладно", "отлично", "извини*", "конечно", "пожалуйста", "не за что", "принято",
+    "домовил[аи]?с[ья]", "домовлено", "договорил[аи]?с[ья]", "решено", "вирішено", "deal", "agreed",
     "велике", "дуже", "большое", "очень", "за", "і", "и", "ну", "а", "о", "ой", "це", "это",
 )  # fmt: skip
 TURNING: Final = _words(
+    "fyi", "heads[ -]?up", "psa", "attention", "(?:всім |усім )?увага", "(?:всем )?внимание",
+    "колеги", "коллеги", "народ",
+    "(?:і |й )?ще (?:таке|одне|одна|зауваження|момент)", "(?:и )?ещё (?:такое|одно|замечание|момент)",
     "btw", "by the way", "(?:one )?(?:more|other|another|unrelated) (?:thing|question)", "unrelated",
     "до речі", "доречі", "ще (?:одне )?питання", "інше питання", "кстати", "ещё (?:один )?вопрос", "другой вопрос",
 )  # fmt: skip
@@ -97,6 +101,16 @@ INVERTED: Final = _words(
     "(?:has|have|did|does) any ?(?:one|body)",
     "чому", "навіщо", "скільки", r"чи (?!не )\w+", "почему", "зачем", "сколько",
 )  # fmt: skip
+# Beginnings of what things and programs are expected to do, in Ukrainian and Russian.
+_WHAT_THINGS_DO: Final = (
+    "пуска|груз|вантаж|приход|прийш|надх|вход|захо|чу[євл]|відпов|зберіг|збереж|відправ|друку|відкри|гріє|світ|"
+    "отвеча|сохран|отправ|печата|загру|слыш|гре[ею]т"
+)
+# How people say of a thing that it is of no use any more.
+_BROKE_DOWN: Final = (
+    "[зс]дох(?:л[аои])?|накри(?:вся|л[аои]с[ья]|лися)|накры(?:лся|лась|лось|лись)|згорі(?:в|л[аои])|сгорел[аои]?|зламан\\w*|"
+    "не (?:завод|завел|завёл|вмика)\\w*|(?:ci|builds?|tests?|pipelines?|main|master) (?:is|are|goes|went|turned) red"
+)
 PROBLEM: Final = _words(
     "errors?", "fail(?:s|ed|ing|ures?)?", "broken", "breaks", "crash\\w*", "bugs?", "exceptions?",
     "(?:doesn't|doesnt|does not|don't|didn't|isn't|not|never) (?:\\w+ )?(?:work\\w*|load\\w*|"
@@ -109,6 +123,20 @@ PROBLEM: Final = _words(
     "не вда\\w*", "завис\\w*", "збій", "збо[їю]\\w*", "баг\\w*", "не можу", "не відкрива\\w*",
     "ошиб\\w*", "не работа\\w*", "сломал\\w*", "упал\\w*", "не уда\\w*", "не могу", "сбо[йия]\\w*",
     "не открыва\\w*", "глюч\\w*", "виснет", "не запуска\\w*",
+    "broke", "buggy", "freez(?:es|ing)", "froze", "reject(?:s|ed|ing)", "traceback", "segfault\\w*", "panic\\w*",
+    "mismatch\\w*", "stale", "faulty?", "faults", "unusable", "outage", "regressions?", "expire[sd]",
+    "complain(?:s|ed|ing)?", "offline", "unavailable", "unreachable", "overload\\w*", "overflow\\w*",
+    "jam(?:s|med)?", "torn", "firing", "flaky", "died", "is dead",
+    "alerts?", "(?:is|are|was|were|went|goes|still|service|server|site|host) down",
+    "скарж\\w*", "скарг\\w*", "відхил\\w*", "невірн\\w*", "неправильн\\w*", "некоректн\\w*", "тупит\\w*",
+    "гальму\\w*", "повільн\\w*", "неможлив\\w*", "лама[єю]\\w*", "відмов\\w*", "втрат\\w*", "втрачен\\w*", "зник\\w*",
+    "дубл\\w*", "прострочен\\w*", "протермін\\w*", "винят\\w*", "таймаут\\w*", "переповнен\\w*", "недоступн\\w*",
+    "офлайн", "протіка\\w*", "тече", "обрива\\w*",
+    "нема(?:є)? (?!за |у |в |з |що |чого |часу |сенсу |потреби |про )\\w+",
+    "жалу[ею]\\w*", "жалоб\\w*", "отклон\\w*", "неверн\\w*", "некорректн\\w*", "тормоз\\w*", "медленн\\w*",
+    "невозможн\\w*", "лома[ею]\\w*", "сломан\\w*", "отказ\\w*", "потер(?:ян|[яю])\\w*", "исчез\\w*", "исключени\\w*",
+    "просрочен\\w*", "истека\\w*", "переполнен\\w*", "недоступ\\w*", "протека\\w*", "подтека\\w*", "теч[её]т",
+    "обрыва\\w*", f"не (?:{_WHAT_THINGS_DO})\\w*", _BROKE_DOWN,
 )  # fmt: skip
 FAILURE: Final = _words(
     "errors?", "fail(?:s|ed|ing|ures?)?", "crash\\w*", "exceptions?", "stopped working", "broken",
@@ -117,6 +145,8 @@ FAILURE: Final = _words(
     "stuck", "weird", "hang(?:s|ing)", "refused", "denied", "undefined", "memory leak\\w*",
     "помилк\\w*", "не прац\\w*", "пада[єю]\\w*", "впа[вл]\\w*", "злама\\w*", "не вда\\w*", "завис\\w*",
     "ошибк\\w*", "не работа\\w*", "сломал\\w*", "упал\\w*", "не уда\\w*", "виснет", "не запуска\\w*",
+    "panic(?:s|ked)", "segfault\\w*", "(?:doesn't|doesnt|does not|didn't|won't) (?:build|compile|start|boot)", "404'?d",
+    "(?:is|was|are|were|went) down", _BROKE_DOWN,
 )  # fmt: skip
 ADVICE: Final = _words(
     "you(?:'ll| will)? (?:\\w+ )?(?:can|could|should|need|want|have to|must|may)", "try", "use",
@@ -126,6 +156,31 @@ ADVICE: Final = _words(
     "достатньо", "попробу\\w*", "использ\\w*", "нужно", "надо", "можешь", "можете", "проверь\\w*",
     "добавь\\w*", "лучше", "вместо", "достаточно",
 )  # fmt: skip
+# A plan that takes the place of another.
+_ANEW: Final = "change of plans?|зміна планів|перер[іие]ш\\w+|передума(?:в|ла|ли|л)|домовляємо?с[ья]|договариваемся"
+# What many do from now on, as it follows from what was said.
+_THEN_WE: Final = (
+    "(?:тоді|отже|значить),? (?:не )?(?!буд|чека|поб|див)\\w+(?:[єеї]мо|имо)(?:с[ья])?|"
+    "(?:тогда|значит),? (?:не )?(?!буд|ждём|посм|увид)\\w+(?:[аяу]ем|[дрт]ём|[сдвз]им)(?:ся)?"
+)
+# What we see, know, wait for, hope, or are able to do is no plan; nor is what ends as such verbs do.
+_NO_PLANS: Final = (
+    "(?:по|у|ви|за|під)?(?:бач|зна|чека|жд|ма|мож|змож|хоч|дума|гада|вважа|счита|розумі|понима|пам'ята|помн|"
+    "сподіва|наде|див|смотр|посмотр|шука|ищ|встига|встигн|успева|успе|спробу|попробу|проб|намага|стара|бажа|мус|втрача|"
+    "втрат|теря|потеря|прорв|впора|справля|вклада|укладыва|жив|сид|сто|кул|користу|використову|пользу|использу|дяку|благодар|віта|"
+    "нагаду|напомина|прос|прош|каж|говор|отриму|получа|нагаду|буд)(?:[еєиїёю]|[аяу]е)?м|окрем|дем|мим|видим|терпим"
+)
+_CARRIED_OUT: Final = (
+    "(?:пере|при|от|про|до|за|с|вы|у|об|под|раз|ис)?(?:нос|ход|вод|воз|став|плат|пуст|мен|прав)"
+)
+# What many do or are going to do, as they tell a plan or a rule: "sessions we keep in PostgreSQL". No question,
+# nor what depends on something.
+PLANNED: Final = re.compile(
+    r"(?<!\w)(?<!якщо )(?<!коли )(?<!чи )(?<!як )(?<!що )(?<!де )(?<!если )(?<!когда )(?<!как )(?<!что )(?<!где )"
+    rf"(?!(?:{_NO_PLANS})о?(?:с[ья])?(?!\w))"
+    rf"(?:\w{{2,}}(?:[єеї]мо|имо)(?:с[ья])?|\w{{3,}}(?:[аяу]ем|[дрт]ём)(?:ся)?|{_CARRIED_OUT}им(?:ся)?)(?!\w)(?![^.!?\n]*\?)",
+    re.IGNORECASE,
+)
 DECISION: Final = _words(
     "let's", "lets", "we(?:'ll| will| decided| agreed| are going to|'re going to| went with)",
     "decided", "decision", "agreed to", "going with", "i(?:'ll| will) (?!be|see|try|look|check)\\w+",
@@ -133,14 +188,23 @@ DECISION: Final = _words(
     "will do", "approved", "resolved to", "i think i(?:'ll| will)", "\\[agreed\\]", "\\[action\\]",
     "виріши\\w*", "домови\\w*", "давайте", "будемо", "зробимо", "беремо", "переходимо", "погоди\\w*",
     "ріш(?:ення|или)", "решили", "решено", "договорил\\w*", "будем", "сделаем", "берём", "перехо[дж]\\w*",
+    "погоджено", "узгоджено", "затвердил\\w*", "затверджено", "согласовано", "согласовали", "утвердил\\w*",
+    "утверждено", "решение (?:такое|принят\\w*)", "вирішен\\w*", "домовлен\\w*", _ANEW, _THEN_WE,
 )  # fmt: skip
 SETTLED: Final = _words(
     "(?:we|it was|was|has been|have been|is|been) (?:\\w+ )?(?:decided|agreed|approved|settled)",
     "we(?:'ve)? (?:decided|agreed)", "let'?s (?:decide|agree|keep|use|go with|drop|move|switch|stick)",
+    "decided (?:with|by|at|together|yesterday|today)",
+    "let'?s (?:stay|skip|close|cancel|postpone|remove|ship|make (?:it|that|this)|write|order|hire|leave|put|send|set)",
     "давайте (?:виріш|домов|залиш|візьм|перейд|реш|догов|остав|возьм)\\w*", "decision is", "the decision",
+    "рішення (?:таке|прийнят\\w*)", "погоджено", "узгоджено", "затвердил\\w*", "затверджено",
     "вирішил\\w*", "вирішено", "домовил\\w*", "домовлено", "погодили", "ухвалил\\w*",
     "решили", "решено", "договорил\\w*", "приняли решение", "утвердил\\w*",
+    "решение (?:такое|принят\\w*)", "согласовано", "согласовали", "утверждено", _ANEW, _THEN_WE,
 )  # fmt: skip
+# What tells that a sentence decides, by its words, and also by what many are going to do.
+DECIDED: Final = re.compile(f"{DECISION.pattern}|{SETTLED.pattern}", re.IGNORECASE)
+DECIDING: Final = re.compile(f"{DECIDED.pattern}|{PLANNED.pattern}", re.IGNORECASE)
 SUGGESTED: Final = _words(
     "(?:maybe|perhaps|how about|shall) we", "why (?:not|don't we)", "we could",
     "може,? (?:ми|нам|варто|давайте)", "чому б (?:не|нам)",
@@ -154,18 +218,28 @@ COMMITTED: Final = _words(
 INTENDED: Final = _words(
     "(?:i|we)(?:'m| am|'re| are) (?:\\w+ )?(?:going to|planning|hoping|aiming|working on|finishing|continuing)",
     "(?:i|we)(?:'ll| will)", "(?:i|we)(?:'m| am|'re| are) on",
+    "we (?:now |only )?(?:release|ship|launch|deploy|start|stop|open|close|move|switch|meet|freeze|go|pay|raise)",
     "(?:i|we) (?:\\w+ )?(?:plan|intend|hope|aim|want|need) to", "(?:the )?plan is",
     "(?:я )?(?:планую|збираюсь|збираюся|буду|хочу|маю)", "(?:ми )?(?:плануємо|збираємось|будемо|маємо)",
     "(?:я )?(?:планирую|собираюсь)", "(?:мы )?(?:планируем|собираемся|будем)",
 )  # fmt: skip
+_MONTHS: Final = (
+    "(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|"
+    "sept?|oct|nov|dec|січ(?:ня|ні)|лют(?:ого|ому)|берез(?:ня|ні)|квіт(?:ня|ні)|трав(?:ня|ні)|черв(?:ня|ні)|лип(?:ня|ні)|"
+    "серп(?:ня|ні)|верес(?:ня|ні)|жовт(?:ня|ні)|листопад[аі]|груд(?:ня|ні)|январ[яе]|феврал[яе]|март[ае]|апрел[яе]|ма[яе]|"
+    "июн[яе]|июл[яе]|август[ае]|(?:сент|окт|но|дек)[ая]?бр[яе])"
+)
 SCHEDULED: Final = _words(
     "today", "tonight", "tomorrow", "by the end of", "(?:before|for|after) the release",
     "(?:this|next|the coming|later this) (?:week|month|sprint|cycle|release|quarter|afternoon)",
-    "(?:on|by|until|before|next|this) (?:mon|tues|wednes|thurs|fri|satur|sun)day",
+    "(?:on|by|until|before|next|this|from|every) (?:mon|tues|wednes|thurs|fri|satur|sun)days?",
+    r"(?:from|in|on|by|until|till|before|after|з|із|від|до|у|в|на|по|с|со) (?:the )?"
+    rf"(?:\d{{1,2}}(?:st|nd|rd|th|-?го)? )?{_MONTHS}",
     "сьогодні", "завтра", "(?:цього|наступного) (?:тижня|місяця|спринту)",
-    "(?:до|у|в) (?:понеділ|вівтор|серед|четвер|п'ятниц)\\w*",
+    "(?:до|у|в|на|з) (?:понеділ|вівтор|серед|четвер|п'ятниц|субот|неділ)\\w*",
     "сегодня", "(?:на )?(?:этой|следующей) неделе", "(?:в этом|в следующем) (?:месяце|спринте)",
-    "(?:до|в|во) (?:понедельник|вторник|сред|четверг|пятниц)\\w*",
+    "(?:до|в|во|на|с) (?:понедельник|вторник|сред|четверг|пятниц|суббот|воскресен)\\w*",
+    r"(?:by|until|до|к) (?:[0-2]?\d:[0-5]\d|(?:[0-2]?\d|3[01])\.(?:0[1-9]|1[0-2])(?![.\d]))",
 )  # fmt: skip
 REQUIREMENT: Final = _words(
     "must", "shall", "required", "requires?", "requirements?", "needs? to", "has to", "have to",
@@ -203,6 +277,23 @@ WORKED: Final = _words(
     "працює", "запрацювал\\w*", "допомогло", "вирішено", "вийшло", "полагодив\\w*",
     "работает", "заработал\\w*", "помогло", "решено", "получилось", "починил\\w*",
 )  # fmt: skip
+# What somebody did about a matter, not what is done to it ("are never deleted").
+_NO_PASSIVE: Final = "".join(
+    rf"(?<!{word}\s)" for word in "is are was were be been being not never got get gets to".split()
+)
+REMEDIED: Final = _words(
+    f"{_NO_PASSIVE}(?:fixed|cleaned|cleared|restarted|rebooted|reverted|rolled back|updated|upgraded|replaced|removed|"
+    "deleted|added|changed|raised|reinstalled|disabled|enabled|bumped|rerun|re-?ran|set)",
+    "fix is (?:live|out|in|up|deployed|merged)",
+    "(?:виправи|полагоди|почисти|постави|зміни|прибра|видали|перезапусти|перезавантажи|онови|дода|заміни|налаштува|"
+    "збільши|вимкну|увімкну|відкоти|перероби)(?:в|ла|ли)",
+    "(?:исправи|почини|почисти|постави|измени|поменя|убра|удали|перезапусти|перезагрузи|обнови|добави|замени|настрои|"
+    "увеличи|отключи|включи|откати|передела)(?:л|ла|ли)",
+)  # fmt: skip
+# What adds to what the same speaker said before.
+ADDING: Final = _words(
+    "(?:and )?also", "(?:і |й |та |а )?(?:ще|також|теж)", "(?:и |а )?(?:ещё|еще|также|тоже)"
+)
 OBJECTION: Final = _words(
     "no", "nope", "not really", "disagree\\w*", "that's (?:wrong|not)", "incorrect", "on the contrary",
     "don't think (?:that|so|this)", "won't work", "ні", "не згод\\w*", "навпаки", "не думаю",
@@ -213,7 +304,7 @@ ANNOUNCED: Final = _words(
     "новий", "нова", "створено", "відкрито", "новый", "новая", "создан\\w*", "открыт\\w*",
 )  # fmt: skip
 YOU: Final = _words(
-    "you(?:'re|'ll|'ve)?", "your", "ти", "ви", "тобі", "вам", "твій", "ваш\\w*", "ты", "вы", "тебе",
+    "you(?:'re|'ll|'ve)?", "yours?", "ти", "ви", "тобі", "вам", "твій", "ваш\\w*", "ты", "вы", "тебе",
     "твой", "tu", "vous", "du", "sie", "usted", "ty", "twój",
 )  # fmt: skip
 SUBORDINATE: Final = _words(
@@ -238,55 +329,6 @@ VAGUE: Final = frozenset(
     "кілька декілька останній перший або хтось щось справа питання ідея місяців днів знову разом взагалі "
     "несколько последний первый либо кто-то что-то дело вопрос идея месяцев дней снова вместе вообще".split()
 )
-LABELS: Final = {
-    "problem": ("problem", "issue", "bug", "проблема", "баг", "помилка", "ошибка"),
-    "solution": (
-        "solution",
-        "fix",
-        "fixed",
-        "answer",
-        "розв'язання",
-        "решение проблемы",
-        "відповідь",
-        "ответ",
-    ),
-    "decision": ("decision", "decided", "agreed", "рішення", "вирішили", "решение", "решили"),
-    "question": ("question", "питання", "вопрос"),
-    "idea": ("idea", "proposal", "suggestion", "ідея", "пропозиція", "идея", "предложение"),
-    "blocker": ("blocker", "blocked", "блокер"),
-    "risk": ("risk", "risks", "ризик", "риск"),
-    "requirement": ("requirement", "вимога", "требование"),
-}
-LABELLED: Final = re.compile(
-    rf"\s*[\[(*]{{0,2}}({'|'.join(word for words in LABELS.values() for word in words)})[\])*]{{0,2}}\s*:\s+",
-    re.IGNORECASE,
-)
-MINUTES: Final = {
-    "action": "decision",
-    "agreed": "decision",
-    "accepted": "decision",
-    "decision": "decision",
-    "rejected": "decision",
-    "idea": "idea",
-    "info": "insight",
-}
-MINUTED: Final = re.compile(
-    rf"\s*(?:\[({'|'.join(MINUTES)})\]:?|#({'|'.join(MINUTES)}):?|(action) items?:)\s+(?=\w)",
-    re.IGNORECASE,
-)
-MEETING: Final = re.compile(
-    r"\s*(?:\[(?:topic|action|agreed|vote)\]|#(?:topic|action|agreed|info|(?:start|end)meeting)(?!\w)|new topic:)",
-    re.IGNORECASE,
-)
-LABELLING: Final = frozenset(
-    "ps note nb edit edited fyi btw error warning info debug todo fixme update question problem "
-    "answer risk risks plan summary status result results reason fix fixed solution blocker blocked requirement "
-    "decision important reminder step steps problem issue bug "
-    "ризик план підсумок статус результат причина рішення блокер вимога важливо проблема задача "
-    "риск итог результат причина решение блокер требование важно проблема задача "
-    "http https re fwd also example e.g i.e tldr tl;dr topic link action idea agreed "
-    "питання відповідь примітка помилка увага вопрос ответ примечание ошибка внимание".split()
-)
 COMMON: Final = frozenset(
     # English
     "the and for that this with you your are was were have has had not but can could would should "
@@ -299,7 +341,7 @@ COMMON: Final = frozenset(
     "back good right look sorry same other another such since before after while though through "
     "may might must shall his her him she our ours these those each every own per via yet ever "
     # Ukrainian
-    "що щоб як так але або для при про від над під без вже ще тут там той цей ця ці його її їх вони "
+    "що щоб шо шоб як так але або для при про від над під без вже ще тут там той цей ця ці його її їх вони "
     "вона воно мене тебе нас вас мені тобі нам вам був була було були буде бути може можна треба "
     "потрібно коли якщо тому тоді дуже просто все всі цього цей чому хто де який яка яке які мій твій "
     "наш ваш тільки також навіть після перед через між свій себе дякую привіт добре зараз "
@@ -310,18 +352,6 @@ COMMON: Final = frozenset(
     "какие мой твой наш ваш только также даже после перед через между свой себя спасибо привет сейчас "
     "не ни на из по до за это".split()
 )
-
-
-def labelled_as(text: str) -> str | None:
-    """The kind of knowledge that a text itself says it is, as in `Risk: …`."""
-    minuted = MINUTED.match(text)
-    if minuted is not None:
-        return MINUTES[next(word for word in minuted.groups() if word).casefold()]
-    match = LABELLED.match(text)
-    if match is None:
-        return None
-    named = match.group(1).casefold()
-    return next(kind for kind, words in LABELS.items() if named in words)
 
 
 def commits(text: str) -> bool:

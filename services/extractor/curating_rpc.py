@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from services.common.database import Connection, Database
-from services.common.rpc import current_caller
+from services.common.rpc import current_caller, request_sha256
 from services.extractor import (
     bonds,
     curation,
@@ -16,7 +16,7 @@ from services.extractor import (
     store,
     topic_bonds,
 )
-from services.extractor.requests import ids_of, read_atom, reviewer_of, title_of
+from services.extractor.requests import ids_of, read_atom, reviewer_of, title_of, uuid_of
 from services.extractor.review import Reviewer
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1 import extractor_pb2_grpc
@@ -111,7 +111,7 @@ class CuratingRpc(extractor_pb2_grpc.ExtractorServiceServicer):
             await topic_bonds.merge_by_hand(connection, workspace, topic, others, title)
             return [topic]
 
-        (merged,) = await self._topics_after(act)
+        (merged,) = await self._topics_after(request, act)
         return pb.MergeTopicsResponse(topic=merged)
 
     async def SplitTopic(
@@ -124,22 +124,28 @@ class CuratingRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         async def act(connection: Connection, workspace: UUID) -> list[UUID]:
             return [await topic_bonds.split(connection, workspace, topic, messages, title), topic]
 
-        made, rest = await self._topics_after(act)
+        made, rest = await self._topics_after(request, act)
         return pb.SplitTopicResponse(topic=made, rest=rest)
 
     async def _topics_after(
-        self, act: Callable[[Connection, UUID], Awaitable[list[UUID]]]
+        self, request: Any, act: Callable[[Connection, UUID], Awaitable[list[UUID]]]
     ) -> list[types.Topic]:
-        """Carry out what a person asks under the lock of the workspace's knowledge; return the topics it names."""
-        workspace = current_caller().workspace
+        """Carry out what a person asks under the lock of the workspace's knowledge; return the topics it names.
+
+        A request that was carried out before changes nothing.
+        """
+        workspace, sha256 = current_caller().workspace, request_sha256(request)
+        identity = uuid_of(request.request_id)
 
         async def attempt() -> list[types.Topic]:
             async with self._database.transaction(workspace) as connection:
                 await store.lock_for_writing(connection, workspace)
                 await bonds.lock(connection, workspace)
-                ids = await act(connection, workspace)
+                ids = await topic_bonds.once(connection, workspace, identity, sha256, act)
                 rows = await library.topics(connection, workspace, limit=len(ids), ids=ids)
                 found = {row["id"]: rendering.topic(row) for row in rows}
+                if gone := set(ids) - found.keys():
+                    raise await topic_bonds.not_live(connection, workspace, min(gone))
                 return [found[each] for each in ids]
 
         result = await self._database.retrying(attempt)

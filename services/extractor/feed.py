@@ -1,13 +1,13 @@
 """Follows knowledge in the order it was committed: read from the feed by position, so any position can be resumed."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from services.common.database import Connection, Database
 from services.common.errors import FieldViolation, InvalidFields
+from services.common.waiting import wait_at_most
 from services.extractor import library, rendering
 from services.extractor.requests import read_atoms
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -53,17 +53,12 @@ class Feed:
                 yield response
                 after = position
             if len(found) < CHANGES_MAX:
-                await self._pause()
-
-    async def _pause(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._poll_seconds):
-                await self._draining.wait()
+                await wait_at_most(self._draining, self._poll_seconds)
 
     async def _read(
         self, workspace: UUID, after: int
     ) -> list[tuple[int, pb.StreamKnowledgeResponse]]:
-        async with self._database.transaction(workspace) as connection:
+        async with self._database.snapshot(workspace) as connection:
             changes = await library.changes(connection, workspace, after, CHANGES_MAX)
             if not changes:
                 return []

@@ -29,10 +29,27 @@ _ADVERB: Final = re.compile(r"[a-z]{3,}ly$")
 # Endings of verbs in Ukrainian and Russian that names hardly ever have: present, infinitive, reflexive, done.
 _VERB_ENDING: Final = re.compile(
     "(?:[аяуюіїєо]є|[аяуюе]ет|[аяуюе]ют|[аяуюі]ють|ить|їть|[аиієїую]ться|[аиуюея]тся|уться|яться|аться|итесь|"
-    "[аяуюєиїе]мо|[аяую]ем|мося|мось|емся|имся|[аяуює]єш|[аяу]ешь|ишся|[аяує]єте|[аяуе]ете|йте|йтеся|"
+    "[аяуюєиїе]мо|[аяую]ем|мося|мось|емся|имся|[аяуює]єш|(?<!ком|лат|мал)иш|їш|[аяу]ешь|ишся|[аяує]єте|[аяуе]ете|йте|йтеся|"
     "[аяуюіи]тися|[аяуюіи]тись|ться|(?:ув|юв)ати|ізувати|ировать|[аяеиыу]ться|"
-    "[аия]лася|[аия]лись|[аия]лося|[аяиі]вся|лся|лась|лись|лось|"
-    "[аея]но|ючи|ючись|вши|вшись)$"
+    "[аия]лася|[аия]лись|[аияеоуі]лося|[аяиі]вся|лся|лась|лись|лось|"
+    "[аея]но|ючи|ючись|вши|вшись|юсь|юся|іть|іться|[иі]рую|(?<!н)юю|[аяуюіиї]тим(?:у|е|еш|емо|ете|уть))$"
+)
+# Short verbs that end as names do, by their stems: what may stand before one, and how it goes on.
+_GOES: Final = "(?:у|ю|[уюея]ть?|е(?:м|мо|те|ш|шь)?|ё(?:м|т|те|шь)|и|іть|ите|ь|ьте)"
+_BEFORE: Final = (
+    "(?:ви|вы|ввы|від|від[іо]|вві|уві|ві|во|в|ді|до|допо|за|з|зі|на|наді|об|обо|о|от|ото|пере|передо|під|пі|піді|по|под|подо|"
+    "при|про|роз|розі|рас|со|с|у)"
+)
+_VERB_STEM: Final = re.compile(
+    f"(?:{_BEFORE}?(?:(?:глян|кин|бер|візьм|возьм|вез|нес|вед|йд|їд|каж|пиш|шл|почн|тисн|жм|верн|тягн|мож|хоч|мкн|вяж|в'яж){_GOES}"
+    "|пуст(?:и|іть|ите)|(?:прош|ходж|хож|вож|водж|бач|пущ)у|дзвоню|звоню|(?:й|і)шов|(?:й|і|о|е|ы)?ш(?:ёл|ел|ла|ло|ли))"
+    f"|{_BEFORE}(?:буд{_GOES}|кр[ио](?:й|йте|ю|є|є?мо|ете?|ем|ють?)|ключ(?:у|и|іть|ите))"
+    "|(?:до|за|з|с|на|пере|по|про|від|от|вы|роз|раз|при)?да(?:м|мо|ш|шь|сть?|дуть|дут|дим|й|йте|ё[мт]|[её]те|ють?|є|ємо)"
+    "|(?:при|за|ви|від|пере|про|до|на|роз|з|по|у|в|під|с)?(?:вести|нести|класти|красти|везти|повзти)"
+    "|(?:при|за|вы|от|пере|про|до|на|раз|с|по|у|в|под)?(?:вод|ход|нос|прос|став|звон|говор|плат)ит"
+    f"|(?:в|вс|ді|до|пере|за|у|от)стан{_GOES}|(?:з|пере|до)?роб(?:и|іть)|(?:с|по)?мог(?:у|ут|ти|и)"
+    f"|(?:ід|ид|під|прид|жд|подожд|начн|займ|прийм|пойм|знім|піднім|сним|подним|встигн|зникн|виникн){_GOES}|ста(?:не|нет|немо|нем|нуть|нут)"
+    "|(?:при|по|подъ|за|вы|у|пере|до|отъ|съ)ед(?:у|ут|ет|ем|ете|ешь))(?:ся|сь)?"
 )
 # Endings that verbs and names share, and the stems of the names.
 _VERB_OR_NAME: Final = re.compile(
@@ -61,7 +78,7 @@ def is_verb(folded: str) -> bool:
     """Whether a folded word alone looks like a verb."""
     if not _CYRILLIC.search(folded):
         return folded in lexicon.VERBS and folded not in lexicon.BOTH
-    if folded in lexicon.VERBS_CYRILLIC:
+    if folded in lexicon.VERBS_CYRILLIC or _VERB_STEM.fullmatch(folded):
         return True
     if folded in lexicon.NAMES_CYRILLIC or len(folded) <= 3:
         return False
@@ -137,7 +154,7 @@ def _acts(written: str, word: str, before: str, after: str) -> bool:
         return is_plain and after in lexicon.PARTICLES and word.endswith(("s", "ed"))
     if word not in lexicon.BOTH:
         return True
-    ends = not after or after in lexicon.LINKS
+    ends = not after or after in lexicon.LINKS or after == "that"
     if after in lexicon.PARTICLES or (before == "to" and is_plain):
         return True
     if word.endswith("s") and not word.endswith("ss"):

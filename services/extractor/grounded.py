@@ -21,7 +21,7 @@ from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
 from services.extractor.utterances import Utterance, idf, people, read
 
-GROUNDED_VERSION: Final = "8"
+GROUNDED_VERSION: Final = "11"
 
 _ASKED_CHARACTERS_MAX: Final = 300
 
@@ -30,12 +30,10 @@ SentenceSimilarity = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A drafted atom with the proposal it came from and the type that came second."""
+    """A drafted atom with the proposal it came from."""
 
     proposal: Proposal
     draft: AtomDraft
-    rival: AtomType
-    margin: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +103,35 @@ def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
     own = [utterance for utterance in proposal.utterances if not utterance.is_context]
     asked = proposal.answers
     weights = atom_types.weigh(own, proposal.role, asked.utterances if asked else ())
-    kind, rival = atom_types.choose(weights)
-    whole = (
-        titles.title(asked.utterances, rarity, asking=True, characters_max=_ASKED_CHARACTERS_MAX)
-        if asked
-        else ""
-    )
+    kind = atom_types.heaviest(weights)
+    whole = _asked(asked, rarity) if asked else ""
     about = titles.shorten(whole)
     asking = kind in ("question", "problem")
-    mark = cues.DECISION if kind == "decision" else None
+    mark = cues.DECIDED if kind == "decision" else None
     draft = AtomDraft(
         kind,
-        titles.title(own, rarity, asking, about, mark),
+        (titles.question_title(own) if kind == "question" else "")
+        or titles.title(
+            own, rarity, asking, about, mark, answering=asked is not None and not asking
+        ),
         titles.content(own, whole),
         tuple(_evidence(utterance) for utterance in own),
         _confidence(proposal),
     )
-    return Candidate(proposal, draft, rival, weights[kind] - weights.get(rival, 0.0))
+    return Candidate(proposal, draft)
+
+
+def _asked(proposal: Proposal, rarity: Callable[[str], float]) -> str:
+    """What a proposal asks, at length."""
+    kind = atom_types.heaviest(atom_types.weigh(proposal.utterances, proposal.role))
+    question = (
+        titles.question_title(proposal.utterances, _ASKED_CHARACTERS_MAX)
+        if kind == "question"
+        else ""
+    )
+    return question or titles.title(
+        proposal.utterances, rarity, asking=True, characters_max=_ASKED_CHARACTERS_MAX
+    )
 
 
 def _evidence(utterance: Utterance) -> Evidence:

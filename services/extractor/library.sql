@@ -169,13 +169,25 @@ where f.id <> t.id and (cardinality($3::text[]) = 0 or l.type = any ($3)) and l.
 order by f.id, t.id, l.type, l.confidence desc, l.origin;
 
 -- name: versions
+-- An edit judges the version that it makes; of one that stood already it has only changed when that ends, and its reason is told
+-- where nobody has judged.
 select v.version, v.type, v.title, v.content, v.approval_state, v.created_at, v.run_id, v.origin, v.change, v.cause_atom_id,
-  v.evidence_count, before.type as type_before, before.title as title_before, before.content as content_before, last.reason, last.created_at as reviewed_at
+  v.evidence_count, before.type as type_before, before.title as title_before, before.content as content_before, coalesce(last.reason, ended.reason) as reason,
+  last.created_at as reviewed_at
 from extractor.atom_version v
+left join lateral (
+  select r.id from extractor.review r
+  where r.workspace_id = v.workspace_id and r.atom_id = v.atom_id and r.version = v.version and v.change = 'edited'
+  order by r.id limit 1) maker on true
 left join lateral (
   select r.reason, r.created_at from extractor.review r
   where r.workspace_id = v.workspace_id and r.atom_id = v.atom_id and r.version = v.version
+    and (r.verdict <> 'edited' or r.id = maker.id)
   order by r.id desc limit 1) last on true
+left join lateral (
+  select r.reason from extractor.review r
+  where r.workspace_id = v.workspace_id and r.atom_id = v.atom_id and r.version = v.version
+  order by r.id desc limit 1) ended on true
 left join lateral (
   select b.type, b.title, b.content from extractor.atom_version b
   where b.workspace_id = v.workspace_id and b.atom_id = v.atom_id and b.version < v.version

@@ -110,8 +110,8 @@ async def plan(connection: Connection, workspace: UUID, choice: Choice, reading:
     rows = await connection.fetch(QUERIES["weigh_windows"], workspace, ids)
     chosen = {row["window_id"]: bool(row["messages"] or row["was_read"]) for row in rows}
     worth = [row for row in rows if chosen[row["window_id"]]]
-    pending = await connection.fetch(QUERIES["chosen_pending"], workspace, *choice.filters)
-    sources = tuple(row["source_id"] for row in pending)
+    unread = await connection.fetch(QUERIES["chosen_open"], workspace, *choice.filters)
+    sources = tuple(row["source_id"] for row in unread)
     load = Load(
         len(worth),
         len(rows) - len(worth),

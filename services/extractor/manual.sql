@@ -31,16 +31,16 @@ left join extractor.window_message w on w.workspace_id = $1 and w.window_id = c.
 left join ingest.message m on m.workspace_id = $1 and m.id = w.message_id and m.deleted_at is null
 group by c.window_id order by c.window_id;
 
--- name: chosen_pending
--- The sources with chosen messages in open windows.
-select distinct p.source_id
-from extractor.pending_message p
-join ingest.message m on m.workspace_id = p.workspace_id and m.id = p.message_id and m.deleted_at is null
-where p.workspace_id = $1
+-- name: chosen_open
+-- The sources with chosen messages that are in no closed window: they wait in open ones, or were only just accepted.
+select distinct m.source_id
+from ingest.message m
+where m.workspace_id = $1 and m.deleted_at is null
+  and not exists (select from extractor.window_message w where w.workspace_id = m.workspace_id and w.message_id = m.id)
   and case when cardinality($2::uuid[]) > 0 then m.id = any ($2) else
     ($3::uuid is null or m.source_id = $3) and ($4::timestamptz is null or m.sent_at >= $4)
     and ($5::timestamptz is null or m.sent_at < $5) end
-order by p.source_id;
+order by m.source_id;
 
 -- name: count_period
 select count(*) from ingest.message m

@@ -113,6 +113,61 @@ def contradicts(said: str, sources: Iterable[str]) -> bool:
     return is_dropped or (bool(added) and not theirs.signs - added)
 
 
+def reverses(newer: str, older: str) -> bool:
+    """Whether of two texts one denies in a clause what the other affirms in one, of the same things.
+
+    "We do not go to the fair" reverses "we go to the fair, both days".
+    """
+    mine, theirs = _clauses_of(newer), _clauses_of(older)
+    return any(_takes_back(one, other) for one in mine for other in theirs) or any(
+        _takes_back(one, other) for one in theirs for other in mine
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """The words of substance of a clause, by their roots, and the root of the one that it denies."""
+
+    words: dict[str, str]
+    denied: str = ""
+
+
+def _clauses_of(text: str) -> list[_Clause]:
+    """What is told by clauses, outside of questions, conditions and contrasts, with one denial each at most."""
+    normal = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
+    return [
+        found
+        for sentence in _SENTENCE.findall(normal)
+        if not sentence.endswith("?") and not _DEPENDING.search(sentence)
+        for clause in _clauses(sentence)
+        if (found := _clause(clause)) is not None
+    ]
+
+
+def _clause(clause: list[str]) -> _Clause | None:
+    places = [place for place in range(len(clause)) if _denies(clause, place)]
+    if len(places) > 1 or _CONTRASTING & set(clause):
+        return None
+    told = [(place, word) for place, word in enumerate(clause) if _is_substance(word)]
+    denied = next((word for place, word in told if places and place > places[0]), "")
+    return _Clause({_root(word): word for _, word in told}, _root(denied) if denied else "")
+
+
+def _is_substance(word: str) -> bool:
+    return word not in EMPTY and word not in _DENYING and len(word) > 1
+
+
+def _takes_back(denying: _Clause, affirming: _Clause) -> bool:
+    """Whether one clause denies what another affirms, and the longer names all that the shorter tells it of."""
+    root = denying.denied
+    if not root or affirming.denied or root not in affirming.words:
+        return False
+    if not _is_alike(denying.words[root], affirming.words[root]):
+        return False
+    one, other = sorted((denying.words.keys(), affirming.words.keys()), key=len)
+    return len(one) > 1 and one <= other
+
+
 def _opposed(denying: _Said, affirming: _Said) -> set[str]:
     """Roots of what one denies, and never affirms, and the other affirms."""
     return {

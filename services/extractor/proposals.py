@@ -23,7 +23,9 @@ class Selection:
     follow_up_min: float = 2.0
     noise_factor: float = 0.7
     declared_factor: float = 2.0
+    settled_factor: float = 3.0
     report_min: float = 8.0
+    exchange_min: float = 9.0
     apart: int = 4
 
 
@@ -43,6 +45,9 @@ def substance(utterance: Utterance, selection: Selection) -> float:
     """What an utterance says: less when the importance gate held it for noise, more when it says it matters."""
     factor = selection.noise_factor if utterance.message.label == "noise" else 1.0
     if utterance.declares:
+        is_settled = cues.SETTLED.search(utterance.body)
+        factor *= selection.settled_factor if is_settled else selection.declared_factor
+    elif utterance.plans and not utterance.is_question:
         factor *= selection.declared_factor
     return utterance.substance * factor
 
@@ -78,6 +83,8 @@ def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
     """The matter, and the replies to it as one answer."""
     raised = [u for u in round_.raised if substance(u, selection) >= selection.follow_up_min]
     replies = [u for u in round_.replies if substance(u, selection) >= selection.reply_single_min]
+    if _is_small_talk(round_.raised + round_.replies, selection) and round_.replies:
+        return
     said = total(replies, selection)
     asked = None
     wanted = selection.question_min if _is_worded(raised) else selection.raised_min
@@ -115,6 +122,17 @@ def _by_speaker(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
     for utterance in utterances:
         found.setdefault(utterance.speaker, []).append(utterance)
     return list(found.values())
+
+
+def _is_small_talk(said: Sequence[Utterance], selection: Selection) -> bool:
+    """Whether a question and its answer are short, name nothing exactly, and nothing of them seemed to matter."""
+    return total(said, selection) < selection.exchange_min and not any(
+        u.message.label == "signal"
+        or u.has_link
+        or any(character.isdigit() for character in u.body)
+        or specific_words(u.body)
+        for u in said
+    )
 
 
 def _only_asks_back(raised: Sequence[Utterance]) -> bool:

@@ -3,17 +3,21 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import takewhile
+from typing import Any, Final
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.common.replies import REPLY_BYTES_MAX, Space, fit_evidence
 from services.extractor.differing import word_changes
 from services.extractor.manual import Plan
+from services.extractor.neighbours import Surroundings
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
 Row = Any
+LINKS_BYTES_MAX: Final = 1 << 19
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:
@@ -54,8 +58,8 @@ def topic(row: Row) -> types.Topic:
 def atom(
     row: Row, passages: Sequence[Row], messages: Mapping[UUID, Row] | None = None
 ) -> types.Atom:
-    """An atom with its evidence, and the messages themselves where they are given."""
-    return types.Atom(
+    """An atom with its evidence as far as a reply holds that, and the messages themselves where they are given."""
+    made = types.Atom(
         id=str(row["id"]),
         type=number(types.AtomType, row["type"]),
         title=row["title"],
@@ -77,6 +81,8 @@ def atom(
         merged_count=row["merged_count"],
         approved_by_rule=row["approved_by_rule"],
     )
+    fit_evidence(made)
+    return made
 
 
 def _evidence(passage: Row, messages: Mapping[UUID, Row]) -> types.Evidence:
@@ -127,6 +133,26 @@ def link(row: Row) -> pb.AtomLink:
         confidence=row["confidence"],
         origin=number(pb.LinkOrigin, row["origin"]),
     )
+
+
+def surroundings(
+    start: UUID, found: Surroundings, atoms: Mapping[UUID, types.Atom]
+) -> pb.ListAtomLinksResponse:
+    """The links of an atom and where they lead, as far as a reply holds that."""
+    neighbours = [
+        pb.Neighbour(atom=atoms[each.atom], depth=each.depth, confidence=each.confidence)
+        for each in found.reached
+    ]
+    shown = list(takewhile(Space(REPLY_BYTES_MAX - LINKS_BYTES_MAX).holds, neighbours))
+    near = {start, *(each.atom for each in found.reached[: len(shown)])}
+    among = [
+        link(row)
+        for row in found.links
+        if row["from_atom_id"] in near and row["to_atom_id"] in near
+    ]
+    links = list(takewhile(Space(LINKS_BYTES_MAX).holds, among))
+    truncated = len(shown) < len(neighbours) or len(links) < len(among)
+    return pb.ListAtomLinksResponse(links=links, neighbours=shown, truncated=truncated)
 
 
 def topic_version(row: Row) -> pb.TopicVersion:

@@ -1,12 +1,13 @@
 """What the calls of ExtractorService share: values of a request, who asks, and atoms in full."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from services.common.database import Connection
 from services.common.errors import FieldViolation, InvalidFields, NotFound
+from services.common.moments import read_moment
 from services.common.rpc import current_caller, request_sha256
 from services.extractor import library, rendering
 from services.extractor.review import Reviewer
@@ -37,13 +38,7 @@ def title_of(request: Any) -> str:
 
 def moment_of(request: Any, field: str) -> datetime | None:
     """A point in time; None if it is unset, InvalidFields if no calendar has it."""
-    if not request.HasField(field):
-        return None
-    try:
-        moment: datetime = getattr(request, field).ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        raise InvalidFields(FieldViolation(field, "is no time of a calendar")) from None
-    return moment
+    return read_moment(field, getattr(request, field)) if request.HasField(field) else None
 
 
 def reviewer_of(request: Any) -> Reviewer:

@@ -55,7 +55,10 @@ async def judge(
 async def edit(
     connection: Connection, reviewer: Reviewer, atom: UUID, seen: int, changes: Mapping[str, Any]
 ) -> None:
-    """Change type, title, content or valid_to; `seen` is the version that must be current, 0 for any."""
+    """Change type, title, content or valid_to; `seen` is the version that must be current, 0 for any.
+
+    Other words or another type are approved, so that it is no longer invalidated; an end judges nothing.
+    """
     known = await lock(connection, reviewer, atom)
     if known is None:
         return
@@ -66,11 +69,11 @@ async def edit(
         raise InvalidFields(FieldViolation("valid_to", "must not be before valid_from"))
     if "valid_to" in changes:
         await connection.execute(QUERIES["end_atom"], reviewer.workspace, atom, end)
-    await _restore(connection, reviewer, known)
     words = {name: changes.get(name, known[name]) for name in ("type", "title", "content")}
     version = known["version"]
     if any(words[name] != known[name] for name in words):
         version += 1
+        await _restore(connection, reviewer, known)
         affected = await bonds.renounce(connection, reviewer.workspace, atom)
         await _reword(connection, reviewer.workspace, atom, version, words)
         if known["text_sha256"] == atom_sha256(words["title"], words["content"]):

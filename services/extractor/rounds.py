@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.extractor import cues
-from services.extractor.utterances import Utterance
+from services.extractor import cues, labels
+from services.extractor.titles import sentences
+from services.extractor.utterances import Utterance, content_words, is_question
 
 _ANEW_SUBSTANCE_MIN = 4.0
 _ANEW_OVERLAP_MAX = 0.34
@@ -12,6 +13,9 @@ _CLARIFYING_SUBSTANCE_MAX = 7.0
 _REACH = 24
 _HEADINGS_MIN = 2
 _PAUSE = 6
+_REMEDY_MINUTES = 3
+_FOUND_OUT_MINUTES = 20
+_TOLD_WORDS_MIN = 4
 
 
 @dataclass(slots=True)
@@ -33,7 +37,12 @@ class Round:
     def is_asking(self) -> bool:
         """Whether the matter is a question or a call for help, or was taken for one."""
         asked = any(utterance.is_question or utterance.is_asking for utterance in self.raised)
-        return asked or bool(self.clarifying) or bool(self.confirming)
+        return asked or bool(self.clarifying) or bool(self.confirming) or self.is_remedied
+
+    @property
+    def is_remedied(self) -> bool:
+        """Whether who raised the matter tells what they did about it."""
+        return any(reply.speaker == self.speaker for reply in self.replies)
 
     @property
     def is_worded_so(self) -> bool:
@@ -67,7 +76,7 @@ def rounds(utterances: Sequence[Utterance], parent_of: Sequence[int | None]) -> 
 def _is_meeting(utterances: Sequence[Utterance]) -> bool:
     """Whether somebody leads the talk from topic to topic or keeps minutes."""
     headings = sum(utterance.is_heading for utterance in utterances)
-    marked = any(cues.MEETING.match(utterance.message.text) for utterance in utterances)
+    marked = any(labels.MEETING.match(utterance.message.text) for utterance in utterances)
     return marked or headings >= _HEADINGS_MIN
 
 
@@ -152,8 +161,20 @@ def _joins(utterance: Utterance, current: Round) -> bool:
         return _joins_asking(utterance, current)
     if utterance.addressee not in (None, current.speaker) and _is_outsider(utterance, current):
         return False
+    if current.confirming and _is_unrelated(utterance, current):
+        return False
     current.replies.append(utterance)
     return True
+
+
+def _is_unrelated(utterance: Utterance, current: Round) -> bool:
+    """Whether someone tells everybody something that shares no word with the round, as a newcomer or at length."""
+    told = utterance.addressee is None and utterance.message.reply_to is None
+    took_part = utterance.speaker in {
+        reply.speaker for reply in current.replies + current.clarifying
+    }
+    enough = not took_part or utterance.substance >= _ANEW_SUBSTANCE_MIN
+    return told and enough and not utterance.stems & _said(current)
 
 
 def _declares(utterance: Utterance) -> bool:
@@ -179,6 +200,8 @@ def _joins_own(utterance: Utterance, current: Round) -> bool:
         current.confirming.append(utterance)
     elif utterance.is_social:
         pass
+    elif _tells_remedy(utterance, current) or _has_found_out(utterance, current):
+        current.replies.append(utterance)
     elif current.replies and _starts_anew(utterance, current):
         return False
     else:
@@ -186,15 +209,53 @@ def _joins_own(utterance: Utterance, current: Round) -> bool:
     return True
 
 
+def _tells_remedy(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker whose matter is trouble tells, a while later, what they did about it."""
+    if utterance.is_question or not cues.REMEDIED.search(utterance.body):
+        return False
+    trouble = [u for u in current.raised if cues.PROBLEM.search(u.body)]
+    if not trouble or cues.FAILURE.search(utterance.body):
+        return False
+    return _minutes(trouble[-1], utterance) >= _REMEDY_MINUTES
+
+
+def _has_found_out(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker tells, long after they asked and in words of the question, what they have learnt themselves."""
+    asked = [u for u in current.raised if u.is_question or u.is_asking]
+    if not asked or utterance.is_question or utterance.is_asking:
+        return False
+    if cues.FAILURE.search(utterance.body):
+        return False
+    if utterance.substance < _ANEW_SUBSTANCE_MIN or cues.ADDING.match(utterance.body):
+        return False
+    shares = bool(utterance.stems & asked[-1].stems)
+    return shares and _minutes(asked[-1], utterance) >= _FOUND_OUT_MINUTES
+
+
+def _minutes(earlier: Utterance, later: Utterance) -> float:
+    return (later.message.sent_at - earlier.message.sent_at).total_seconds() / 60
+
+
 def _joins_asking(utterance: Utterance, current: Round) -> bool:
     """A question by someone else: back to the one who raised the matter, or a matter itself."""
     towards = utterance.addressee in (None, current.speaker)
     small = utterance.substance < _CLARIFYING_SUBSTANCE_MAX
-    back = bool(cues.YOU.search(utterance.body)) and current.is_asking
+    to_them = bool(cues.YOU.search(utterance.body))
+    back = to_them and current.is_asking
+    if towards and to_them and current.is_worded_so and _tells_first(utterance):
+        current.replies.append(utterance)
+        return True
     if towards and (small or back or utterance.addressee == current.speaker):
         current.clarifying.append(utterance)
         return True
     return False
+
+
+def _tells_first(utterance: Utterance) -> bool:
+    """Whether someone says something before they ask back at the end."""
+    *told, last = sentences(utterance.body)
+    said = {word for sentence in told for word in content_words(sentence)}
+    return is_question(last) and len(said) >= _TOLD_WORDS_MIN and not any(map(is_question, told))
 
 
 def _starts_anew(utterance: Utterance, current: Round) -> bool:

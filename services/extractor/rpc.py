@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from services.common import pages
+from services.common import pages, replies
 from services.common.database import Connection, Database
 from services.common.errors import NotFound
-from services.common.rpc import current_caller, sendable
+from services.common.rpc import current_caller
 from services.extractor import library, manual, neighbours, providing, rendering, store, topic_bonds
 from services.extractor.curating_rpc import CuratingRpc
 from services.extractor.feed import Feed
@@ -61,15 +61,14 @@ class ExtractorRpc(CuratingRpc):
     async def ExtractNow(
         self, request: pb.ExtractNowRequest, context: Any
     ) -> pb.ExtractNowResponse:
-        """Ask for open windows to be closed."""
+        """Ask for open windows to be closed, also those that messages have yet to be put into."""
         workspace, source = current_caller().workspace, uuid_of(request.source_id)
         async with self._database.transaction(workspace) as connection:
             await manual.require_source(connection, workspace, source)
-            sources = await store.pending_sources(connection, workspace, source)
-            count = await store.pending_conversations(connection, workspace, source)
-            await manual.ask_to_close(connection, workspace, sources)
+            found = await store.open_conversations(connection, workspace, source)
+            await manual.ask_to_close(connection, workspace, list(found))
         self._kick()
-        return pb.ExtractNowResponse(conversations=count)
+        return pb.ExtractNowResponse(conversations=sum(found.values()))
 
     async def ExtractMessages(
         self, request: pb.ExtractMessagesRequest, context: Any
@@ -107,7 +106,7 @@ class ExtractorRpc(CuratingRpc):
         position = pages.decode(request, 2)
         before = (position.moment(0), position.uuid(1)) if position else None
         source = uuid_of(request.source_id)
-        async with self._database.transaction(workspace) as connection:
+        async with self._database.snapshot(workspace) as connection:
             rows = await library.topics(
                 connection,
                 workspace,
@@ -116,18 +115,16 @@ class ExtractorRpc(CuratingRpc):
                 before=before,
                 as_of=moment_of(request, "as_of"),
             )
-        more = len(rows) == size
-        last = [rows[-1]["last_at"].isoformat(), str(rows[-1]["id"])] if more else []
-        token = pages.encode(request, last) if more else ""
-        return pb.ListTopicsResponse(
-            topics=[rendering.topic(row) for row in rows], next_page_token=token
-        )
+        topics, last = replies.page(rows, size, rendering.topic)
+        place = [last["last_at"].isoformat(), str(last["id"])] if last else []
+        token = pages.encode(request, place) if last else ""
+        return pb.ListTopicsResponse(topics=topics, next_page_token=token)
 
     async def GetTopic(self, request: pb.GetTopicRequest, context: Any) -> pb.GetTopicResponse:
         """Return a topic with the ids of its messages and atoms."""
         workspace, topic = current_caller().workspace, UUID(request.topic_id)
         as_of = moment_of(request, "as_of")
-        async with self._database.transaction(workspace) as connection:
+        async with self._database.snapshot(workspace) as connection:
             row = await _read_topic(connection, workspace, topic, as_of)
             place = (connection, workspace, topic)
             messages = await library.topic_messages(*place, limit=CONTENTS_MAX, as_of=as_of)
@@ -146,7 +143,7 @@ class ExtractorRpc(CuratingRpc):
         topic, as_of = UUID(request.topic_id), moment_of(request, "as_of")
         position = pages.decode(request, 2)
         after = (position.moment(0), position.uuid(1)) if position else None
-        async with self._database.transaction(workspace) as connection:
+        async with self._database.snapshot(workspace) as connection:
             rows = await library.topic_messages(
                 connection, workspace, topic, limit=size, after=after, as_of=as_of
             )
@@ -154,18 +151,18 @@ class ExtractorRpc(CuratingRpc):
                 await _read_topic(connection, workspace, topic, as_of)
             ids = [row["message_id"] for row in rows]
             messages = await library.messages(connection, workspace, ids)
-        more = len(rows) == size
-        last = [rows[-1]["sent_at"].isoformat(), str(ids[-1])] if more else []
-        token = pages.encode(request, last) if more else ""
-        listed = [rendering.message(messages[each]) for each in ids]
-        reply = pb.ListTopicMessagesResponse(messages=listed, next_page_token=token)
-        return sendable(reply, "page_size")
+        listed, last = replies.page(
+            rows, size, lambda row: rendering.message(messages[row["message_id"]])
+        )
+        place = [last["sent_at"].isoformat(), str(last["message_id"])] if last else []
+        token = pages.encode(request, place) if last else ""
+        return pb.ListTopicMessagesResponse(messages=listed, next_page_token=token)
 
     async def ListAtoms(self, request: pb.ListAtomsRequest, context: Any) -> pb.ListAtomsResponse:
         """List atoms, newest first."""
         workspace, size = current_caller().workspace, pages.size_of(request.page_size)
         position, as_of = pages.decode(request, 1), moment_of(request, "as_of")
-        async with self._database.transaction(workspace) as connection:
+        async with self._database.snapshot(workspace) as connection:
             rows = await library.atoms(
                 connection,
                 workspace,
@@ -183,15 +180,17 @@ class ExtractorRpc(CuratingRpc):
             ids = {e["message_id"] for cited in passages.values() for e in cited}
             wanted = sorted(ids) if request.include_messages else []
             messages = await library.messages(connection, workspace, wanted)
-        token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
-        atoms = [rendering.atom(row, passages[row["id"]], messages) for row in rows]
-        return sendable(pb.ListAtomsResponse(atoms=atoms, next_page_token=token), "page_size")
+        atoms, last = replies.page(
+            rows, size, lambda row: rendering.atom(row, passages[row["id"]], messages)
+        )
+        token = pages.encode(request, [str(last["id"])]) if last else ""
+        return pb.ListAtomsResponse(atoms=atoms, next_page_token=token)
 
     async def GetAtom(self, request: pb.GetAtomRequest, context: Any) -> pb.GetAtomResponse:
         """Return an atom, the messages it rests on, and its links."""
         workspace, identity = current_caller().workspace, UUID(request.atom_id)
         as_of = moment_of(request, "as_of")
-        async with self._database.transaction(workspace) as connection:
+        async with self._database.snapshot(workspace) as connection:
             atom = await read_atom(connection, workspace, identity, as_of)
             links = await library.links(connection, workspace, [identity], as_of=as_of)
         surest = sorted(links, key=lambda link: -link["confidence"])[:LINKS_MAX]
@@ -204,21 +203,14 @@ class ExtractorRpc(CuratingRpc):
         workspace, identity = current_caller().workspace, UUID(request.atom_id)
         kinds = [rendering.name(types.LinkType, kind) for kind in request.types]
         measures = (request.confidence_min, pages.size_of(request.limit))
-        async with self._database.transaction(workspace) as connection:
+        async with self._database.snapshot(workspace) as connection:
             await read_atom(connection, workspace, identity)
             found = await neighbours.explore(
                 connection, workspace, identity, request.depth or 1, kinds, *measures
             )
             ids = [each.atom for each in found.reached]
             atoms = await read_atoms(connection, workspace, ids)
-        reply = pb.ListAtomLinksResponse(
-            links=[rendering.link(row) for row in found.links],
-            neighbours=[
-                pb.Neighbour(atom=atoms[n.atom], depth=n.depth, confidence=n.confidence)
-                for n in found.reached
-            ],
-        )
-        return sendable(reply, "limit")
+        return rendering.surroundings(identity, found, atoms)
 
     async def ListAtomVersions(
         self, request: pb.ListAtomVersionsRequest, context: Any
@@ -227,16 +219,15 @@ class ExtractorRpc(CuratingRpc):
         workspace, size = current_caller().workspace, pages.size_of(request.page_size)
         position = pages.decode(request, 1)
         before = position.integer(0) if position else None
-        async with self._database.transaction(workspace) as connection:
+        async with self._database.snapshot(workspace) as connection:
             rows = await library.versions(
                 connection, workspace, UUID(request.atom_id), limit=size, before=before
             )
         if not rows and position is None:
             raise NotFound("atom", request.atom_id)
-        token = pages.encode(request, [rows[-1]["version"]]) if len(rows) == size else ""
-        return pb.ListAtomVersionsResponse(
-            versions=[rendering.version(row) for row in rows], next_page_token=token
-        )
+        versions, last = replies.page(rows, size, rendering.version)
+        token = pages.encode(request, [last["version"]]) if last else ""
+        return pb.ListAtomVersionsResponse(versions=versions, next_page_token=token)
 
     async def ListTopicVersions(
         self, request: pb.ListTopicVersionsRequest, context: Any
@@ -245,16 +236,15 @@ class ExtractorRpc(CuratingRpc):
         workspace, size = current_caller().workspace, pages.size_of(request.page_size)
         position = pages.decode(request, 1)
         before = position.integer(0) if position else None
-        async with self._database.transaction(workspace) as connection:
+        async with self._database.snapshot(workspace) as connection:
             rows = await library.topic_versions(
                 connection, workspace, UUID(request.topic_id), limit=size, before=before
             )
         if not rows and position is None:
             raise NotFound("topic", request.topic_id)
-        token = pages.encode(request, [rows[-1]["version"]]) if len(rows) == size else ""
-        return pb.ListTopicVersionsResponse(
-            versions=[rendering.topic_version(row) for row in rows], next_page_token=token
-        )
+        versions, last = replies.page(rows, size, rendering.topic_version)
+        token = pages.encode(request, [last["version"]]) if last else ""
+        return pb.ListTopicVersionsResponse(versions=versions, next_page_token=token)
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
         """List runs, newest first."""
@@ -262,12 +252,13 @@ class ExtractorRpc(CuratingRpc):
         position = pages.decode(request, 1)
         outcome = rendering.name(pb.RunOutcome, request.outcome)
         before = position.uuid(0) if position else None
-        async with self._database.transaction(workspace) as connection:
+        async with self._database.snapshot(workspace) as connection:
             rows = await library.runs(
                 connection, workspace, limit=size, outcome=outcome, before=before
             )
-        token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
-        return pb.ListRunsResponse(runs=[rendering.run(row) for row in rows], next_page_token=token)
+        runs, last = replies.page(rows, size, rendering.run)
+        token = pages.encode(request, [str(last["id"])]) if last else ""
+        return pb.ListRunsResponse(runs=runs, next_page_token=token)
 
     async def GetProviderStatus(
         self, request: pb.GetProviderStatusRequest, context: Any

@@ -92,20 +92,12 @@ async def drop_deleted_pending(
     await connection.execute(QUERIES["drop_deleted_pending"], workspace, messages)
 
 
-async def pending_sources(
+async def open_conversations(
     connection: Connection, workspace: UUID, source: UUID | None
-) -> list[UUID]:
-    """The sources that have open windows; only the one given if it has any."""
-    rows = await connection.fetch(QUERIES["pending_sources"], workspace, source)
-    return [row["source_id"] for row in rows]
-
-
-async def pending_conversations(
-    connection: Connection, workspace: UUID, source: UUID | None
-) -> int:
-    """How many conversations have an open window."""
-    count: int = await connection.fetchval(QUERIES["pending_conversations"], workspace, source)
-    return count
+) -> dict[UUID, int]:
+    """How many conversations of each source have messages that no closed window holds; of the one given, if any."""
+    rows = await connection.fetch(QUERIES["open_conversations"], workspace, source)
+    return {row["source_id"]: row["conversations"] for row in rows}
 
 
 async def windows_of(

@@ -33,16 +33,25 @@ where p.workspace_id = $1 and p.source_id = $2 and ($4::uuid is null or p.messag
 order by m.thread_id, m.sent_at, p.message_id
 limit $3;
 
--- name: pending_sources
-select distinct p.source_id from extractor.pending_message p
-where p.workspace_id = $1 and ($2::uuid is null or p.source_id = $2)
-order by p.source_id;
-
--- name: pending_conversations
-select count(distinct (p.source_id, m.thread_id))
-from extractor.pending_message p
-join ingest.message m on m.workspace_id = p.workspace_id and m.id = p.message_id
-where p.workspace_id = $1 and ($2::uuid is null or p.source_id = $2);
+-- name: open_conversations
+-- How many conversations of each source have messages that are in no closed window: those that wait in open ones, and those that
+-- were accepted and whose own task is still to put them there.
+select x.source_id, count(distinct x.thread_id) as conversations
+from (
+  select p.source_id, m.thread_id
+  from extractor.pending_message p
+  join ingest.message m on m.workspace_id = p.workspace_id and m.id = p.message_id
+  where p.workspace_id = $1 and ($2::uuid is null or p.source_id = $2)
+  union
+  select m.source_id, m.thread_id
+  from ingest.source s
+  cross join lateral spine.awaited($1, 'window', s.id, 'new:', null) t
+  join ingest.message m on m.workspace_id = $1 and m.source_id = s.id and m.deleted_at is null
+    and m.id between split_part(t.spec, ':', 2)::uuid and split_part(t.spec, ':', 3)::uuid
+  where s.workspace_id = $1 and ($2::uuid is null or s.id = $2)
+    and not exists (select from extractor.window_message w where w.workspace_id = m.workspace_id and w.message_id = m.id)) x
+group by x.source_id
+order by x.source_id;
 
 -- name: add_window
 insert into extractor.conversation_window

@@ -31,6 +31,8 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _HASH_DIGITS = 64
 # So many runs of new messages are taken up early, because others that came after them are being cut.
 AWAITED_MAX = 40
+# While more of them wait, a request to close is looked at again after so long.
+CLOSE_AGAIN = timedelta(seconds=1)
 # What was read, or its error, waits no longer than this for its cost to be counted.
 BOOKING_SECONDS_MAX = 2.0
 
@@ -118,7 +120,11 @@ class WindowStage:
         windows = await store.windows_of(connection, workspace, changed)
         for source in sorted(sources):
             before = await self._take_up(connection, workspace, source)
-            windows += await self._cut(connection, workspace, source, source in closing, before)
+            closes = source in closing
+            if closes and before is not None:
+                await self._close_later(connection, workspace, source, before)
+                closes = False
+            windows += await self._cut(connection, workspace, source, closes, before)
         await enqueue_reading(connection, workspace, windows, self._engine_version)
         await reach("window.reading_asked")
 
@@ -134,6 +140,14 @@ class WindowStage:
             await store.add_pending(connection, workspace, source, first, last)
         return spans[AWAITED_MAX][0] if len(spans) > AWAITED_MAX else None
 
+    async def _close_later(
+        self, connection: Connection, workspace: UUID, source: UUID, before: UUID
+    ) -> None:
+        """Close a source's conversations when messages from `before` on are there, too: whoever asked has seen them."""
+        moment = await connection.fetchval("select now() + $1::interval", CLOSE_AGAIN)
+        place = (connection, workspace, self.name, [source], [f"close:{before}"])
+        await enqueue(*place, moment, reopen=True)
+
     async def _cut(
         self,
         connection: Connection,
@@ -148,7 +162,7 @@ class WindowStage:
         """
         limits = replace(self._limits, age_max=timedelta(0)) if close else self._limits
         now: datetime = await connection.fetchval("select now()")
-        if before is not None and not close:
+        if before is not None:
             now = _NEVER
         windows: list[UUID] = []
         for talk in await conversations(connection, workspace, source, limits, before):

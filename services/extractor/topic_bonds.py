@@ -1,6 +1,6 @@
 """Topics that become one, and one that becomes two. A merged topic is retired and stands for its title alone."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -45,6 +45,29 @@ async def merge_by_hand(
     await enqueue_embedding(connection, workspace, "topic", topics, gone, reopen=True)
     if title:
         await _rename(connection, workspace, into, title)
+
+
+async def once(
+    connection: Connection,
+    workspace: UUID,
+    request: UUID | None,
+    sha256: bytes,
+    act: Callable[[Connection, UUID], Awaitable[list[UUID]]],
+) -> list[UUID]:
+    """Carry out a request and return its topics, or those that it had returned before; InvalidFields for another's id.
+
+    One without an id is carried out each time. The caller holds the lock of the workspace's knowledge.
+    """
+    if request is None:
+        return await act(connection, workspace)
+    known = await connection.fetchrow(QUERIES["topics_of_request"], workspace, request)
+    if known and known["request_sha256"] != sha256:
+        raise InvalidFields(FieldViolation("request_id", "another request had it"))
+    if known:
+        return list(known["topic_ids"])
+    topics = await act(connection, workspace)
+    await connection.execute(QUERIES["add_request"], workspace, request, sha256, topics)
+    return topics
 
 
 async def not_live(connection: Connection, workspace: UUID, topic: UUID) -> NotFound:

@@ -50,6 +50,12 @@ where t.workspace_id = $1 and t.id = $2 and not exists (
   where o.workspace_id = $1 and o.source_id = t.source_id and o.title_key = $4 and o.retired_at is null and o.id <> t.id)
 returning t.id;
 
+-- name: topics_of_request
+select r.request_sha256, r.topic_ids from extractor.topic_request r where r.workspace_id = $1 and r.request_id = $2;
+
+-- name: add_request
+insert into extractor.topic_request (workspace_id, request_id, request_sha256, topic_ids) values ($1, $2, $3, $4);
+
 -- name: messages_of
 select m.message_id, m.window_id, s.source_id
 from extractor.topic_message m

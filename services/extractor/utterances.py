@@ -1,22 +1,25 @@
 """What one message does in a conversation: whom it addresses, what it asks, how much it says."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from services.extractor import courtesies, cues
+from services.extractor import courtesies, cues, labels
 from services.extractor.extraction import WindowMessage
 
 _ADDRESSED: Final = re.compile(r"\s*[@<]?([^\s,:<>@]{2,32})(?:>|[:,](?=\s)|:$)\s*")
 _MENTION: Final = re.compile(r"(?<!\w)@([\w.|\-\[\]]{2,32})")
+_NAME_BEHIND: Final = re.compile(r"(?<!\w)@[\w.|-]{2,32}((?:[ \xa0][A-ZА-ЯІЇЄҐ][\w’'-]+){1,2})")
 _URL: Final = re.compile(
     r"(?:https?://|\bwww\.)\S+|(?<![\w.-])[\w.-]{1,80}\.(?:com|org|net|io|dev)/\S*"
 )
+_LINK_TOLD: Final = re.compile(rf":\s+(?:{_URL.pattern})\s+[-–—]\s+")
 _CODE: Final = re.compile(
     r"`[^`\n]{1,200}`|\b\w+(?:::|->|\(\)|_)\w*|\b\w+\.\w+\(|[{}]|\$\w+|--\w+|/\w+/\w+"
 )
-_WORD: Final = re.compile(r"[^\W_][\w'’.+#-]*[\w+#]|[^\W_]")
+_WORD: Final = re.compile(r"[^\W_](?:[\w'’.+#-]|(?<=\d),(?=\d{3}(?!\d)))*[\w+#]|[^\W_]")
 _QUESTION_MARK: Final = re.compile(r"[?？؟;]\s*$|[?？؟](?=\s|$|[)\"'])")
 _STEM_CHARACTERS: Final = 6
 _READ_CHARACTERS_MAX: Final = 4000
@@ -65,6 +68,7 @@ class Utterance:
     turns: bool
     affirms: bool
     declares: bool
+    plans: bool
     is_minuted: bool
     is_bare: bool
 
@@ -102,7 +106,7 @@ def links_in(text: str) -> list[str]:
 
 def unlinked(text: str) -> str:
     """The text without its links and what pointed at them."""
-    return " ".join(_URL.sub(" ", text).split()).rstrip(" -:>(")
+    return " ".join(_URL.sub(" ", _LINK_TOLD.sub(": ", text)).split()).rstrip(" -:>(")
 
 
 def specific_words(text: str) -> frozenset[str]:
@@ -160,7 +164,7 @@ def _utterance(
 ) -> Utterance:
     speaker = _speaker(message, names)
     text = message.text[:_READ_CHARACTERS_MAX]
-    is_minuted = bool(cues.MINUTED.match(text))
+    is_minuted = bool(labels.MINUTED.match(text))
     addressee, said = (None, text) if is_minuted else split_address(text, names)
     whole = strip_greeting(said)
     body = courtesies.telling(whole, names)
@@ -189,7 +193,8 @@ def _utterance(
         bool(cues.GREETING.match(said.lstrip())),
         bool(cues.TURNING.match(body)) and len(words) >= _TURNING_WORDS_MIN,
         bool(cues.YES_NO.match(whole)),
-        _declares(body),
+        not is_social and _declares(body),
+        not is_social and bool(cues.PLANNED.search(body)),
         is_minuted,
         is_bare,
     )
@@ -202,7 +207,7 @@ def _said(text: str, names: Collection[str]) -> tuple[str, ...]:
 
 def _declares(body: str) -> bool:
     """Whether a text itself says that it matters: by a label, as a decision, or as a task taken."""
-    is_labelled = cues.labelled_as(body) is not None
+    is_labelled = labels.labelled_as(body) is not None
     return is_labelled or bool(cues.SETTLED.search(body)) or cues.commits(body)
 
 
@@ -242,8 +247,8 @@ def _without_others(text: str, names: Mapping[str, str]) -> str:
 
 def _may_be_name(written: str, name: str) -> bool:
     return (
-        name not in cues.LABELLING
-        and cues.labelled_as(f"{name}: -") is None
+        name not in labels.LABELLING
+        and labels.labelled_as(f"{name}: -") is None
         and not any(mark in written for mark in "/()[]{}=\"'.")
         and any(character.isalpha() for character in name)
         and (written[:1].isascii() or written[:1].isupper())
@@ -341,7 +346,22 @@ def people(utterances: Sequence[Utterance]) -> frozenset[str]:
         whole = folded_name(utterance.message.author)
         found.update((whole, utterance.speaker, utterance.addressee or ""))
         found.update(part for part in whole.split() if len(part) >= _NAME_CHARACTERS_MIN)
+    found |= _further_names([utterance.message.text for utterance in utterances])
     return frozenset(found - {""})
+
+
+def _further_names(texts: Sequence[str]) -> set[str]:
+    """The rest of names that are mentioned whole (`@Ann Lee`), folded: told behind mentions again and nowhere else."""
+    behind = Counter(
+        folded_name(word)
+        for text in texts
+        for match in _NAME_BEHIND.finditer(text)
+        for word in match.group(1).split()
+    )
+    if not behind:
+        return set()
+    anywhere = Counter(folded_name(word) for text in texts for word in split_words(text))
+    return {name for name, count in behind.items() if count > 1 and count == anywhere[name]}
 
 
 def idf(utterances: Sequence[Utterance]) -> Callable[[str], float]:

@@ -44,10 +44,10 @@ _CHANGES: Final = re.compile(
     r"(?<!\w)(?:instead|no longer|not any ?more|any ?more|changed?(?: our minds?)? to|moved? to|switch(?:ed|ing)? to"
     r"|revert(?:ed|ing)?"
     r"|roll(?:ed)? back|cancel(?:l?ed)?|postponed?|superseded?|replaced?|rather than|actually|after all"
-    r"|new plan|update:"
+    r"|new plan|changes? of plans?|update:"
     r"|замість|більше не|вже не|перен[ео]с\w*|скасов\w*|скасув\w*|відклад\w*|відкла[лв]\w*|змін\w+|передума\w*"
-    r"|повертаємось"
-    r"|вместо|больше не|уже не|отмен\w*|отлож\w*|измен\w+|передума\w*|возвращаемся)(?!\w)",
+    r"|повертаємо(?:с[ья])?"
+    r"|вместо|больше не|уже не|отмен\w*|отлож\w*|измен\w+|передума\w*|возвращаем(?:ся)?)(?!\w)",
     re.IGNORECASE,
 )
 _DAYS: Final = {
@@ -65,6 +65,12 @@ _DAYS: Final = {
     )
     for name in names.split()
 }
+DAYS: Final = frozenset(_DAYS)
+# What is said not to hold, or to hold no longer: the word after it and a preposition.
+_NO_LONGER: Final = re.compile(
+    r"(?<!\w)(?:instead of|rather than|not|замість|а не|вместо)\s+"
+    r"(?:(?:the|on|at|from|to|for|till|until|від|до|в|у|на|о|об|за|по|з|із|с|со|от|к)\s+){0,2}([\w':.,%]+)"
+)
 _AMOUNTS: Final = dict(
     zip(
         "one two three four five six seven eight nine ten eleven twelve".split(),
@@ -83,12 +89,16 @@ _AMOUNTS: Final = dict(
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A text as it is compared: `stems` of its words, also in `order`, `values` such as numbers and days, `names`."""
+    """A text as it is compared: `stems` of its words, also in `order`, `values` such as numbers and days, `names`.
+
+    Of the values it says that those `replaced` do not hold.
+    """
 
     folded: str
     order: tuple[str, ...]
     stems: frozenset[str]
     values: frozenset[str]
+    replaced: frozenset[str]
     names: frozenset[str]
     is_negative: bool
     is_change: bool
@@ -100,23 +110,29 @@ def read(text: str) -> Wording:
     normal = unicodedata.normalize("NFKC", text).replace("’", "'")
     tokens = _TOKEN.findall(normal)
     lower = [word for token in normal.casefold().split() for word in re.findall(r"[\w']+", token)]
-    values = {_value(word) for word in lower} | set(_NUMBER.findall(normal))
     order = [stem(word) for word in lower if len(word) > 1 and word not in EMPTY | _NEGATIONS]
     return Wording(
         " ".join(normal.casefold().split()),
         tuple(order),
         frozenset(order),
-        frozenset(value for value in values if value),
+        frozenset(_values(normal.casefold())),
+        frozenset(
+            value for told in _NO_LONGER.findall(normal.casefold()) for value in _values(told)
+        ),
         frozenset(token.casefold().strip(".:") for token in tokens if _NAME.search(token)),
         any(word in _NEGATIONS for word in lower),
         bool(_CHANGES.search(normal)),
     )
 
 
+def _values(folded: str) -> set[str]:
+    words = re.findall(r"[\w']+", folded)
+    return ({_value(word) for word in words} | set(_NUMBER.findall(folded))) - {""}
+
+
 def _value(word: str) -> str:
-    if word in _DAYS:
-        return f"day {_DAYS[word]}"
-    return _AMOUNTS.get(word, "")
+    day = _DAYS.get(word) or _DAYS.get(word.removesuffix("s"))
+    return f"day {day}" if day is not None else _AMOUNTS.get(word, "")
 
 
 def stem(word: str) -> str:

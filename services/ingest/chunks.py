@@ -35,7 +35,8 @@ UNSPECIFIC = _EMPTY_WORDS | stems(
     *("CONDITION",),
 )
 
-_WORD = re.compile(r"\w+")
+# A version is one word: its numbers say nothing by themselves.
+_WORD = re.compile(r"v?\d+(?:\.\d+)+\w*|\w+")
 _CODE_SIGNS = frozenset("`_{}<>\\;=$~|(")
 _PUNCTUATION = ".,!?;:'\"…«»“”„’)("
 _EMOTICONS = frozenset(
@@ -51,7 +52,7 @@ Chunk = tuple[tuple[str, ...], int, tuple[str, ...], tuple[str, ...]]
 
 def _look_up(word: str) -> Chunk:
     """A folded word as a chunk of its own."""
-    stem = stem_of(word)
+    stem = word if "." in word else stem_of(word)
     said = (stem,) if stem not in _EMPTY_WORDS else ()
     specific = said if stem not in UNSPECIFIC else ()
     return (stem,), _COUNT_OF.get(stem, 0), said, specific

@@ -314,4 +314,6 @@ stuff subject sugar suit swim talent taught teeth tend thief thirty throat thumb
 tooth tour tradition trap trick tune twist university upper vast victory village visitor wage wander
 warmth wash wave weapon wheel whisper wing witness wooden worn wound yard yellow notify differ
 differs differed пяти сім вісім девять шесть семь восемь чотирьох вісімдесят девяносто восемьдесят
+bruh fam чувак чел бро братан кста сьодні седня учора нифіга ніфіга нифига дофіга дофига якраз вжеж
+реально
 """

@@ -26,6 +26,7 @@ from services.ingest.chunks import (
     SELF,
     WAITING,
     YOU,
+    take_apart,
 )
 from services.ingest.vocabulary import stems
 from services.ingest.wording import TEXT_MAX, Context, Reading
@@ -48,7 +49,10 @@ _FILLERS = stems("FILLER", "ACKNOWLEDGEMENT", "COURTESY")
 _FACES = MASK << LAUGHTER | MASK << FACE
 _CYRILLIC = re.compile("[\u0400-\u04ff]")
 # Each way to go on has one place to end at, so that a text that is none is found to be so in one look.
-CODE_LINE = re.compile(r"`[^`]*`|[\w.$>:\\-]+\s*(?:\(.*\)[;}]*|=.*|\{.*)", re.DOTALL)
+CODE_LINE = re.compile(r"`[^`]*`|[\w.$>:\\-]+\s*(?:\(.*\)[;}]*|=(?P<value>.*)|\{.*)", re.DOTALL)
+_ENCLOSED = re.compile(r"\([^)]*\)|\[[^\]]*\]|\{[^}]*\}|\"[^\"]*\"|'[^']*'|`[^`]*`")
+_OPERATORS = frozenset("if else and or not in is for from".split())
+_PROSE = frozenset(word for word in stems("FUNCTION") - _OPERATORS if len(word) > 1)
 _EMOJI = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
 _BRACKET = re.compile(r"[\[(|{<]")
 _LENGTHS = [min(math.log1p(number) / 5, 1.15) for number in range(TEXT_MAX + 1)]
@@ -232,7 +236,8 @@ def _see_form(features: Features, reading: Reading, size: int) -> None:
     if reading.counts & _ANY_CODE:
         code = min(reading.counts >> CODE & MASK, CODE_MAX)
         features["code"] = code / CODE_MAX
-        if CODE_LINE.fullmatch(body):
+        line = CODE_LINE.fullmatch(body)
+        if line and not _goes_on_in_prose(line["value"]):
             features["code_only"] = 1.0
     has_face = bool(reading.counts & _FACES)
     if not body.isascii():
@@ -254,6 +259,14 @@ def _see_form(features: Features, reading: Reading, size: int) -> None:
         features["acknowledgement"] = 1.0
     elif len(words) >= 3 and not reading.is_question and _begins_with_instruction(words):
         features["instruction"] = 1.0
+
+
+def _goes_on_in_prose(value: str | None) -> bool:
+    """Whether what is assigned is followed by words as prose has them, or by a comma."""
+    if not value:
+        return False
+    bare = _ENCLOSED.sub("", value)
+    return "," in bare or not _PROSE.isdisjoint(take_apart(bare)[0])
 
 
 def _begins_with_instruction(words: list[str]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from services.common.database import Database
-from services.ingest import store
+from services.ingest import revisions, store
 from services.ingest.memory import Around, Memory, Recalled, Tail
 from services.ingest.messages import Draft, order_of
 from services.ingest.reading import strides
@@ -80,12 +80,12 @@ class Gate:
     ) -> None:
         """Read what was said before a batch; its own messages may be stored already in other versions."""
         async with self._database.transaction(workspace) as connection:
-            source_id = await self._sources.find(connection, workspace, source)
-            if source_id is None:
+            known = await self._sources.find(connection, workspace, source)
+            if known is None:
                 recalled.revision = 0
                 return
-            place = (connection, workspace, source_id)
-            recalled.revision = await store.source_revision(*place)
+            place = (connection, workspace, known.id)
+            recalled.revision = await revisions.source_revision(*place)
             replied = await store.messages_by_key(*place, recalled.unknown_keys)
             threads = list(recalled.cold_threads.items())
             besides = [each.external_id for each in ordered]

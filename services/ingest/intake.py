@@ -1,14 +1,14 @@
 """What a batch goes through: read, keep the latest version of each message, score, save."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
 import protovalidate
 
-from services.common.database import Database
+from services.common.database import Connection, Database
 from services.common.errors import InvalidFields, NotFound
 from services.ingest import store
 from services.ingest.gate import Gate, Scored
@@ -16,6 +16,7 @@ from services.ingest.limits import Turn
 from services.ingest.memory import Memory, Recalled
 from services.ingest.messages import Draft, latest
 from services.ingest.reading import Rejected, read_message, read_messages, stored_input
+from services.ingest.renumbering import AS_SENT, Renumbering
 from services.ingest.saving import Saved, Saver
 from services.ingest.sources import Sources
 from services.ingest.store import SourceKey
@@ -93,7 +94,10 @@ class Sender:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Messages of one source, ready to be saved: all as they were sent, and what those that count are scored."""
+    """Messages of one source, ready to be saved: all as they were sent, and what those that count are scored.
+
+    `called` has the keys under which they were sent, of those that are called otherwise since their source has moved.
+    """
 
     sender: Sender
     source: SourceKey
@@ -101,6 +105,7 @@ class Batch:
     winners: dict[str, Draft]
     scored: Scored
     surprises: int
+    called: Mapping[str, str]
 
 
 class Intake:
@@ -124,25 +129,63 @@ class Intake:
         messages: Sequence[pb.MessageInput],
         sender: Sender,
     ) -> Batch:
-        """Read and score a batch."""
+        """Read and score a batch; messages of a source that has moved get the keys that they have now."""
+        source, renumbering = await self.now(workspace, source)
+        called = _renumber(messages, renumbering)
         sent = await read_messages(self._validator, messages)
-        return await self._score(workspace, source, sent, sender)
+        return await self._score(workspace, source, sent, sender, called)
 
     async def prepare_edit(
         self, workspace: UUID, source: SourceKey, request: pb.UpdateMessageRequest
     ) -> Batch:
         """Make the next version of a stored message; raises NotFound or InvalidFields."""
+        source, key = await self._key_now(workspace, source, request.external_id)
         async with self._database.transaction(workspace) as connection:
-            source_id = await self._sources.find(connection, workspace, source)
-            if source_id is None:
-                raise NotFound("source", source.external_id)
-            row = await store.stored_draft(connection, workspace, source_id, request.external_id)
+            place = await self._source_id(connection, workspace, source)
+            row = await store.stored_draft(connection, workspace, place, key)
         if row is None:
             raise NotFound("message", request.external_id)
         edited = read_message(self._validator, stored_input(row, request))
         if isinstance(edited, Rejected):
             raise InvalidFields(edited.violation)
-        return await self._score(workspace, source, [edited], Sender())
+        called = {key: request.external_id}
+        return await self._score(workspace, source, [edited], Sender(), called)
+
+    async def find(self, workspace: UUID, source: SourceKey, external_id: str) -> UUID:
+        """The id of a message, which may be erased, by the key under which it was sent; raises NotFound."""
+        source, key = await self._key_now(workspace, source, external_id)
+        async with self._database.transaction(workspace) as connection:
+            place = await self._source_id(connection, workspace, source)
+            found = await store.message_by_key(connection, workspace, place, key)
+        if found is None:
+            raise NotFound("message", external_id)
+        return found
+
+    async def _key_now(
+        self, workspace: UUID, source: SourceKey, external_id: str
+    ) -> tuple[SourceKey, str]:
+        source, renumbering = await self.now(workspace, source)
+        return source, renumbering.key(external_id)
+
+    async def _source_id(self, connection: Connection, workspace: UUID, source: SourceKey) -> UUID:
+        known = await self._sources.find(connection, workspace, source)
+        if known is None:
+            raise NotFound("source", source.external_id)
+        return known.id
+
+    async def now(self, workspace: UUID, source: SourceKey) -> tuple[SourceKey, Renumbering]:
+        """The key that a source has now, and what its messages are called now, by those that they were sent with."""
+        known = self._sources.recall(workspace, source)
+        if known is None:
+            async with self._database.transaction(workspace) as connection:
+                known = await self._sources.find(connection, workspace, source)
+            if known is None:
+                return source, AS_SENT
+            self._sources.remember(workspace, source, known)
+        if known.external_id == source.external_id:
+            return source, AS_SENT
+        # Who knows it by the key that it had knows its title of then.
+        return SourceKey(source.kind, known.external_id), known.renumbering
 
     async def save(self, workspace: UUID, batch: Batch, *, all_kept: bool) -> Saved:
         """Save a batch; returns after the commit."""
@@ -164,14 +207,30 @@ class Intake:
             sender.saved(batch)
 
     async def _score(
-        self, workspace: UUID, source: SourceKey, sent: Sequence[Draft | Rejected], sender: Sender
+        self,
+        workspace: UUID,
+        source: SourceKey,
+        sent: Sequence[Draft | Rejected],
+        sender: Sender,
+        called: Mapping[str, str],
     ) -> Batch:
         winners = latest(each for each in sent if isinstance(each, Draft))
         memory, surprises = await sender.remember(), sender.surprises
         scored = await self._gate.score(
             workspace, source, list(winners.values()), memory, sender.can_be_read
         )
-        batch = Batch(sender, source, sent, winners, scored, surprises)
+        batch = Batch(sender, source, sent, winners, scored, surprises, called)
         if winners:
             sender.prepared(batch)
         return batch
+
+
+def _renumber(messages: Iterable[pb.MessageInput], renumbering: Renumbering) -> dict[str, str]:
+    """Give messages the keys that they have now; return those that they were sent with by these."""
+    called: dict[str, str] = {}
+    if renumbering != AS_SENT:
+        for each in messages:
+            key = renumbering.key(each.external_id)
+            called[key], each.external_id = each.external_id, key
+            each.reply_to_external_id = renumbering.key(each.reply_to_external_id)
+    return called

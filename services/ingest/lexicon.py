@@ -55,6 +55,12 @@ heres hes shes thats whats wheres theres hows whos theyll youll youd youve theyv
 either neither none until till per via ones first second third anyone anybody someone somebody
 everyone everybody noone nobody anything something everything nothing anywhere somewhere everywhere
 nowhere anyhow somehow whichever whomever
+gonna wanna gotta hafta oughta tryna kinda sorta lotta outta innit ain arent werent havent hasnt
+hadnt mightve couldve wouldve mustnt neednt itd itll thatd thatll couldnt wouldnt yall ur sth smth
+tho thru cuz coz шо шоб шоби шось шото шоли чо чьо че чето чет чот чета чево ничо нічо нашо нашто
+щас ща щаз шас сча тіко тіки токо тока токашо тіпа типа тіп чуть чуток трохи ваще вабще вапще вопше
+прост нада тре тк оч ся тя мя ктото хтото што штоб штобы штото гдето кудато децо дето зачо заче
+зачем навіщо скіко стіко кароч карочє короче коротше
 """
 
 ACKNOWLEDGEMENT = """
@@ -78,6 +84,9 @@ ouch aww hooray woo woot brilliant fantastic splendid superb neat legend legends
 клево грустно ужас кошмар капец блин офигеть обалдеть ничосе ничесе магия чудо молодцы умница
 умничка герои логично интересно жалко обидно странно конечно естественно безусловно понятненько
 увидим посмотрим прорвемся классика пас точняк
+mkay aight alrighty okeydoke yessir oof oopsie whoops darn smh gg rip legit канєшно канешно конєчно
+кнш харашо харош гуд найс збс ладн нуда нуні дада агась угусь кринж жиза піпець пипец пздц бля блять
+нафіг нафиг пофіг пофиг фігня фигня хрінь хрень
 """
 
 COURTESY = """
@@ -95,6 +104,7 @@ goodnight gn gm ttyl farewell regards sincerely kindly np pleasure yw hugs пр�
 приветствую здравствуй здрасте здарова здорово дароу спасибки спасиб благодарствую признателен
 признательна пожалуй обращайся обращайтесь свидания прощай прощайте бывай обнимаю хорошего хороших
 приятного уважаемые дружище дорогие ребят товарищи сладких снов
+thnx tks tysm tyvm thanx pliz плз плиз пліз пж пжл пжлст дяк сяп незач незащо незачто
 """
 
 WAITING = """
@@ -113,6 +123,8 @@ sounds looks opinion imo imho afaik afaict iirc mean personally honestly love ha
 annoying awful ugly pretty fun думаю гадаю вважаю здається мабуть можливо певно напевно сподіваюсь
 сподіваюся хотілося відчуваю схоже люблю ненавиджу жахливо шкода считаю кажется наверное возможно
 видимо надеюсь хотелось чувствую похоже ненавижу ужасно жаль
+dunno idk idc ikr tbh tbf ngl fwiw iow prolly probs deffo ianal имхо імхо имо ідк хз навєрно навєрне
+наверно навірно кажись вродє вроді
 """
 
 PROBLEM = """
@@ -175,6 +187,7 @@ migration adopted scheduled schedule postponed вирішили вирішуєм
 
 LAUGHTER = """
 lol lmao rofl haha hahaha hehe hehehe xd omg ахах ахаха хаха хахаха лол ржу
+кек рофл лмао
 """
 
 TALK = """
@@ -183,6 +196,7 @@ meeting topic next message messages paste pastebin gist link links send sent sho
 ping pm post posted reply typing typo spell idea doc docs screen допоможіть допомога допоможе
 питання запитання спитаю відповідь канал чат зустріч мітинг дзвінок созвон тема далі повідомлення
 покажи скинь надішли напиши помощь помогите вопрос вопросы ответ встреча дальше сообщение пришли
+dm лс
 """
 
 INSTRUCTION = """
@@ -203,6 +217,7 @@ OPEN_QUESTION = """
 how why what which where when anyone anybody any someone somebody possible як чому що який яка яке
 які де коли чи хтось навіщо скільки можна как почему что какой какая какое какие где когда ли кто
 зачем сколько можно
+шо чо че нашо нашто
 """
 
 YOU = """
@@ -216,11 +231,13 @@ i im ive we our my me us я ми мій моя мене мені нас нам �
 MODAL = """
 can could should need will would may might have want must get don ll d можна можеш можете треба
 потрібно слід варто раджу можно можешь нужно стоит следует советую надо
+нада тре
 """
 
 ADVICE = """
 should must try use можна можеш можете треба потрібно слід варто раджу спробуй спробуйте пропоную
 можно можешь нужно надо стоит следует советую попробуй
+нада тре
 """
 
 DOING = """

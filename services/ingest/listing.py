@@ -1,14 +1,15 @@
 """Pages of messages and sources."""
 
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
-from services.common import pages
+from services.common import pages, replies
 from services.common.database import Database
 from services.common.errors import FieldViolation, InvalidFields
-from services.common.rpc import sendable
+from services.common.moments import read_moment
 from services.ingest import store
-from services.ingest.reading import read_time
+from services.ingest.reading import SOURCE_KINDS
 from services.ingest.rendering import LABEL_NAMES, message_of, source_of
 from services.ingest.store import MessageFilter
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -27,11 +28,10 @@ async def messages(
     after = (position.moment(0), position.uuid(1)) if position else (_BEGINNING, _NIL)
     async with database.transaction(workspace) as connection:
         rows = await store.list_messages(connection, workspace, wanted, after, size)
-    token = ""
-    if len(rows) == size:
-        token = pages.encode(request, [rows[-1]["sent_at"].isoformat(), str(rows[-1]["id"])])
-    listed = [message_of(row, factors=False) for row in rows]
-    return sendable(pb.ListMessagesResponse(messages=listed, next_page_token=token), "page_size")
+    listed, last = replies.page(rows, size, partial(message_of, factors=False))
+    place = [last["sent_at"].isoformat(), str(last["id"])] if last else []
+    token = pages.encode(request, place) if last else ""
+    return pb.ListMessagesResponse(messages=listed, next_page_token=token)
 
 
 async def sources(
@@ -40,10 +40,14 @@ async def sources(
     """Return a page of sources, oldest first."""
     size, position = pages.size_of(request.page_size), pages.decode(request, 1)
     after = position.uuid(0) if position else _NIL
+    kind = SOURCE_KINDS.get(request.kind, "")
     async with database.transaction(workspace) as connection:
-        rows = await store.list_sources(connection, workspace, after, size)
-    token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
-    return pb.ListSourcesResponse(sources=map(source_of, rows), next_page_token=token)
+        rows = await store.list_sources(
+            connection, workspace, after, size, kind, request.external_id
+        )
+    listed, last = replies.page(rows, size, source_of)
+    token = pages.encode(request, [str(last["id"])]) if last else ""
+    return pb.ListSourcesResponse(sources=listed, next_page_token=token)
 
 
 def _filter(request: pb.ListMessagesRequest) -> MessageFilter:
@@ -51,11 +55,14 @@ def _filter(request: pb.ListMessagesRequest) -> MessageFilter:
         raise InvalidFields(FieldViolation("author_external_id", "must not contain NUL"))
     return MessageFilter(
         UUID(request.source_id) if request.source_id else None,
-        read_time("sent_after", request.sent_after)
+        read_moment("sent_after", request.sent_after)
         if request.HasField("sent_after")
         else _BEGINNING,
-        read_time("sent_before", request.sent_before) if request.HasField("sent_before") else _END,
+        read_moment("sent_before", request.sent_before)
+        if request.HasField("sent_before")
+        else _END,
         request.author_external_id,
         LABEL_NAMES.get(request.label, ""),
         request.include_deleted,
+        request.thread_id if request.HasField("thread_id") else None,
     )

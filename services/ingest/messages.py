@@ -11,6 +11,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 NEVER = datetime.min.replace(tzinfo=UTC)
 NO_TEXT_SHA256 = hashlib.sha256(b"").digest()
+NO_CONTENT_SHA256 = bytes(32)
+"""Of what was erased, or deleted before it came."""
 
 
 Version = tuple[bool, datetime, datetime, bool, bool, bool, bytes]

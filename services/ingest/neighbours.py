@@ -21,7 +21,7 @@ from uuid import UUID
 
 from services.common.database import Connection
 from services.common.outbox import enqueue
-from services.ingest import store
+from services.ingest import revisions, store
 from services.ingest.gate import differs, input_of_row, stored_score
 from services.ingest.memory import NOTHING, Around
 from services.ingest.messages import Draft, order_of
@@ -111,7 +111,7 @@ class Neighbours:
     ) -> None:
         """Make the scores that depended on erased messages of a source, given with their old texts, again."""
         place = (connection, workspace, source_id)
-        await store.raise_source_revision(*place)
+        await revisions.raise_source_revision(*place)
         places = await store.followed_places(*place, list(erased))
         questions = [key for (_, _, key), text in erased.items() if asks(text)]
         places += [reply for _, reply in await store.replies_to(*place, questions)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from services.common import pages, sql
+from services.common import pages, replies, sql
 from services.common.database import Connection, Database
 from services.common.errors import FieldViolation, InvalidFields, NotFound
 from services.ingest.rendering import time_of
@@ -68,10 +68,9 @@ class Operations:
         before = position.uuid(0) if position else None
         async with self._database.transaction(workspace) as connection:
             rows = await connection.fetch(QUERIES["operations"], workspace, None, before, size)
-        token = pages.encode(request, [str(rows[-1]["id"])]) if len(rows) == size else ""
-        return pb.ListOperationsResponse(
-            operations=[_operation(row) for row in rows], next_page_token=token
-        )
+        listed, last = replies.page(rows, size, _operation)
+        token = pages.encode(request, [str(last["id"])]) if last else ""
+        return pb.ListOperationsResponse(operations=listed, next_page_token=token)
 
 
 async def _begin(

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import protovalidate
@@ -25,11 +25,8 @@ SOURCE_KINDS = {
     pb.SOURCE_KIND_IMPORT: "import",
     pb.SOURCE_KIND_API: "api",
 }
-_SENT_MIN = datetime(1900, 1, 1, tzinfo=UTC)
-_SENT_MAX = datetime(2100, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000_000
 _WRONG_NANOS = "nanos must be 0 to 999,999,999"
-_OUT_OF_RANGE = "must lie between the years 1900 and 2100"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +106,6 @@ def _nul_types(name: str, items: Iterable[Any]) -> list[FieldViolation]:
 
 def _time(moment: Any) -> datetime:
     return EPOCH + timedelta(0, moment.seconds, moment.nanos // 1000)
-
-
-def read_time(field: str, moment: Any) -> datetime:
-    """Read a time whose limits no rule in the proto checks; raises InvalidFields."""
-    if 0 <= moment.nanos < _SECOND and abs(moment.seconds) < 1 << 33:
-        time = _time(moment)
-        if _SENT_MIN <= time < _SENT_MAX:
-            return time
-    raise InvalidFields(FieldViolation(field, _OUT_OF_RANGE))
 
 
 def read_source(source: pb.SourceRef) -> SourceKey:

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.ingest.intake import Batch
-from services.ingest.messages import Draft
+from services.ingest.messages import NO_CONTENT_SHA256, Draft
 from services.ingest.reading import (
     SOURCE_KINDS,
     Rejected,
@@ -99,6 +99,11 @@ def time_of(moment: datetime | None) -> Timestamp | None:
     return rendered
 
 
+def is_asked_for_kept(frame: pb.StreamMessagesRequest) -> bool:
+    """Whether the sender of a frame wants to know of what is kept instead of what was sent."""
+    return frame.include_results or frame.include_superseded
+
+
 class Results:
     """What became of a batch, as its sender is told."""
 
@@ -122,59 +127,86 @@ class Results:
         for frame in frames:
             end = start + len(frame.messages)
             sent = self._batch.sent[start:end]
-            found.append(
-                self._acknowledgement(frame.sequence, sent, everything=frame.include_results)
-            )
+            found.append(self._acknowledgement(frame, sent))
             start = end
         return found
 
     def _acknowledgement(
-        self, sequence: int, sent: Sequence[Draft | Rejected], *, everything: bool
+        self, frame: pb.StreamMessagesRequest, sent: Sequence[Draft | Rejected]
     ) -> pb.StreamMessagesResponse:
-        """The counts, with all results or those of the rejected."""
+        """The counts, with the results that were asked for and those of the rejected."""
         rejected = [each for each in sent if isinstance(each, Rejected)]
         keys = {each.external_id for each in sent if isinstance(each, Draft)}
         changed = [self._saved.changed[key] for key in keys & self._saved.changed.keys()]
         created = sum(each.created for each in changed)
+        results = self._asked_for(frame, sent)
         return pb.StreamMessagesResponse(
-            sequence=sequence,
+            sequence=frame.sequence,
             created=created,
             updated=len(changed) - created,
             unchanged=len(sent) - len(changed) - len(rejected),
             rejected=len(rejected),
-            results=map(self._result, sent) if everything else map(_rejection, rejected),
+            results=results,
+            superseded=sum(each.superseded for each in results),
         )
+
+    def _asked_for(
+        self, frame: pb.StreamMessagesRequest, sent: Sequence[Draft | Rejected]
+    ) -> list[pb.IngestResult]:
+        if frame.include_results:
+            return [self._result(each) for each in sent]
+        results = [
+            self._result(each)
+            for each in sent
+            if isinstance(each, Rejected) or (frame.include_superseded and not self._is_saved(each))
+        ]
+        return [each for each in results if each.superseded or each.HasField("rejection")]
+
+    def _is_saved(self, draft: Draft) -> bool:
+        key = draft.external_id
+        return key in self._saved.changed and self._batch.winners[key] is draft
 
     def _result(self, each: Draft | Rejected) -> pb.IngestResult:
         if isinstance(each, Rejected):
-            return _rejection(each)
+            return self._rejection(each)
         key, stored = each.external_id, self._saved.changed.get(each.external_id)
         winner = self._batch.winners[key]
-        if stored is None or winner is not each:
-            kept = Kept(stored.id, winner.content_sha256) if stored else self._saved.unchanged[key]
+        if stored is None or not self._is_saved(each):
+            kept = (
+                Kept(stored.id, winner.content_sha256, not stored.live)
+                if stored
+                else self._saved.unchanged[key]
+            )
+            is_erased = kept.content_sha256 == NO_CONTENT_SHA256
             return pb.IngestResult(
-                external_id=key,
+                external_id=self._called(key),
                 outcome=pb.INGEST_OUTCOME_UNCHANGED,
                 message_id=str(kept.id),
                 superseded=each.content_sha256 != kept.content_sha256,
+                erased=is_erased,
+                deleted=kept.deleted and not is_erased,
             )
         created, updated = pb.INGEST_OUTCOME_CREATED, pb.INGEST_OUTCOME_UPDATED
         score, version = self._scores[key], self._scorer_version
         return pb.IngestResult(
-            external_id=key,
+            external_id=self._called(key),
             outcome=created if stored.created else updated,
             message_id=str(stored.id),
             importance=importance_of(score, version, factors=self._factors),
+            deleted=not stored.live,
         )
 
+    def _rejection(self, each: Rejected) -> pb.IngestResult:
+        return pb.IngestResult(
+            external_id=self._called(each.external_id),
+            outcome=pb.INGEST_OUTCOME_REJECTED,
+            rejection=pb.Rejection(
+                reason=ErrorReason.ERROR_REASON_INVALID_FIELD,
+                field=each.violation.field,
+                description=each.violation.description,
+            ),
+        )
 
-def _rejection(each: Rejected) -> pb.IngestResult:
-    return pb.IngestResult(
-        external_id=each.external_id,
-        outcome=pb.INGEST_OUTCOME_REJECTED,
-        rejection=pb.Rejection(
-            reason=ErrorReason.ERROR_REASON_INVALID_FIELD,
-            field=each.violation.field,
-            description=each.violation.description,
-        ),
-    )
+    def _called(self, key: str) -> str:
+        """A key as it was sent."""
+        return self._batch.called.get(key, key)

@@ -13,7 +13,7 @@ from services.common.database import Connection, Database
 from services.common.errors import ItemFailed
 from services.common.outbox import Task, enqueue
 from services.common.work import Result
-from services.ingest import store
+from services.ingest import revisions
 from services.ingest.gate import differs, input_of_row, stored_score
 from services.ingest.neighbours import Neighbours
 from services.ingest.operations import QUERIES
@@ -177,8 +177,8 @@ class RescoreStage:
         risen: set[UUID] = set()
         for source, group in groupby(rows, key=itemgetter("source_id")):
             some = list(group)
-            revision, _ = await store.hold_source_revision(connection, workspace, source)
-            if revision != some[0]["source_revision"]:
+            state = await revisions.hold_source_revision(connection, workspace, source)
+            if state.revision != some[0]["source_revision"]:
                 places = [(row["thread_id"], row["sent_at"], row["external_id"]) for row in some]
                 scores, ids = await self._neighbours.settle(connection, workspace, source, places)
                 again |= {(source, key): score for key, score in scores.items()}

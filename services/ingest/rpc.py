@@ -7,23 +7,20 @@ from uuid import UUID
 
 from services.common.database import Connection, Database
 from services.common.errors import FieldViolation, InvalidFields, NotFound
+from services.common.moments import read_moment
 from services.common.rates import Rate
 from services.common.rpc import current_caller, request_sha256
 from services.ingest import listing, rescoring, store
 from services.ingest.erasing import Eraser, Target
 from services.ingest.intake import Batch, Intake, Sender
+from services.ingest.moving import Mover
 from services.ingest.operations import NewOperation, Operations
-from services.ingest.reading import read_source, read_time
-from services.ingest.rendering import Results, message_of
+from services.ingest.reading import read_source
+from services.ingest.rendering import Results, is_asked_for_kept, message_of
+from services.ingest.renumbering import Renumbering
 from services.ingest.saving import Saver
-from services.ingest.streaming import (
-    BYTES_AHEAD,
-    FRAMES_AHEAD,
-    MessageFrame,
-    Room,
-    in_order,
-    take_group,
-)
+from services.ingest.store import SourceKey
+from services.ingest.streaming import AHEAD, MessageFrame, Room, in_order, take_group
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1 import ingest_pb2_grpc
 
@@ -32,6 +29,7 @@ SCOPES = {
     "StreamMessages": "ingest",
     "UpdateMessage": "ingest",
     "DeleteMessages": "ingest",
+    "MoveSource": "ingest",
     "GetMessage": "read",
     "ListMessages": "read",
     "ListSources": "read",
@@ -53,12 +51,13 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         saver: Saver,
         operations: Operations,
         eraser: Eraser,
+        mover: Mover,
         scorer_version: str,
         rate: Rate,
     ) -> None:
         self._rate = rate
         self._database, self._intake, self._saver = database, intake, saver
-        self._operations, self._eraser = operations, eraser
+        self._operations, self._eraser, self._mover = operations, eraser, mover
         self._scorer_version = scorer_version
 
     async def IngestMessages(
@@ -92,15 +91,14 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
             ready: tuple[Sequence[MessageFrame], Batch],
         ) -> Sequence[pb.StreamMessagesResponse]:
             group, batch = ready
-            all_kept = any(frame.request.include_results for frame in group)
+            all_kept = any(is_asked_for_kept(frame.request) for frame in group)
             saved = await self._intake.save(workspace, batch, all_kept=all_kept)
             results = Results(batch, saved, self._scorer_version, factors=False)
             return results.acknowledgements([frame.request for frame in group])
 
-        room = Room(FRAMES_AHEAD, BYTES_AHEAD)
         frames = _frames(request_iterator)
         async for response in in_order(
-            frames, MessageFrame.size_bytes, take_group, prepare, commit, room
+            frames, MessageFrame.size, take_group, prepare, commit, Room(AHEAD)
         ):
             yield response
 
@@ -122,24 +120,44 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         """Mark messages as deleted, whether they are known or not."""
         deleted_at = datetime.now(UTC)
         if request.HasField("deleted_at"):
-            deleted_at = read_time("deleted_at", request.deleted_at)
-        workspace, keys = current_caller().workspace, request.external_ids
-        removed = await self._saver.delete(workspace, read_source(request.source), keys, deleted_at)
+            deleted_at = read_moment("deleted_at", request.deleted_at)
+        workspace, sent = current_caller().workspace, request.external_ids
+        source, renumbering = await self._intake.now(workspace, read_source(request.source))
+        keys = [renumbering.key(key) for key in sent]
+        removed = await self._saver.delete(workspace, source, keys, deleted_at)
         return pb.DeleteMessagesResponse(
             deleted=removed.deleted,
             remembered=removed.remembered,
             unchanged=len(keys) - removed.deleted - removed.remembered,
         )
 
+    async def MoveSource(
+        self, request: pb.MoveSourceRequest, context: Any
+    ) -> pb.MoveSourceResponse:
+        """Give a source another key."""
+        source = read_source(request.source)
+        to = SourceKey(source.kind, request.external_id, request.title)
+        if request.title.isspace():
+            raise InvalidFields(FieldViolation("title", "must not be only spaces"))
+        if to.external_id == source.external_id:
+            raise InvalidFields(FieldViolation("external_id", "must be another than it has"))
+        suffix = request.key_suffix if request.number_shift else ""
+        renumbering = Renumbering(request.number_shift, suffix)
+        moved = await self._mover.move(current_caller().workspace, source, to, renumbering)
+        return pb.MoveSourceResponse(source_id=str(moved.source_id), renumbered=moved.renumbered)
+
     async def GetMessage(
         self, request: pb.GetMessageRequest, context: Any
     ) -> pb.GetMessageResponse:
         """Return one message with the factors of its importance."""
-        workspace, message_id = current_caller().workspace, UUID(request.message_id)
+        workspace, message_id = current_caller().workspace, _uuid(request.message_id)
+        if message_id is None:
+            source = read_source(request.source)
+            message_id = await self._intake.find(workspace, source, request.external_id)
         async with self._database.transaction(workspace) as connection:
             row = await store.get_message(connection, workspace, message_id)
         if row is None:
-            raise NotFound("message", request.message_id)
+            raise NotFound("message", request.message_id or request.external_id)
         return pb.GetMessageResponse(message=message_of(row, factors=True))
 
     async def ListMessages(
@@ -192,8 +210,8 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
             *_identity(request),
             dry_run=request.dry_run,
             source_id=_uuid(request.source_id),
-            sent_after=read_time("sent_after", after) if request.HasField("sent_after") else None,
-            sent_before=read_time("sent_before", before)
+            sent_after=read_moment("sent_after", after) if request.HasField("sent_after") else None,
+            sent_before=read_moment("sent_before", before)
             if request.HasField("sent_before")
             else None,
         )

@@ -7,18 +7,21 @@ from typing import TypeVar
 from uuid import UUID
 
 from services.common.database import Connection, Database
+from services.common.errors import SourceMoved
 from services.common.failpoints import reach
 from services.common.ids import uuid7, uuid7_texts
 from services.common.outbox import announce, enqueue, enqueue_embedding, enqueue_embedding_hinted
 from services.common.relay import Hints, Relay
 from services.common.stages import FRESH, HISTORY
-from services.ingest import store
+from services.ingest import revisions, store
 from services.ingest.gate import Scored
 from services.ingest.limits import CommitSlots, Turn
 from services.ingest.messages import NO_TEXT_SHA256, Draft
 from services.ingest.neighbours import Neighbours
+from services.ingest.renumbering import AS_SENT
+from services.ingest.revisions import SourceState
 from services.ingest.sources import Sources
-from services.ingest.store import Kept, Row, Score, SourceKey, Stored
+from services.ingest.store import Kept, KnownSource, Row, Score, SourceKey, Stored
 from winnow.events.v1.events_pb2 import MessagesDeleted, MessagesIngested
 
 T = TypeVar("T")
@@ -83,7 +86,7 @@ class Saver:
         rows = store.by_key(zip(ids, drafts, scored.scores, strict=True))
         hints: list[Hints] = []
 
-        async def write(connection: Connection, source_id: UUID) -> tuple[Saved, str]:
+        async def write(connection: Connection, source_id: UUID) -> tuple[Saved, SourceState]:
             version = self._scorer_version
             stored = await store.put_messages(connection, workspace, source_id, version, rows)
             await reach("ingest.messages_put")
@@ -91,9 +94,9 @@ class Saver:
             by_key = {draft.external_id: draft for _, draft, _ in rows}
             place = (connection, workspace, source_id)
             # Who has changed nothing is no writer, but has held messages that others would have scored again.
-            count = store.raise_source_revision if stored else store.hold_source_revision
-            revision, title = await count(*place)
-            sure = is_sure(revision, bool(stored))
+            count = revisions.raise_source_revision if stored else revisions.hold_source_revision
+            state = await count(*place)
+            sure = is_sure(state.revision, bool(stored))
             await reach("ingest.counted")
             disturbed = await self._neighbours.disturbed(
                 *place, by_key, stored, scored.around, is_sure=sure
@@ -112,7 +115,7 @@ class Saver:
             unchanged = {}
             if all_kept and others:
                 unchanged = await store.kept_messages(connection, workspace, source_id, others)
-            return Saved(changed, unchanged, again), title
+            return Saved(changed, unchanged, again), state
 
         async with turn:
             saved = await self._commit(workspace, source, write)
@@ -126,7 +129,7 @@ class Saver:
         """Mark messages as deleted; those that are not known stay deleted when they come."""
         rows = [(uuid7(), key) for key in sorted(set(external_ids))]
 
-        async def write(connection: Connection, source_id: UUID) -> tuple[Removed, str]:
+        async def write(connection: Connection, source_id: UUID) -> tuple[Removed, SourceState]:
             found = await store.delete_messages(connection, workspace, source_id, rows, deleted_at)
             await reach("ingest.messages_deleted")
             gone = sorted(each.id for each in found if each.deleted)
@@ -134,7 +137,7 @@ class Saver:
                 await _follow_deletion(connection, workspace, source_id, gone)
                 await reach("ingest.deletion_followed")
             removed = Removed(len(gone), sum(each.remembered for each in found))
-            return removed, await store.source_title(connection, workspace, source_id)
+            return removed, await revisions.hold_source_key(connection, workspace, source_id)
 
         return await self._commit(workspace, source, write)
 
@@ -174,25 +177,33 @@ class Saver:
         self,
         workspace: UUID,
         source: SourceKey,
-        write: Callable[[Connection, UUID], Awaitable[tuple[T, str]]],
+        write: Callable[[Connection, UUID], Awaitable[tuple[T, SourceState]]],
     ) -> T:
-        """Write in one transaction; `write` returns the source's title besides its result."""
+        """Write in one transaction; `write` returns its result and the source's state, locked against a move.
 
-        async def attempt() -> tuple[UUID, tuple[T, str]]:
+        Raises SourceMoved if it has moved since it was looked for: its messages may be called otherwise now.
+        """
+
+        async def attempt() -> tuple[UUID, T, str]:
             async with self._database.transaction(workspace) as connection:
                 found = await self._sources.resolve(connection, workspace, source)
                 await reach("ingest.source_found")
-                return found, await write(connection, found)
+                result, state = await write(connection, found)
+                if state.external_id != source.external_id:
+                    self._sources.forget(found)
+                    raise SourceMoved(source.external_id)
+                return found, result, state.title
 
         async with self._slots.one():
-            found, (result, title) = await self._database.retrying(attempt)
+            found, result, title = await self._database.retrying(attempt)
             await reach("ingest.committed")
         # An id is no better than no title, and both leave the stored one alone.
         if source.title not in ("", title, source.external_id if title else ""):
             # In the transaction of the messages it would lock the source before them; others lock it after theirs.
             async with self._database.transaction(workspace) as connection:
                 await store.retitle_source(connection, workspace, found, source.title)
-        self._sources.remember(workspace, source, found)
+        known = KnownSource(found, source.external_id, AS_SENT)
+        self._sources.remember(workspace, source, known)
         self._relay.kick()
         return result
 

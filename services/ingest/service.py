@@ -23,6 +23,7 @@ from services.ingest.erasing import Eraser, EraseStage
 from services.ingest.gate import Gate
 from services.ingest.intake import Intake
 from services.ingest.limits import CommitSlots
+from services.ingest.moving import Mover
 from services.ingest.neighbours import Neighbours
 from services.ingest.operations import Operations
 from services.ingest.rescoring import RescoreStage
@@ -75,7 +76,8 @@ async def open_service() -> AsyncIterator[Service]:
         operations = Operations(database, relay.kick)
         rate = Rate("messages", quotas.rate_messages_per_second, quotas.rate_burst_seconds)
         eraser = Eraser(neighbours)
-        rpc = IngestRpc(database, intake, saver, operations, eraser, VERSION, rate)
+        mover = Mover(database, sources)
+        rpc = IngestRpc(database, intake, saver, operations, eraser, mover, VERSION, rate)
         rescoring = RescoreStage(database, thresholds, VERSION, neighbours, relay.kick)
         servicer = Servicer(
             "winnow.ingest.v1.IngestService", add_IngestServiceServicer_to_server, rpc, SCOPES

@@ -12,6 +12,7 @@ from uuid import UUID
 from services.common import sql
 from services.common.database import Connection
 from services.ingest.messages import Draft, Order
+from services.ingest.renumbering import Renumbering
 
 T = TypeVar("T")
 
@@ -27,11 +28,20 @@ class SourceKey:
     title: str = ""
 
 
+class KnownSource(NamedTuple):
+    """A source, its external id, and what its messages are called by the key that it was asked for by."""
+
+    id: UUID
+    external_id: str
+    renumbering: Renumbering
+
+
 class Kept(NamedTuple):
-    """A stored message: its id, and the hash of all that is kept of it; all zeros for what was erased or never seen."""
+    """A stored message: its id, the hash of all that is kept of it, zeros for what was erased, and if it is deleted."""
 
     id: UUID
     content_sha256: bytes
+    deleted: bool
 
 
 class Stored(NamedTuple):
@@ -73,7 +83,7 @@ Row = tuple[str, Draft, Score]
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
-    """Which messages to list; empty strings and None let everything through."""
+    """Which messages to list; None lets everything through, and so does empty, but for a thread."""
 
     source_id: UUID | None
     sent_after: datetime
@@ -81,14 +91,19 @@ class MessageFilter:
     author_external_id: str
     label: str
     include_deleted: bool
+    thread_id: str | None
 
 
-async def find_source(connection: Connection, workspace: UUID, source: SourceKey) -> UUID | None:
-    """Return the id of a source if it is known."""
-    found: UUID | None = await connection.fetchval(
+async def find_source(
+    connection: Connection, workspace: UUID, source: SourceKey
+) -> KnownSource | None:
+    """Return a source if it is known by this key, or was."""
+    row = await connection.fetchrow(
         QUERIES["find_source"], workspace, source.kind, source.external_id
     )
-    return found
+    if row is None:
+        return None
+    return KnownSource(row["id"], row["external_id"], Renumbering(*row[2:]))
 
 
 async def make_source(connection: Connection, workspace: UUID, source: SourceKey) -> UUID | None:
@@ -104,34 +119,6 @@ async def retitle_source(
 ) -> None:
     """Give a source another title."""
     await connection.execute(QUERIES["retitle_source"], workspace, source_id, title)
-
-
-async def source_revision(connection: Connection, workspace: UUID, source_id: UUID) -> int:
-    """Return how many writes of messages of a source are committed."""
-    found: int = await connection.fetchval(QUERIES["source_revision"], workspace, source_id)
-    return found
-
-
-async def source_title(connection: Connection, workspace: UUID, source_id: UUID) -> str:
-    """Return the title of a source."""
-    found: str = await connection.fetchval(QUERIES["source_title"], workspace, source_id)
-    return found
-
-
-async def raise_source_revision(
-    connection: Connection, workspace: UUID, source_id: UUID
-) -> tuple[int, str]:
-    """Count a write, once those before it are committed; return how many those were, and the source's title."""
-    [row] = await connection.fetch(QUERIES["raise_source_revision"], workspace, source_id)
-    return row["revision"], row["title"]
-
-
-async def hold_source_revision(
-    connection: Connection, workspace: UUID, source_id: UUID
-) -> tuple[int, str]:
-    """Return the same without counting a write, and keep others from counting one."""
-    [row] = await connection.fetch(QUERIES["hold_source_revision"], workspace, source_id)
-    return row["revision"], row["title"]
 
 
 async def put_messages(
@@ -295,7 +282,9 @@ async def kept_messages(
 ) -> dict[str, Kept]:
     """Return what is stored of messages by their keys."""
     rows = await connection.fetch(QUERIES["kept_messages"], workspace, source_id, external_ids)
-    return {row["external_id"]: Kept(row["id"], row["content_sha256"]) for row in rows}
+    return {
+        row["external_id"]: Kept(row["id"], row["content_sha256"], row["deleted"]) for row in rows
+    }
 
 
 async def delete_messages(
@@ -349,6 +338,16 @@ async def stored_draft(
     return await connection.fetchrow(QUERIES["stored_draft"], workspace, source_id, external_id)
 
 
+async def message_by_key(
+    connection: Connection, workspace: UUID, source_id: UUID, external_id: str
+) -> UUID | None:
+    """Return the id of a message, which may be erased, by its key."""
+    found: UUID | None = await connection.fetchval(
+        QUERIES["message_by_key"], workspace, source_id, external_id
+    )
+    return found
+
+
 async def get_message(connection: Connection, workspace: UUID, message_id: UUID) -> Any | None:
     """Return one message."""
     return await connection.fetchrow(QUERIES["get_message"], workspace, message_id)
@@ -372,15 +371,23 @@ async def list_messages(
         wanted.author_external_id,
         wanted.label,
         wanted.include_deleted,
+        wanted.thread_id,
         count,
     )
 
 
 async def list_sources(
-    connection: Connection, workspace: UUID, after: UUID, count: int
+    connection: Connection,
+    workspace: UUID,
+    after: UUID,
+    count: int,
+    kind: str = "",
+    external_id: str = "",
 ) -> list[Any]:
-    """Return sources in the order of their ids, after one."""
-    return await connection.fetch(QUERIES["list_sources"], workspace, after, count)
+    """Return sources in the order of their ids, after one; of a kind and with a key that they have or had, if given."""
+    return await connection.fetch(
+        QUERIES["list_sources"], workspace, after, count, kind, external_id
+    )
 
 
 def by_key(rows: Iterable[Row]) -> list[Row]:

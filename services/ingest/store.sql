@@ -1,6 +1,13 @@
 -- name: find_source
-select s.id from ingest.source s
-where s.workspace_id = $1 and s.kind = $2 and s.external_id = $3;
+-- By the key that it has, or by one that it had.
+select s.id, s.external_id, 0::bigint as number_shift, '' as key_suffix
+from ingest.source s
+where s.workspace_id = $1 and s.kind = $2 and s.external_id = $3
+union all
+select s.id, s.external_id, f.number_shift, f.key_suffix
+from ingest.former_source f
+join ingest.source s on s.workspace_id = f.workspace_id and s.id = f.source_id
+where f.workspace_id = $1 and f.kind = $2 and f.external_id = $3;
 
 -- name: make_source
 insert into ingest.source as s (workspace_id, kind, external_id, title)
@@ -14,14 +21,16 @@ update ingest.source s set title = $3 where s.workspace_id = $1 and s.id = $2 an
 -- name: source_revision
 select s.revision from ingest.source s where s.workspace_id = $1 and s.id = $2;
 
--- name: source_title
-select s.title from ingest.source s where s.workspace_id = $1 and s.id = $2;
-
 -- name: raise_source_revision
-update ingest.source s set revision = s.revision + 1 where s.workspace_id = $1 and s.id = $2 returning old.revision, old.title;
+update ingest.source s set revision = s.revision + 1 where s.workspace_id = $1 and s.id = $2
+returning old.revision, old.title, old.external_id;
 
 -- name: hold_source_revision
-select s.revision, s.title from ingest.source s where s.workspace_id = $1 and s.id = $2 for share;
+select s.revision, s.title, s.external_id from ingest.source s where s.workspace_id = $1 and s.id = $2 for share;
+
+-- name: hold_source_key
+-- Others may write meanwhile, but not move it.
+select s.revision, s.title, s.external_id from ingest.source s where s.workspace_id = $1 and s.id = $2 for key share;
 
 -- name: put_messages
 -- A column may be shorter than the others: the rest says nothing there. What is erased, or is to be, takes no later version.
@@ -179,7 +188,8 @@ where m.workspace_id = $1 and m.id = free.id;
 
 -- name: kept_messages
 -- What is to be erased counts as erased.
-select m.external_id, m.id, case when t.message_id is null then m.content_sha256 else decode(repeat('00', 32), 'hex') end as content_sha256
+select m.external_id, m.id, m.deleted_at is not null as deleted,
+  case when t.message_id is null then m.content_sha256 else decode(repeat('00', 32), 'hex') end as content_sha256
 from ingest.message m
 left join ingest.message_to_erase t on t.workspace_id = m.workspace_id and t.message_id = m.id
 where m.workspace_id = $1 and m.source_id = $2 and m.external_id = any ($3::text[]);
@@ -227,6 +237,9 @@ where m.workspace_id = $1 and m.source_id = $2 and m.external_id = $3
   and not exists (
     select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id);
 
+-- name: message_by_key
+select m.id from ingest.message m where m.workspace_id = $1 and m.source_id = $2 and m.external_id = $3;
+
 -- name: get_message
 select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
   m.author_is_bot, m.text, m.sent_at, m.edited_at, m.deleted_at, m.received_at, m.entities, m.attachments, m.forwarded_from,
@@ -250,10 +263,11 @@ where m.workspace_id = $1 and m.content_sha256 <> decode(repeat('00', 32), 'hex'
   and ($7::text = '' or m.author_external_id = $7)
   and ($8::text = '' or m.importance_label = $8)
   and ($9::boolean or m.deleted_at is null)
+  and ($10::text is null or m.thread_id = $10)
   and not exists (
     select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
 order by m.sent_at, m.id
-limit $10;
+limit $11;
 
 -- name: list_sources
 -- Live messages are all but the deleted ones, so that no message is read to count them.
@@ -263,5 +277,9 @@ select s.id, s.kind, s.external_id, s.title, s.created_at,
      where m.workspace_id = s.workspace_id and m.source_id = s.id and m.deleted_at is not null) as message_count
 from ingest.source s
 where s.workspace_id = $1 and s.id > $2
+  and ($4::text = '' or s.kind = $4)
+  and ($5::text = '' or s.external_id = $5 or exists (
+    select from ingest.former_source f
+    where f.workspace_id = s.workspace_id and f.source_id = s.id and f.external_id = $5))
 order by s.id
 limit $3;

@@ -4,13 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from services.ingest.store import SourceKey
 from winnow.ingest.v1 import ingest_pb2 as pb
 
-FRAMES_AHEAD: Final = 16
-BYTES_AHEAD: Final = 4 << 20
 # One group is committed while the next is written and the one after that is read and scored.
 GROUPS_AT_ONCE: Final = 3
 # What a commit costs beside its rows is as much as some 50 messages cost; a group holds its source for so long, too.
@@ -22,6 +20,18 @@ Ready = TypeVar("Ready")
 Reply = TypeVar("Reply")
 
 
+class Size(NamedTuple):
+    """How large a frame is, or some are together; bytes as on the wire."""
+
+    frames: int
+    messages: int
+    bytes: int
+
+
+# Frames of one message each, as simple clients send them, gather until a commit is worth it; of full ones few wait.
+AHEAD: Final = Size(frames=256, messages=8_000, bytes=4 << 20)
+
+
 @dataclass(frozen=True, slots=True)
 class MessageFrame:
     """A frame of a stream with the source it belongs to."""
@@ -29,9 +39,9 @@ class MessageFrame:
     request: pb.StreamMessagesRequest
     source: SourceKey
 
-    def size_bytes(self) -> int:
-        """Return how large the frame is on the wire."""
-        return self.request.ByteSize()
+    def size(self) -> Size:
+        """Return how large the frame is."""
+        return Size(1, len(self.request.messages), self.request.ByteSize())
 
 
 def take_group(waiting: deque[MessageFrame]) -> list[MessageFrame]:
@@ -53,32 +63,39 @@ def _keys(frame: MessageFrame) -> set[str]:
 
 
 class Room:
-    """Room for some unanswered frames, which is full, too, once they have so many bytes."""
+    """Room for unanswered frames, which is full once they reach a size in any respect."""
 
-    def __init__(self, frames: int, size_bytes: int) -> None:
-        self._frames, self._size_bytes = frames, size_bytes
-        self._sizes: deque[int] = deque()
+    def __init__(self, size: Size) -> None:
+        self._size = size
+        self._held: deque[Size] = deque()
+        self._sums = [0] * len(size)
         self._changed = asyncio.Event()
+
+    def is_full(self) -> bool:
+        """Whether no other frame may be read."""
+        return any(held >= most for held, most in zip(self._sums, self._size, strict=True))
 
     async def wait(self) -> None:
         """Wait until another frame may be read."""
-        while len(self._sizes) >= self._frames or sum(self._sizes) >= self._size_bytes:
+        while self.is_full():
             self._changed.clear()
             await self._changed.wait()
 
-    def hold(self, size_bytes: int) -> None:
+    def hold(self, size: Size) -> None:
         """Take note of a frame that was read."""
-        self._sizes.append(size_bytes)
+        self._held.append(size)
+        self._sums = [held + more for held, more in zip(self._sums, size, strict=True)]
 
     def let_go(self) -> None:
         """Take note that the first frame is answered."""
-        self._sizes.popleft()
+        gone = self._held.popleft()
+        self._sums = [held - less for held, less in zip(self._sums, gone, strict=True)]
         self._changed.set()
 
 
 async def in_order(
     frames: AsyncIterator[Frame],
-    size_of: Callable[[Frame], int],
+    size_of: Callable[[Frame], Size],
     take: Callable[[deque[Frame]], Group],
     prepare: Callable[[Group], Awaitable[Ready]],
     commit: Callable[[Ready], Awaitable[Sequence[Reply]]],

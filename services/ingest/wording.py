@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from services.ingest.chunks import UNSPECIFIC, WORDS, take_apart
-from services.ingest.vocabulary import stem_of
+from services.ingest.chunks import COURTESY, MASK, UNSPECIFIC, WORDS, take_apart
+from services.ingest.vocabulary import fold, stem_of
 
 TEXT_MAX = 1000
 CONTEXT_MESSAGES = 10
@@ -32,11 +32,13 @@ class ScoredInput(NamedTuple):
 class Reading:
     """A message taken apart; `counts` holds how many words of each class it has, packed.
 
-    `content` are the words that say something, `specific` those of them that everyday talk does without.
+    `content` are the words that say something, `specific` those of them that everyday talk does without;
+    `name_forms` are the stems by which others call the author, whatever the case.
     """
 
     author: str
     called: str
+    name_forms: frozenset[str]
     text: str
     body: str
     words: list[str]
@@ -99,11 +101,18 @@ _ASKING = tuple(
 _ASKING_FIRST = frozenset(stem_of(opening.split()[0].rstrip(",")) for opening in _ASKING)
 _ASKING_LETTERS = max(map(len, _ASKING))
 _BOT_ENDS = "0123456789_-^|` "
+_NAME_PART = re.compile("[\u0430-\u045f\u0490\u0491]{3,}")
+_NAME_ENDS = "аяоеєиіїйьую"
+_NAME_ROOT = 2
+_NAME_MAX = 64
+_SOFTENED = {"г": "жз", "к": "чц", "х": "шс", "ц": "ч"}
+"""What the last letter of a name becomes in some cases: Олег, Олеже; Ольга, Ользі; Марійка, Марійці."""
+_CASES = (*_NAME_ENDS, *"ом ем єм ой ей ою ею єю ові еві єві ами ями".split())
 _BOT_STARTS = ("bot-", "bot_", "bot ")
 
 
 def read(message: ScoredInput, context: Context) -> Reading:
-    """Take a message apart; the names of those who spoke before tell whom it addresses."""
+    """Take a message apart; the names of those who spoke before tell whom it addresses, and say nothing else."""
     text = message.text[:TEXT_MAX]
     links = 0
     body = text
@@ -111,10 +120,13 @@ def read(message: ScoredInput, context: Context) -> Reading:
         body, links = _LINK.subn(" ", text)
     body, addressee = _split_address(body.strip(), context.recent)
     words, counts, content, specific = take_apart(body)
-    called, is_bot = _author_traits(message.author)
+    if content and not body.isascii():
+        _leave_names_out(content, specific, counts, context.recent)
+    called, name_forms, is_bot = _author_traits(message.author)
     return Reading(
         message.author,
         called,
+        name_forms,
         text,
         body,
         words,
@@ -149,11 +161,36 @@ def asks(text: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _author_traits(author: str) -> tuple[str, bool]:
-    """The name by which others call an author, and whether it is a bot's."""
+def _author_traits(author: str) -> tuple[str, frozenset[str], bool]:
+    """The name by which others call an author, the stems of its forms, and whether it is a bot's."""
     name = author.lower()
     is_bot = name.rstrip(_BOT_ENDS)[-3:] == "bot" or name.startswith(_BOT_STARTS)
-    return name.partition(" ")[0], is_bot
+    return name.partition(" ")[0], _name_forms(author), is_bot
+
+
+def _name_forms(author: str) -> frozenset[str]:
+    """The stems of a Cyrillic name's parts in every case; other names are called as they are written."""
+    forms: set[str] = set()
+    for part in _NAME_PART.findall(fold(author[:_NAME_MAX])):
+        root = part[:-1] if part[-1] in _NAME_ENDS else part
+        if len(root) >= _NAME_ROOT:
+            roots = [root, *(root[:-1] + last for last in _SOFTENED.get(root[-1], ""))]
+            forms.update(stem_of(each + ending) for each in roots for ending in _CASES)
+            forms.update(stem_of(each) for each in (part, root) if len(each) > _NAME_ROOT)
+    return frozenset(forms)
+
+
+def _leave_names_out(
+    content: set[str], specific: set[str], counts: int, recent: Sequence[Reading]
+) -> None:
+    """Names of those who spoke before say nothing, unless they are all that is said without a courtesy."""
+    for earlier in recent:
+        names = earlier.name_forms
+        if names.isdisjoint(content):
+            continue
+        if counts >> COURTESY & MASK or not names.issuperset(content):
+            content -= names
+            specific -= names
 
 
 def _is_asking(body: str, words: list[str]) -> bool:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
+from services.common.database import Connection
+from services.search import store
 from services.search.contents import Contents
 from services.search.keyword import Lookup
 from services.search.ranking import Fused
 from services.search.semantic import SemanticCandidates
-from services.search.store import Conversation, Freshness, Subject
+from services.search.store import Conversation, Freshness, Generation, Subject
 
 
 @dataclass(slots=True)
@@ -49,6 +52,21 @@ class Group:
     members: tuple[Fused, ...]
 
 
+class Sought(NamedTuple):
+    """The vectors of a hybrid search, which is ordered by more than how near they are."""
+
+    generation: Generation
+    vectors: tuple[bytes, ...]
+
+    async def cosines(
+        self, connection: Connection, workspace: UUID, subjects: Sequence[Subject]
+    ) -> dict[Subject, float]:
+        """Return how near subjects are; those that are not embedded yet are left out."""
+        if not subjects:
+            return {}
+        return await store.cosines(connection, workspace, self.generation, subjects, self.vectors)
+
+
 @dataclass(slots=True)
 class Answer:
     """What a search has found."""
@@ -60,6 +78,9 @@ class Answer:
     contents: Contents = field(default_factory=Contents)
     highlights: Mapping[Subject, Sequence[Span]] = field(default_factory=dict)
     around: Mapping[UUID, Around] = field(default_factory=dict)
+    # What the semantic leg of a hybrid search looked for, and how near to that is what is shown.
+    sought: Sought | None = None
+    cosines: Mapping[Subject, float] = field(default_factory=dict)
     rerank_scores: Mapping[Subject, float] = field(default_factory=dict)
     ranked: Sequence[Fused] = ()
     # How many were taken out of the ranking since they may not be shown.
@@ -74,6 +95,8 @@ class Answer:
     keyword_candidates: int = 0
     # The cosine from which on a text is near to the query; 0 if that is not known.
     near_score: float = 0.0
+    # Of how many texts that was measured.
+    sampled: int = 0
     # What each leg that answered a hybrid search weighed.
     weights: dict[str, float] = field(default_factory=dict)
     timings: Timings = field(default_factory=Timings)

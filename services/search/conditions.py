@@ -25,11 +25,15 @@ class Attribute(StrEnum):
     KIND = "kind"
     MADE_UNTIL = "made_until"
     WORDS = "words"
+    PHRASE = "phrase"
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One attribute is one of some values; of times, between two of which either may be None."""
+    """One attribute is one of some values; of times, between two of which either may be None.
+
+    Of a phrase: the regular expression that the text matches as words are spelt, and letters that it has as they are.
+    """
 
     attribute: Attribute
     values: tuple[Any, ...]
@@ -90,6 +94,10 @@ _OF_EVIDENCE: Final = """exists (
 _CONTAINING: Final = (
     "s.id in (select c.id from search.containing('{kind}', {value}::text::tsquery) c (id))"
 )
+# Of each row by itself: joined with all others, every text would be looked at.
+_PHRASE: Final = """(select strpos({text}, {letters}::text) > 0
+        and spine.plain({text}) collate "pg_c_utf8" ~* {pattern}::text
+      from {table} x where x.workspace_id = spine.current_workspace() and x.id = s.id)"""
 _LIST: Final = "select s.id from search.live_{kind}s({filter}) s where {condition}"
 
 _FIRST: Final = "'-infinity'"
@@ -148,6 +156,14 @@ _FRAGMENTS: Final[dict[Attribute, dict[str, str]]] = {
     Attribute.WORDS: {
         kind: _CONTAINING.replace("{kind}", kind) for kind in ("message", "atom", "topic")
     },
+    Attribute.PHRASE: {
+        kind: _PHRASE.replace("{table}", table).replace("{text}", text)
+        for kind, table, text in (
+            ("message", "ingest.message", "x.text"),
+            ("atom", "extractor.atom", "(x.title || E'\\n' || x.content)"),
+            ("topic", "extractor.topic", "x.title"),
+        )
+    },
 }
 
 
@@ -198,6 +214,9 @@ def _filled(fragment: str, leaf: Leaf, parameters: Parameters) -> str:
         after, before = (parameters.add(end) if end else None for end in leaf.values)
         fragment = fragment.replace("{after}", f"{after or _FIRST}::timestamptz")
         return fragment.replace("{before}", f"{before or _LAST}::timestamptz")
+    if leaf.attribute is Attribute.PHRASE:
+        matched, letters = map(parameters.add, leaf.values)
+        return fragment.replace("{pattern}", matched).replace("{letters}", letters)
     value = leaf.values[0] if leaf.attribute in _SINGLE else list(leaf.values)
     return fragment.replace("{value}", parameters.add(value))
 
@@ -241,6 +260,11 @@ def _leaves_little(condition: Condition) -> bool:
         case Any_(parts):
             return all(map(_leaves_little, parts))
     return False
+
+
+def all_of(conditions: Sequence[Condition]) -> Condition | None:
+    """The condition that all hold; none at all is no condition."""
+    return conditions[0] if len(conditions) == 1 else All(tuple(conditions)) if conditions else None
 
 
 def both(left: Condition | None, right: Condition | None) -> Condition | None:

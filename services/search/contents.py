@@ -12,6 +12,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.database import Connection
+from services.common.replies import fit_evidence
 from services.search import store
 from services.search.store import Row, Subject
 from winnow.search.v1 import search_pb2 as pb
@@ -120,8 +121,8 @@ def write_message(row: Row, into: types.Message) -> None:
 
 
 def atom(row: Row, evidence: Sequence[Row], messages: Mapping[UUID, Row]) -> types.Atom:
-    """An atom with its evidence."""
-    return types.Atom(
+    """An atom with its evidence, as far as a reply holds that."""
+    made = types.Atom(
         id=str(row["id"]),
         type=number(types.AtomType, row["type"]),
         title=row["title"],
@@ -138,6 +139,8 @@ def atom(row: Row, evidence: Sequence[Row], messages: Mapping[UUID, Row]) -> typ
         updated_at=timestamp(row["updated_at"]),
         source_id=str(row["source_id"]),
     )
+    fit_evidence(made)
+    return made
 
 
 def topic(row: Row) -> types.Topic:

@@ -18,6 +18,7 @@ from services.common import metrics
 from services.common.database import Database
 from services.common.errors import WinnowError
 from services.common.vectors import from_halfvec
+from services.common.waiting import wait_at_most
 from services.search import copying
 from services.search.copying import Moment, Written
 from services.search.sketch import Sketch
@@ -113,6 +114,8 @@ class Copies:
         self._database, self._bytes_max, self._clock = database, bytes_max, clock
         self._held: dict[Key, Copy] = {}
         self._missed: dict[Key, Generation] = {}
+        # Until when each is not tried again that found no room.
+        self._refused: dict[Key, float] = {}
         self._behind: set[Key] = set()
         self._asked = asyncio.Event()
         self._checked_at = clock()
@@ -124,7 +127,8 @@ class Copies:
         if (copy := self._held.get(key)) is not None:
             copy.used_at = self._clock()
             return copy
-        if self._bytes_max and key not in self._missed:
+        is_refused = not self._bytes_max or self._clock() < self._refused.get(key, 0.0)
+        if key not in self._missed and not is_refused:
             self._missed[key] = generation
             self._asked.set()
         return None
@@ -154,10 +158,9 @@ class Copies:
         for key in behind:
             if (copy := self._held.get(key)) is not None:
                 await self._safely(self._follow(copy))
-        if self._clock() >= self._checked_at + _CHECK_SECONDS:
-            self._checked_at = self._clock()
-            # What found no room may find some now.
-            self._missed.clear()
+        if (now := self._clock()) >= self._checked_at + _CHECK_SECONDS:
+            self._checked_at = now
+            self._refused = {key: until for key, until in self._refused.items() if until > now}
             for copy in list(self._held.values()):
                 await self._safely(self._check(copy))
         metrics.SEARCH_COPY_BYTES.set(self.bytes)
@@ -172,10 +175,7 @@ class Copies:
     async def _wait(self) -> None:
         """Wait until something is asked for or to be checked."""
         left = self._checked_at + _CHECK_SECONDS - self._clock()
-        try:
-            await asyncio.wait_for(self._asked.wait(), max(left, 0))
-        except TimeoutError:
-            return
+        await wait_at_most(self._asked, max(left, 0))
 
     async def _safely(self, work: Awaitable[None]) -> None:
         """Do something that may be done later as well."""
@@ -186,21 +186,22 @@ class Copies:
 
     async def _make(self, workspace: UUID, generation: Generation) -> None:
         """Read a workspace's vectors, if there are some and room for them."""
+        copy: Copy | None = None
         async with self._database.transaction(workspace) as connection:
             rows = await copying.count(connection, workspace, generation)
-            if not rows or not self._make_room(rows * Sketch.row_bytes(generation.dimensions)):
-                return
-            copy: Copy | None = None
-            async for moment, written in copying.everything(connection, workspace, generation):
-                if copy is None:
-                    copy = Copy(workspace, generation, self._threads, moment)
-                await copy.add(written, rows)
+            if rows and self._make_room(rows * Sketch.row_bytes(generation.dimensions)):
+                async for moment, written in copying.everything(connection, workspace, generation):
+                    if copy is None:
+                        copy = Copy(workspace, generation, self._threads, moment)
+                    await copy.add(written, rows)
+        key = workspace, generation.id
+        self._missed.pop(key, None)
         if copy is None:
+            self._refused[key] = self._clock() + _CHECK_SECONDS
             return
         copy.read_at = copy.used_at = self._clock()
         copy.rows_read = len(copy)
-        self._held[copy.key] = copy
-        self._missed.pop(copy.key, None)
+        self._held[key] = copy
         log.info("copied %d vectors of a workspace", len(copy))
 
     def _make_room(self, wanted: int) -> bool:

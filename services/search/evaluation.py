@@ -15,10 +15,13 @@ import numpy.typing as npt
 
 from services.common.errors import UnusableFile
 from services.common.vectors import Matrix
+from services.search import known_items
 
 RESULTS: Final = 10
 # The last is the hybrid search with its legs joined by rank.
 MODES: Final = ("semantic", "keyword", "hybrid", "hybrid_by_rank")
+# How known items are searched.
+KNOWN_MODES: Final = ("keyword", "hybrid")
 MEASURES: Final = ("ndcg_at_10", "recall_at_10", "mrr")
 _WORD: Final = re.compile(r"\w+")
 
@@ -89,19 +92,33 @@ class PlainModel:
 async def evaluate(
     collections: Sequence[Collection], load: Load, plain_models: Sequence[PlainModel] = ()
 ) -> dict[str, Any]:
-    """Search every judged query in its own chat; nothing is fitted on the collections."""
+    """Search every judged query in its own chat, and every known item; nothing is fitted on the collections."""
     scores: dict[str, Scores] = defaultdict(Scores)
+    known: dict[str, Scores] = {mode: Scores() for mode in KNOWN_MODES}
     for collection in collections:
         find = await load(collection.messages)
         for query in collection.queries:
             for mode in MODES:
                 scores[mode].add(collection.name, query, await find(query, mode))
+        for query in known_queries(collection):
+            for mode in KNOWN_MODES:
+                known[mode].add(collection.name, query, await find(query, mode))
         for name, ranked in plain_bm25(collection):
             scores[name].add(collection.name, *ranked)
         for model in plain_models:
             for ranked in await plain_cosine(collection, model):
                 scores[model.name].add(collection.name, *ranked)
-    return report(scores)
+    return report(scores) | _known_figures(known)
+
+
+def known_queries(collection: Collection) -> list[JudgedQuery]:
+    """Queries for one message each, made of what stands in no other of its chat; their kind stands for a language."""
+    chats = _by_chat(collection.messages)
+    drawn = known_items.known_items({chat: [m.text for m in chats[chat]] for chat in chats})
+    return [
+        JudgedQuery(text, chat, frozenset([chats[chat][place].message_id]), kind)
+        for kind, chat, place, text in drawn
+    ]
 
 
 class Scores:
@@ -149,6 +166,17 @@ def report(scores: Mapping[str, Scores]) -> dict[str, Any]:
             for language in any_scores.languages(name)
         }
     return _figures(scores, plain) | slices
+
+
+def _known_figures(known: Mapping[str, Scores]) -> dict[str, Any]:
+    """The reciprocal ranks of known items: in hybrid search over all, then by kind in both modes."""
+
+    def mrr(mode: str, kind: str | None = None) -> float:
+        return known[mode].figures(language=kind)["mrr"]
+
+    kinds = known["hybrid"].languages()
+    by_kind = {kind: {f"{mode}_mrr": mrr(mode, kind) for mode in KNOWN_MODES} for kind in kinds}
+    return {"known_item_mrr": mrr("hybrid"), "known_items": by_kind}
 
 
 def _figures(

@@ -1,13 +1,11 @@
 """What results must satisfy, from the words of the contract: the flat filter and the expression beside it."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from services.common.errors import FieldViolation, InvalidFields
+from services.common.moments import read_moment
 from services.search import conditions
 from services.search.conditions import All, Any_, Attribute, Condition, Leaf, None_, both, size_of
 from services.search.contents import name
@@ -35,10 +33,10 @@ def read_filter(chosen: pb.SearchFilter, expression: pb.FilterExpression | None)
     return Filter(
         source_ids=_uuids(chosen.source_ids),
         author_ids=tuple(chosen.author_external_ids) or None,
-        sent_after=moment("filter.sent_after", chosen.sent_after)
+        sent_after=read_moment("filter.sent_after", chosen.sent_after)
         if chosen.HasField("sent_after")
         else None,
-        sent_before=moment("filter.sent_before", chosen.sent_before)
+        sent_before=read_moment("filter.sent_before", chosen.sent_before)
         if chosen.HasField("sent_before")
         else None,
         atom_types=tuple(name(types.AtomType, each) for each in chosen.atom_types) or None,
@@ -120,18 +118,10 @@ def _leaf(which: str, found: object, path: str) -> Condition:
 
 
 def _range(found: pb.TimeRange, path: str) -> Condition:
-    after = moment(f"{path}.after", found.after) if found.HasField("after") else None
-    before = moment(f"{path}.before", found.before) if found.HasField("before") else None
+    after = read_moment(f"{path}.after", found.after) if found.HasField("after") else None
+    before = read_moment(f"{path}.before", found.before) if found.HasField("before") else None
     return Leaf(Attribute.SENT, (after, before))
 
 
 def _uuids(texts: Iterable[str]) -> tuple[UUID, ...] | None:
     return tuple(UUID(text) for text in texts) or None
-
-
-def moment(field: str, value: Timestamp) -> datetime:
-    """A time that no rule in the proto checks; raises InvalidFields if it is none."""
-    try:
-        return value.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise InvalidFields(FieldViolation(field, "is not a time")) from None

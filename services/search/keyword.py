@@ -7,11 +7,20 @@ from typing import Final, Self
 from uuid import UUID
 
 from services.common.database import Connection
-from services.search import ranking, store
+from services.search import phrases, ranking, store
+from services.search.conditions import Condition
 from services.search.question import Place
 from services.search.statistics import TERM_DOCUMENTS_MAX, Statistics
 from services.search.store import Document, Filter
-from services.search.words import Alternative, Match, Term, Words, corrections, likely_starts
+from services.search.words import (
+    TIME_WORDS,
+    Alternative,
+    Match,
+    Term,
+    Words,
+    corrections,
+    likely_starts,
+)
 
 # Documents that have one of the rarest terms alone: so many at least, and up to so many.
 CANDIDATES_MIN: Final = 100
@@ -29,6 +38,10 @@ BESIDE_OTHERS_LETTERS_MIN: Final = 6
 _LIKE_MAX: Final = 2_000
 _NOTHING_TO_LOOK_UP: Final = (
     "nothing was looked up by words: the query has only common words, signs or exclusions"
+)
+_LOOKED_THROUGH: Final = (
+    "every text was looked through: "
+    "quoted words that all are common, or have no spaces, are in no index"
 )
 
 
@@ -86,10 +99,16 @@ class Lookup:
 
     @property
     def coverage(self) -> float:
-        """The share of the query's weight that occurs anywhere, from 0 to 1: low when it is in another language."""
-        total = sum(self.weights)
-        known = sum(w for w, count in zip(self.weights, self.containing, strict=True) if count)
-        return known / total if total else 0.0
+        """The share of the query's weight that occurs anywhere, from 0 to 1: low when it is in another language.
+
+        What only tells when, and which no message says, does not count: what was sent then is not told so.
+        """
+        terms = zip(self.texts, self.weights, self.containing, strict=True)
+        counted = [
+            (weight, count) for text, weight, count in terms if count or not _tells_when(text)
+        ]
+        total = sum(weight for weight, _ in counted)
+        return sum(weight for weight, count in counted if count) / total if total else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +122,8 @@ class KeywordCandidates:
     @property
     def warnings(self) -> list[str]:
         """What became of words that cannot be looked up or occur nowhere."""
+        if self.documents and not self.lookup.found:
+            return [_LOOKED_THROUGH]
         if not self.lookup.texts:
             return [_NOTHING_TO_LOOK_UP]
         listed = ", ".join(self.corrected)
@@ -115,11 +136,16 @@ class KeywordLeg:
     def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
 
-    async def constraint(self, connection: Connection, words: Words) -> str | None:
-        """Return the query that every result must match, None if there is none."""
-        if not words.constrains:
-            return None
-        return await store.compile_constraint(connection, words.phrases, words.exclusions)
+    async def constraint(
+        self, connection: Connection, words: Words
+    ) -> tuple[str | None, Condition | None]:
+        """Return what every result must satisfy: a query that the index of words answers, and what its text must.
+
+        The index knows stems and not the commonest words, so that it only tells where a phrase may stand.
+        """
+        known = [*filter(phrases.is_in_index, words.phrases)]
+        query = await store.compile_constraint(connection, known, words.exclusions)
+        return query, phrases.as_they_are(words.phrases, words.excluded_phrases)
 
     async def find(
         self,
@@ -146,7 +172,7 @@ class KeywordLeg:
             lookup = await self._look_up(connection, workspace, terms, kinds, counts)
         lookup = replace(lookup, slips=slips)
         if not lookup.found:
-            return KeywordCandidates(lookup)
+            return KeywordCandidates(lookup, await _with_phrases(connection, chosen, kinds, limit))
         asked, everything = candidate_query(lookup), lookup.any_term
 
         async def match(query: str, scan_limit: int | None = SCANNED_MAX) -> list[Document]:
@@ -212,6 +238,21 @@ class KeywordLeg:
         named = tuple(other for others in found.values() for other in others)
         replaced = sum(1 << i for i, term in enumerate(terms) if term.text in found)
         return [_like(term, found.get(term.text, ())) for term in terms], named, replaced
+
+
+def _tells_when(text: str) -> bool:
+    return text.casefold() in TIME_WORDS
+
+
+async def _with_phrases(
+    connection: Connection, chosen: Filter, kinds: Sequence[str], limit: int
+) -> list[Document]:
+    """What has phrases none of whose words the index has: each text is looked at."""
+    if not phrases.demands(chosen.condition):
+        return []
+    return await store.match_documents(
+        connection, chosen, kinds, "", (), (), ranking.SHAPE, None, limit
+    )
 
 
 def _may_be_a_slip(term: Term, lookup: Lookup, letters_min: int) -> bool:

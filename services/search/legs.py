@@ -3,7 +3,6 @@
 In a chat, what answers a question rarely repeats its words, and stands next to what does.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import Final
@@ -36,7 +35,8 @@ def by_words(
 ) -> list[Hit]:
     """Order documents by their words and their neighbours' words.
 
-    In a hybrid search who speaks to whom is heard, and wordless neighbours may be results themselves.
+    In a hybrid search who speaks to whom is heard, wordless neighbours may be results themselves, and what has all the
+    words by itself is put before what is told beside them, by as much as the best score.
     """
     documents, weights = candidates.documents, np.array(candidates.lookup.weights)
     ids = [document.subject.id for document in documents]
@@ -58,11 +58,16 @@ def by_words(
     if not heard:
         fits &= np.array(vicinity.terms, np.int64) != 0
     scores[places[other & ~fits]] = -np.inf
-    best = ranking.best_places(scores, ids, limit)
+    order = scores
+    if heard:
+        order = scores + ranking.agreement(counts, weights) * scores.max(initial=0.0)
+    best = ranking.best_places(order, ids, limit)
     subjects = [document.subject for document in documents]
     return [
-        Hit(_subject(place, subjects, ids), score, score)
-        for place, score in zip(best, scores[best].tolist(), strict=True)
+        Hit(_subject(place, subjects, ids), value, score)
+        for place, value, score in zip(
+            best, order[best].tolist(), scores[best].tolist(), strict=True
+        )
     ]
 
 
@@ -72,10 +77,9 @@ def by_meaning(nearest: Sequence[Near]) -> list[Hit]:
 
 
 def by_meaning_around(nearest: Sequence[Near], vicinity: Vicinity, limit: int) -> list[Hit]:
-    """Order subjects by how far they and their neighbours exceed the nearest ones' least cosine.
+    """Order subjects by how far they and their neighbours exceed the least of the nearest ones.
 
-    What stands around the nearest ones and satisfies the filter is found as well; if its own cosine is not known, its
-    score is NaN.
+    What stands around the nearest ones and satisfies the filter is found as well. Scores are 0 until cosines are known.
     """
     if not nearest:
         return []
@@ -99,24 +103,14 @@ def by_meaning_around(nearest: Sequence[Near], vicinity: Vicinity, limit: int) -
     best = ranking.best_places(order, ids, limit)
     subjects = [near.subject for near in nearest]
     return [
-        Hit(_subject(place, subjects, ids), value, cosine)
-        for place, value, cosine in zip(
-            best, order[best].tolist(), cosines[best].tolist(), strict=True
-        )
+        Hit(_subject(place, subjects, ids), value, 0.0)
+        for place, value in zip(best, order[best].tolist(), strict=True)
     ]
 
 
-def unscored(hits: Sequence[Hit]) -> list[UUID]:
-    """The messages that were found by their surroundings alone."""
-    return [hit.subject.id for hit in hits if math.isnan(hit.score)]
-
-
-def with_scores(hits: Sequence[Hit], cosines: Mapping[UUID, float]) -> list[Hit]:
-    """Give messages found by their surroundings their own cosines; 0 to those that have no vector yet."""
-    return [
-        hit._replace(score=cosines.get(hit.subject.id, 0.0)) if math.isnan(hit.score) else hit
-        for hit in hits
-    ]
+def with_scores(hits: Sequence[Hit], cosines: Mapping[Subject, float]) -> list[Hit]:
+    """Give subjects their own cosines, whatever they were ordered by; 0 to those that have no vector yet."""
+    return [hit._replace(score=cosines.get(hit.subject, 0.0)) for hit in hits]
 
 
 def _placed(others: Sequence[UUID], ids: list[UUID]) -> Positions:

@@ -1,7 +1,7 @@
 """What search reads beside the legs: counts, facets, groups, marked words, and vectors to compare with each other."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -71,6 +71,19 @@ async def gone(connection: Connection, workspace: UUID, subjects: Sequence[Subje
     of_kind = ([each.id for each in subjects if each.kind == kind] for kind in ("message", "atom"))
     rows = await connection.fetch(text, workspace, *of_kind)
     return {row["id"] for row in rows}
+
+
+async def ended(
+    connection: Connection, workspace: UUID, subjects: Sequence[Subject]
+) -> dict[UUID, Set[UUID]]:
+    """Return which of some messages prove nothing that holds any more, each with what replaced that, if anything did.
+
+    What ended last comes first.
+    """
+    text, _ = statement("ended")
+    messages = [each.id for each in subjects if each.kind == "message"]
+    rows = await connection.fetch(text, workspace, messages)
+    return {row["id"]: frozenset(row["successors"]) for row in rows}
 
 
 async def topics_of(

@@ -80,6 +80,22 @@ left join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.messa
 where e.workspace_id = $1 and e.atom_id = any ($3::uuid[])
 group by e.atom_id having bool_or(strpos(m.text, e.quote) > 0) is not true;
 
+-- name: ended
+-- Of some messages those that prove nothing that holds any more, each atom that rests on one being replaced or ended by a person:
+-- with what took their place and the messages that say so, what ended last first.
+select x.id, coalesce(array_agg(distinct y.id) filter (where y.id is not null), '{}') as successors
+from (
+  select e.message_id as id, max(a.valid_to) as ended_at, array_agg(a.superseded_by) as successors
+  from extractor.atom_evidence e
+  join extractor.atom a on a.workspace_id = $1 and a.id = e.atom_id and a.retired_at is null and a.approval_state <> 'rejected'
+  where e.workspace_id = $1 and e.message_id = any ($2::uuid[])
+  group by e.message_id having bool_and(coalesce(a.valid_to <= now(), false))) x
+left join lateral (
+  select unnest(x.successors) as id
+  union all
+  select s.message_id from extractor.atom_evidence s where s.workspace_id = $1 and s.atom_id = any (x.successors)) y on y.id <> x.id
+group by x.id, x.ended_at order by x.ended_at desc, x.id;
+
 -- name: group_by_topic
 select 'message' as kind, tm.message_id as id, t.id as topic_id
 from extractor.topic_message tm

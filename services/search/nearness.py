@@ -43,6 +43,12 @@ class Sampled:
             np.sum(rows, axis=0, dtype=np.float32) if rows else np.zeros(0, np.float32), len(rows)
         )
 
+    @property
+    def common(self) -> Matrix:
+        """What the texts have in common, shape (d,): their mean, nearer to nothing the fewer they are."""
+        mean: Matrix = (self.total / (self.count + _STRICT_WEIGHT)).astype(np.float32)
+        return mean
+
     def near_score(self, queries: Sequence[bytes]) -> float:
         """The cosine from which on a text is near to any of some query vectors; 0 if nothing is known."""
         if not self.count or not queries:
@@ -60,13 +66,20 @@ class Nearness:
         self._kept: dict[tuple[UUID, UUID], tuple[float, Sampled]] = {}
 
     async def sampled(
-        self, connection: Connection, workspace: UUID, generation: Generation
+        self,
+        connection: Connection,
+        workspace: UUID,
+        generation: Generation,
+        count: int | None = None,
     ) -> Sampled:
-        """Return the sample of a workspace in a generation."""
+        """Return the sample of a workspace in a generation; if a count is given, its first so many texts."""
         key = (workspace, generation.id)
         kept = self._kept.get(key)
-        if kept and kept[0] > self._clock():
+        if kept and kept[0] > self._clock() and count in (None, kept[1].count):
             return kept[1]
+        if count is not None and count < SAMPLE_MAX:
+            first = await store.first_vectors(connection, workspace, generation, count)
+            return Sampled.of(first)
         found = Sampled.of(await store.first_vectors(connection, workspace, generation, SAMPLE_MAX))
         if len(self._kept) >= _KEPT_MAX:
             self._kept.clear()

@@ -43,6 +43,9 @@ async def present(
             each.subject in answer.contents for each in group.members[: question.dress.group_size]
         )
     ]
+    if answer.sought is not None:
+        near = [each.subject for each in shown if "semantic" in each.places]
+        answer.cosines = await answer.sought.cosines(connection, workspace, near)
     if question.dress.highlight:
         queries = await highlighting.queries_of(connection, question.text, answer.lookup)
         found = [each.subject for each in shown if each.subject in answer.contents]

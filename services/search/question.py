@@ -40,6 +40,8 @@ class Place:
     counts: tuple[int, ...] = ()
     # Which terms were taken for slips, as Lookup.slips has them.
     slips: int = 0
+    # How many texts told what all have in common.
+    sampled: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """How results are ordered: words by rarity, hits that stand together before lone ones, legs by score or by rank."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -20,10 +20,17 @@ LENGTH_TYPICAL: Final = 12.0
 LENGTH_LEAST: Final = 5
 SHAPE: Final = (SATURATION, LENGTH_SHARE, LENGTH_TYPICAL, LENGTH_LEAST)
 
+# Who has nearly all that is asked for, by weight, agrees; who has half of it hardly does.
+AGREEMENT_POWER: Final = 8
+
 # Cormack, Clarke and Büttcher 2009.
 FUSION_RANK: Final = 60
 # So much of a share by score goes by rank: it decides between what the scores leave equal, and nothing else.
 _RANK_SHARE: Final = 1e-4
+
+# What no longer holds keeps so much of its score: it is still found, after what took its place.
+ENDED_SHARE: Final = 0.5
+_BEHIND: Final = 1 - 1e-6
 
 # More places and steps than a search ever looks at.
 _PLACE_BITS: Final = 24
@@ -73,6 +80,18 @@ def term_counts(masks: Sequence[int], lengths: Sequence[int], terms: int) -> Arr
     bits = np.array(masks, np.int64).reshape(-1, 1) >> np.arange(terms)
     counts: Array = (bits & 1) / length_factors(np.array(lengths, np.float64)).reshape(-1, 1)
     return counts
+
+
+def agreement(counts: Array, weights: Array) -> Array:
+    """How far documents have all terms by themselves, from 0 to 1, shape (n,), from counts of shape (n, terms).
+
+    The rarest terms decide: of a question, the commonest word or two may be missing.
+    """
+    squares = np.square(weights)
+    total = squares.sum()
+    shares: Array = ((counts > 0) @ squares) / total if total else np.zeros(len(counts))
+    agreed: Array = shares**AGREEMENT_POWER
+    return agreed
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +165,12 @@ class Hit(NamedTuple):
     score: float
 
 
+def emphasis(hits: Sequence[Hit]) -> float:
+    """How much more than by scores alone a leg's best hit is ordered by: 1 where nothing is added to scores."""
+    best = max((hit.score for hit in hits), default=0.0)
+    return hits[0].order / best if best > 0 else 1.0
+
+
 def best_first(hits: Iterable[Hit]) -> list[Hit]:
     """Order hits by score; equal ones by id, so that pages never overlap."""
     return sorted(hits, key=lambda hit: (-hit.order, hit.subject.id))
@@ -200,6 +225,18 @@ def fuse(
         for subject, found in places.items()
     ]
     return sorted(fused, key=lambda each: (-each.score, each.subject.id))
+
+
+def lower(ranked: Sequence[Fused], ended: Mapping[UUID, Set[UUID]]) -> list[Fused]:
+    """Order results anew: what no longer holds keeps a share of its score, and comes after what took its place."""
+    if not ended:
+        return list(ranked)
+    scores = {each.subject.id: each.score for each in ranked}
+    for message, successors in ended.items():
+        places = [scores[each] * _BEHIND for each in successors if each in scores]
+        scores[message] = min(scores[message] * ENDED_SHARE, max(places, default=math.inf))
+    lowered = [each._replace(score=scores[each.subject.id]) for each in ranked]
+    return sorted(lowered, key=lambda each: (-each.score, each.subject.id))
 
 
 def rank_shares(hits: Sequence[Hit]) -> list[float]:

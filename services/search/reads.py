@@ -19,7 +19,7 @@ from uuid import UUID
 from pydantic import Field, SecretStr
 
 from services.common import metrics
-from services.common.database import CONFLICT, Connection, Database, DatabaseSettings
+from services.common.database import Connection, Database, DatabaseSettings
 from services.common.errors import (
     DatabaseUnavailable,
     InvalidSetting,
@@ -168,7 +168,7 @@ class Reads:
         try:
             async with (replica or self._primary).reading(workspace, local) as connection:
                 yield connection
-        except (DatabaseUnavailable, *CONFLICT) as error:
+        except DatabaseUnavailable as error:
             if replica is None:
                 raise
             raise ReplicaLost from error

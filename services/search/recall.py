@@ -11,6 +11,7 @@ from services.common import metrics
 from services.common.database import Database
 from services.common.errors import WinnowError
 from services.search import semantic
+from services.search.aims import Aim
 from services.search.store import Near, Scope
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ class Sample:
     """A search that did not compare everything, and what it found."""
 
     scope: Scope
-    vectors: tuple[bytes, ...]
+    aims: tuple[Aim, ...]
     nearest: tuple[Near, ...]
 
 
@@ -69,7 +70,7 @@ class RecallProbe:
     async def compare(self, sample: Sample) -> float:
         """Return the share of the ten nearest that the search has found."""
         async with self._database.reading(sample.scope.workspace) as connection:
-            truth = await semantic.find_exactly(connection, sample.scope, sample.vectors, AT)
+            truth = await semantic.find_exactly(connection, sample.scope, sample.aims, AT)
         return recall(sample.nearest, truth)
 
 

@@ -7,13 +7,16 @@ from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
 
+from services.common.replies import REPLY_BYTES_MAX, Space
 from services.search import grouping, paging
 from services.search.answer import Answer, Group
 from services.search.contents import Contents, message, timestamp, topic
+from services.search.fitting import fit, fit_items
 from services.search.packing import Packed
 from services.search.question import Question
 from services.search.ranking import Fused, Fusion
 from services.search.requests import page_token
+from services.search.similarity import Cluster, Duplicates, Similar
 from services.search.store import Freshness, Near, Subject
 from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
@@ -33,21 +36,41 @@ _OUTCOMES: Final = {
 
 
 def search_reply(
-    request: pb.SearchRequest, question: Question, answer: Answer
+    request: pb.SearchRequest,
+    question: Question,
+    answer: Answer,
+    size_bytes: int = REPLY_BYTES_MAX,
 ) -> pb.SearchResponse:
-    """A page of a search."""
+    """A page of a search, which ends early where a reply does not hold more."""
     reply = pb.SearchResponse(
-        groups=[_group(each, question, answer) for each in answer.groups],
-        next_page_token=_token(request, question, answer),
         freshness=freshness(answer.freshness, answer.wait_outcome),
-        warnings=answer.warnings,
         under_filled=answer.semantic.under_filled,
         explanation=explanation(question, answer) if question.dress.explain else None,
         total_size=answer.total,
         near_score=answer.near_score,
     )
-    for each in answer.results:
-        _write_result(each, answer, reply.results.add())
+    space = Space(size_bytes - reply.ByteSize())
+    if answer.groups:
+        shown, warnings = fit(
+            reply.groups,
+            answer.groups,
+            lambda each, into: _write_group(each, question, answer, into),
+            space,
+        )
+        answer.more |= shown < len(answer.groups)
+        answer.groups = answer.groups[:shown]
+    else:
+        shown, warnings = fit(
+            reply.results,
+            answer.results,
+            lambda each, into: _write_result(each, answer, into),
+            space,
+        )
+        if shown < len(answer.results):
+            last = answer.page.index(answer.results[shown - 1])
+            answer.page, answer.more = answer.page[: last + 1], True
+    reply.next_page_token = _token(request, question, answer)
+    reply.warnings.extend([*answer.warnings, *warnings])
     return reply
 
 
@@ -60,6 +83,7 @@ def _token(request: pb.SearchRequest, question: Question, answer: Answer) -> str
         place = grouping.place_after(answer.groups, before)
     else:
         place = paging.place_after(question, answer)
+    place = replace(place, sampled=answer.sampled)
     if answer.lookup is not None:
         place = replace(place, counts=answer.lookup.counts, slips=answer.lookup.slips)
     return page_token(request, question, place)
@@ -78,6 +102,8 @@ def _write_result(fused: Fused, answer: Answer, into: pb.SearchResult) -> None:
     for leg, at in fused.places.items():
         place = into.semantic if leg == "semantic" else into.keyword
         place.rank, place.score, place.share = at.rank, at.hit.score, at.share
+        if leg == "semantic" and answer.sought is not None:
+            place.score = answer.cosines.get(subject, 0.0)
     for span in answer.highlights.get(subject, ()):
         into.highlights.add(field=span.field, offset=span.offset, length=span.length)
     if (around := _neighbours(subject, answer)) is not None:
@@ -87,11 +113,48 @@ def _write_result(fused: Fused, answer: Answer, into: pb.SearchResult) -> None:
     answer.contents.write(subject, into)
 
 
-def near_result(near: Near, contents: Contents) -> pb.SearchResult:
-    """One result that is known by its cosine alone."""
-    made = pb.SearchResult(kind=KIND_NUMBERS[near.subject.kind], score=near.cosine)
-    contents.write(near.subject, made)
-    return made
+def similar_reply(found: Similar) -> pb.FindSimilarResponse:
+    """What is like a subject."""
+    reply = pb.FindSimilarResponse(
+        freshness=freshness(found.freshness), under_filled=found.under_filled
+    )
+    _, warnings = fit(
+        reply.results,
+        found.nearest,
+        lambda near, into: _write_near(near, found.contents, into),
+        Space(),
+    )
+    reply.warnings.extend(warnings)
+    return reply
+
+
+def duplicates_reply(found: Duplicates) -> pb.FindDuplicatesResponse:
+    """Texts that say nearly the same."""
+    reply = pb.FindDuplicatesResponse(
+        compared=found.compared,
+        truncated=found.truncated,
+        freshness=freshness(found.freshness),
+    )
+    _, warnings = fit(
+        reply.groups,
+        found.clusters,
+        lambda cluster, into: _write_cluster(cluster, found.contents, into),
+        Space(),
+    )
+    reply.warnings.extend(warnings)
+    return reply
+
+
+def _write_cluster(cluster: Cluster, contents: Contents, into: pb.DuplicateGroup) -> None:
+    into.size = cluster.size
+    for near in cluster.members:
+        if near.subject in contents:
+            _write_near(near, contents, into.results.add())
+
+
+def _write_near(near: Near, contents: Contents, into: pb.SearchResult) -> None:
+    into.kind, into.score = KIND_NUMBERS[near.subject.kind], near.cosine
+    contents.write(near.subject, into)
 
 
 def freshness(known: Freshness, outcome: str = "") -> pb.Freshness:
@@ -139,19 +202,18 @@ def explanation(question: Question, answer: Answer) -> pb.Explanation:
     )
 
 
-def _group(group: Group, question: Question, answer: Answer) -> pb.ResultGroup:
-    made = pb.ResultGroup(size=len(group.members))
+def _write_group(group: Group, question: Question, answer: Answer, into: pb.ResultGroup) -> None:
+    into.size = len(group.members)
     if isinstance(group.key, UUID):
         if (row := answer.contents.topics.get(group.key)) is not None:
-            made.topic.MergeFrom(topic(row))
+            into.topic.MergeFrom(topic(row))
     elif group.key is not None:
-        made.conversation.source_id = str(group.key.source_id)
-        made.conversation.source_title = group.key.source_title
-        made.conversation.thread_id = group.key.thread_id
+        into.conversation.source_id = str(group.key.source_id)
+        into.conversation.source_title = group.key.source_title
+        into.conversation.thread_id = group.key.thread_id
     for each in group.members[: question.dress.group_size]:
         if each.subject in answer.contents:
-            _write_result(each, answer, made.results.add())
-    return made
+            _write_result(each, answer, into.results.add())
 
 
 def _neighbours(subject: Subject, answer: Answer) -> pb.Neighbours | None:
@@ -187,6 +249,7 @@ def packed_reply(packed: Packed) -> pb.PackContextResponse:
         )
         for item in packed.items
     ]
+    fit_items(items)
     return pb.PackContextResponse(
         items=items,
         tokens=packed.tokens,

@@ -9,8 +9,10 @@ from uuid import UUID
 from services.common import pages
 from services.common.errors import FieldViolation, InvalidFields
 from services.common.ids import uuid7
+from services.common.moments import read_moment
 from services.search import query_vectors
-from services.search.filters import KIND_NAMES, expression_of, moment, read_filter
+from services.search.filters import KIND_NAMES, expression_of, read_filter
+from services.search.nearness import SAMPLE_MAX
 from services.search.question import (
     GROUP_SIZE_DEFAULT,
     RESULTS_MAX,
@@ -34,7 +36,7 @@ _FUSIONS: Final = {
     pb.FUSION_SCORE: Fusion.SCORE,
     pb.FUSION_RANK: Fusion.RANK,
 }
-_TOKEN_VALUES: Final = 6
+_TOKEN_VALUES: Final = 7
 
 
 def kinds_of(kinds: Any, default: tuple[str, ...] = KINDS_DEFAULT) -> tuple[str, ...]:
@@ -137,14 +139,14 @@ def wait_of(request: Any) -> Wait | None:
         seconds = wait.timeout.ToTimedelta().total_seconds()
     if wait.WhichOneof("target") == "message_id":
         return Wait(UUID(wait.message_id), None, seconds)
-    return Wait(None, moment("wait_for.accepted_until", wait.accepted_until), seconds)
+    return Wait(None, read_moment("wait_for.accepted_until", wait.accepted_until), seconds)
 
 
 def page_token(request: pb.SearchRequest, question: Question, place: Place) -> str:
     """The token of the page after a place, of the ranking of what had been made when the first page was asked for."""
     bound = question.filter.made_until or uuid7()
     last = [place.offset, place.score, str(place.id), place.key]
-    return pages.encode(request, [*last, str(bound), place.slips, *place.counts])
+    return pages.encode(request, [*last, str(bound), place.slips, place.sampled, *place.counts])
 
 
 def _place(request: pb.SearchRequest) -> tuple[Place | None, UUID | None]:
@@ -154,7 +156,9 @@ def _place(request: pb.SearchRequest) -> tuple[Place | None, UUID | None]:
     offset, score = position.integer(0, 1, RESULTS_MAX - 1), position.number(1)
     counts = tuple(position.integer(i) for i in range(_TOKEN_VALUES, len(position)))
     slips = position.integer(5, maximum=2**TERMS_MAX - 1)
-    place = Place(offset, score, position.uuid(2), position.text(3), counts, slips)
+    sampled = position.integer(6, maximum=SAMPLE_MAX)
+    last = (position.uuid(2), position.text(3))
+    place = Place(offset, score, *last, counts, slips, sampled)
     return place, position.uuid(4)
 
 

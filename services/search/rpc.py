@@ -9,7 +9,8 @@ import protovalidate
 from services.common import pages
 from services.common.checking import violations_of
 from services.common.errors import InvalidFields, WinnowError
-from services.common.rpc import current_authorization, current_caller, sendable
+from services.common.replies import REPLY_BYTES_MAX, sendable
+from services.common.rpc import current_authorization, current_caller
 from services.common.statuses import reason_of
 from services.search import packing, replies, requests
 from services.search.counting import Counting
@@ -45,29 +46,34 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
         """Search the caller's workspace."""
+        return await self._search(request, REPLY_BYTES_MAX)
+
+    async def _search(
+        self, request: pb.SearchRequest, size_bytes: int, turns: asyncio.Semaphore | None = None
+    ) -> pb.SearchResponse:
         question = requests.search_question(request, current_authorization())
         workspace, of_now = current_caller().workspace, question.wait is not None
         answer = await self._reads.run(
-            lambda: self._searcher.search(workspace, question), of_now=of_now
+            lambda: self._searcher.search(workspace, question, turns), of_now=of_now
         )
-        return sendable(replies.search_reply(request, question, answer), "page_size")
+        return replies.search_reply(request, question, answer, size_bytes)
 
     async def BatchSearch(
         self, request: pb.BatchSearchRequest, context: Any
     ) -> pb.BatchSearchResponse:
-        """Search several times, a few at once."""
+        """Search several times, a few at once; all wait at the same time for what they wait for."""
         turns = asyncio.Semaphore(BATCH_AT_ONCE)
+        share = REPLY_BYTES_MAX // len(request.requests)
 
         async def one(each: pb.SearchRequest) -> pb.BatchSearchResult:
-            async with turns:
-                try:
-                    if violations := violations_of(self._validator, each):
-                        raise InvalidFields(*violations)
-                    return pb.BatchSearchResult(response=await self.Search(each, context))
-                except WinnowError as error:
-                    code, reason = reason_of(error)
-                    failed = pb.BatchSearchError(code=code, reason=reason, message=str(error))
-                    return pb.BatchSearchResult(error=failed)
+            try:
+                if violations := violations_of(self._validator, each):
+                    raise InvalidFields(*violations)
+                return pb.BatchSearchResult(response=await self._search(each, share, turns))
+            except WinnowError as error:
+                code, reason = reason_of(error)
+                failed = pb.BatchSearchError(code=code, reason=reason, message=str(error))
+                return pb.BatchSearchResult(error=failed)
 
         results = await asyncio.gather(*(one(each) for each in request.requests))
         return sendable(pb.BatchSearchResponse(results=results), "requests")
@@ -88,12 +94,7 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
                 pages.size_of(request.page_size, requests.PAGE_SIZE_DEFAULT),
             )
         )
-        reply = pb.FindSimilarResponse(
-            results=[replies.near_result(near, found.contents) for near in found.nearest],
-            freshness=replies.freshness(found.freshness),
-            under_filled=found.under_filled,
-        )
-        return sendable(reply, "page_size")
+        return replies.similar_reply(found)
 
     async def FindDuplicates(
         self, request: pb.FindDuplicatesRequest, context: Any
@@ -111,24 +112,7 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
                 pages.size_of(request.groups_max, requests.PAGE_SIZE_DEFAULT),
             )
         )
-        groups = [
-            pb.DuplicateGroup(
-                size=cluster.size,
-                results=[
-                    replies.near_result(near, found.contents)
-                    for near in cluster.members
-                    if near.subject in found.contents
-                ],
-            )
-            for cluster in found.clusters
-        ]
-        reply = pb.FindDuplicatesResponse(
-            groups=groups,
-            compared=found.compared,
-            truncated=found.truncated,
-            freshness=replies.freshness(found.freshness),
-        )
-        return sendable(reply, "groups_max")
+        return replies.duplicates_reply(found)
 
     async def Count(self, request: pb.CountRequest, context: Any) -> pb.CountResponse:
         """Count what a filter leaves, or the results of a search."""

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -12,13 +12,15 @@ from uuid import UUID
 
 from services.common import metrics
 from services.common.database import Connection
-from services.common.errors import DatabaseUnavailable, ModelUnavailable, NoServingGeneration
-from services.search import legs, paging, query_vectors, ranking, store
-from services.search.answer import Answer
+from services.common.errors import ModelUnavailable, NoServingGeneration
+from services.search import aims, legs, lookups, paging, query_vectors, ranking
+from services.search.answer import Answer, Sought
+from services.search.conditions import both
 from services.search.contents import Contents
 from services.search.copies import Copies
 from services.search.freshness import FreshnessGauge, Serving
 from services.search.keyword import KeywordCandidates, KeywordLeg
+from services.search.losses import what_is_left
 from services.search.nearness import Nearness
 from services.search.presenting import present
 from services.search.query_vectors import GenerationGone, QueryVector, QueryVectors
@@ -42,16 +44,7 @@ from services.search.words import Words, parse
 T = TypeVar("T")
 
 NEIGHBOURS_WITHIN: Final = timedelta(minutes=30)
-_NO_EMBEDDER: Final = "the embedder does not answer: these results were found by words alone"
-_NOT_EMBEDDED: Final = "nothing has been embedded yet: these results were found by words alone"
-_NO_VECTORS: Final = "vectors could not be read: these results were found by words alone"
-_NO_WORDS_AT_ALL: Final = Words((), (), (), "", None)
-_LOST: Final = (
-    (NoServingGeneration, _NOT_EMBEDDED),
-    (DatabaseUnavailable, _NO_VECTORS),
-    (ModelUnavailable, _NO_EMBEDDER),
-)
-_NO_WORDS: Final = "words could not be looked up: these results were found by meaning alone"
+_NO_WORDS_AT_ALL: Final = Words((), (), (), (), "", None)
 
 
 class Searcher:
@@ -75,24 +68,37 @@ class Searcher:
         self._waiting = Waiting(reads, self.serving, clock)
         self._reranker, self._probe = reranker, probe
 
-    async def search(self, workspace: UUID, question: Question) -> Answer:
-        """Answer a question.
+    async def search(
+        self, workspace: UUID, question: Question, turns: asyncio.Semaphore | None = None
+    ) -> Answer:
+        """Answer a question; what it waits for first takes no turn of those that it shares with others, if it does.
 
         Raises NoServingGeneration and ModelUnavailable when only the semantic leg was asked for and cannot answer,
         and NotFound when a message is waited for that is not there.
         """
         try:
-            return await self._search(workspace, question)
+            return await self._search(workspace, question, turns)
         except GenerationGone:
             self.serving.forget()
-            return await self._search(workspace, question)
+            return await self._search(workspace, question, turns)
 
-    async def _search(self, workspace: UUID, question: Question) -> Answer:
+    async def _search(
+        self, workspace: UUID, question: Question, turns: asyncio.Semaphore | None
+    ) -> Answer:
         answer, started = Answer(), self._clock()
         if question.wait is not None:
             answer.timings.wait, answer.wait_outcome = await self._timed(
                 self._waiting.until(workspace, question.wait)
             )
+        async with turns or nullcontext():
+            await self._answer(workspace, question, answer)
+        answer.timings.total = self._clock() - started
+        metrics.SEARCHES.labels(str(answer.semantic.plan)).inc()
+        if answer.semantic.under_filled:
+            metrics.SEARCHES_UNDER_FILLED.inc()
+        return answer
+
+    async def _answer(self, workspace: UUID, question: Question, answer: Answer) -> None:
         # Who brings the vector and asks for nothing else need not have words.
         needed = question.keyword is not None or question.vector is None
         words = parse(question.text) if needed else _NO_WORDS_AT_ALL
@@ -102,17 +108,13 @@ class Searcher:
             await self._search_both(workspace, question, words, answer)
         else:
             await self._search_one(workspace, question, words, answer)
-        answer.timings.total = self._clock() - started
-        metrics.SEARCHES.labels(str(answer.semantic.plan)).inc()
-        if answer.semantic.under_filled:
-            metrics.SEARCHES_UNDER_FILLED.inc()
-        return answer
 
     async def _constrained(self, workspace: UUID, question: Question, words: Words) -> Question:
         """Add what phrases and exclusions demand to what every result must satisfy."""
         async with self.reads.reading(workspace) as connection:
-            constraint = await self._keyword.constraint(connection, words)
-        return replace(question, filter=replace(question.filter, words=constraint))
+            query, condition = await self._keyword.constraint(connection, words)
+        condition = both(question.filter.condition, condition)
+        return replace(question, filter=replace(question.filter, words=query, condition=condition))
 
     async def _search_one(
         self, workspace: UUID, question: Question, words: Words, answer: Answer
@@ -146,7 +148,7 @@ class Searcher:
             self._meaning_leg(workspace, question, words, answer),
             return_exceptions=True,
         )
-        found, near = _what_is_left(by_words, by_meaning, answer)
+        found, near = what_is_left(by_words, by_meaning, answer)
         hits: dict[str, list[Hit]] = {}
         weights = answer.weights
         if question.semantic is not None and near is not None:
@@ -155,13 +157,17 @@ class Searcher:
         if question.keyword is not None and found is not None:
             ordered, coverage = found
             hits["keyword"] = _cut(ordered, question, question.keyword)
-            weights["keyword"] = question.keyword.weight * coverage
+            emphasis = ranking.emphasis(hits["keyword"])
+            weights["keyword"] = question.keyword.weight * coverage * emphasis
             answer.keyword_candidates = len(hits["keyword"])
         answer.ranked = ranking.fuse(hits, weights, question.fusion)
         if question.dress.rerank:
             await self._finish_reranked(workspace, question, answer)
             return
         async with self._reading(workspace, question) as connection:
+            subjects = [each.subject for each in answer.ranked]
+            ended = await lookups.ended(connection, workspace, subjects)
+            answer.ranked = ranking.lower(answer.ranked, ended)
             await self._finish(connection, workspace, question, answer)
 
     async def _words_leg(
@@ -259,20 +265,24 @@ class Searcher:
         leg, values = question.semantic or Leg(), tuple(vector.value for vector in vectors)
         started = self._clock()
         scope = Scope(workspace, generation, question.filter, question.kinds)
+        count = question.after.sampled if question.after else None
+        sampled = await self._nearness.sampled(connection, workspace, generation, count)
+        answer.near_score, answer.sampled = sampled.near_score(values), sampled.count
+        hybrid = question.is_hybrid
+        wanted = aims.less_common(values, sampled.common) if hybrid else aims.plain(values)
         answer.semantic = await self.semantic.find(
-            connection, scope, values, question.candidates, question.end
+            connection, scope, wanted, question.candidates, question.end
         )
-        sampled = await self._nearness.sampled(connection, workspace, generation)
-        answer.near_score = sampled.near_score(values)
         nearest = answer.semantic.nearest
         if answer.semantic.plan is not Plan.EXACT and self._probe is not None:
-            self._probe.offer(Sample(scope, values, tuple(nearest)))
-        if question.is_hybrid:
-            anchors = legs.similar(nearest)
-            around = await self._around(connection, workspace, question, anchors, ())
+            self._probe.offer(Sample(scope, wanted, tuple(nearest)))
+        if hybrid:
+            around = await self._around(connection, workspace, question, legs.similar(nearest), ())
             ordered = legs.by_meaning_around(nearest, around, _most(question, leg))
-            if unknown := legs.unscored(ordered):
-                cosines = await store.cosines(connection, workspace, generation, unknown, values)
+            answer.sought = Sought(generation, values)
+            if leg.score_min:
+                found = [hit.subject for hit in ordered]
+                cosines = await answer.sought.cosines(connection, workspace, found)
                 ordered = legs.with_scores(ordered, cosines)
         else:
             ordered = legs.by_meaning(nearest)
@@ -352,30 +362,6 @@ class Searcher:
         started = self._clock()
         value = await work
         return self._clock() - started, value
-
-
-def _what_is_left(
-    by_words: tuple[list[Hit], float] | BaseException,
-    by_meaning: list[Hit] | BaseException,
-    answer: Answer,
-) -> tuple[tuple[list[Hit], float] | None, list[Hit] | None]:
-    """Return what both legs found, or that of the one that works with a warning; raise what neither survives."""
-    if isinstance(by_words, BaseException):
-        if isinstance(by_meaning, BaseException) or not isinstance(by_words, DatabaseUnavailable):
-            raise by_words
-        metrics.SEARCH_LEGS_LOST.labels("keyword").inc()
-        answer.warnings.append(_NO_WORDS)
-        return None, by_meaning
-    if not isinstance(by_meaning, BaseException):
-        return by_words, by_meaning
-    if isinstance(by_meaning, GenerationGone):
-        raise by_meaning
-    warning = next((text for kind, text in _LOST if isinstance(by_meaning, kind)), None)
-    if warning is None:
-        raise by_meaning
-    metrics.SEARCH_LEGS_LOST.labels("semantic").inc()
-    answer.warnings.append(warning)
-    return by_words, None
 
 
 def _most(question: Question, leg: Leg) -> int:

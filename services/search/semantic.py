@@ -11,6 +11,7 @@ from services.common.database import Connection
 from services.common.reading import Local
 from services.common.vectors import INDEX_SETTINGS
 from services.search import store
+from services.search.aims import Aim
 from services.search.copies import FRESH_ROWS_MAX, Copies, Copy
 from services.search.statistics import Statistics
 from services.search.store import Filter, Near, Scope, Subject
@@ -98,11 +99,11 @@ class SemanticLeg:
         self,
         connection: Connection,
         scope: Scope,
-        vectors: Sequence[bytes],
+        aims: Sequence[Aim],
         limit: int,
         needed: int = 0,
     ) -> SemanticCandidates:
-        """Return the limit subjects nearest to any of some vectors (as vectors.to_halfvecs encodes them).
+        """Return the limit subjects nearest to any of some vectors, each as its aim measures it.
 
         The transaction must have begun with scan_settings of the same filter and limit.
         If the index gives fewer than are needed, everything is compared after all: what is there is found.
@@ -110,10 +111,10 @@ class SemanticLeg:
         total = await self._statistics.documents(connection, scope.workspace, scope.kinds)
         copy = self._copy_of(scope, total)
         if copy is not None:
-            found = await self._find_copied(copy, connection, scope, vectors, limit, total)
+            found = await self._find_copied(copy, connection, scope, aims, limit, total)
             if found is not None:
                 return found
-        return await self._find_stored(connection, scope, vectors, limit, needed, total)
+        return await self._find_stored(connection, scope, aims, limit, needed, total)
 
     def _copy_of(self, scope: Scope, total: int) -> Copy | None:
         """The copy of the workspace's vectors, if there are so many that one pays and it is there."""
@@ -126,7 +127,7 @@ class SemanticLeg:
         copy: Copy,
         connection: Connection,
         scope: Scope,
-        vectors: Sequence[bytes],
+        aims: Sequence[Aim],
         limit: int,
         total: int,
     ) -> SemanticCandidates | None:
@@ -138,11 +139,11 @@ class SemanticLeg:
         if not scope.filter.is_empty:
             together = _COMPARED_FOR_COPY + math.isqrt(_COMPARED_FOR_LOOKED_UP * total)
             rows_max = min(EXACT_ROWS_MAX, together)
-            few, rows = await self._few(connection, scope, vectors, limit, rows_max)
+            few, rows = await self._few(connection, scope, aims, limit, rows_max)
         if few is not None:
             reason = "what the filter leaves is compared one by one"
             return SemanticCandidates(Plan.EXACT, reason, rows, total, nearest=few)
-        found = [await self._in_copy(copy, connection, scope, each, limit) for each in vectors]
+        found = [await self._in_copy(copy, connection, scope, each, limit) for each in aims]
         complete = [nearest for nearest in found if nearest is not None]
         if len(complete) < len(found):
             return None
@@ -155,7 +156,7 @@ class SemanticLeg:
         copy: Copy,
         connection: Connection,
         scope: Scope,
-        vector: bytes,
+        aim: Aim,
         limit: int,
     ) -> list[Near] | None:
         """Look up more of what is near in a copy until there are enough subjects, or None if there never are."""
@@ -167,27 +168,27 @@ class SemanticLeg:
                 asked, since, rows = count, copy.moment.arguments, len(copy)
                 # A filter may leave any of them, and of what it drops nobody sees what stood before it.
                 sure = limit if scope.filter.is_empty else 2 * count
-                near, done = await copy.nearest(scope.kinds, vector, count, sure), 0
+                near, done = await copy.nearest(scope.kinds, aim.value, count, sure), 0
             if looked_up <= done:
                 continue
             places = slice(done, looked_up)
             subjects = [Subject(kind, each) for kind in near for each in near[kind][places]]
             known = (subjects, since, FRESH_ROWS_MAX)
-            nearest, fresh = await store.nearest_known(connection, scope, vector, limit, *known)
+            nearest, fresh = await store.nearest_known(connection, scope, aim.value, limit, *known)
             if fresh and self._copies:
                 self._copies.fell_behind(copy)
             if fresh >= FRESH_ROWS_MAX:
                 return None
             found, done = unite([found, nearest]), looked_up
             if len(found) >= limit or looked_up >= rows:
-                return found[:limit]
+                return aim.measured(found[:limit])
         return None
 
     async def _find_stored(
         self,
         connection: Connection,
         scope: Scope,
-        vectors: Sequence[bytes],
+        aims: Sequence[Aim],
         limit: int,
         needed: int,
         total: int,
@@ -195,17 +196,17 @@ class SemanticLeg:
         """Compare all that there is if it is few, else walk the index."""
         few, rows, breadth = None, total, 0
         if not scope.filter.is_empty:
-            few, rows = await self._few(connection, scope, vectors, limit, EXACT_ROWS_MAX)
+            few, rows = await self._few(connection, scope, aims, limit, EXACT_ROWS_MAX)
         choice = choose_plan(rows, filtered=not scope.filter.is_empty)
         nearest: list[Near] = few or []
         if choice.plan is not Plan.EXACT:
             breadth = scan_breadth(scope.filter, limit)
-            lists = [await _nearest_hnsw(connection, scope, vector, limit) for vector in vectors]
+            lists = [await _nearest_hnsw(connection, scope, aim, limit) for aim in aims]
             nearest = unite(lists)[:limit]
             if len(nearest) < min(needed, limit):
                 choice = Choice(Plan.EXACT, "the index gave less than was asked for")
         if choice.plan is Plan.EXACT and few is None:
-            nearest = await find_exactly(connection, scope, vectors, limit)
+            nearest = await find_exactly(connection, scope, aims, limit)
         under_filled = choice.plan is not Plan.EXACT and len(nearest) < limit
         return SemanticCandidates(
             choice.plan, choice.reason, rows, total, breadth, nearest, under_filled
@@ -215,7 +216,7 @@ class SemanticLeg:
         self,
         connection: Connection,
         scope: Scope,
-        vectors: Sequence[bytes],
+        aims: Sequence[Aim],
         limit: int,
         rows_max: int,
     ) -> tuple[list[Near] | None, int]:
@@ -223,23 +224,28 @@ class SemanticLeg:
         filtering = (scope.workspace, scope.filter, scope.kinds)
         if self._statistics.leaves_more(*filtering, rows_max):
             return None, rows_max + 1
-        first, *others = vectors
-        nearest, rows = await store.nearest_exact(connection, scope, first, limit, rows_max + 1)
+        first, *others = aims
+        where = (connection, scope, first.value, limit, rows_max + 1)
+        nearest, rows = await store.nearest_exact(*where)
         if rows > rows_max:
             self._statistics.remember_more(*filtering, rows_max)
             return None, rows
-        return unite([nearest, await find_exactly(connection, scope, others, limit)])[:limit], rows
+        found = [first.measured(nearest), await find_exactly(connection, scope, others, limit)]
+        return unite(found)[:limit], rows
 
 
 async def find_exactly(
     connection: Connection,
     scope: Scope,
-    vectors: Sequence[bytes],
+    aims: Sequence[Aim],
     limit: int,
 ) -> list[Near]:
     """Compare vectors with everything that satisfies a filter."""
-    found = [await store.nearest_exact(connection, scope, vector, limit) for vector in vectors]
-    return unite([nearest for nearest, _ in found])[:limit]
+    found = []
+    for aim in aims:
+        nearest, _ = await store.nearest_exact(connection, scope, aim.value, limit)
+        found.append(aim.measured(nearest))
+    return unite(found)[:limit]
 
 
 def lookups_of(chosen: Filter, limit: int) -> Sequence[tuple[int, int]]:
@@ -272,17 +278,17 @@ def scan_settings(chosen: Filter, limit: int) -> Local:
 async def _nearest_hnsw(
     connection: Connection,
     scope: Scope,
-    vector: bytes,
+    aim: Aim,
     limit: int,
 ) -> list[Near]:
     """Ask the index for more until there are enough subjects: a long text has several vectors."""
     asked = limit if scope.filter.is_empty else max(limit, FILTERED_DEMAND_MIN)
     for _ in range(_ROUNDS_MAX):
-        nearest, parts = await store.nearest_hnsw(connection, scope, vector, asked)
+        nearest, parts = await store.nearest_hnsw(connection, scope, aim.value, asked)
         if len(nearest) >= limit or parts < asked:
             break
         asked *= 4
-    return nearest[:limit]
+    return aim.measured(nearest[:limit])
 
 
 def unite(lists: Sequence[list[Near]]) -> list[Near]:

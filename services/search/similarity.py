@@ -10,7 +10,7 @@ import numpy as np
 
 from services.common.errors import NoServingGeneration, NotFound
 from services.common.vectors import Matrix, from_halfvecs
-from services.search import lookups, store
+from services.search import aims, lookups, store
 from services.search.contents import Contents
 from services.search.searcher import Searcher
 from services.search.semantic import scan_settings
@@ -77,7 +77,7 @@ class Similarity:
                 raise NotFound(f"{subject.kind} with a vector:", str(subject.id))
             scope = Scope(workspace, generation, chosen, kinds)
             found = await self._searcher.semantic.find(
-                connection, scope, vectors, count + 1, count + 1
+                connection, scope, aims.plain(vectors), count + 1, count + 1
             )
             nearest = [
                 near

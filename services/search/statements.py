@@ -20,7 +20,6 @@ _FILTER = (
     "row($1::uuid[], $2::text[], $3::timestamptz, $4::timestamptz, $5::text[], $6::text[], $7::uuid[], $8::text[],"
     " $9::text::tsquery)::search.filter"
 )
-_FILTER_PARAMETERS: Final = 9
 # The time of a row, as far as a kind has one.
 _MOMENTS: Final = {"message": "s.sent_at", "atom": "s.sent_at", "topic": "null::timestamptz"}
 _MONTH: Final = "date_trunc('month', s.sent_at at time zone 'utc')"

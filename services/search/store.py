@@ -194,14 +194,14 @@ async def match_documents(
     scan_limit: int | None,
     limit: int,
 ) -> list[Document]:
-    """Return the best documents that match any_query; shape is BM25's k1, b, typical and least length.
+    """Return the best documents that match any_query, if any is given; shape is BM25's k1, b, typical and least length.
 
     Conditions are asked of scan_limit of a kind at most, in no order; if it is None, of all.
     """
     weighed = queries, weights, *shape
     if scan_limit is None:
         chosen = chosen.enumerable
-        words = any_query if chosen.words is None else f"({any_query}) & ({chosen.words})"
+        words = " & ".join(f"({each})" for each in (any_query, chosen.words) if each) or None
         arguments = (*replace(chosen, words=words).arguments(), *weighed, limit)
         name = "match_listed"
     else:
@@ -221,13 +221,13 @@ async def cosines(
     connection: Connection,
     workspace: UUID,
     generation: Generation,
-    messages: Sequence[UUID],
+    subjects: Sequence[Subject],
     vectors: Sequence[bytes],
-) -> dict[UUID, float]:
-    """Return each message's best cosine with any of some vectors; those not embedded yet are left out."""
+) -> dict[Subject, float]:
+    """Return each subject's best cosine with any of some vectors; those not embedded yet are left out."""
     text, _ = statement("cosines", KINDS, None, generation.id, generation.dimensions)
-    rows = await connection.fetch(text, workspace, messages, vectors)
-    return {row["id"]: row["cosine"] for row in rows}
+    rows = await connection.fetch(text, workspace, *_parallel(subjects), vectors)
+    return {Subject(row["kind"], row["id"]): row["cosine"] for row in rows}
 
 
 async def first_vectors(
@@ -303,8 +303,7 @@ async def nearest_known(
     If these are as many as their limit, what is returned lacks some of them.
     """
     text, values = scope.statement("nearest_known")
-    known = [each.kind for each in subjects], [each.id for each in subjects]
-    arguments = (scope.workspace, vector, limit, *known, *since, fresh_limit)
+    arguments = (scope.workspace, vector, limit, *_parallel(subjects), *since, fresh_limit)
     rows = await connection.fetch(text, *scope.filter.arguments(), *arguments, *values)
     return [_near(row) for row in rows if row["kind"]], rows[0]["fresh"]
 
@@ -363,9 +362,8 @@ async def subject_vectors(
     connection: Connection, workspace: UUID, generation: Generation, subject: Subject
 ) -> list[bytes]:
     """Return the vectors of the parts of a live subject; none if there is none or it has none yet."""
-    text, _ = statement(
-        "subject_vectors", (subject.kind,), None, generation.id, generation.dimensions
-    )
+    of = (generation.id, generation.dimensions)
+    text, _ = statement("subject_vectors", (subject.kind,), None, *of)
     return [row["embedding"] for row in await connection.fetch(text, workspace, subject.id)]
 
 
@@ -374,9 +372,12 @@ async def vectors(
 ) -> dict[Subject, bytes]:
     """Return the vector of the first part of each subject that has one."""
     text, _ = statement("vectors", KINDS, None, generation.id, generation.dimensions)
-    kinds, ids = [each.kind for each in subjects], [each.id for each in subjects]
-    rows = await connection.fetch(text, workspace, kinds, ids)
+    rows = await connection.fetch(text, workspace, *_parallel(subjects))
     return {Subject(row["kind"], row["id"]): row["embedding"] for row in rows}
+
+
+def _parallel(subjects: Sequence[Subject]) -> tuple[list[str], list[UUID]]:
+    return [each.kind for each in subjects], [each.id for each in subjects]
 
 
 def _text(name: str) -> str:
@@ -386,9 +387,7 @@ def _text(name: str) -> str:
 async def _by_id(
     connection: Connection, name: str, workspace: UUID, ids: Sequence[UUID]
 ) -> dict[UUID, Row]:
-    if not ids:
-        return {}
-    rows = await connection.fetch(_text(name), workspace, ids)
+    rows = await connection.fetch(_text(name), workspace, ids) if ids else []
     return {row["id"]: row for row in rows}
 
 

@@ -106,12 +106,16 @@ from (
 having count(*) > 0;
 
 -- name: cosines
-select v.subject_id as id, max(1 - ((v.embedding::halfvec({dimensions})) <=> q.vector::halfvec({dimensions}))) as cosine
-from embedder.vector v
-join ingest.message m on m.workspace_id = v.workspace_id and m.id = v.subject_id and m.text_sha256 = v.text_sha256
-cross join unnest($3::halfvec[]) as q (vector)
-where v.workspace_id = $1 and v.generation_id = '{generation}' and v.kind = 'message' and v.subject_id = any ($2::uuid[])
-group by v.subject_id;
+-- Each is looked up by itself; of messages only the vectors of the text that is there, as those around others may have none yet.
+select k.kind, k.id, max(1 - ((v.embedding::halfvec({dimensions})) <=> q.vector::halfvec({dimensions}))) as cosine
+from unnest($2::text[], $3::uuid[]) as k (kind, id)
+cross join lateral (
+  select x.embedding, x.text_sha256 from embedder.vector x
+  where x.workspace_id = $1 and x.generation_id = '{generation}' and x.kind = k.kind and x.subject_id = k.id offset 0) v
+cross join unnest($4::halfvec[]) as q (vector)
+where k.kind <> 'message' or exists (
+  select from ingest.message m where m.workspace_id = $1 and m.id = k.id and m.text_sha256 = v.text_sha256)
+group by k.kind, k.id;
 
 -- name: first_vectors
 select v.embedding from embedder.vector v

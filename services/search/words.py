@@ -34,6 +34,24 @@ STOP_WORDS: Final = frozenset(
     якого якому яку які яке як якби якщо через між звідки""".split()
 )
 
+# Of these a message need have none: when it was sent tells.
+TIME_WORDS: Final = frozenset(
+    """monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays
+    sundays january february march april june july august september october november december today yesterday tonight
+    morning evening night week month year weekend ago lately recently
+    понеділок понеділка понеділку понеділки вівторок вівторка вівторку вівторки середа середи середу середам четвер
+    четверга четверги п'ятниця п'ятниці п'ятницю субота суботи суботу неділя неділі неділю січень січня січні лютий
+    лютого лютому березень березня березні квітень квітня квітні травень травня травні червень червня червні липень
+    липня липні серпень серпня серпні вересень вересня вересні жовтень жовтня жовтні листопад листопада листопаді
+    грудень грудня грудні сьогодні вчора учора позавчора вранці зранку ввечері увечері вночі тиждень тижня тижні місяць
+    місяця місяці рік року році вихідні вихідних нещодавно недавно
+    понедельник понедельника понедельникам вторник вторника среда среды среду четверг пятница пятницы пятницу суббота
+    субботы субботу воскресенье воскресенья январь января январе февраль февраля феврале март марта марте апрель апреля
+    апреле май мая мае июнь июня июне июль июля июле август августа августе сентябрь сентября сентябре октябрь октября
+    октябре ноябрь ноября ноябре декабрь декабря декабре сегодня вчера позавчера утром вечером ночью неделя неделе
+    неделю месяц месяца месяце год года году выходные выходных""".replace("'", APOSTROPHE).split()
+)
+
 _PIECE = re.compile(r"""(?P<minus>(?<!\S)-)?(?:"(?P<phrase>[^"]*)"|(?P<bare>[^\s"]+))""")
 _QUOTES = str.maketrans("“”„«»‟", '""""""')
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -70,18 +88,22 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A query: what helps, what must occur, what must not, and the text to compare by meaning, also in English."""
+    """A query: what helps, what must occur, what must not, and the text to compare by meaning, also in English.
+
+    Phrases must stand, or not stand, as they are; exclusions are left out in all their forms.
+    """
 
     terms: tuple[Term, ...]
     phrases: tuple[str, ...]
     exclusions: tuple[str, ...]
+    excluded_phrases: tuple[str, ...]
     meaning: str
     translation: str | None = None
 
     @property
     def constrains(self) -> bool:
         """Whether something must or must not occur."""
-        return bool(self.phrases or self.exclusions)
+        return bool(self.phrases or self.exclusions or self.excluded_phrases)
 
 
 def parse(query: str, lexicon: Lexicon | None = None) -> Words:
@@ -92,16 +114,17 @@ def parse(query: str, lexicon: Lexicon | None = None) -> Words:
     lexicon = lexicon or ukrainian()
     phrases: list[str] = []
     exclusions: list[str] = []
+    excluded_phrases: list[str] = []
     bare: list[str] = []
     normal = unicodedata.normalize("NFKC", query).translate(_QUOTES)
     for piece in _PIECE.finditer(normal):
         text = (piece["phrase"] if piece["phrase"] is not None else piece["bare"]).strip()
-        if not _ALPHANUMERIC.search(text):
+        if not _ALPHANUMERIC.search(plain(text)):
             continue
-        if piece["minus"] and _excludes(text, quoted=piece["phrase"] is not None):
+        if piece["phrase"] is not None:
+            (excluded_phrases if piece["minus"] else phrases).append(text)
+        elif piece["minus"] and _excludes(text):
             exclusions.append(text)
-        elif piece["phrase"] is not None:
-            phrases.append(text)
         else:
             bare.append(text)
     whole = [plain(phrase) for phrase in phrases]
@@ -112,6 +135,7 @@ def parse(query: str, lexicon: Lexicon | None = None) -> Words:
         terms,
         tuple(whole[:TERMS_MAX]),
         tuple(map(plain, exclusions[:TERMS_MAX])),
+        tuple(map(plain, excluded_phrases[:TERMS_MAX])),
         meaning,
         lexicon.translate(meaning),
     )
@@ -199,9 +223,9 @@ def _distance(word: str, known: str) -> int:
     return min(whole, 1 + min(slips(start, known, 1) for start in starts))
 
 
-def _excludes(text: str, *, quoted: bool) -> bool:
+def _excludes(text: str) -> bool:
     """A minus before a word excludes it; before one letter or a second minus it is a flag that somebody asks about."""
-    return quoted or (text[0].isalpha() and len(text) > 2)
+    return text[0].isalpha() and len(text) > 2
 
 
 def _tokens(text: str) -> Iterator[str]:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from services.cli.answering import Passage, Sentence, answer, is_grounded
+from services.cli.asking import read_passages
 from services.common.errors import ItemFailed, ModelUnavailable
+from winnow.search.v1 import search_pb2 as pb
 
 PASSAGES = [
     Passage(1, "[1] Ann, 2026-03-03 06:02: The backup failed: disk of db-2 is full.", True, True),
@@ -114,3 +116,110 @@ async def test_not_knowing_is_said() -> None:
     assert (await answer("capital of Mongolia?", far, 0.1, said())).kind == "unknown"
     assert (await answer("why?", [], 1.0, None)).kind == "unknown"
     assert (await answer("why?", PASSAGES, 1.0, said(known=False))).kind == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("question", "missing"),
+    [
+        ("When does version 3.7 come out?", ["3.7"]),
+        ("is v3.7 out", ["v3.7"]),
+        ("What was WEB-1433 about?", ["WEB-1433"]),
+        ("чому падає test_labels?", ["test_labels"]),
+        ("who wrote nginx.conf?", ["nginx.conf"]),
+        ("Why did disk db_2 fill up?", []),
+        ("What about db-2 and db-3?", ["db-3"]),
+        ("How were 40 GB freed in 2025, at 06:10, on 2026-03-07, by the 3rd of 5?", []),
+        ("What is 0 GB?", []),
+        ("What did e.g. Ann say of GitHub and/or db 2?", []),
+        ("Who has 4 GB, and who 400?", ["400"]),
+    ],
+)
+async def test_what_nothing_mentions_is_named(question: str, missing: list[str]) -> None:
+    """A version, a ticket or a file that no passage has must be named, but not when something was, nor how many."""
+    found = await answer(question, PASSAGES, 1.0, None)
+    assert list(found.missing) == missing
+    assert found.kind == ("quoted" if not missing or "db-2" in question else "unknown")
+    assert bool(found.nearest) == (found.kind == "unknown")
+
+
+async def test_of_what_nothing_mentions_no_model_is_asked() -> None:
+    """A model that would tell of another version must not be asked, nor be believed where a part is known."""
+    told = ("Version 3.7 has a full disk.", 1, "disk of db-2 is full")
+    assert (await answer("is 3.7 out?", PASSAGES, 1.0, said(told))).kind == "unknown"
+    found = await answer("is 3.7 on db-2?", PASSAGES, 1.0, said(told))
+    assert (found.kind, found.ungrounded, found.missing) == ("quoted", 1, ("3.7",))
+
+
+async def test_what_is_quoted_says_something_new() -> None:
+    """What only carries talk on, and what rests on messages that are shown already, must leave its place to others."""
+    passages = [
+        Passage(1, "[1] Ann: the backup failed", True, True, frozenset({"a"})),
+        Passage(2, "[2] Bob: ugh", True, False, frozenset({"b"}), says_nothing=True),
+        Passage(3, "[3] problem: the backup failed", True, True, frozenset({"a"})),
+        Passage(4, "[4] solution: rotate the logs", True, True, frozenset({"a", "c"})),
+        Passage(5, "[5] Ann: rotate the logs", True, True, frozenset({"c"})),
+        Passage(6, "[6] Eve: disk db-2 is full again", True, True, frozenset({"e"})),
+    ]
+    found = await answer("why?", passages, 1.0, None)
+    assert [each.citation for each in found.sentences] == [1, 4, 6]
+    alone = await answer("why?", passages[1:2], 1.0, None)
+    assert [each.citation for each in alone.sentences] == [2]
+
+
+async def test_an_answer_is_shown_before_the_question_that_resembles_this_one() -> None:
+    """What only asks comes last, and what may answer it is shown, though it has no word of the question."""
+    passages = [
+        Passage(1, "[1] Ann: how long are logs kept?", True, True, frozenset({"a"}), asks=True),
+        Passage(2, "[2] Bob: 30 days", False, False, frozenset({"b"}), answers=frozenset({1})),
+        Passage(
+            3, "[3] Eve: soup is ready", False, False, frozenset({"e"}), answers=frozenset({4})
+        ),
+        Passage(4, "[4] Dan: is there soup?", False, False, frozenset({"d"}), asks=True),
+    ]
+    found = await answer("how long do we keep logs?", passages, 1.0, None)
+    assert (found.kind, [each.citation for each in found.sentences]) == ("quoted", [2, 1])
+
+
+async def test_what_was_ranked_before_what_is_near_is_shown_as_well() -> None:
+    """The decision that replaced another has fewer words of the question at times; alone it is no answer."""
+    passages = [
+        Passage(1, "[1] Ann: back to 800, only in town", False, True, frozenset({"a"})),
+        Passage(2, "[2] Bob: soup is ready", False, False, frozenset({"b"})),
+        Passage(3, "[3] Ann: free delivery from 1000", True, True, frozenset({"c"})),
+        Passage(4, "[4] Eve: delivery is late", False, True, frozenset({"d"})),
+    ]
+    found = await answer("from how much on is delivery free?", passages, 0.4, None)
+    assert [each.citation for each in found.sentences] == [1, 3]
+    alone = await answer("from how much on is delivery free?", passages[:2], 0.4, None)
+    assert alone.kind == "unknown"
+
+
+def _item(citation: int, author: str, text: str, minute: int, reply_to: str = "") -> pb.ContextItem:
+    """A packed message of a chat."""
+    item = pb.ContextItem(
+        citation=citation, message_ids=[str(citation)], text=f"[{citation}] {text}"
+    )
+    message = item.result.message
+    message.external_id, message.text, message.source_id = str(citation), text, "chat"
+    message.author.external_id, message.reply_to_external_id = author, reply_to
+    message.importance.score = 0.5
+    message.sent_at.FromSeconds(60 * minute)
+    return item
+
+
+def test_what_may_answer_a_question_is_told_to_it() -> None:
+    """A reply does, and what others say soon after, among the best; the asker, other replies and later talk do not."""
+    packed = pb.PackContextResponse(
+        items=[
+            _item(1, "ann", "how long are logs kept?", 0),
+            _item(2, "bob", "30 days", 8),
+            _item(3, "ann", "legal wants to know", 1),
+            _item(4, "eve", "it is ready", 9, reply_to="7"),
+            _item(5, "dan", "soup is ready", 90),
+            _item(6, "fay", "a month", 20),
+            _item(7, "gil", "a month, says the law", 900, reply_to="1"),
+        ]
+    )
+    found = read_passages(packed)
+    assert [each.citation for each in found if each.asks] == [1]
+    assert [each.citation for each in found if each.answers] == [2, 7]

@@ -27,6 +27,32 @@ def test_every_command_exists_and_is_listed() -> None:
         assert CliRunner().invoke(winnow, [name, "--help"]).exit_code == 0
 
 
+def test_lists_of_commands_are_whole() -> None:
+    """What a group says of its commands must not break off in the middle of a sentence."""
+    for name in PARTS:
+        listed = CliRunner().invoke(winnow, [name, "--help"]).output.partition("\nCommands:\n")[2]
+        assert "..." not in listed, name
+
+
+def helps(command: click.Command, *names: str) -> Iterator[tuple[str, ...]]:
+    """The names of a command and of all below it."""
+    yield names
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found
+            yield from helps(found, *names, name)
+
+
+def test_help_fits_a_terminal() -> None:
+    """At 80 columns no line of a help is broken, but for the choices of an option, which are one word."""
+    for names in helps(winnow):
+        printed = CliRunner().invoke(winnow, [*names, "--help"], env={"COLUMNS": "80"}).output
+        lines = [line for line in printed.splitlines() if not line.startswith("  --")]
+        assert max(map(len, lines)) <= 80, names
+
+
 def test_a_misspelt_command_is_answered_with_the_one_it_resembles() -> None:
     """Whoever mistypes a command is told which one there is; whoever types nonsense is told no other."""
     result = CliRunner().invoke(winnow, ["serach", "x"])

@@ -6,8 +6,12 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
+from services.cli import sending
 from services.cli.app import winnow
 from services.cli.failures import Failure, explained, is_broken_stream
+from services.cli.searching import ask
+from services.cli.sending import Frame, Sender
+from services.cli.target import Target
 from services.common.errors import (
     FieldViolation,
     InvalidFields,
@@ -16,6 +20,8 @@ from services.common.errors import (
     WinnowError,
 )
 from services.common.statuses import status_of
+from winnow.ingest.v1.ingest_pb2 import MessageInput, SourceRef
+from winnow.search.v1.search_pb2 import SearchRequest
 
 
 def _error(code: grpc.StatusCode, details: bytes | None) -> grpc.aio.AioRpcError:
@@ -83,6 +89,25 @@ def test_a_deadline_that_passed_is_told_in_words() -> None:
     with pytest.raises(Failure, match=r"^no answer came in time") as failed, explained():
         raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, None)
     assert failed.value.exit_code == 3
+
+
+@pytest.mark.timeout(20)
+async def test_a_service_that_is_being_started_again_is_told_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While one of its services has died nobody is told to start what runs, nor that it runs: it may have ended."""
+    monkeypatch.setattr(sending, "WAIT_SECONDS", 0)
+    addresses = dict.fromkeys(("ingest", "search"), "127.0.0.1:1")
+    running = Target(addresses, "key", frozenset(addresses))
+    again = "cannot be reached.*starting it again, or has ended"
+    with pytest.raises(Failure, match=f"^search {again}") as failed, explained():
+        await ask(running, SearchRequest(query="why"))
+    assert failed.value.exit_code == 3
+    frame = Frame(0, SourceRef(external_id="x"), [MessageInput(external_id="0")])
+    with pytest.raises(Failure, match=f"^ingest {again}"), explained():
+        await Sender(running, lambda: None).send([frame])
+    with pytest.raises(Failure, match="start it with `winnow up`"), explained():
+        await ask(Target(addresses, "key"), SearchRequest(query="why"))
 
 
 @pytest.mark.parametrize("blocked", ["runtime.json", "secrets/api-key"])

@@ -33,8 +33,8 @@ class Ending(extractor_pb2_grpc.ExtractorServiceServicer):
 
 async def followed(
     service: Ending, monkeypatch: pytest.MonkeyPatch, *options: str
-) -> tuple[int, str]:
-    """The exit code of following a service, and the last line that is said."""
+) -> tuple[int, list[str]]:
+    """The exit code of following a service, and the lines that are said."""
     server = grpc.aio.server()
     extractor_pb2_grpc.add_ExtractorServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
@@ -43,7 +43,7 @@ async def followed(
     monkeypatch.setenv("WINNOW_EXTRACTOR_ADDRESS", f"127.0.0.1:{port}")
     result = await asyncio.to_thread(CliRunner().invoke, winnow, ["follow", *options])
     await server.stop(None)
-    return result.exit_code, result.output.splitlines()[-1]
+    return result.exit_code, result.output.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,31 @@ async def test_it_is_said_where_to_go_on(
     service: Ending, options: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the service stops or dies, the cursor of what was shown last is told, if anything was."""
-    code, line = await followed(service, monkeypatch, *options)
+    code, lines = await followed(service, monkeypatch, "--patience", "0", *options)
     assert code == 3
-    assert said in line
+    assert said in lines[-1]
+
+
+class Replaced(Ending):
+    """Breaks off in the middle, once; then goes on behind the cursor that it is given."""
+
+    async def StreamKnowledge(
+        self, request: pb.StreamKnowledgeRequest, context: Any
+    ) -> AsyncIterator[pb.StreamKnowledgeResponse]:
+        """Tell of the removals behind the cursor."""
+        after = int(request.cursor or 0)
+        for number in range(after + 1, after + 3):
+            yield pb.StreamKnowledgeResponse(
+                cursor=str(number), removal=pb.Removal(id=f"number {number}")
+            )
+        if not after:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+
+
+async def test_it_goes_on_when_the_service_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rolling update ends nobody's feed: what changed meanwhile is shown, and nothing is shown again."""
+    code, lines = await followed(Replaced(0, breaks=True), monkeypatch, "--limit", "4")
+    assert code == 0
+    shown = [line.split()[-1] for line in lines if line.startswith("gone")]
+    assert shown == ["1", "2", "3", "4"]
+    assert "waiting for extractor" in " ".join(lines)

@@ -9,7 +9,8 @@ import pytest
 
 from services.common.addresses import NAMES
 from services.common.bootstrap import login_of
-from tests.conftest import Deployment, run_winnow
+from tests.conftest import Deployment
+from tests.forked import winnow
 
 
 @pytest.fixture(autouse=True)
@@ -20,30 +21,30 @@ def owner(deployment: Deployment, database_url: str, monkeypatch: pytest.MonkeyP
 
 def keys() -> dict[str, dict[str, object]]:
     """What `winnow keys list` says, by name."""
-    return {key["name"]: key for key in json.loads(run_winnow("keys", "list", "--json").stdout)}
+    return {key["name"]: key for key in json.loads(winnow("keys", "list", "--json").stdout)}
 
 
 async def test_a_key_lives_and_is_revoked(deployment: Deployment) -> None:
     """A made key is listed by its prefix without its secret, and is marked once revoked."""
-    made = run_winnow("keys", "create", "ci", "--workspace", "lab", "--scope", "read")
+    made = winnow("keys", "create", "ci", "--workspace", "lab", "--scope", "read")
     key = made.stdout.strip()
     assert key.startswith("wk_")
     prefix, _, secret = key.partition(".")
     assert secret not in made.stderr
-    for listed in (run_winnow("keys", "list", "--json"), run_winnow("keys", "list")):
+    for listed in (winnow("keys", "list", "--json"), winnow("keys", "list")):
         assert prefix.removeprefix("wk_") in listed.stdout
         assert secret not in listed.stdout + listed.stderr
     assert (keys()["ci"]["workspace"], keys()["ci"]["scopes"]) == ("lab", ["read"])
-    revoked = run_winnow("keys", "revoke", prefix)
+    revoked = winnow("keys", "revoke", prefix)
     assert revoked.returncode == 0
     assert keys()["ci"]["revoked_at"]
-    unknown = run_winnow("keys", "revoke", "wk_000000000000")
+    unknown = winnow("keys", "revoke", "wk_000000000000")
     assert unknown.returncode == 1
     assert "no key" in unknown.stderr
     # A whole key is taken too, since people paste what they have; its secret is not repeated.
-    whole = run_winnow("keys", "revoke", f"wk_000000000000.{secret}")
+    whole = winnow("keys", "revoke", f"wk_000000000000.{secret}")
     assert secret not in whole.stdout + whole.stderr
-    for again in (run_winnow("keys", "revoke", key), run_winnow("keys", "revoke", key, "--json")):
+    for again in (winnow("keys", "revoke", key), winnow("keys", "revoke", key, "--json")):
         assert again.returncode == 0
         assert prefix.removeprefix("wk_") in again.stdout
         assert secret not in again.stdout + again.stderr
@@ -53,9 +54,9 @@ async def test_a_key_lives_and_is_revoked(deployment: Deployment) -> None:
 
 async def test_what_the_owner_does_is_on_record(deployment: Deployment) -> None:
     """Making and revoking a key leaves an entry in the workspace of the key, without its secret."""
-    made = run_winnow("keys", "create", "ci", "--workspace", "test", "--days", "7")
+    made = winnow("keys", "create", "ci", "--workspace", "test", "--days", "7")
     prefix, _, secret = made.stdout.strip().removeprefix("wk_").partition(".")
-    run_winnow("keys", "revoke", prefix)
+    winnow("keys", "revoke", prefix)
     rows = await deployment.admin.fetch("select * from spine.audit order by id")
     assert [row["action"] for row in rows] == ["winnow keys create", "winnow keys revoke"]
     assert all(json.loads(row["request"])["prefix"] == prefix for row in rows)
@@ -67,13 +68,13 @@ async def test_what_the_owner_does_is_on_record(deployment: Deployment) -> None:
 
 async def test_a_key_expires_when_it_is_told_to(deployment: Deployment) -> None:
     """--days gives a key an end; without it a key has none."""
-    run_winnow("keys", "create", "short", "--days", "7")
-    run_winnow("keys", "create", "long")
+    winnow("keys", "create", "short", "--days", "7")
+    winnow("keys", "create", "long")
     ends = datetime.fromisoformat(str(keys()["short"]["expires_at"]))
     assert timedelta(days=6) < ends - datetime.now(UTC) <= timedelta(days=7)
     assert keys()["long"]["expires_at"] is None
-    assert run_winnow("keys", "create", "never", "--days", "0").returncode == 2
-    assert run_winnow("keys", "create", "root", "--scope", "everything").returncode == 2
+    assert winnow("keys", "create", "never", "--days", "0").returncode == 2
+    assert winnow("keys", "create", "root", "--scope", "everything").returncode == 2
 
 
 @pytest.mark.parametrize("command", [("keys", "list"), ("migrate",)])
@@ -81,13 +82,13 @@ def test_a_password_on_the_command_line_is_refused(
     command: tuple[str, ...], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command line can be read by everybody on the machine, so it must not hold the owner's password."""
-    refused = run_winnow(*command, "--database-url", database_url)
+    refused = winnow(*command, "--database-url", database_url)
     assert refused.returncode == 2
     assert "WINNOW_ADMIN_DATABASE_URL" in refused.stderr
     assert database_url not in refused.stderr
     without, _, place = database_url.partition(":test@")
     monkeypatch.setenv("PGPASSWORD", "test")
-    assert run_winnow(*command, "--database-url", f"{without}@{place}").returncode == 0
+    assert winnow(*command, "--database-url", f"{without}@{place}").returncode == 0
 
 
 async def test_logins_are_opened_from_files(
@@ -98,7 +99,7 @@ async def test_logins_are_opened_from_files(
     for name, password in passwords.items():
         (tmp_path / name).write_text(password + "\n")
     try:
-        opened = run_winnow("migrate", "--passwords-dir", str(tmp_path))
+        opened = winnow("migrate", "--passwords-dir", str(tmp_path))
         assert opened.returncode == 0, opened.stderr
         assert "canary" not in opened.stdout + opened.stderr
         for name, password in passwords.items():
@@ -106,7 +107,7 @@ async def test_logins_are_opened_from_files(
             connection = await asyncpg.connect(url)
             await connection.close()
         (tmp_path / "search").unlink()
-        refused = run_winnow("migrate", "--passwords-dir", str(tmp_path))
+        refused = winnow("migrate", "--passwords-dir", str(tmp_path))
         assert refused.returncode == 2
         assert str(tmp_path / "search") in refused.stderr
     finally:
@@ -117,6 +118,45 @@ async def test_logins_are_opened_from_files(
 async def test_a_name_is_shown_as_it_was_given(deployment: Deployment) -> None:
     """Brackets in a name are neither taken for colours nor the end of the list."""
     for name in ("ci [prod]", "[/b] night"):
-        assert run_winnow("keys", "create", name).returncode == 0
-        listed = run_winnow("keys", "list")
+        assert winnow("keys", "create", name).returncode == 0
+        listed = winnow("keys", "list")
         assert (listed.returncode, name in listed.stdout) == (0, True), listed.stderr
+
+
+COMMANDS = [("keys", "create", "ci"), ("keys", "list"), ("keys", "revoke", "wk_0"), ("migrate",)]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("postgres:test@", "postgres:wrong@"), "password authentication failed"),
+        (("postgres:test@", "winnow_app:test@"), "it takes the owner's login"),
+        (("/test_", "/missing_"), "does not exist"),
+        (("postgresql://", "mysql://"), "not a postgresql:// URL"),
+    ],
+)
+def test_a_login_that_does_not_do_is_one_clear_line(
+    command: tuple[str, ...],
+    change: tuple[str, str],
+    said: str,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever gives a wrong login is told so, and not where in Winnow it was found out."""
+    monkeypatch.setenv("WINNOW_ADMIN_DATABASE_URL", database_url.replace(*change))
+    refused = winnow(*command)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert said in refused.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS[:-1])
+def test_a_database_without_our_tables_is_one_clear_line(
+    command: tuple[str, ...], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever names a database that was never migrated is told what to do first."""
+    monkeypatch.setenv("WINNOW_ADMIN_DATABASE_URL", f"{postgres_url}/postgres")
+    refused = winnow(*command)
+    assert refused.returncode == 2
+    assert refused.stderr == "winnow: the database is not migrated: run `winnow migrate` first\n"

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -12,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from services.cli.knowledge import atom_lines, version_lines
+from tests import forked
 from tests.conftest import Deployment
 from tests.extractor.saved import TALK, say, settled
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -26,17 +25,9 @@ class Command:
 
     async def run(self, *arguments: str) -> tuple[int, str, str]:
         """Run it; return its exit code and what it printed."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "services",
-            *arguments,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self._environment | {"COLUMNS": "200"},
-        )
-        out, err = await process.communicate()
-        return process.returncode or 0, out.decode(), err.decode()
+        environment = self._environment | {"COLUMNS": "200"}
+        done = await asyncio.to_thread(forked.winnow, *arguments, environment=environment)
+        return done.returncode, done.stdout, done.stderr
 
     async def said(self, *arguments: str) -> str:
         """What it prints when all is well."""

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from services.cli.app import winnow
 from services.cli.asking import ask
+from services.cli.erasing import erase
 from services.cli.searching import search
 
 
@@ -33,6 +34,19 @@ def test_options_stand_before_and_behind_a_query_with_a_dash() -> None:
     assert read_options["as_json"] is True
     assert read_options["authors"] == ("-5", "-6")
     assert read_options["limit"] == 3
+
+
+def test_keys_of_messages_may_begin_with_a_dash() -> None:
+    """Telegram numbers what a supergroup took over below zero, and such keys are typed as they are shown."""
+    source = "01a227d0-6f56-708f-8999-1d7ec7630fd7"
+    command = erase.commands["messages"]
+    typed = ["-999999997", "5", "--source", source, "-999999996@hal", "--yes"]
+    taken = read(*typed, command=command)
+    assert sorted(taken["keys"]) == ["-999999996@hal", "-999999997", "5"]
+    assert (taken["source"], taken["yes"]) == (source, True)
+    assert read("-5", "--yes", command=erase.commands["author"])["author"] == "-5"
+    misspelt = CliRunner().invoke(winnow, ["erase", "messages", "5", "--yess", "--source", source])
+    assert (misspelt.exit_code, "No such option" in misspelt.output) == (2, True)
 
 
 def test_help_is_no_query() -> None:

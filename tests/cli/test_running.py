@@ -13,6 +13,7 @@ from grpc_health.v1.health import aio as health
 from services.cli.embedded.errors import ChildFailed
 from services.cli.embedded.runtime import silent
 from services.cli.embedded.supervisor import Supervisor
+from services.cli.failures import USAGE, Failure, explained
 from services.cli.running import service_child
 from services.common.rpc import OPTIONS
 from tests.conftest import Deployment
@@ -53,4 +54,14 @@ async def test_who_else_answers_at_its_address_is_not_it(
     async with another_answers(deployment.address("search")):
         with pytest.raises(ChildFailed, match=r"(?s)search cannot run.*WINNOW_SEARCH_ADDRESS"):
             await supervisor.start(service_child("search", os.environ, tmp_path))
+    await supervisor.stop()
+
+
+async def test_a_wrong_setting_ends_all_with_its_code(tmp_path: Path) -> None:
+    """A script tells by the exit code of `winnow up` that a setting of a service is wrong, as it does of its own."""
+    supervisor = Supervisor(tmp_path, tmp_path, silent)
+    environment = {**os.environ, "WINNOW_SEARCH_MEMORY_MB": "-1"}
+    with pytest.raises(Failure, match="WINNOW_SEARCH_MEMORY_MB") as ended, explained():
+        await supervisor.start(service_child("search", environment, tmp_path))
+    assert ended.value.exit_code == USAGE
     await supervisor.stop()

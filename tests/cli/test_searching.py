@@ -34,7 +34,12 @@ async def told(deployment: Deployment) -> AsyncIterator[Told]:
     await library.add_message("anyone for lunch?", unit(0, 1), thread_id="fun")
     topic = await library.add_topic("Backups", [first])
     await library.add_atom("Backup disk", "Is too small.", [first], unit(1, 0.2), topic_id=topic)
-    known = {"why did the backup fail?": unit(1), "capital of Mongolia?": unit(0, 0, 1)}
+    known = {
+        "why did the backup fail?": unit(1),
+        "did db-7 fail?": unit(1),
+        "did db-7 or db-9 fail?": unit(1),
+        "capital of Mongolia?": unit(0, 0, 1),
+    }
     async with embedder(deployment, library.generation, known), deployment.serving("search"):
         yield Told(Command(deployment), library)
 
@@ -130,6 +135,36 @@ async def test_asking_quotes_or_does_not_know(told: Told) -> None:
     assert "1. Ann 2024-05-01 09:01 The backup failed: disk full" in out
     out = await told.winnow.json("ask", "capital of Mongolia?", "--quote")
     assert (out["kind"], out["sentences"]) == ("unknown", [])
+
+
+async def test_an_answer_passes_over_what_only_carries_talk_on(told: Told) -> None:
+    """Of two messages as near as one another, only the one that says something must be quoted."""
+    await told.library.add_message("ugh", unit(1), importance_score=0.05)
+    await told.library.add_message("db-2 has no room", unit(1), importance_score=0.4)
+    out = await told.winnow.said("ask", "why did the backup fail?", "--quote")
+    assert ("ugh" in out, "db-2 has no room" in out) == (False, True)
+
+
+async def test_asking_for_what_nothing_mentions_says_so(told: Told) -> None:
+    """A version or a ticket that no message has must be named before what comes nearest, and beside an answer."""
+    out = await told.winnow.said("ask", "did db-7 fail?", "--quote")
+    head, _, nearest = out.partition("These come nearest:")
+    assert "I do not know: nothing that was found mentions db-7." in head
+    assert "The backup failed: disk full" in nearest
+    found = await told.winnow.json("ask", "did db-7 fail?", "--quote")
+    assert (found["kind"], found["missing"], found["sentences"]) == ("unknown", ["db-7"], [])
+    assert found["nearest"]
+    await told.library.add_message("the backup to db-9 failed", unit(1))
+    code, out, err = await told.winnow.run("ask", "did db-7 or db-9 fail?", "--quote")
+    assert "nothing that was found mentions db-7" in out + err
+    assert "These messages speak of it" in out
+    assert code == 0
+
+
+async def test_asking_without_a_word_is_refused(told: Told) -> None:
+    """A question of signs alone has no answer, and must be refused as a mistake of usage."""
+    code, _, err = await told.winnow.run("ask", "🎉", "--quote")
+    assert (code, "has no word that could be answered" in err) == (2, True)
 
 
 async def test_what_is_too_long_to_read_is_told(told: Told) -> None:

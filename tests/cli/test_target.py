@@ -30,6 +30,56 @@ def test_a_key_is_shown_only_to_those_it_is_for(
     assert find(DataDirectory(tmp_path)).api_key == "given"
 
 
+async def test_a_key_is_shown_only_where_somebody_said_that_it_is_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One address that is named says nothing of the other three: who listens there by default gets no key."""
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "api-key").write_text("its own\n")
+    monkeypatch.setenv("WINNOW_SEARCH_ADDRESS", "127.0.0.1:9")
+    found = find(DataDirectory(tmp_path))
+    async with found.channel("search"):
+        pass
+    with pytest.raises(Failure, match="set WINNOW_INGEST_ADDRESS") as stopped:
+        async with found.channel("ingest"):
+            pass
+    assert stopped.value.exit_code == 3
+    monkeypatch.setenv(KEY_VARIABLE, "given")
+    async with find(DataDirectory(tmp_path)).channel("ingest"):
+        pass
+
+
+def test_the_environment_names_the_data_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has a directory of their own need not name it to every command; the option still counts first."""
+    monkeypatch.setenv("WINNOW_DATA_DIR", str(tmp_path / "mine"))
+    assert target.data_directory(None).path == tmp_path / "mine"
+    assert target.data_directory(tmp_path / "other").path == tmp_path / "other"
+    monkeypatch.setenv("WINNOW_DATA_DIR", "")
+    assert target.data_directory(None) == DataDirectory.default().resolved()
+
+
+@pytest.mark.parametrize("key", ["ключ", "wk_a\nb", "wk_\x00", " "])
+def test_what_is_no_key_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """A key that no call can carry is told by where it stands; the end of a line after a good one is no part of it."""
+    (tmp_path / "secrets").mkdir()
+    file = tmp_path / "secrets" / "api-key"
+    file.write_text(key)
+    monkeypatch.setenv("WINNOW_INGEST_ADDRESS", "127.0.0.1:9")
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    with pytest.raises(Failure, match=str(file)) as stopped:
+        find(DataDirectory(tmp_path))
+    assert stopped.value.exit_code == 2
+    if "\0" not in key:
+        monkeypatch.setenv(KEY_VARIABLE, key)
+        with pytest.raises(Failure, match=KEY_VARIABLE):
+            find(DataDirectory(tmp_path))
+    monkeypatch.setenv(KEY_VARIABLE, "wk_a.b\r\n")
+    assert find(DataDirectory(tmp_path)).api_key == "wk_a.b"
+
+
 @pytest.mark.parametrize("is_default", [True, False])
 def test_the_next_step_that_is_told_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_default: bool

@@ -2,11 +2,20 @@
 
 import http.server
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from services.cli.app import winnow
+from services.cli.embedded.paths import DataDirectory
+from services.cli.embedded.ports import Ports
+from services.cli.embedded.runtime import running_state
+from services.cli.validation import meters
+from services.cli.validation.conversation import sample
+from services.extractor.service import ExtractorSettings
+from services.ingest.saving import FRESH_AGE
 from tests.servers import answering
 
 
@@ -47,3 +56,28 @@ def test_a_page_without_metrics_is_named(page: str) -> None:
     result = CliRunner().invoke(winnow, ["validate", "--metrics", page])
     assert result.exit_code == 1
     assert f"--metrics: what {page} shows are no metrics" in result.output
+
+
+def test_metrics_are_read_where_what_runs_shows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another terminal need not know with which setting `winnow up` was started; what is given counts first."""
+    monkeypatch.setenv("WINNOW_METRICS_ADDRESS", "0.0.0.0:19464")
+    data = DataDirectory(tmp_path)
+    state = running_state(data, Ports())
+    monkeypatch.delenv("WINNOW_METRICS_ADDRESS")
+    first, *_, last = meters.urls((), state)
+    assert (first, last) == ("http://127.0.0.1:19464/metrics", "http://127.0.0.1:19467/metrics")
+    assert meters.urls(("http://db:1/metrics",), state) == ["http://db:1/metrics"]
+    assert meters.urls((), running_state(data, Ports())) == meters.urls(()) == []
+
+
+def test_what_is_sent_is_fresh() -> None:
+    """What is stored and asked for must be as new as what people write: history waits behind a whole import.
+
+    Yet the conversation must be over, or a timer of what was erased would be left.
+    """
+    messages, _ = sample()
+    newest = max(message.sent_at.ToDatetime(UTC) for message in messages)
+    idle = timedelta(seconds=ExtractorSettings.model_fields["window_idle_seconds"].default)
+    assert idle < datetime.now(UTC) - newest < 0.75 * FRESH_AGE

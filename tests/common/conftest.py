@@ -78,6 +78,7 @@ def edge(serving_edge: Edge) -> Edge:
     """The same with handlers that have seen nothing and only reply."""
     serving_edge.handlers.seen.clear()
     serving_edge.handlers.act = serving_edge.handlers.act_after_reply = None
+    serving_edge.handlers.flood = None
     return serving_edge
 
 

@@ -1,6 +1,5 @@
 """A relay on real servers that runs when a test wants it to."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -17,6 +16,7 @@ from services.common.outbox import announce
 from services.common.relay import Relay, RelaySettings
 from tests.common.stages import until_true
 from tests.conftest import Deployment
+from tests.meanwhile import meanwhile
 from winnow.events.v1.events_pb2 import AtomsExtracted, Event
 
 LIMITS = RelaySettings(relay_again_seconds=250, relay_again_seconds_max=300)
@@ -58,8 +58,5 @@ async def waiting(admin: asyncpg.Connection) -> int:
 
 async def until_quiet(relay: Relay, admin: asyncpg.Connection) -> None:
     """Run the relay until no fact waits."""
-    running_relay = asyncio.create_task(relay.run())
-    try:
+    async with meanwhile(relay.run()):
         await until_true(admin, "not exists (select from spine.event)")
-    finally:
-        running_relay.cancel()

@@ -13,8 +13,9 @@ from services.common.database import Connection, Database, DatabaseSettings
 from services.common.errors import ItemFailed, ModelUnavailable
 from services.common.outbox import Task, TaskStore, enqueue
 from services.common.relay import Relay, RelaySettings
+from services.common.waiting import end
 from services.common.work import Result
-from services.common.worker import Worker, WorkerSettings
+from services.common.worker import STOP_SECONDS, Worker, WorkerSettings
 from tests.conftest import Deployment
 
 STAGE = "embed"
@@ -90,10 +91,9 @@ async def running(
             try:
                 yield Running(relay, worker, relaying, working)
             finally:
-                # Before Python 3.12 asyncio.wait_for may forget a cancellation: a worker that drains ends all the same.
                 worker.drain()
-                relaying.cancel()
-                working.cancel()
+                await end([relaying])
+                await end([working], again_seconds=2 * STOP_SECONDS)
 
 
 @asynccontextmanager

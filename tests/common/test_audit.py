@@ -97,6 +97,22 @@ async def test_a_caller_who_leaves_is_on_record(deployment: Deployment) -> None:
     assert ended["outcome"] == "CANCELLED"
 
 
+async def test_a_call_that_takes_too_long_is_on_record(deployment: Deployment) -> None:
+    """A call whose time was up is told from one that its caller gave up."""
+
+    async def act(context: Any) -> None:
+        await asyncio.sleep(3600)
+
+    async with served(deployment, Handlers(act=act)) as channel:
+        error = await failure(call(channel, REPLAY, deployment.metadata, seconds=1))
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        async with asyncio.timeout(10):
+            while (await entries(deployment))[0]["outcome"] is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    [ended] = await entries(deployment)
+    assert ended["outcome"] == "DEADLINE_EXCEEDED"
+
+
 async def test_what_cannot_be_recorded_is_not_done(deployment: Deployment) -> None:
     """If the entry cannot be written, the call fails and its handler is never reached."""
     await deployment.admin.execute("alter table spine.audit add check (action = '') not valid")

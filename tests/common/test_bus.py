@@ -6,6 +6,7 @@ import logging
 import shutil
 import signal
 from collections.abc import Sequence
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 import nats as nats_client
@@ -14,6 +15,7 @@ import pytest
 from services.common.bus import (
     EVENTS_STREAM,
     TASKS_STREAM,
+    TOLD_AGAIN_SECONDS,
     Bus,
     BusClosed,
     BusSettings,
@@ -47,6 +49,11 @@ async def test_a_killed_broker_loses_nothing(
         await make(deployment, "while it is away")
         # The first hint fails, then the first look at the streams.
         await eventually(lambda: caplog.text.count("relay: NATS") >= 2)
+        said = [each for each in caplog.records if each.name == "services.common.bus"]
+        assert any("[Errno 111]" in each.getMessage() for each in said)
+        for first, then in pairwise(said):
+            is_repeated = then.getMessage() == first.getMessage()
+            assert not is_repeated or then.created - first.created > TOLD_AGAIN_SECONDS / 2
         nats.start()
         await until(deployment.admin, done=2)
         await make(deployment, "after")

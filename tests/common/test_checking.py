@@ -99,6 +99,33 @@ def test_a_choice_that_was_not_made_is_told_in_words() -> None:
     assert (violation.field, violation.description) == ("kind", "must be set")
 
 
+def test_a_value_that_is_not_defined_is_told_with_its_enum() -> None:
+    """Who sends a number that an enum does not have must learn which enum that is, however deep the field stands."""
+    request = pb.SearchRequest(query="x", mode=9)  # type: ignore[arg-type]
+    request.filter_expression.any_of.expressions.add().labels.values.append(7)  # type: ignore[arg-type]
+    told = {each.field: each.description for each in violations_of(VALIDATOR, request)}
+    assert told == {
+        "mode": "9 is no value of winnow.search.v1.SearchMode",
+        "filter_expression.any_of.expressions[0].labels.values[0]": "7 is no value of winnow.types.v1.ImportanceLabel",
+    }
+
+
+def test_the_values_that_are_taken_are_told_by_name() -> None:
+    """Where not every value of an enum is taken, those that are must be named, not numbered."""
+    request = pb.PackContextRequest(query="x", kinds=[types.SUBJECT_KIND_TOPIC])
+    (violation,) = violations_of(VALIDATOR, request)
+    assert violation.field == "kinds[0]"
+    assert violation.description == "must be one of SUBJECT_KIND_MESSAGE, SUBJECT_KIND_ATOM"
+
+
+def test_a_choice_between_fields_is_told_with_them() -> None:
+    """Where one of several fields must be set they are named, in the words of the contract."""
+    request = pb.SearchRequest(query="x", wait_for=pb.WaitFor())
+    (violation,) = violations_of(VALIDATOR, request)
+    assert violation.field == "wait_for.target"
+    assert violation.description == "must be set to one of message_id, accepted_until"
+
+
 @pytest.mark.parametrize(
     ("rule_id", "rule_value", "told"),
     [
@@ -110,6 +137,9 @@ def test_a_choice_that_was_not_made_is_told_in_words() -> None:
         ("enum.not_in", [0, 3], "said otherwise"),
         ("string.not_contains", "\0", "must not contain NUL"),
         ("string.not_contains", "x", "said otherwise"),
+        ("repeated.min_items", 1, "must not be empty"),
+        ("repeated.min_items", 2, "said otherwise"),
+        ("repeated.unique", True, "must not have anything twice"),
         ("string.in", ["en", "uk"], "must be one of en, uk"),
         ("timestamp.lt", Timestamp(seconds=1), "said otherwise"),
     ],

@@ -14,7 +14,7 @@ from asyncpg.exceptions import OutdatedSchemaCacheError
 from services.common import migrations
 from services.common.database import Database, DatabaseSettings, check_versions, translated
 from services.common.errors import DatabaseUnavailable, InvalidSetting
-from tests.common.stages import Recorder, make, running
+from tests.common.stages import Recorder, make, running, until
 from tests.conftest import PASSWORD, Deployment, free_port
 from tests.servers import PostgresServer
 
@@ -98,6 +98,26 @@ async def test_a_killed_backend_is_survived(deployment: Deployment, server: Post
         os.kill(pid, signal.SIGKILL)
         await tries_until_answer(database)
         assert await answer(database) == 1
+
+
+async def test_a_password_may_be_changed(deployment: Deployment) -> None:
+    """Until a service is restarted with the new one, calls are told to try again, and its tasks wait."""
+    change = "alter role winnow_app password '{}'"
+    cut = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'winnow_app'"
+    async with running(Recorder()) as parts, opened() as database:
+        await deployment.admin.execute(change.format("another"))
+        try:
+            await deployment.admin.execute(cut)
+            await asyncio.sleep(1)
+            with pytest.raises(DatabaseUnavailable) as refused:
+                await answer(database)
+            assert isinstance(refused.value.__cause__, asyncpg.InvalidPasswordError)
+        finally:
+            await deployment.admin.execute(change.format(PASSWORD))
+        await tries_until_answer(database)
+        await make(deployment, "a")
+        await until(deployment.admin, done=1)
+        assert not parts.working.done()
 
 
 @pytest.mark.parametrize("ends", ["restart", "kill"])
@@ -191,11 +211,14 @@ async def test_a_wrong_argument_is_not_the_databases_fault(deployment: Deploymen
         asyncpg.ReadOnlySQLTransactionError("standby"),
         asyncpg.PostgresIOError("disk"),
         asyncpg.IdleInTransactionSessionTimeoutError("idle"),
+        asyncpg.DeadlockDetectedError("deadlock detected"),
+        asyncpg.InvalidCachedStatementError("cached plan must not change"),
+        OutdatedSchemaCacheError("unexpected type"),
     ],
     ids=lambda error: type(error).__name__,
 )
 async def test_the_state_of_the_server_is_nobodys_fault(error: Exception) -> None:
-    """Every error that a server in trouble can cause is unavailable, so that work is kept and callers come back."""
+    """What a server in trouble or its other users cause is unavailable: work is kept, callers come back."""
     with pytest.raises(DatabaseUnavailable):
         async with translated():
             raise error

@@ -1,6 +1,5 @@
 """The relay publishes every fact at least once, and forgets only what the broker has."""
 
-import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from services.common.outbox import FACTS, announce
 from tests.common.relays import announced, published, relaying, until_quiet, waiting
 from tests.common.stages import until_true
 from tests.conftest import Deployment
+from tests.meanwhile import meanwhile
 from winnow.events.v1.events_pb2 import AtomsExtracted, Event
 
 
@@ -52,9 +52,8 @@ async def test_facts_of_a_newer_release_wait_for_it(deployment: Deployment) -> N
         await deployment.admin.execute(insert, deployment.workspace)
     async with relaying() as (relay, bus):
         runs = await announced(deployment, 1)
-        task = asyncio.create_task(relay.run())
-        await until_true(deployment.admin, "(select count(*) from spine.event) = 120")
-        task.cancel()
+        async with meanwhile(relay.run()):
+            await until_true(deployment.admin, "(select count(*) from spine.event) = 120")
         assert [event.atoms_extracted.run_id for event in await published(bus)] == runs
     assert await waiting(deployment.admin) == 120
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from services.common.bus import HintStream
+from services.common.hints import HintStream
 from services.common.looks import Look, Looks
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.common.bus import HintStream
+from services.common.hints import HintStream
 from services.common.looks import Look, Looks
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

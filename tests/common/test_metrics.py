@@ -27,7 +27,7 @@ UNITS = ("_seconds", "_total", "_bytes")
 COUNTS = {
     "winnow_tasks", "winnow_tasks_held", "winnow_rows", "winnow_reconciliation", "winnow_rpc_running",
     "winnow_batch_tasks", "winnow_breaker_open", "winnow_model_batch_tokens", "winnow_database_connections",
-    "winnow_search_recall_at_10", "winnow_model_missing",
+    "winnow_search_recall_at_10", "winnow_model_missing", "winnow_serving",
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An address at which metrics are served."""
     where = f"127.0.0.1:{free_port()}"
     monkeypatch.setenv("WINNOW_METRICS_ADDRESS", where)
-    with serving_metrics(MetricsSettings.read()):
+    with serving_metrics(MetricsSettings.read().metrics_address):
         yield where
 
 
@@ -51,7 +51,7 @@ def test_they_are_served_where_the_setting_says(address: str) -> None:
         families = list(text_string_to_metric_families(answer.read().decode()))
     names = {family.name for family in families}
     assert {"winnow_rpc_duration_seconds", "winnow_tasks", "process_cpu_seconds"} <= names
-    taken = serving_metrics(MetricsSettings.read())
+    taken = serving_metrics(MetricsSettings.read().metrics_address)
     with pytest.raises(InvalidSetting, match="WINNOW_METRICS_ADDRESS: cannot listen"), taken:
         pass
 
@@ -61,12 +61,12 @@ def test_the_address_is_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
     where = f"127.0.0.1:{free_port()}"
     monkeypatch.setenv("WINNOW_METRICS_ADDRESS", where)
     for _ in range(2):
-        with serving_metrics(MetricsSettings.read()):
+        with serving_metrics(MetricsSettings.read().metrics_address):
             pass
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"http://{where}/metrics")
     monkeypatch.delenv("WINNOW_METRICS_ADDRESS")
-    with serving_metrics(MetricsSettings.read()):
+    with serving_metrics(MetricsSettings.read().metrics_address):
         pass
 
 
@@ -93,9 +93,11 @@ async def test_a_call_is_counted_by_how_it_ends(deployment: Deployment) -> None:
     async with Database.open(DatabaseSettings.read(), "winnow_search") as database:
         service = Service("search", database, [pipeline_servicer(database)])
         async with serving(service) as where, grpc.aio.insecure_channel(where) as channel:
+            assert value("winnow_serving", service="search") == 1
             stub = PipelineServiceStub(channel)
             await stub.GetStatus(pb.GetStatusRequest(), metadata=deployment.metadata)
             await failure(stub.GetStatus(pb.GetStatusRequest()))
+        assert value("winnow_serving", service="search") == 0
         assert value("winnow_database_connections", role="winnow_search", state="lent") == 0
     assert (count("OK"), count("UNAUTHENTICATED")) == (before[0] + 1, before[1] + 1)
     assert value("winnow_rpc_running") == 0

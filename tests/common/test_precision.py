@@ -1,4 +1,4 @@
-"""In which numbers a model is computed: those of its file, or 8 bits where matrix units multiply them."""
+"""In which numbers a model is computed: those of its file, or 8 bits where the processor multiplies them sooner."""
 
 from pathlib import Path
 
@@ -12,12 +12,10 @@ from services.common.models import ModelStore, ResolvedModel
 
 pytestmark = pytest.mark.models
 WORDS = "The deploy failed: migration 0042 waits for a lock, and nobody knows why it does. "
-# Of one token to several tiles of 16, ends of tiles among them.
+# Of one token to several tiles of 16 or groups of 8, ends of them among these.
 TEXTS = [WORDS[:length] for length in range(1, len(WORDS), 3)] + [WORDS * 3, WORDS * 9]
 
-needs_matrix_units = pytest.mark.skipif(
-    not encodes_in_bytes(), reason="this processor has no matrix units"
-)
+needs_avx2 = pytest.mark.skipif(not encodes_in_bytes(), reason="this processor has no AVX2")
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +33,17 @@ async def vectors(path: Path, *, exact: bool = False, threads: int = 1) -> np.nd
     return made
 
 
-@needs_matrix_units
+@needs_avx2
 @pytest.mark.parametrize("threads", [1, 2])
 async def test_weights_of_halves_are_kept_in_bytes(halves: Path, threads: int) -> None:
-    """With matrix units a file of 16 bits is computed with in 8, near enough, whatever the length of a text."""
+    """A file of 16 bits is computed with in 8, near enough, whatever the length of a text."""
     exact = await vectors(halves, exact=True)
     fast = await vectors(halves, threads=threads)
     cosines = np.sum(exact * fast, axis=1)
     assert 0.997 < cosines.min() < 0.99999
 
 
-@needs_matrix_units
+@needs_avx2
 @pytest.mark.parametrize(
     "file_type", [c.LLAMA_FTYPE_ALL_F32, c.LLAMA_FTYPE_MOSTLY_BF16, c.LLAMA_FTYPE_MOSTLY_Q8_0]
 )
@@ -59,7 +57,7 @@ async def test_other_types_of_weights(halves: Path, tmp_path: Path, file_type: i
     assert cosines.min() > 0.997
 
 
-@needs_matrix_units
+@needs_avx2
 async def test_weights_of_four_bits_are_kept_in_bytes(e5: ResolvedModel) -> None:
     """Of a file of fewer bits nothing is lost that matters."""
     exact = await vectors(e5.path, exact=True)
@@ -67,7 +65,7 @@ async def test_weights_of_four_bits_are_kept_in_bytes(e5: ResolvedModel) -> None
     assert 0.999 < cosines.min() < 0.999999
 
 
-async def test_without_matrix_units_a_file_is_read_as_it_is(
+async def test_elsewhere_a_file_is_read_as_it_is(
     halves: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other processors compute with the numbers of the file."""

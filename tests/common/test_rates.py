@@ -160,8 +160,8 @@ async def test_messages_over_the_quota_wait_or_are_refused(
     monkeypatch.setenv("WINNOW_LLM_TOKENS_PER_DAY", "1000")
     async with deployment.serving("ingest") as channel:
         stub, metadata = IngestServiceStub(channel), deployment.metadata
-        await stub.IngestMessages(_request(60), metadata=metadata)
-        error = await failure(stub.IngestMessages(_request(1, 60), metadata=metadata))
+        await stub.IngestMessages(_request(100), metadata=metadata)
+        error = await failure(stub.IngestMessages(_request(1, 900), metadata=metadata))
         assert details_of(error).reason == "RATE_LIMITED"
 
         async def frames() -> AsyncIterator[ingest.StreamMessagesRequest]:
@@ -177,6 +177,6 @@ async def test_messages_over_the_quota_wait_or_are_refused(
         assert len(replies) == 4
         assert took > 0.7, "the stream was not slowed down"
         reply = await PipelineServiceStub(channel).GetStatus(GetStatusRequest(), metadata=metadata)
-        assert reply.messages == 140
+        assert reply.messages == 180
         assert reply.quotas.messages_per_second == 50
         assert reply.quotas.llm_tokens_per_day == 1000

@@ -12,6 +12,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from services.common import bus as bus_module
+from services.common import relay as relay_module
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bus import (
     TASKS_STREAM,
@@ -28,6 +30,7 @@ from services.common.stages import FRESH, HISTORY
 from tests.common.relays import LIMITS, announced, published, relaying, until_quiet
 from tests.common.stages import STAGE, Recorder, make, running, until, until_true
 from tests.conftest import Deployment
+from tests.meanwhile import meanwhile
 from tests.servers import NatsServer
 
 
@@ -45,19 +48,17 @@ async def test_a_full_stream_loses_nothing(deployment: Deployment) -> None:
         due = "select count(*) from spine.task where hint_at <= now() + interval '2 s' and hint_count <= 1"
         assert await deployment.admin.fetchval(due) == 2
         await bus._js.purge_stream(TASKS_STREAM)
-        task = asyncio.create_task(relay.run())
-        stage = Recorder()
-        async with running(stage):
-            await until(deployment.admin, done=2)
-        task.cancel()
+        async with meanwhile(relay.run()):
+            stage = Recorder()
+            async with running(stage):
+                await until(deployment.admin, done=2)
 
 
 async def test_an_outage_of_the_broker_delays_no_hint(
     deployment: Deployment, nats: NatsServer
 ) -> None:
     """A hint that could not be published is due at once, however long it would wait after a success."""
-    async with relaying() as (relay, bus):
-        task = asyncio.create_task(relay.run())
+    async with relaying() as (relay, bus), meanwhile(relay.run()):
         await until_true(deployment.admin, "exists (select from spine.hint_stream)")
         nats.stop(signal.SIGKILL)
         await make(deployment, "a")
@@ -68,7 +69,22 @@ async def test_an_outage_of_the_broker_delays_no_hint(
         async with asyncio.timeout(20):
             while not await _fetched(reader):  # noqa: ASYNC110 - a fetch waits by itself
                 await asyncio.sleep(0.1)
-        task.cancel()
+
+
+async def test_a_stream_whose_files_are_gone_begins_anew(
+    deployment: Deployment, nats: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that still tells of the stream, and answers nothing that is sent to it, holds up no work."""
+    monkeypatch.setattr(bus_module, "UNSTORED_MAX", 2)
+    async with relaying() as (relay, bus):
+        await bus.declare()
+        shutil.rmtree(nats.store / "jetstream")
+        with suppress(TimeoutError):
+            while True:
+                await bus._js.publish("winnow.tasks.unheard_of", bytes(500_000), timeout=2)
+        async with meanwhile(relay.run()), running(Recorder()):
+            await make(deployment, "a")
+            await until(deployment.admin, done=1)
 
 
 async def make_hinted(
@@ -96,33 +112,28 @@ async def test_handed_hints_are_published_at_once(
     deployment: Deployment, lane: int, consumer: str
 ) -> None:
     """What a maker hands over needs no look at the table, and goes to the consumer of its lane."""
-    async with relaying() as (relay, bus):
-        task = asyncio.create_task(relay.run())
+    async with relaying() as (relay, bus), meanwhile(relay.run()):
         # A stream that is seen for the first time has every task hinted again, those made before too.
         await until_true(deployment.admin, "exists (select from spine.hint_stream)")
         ids = await make_hinted(deployment, 3600, lane)
         relay.hand(Hints(deployment.workspace, "embed", ids, lane))
         assert await hinted(bus, consumer) == set(ids)
-        task.cancel()
     counts = await deployment.admin.fetch("select distinct hint_count from spine.task")
     assert [row["hint_count"] for row in counts] == [1], "the relay took them from the table too"
 
 
 async def test_hints_that_nobody_hands_over_are_published(deployment: Deployment) -> None:
     """A maker that dies between its commit and the relay loses nothing: the table knows."""
-    async with relaying() as (relay, bus):
-        task = asyncio.create_task(relay.run())
+    async with relaying() as (relay, bus), meanwhile(relay.run()):
         ids = await make_hinted(deployment, 1)
         assert await hinted(bus, "embed") == set(ids)
-        task.cancel()
 
 
 async def test_an_outage_of_the_broker_delays_no_handed_hint(
     deployment: Deployment, nats: NatsServer
 ) -> None:
     """Handed over while NATS is away, hints are published when it is back, and not an hour later."""
-    async with relaying() as (relay, bus):
-        task = asyncio.create_task(relay.run())
+    async with relaying() as (relay, bus), meanwhile(relay.run()):
         await until_true(deployment.admin, "exists (select from spine.hint_stream)")
         nats.stop(signal.SIGKILL)
         ids = await make_hinted(deployment, 3600)
@@ -130,7 +141,6 @@ async def test_an_outage_of_the_broker_delays_no_handed_hint(
         await asyncio.sleep(3)
         nats.start()
         assert await hinted(bus, "embed") == set(ids)
-        task.cancel()
 
 
 async def look(relay: Relay) -> None:
@@ -186,6 +196,27 @@ async def test_a_lost_hint_is_repeated_whatever_waits_elsewhere(
         await look(relay)
         await look(relay)
         assert await stored(bus) == {"window": 1, consumer: 1}
+
+
+async def test_what_a_wiped_broker_has_lost_is_repeated_in_parts(
+    deployment: Deployment, nats: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much was hinted, each look makes due only so much of it, and the next ones go on until it is all."""
+    monkeypatch.setattr(relay_module, "REPEATED_MAX", 2)
+    async with relaying() as (relay, bus):
+        await look(relay)
+        await make(deployment, "a", "b", "c", "d", "e")
+        await look(relay)
+        await pass_time(relay, deployment.admin, 60)
+        nats.stop(signal.SIGKILL)
+        shutil.rmtree(nats.store)
+        nats.start()
+        await until_seen(relay)
+        found = [len(await hinted(bus, "embed"))]
+        for _ in range(2):
+            await look(relay)
+            found.append(len(await hinted(bus, "embed")))
+        assert found == [2, 2, 1]
 
 
 async def test_a_lost_hint_is_repeated_when_its_turn_would_have_come(
@@ -325,7 +356,7 @@ async def _look_for_hints(deployment: Deployment) -> None:
     now = await deployment.admin.fetchval("select now()")
     stages, lanes = ["embed", "embed", "window", "merge"], [0, 2, 0, 0]
     seen = [now - timedelta(seconds=seconds) for seconds in (100, 100, 100, 0)]
-    call = "select spine.repeat_lost_hints($1, $2, $3, $4, $4)"
+    call = "select spine.repeat_lost_hints($1, $2, $3, $4, $4, 20000)"
     assert await deployment.admin.fetchval(call, stages, lanes, seen, again) == 0
     assert not await deployment.admin.fetch("select from spine.take_hints(2000, $1, $1)", again)
 
@@ -342,14 +373,12 @@ async def test_many_relays_share_the_work(deployment: Deployment) -> None:
     async with relaying() as (first, bus), relaying() as (second, _):
         runs = await announced(deployment, 120)
         await make(deployment, *[f"s{n}" for n in range(300)])
-        tasks = [asyncio.create_task(each.run()) for each in (first, second)]
-        stage = Recorder()
-        async with running(stage):
-            await until(deployment.admin, done=300)
-        await until_quiet(first, deployment.admin)
-        assert not any(task.done() for task in tasks)
-        for task in tasks:
-            task.cancel()
+        async with meanwhile(first.run()) as one, meanwhile(second.run()) as other:
+            async with running(Recorder()):
+                await until(deployment.admin, done=300)
+            await until_quiet(first, deployment.admin)
+            assert not one.done()
+            assert not other.done()
         found = [event.atoms_extracted.run_id for event in await published(bus)]
     assert sorted(found) == sorted(runs)
 
@@ -361,11 +390,10 @@ async def test_a_kick_is_never_lost(deployment: Deployment) -> None:
         Bus.open(BusSettings.read(), "test") as bus,
     ):
         relay = Relay(database, bus, RelaySettings(relay_idle_seconds=3600))
-        task = asyncio.create_task(relay.run())
-        for turn in range(30):
-            relay.kick()
-            await asyncio.sleep(0.0005 * turn)
-            await make(deployment, f"s{turn}")
-            relay.kick()
-            await until_true(deployment.admin, "bool_and(hint_count > 0) from spine.task")
-        task.cancel()
+        async with meanwhile(relay.run()):
+            for turn in range(30):
+                relay.kick()
+                await asyncio.sleep(0.0005 * turn)
+                await make(deployment, f"s{turn}")
+                relay.kick()
+                await until_true(deployment.admin, "bool_and(hint_count > 0) from spine.task")

@@ -1,29 +1,59 @@
 """The edge of every service: who gets in, how many, and what ends a call."""
 
 import asyncio
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.common import auth, errors, rpc
+from services.common import auth, errors, metrics, rpc
 from services.common.auth import mint_key
 from tests.common.edge import (
     BIDI,
     CONCURRENCY_MAX,
     KINDS,
     METHODS,
+    STREAM,
     UNARY,
     Edge,
+    Metadata,
     call,
     details_of,
     failure,
     path_of,
     valid,
 )
+from winnow.embedder.v1 import embedder_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Counted:
+    """How calls of a method end from now on, as they are counted."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._before = path, Counter[str]()
+        self._before = self._read()
+
+    async def ending(self, calls: int = 1) -> dict[str, int]:
+        """The codes of so many calls, once they have ended."""
+        async with asyncio.timeout(10):
+            while (found := self._read() - self._before).total() < calls:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return dict(found)
+
+    def _read(self) -> Counter[str]:
+        samples = [each for metric in metrics.RPC_SECONDS.collect() for each in metric.samples]
+        return Counter(
+            {
+                each.labels["code"]: int(each.value)
+                for each in samples
+                if each.name.endswith("_count") and each.labels["method"] == self._path.lstrip("/")
+            }
+        )
 
 
 async def test_a_key_opens_every_method(edge: Edge) -> None:
@@ -153,14 +183,17 @@ async def test_a_deadline_ends_the_work(edge: Edge, path: str) -> None:
             ended.set()
 
     edge.handlers.act = act
+    counted = Counted(path)
     error = await failure(call(edge.channel, path, edge.metadata, seconds=0.3))
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     await asyncio.wait_for(ended.wait(), 10)
+    assert await counted.ending() == {"DEADLINE_EXCEEDED": 1}
 
 
 @pytest.mark.parametrize("path", KINDS)
 async def test_a_caller_who_leaves_stops_the_work(edge: Edge, path: str) -> None:
     """When the caller cancels, the handler is cancelled and its place is free again."""
+    counted = Counted(path)
     for _ in range(CONCURRENCY_MAX + 2):
         started, ended = asyncio.Event(), asyncio.Event()
 
@@ -178,6 +211,7 @@ async def test_a_caller_who_leaves_stops_the_work(edge: Edge, path: str) -> None
         await asyncio.wait_for(started.wait(), 10)
         task.cancel()
         await asyncio.wait_for(ended.wait(), 10)
+    assert await counted.ending(CONCURRENCY_MAX + 2) == {"CANCELLED": CONCURRENCY_MAX + 2}
 
 
 async def test_a_stream_that_is_left_open_is_freed(edge: Edge) -> None:
@@ -220,25 +254,48 @@ async def test_calls_at_once_are_limited(edge: Edge) -> None:
     assert await call(edge.channel, UNARY, edge.metadata)
 
 
+@dataclass
+class EndingKey:
+    """A key, which is looked at often, and how to end it."""
+
+    edge: Edge
+    text: str
+
+    @property
+    def metadata(self) -> Metadata:
+        """The metadata of calls with it."""
+        return (("authorization", f"Bearer {self.text}"),)
+
+    async def end(self, change: str = "revoked_at = now()") -> None:
+        """Revoke it, or change it otherwise."""
+        prefix = self.text.partition(".")[0].removeprefix("wk_")
+        query = f"update spine.api_key set {change} where prefix = $1"
+        await self.edge.admin.execute(query, prefix)
+
+
+async def soon_ending_key(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> EndingKey:
+    """A new key, and an edge that looks at keys often."""
+    monkeypatch.setattr(rpc, "KNOWN_SECONDS", 0.05)
+    monkeypatch.setattr(auth, "CACHE_SECONDS", 0.05)
+    return EndingKey(edge, await edge.key())
+
+
 @pytest.mark.parametrize("change", ["revoked_at = now()", "expires_at = now()"])
 async def test_a_key_that_ends_ends_its_streams(
     edge: Edge, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     """A stream that goes on is cut off soon after its key is revoked or expires, in either direction."""
-    monkeypatch.setattr(rpc, "KNOWN_SECONDS", 0.05)
-    monkeypatch.setattr(auth, "CACHE_SECONDS", 0.05)
-    key = await edge.key()
+    key = await soon_ending_key(edge, monkeypatch)
 
     async def act(context: Any) -> None:
         await asyncio.sleep(0.01)
 
     edge.handlers.act = act
-    stream = edge.channel.stream_stream(BIDI)(metadata=(("authorization", f"Bearer {key}"),))
+    stream = edge.channel.stream_stream(BIDI)(metadata=key.metadata)
     for _ in range(20):
         await stream.write(b"")
         assert await stream.read() == b""
-    prefix = key.partition(".")[0].removeprefix("wk_")
-    await edge.admin.execute(f"update spine.api_key set {change} where prefix = $1", prefix)
+    await key.end(change)
 
     async def go_on() -> None:
         async with asyncio.timeout(10):
@@ -249,3 +306,41 @@ async def test_a_key_that_ends_ends_its_streams(
     error = await failure(go_on())
     assert error.code() is grpc.StatusCode.UNAUTHENTICATED
     assert details_of(error).reason == "INVALID_CREDENTIALS"
+
+
+@pytest.mark.parametrize("path", [STREAM, BIDI])
+async def test_a_key_that_ends_ends_its_idle_streams(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """A stream on which nothing flows is cut off as well, with the same words, and gives its place back."""
+    key = await soon_ending_key(edge, monkeypatch)
+    idle = asyncio.Event()
+    edge.handlers.act_after_reply = lambda _: idle.wait()
+    counted = Counted(path)
+    if path == BIDI:
+        stream = edge.channel.stream_stream(path)(metadata=key.metadata)
+        await stream.write(b"")
+    else:
+        stream = edge.channel.unary_stream(path)(b"", metadata=key.metadata)
+    assert await stream.read() == b""
+    await key.end()
+    async with asyncio.timeout(10):
+        error = await failure(stream.read())
+    assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert details_of(error).reason == "INVALID_CREDENTIALS"
+    assert await counted.ending() == {"UNAUTHENTICATED": 1}
+
+
+async def test_a_key_that_ends_ends_streams_that_nobody_reads(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller who does not read what is sent holds no place for longer than one who does."""
+    key = await soon_ending_key(edge, monkeypatch)
+    monkeypatch.setattr(rpc, "_TELLING_SECONDS", 0.05)
+    edge.handlers.flood = embedder_pb2.BackfillResponse(model="x" * 100_000)
+    counted = Counted(STREAM)
+    stream = edge.channel.unary_stream(STREAM)(b"", metadata=key.metadata)
+    assert await stream.read() == b""
+    await key.end()
+    assert sum((await counted.ending()).values()) == 1
+    stream.cancel()

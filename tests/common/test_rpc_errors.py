@@ -88,6 +88,44 @@ async def test_errors_keep_secrets(
         assert details.request_id in caplog.text
 
 
+async def test_an_error_has_the_id_of_its_request(
+    edge: Edge, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who numbers requests finds a failed one by that id in our logs; what is no id gets into none."""
+    path, own = "/winnow.ingest.v1.IngestService/EraseSource", str(uuid4())
+    request = ingest_pb2.EraseSourceRequest(source_id=str(uuid4()), request_id=own)
+    edge.handlers.act = raising(RuntimeError("a defect"))
+    with caplog.at_level(logging.ERROR):
+        said = await failure(call(edge.channel, path, edge.metadata, request.SerializeToString()))
+    assert details_of(said).request_id == own
+    assert f"request {own}" in caplog.text
+    request.request_id = "forged\nline"
+    said = await failure(call(edge.channel, path, edge.metadata, request.SerializeToString()))
+    assert details_of(said).reason == "INVALID_FIELD"
+    assert "forged" not in details_of(said).request_id
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (errors.DatabaseUnavailable("the database is away"), "WARNING"),
+        (errors.ShuttingDown("the service is stopping"), "INFO"),
+    ],
+)
+async def test_what_is_away_is_one_line_of_the_log(
+    edge: Edge, error: Exception, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While the database is away every call fails of it, and rollouts end streams: neither is a defect to trace."""
+    edge.handlers.act = raising(error)
+    with caplog.at_level(logging.INFO):
+        said = await failure(call(edge.channel, UNARY, edge.metadata))
+    request = details_of(said).request_id
+    [told] = [each for each in caplog.records if request in each.getMessage()]
+    assert told.levelname == level
+    assert not told.exc_info
+    assert str(error) in told.getMessage()
+
+
 @pytest.mark.parametrize(
     ("error", "code", "reason", "waits"),
     [
@@ -127,7 +165,7 @@ async def test_errors_say_what_helps(
 async def test_a_broken_limit_names_its_field(edge: Edge) -> None:
     """A violation names the path of its field, with the position in a list, also the first."""
     tasks = pipeline_pb2.ReplayTasksRequest(task_ids=["x", str(uuid4()), "y"])
-    search = search_pb2.SearchRequest(query="q", filter={"author_external_ids": ["a", ""]})
+    search = search_pb2.SearchRequest(query="q", filter={"author_external_ids": ["a", "b\0"]})
     source = ingest_pb2.IngestMessagesRequest(source={"kind": 3, "external_id": "a\0"})
     for path, request, fields in [
         (LISTING, tasks, ["task_ids[0]", "task_ids[2]"]),

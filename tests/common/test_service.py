@@ -22,7 +22,7 @@ from services.common.database import Database, DatabaseSettings
 from services.common.errors import InvalidSetting
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, Servicer, serving
-from tests.common.edge import SERVICES, UNARY, Handlers, call, servicers
+from tests.common.edge import SERVICES, STREAM, UNARY, Handlers, call, servicers
 from tests.common.stages import make, states, until, until_true
 from tests.conftest import Deployment, free_port
 
@@ -51,12 +51,14 @@ async def test_probes_learn_of_the_end_first(deployment: Deployment) -> None:
 
     handlers.act = act
     said: list[int] = []
+    told = asyncio.Event()
 
     async def watch(address: str) -> None:
         async with grpc.aio.insecure_channel(address) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             async for reply in stub.Watch(health_pb2.HealthCheckRequest()):
                 said.append(reply.status)
+                told.set()
                 if reply.status == health_pb2.HealthCheckResponse.NOT_SERVING:
                     return
 
@@ -64,11 +66,52 @@ async def test_probes_learn_of_the_end_first(deployment: Deployment) -> None:
         async with served(handlers):
             watching = asyncio.create_task(watch(deployment.address("search")))
             calling = asyncio.create_task(call(own, UNARY, deployment.metadata))
-            await started.wait()
+            await asyncio.gather(started.wait(), told.wait())
         assert await calling == [b""]
         await asyncio.wait_for(watching, 10)
     assert said[0] == health_pb2.HealthCheckResponse.SERVING
     assert said[-1] == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_a_stream_outlives_the_age_of_its_connection(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old connection takes no new calls, so that replicas are looked up again; those on it go on to their ends."""
+    monkeypatch.setenv("WINNOW_RPC_CONNECTION_AGE_SECONDS", "0.2")
+    handlers, going_on, peers = Handlers(), asyncio.Event(), set[str]()
+
+    async def act(context: Any) -> None:
+        peers.add(context.peer())
+
+    async def wait(context: Any) -> None:
+        await going_on.wait()
+
+    handlers.act, handlers.act_after_reply = act, wait
+    async with served(handlers) as channel:
+        stream = channel.unary_stream(STREAM)(b"", metadata=deployment.metadata)
+        assert await stream.read() == b""
+        async with asyncio.timeout(20):
+            while len(peers) < 5:
+                await call(channel, UNARY, deployment.metadata)
+                await asyncio.sleep(0.02)
+        going_on.set()
+        assert await stream.read() is grpc.aio.EOF
+        assert await stream.code() is grpc.StatusCode.OK
+
+
+async def test_a_stream_on_an_old_connection_ends_with_its_service(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that stops waits for no stream longer than it drains, however long its connection may last."""
+    monkeypatch.setenv("WINNOW_RPC_CONNECTION_AGE_SECONDS", "0.2")
+    monkeypatch.setenv("WINNOW_RPC_DRAIN_SECONDS", "0.2")
+    handlers = Handlers(act_after_reply=lambda _: asyncio.Event().wait())
+    async with grpc.aio.insecure_channel(deployment.address("search")) as own:
+        async with asyncio.timeout(20), served(handlers):
+            stream = own.unary_stream(STREAM)(b"", metadata=deployment.metadata)
+            assert await stream.read() == b""
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stream.read()
 
 
 @pytest.mark.parametrize("shown", [True, False])

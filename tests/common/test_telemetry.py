@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from services.common.auth import mint_key
+from services.common.errors import DatabaseUnavailable
 from services.common.telemetry import JsonFormatter, TextFormatter
 
 
@@ -44,3 +45,20 @@ def test_a_line_of_json_holds_it_all() -> None:
         assert fields["logger"] == "a.b"
         assert "ValueError" in fields["traceback"]
         assert fields["time"].endswith("Z")
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_what_caused_an_error_is_told(formatter: logging.Formatter) -> None:
+    """Who must mend it learns whether a database is gone, full or out of connections; callers are told neither."""
+    error = DatabaseUnavailable("the database does not answer or cannot write")
+    error.__cause__ = ConnectionRefusedError(
+        111, "connect to postgresql://u:hunter2@db:5432 failed"
+    )
+    told = logging.LogRecord("a", logging.WARNING, "", 0, "relay: %s", (error,), None)
+    line = formatter.format(told)
+    assert "ConnectionRefusedError: [Errno 111]" in line
+    assert "hunter2" not in line
+    assert "\n" not in line
+    for message, plain in (("x", None), ("%(a)s", ({"a": 1},)), ("%s", ("nothing",))):
+        without = logging.LogRecord("a", logging.INFO, "", 0, message, plain, None)
+        assert "Error" not in formatter.format(without)

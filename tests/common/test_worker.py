@@ -109,6 +109,16 @@ class Dividing(Recorder):
         return await super().perform(tasks)
 
 
+async def test_a_defect_is_logged_with_its_place(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A task's error says that the logs have it: they must say where it happened."""
+    async with running(Failing(KeyError("never heard of"))):
+        await make(deployment, "task")
+        await eventually(lambda: "never heard of" in caplog.text)
+    assert "in perform" in caplog.text
+
+
 async def test_a_drained_worker_ends_what_it_took(deployment: Deployment) -> None:
     """Asked to stop, a worker finishes and commits what it holds, and takes nothing new."""
     stage = Recorder(seconds=0.5)

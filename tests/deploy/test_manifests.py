@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ import pytest
 from services.common.addresses import NAMES, AddressSettings
 from services.common.bus import TASKS_STREAM
 from services.common.bus_access import SERVICES
+from services.common.deadlines import DEADLINE_SECONDS_MAX
 from services.common.errors import CallerNotAllowed
-from services.common.rpc import DEADLINE_SECONDS_MAX
 from services.common.settings import PREFIX, known_names
 from services.common.stages import STAGES
 from services.common.tls import Callers
@@ -246,6 +247,50 @@ def test_nothing_may_talk_unless_said(overlay: str) -> None:
             peers += [p["podSelector"] for p in sides if set(p) == {"podSelector"}]
         for selector in peers:
             assert any(matches(selector, each) for each in labels), policy["metadata"]["name"]
+
+
+@every_overlay
+def test_who_is_let_in_may_go_out(overlay: str) -> None:
+    """Everybody in the namespace whom a policy lets in may also call, and calls nobody who does not let them in."""
+    goes_out = set(pairs(overlay, "egress", "to"))
+    comes_in = {(caller, called) for called, caller in pairs(overlay, "ingress", "from")}
+    assert goes_out <= comes_in
+    assert {caller for caller, _ in comes_in} == {caller for caller, _ in goes_out}
+
+
+def pairs(overlay: str, side: str, peers: str) -> Iterator[tuple[str, str]]:
+    """The pods that rules of one side select, each with every pod of the namespace that they name."""
+    for policy in of_kind(overlay, "NetworkPolicy"):
+        named = [
+            peer["podSelector"]
+            for rule in policy["spec"].get(side, [])
+            for peer in rule.get(peers, [])
+            if set(peer) == {"podSelector"}
+        ]
+        for here in selected(overlay, policy["spec"]["podSelector"]):
+            for selector in named:
+                for there in selected(overlay, selector):
+                    yield here, there
+
+
+def selected(overlay: str, selector: Manifest) -> Iterator[str]:
+    """What the pods are called that a selector selects."""
+    for labels in labels_of(overlay):
+        if matches(selector, labels):
+            yield labels.get("app.kubernetes.io/name") or ", ".join(sorted(labels))
+
+
+def test_one_node_is_small() -> None:
+    """All that runs on one node fits beside a cluster's own pods on two processors, also while pods are replaced."""
+    asked = [
+        Decimal(value[:-1]) / 1000 if value.endswith("m") else Decimal(value)
+        for _, template in pods("single-node")
+        for container in template["spec"]["containers"]
+        for value in [container["resources"]["requests"]["cpu"]]
+    ]
+    assert sum(asked) <= Decimal("1.7")
+    for each in of_kind("single-node", "Deployment"):
+        assert each["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
 
 
 def test_replicas_are_the_autoscalers_in_production() -> None:

@@ -11,7 +11,7 @@ from tests.docs.shell import shell
 from tools.guide import ROOT, RUNNERS, Block, assigned, blocks, blocks_of, examples, pages, run_by
 from tools.image_check import documented
 
-LANGUAGES = {"sh", "python", ""}
+LANGUAGES = {"sh", "python", "jsonl", ""}
 # Where each runner takes its blocks: the whole of them, line by line or as they stand.
 HOMES = {
     "make": ("Makefile", ".ci/run"),
@@ -21,6 +21,7 @@ HOMES = {
     "grpcurl": ("tests/pipeline/test_operating.py",),
     "servers": ("tests/docs/test_installing.py",),
     "keys": ("tests/docs/test_installing.py",),
+    "jsonl": ("tests/cli/importers/test_jsonlines.py",),
     "image": ("tools/image_check.py",),
     "cluster": ("tests/deploy/test_guide.py",),
     "upgrade": ("tests/deploy/test_guide.py",),

@@ -72,9 +72,9 @@ class Operator:
         request = pb.PromoteGenerationRequest(generation_id=generation, force=force)
         return (await self._stub.PromoteGeneration(request, metadata=self._metadata)).generation
 
-    async def roll_back(self) -> pb.Generation:
+    async def roll_back(self, serving: str = "") -> pb.Generation:
         """Promote the one before."""
-        request = pb.RollBackGenerationRequest()
+        request = pb.RollBackGenerationRequest(generation_id=serving)
         return (await self._stub.RollBackGeneration(request, metadata=self._metadata)).generation
 
     async def resume(self) -> int:

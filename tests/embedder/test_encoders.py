@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from services.common.models import ModelStore
 from services.common.testing import FakeEncoder
@@ -15,9 +16,13 @@ from services.embedder.models import GgufModels
 TEXTS = ["ok", "Хто знає, чому впав деплой?", "  ", "Naïve café ☕ 日本語", "a\nb"]
 
 
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.models)])
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+ENCODERS = ["fake", pytest.param("real", marks=pytest.mark.models)]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=ENCODERS)
 async def encoder(request: pytest.FixtureRequest) -> AsyncIterator[Encoder]:
-    """Each encoder in turn."""
+    """Each encoder in turn, opened once: a model takes seconds, and remembers nothing of what it was asked."""
     if request.param == "fake":
         yield FakeEncoder(dimensions=16, context_tokens=64)
         return

@@ -25,6 +25,7 @@ from tests.embedder.operating import (
     open_model,
     vector_counts,
 )
+from tests.meanwhile import meanwhile
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
@@ -70,7 +71,11 @@ async def test_a_generation_is_built_promoted_and_rolled_back(
         await chat.say(["one more"])
         await chat.settled()
         await until(lambda: vector_counts(chat, [151, 151]))
-        assert (await operator.roll_back()).id == first.id
+        assert (await operator.roll_back(started.id)).id == first.id
+        with pytest.raises(grpc.aio.AioRpcError) as again:
+            await operator.roll_back(started.id)
+        assert again.value.code() is grpc.StatusCode.ABORTED
+        assert again.value.details() == f"generation {started.id} does not serve"
         assert (await operator.embed("why")).generation_id == first.id
         assert await chat.debt() == (0, 0)
 
@@ -187,18 +192,17 @@ async def test_every_replica_closes_the_models_that_are_not_used(
         replica = Upkeep(
             database, await open_generations(database), shelf, Outages(), Building(64), 3600
         )
-        following = asyncio.create_task(replica.follow())
 
         async def are_open(*names: str) -> bool:
             digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in MODELS}
             return {name for name in MODELS if shelf.model(digests[name])} == set(names)
 
-        await until(lambda: are_open("first", "second"))
-        await operator.retire(second.id)
-        partition = "select to_regclass('embedder.' || embedder.partition_of($1)) is null"
-        await until(lambda: deployment.admin.fetchval(partition, UUID(second.id)))
-        await until(lambda: are_open("first"), seconds=20)
-        following.cancel()
+        async with meanwhile(replica.follow()):
+            await until(lambda: are_open("first", "second"))
+            await operator.retire(second.id)
+            partition = "select to_regclass('embedder.' || embedder.partition_of($1)) is null"
+            await until(lambda: deployment.admin.fetchval(partition, UUID(second.id)))
+            await until(lambda: are_open("first"), seconds=20)
         await shelf.keep(())
 
 

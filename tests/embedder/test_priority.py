@@ -1,18 +1,13 @@
 """What somebody waits for goes first: queries, then fresh messages, then backfill."""
 
 import asyncio
-import errno
-import os
-import sys
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from services.common.database import Database, DatabaseSettings
-from services.common.llama.lanes import NICENESS_MAX, Lane
+from services.common.llama.lanes import Lane
 from services.common.testing import FakeEncoder, Tokens
 from services.common.vectors import Matrix
 from services.embedder.debts import Debts
@@ -261,32 +256,3 @@ async def test_a_fresh_text_is_not_left_to_a_context_that_steps_back() -> None:
     go.set()
     assert len(await held) == 3
     lane.close()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads are scheduled apart on Linux alone")
-async def test_what_can_wait_is_computed_when_the_processor_has_nothing_else() -> None:
-    """Only threads that step back must run as idle ones, and as the least urgent of all where that is refused."""
-    lane = Lane(Path("model"), "texts", [Nothing()], 100, background=[Nothing()])
-    fresh = await lane.run([_schedule])
-    patient = await lane.run([_schedule], can_wait=True)
-    lane.close()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(os, "sched_setscheduler", _refuse)
-        lane = Lane(Path("model"), "texts", [], 100, background=[Nothing()])
-        refused = await lane.run([_schedule], can_wait=True)
-        lane.close()
-    usual = _schedule(Nothing())
-    assert (fresh, patient, refused) == (
-        [usual],
-        [(os.SCHED_IDLE, usual[1])],
-        [(usual[0], NICENESS_MAX)],
-    )
-
-
-def _schedule(_: Nothing) -> tuple[int, int]:
-    """The policy and the niceness of this thread."""
-    return os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-
-def _refuse(*_: object) -> None:
-    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))

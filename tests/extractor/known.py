@@ -19,6 +19,7 @@ from services.common.relay import Relay, RelaySettings
 from services.common.service import serving
 from services.common.testing import FakeEncoder, spell
 from services.common.vectors import Matrix
+from services.common.waiting import end
 from services.common.work import Locking
 from services.embedder.erasing import EraseStage as EraseVectors
 from services.embedder.generation_store import live_generations
@@ -320,9 +321,7 @@ async def replicas(deployment: Deployment, count: int) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
+            await end(loops)
 
 
 async def _extractor(stack: AsyncExitStack) -> list[asyncio.Task[None]]:

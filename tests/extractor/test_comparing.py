@@ -115,6 +115,18 @@ def test_who_says_it_and_what_it_answers_are_not_compared() -> None:
         ("We keep seven days of logs", "We keep fourteen days of logs"),
         ("We support the old protocol", "We no longer support the old protocol"),
         ("Реліз клієнта у п'ятницю", "Реліз клієнта перенесли на понеділок"),
+        (
+            "We release 3.2 on Wednesday. Feature freeze is Friday evening",
+            "Change of plan: Ann needs prices live, so 3.2 goes out on Monday instead of Wednesday. Freeze tonight",
+        ),
+        (
+            "Тоді безкоштовну доставку робимо від 1000 грн, а не від 800",
+            "Порахувала: від 1000 грн мало хто добирає. Повертаємо безкоштовну доставку від 800, тільки для міста",
+        ),
+        (
+            "Вирішено: їдемо на ярмарок, стоїмо обидва дні, Ігор возить",
+            "Світлана захворіла, самі не впораємось. На ярмарок не їдемо, місце віддаємо сусідам",
+        ),
     ],
 )
 def test_a_newer_decision_contradicts_an_older_one(before: str, after: str) -> None:
@@ -137,6 +149,19 @@ def test_an_end_is_that_of_the_first_contradiction(day: int, moves: bool) -> Non
     assert verdict(older, newer, 0.8) == "contradicts"
     ends = [(end.atom, end.by) for end in decide(newer, [Compared(older, 0.8)]).endings]
     assert ends == ([(older.id, newer.id)] if moves else [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("We release 3.2 on Wednesday", "Bins are out on Monday instead of Wednesday"),
+        ("Безкоштовну доставку робимо від 800 грн", "Подарункові набори робимо від 450, а не від 800"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_replaced_elsewhere_contradicts_nothing(before: str, after: str) -> None:
+    """That a number or day no longer holds says so of what it was said of."""
+    older, newer = claim(before, "decision"), claim(after, "decision", day=3)
+    assert verdict(older, newer, 0.8) != "contradicts"
 
 
 def test_problems_and_other_subjects_do_not_contradict() -> None:

@@ -1,14 +1,17 @@
 """What people say of what is merged, and erasure through merges."""
 
+from uuid import UUID
+
 import grpc
 import pytest
 
 from services.common.ids import uuid7
+from services.extractor import bonds
 from services.extractor.rules import ApprovalRule
 from tests.conftest import Deployment
 from tests.extractor.calling import asked, erase
 from tests.extractor.known import knowing
-from tests.extractor.saved import change
+from tests.extractor.saved import change, say
 from tests.extractor.test_merging import (
     DISK,
     FRIDAY,
@@ -222,3 +225,44 @@ async def test_a_repeated_request_is_answered_like_the_first(deployment: Deploym
         await call("MergeAtoms", atom_id=str(one.id), merged_atom_ids=[str(two.id)])
         again = await call("ReviewAtom", **review)
         assert (again.atom.merged_into_id, again.atom.approval_state) == (str(one.id), state)
+
+
+async def cite(deployment: Deployment, atom: UUID, source: UUID, authors: str) -> None:
+    """Let an atom rest on a message more of each of some people, said in the order given."""
+    _, ids = await say(deployment, [(author, "so it is") for author in authors], source)
+    await deployment.admin.execute(
+        """insert into extractor.atom_evidence (workspace_id, atom_id, message_id, position, quote, quote_offset)
+           select $1, $2, m.id, m.number, 'so it is', 0 from unnest($3::uuid[]) with ordinality m (id, number)""",
+        deployment.workspace,
+        atom,
+        ids,
+    )
+
+
+async def test_every_merged_atom_shows_some_of_its_evidence(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more evidence than an atom takes it has the first of each merged atom, then of everybody; none is lost."""
+    monkeypatch.setattr(bonds, "BORROWED_MAX", 7)
+    async with asked(deployment) as (knowledge, call):
+        lines = (DISK, FRIDAY, SMALL_TALK[0])
+        told = [await tell(knowledge, line) for line in lines]
+        live = await knowledge.live()
+        for line, (source, _) in zip(lines, told, strict=True):
+            await cite(deployment, live[title(line)].id, source, "aaaaabbc")
+        live = await knowledge.live()
+        atom, *others = (live[title(line)] for line in lines)
+        before = {each.id: each.messages for each in live.values()}
+        named = [str(each.id) for each in others]
+        merged = await call("MergeAtoms", atom_id=str(atom.id), merged_atom_ids=named)
+        shown = [each.message_id for each in merged.atom.evidence]
+        borrowed = shown[len(before[atom.id]) :]
+        assert shown[: len(before[atom.id])] == [str(each) for each in before[atom.id]]
+        authors = """select array_agg(author_external_id order by id) from ingest.message
+                     where id = any ($1) and id = any ($2)"""
+        said = [await deployment.admin.fetchval(authors, borrowed, before[o.id]) for o in others]
+        assert said == [["ann", "a", "b", "c"], ["ann", "a", "b"]]
+        for each in named:
+            await call("UnmergeAtom", atom_id=each)
+        after = {each.id: each.messages for each in await knowledge.atoms()}
+        assert after == before

@@ -81,6 +81,20 @@ async def test_one_bad_item_is_dropped_alone(changes: dict[str, object], reason:
     assert extraction.outcome == "ok"
 
 
+@pytest.mark.parametrize("bad", ["\0", "\ud83d"])
+async def test_what_no_table_can_hold_is_left_out(bad: str) -> None:
+    """JSON can say NUL and half a character; an answer with one must not cost the window, however often it is read."""
+    item = atom()
+    spoilt = atom(**{key: f"{item[key]}{bad}" for key in ("title", "content")})
+    topic = {"title": f"Migration 42{bad} on staging", "ids": [1, 3, 5, 6]}
+    built, _ = engine(answer([spoilt], [topic]))
+    found = await built.extract(DEPLOY)
+    assert [(each.title, each.content) for each in found.atoms] == [
+        (item["title"], item["content"])
+    ]
+    assert [each.title for each in found.topics] == ["Migration 42 on staging"]
+
+
 @pytest.mark.parametrize("before", ["[1] ", "{author}: ", "[1] {author}: ", "[-] {author}:  "])
 async def test_a_quote_may_bear_what_stands_before_the_text(before: str) -> None:
     """A quote that was copied with the number or the author of its line is the text behind them."""

@@ -162,6 +162,21 @@ async def test_a_topic_under_a_heading_bears_it() -> None:
     assert [(a.type, list(a.message_ids)) for a in extraction.atoms] == [("decision", [3])]
 
 
+async def test_no_topic_is_called_by_the_rest_of_a_mention() -> None:
+    """Chats that mention people by whole names have topics of what is talked about, not of whom."""
+    extraction = await ENGINE.extract(
+        talk(
+            "ann: who knows why the payroll import fails?",
+            "tom: @Maria Lopez Garcia wrote it, it reads the column by position",
+            "ann: @Maria Lopez Garcia the bank added a column on Monday",
+            "tom: then it fails for that; @Maria Lopez Garcia will read by header now",
+        )
+    )
+    titles = [topic.title for topic in extraction.topics]
+    assert "Payroll import" in titles
+    assert not [title for title in titles if "Lopez" in title or "Garcia" in title]
+
+
 async def test_a_newcomers_greeting_and_a_turn_open_a_matter() -> None:
     """Who greets, and who says "by the way", speaks of something else than the one before."""
     window = talk(

@@ -6,17 +6,21 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from services.common.database import Database, DatabaseSettings
 from services.common.outbox import Task
 from services.extractor import bonds, merging
 from services.extractor.extraction import Extraction, Window
+from services.extractor.merge_reconciliation import MergeReconciliation
 from services.extractor.merging import MergeStage
 from services.extractor.rules import NO_RULE
+from tests.common.stages import until_true
 from tests.conftest import Deployment
 from tests.extractor.known import Knowledge, SayingEngine, knowing, replicas
 from tests.extractor.saved import change, say
+from tests.meanwhile import meanwhile
 
 DISK = "problem: The nightly backup fails because the archive disk of host db-2 is full"
 DISK_AGAIN = "problem: The nightly backup fails again because the archive disk of host db-2 is full"
@@ -188,6 +192,7 @@ async def test_what_remains_stands_when_a_message_goes(deployment: Deployment) -
         assert (heir.id != oldest.id, heir.messages) == (True, [second])
 
 
+@pytest.mark.timeout(240)  # four replicas on a machine that runs other tests
 async def test_replicas_leave_no_duplicate_and_lose_nothing(deployment: Deployment) -> None:
     """Four extractors read two hundred messages of three sources in overlapping windows: each thing is known once."""
     lines = [
@@ -337,3 +342,35 @@ async def test_a_workspace_that_statistics_do_not_know_is_not_compared_with_itse
     ):
         await connection.fetch(merging.QUERIES["same_evidence"], newcomer, atom, 10)
         assert await connection.fetchval(READ) < 3 * size
+
+
+async def test_a_deadlock_does_not_end_the_reconciliation(
+    deployment: Deployment, database_url: str
+) -> None:
+    """What was never compared is asked for in the end, though another transaction asks for it in another order."""
+    waits = "exists (select from pg_locks where not granted)"
+    async with knowing(deployment, merges=False) as knowledge:
+        await tell(knowledge, DISK, FRIDAY)
+        removed = await deployment.admin.fetch(
+            "delete from spine.task where stage = 'merge' returning subject_id, spec"
+        )
+        first, last = sorted(removed, key=lambda row: row["subject_id"])
+        other = await asyncpg.connect(database_url)
+        reconciliation = MergeReconciliation(knowledge.databases["extractor"], 0.1, int)
+        try:
+            # Who waits first is the one that PostgreSQL stops.
+            await other.execute("set deadlock_timeout = '1min'")
+            ask = "select spine.enqueue($1, 'merge', array[$2::uuid], array[$3])"
+            transaction = other.transaction()
+            await transaction.start()
+            await other.execute(f"set winnow.workspace_id = '{deployment.workspace}'")
+            await other.execute(ask, deployment.workspace, *last)
+            async with meanwhile(reconciliation.run()):
+                await until_true(deployment.admin, waits)
+                await other.execute(ask, deployment.workspace, *first)
+                await transaction.rollback()
+                await until_true(
+                    deployment.admin, "count(*) = 2 from spine.task where stage = 'merge'"
+                )
+        finally:
+            await other.close()

@@ -58,6 +58,42 @@ def test_talk_that_names_nothing_has_no_name(said: str) -> None:
     assert found(said) == set()
 
 
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("насос гляну", {"насос"}),
+        ("бери гілку release", {"гілку release"}),
+        ("склад дає знижку", {"склад", "знижку"}),
+        ("бригада візьме насоси", {"бригада", "насоси"}),
+        ("дзвонитиме постачальникам", {"постачальникам"}),
+        ("зніміть датчик", {"датчик"}),
+        ("склад пришлёт насос", {"склад", "насос"}),
+        ("возьму схему теплицы", {"схему теплицы"}),
+        ("всім увага, графік поливу", {"графік поливу"}),
+        ("внимание, график полива", {"график полива"}),
+        ("пояснення навіщо", {"пояснення"}),
+        ("у кого ключі", {"ключі"}),
+        ("ставиш галочку біля замовлення", {"галочку", "замовлення"}),
+        ("насос довелося скласти протягом місяця", {"насос"}),
+        ("терминал проводит оплату около часа", {"терминал", "оплату"}),
+        ("передоплата 30 жовтня", {"передоплата"}),
+        ("инструкция зачем", {"инструкция"}),
+    ],
+)
+def test_short_verbs_and_calls_are_no_part_of_a_name(said: str, named: set[str]) -> None:
+    """Short verbs that end as names do, calls for attention and words that ask part names, too."""
+    assert found(said) == named
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["вимогу", "допомогу", "відстань", "вироби", "закладу", "ціну", "машину", "водам", "шов"],
+)
+def test_names_that_end_as_short_verbs_do_are_names(word: str) -> None:
+    """What shares an ending with a short verb names something all the same."""
+    assert f"насос {word}" in found(f"насос {word}")
+
+
 def test_nobodys_nickname_is_a_name() -> None:
     """Who speaks or is spoken to is not what is talked about, however the nickname is written."""
     assert found("grower77: the valve of Grower77 is stuck", "grower77") == {"valve"}

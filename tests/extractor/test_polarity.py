@@ -7,7 +7,7 @@ import pytest
 from services.extractor.combined import CombinedEngine
 from services.extractor.generative import GenerativeEngine
 from services.extractor.grounded import GroundedEngine
-from services.extractor.polarity import contradicts
+from services.extractor.polarity import contradicts, reverses
 from tests.extractor.conversation import talk
 from tests.extractor.models import Answer, PlannedModel, answer
 
@@ -120,6 +120,34 @@ def test_a_negation_that_was_added_is_seen(source: str, said: str) -> None:
 def test_other_ways_to_say_it_pass(source: str, said: str) -> None:
     """A text that tells it in other words, of something else, or perhaps, is no contradiction."""
     assert not contradicts(said, [source])
+
+
+@pytest.mark.parametrize(
+    ("newer", "older"),
+    [
+        ("Ben is ill. We are not going to the fair, the place goes to Ann", "We are going to the fair, both days"),
+        ("На ярмарок не їдемо, місце віддаємо сусідам", "Вирішено: їдемо на ярмарок, стоїмо обидва дні"),
+        ("Всё же берём Redis для сессий", "Не берём Redis, хватит таблицы"),
+    ],
+)  # fmt: skip
+def test_a_clause_that_takes_back_another_is_seen(newer: str, older: str) -> None:
+    """What was affirmed of the same thing is denied, or the other way round, whatever else both tell."""
+    assert reverses(newer, older)
+
+
+@pytest.mark.parametrize(
+    ("newer", "older"),
+    [
+        ("We are not going to the market", "We are going to the fair, both days"),
+        ("Are we not going to the fair?", "We are going to the fair, both days"),
+        ("If Ben is ill we are not going to the fair", "We are going to the fair, both days"),
+        ("Client addresses are not stored in the logs", "Client addresses are stored in the audit table"),
+        ("Не їдемо", "Їдемо на ярмарок"),
+    ],
+)  # fmt: skip
+def test_what_denies_something_else_takes_nothing_back(newer: str, older: str) -> None:
+    """Of another thing, as a question, on a condition, of another place, or of nothing that is named."""
+    assert not reverses(newer, older)
 
 
 @pytest.mark.parametrize("field", ["title", "content"])

@@ -1,9 +1,12 @@
 """What is read again: what people choose, and what late changes touch."""
 
+from uuid import UUID
+
 import grpc
 import pytest
 
 from services.common.ids import uuid7
+from services.extractor import subscriptions
 from tests.conftest import Deployment
 from tests.extractor.calling import asked, at
 from tests.extractor.known import knowing
@@ -86,3 +89,58 @@ async def test_late_changes_read_only_what_they_touch(deployment: Deployment) ->
         await tell(knowledge, SMALL_TALK[2], source=source)
         assert await readings() == [2, 3, 1]
         assert title(SMALL_TALK[0]) not in await knowledge.live()
+
+
+LATER = "update spine.task set available_at = now() + interval '1 hour' where state = 'ready'"
+NOW = "update spine.task set available_at = now() where state = 'ready'"
+
+
+async def just_said(deployment: Deployment, *lines: str, source: UUID | None = None) -> UUID:
+    """Say something now, whose own task is late; return the source."""
+    source, _ = await say(deployment, [("ann", line) for line in lines], source)
+    await deployment.admin.execute("update ingest.message set sent_at = now()")
+    await deployment.admin.execute(LATER)
+    return source
+
+
+@pytest.mark.parametrize("method", ["ExtractNow", "ExtractMessages"])
+async def test_what_was_only_just_accepted_is_read(deployment: Deployment, method: str) -> None:
+    """Messages that no window holds yet when somebody asks are read like those that wait in open ones."""
+    async with asked(deployment) as (knowledge, call):
+        source = await just_said(deployment, DISK)
+        await just_said(deployment, FRIDAY)
+        reply = await call(method, source_id=str(source))
+        assert reply.conversations == 1 if method == "ExtractNow" else reply.messages == 1
+        await knowledge.settled()
+        assert set(await knowledge.live()) == {title(DISK)}
+        await call(method)
+        await knowledge.settled()
+        assert set(await knowledge.live()) == {title(DISK), title(FRIDAY)}
+        await deployment.admin.execute(NOW)
+        await knowledge.settled()
+        assert (await call("ExtractNow")).conversations == 0
+
+
+async def test_what_is_too_much_to_take_up_at_once_is_closed_when_it_is_there(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request to read waits for all that was accepted before it, and then closes one window of it."""
+    monkeypatch.setattr(subscriptions, "AWAITED_MAX", 1)
+    admin = deployment.admin
+    async with asked(deployment) as (knowledge, call):
+        source = await just_said(deployment, DISK)
+        for line in (FRIDAY, OTHER_DISK):
+            await just_said(deployment, line, source=source)
+        assert (await call("ExtractNow")).conversations == 1
+        await knowledge.settled()
+        assert not await knowledge.atoms()
+        new = (
+            "update spine.task set available_at = now() where state = 'ready' and spec like 'new:%'"
+        )
+        await admin.execute(new)
+        await knowledge.settled()
+        assert not await knowledge.atoms()
+        await admin.execute(NOW)
+        await knowledge.settled()
+        assert len(await knowledge.atoms()) == 3
+        assert await admin.fetchval("select count(*) from extractor.run") == 1

@@ -192,6 +192,37 @@ async def test_a_withdrawn_atom_is_not_live(talk: Reviewing) -> None:
     assert any(row["spec"].endswith(sha256) for row in open_specs)
 
 
+async def test_an_end_brings_nothing_back(talk: Reviewing) -> None:
+    """Neither an end nor words that stand already revive what was withdrawn; other words, which are approved, do."""
+    await talk.invalidate(reason="a joke")
+    end = Timestamp(seconds=talk.atom.valid_from.seconds + 60)
+    ended = await talk.edit(valid_to=end)
+    assert (ended.valid_to, ended.HasField("invalidated_at")) == (end, True)
+    assert (await talk.edit(title=talk.atom.title)).HasField("invalidated_at")
+    assert talk.atom.id not in await talk.listed()
+    assert (await talk.embed_specs())[-1] == "gone"
+    reworded = await talk.edit(title="Keep WAL for a week")
+    assert reworded.approval_state == types.APPROVAL_STATE_APPROVED
+    assert not reworded.HasField("invalidated_at")
+
+
+async def test_an_end_judges_nothing(talk: Reviewing) -> None:
+    """The judgement of a version keeps its reason and its time; that of an end is told where nobody has judged."""
+    end = Timestamp(seconds=talk.atom.valid_from.seconds + 60)
+    await talk.edit(valid_to=end, reason="we moved")
+    (version,) = await talk.versions()
+    assert (version.reason, version.HasField("reviewed_at")) == ("we moved", False)
+    await talk.reject(reason="never so")
+    (judged,) = await talk.versions()
+    await talk.edit(valid_to=end, reason="later")
+    assert await talk.versions() == [judged]
+    assert (judged.reason, judged.approval_state) == ("never so", types.APPROVAL_STATE_REJECTED)
+    await talk.edit(title="Keep WAL for a week", reason="in short")
+    await talk.edit(valid_to=end)
+    reworded, _ = await talk.versions()
+    assert (reworded.reason, reworded.HasField("reviewed_at")) == ("in short", True)
+
+
 async def test_a_reading_leaves_an_edited_atom_alone(talk: Reviewing) -> None:
     """The first words, other words on the same evidence, or silence: a person's version stays the only one."""
     await talk.edit(type=types.ATOM_TYPE_REQUIREMENT, title="Keep WAL for a week")

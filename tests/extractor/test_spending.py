@@ -192,7 +192,8 @@ class Deadlocked(Spending):
         """Deadlock each time it is tried."""
 
         async def attempt() -> None:
-            raise asyncpg.DeadlockDetectedError("deadlock detected")
+            async with self._database.transaction(workspace):
+                raise asyncpg.DeadlockDetectedError("deadlock detected")
 
         await self._database.retrying(attempt)
 

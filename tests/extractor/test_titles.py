@@ -48,6 +48,24 @@ def test_a_condition_is_not_left_alone() -> None:
     assert shorten(text, 60) == "if you charge a card before saving it, it will be used up…"
 
 
+def test_a_condition_after_a_colon_is_not_the_end() -> None:
+    """A cut never falls between a condition that was announced and what follows from it."""
+    text = "bad news: if the pump is switched off twice in a row, the valve opens by itself"
+    assert shorten(text, 70).startswith("bad news: if the pump is switched off twice in a row, the")
+
+
+def test_an_aside_after_a_preposition_stays() -> None:
+    """Brackets that a preposition belongs to are no aside."""
+    text = "there is no index on (farm_id, starts_at) any more, it went when we split the table"
+    assert shorten(text, 60).startswith("there is no index on (farm_id, starts_at)")
+
+
+def test_a_link_goes_with_the_mark_after_it() -> None:
+    """What stood between a colon and a dash leaves no dash behind."""
+    said = "2.4 is out: https://farm.example/2.4 - mends the valve of the second greenhouse"
+    assert polish(said) == "2.4 is out: mends the valve of the second greenhouse"
+
+
 @pytest.mark.parametrize(
     ("said", "polished"),
     [
@@ -109,6 +127,23 @@ def test_words_that_carry_the_meaning_stay(said: str) -> None:
     """A word that may lead in stays where it denies, counts or decides; marks stay where they are part of a name."""
     assert polish(said) == said
     assert opened(said) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("@maria please restart the database", "Restart the database"),
+        ("@maria: the database is down", "The database is down"),
+        ("@Ben Ode please look at the deploy", "@Ben Ode please look at the deploy"),
+        ("I think @maria should own it by Friday", "@maria should own it by Friday"),
+        ("Ask @vendor: they know the serial number", "Ask @vendor: they know the serial number"),
+        ("The build failed, @Ben Ode please look", "The build failed, @Ben Ode please look"),
+        ("Пишіть @olena про доступ до бази", "Пишіть @olena про доступ до бази"),
+    ],
+)
+def test_only_a_mention_that_opens_is_left_out(said: str, left: str) -> None:
+    """Whom a text opens by calling goes, if that is the whole name; whom it speaks of stays."""
+    assert opened(said) == left
 
 
 @pytest.mark.parametrize(
@@ -181,6 +216,61 @@ def test_a_decision_is_titled_by_the_sentence_that_decides(said: str, decided: s
     found = read(talk(before, f"ann: {said}").messages)
     assert title(found, lambda _: 1.0, mark=cues.DECISION) == decided
     assert title(found, lambda _: 1.0).startswith("The store took")
+
+
+def test_what_was_decided_gives_the_title_not_with_whom() -> None:
+    """Who decided and when is told after what was decided."""
+    found = read(talk("ann: From March we open on Saturdays. Decided with the owners.").messages)
+    assert title(found, lambda _: 1.0, mark=cues.DECIDED) == "From March we open on Saturdays"
+
+
+@pytest.mark.parametrize(
+    ("said", "decided"),
+    [
+        (
+            "The owner needs the price list in print before the fair opens its gates to the visitors, so the shop "
+            "closes on Monday instead of Wednesday",
+            "The shop closes on Monday instead of Wednesday",
+        ),
+        (
+            "Постачальник підняв ціни на всі сорти чаю з гір, про які говорили вчора, тому замовляємо вдвічі менше чаю",
+            "Замовляємо вдвічі менше чаю",
+        ),
+    ],
+)
+def test_a_decision_with_a_long_reason_is_titled_by_what_follows(said: str, decided: str) -> None:
+    """A title that is cut off after the reason does not say what was decided."""
+    found = read(talk(f"ann: Decided: {said}.").messages)
+    assert title(found, lambda _: 1.0, mark=cues.DECIDED) == decided
+
+
+@pytest.mark.parametrize(
+    ("said", "titled"),
+    [
+        ("0.05 mg a kilo, so 0.2 mg. Twice on the first day", "0.05 mg a kilo, so 0.2 mg. Twice on the first day"),
+        (
+            "Half up, to two decimals, a line. Whoever adds up first gets another sum than the office, which insists",
+            "Half up, to two decimals, a line",
+        ),
+        (
+            "Ні, ароматизаторів там немає. Сертифікат лежить у синій теці",
+            "Ароматизаторів там немає. Сертифікат лежить у синій теці",
+        ),
+    ],
+)  # fmt: skip
+def test_an_answer_is_titled_by_how_it_begins(said: str, titled: str) -> None:
+    """Who answers says first what was asked, and then why, which may be longer."""
+    found = read(talk(f"ben: {said}.").messages)
+    assert title(found, lambda _: 1.0, answering=True) == titled
+
+
+def test_a_short_message_is_its_own_title() -> None:
+    """What is no longer than a title is not cut down to one of its sentences, unless that asks or is pasted."""
+    told = "The rent goes up by a tenth in January. We may look for another place"
+    assert title(read(talk(f"ann: {told}.").messages), lambda _: 1.0) == told
+    asked = "The rent goes up by a tenth in January. Do you know another place?"
+    found = title(read(talk(f"ann: {asked}").messages), lambda _: 1.0)
+    assert found == "The rent goes up by a tenth in January"
 
 
 def test_thanks_are_no_title() -> None:

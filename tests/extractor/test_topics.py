@@ -1,9 +1,14 @@
 """Topics that people join, split and call otherwise, and that readings make."""
 
+import asyncio
+from uuid import uuid4
+
+import asyncpg
 import grpc
 import pytest
 
 from services.common.ids import uuid7
+from tests.common.stages import until_true
 from tests.conftest import Deployment
 from tests.extractor.calling import asked, at
 from tests.extractor.known import OpeningEngine, TaggingEngine, knowing
@@ -131,6 +136,29 @@ async def test_all_messages_of_a_topic_are_read_page_by_page(deployment: Deploym
             assert refused.value.code() == grpc.StatusCode.NOT_FOUND
 
 
+async def test_a_message_that_goes_while_its_topic_is_read_is_no_error(
+    deployment: Deployment, database_url: str
+) -> None:
+    """A page is of one moment, though it is read in several statements."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backup retention policy] {line}" for line in (DISK, FRIDAY)]
+        _, said = await tell(knowledge, *lines)
+        (topic,) = (await call("ListTopics")).topics
+        # Which messages belong to a topic is read without their source, what they say with it.
+        other = await asyncpg.connect(database_url)
+        try:
+            async with other.transaction():
+                await other.execute("lock table ingest.source in access exclusive mode")
+                reading = asyncio.create_task(call("ListTopicMessages", topic_id=topic.id))
+                await until_true(
+                    deployment.admin, "exists (select from pg_locks where not granted)"
+                )
+                await change(deployment, said[0], deleted=True)
+        finally:
+            await other.close()
+        assert [each.text for each in (await reading).messages] == lines
+
+
 async def test_what_is_to_be_erased_is_not_shown_in_its_topic(deployment: Deployment) -> None:
     """A message that an erasure has still to reach is not read in its topic any more."""
     async with asked(deployment) as (knowledge, call):
@@ -145,6 +173,36 @@ async def test_what_is_to_be_erased_is_not_shown_in_its_topic(deployment: Deploy
         )
         listed = (await call("ListTopicMessages", topic_id=topic.id)).messages
         assert [each.text for each in listed] == [lines[1]]
+
+
+async def test_a_request_is_carried_out_once(deployment: Deployment) -> None:
+    """Who got no answer sends the request again: it changes nothing, and returns the topics as they are by then."""
+    async with asked(deployment) as (knowledge, call):
+        _, said = await tell(knowledge, f"[Disks] {DISK}", f"[Disks] {FRIDAY}")
+        (whole,) = (await call("ListTopics")).topics
+        splitting = {
+            "topic_id": whole.id,
+            "message_ids": [str(said[1])],
+            "title": "Releases",
+            "request_id": str(uuid4()),
+        }
+        split = await call("SplitTopic", **splitting)
+        assert await call("SplitTopic", **splitting) == split
+        merging = {
+            "topic_id": whole.id,
+            "merged_topic_ids": [split.topic.id],
+            "request_id": str(uuid4()),
+        }
+        merged = await call("MergeTopics", **merging)
+        assert await call("MergeTopics", **merging) == merged
+        assert len((await call("ListTopicVersions", topic_id=whole.id)).versions) == 3
+        with pytest.raises(grpc.aio.AioRpcError) as gone:
+            await call("SplitTopic", **splitting)
+        assert gone.value.code() is grpc.StatusCode.NOT_FOUND
+        assert f"it was merged into {whole.id}" in (gone.value.details() or "")
+        with pytest.raises(grpc.aio.AioRpcError) as taken:
+            await call("SplitTopic", **(splitting | {"title": "Dates"}))
+        assert taken.value.details() == "request_id: another request had it"
 
 
 @pytest.mark.parametrize("method", ["MergeTopics", "SplitTopic"])

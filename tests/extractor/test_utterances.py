@@ -5,6 +5,7 @@ import pytest
 from services.extractor.utterances import (
     automatic_speakers,
     is_question,
+    people,
     read,
     split_address,
     strip_greeting,
@@ -141,3 +142,18 @@ def test_an_echo_says_nothing_new() -> None:
     )
     assert first.substance > 0
     assert second.substance == 0
+
+
+def test_the_rest_of_a_mentioned_name_is_a_name() -> None:
+    """What stands behind mentions again and again is somebody's name; what is told elsewhere too is a thing."""
+    window = talk(
+        "ann: @Anna Maria Kowalska the build is red",
+        "tom: ask @Anna Maria Kowalska, or @ben Postgres may be down",
+        "ann: @ben Postgres is up, and postgres has always been",
+        "tom: @olena Redis is full",
+        "tom: @Іван Петренко глянь, будь ласка",
+        "ann: @Іван Петренко вже дивиться",
+    )
+    named = people(read(window.messages))
+    assert {"maria", "kowalska", "петренко"} <= named
+    assert not named & {"postgres", "redis"}

@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from tests.ingest.conftest import (
+    CREATED,
     SOURCE,
     UNCHANGED,
     UPDATED,
@@ -100,6 +101,36 @@ async def test_what_was_deleted_stays_deleted(ingest: Ingest) -> None:
     assert [row["text"] for row in rows] == ["new", "again"]
     assert all(row["deleted_at"] for row in rows)
     assert await ingest.tasks("embed") == embeds
+
+
+async def test_who_sends_what_is_deleted_is_told(ingest: Ingest) -> None:
+    """Whatever becomes of a deleted message, its sender learns that nothing finds it, also if it never came before."""
+    (known,) = await ingest.send(message(1))
+    assert not known.deleted
+    await ingest.delete("1", "2")
+    assert (await update(ingest, "1", "edited", 20)).deleted
+    again = [
+        message(1, "edited", edited_at=at(20)),
+        message(2, "two"),
+        message(2, "two", edited_at=at(9)),
+    ]
+    results = await ingest.send(*again, message(3))
+    assert [(each.outcome, each.deleted) for each in results] == [
+        (UNCHANGED, True),
+        (UNCHANGED, True),
+        (UPDATED, True),
+        (CREATED, False),
+    ]
+    frame = pb.StreamMessagesRequest(
+        source=SOURCE, messages=[*again, message(3)], include_results=True
+    )
+    (acknowledged,) = await ingest.stream([frame])
+    assert [each.deleted for each in acknowledged.results] == [True, True, True, False]
+    (source,) = await ingest.rows("select id::text from ingest.source")
+    erasing = pb.EraseMessagesRequest(source_id=source["id"], external_ids=["1"])
+    await ingest.stub.EraseMessages(erasing, metadata=ingest.metadata)
+    (erased,) = await ingest.send(message(1))
+    assert (erased.erased, erased.deleted) == (True, False)
 
 
 @pytest.mark.parametrize("seconds", [1 << 40, -(1 << 40)])

@@ -8,10 +8,12 @@ import pytest
 
 from services.ingest.store import SourceKey
 from services.ingest.streaming import (
+    AHEAD,
     GROUP_MESSAGES_MAX,
     GROUPS_AT_ONCE,
     MessageFrame,
     Room,
+    Size,
     in_order,
     take_group,
 )
@@ -43,9 +45,9 @@ async def unchanged(group: Sequence[int]) -> Sequence[int]:
     return group
 
 
-def size_of(_: int) -> int:
-    """Each frame is of one byte."""
-    return 1
+def size_of(_: int) -> Size:
+    """Each frame is of one message of one byte."""
+    return Size(1, 1, 1)
 
 
 async def test_replies_keep_their_order() -> None:
@@ -55,13 +57,15 @@ async def test_replies_keep_their_order() -> None:
         await asyncio.sleep(0.02 if group[0] % 3 == 0 else 0)
         return group
 
-    replies = in_order(numbers(10, []), size_of, one, unchanged, commit, Room(3, 100))
+    replies = in_order(numbers(10, []), size_of, one, unchanged, commit, Room(Size(3, 100, 100)))
     assert [reply async for reply in replies] == list(range(10))
 
 
-@pytest.mark.parametrize("room", [Room(3, 100), Room(100, 3)])
+@pytest.mark.parametrize(
+    "room", [Room(Size(3, 100, 100)), Room(Size(100, 3, 100)), Room(Size(100, 100, 3))]
+)
 async def test_frames_are_read_only_a_few_ahead(room: Room) -> None:
-    """While no reply is taken, no more frames are read than may be unanswered, by number and by bytes."""
+    """While no reply is taken, no more frames are read than may be unanswered, by number, messages or bytes."""
     taken: list[int] = []
     replies = in_order(numbers(10, taken), size_of, one, unchanged, unchanged, room)
     await anext(replies)
@@ -69,6 +73,23 @@ async def test_frames_are_read_only_a_few_ahead(room: Room) -> None:
         await asyncio.sleep(0)
     assert taken == [0, 1, 2]
     await replies.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("messages", "size_bytes", "frames"),
+    [(1, 100, 256), (500, 50_000, 16), (500, 1 << 20, 4), (0, 10, 256)],
+)
+def test_small_frames_gather_and_large_ones_do_not(
+    messages: int, size_bytes: int, frames: int
+) -> None:
+    """Of frames of one message hundreds may wait, so that a commit is worth it; of full ones as many as before."""
+    room, held = Room(AHEAD), 0
+    while not room.is_full():
+        room.hold(Size(1, messages, size_bytes))
+        held += 1
+    assert held == frames
+    room.let_go()
+    assert not room.is_full()
 
 
 async def test_what_waits_goes_on_together() -> None:
@@ -85,7 +106,12 @@ async def test_what_waits_goes_on_together() -> None:
         return one(waiting) if len(groups) < GROUPS_AT_ONCE else everything(waiting)
 
     replies = in_order(
-        numbers(10, []), size_of, taken_one_by_one_at_first, unchanged, commit, Room(8, 100)
+        numbers(10, []),
+        size_of,
+        taken_one_by_one_at_first,
+        unchanged,
+        commit,
+        Room(Size(8, 100, 100)),
     )
     first = asyncio.ensure_future(anext(replies))
     for _ in range(40):
@@ -111,7 +137,7 @@ async def test_a_failure_comes_in_its_turn() -> None:
                 raise
         return group
 
-    replies = in_order(numbers(10, []), size_of, one, unchanged, commit, Room(4, 100))
+    replies = in_order(numbers(10, []), size_of, one, unchanged, commit, Room(Size(4, 100, 100)))
     assert [await anext(replies), await anext(replies)] == [0, 1]
     with pytest.raises(ValueError, match="two"):
         await anext(replies)
@@ -126,7 +152,9 @@ async def test_a_failure_to_read_comes_after_what_was_read() -> None:
         yield 1
         raise ValueError("broken")
 
-    replies = in_order(failing(), size_of, everything, unchanged, unchanged, Room(3, 100))
+    replies = in_order(
+        failing(), size_of, everything, unchanged, unchanged, Room(Size(3, 100, 100))
+    )
     assert await anext(replies) == 1
     with pytest.raises(ValueError, match="broken"):
         await anext(replies)

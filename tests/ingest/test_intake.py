@@ -12,7 +12,7 @@ from services.ingest.store import SourceKey
 def prepared(sender: Sender, key: str = "1", thread: str = "") -> Batch:
     """A batch of one message that is about to be saved."""
     each = draft(key, thread, "", ("", "", False), "text", EPOCH, None, None, None)
-    batch = Batch(sender, SourceKey("api", "room"), [each], {key: each}, Scored([], {}), 0)
+    batch = Batch(sender, SourceKey("api", "room"), [each], {key: each}, Scored([], {}), 0, {})
     sender.prepared(batch)
     return batch
 

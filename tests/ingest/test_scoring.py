@@ -371,3 +371,26 @@ def test_a_long_run_of_signs_is_no_line_of_code_at_once(run: str) -> None:
 def test_a_line_of_code_is_known_by_how_it_ends(text: str, is_code: bool) -> None:
     """A name with a call, an assignment or a block after it is code and nothing else; words behind it make it prose."""
     assert bool(CODE_LINE.fullmatch(text)) == is_code
+
+
+@pytest.mark.parametrize(
+    ("text", "is_code"),
+    [
+        ('retries = 5 if slow else "none"', True),
+        ('hosts = ["a", "b"]', True),
+        ("total = add(price, 20)", True),
+        ("pool_size = 40 did it, thank you", False),
+        ('mode = "strict", otherwise it skips rows', False),
+    ],
+)
+def test_prose_after_an_assignment_is_no_code(text: str, is_code: bool) -> None:
+    """Who writes which value helped writes no line of code."""
+    assert ("code_only" in dict(alone(text).factors)) == is_code
+
+
+def test_a_version_is_one_word() -> None:
+    """A version names something, whatever its numbers are by themselves."""
+    assert read(ScoredInput("Ada", "is it in 0.4.1?"), Context()).specific == {"0.4.1"}
+    assert alone("does anyone know whether 0.4.1 has it?").label != NOISE
+    for text in ("v2.0rc1", "lib-2.0rc1.jar"):
+        assert any("2.0rc1" in word for word in read(ScoredInput("Ada", text), Context()).words)

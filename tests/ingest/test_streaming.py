@@ -183,3 +183,33 @@ async def test_an_idle_stream_ends_when_the_service_stops(deployment: Deployment
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert "the service is stopping" in str(error.details())
     assert details_of(error).reason == "SHUTTING_DOWN"
+
+
+async def test_what_is_not_kept_is_told_if_asked_for(ingest: Ingest) -> None:
+    """Who asks learns which messages are not stored as sent, and which were erased, not what is merely sent again."""
+    first, second = await ingest.stream([frame(0, 1, 2, 3), frame(1, 4, 5)])
+    assert (first.superseded, second.superseded) == (0, 0)
+    (source,) = await ingest.rows("select id from ingest.source")
+    await ingest.stub.EraseMessages(
+        pb.EraseMessagesRequest(source_id=str(source["id"]), external_ids=["5"]),
+        metadata=ingest.metadata,
+    )
+    late = message(2, edited_at=message(500).sent_at)
+    await ingest.send(late)
+
+    def again(sequence: int, **fields: bool) -> pb.StreamMessagesRequest:
+        bad = pb.MessageInput(external_id="bad", text="\0")
+        messages = [message(1), message(2), late, message(5), bad]
+        return pb.StreamMessagesRequest(
+            sequence=sequence, source=SOURCE, messages=messages, **fields
+        )
+
+    plain, asked, all_asked = await ingest.stream(
+        [again(0), again(1, include_superseded=True), again(2, include_results=True)]
+    )
+    assert [(each.unchanged, each.rejected) for each in (plain, asked, all_asked)] == [(4, 1)] * 3
+    assert [each.superseded for each in (plain, asked, all_asked)] == [0, 2, 2]
+    assert [each.external_id for each in plain.results] == ["bad"]
+    told = [(each.external_id, each.superseded, each.erased) for each in asked.results]
+    assert told == [("2", True, False), ("5", True, True), ("bad", False, False)]
+    assert len(all_asked.results) == 5

@@ -40,6 +40,26 @@ def test_other_words_stay_apart(everyday: str, other: str) -> None:
     assert specific(other)
 
 
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        "ну шо там, щас чи потім",
+        "та ваще нашо воно тіко токо чуть",
+        "ничо, чё ты, прост нада чет оч",
+        "gonna wanna kinda, couldve but hasnt",
+    ],
+)
+def test_spoken_forms_say_nothing(spoken: str) -> None:
+    """Words of the language say nothing of a trade when they are typed as they are spoken, either."""
+    assert not take_apart(spoken)[2]
+
+
+@pytest.mark.parametrize("typed", ["имхо", "ідк", "хз", "пж", "дяк", "tbh", "dunno", "кек", "ладн"])
+def test_short_forms_say_nothing(typed: str) -> None:
+    """Opinions, courtesies and laughter are told in the short forms that people type."""
+    assert not take_apart(typed)[2]
+
+
 @pytest.mark.parametrize("laugh", ["ахахах", "хахахаха", "hahahahaha", "looool"])
 def test_laughter(laugh: str) -> None:
     """Laughter is told however long it is."""

@@ -1,6 +1,7 @@
 """The `winnow` command: bad input is one clear line, a non-zero exit, and nothing half-done."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -53,6 +54,22 @@ def test_misspelt_setting(scratch: Path) -> None:
     environment = {"WINNOW_EMBEDING_MODEL": "x", "PATH": "/usr/bin:/bin"}
     done = run_winnow("run", "search", env=environment)
     assert "WINNOW_EMBEDING_MODEL" in one_line(done, 2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [("WINNOW_EMBEDING_MODEL", 2), ("WINNOW_DATABASE_POOL_SIZE", 2), ("WINNOW_METRICS_ADDRESS", 2)],
+)
+def test_a_service_that_gives_up_says_so_as_it_logs(setting: str, code: int) -> None:
+    """Where a program reads the log, the last line, which says why a process ended, is an event like the others."""
+    environment = os.environ | {
+        setting: "none",
+        "WINNOW_LOG_FORMAT": "json",
+        "WINNOW_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    }
+    told = json.loads(one_line(run_winnow("run", "search", env=environment), code))
+    assert setting in told["message"]
+    assert told["level"] == "error"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def quiet() -> Iterator[Up]:
         ) as deployment,
     ):
         deployment.json(
-            "import", "telegram", str(export(folder / "result.json", 77, MESSAGES, distinct=60))
+            "import", "telegram", str(export(folder / "result.json", 77, MESSAGES, distinct=15))
         )
         deployment.settled()
         yield deployment
@@ -57,7 +57,7 @@ async def test_reconciliation_mends_by_itself(scratch: Path) -> None:
         window_settle_seconds="1",
         extraction_engine="grounded",
     ) as deployment:
-        file = export(scratch / "result.json", 78, MESSAGES, distinct=60)
+        file = export(scratch / "result.json", 78, MESSAGES, distinct=15)
         deployment.json("import", "telegram", str(file))
         deployment.settled()
         async with deployment.admin() as connection:
@@ -75,7 +75,7 @@ async def test_the_same_import_again_changes_nothing(quiet: Up, scratch: Path) -
         marks = "select max(xmin::text::bigint), count(*) from ingest.message"
         before = await connection.fetchrow(marks)
         again = quiet.json(
-            "import", "telegram", str(export(scratch / "again.json", 77, MESSAGES, distinct=60))
+            "import", "telegram", str(export(scratch / "again.json", 77, MESSAGES, distinct=15))
         )
         assert (again["created"], again["updated"], again["unchanged"]) == (0, 0, MESSAGES)
         assert await connection.fetchrow(marks) == before

@@ -21,6 +21,7 @@ def running() -> Iterator[Up]:
         up(
             folder / "data",
             task_lease_seconds="3",
+            nats_ack_wait_seconds="5",
             window_settle_seconds="1",
             extraction_engine="grounded",
             embed_reconcile_seconds="5",
@@ -38,7 +39,7 @@ async def test_a_kill_during_an_import_loses_nothing(
 ) -> None:
     """The import goes on or is repeated; at the end rows = vectors, no duplicates, no dead tasks."""
     before = int(running.json("status")["messages"])
-    file = export(scratch / "result.json", 1000 + sum(map(ord, victim)), MESSAGES, distinct=40)
+    file = export(scratch / "result.json", 1000 + sum(map(ord, victim)), MESSAGES, distinct=10)
     pid = running.pid(victim)
     async with running.admin() as connection:
         importing = await asyncio.create_subprocess_exec(

@@ -104,7 +104,31 @@ async def test_validation_fails_where_something_is_wrong(deployment: Up) -> None
             await admin.execute("delete from spine.task where spec = 'broken'")
     assert done.returncode == 1, done.stdout
     assert re.search(r"FAILED\s+tasks dead\s+1", done.stdout)
-    assert "1 checks FAILED" in done.stdout
+    assert "1 check FAILED" in done.stdout
+
+
+def test_a_message_is_shown_with_how_far_it_is(deployment: Up, tmp_path: Path) -> None:
+    """Where somebody misses a message it is seen whether it is saved, embedded and read, and what rests on it."""
+    said = {
+        "id": "1",
+        "text": "We decided to keep the backups of db-2 for 30 days instead of 7.",
+        "sent_at": "2026-01-05T09:00:00Z",
+        "author": "ann",
+    }
+    (tmp_path / "said.jsonl").write_text(json.dumps(said))
+    deployment.json("import", "jsonl", str(tmp_path / "said.jsonl"))
+    deployment.settled()
+    found = deployment.json("search", "--kind", "messages", "how long are backups of db-2 kept?")
+    message = found["results"][0]["message"]["id"]
+    shown = deployment.json("messages", "show", message)
+    state = shown["state"]
+    assert (state["embeddable"], state["embedded"], state["tasks"]) == (True, True, [])
+    assert state["reading_state"] == "READING_STATE_READ"
+    assert [atom["id"] for atom in shown["atoms"]] == state["atom_ids"] != []
+    text = deployment.winnow("messages", "show", message).stdout
+    assert said["text"] in text
+    assert shown["atoms"][0]["title"] in text
+    assert re.search(r"embedded +yes\s+read +yes, window ", text)
 
 
 def test_top_prints_one_sample_for_programs(deployment: Up) -> None:

@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import grpc
 
+from services.common.channels import CHANNEL_OPTIONS
 from tests.conftest import free_port
+from winnow.pipeline.v1 import pipeline_pb2 as pb
+from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 
 NAMES = ("postgres", "nats", "nats_monitor", "ingest", "extractor", "embedder", "search")
 
@@ -67,29 +71,25 @@ class Up:
             await connection.close()
 
     def settled(self, timeout_seconds: float = 240) -> dict[str, Any]:
-        """Wait until nothing is left to do, and return the state."""
+        """Wait until nothing is left to do, and return the state.
+
+        It asks over one channel: a command takes a second of the processors that the work needs.
+        """
+        port = json.loads((self.data / "runtime.json").read_text())["ports"]["ingest"]
+        key = (self.data / "secrets" / "api-key").read_text().strip()
         deadline = time.monotonic() + timeout_seconds
-        state: dict[str, Any] = {}
-        while time.monotonic() < deadline:
-            with contextlib.suppress(AssertionError):
-                state = self.json("status")
-                open_tasks = sum(s["ready"] + s["leased"] + s["scheduled"] for s in stages(state))
-                if not open_tasks and not state["vectors_missing"]:
-                    return state
-            time.sleep(0.3)
+        state = pb.GetStatusResponse()
+        with grpc.insecure_channel(f"127.0.0.1:{port}", options=CHANNEL_OPTIONS) as channel:
+            ask = PipelineServiceStub(channel).GetStatus
+            while time.monotonic() < deadline:
+                with contextlib.suppress(grpc.RpcError):
+                    metadata = (("authorization", f"Bearer {key}"),)
+                    state = ask(pb.GetStatusRequest(), metadata=metadata, timeout=30)
+                    open_tasks = sum(s.ready + s.leased + s.scheduled for s in state.stages)
+                    if not open_tasks and not state.vectors_missing:
+                        return self.json("status")  # type: ignore[no-any-return]
+                time.sleep(0.2)
         raise AssertionError(f"still busy: {state}")
-
-
-def stages(state: dict[str, Any]) -> list[dict[str, int]]:
-    """The stages of a state with their counts as numbers."""
-    return [
-        {
-            name: int(value)
-            for name, value in stage.items()
-            if name in ("ready", "leased", "scheduled")
-        }
-        for stage in state["stages"]
-    ]
 
 
 @contextmanager

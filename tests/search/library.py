@@ -49,9 +49,7 @@ class Library:
 
     async def open(self, *, dimensions: int | None = DIMENSIONS) -> "Library":
         """Make a source, and a serving generation unless there is one or none is wanted."""
-        await self.admin.set_type_codec(
-            "halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary"
-        )
+        await self.take_vectors()
         await self.add_source(self.source)
         if dimensions:
             self.generation = await self.admin.fetchval(
@@ -60,6 +58,12 @@ class Library:
                 dimensions,
             )
         return self
+
+    async def take_vectors(self) -> None:
+        """Let the connection take vectors as bytes."""
+        await self.admin.set_type_codec(
+            "halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary"
+        )
 
     async def add_source(self, source: UUID) -> None:
         """Make a source."""

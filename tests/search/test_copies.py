@@ -13,16 +13,15 @@ import pytest
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import DatabaseUnavailable
 from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
+from services.search import aims, copying, semantic, store
 from services.search import copies as module
-from services.search import copying, semantic, store
 from services.search.copies import Copies, Copy
 from services.search.semantic import Plan, SemanticCandidates, SemanticLeg
 from services.search.sketch import Sketch
 from services.search.statistics import Statistics
 from services.search.store import Filter, Generation, Scope
 from tests.conftest import Deployment
-from tests.search.library import DIMENSIONS, Client, Library, sha, texts, unit
-from winnow.search.v1 import search_pb2 as pb
+from tests.search.library import DIMENSIONS, Library, sha, unit
 
 MANY = 300
 ROW = Sketch.row_bytes(DIMENSIONS)
@@ -43,10 +42,10 @@ class Reader:
     ) -> SemanticCandidates:
         """Search by a vector."""
         leg = SemanticLeg(Statistics(), self.copies)
-        vectors = to_halfvecs(unit(*wanted).reshape(1, -1))
+        sought = aims.plain(to_halfvecs(unit(*wanted).reshape(1, -1)))
         scope = self.scope(kinds, chosen or Filter())
         async with self.database.reading(scope.workspace) as connection:
-            return await leg.find(connection, scope, vectors, 10)
+            return await leg.find(connection, scope, sought, 10)
 
     def scope(self, kinds: tuple[str, ...], chosen: Filter) -> Scope:
         """What is looked at."""
@@ -98,9 +97,9 @@ async def test_a_copy_finds_what_everything_compared_finds(reader: Reader) -> No
     for wanted in np.random.default_rng(4).standard_normal((20, DIMENSIONS)).tolist():
         found = await reader.find(*wanted, kinds=kinds)
         async with reader.database.reading(reader.library.workspace) as connection:
-            vectors = to_halfvecs(unit(*wanted).reshape(1, -1))
+            sought = aims.plain(to_halfvecs(unit(*wanted).reshape(1, -1)))
             scope = reader.scope(kinds, Filter())
-            truth = await semantic.find_exactly(connection, scope, vectors, 10)
+            truth = await semantic.find_exactly(connection, scope, sought, 10)
         assert (found.plan, found.under_filled) == (Plan.MEMORY, False)
         assert found.nearest == truth
     assert (await reader.find(0, 0, 0, 1, kinds=kinds)).nearest[0].subject.id == atom
@@ -322,6 +321,26 @@ async def test_there_must_be_room(reader: Reader) -> None:
     assert (await reader.find(1)).plan is Plan.HNSW
 
 
+async def test_what_found_no_room_is_left_alone_for_a_minute(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To see how much does not fit takes reading it all: once a minute, however often other copies have work done."""
+    counted: list[float] = []
+
+    async def counting(*place: Any) -> int:
+        counted.append(reader.now[0])
+        return await count(*place)
+
+    count = copying.count
+    monkeypatch.setattr(copying, "count", counting)
+    reader.copies = Copies(reader.database, MANY * ROW - 1, lambda: reader.now[0])
+    for moment in (0, 1, 59, 61):
+        reader.now[0] = moment
+        assert (await reader.find(1)).plan is Plan.HNSW
+        await reader.copies.work()
+    assert counted == [0, 61]
+
+
 async def test_nothing_is_copied_without_memory(reader: Reader) -> None:
     """With no memory set, searches must walk the index."""
     reader.copies = Copies(reader.database, 0)
@@ -368,25 +387,3 @@ async def test_a_database_that_is_away_is_waited_for(
     assert "it is away" in caplog.text
     await reader.copies.work()
     assert (await reader.find(1)).plan is Plan.MEMORY
-
-
-async def test_searches_of_the_service_are_answered_from_memory(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The served search must make the copy by itself, say so, and keep it up."""
-    monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", -1)
-    library = await Library(deployment.admin, deployment.workspace).open()
-    await library.add_messages([f"m {i}" for i in range(MANY)], some_vectors())
-    async with deployment.serving("search") as channel:
-        client = Client(channel, deployment.metadata)
-        fields = {"mode": pb.SEARCH_MODE_SEMANTIC, "query_vector": unit(1).tolist()}
-        plan = ""
-        for _ in range(200):
-            reply = await client.search(explain=True, **fields)
-            if (plan := reply.explanation.semantic_plan) == Plan.MEMORY:
-                break
-        assert plan == Plan.MEMORY
-        assert reply.explanation.index_breadth == 0
-        for number in range(5):
-            await library.add_message(f"new {number}", unit(1, number / 10))
-            assert f"new {number}" in texts(await client.search(**fields))

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from services.common.vectors import to_halfvecs
-from services.search.nearness import NEAR_SHARE, Sampled
+from services.search.nearness import NEAR_SHARE, Nearness, Sampled
+from services.search.requests import search_question
+from services.search.store import Generation
 from tests.search.conftest import Desk
-from tests.search.library import unit
+from tests.search.library import DIMENSIONS, as_search, unit
 from winnow.search.v1 import search_pb2 as pb
 
 
@@ -45,3 +47,28 @@ async def test_replies_say_what_near_is(desk: Desk) -> None:
     assert 0.3 < reply.near_score < 0.6
     by_words = await desk.client.search("w", mode=pb.SEARCH_MODE_KEYWORD)
     assert by_words.near_score == 0
+
+
+async def test_later_pages_take_the_texts_of_the_first(desk: Desk) -> None:
+    """What texts have in common must be that of the first page on each: its token tells of how many texts it was."""
+    library, now = desk.library, [0.0]
+    assert library.generation
+    generation = Generation(library.generation, "test", DIMENSIONS)
+    nearness = Nearness(lambda: now[0])
+    await library.add_messages(["w 1", "w 2", "w 3"], [unit(1), unit(1, 1), unit(0, 1)])
+    where = (library.workspace, generation)
+    async with as_search(library) as connection:
+        first = await nearness.sampled(connection, *where)
+    fields = {"query": "w", "query_vector": unit(1).tolist(), "page_size": 2}
+    reply = await desk.client.search(**fields)
+    request = pb.SearchRequest(page_token=reply.next_page_token, **fields)
+    after = search_question(request, "").after
+    assert after is not None
+    assert after.sampled == first.count == 3
+    await library.add_messages(["w 4"] * 5, [unit(0, 0, 1)] * 5)
+    now[0] = 60.0
+    async with as_search(library) as connection:
+        assert (await nearness.sampled(connection, *where)).count == 8
+        same = await nearness.sampled(connection, *where, after.sampled)
+        assert same.common.tolist() == first.common.tolist()
+        assert (await nearness.sampled(connection, *where)).count == 8

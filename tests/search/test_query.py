@@ -32,7 +32,7 @@ async def test_pages_do_not_move_when_something_is_added(desk: Desk) -> None:
             "page number", mode=mode, page_token=first.next_page_token, **fields
         )
         assert not set(texts(second)) & set(texts(first))
-        if mode == SEMANTIC:
+        if mode != KEYWORD:
             assert texts(second) == whole[len(before) : len(before) + 5]
         await desk.library.admin.execute(
             "delete from embedder.vector where subject_id = any ($1)", added
@@ -106,6 +106,25 @@ async def test_legs_are_joined_as_asked_for(desk: Desk) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await desk.client.search("x", fusion=7)  # type: ignore[arg-type]
     assert "fusion" in str(failure.value.details())
+
+
+@pytest.mark.parametrize("query", ["ZQX-7781", "zqx-7781 booked", "what was it about ZQX-7781?"])
+@pytest.mark.parametrize("fusion", [pb.FUSION_SCORE, pb.FUSION_RANK])
+async def test_who_names_one_message_gets_it_first(desk: Desk, query: str, fusion: int) -> None:
+    """A message that alone has what is asked for must come before what is nearest in meaning and stands beside it."""
+    said = ["the payment of march?", "ZQX-7781 was booked twice", "the payment is there again"]
+    await desk.library.add_messages(said, [unit(1, 0.1), unit(0, 1), unit(1)])
+    await desk.library.add_messages(["what was it about?"] * 40, [unit(0, 0, 1)] * 40)
+    fields: dict[str, Any] = {"query_vector": unit(1).tolist(), "fusion": fusion, "explain": True}
+    reply = await desk.client.search(query, mode=pb.SEARCH_MODE_HYBRID, **fields)
+    assert texts(reply)[0] == said[1]
+    weights, first = reply.explanation, reply.results[0]
+    shares = (
+        weights.semantic_weight * first.semantic.share,
+        weights.keyword_weight * first.keyword.share,
+    )
+    assert first.score == pytest.approx(sum(shares))
+    assert weights.keyword_weight > 1
 
 
 async def test_what_asks_nothing_is_refused(desk: Desk) -> None:

@@ -110,6 +110,29 @@ def test_short_documents_and_more_words_score_higher() -> None:
     assert scores[0] < scores[1] < scores[2]
 
 
+def test_who_has_all_words_agrees() -> None:
+    """What has all terms must agree wholly, what lacks a common one nearly, and what lacks a rare one hardly."""
+    counts = np.array([[0.4, 0.4], [0.4, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    whole, rare, common, none = ranking.agreement(counts, np.array([8.0, 1.0]))
+    assert whole == 1
+    assert 0.8 < rare < 1
+    assert none <= common < 0.001
+    assert ranking.agreement(counts, np.zeros(2)).tolist() == [0, 0, 0, 0]
+
+
+def test_what_has_all_words_comes_before_what_stands_between_such() -> None:
+    """Of a hybrid search by words, a message with all words must come before one that is told them from both sides."""
+    one, between, other, both = subjects(4)
+    documents = [Document(one, 0b01, 5), Document(other, 0b10, 5), Document(both, 0b11, 60)]
+    candidates = KeywordCandidates(lookup(3, 3), documents)
+    seen = around((one.id, 0), (between.id, 1), (other.id, 2))
+    hits = legs.by_words(candidates, seen, 10, heard=True)
+    assert hits[0].subject == both
+    assert hits[0].score < max(hit.score for hit in hits)
+    assert 1 < ranking.emphasis(hits) < 2
+    assert ranking.emphasis([]) == ranking.emphasis([Hit(one, 0.0, 0.0)]) == 1
+
+
 def test_neighbours_words_count_and_less_with_distance() -> None:
     """A message beside a hit must be credited with its words, and the further away the less."""
     hit, near, far, other = subjects(4)
@@ -128,20 +151,19 @@ def test_similar_messages_that_stand_together_rise() -> None:
     nearest = [Near(alone, 0.8), Near(left, 0.8), Near(right, 0.79), Near(last, 0.5)]
     ordered = legs.by_meaning_around(nearest, around((left.id, 0), (right.id, 1)), 10)
     assert [each.subject for each in ordered] == [right, left, alone, last]
-    assert [each.score for each in ordered] == [0.79, 0.8, 0.8, 0.5]
     assert legs.by_meaning(nearest)[0].subject == alone
 
 
 def test_what_follows_a_similar_message_is_found() -> None:
-    """What follows the nearest message must be found before what precedes it, and each with its own cosine."""
+    """What follows the nearest message must be found before what precedes it, each with the cosine it is then given."""
     asked, far, ahead, follows = subjects(4)
     nearest = [Near(asked, 0.9), Near(far, 0.5)]
     seen = around((asked.id, 0), (follows.id, 2), (ahead.id, -2))
     ordered = legs.by_meaning_around(nearest, seen, 10)
     assert [each.subject for each in ordered] == [asked, follows, ahead, far]
-    assert legs.unscored(ordered) == [follows.id, ahead.id]
-    scored = legs.with_scores(ordered, {follows.id: 0.3})
-    assert [each.score for each in scored] == [0.9, 0.3, 0.0, 0.5]
+    scored = legs.with_scores(ordered, {asked: 0.8, follows: 0.3, far: 0.4})
+    assert [each.score for each in scored] == [0.8, 0.3, 0.0, 0.4]
+    assert [each.order for each in scored] == [each.order for each in ordered]
 
 
 def test_candidates_come_from_the_rarest_words() -> None:
@@ -167,6 +189,14 @@ def test_coverage_is_the_share_of_the_weight_that_occurs() -> None:
     assert lookup(0, 0).coverage == 0
     assert 0.3 < lookup(5, 0).coverage < 0.5
     assert Lookup((), (), (), ()).coverage == 0
+
+
+@pytest.mark.parametrize("when", ["Monday", "понеділок", "пʼятницю", "вчера"])
+def test_what_tells_when_covers_nothing_and_leaves_nothing_uncovered(when: str) -> None:
+    """A message of that day has no need to name it: that nothing does says nothing of the rest of the question."""
+    assert Lookup((when, "outage"), ("q", "r"), (0, 5), (3.0, 1.0), 9).coverage == 1
+    assert Lookup((when, "outage"), ("q", "r"), (0, 0), (3.0, 3.0), 9).coverage == 0
+    assert Lookup((when, "outage"), ("q", "r"), (5, 0), (1.0, 3.0), 9).coverage == 0.25
 
 
 def test_the_better_of_two_cosines_counts() -> None:

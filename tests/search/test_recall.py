@@ -7,7 +7,7 @@ import pytest
 from services.common import metrics
 from services.common.database import Database, DatabaseSettings
 from services.common.vectors import INDEX_SETTINGS, to_halfvecs
-from services.search import semantic
+from services.search import aims, semantic
 from services.search.recall import RecallProbe, Sample, recall
 from services.search.statistics import Statistics
 from services.search.store import Filter, Generation, Near, Scope, Subject
@@ -40,7 +40,7 @@ async def test_a_sample_is_compared_with_the_truth(desk: Desk) -> None:
         vector = to_halfvecs(unit(1).reshape(1, -1))[0]
         found = (Near(Subject("message", ids[0]), 1.0),)
         scope = Scope(desk.library.workspace, generation, Filter(), ("message",))
-        sample = Sample(scope, (vector,), found)
+        sample = Sample(scope, aims.plain([vector]), found)
         assert await probe.compare(sample) == 0.5
         for moment, taken in ((0, True), (59, False), (60, True)):
             now[0] = moment
@@ -73,8 +73,8 @@ async def test_the_index_gives_too_little_and_all_is_found(
     ):
         leg = semantic.SemanticLeg(Statistics())
         scope = Scope(desk.library.workspace, generation, Filter(), ("message",))
-        flagged = await leg.find(connection, scope, [vector], 20)
-        whole = await leg.find(connection, scope, [vector], 20, 10)
+        flagged = await leg.find(connection, scope, aims.plain([vector]), 20)
+        whole = await leg.find(connection, scope, aims.plain([vector]), 20, 10)
     assert (flagged.plan, flagged.under_filled) == (semantic.Plan.HNSW, True)
     assert len(flagged.nearest) < 10
     assert (whole.plan, whole.under_filled, len(whole.nearest)) == (semantic.Plan.EXACT, False, 20)

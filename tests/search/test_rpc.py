@@ -37,7 +37,7 @@ async def test_hybrid_finds_what_either_leg_finds(desk: Desk) -> None:
     }
     first = response.results[0]
     assert (first.semantic.rank, first.keyword.rank) == (1, 1)
-    assert first.score == pytest.approx(2)
+    assert first.score == pytest.approx(3)
     assert (first.semantic.share, first.keyword.share) == (pytest.approx(1), pytest.approx(1))
     by_text = {result.message.text: result for result in response.results}
     assert not by_text["rollout hangs since noon"].HasField("keyword")
@@ -132,6 +132,7 @@ async def test_each_filter_holds_in_both_legs(desk: Desk) -> None:
     cases: list[tuple[pb.SearchFilter, set[str]]] = [
         (pb.SearchFilter(source_ids=[str(other)]), {"wanted elsewhere"}),
         (pb.SearchFilter(author_external_ids=["ann"]), {"wanted", "wanted atom"}),
+        (pb.SearchFilter(author_external_ids=[""]), {"wanted signal", "wanted elsewhere"}),
         (pb.SearchFilter(thread_ids=["t"]), {"wanted", "wanted atom"}),
         (pb.SearchFilter(topic_ids=[str(topic)]), {"wanted signal", "wanted atom"}),
         (
@@ -170,6 +171,28 @@ async def test_what_is_gone_is_never_found(desk: Desk) -> None:
     hybrid = await desk.client.search("ghost", query_vector=near.tolist(), page_size=100)
     found = set(texts(hybrid))
     assert expected <= found <= expected | {"no vector of this text", "edited since"}
+
+
+async def test_what_no_longer_holds_comes_after_what_replaced_it(desk: Desk) -> None:
+    """A message whose decision another one replaced is found after that, however much better it fits."""
+    library = desk.library
+    old = await library.add_message("we go to the autumn fair", unit(1), thread_id="a")
+    new = await library.add_message("off it is, Ben is ill", unit(1, 2), thread_id="b")
+    await library.add_message("a fair of books", unit(1, 9), thread_id="c")
+    later = await library.add_atom("Off it is, Ben is ill", "", [new], type="decision")
+    ends = {"type": "decision", "valid_to": START, "superseded_by": later}
+    await library.add_atom("Go to the autumn fair", "", [old], **ends)
+    query, vector = "do we go to the autumn fair", unit(1).tolist()
+    kinds = [types.SUBJECT_KIND_MESSAGE]
+
+    async def found() -> list[str]:
+        response = await desk.client.search(query, query_vector=vector, kinds=kinds)
+        return [text for text in texts(response) if "books" not in text]
+
+    told = ["off it is, Ben is ill", "we go to the autumn fair"]
+    assert await found() == told
+    await library.add_atom("We go", "Beside what ended something holds.", [old])
+    assert await found() == told[::-1]
 
 
 async def test_an_atom_comes_with_its_grounds(desk: Desk) -> None:

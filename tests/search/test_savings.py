@@ -50,6 +50,44 @@ async def test_many_documents_are_counted_once_a_minute(desk: Desk) -> None:
     assert await documents("message") == (1_002, 1)
 
 
+async def test_only_what_is_known_to_be_large_keeps_plans(desk: Desk) -> None:
+    """A plan made while a table is small must not be kept: each kind must be large, and known to be so for a minute."""
+    workspace, now = desk.library.workspace, 0.0
+    statistics = Statistics(lambda: now)
+    assert not statistics.are_large(workspace, ["message"], 0)
+    await desk.library.add_messages([f"number {i}" for i in range(1_000)])
+    async with as_search(desk.library) as connection:
+        await statistics.documents(connection, workspace, ["message", "atom"])
+    assert statistics.are_large(workspace, ["message"], 999)
+    assert not statistics.are_large(workspace, ["message"], 1_000)
+    assert not statistics.are_large(workspace, ["message", "atom"], 0)
+    now = 61.0
+    assert not statistics.are_large(workspace, ["message"], 0)
+
+
+async def test_a_term_that_is_in_many_documents_is_counted_seldom(desk: Desk) -> None:
+    """What some messages more do not change must not be counted each time; what they do change must be, at once."""
+    library, now = desk.library, 0.0
+    await library.add_messages(["blue green"] * 30 + ["blue"] * 170)
+    statistics = Statistics(lambda: now)
+
+    async def counts(documents: int) -> list[int]:
+        async with as_search(library) as connection:
+            where = (connection, library.workspace, ["message"])
+            return await statistics.containing(*where, ["'blue'", "'green'"], documents)
+
+    assert await counts(200) == [200, 30]
+    await library.add_messages(["blue green"] * 5)
+    assert await counts(205) == [200, 35]
+    # Of so many documents more nobody knows how many have it.
+    assert await counts(230) == [205, 35]
+    await library.add_message("blue")
+    now = 119.0
+    assert await counts(230) == [205, 35]
+    now = 124.0
+    assert await counts(230) == [206, 35]
+
+
 async def test_a_filter_that_leaves_much_is_remembered_for_a_minute(desk: Desk) -> None:
     """It must not be counted again what a filter leaves, whatever was written since; another filter leaves another."""
     workspace, now = desk.library.workspace, 0.0

@@ -1,13 +1,17 @@
 """The queries as the server sees them: under search's own role, with the plans that they are written for."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import asyncpg
 import numpy as np
 import pytest
+import pytest_asyncio
 
+from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Connection
 from services.common.vectors import Matrix, to_halfvecs
 from services.search import lookups, statements, store
@@ -17,8 +21,9 @@ from services.search.semantic import KEPT_PLANS, Plan, SemanticLeg
 from services.search.statements import KINDS
 from services.search.statistics import Statistics
 from services.search.store import Filter, Scope
+from tests.conftest import TEMPLATE, Deployment
 from tests.search.conftest import Desk
-from tests.search.library import DIMENSIONS, START, Library, as_search, unit
+from tests.search.library import DIMENSIONS, START, Client, Library, as_search, unit
 from winnow.search.v1 import search_pb2 as pb
 
 MANY = 6_000
@@ -34,8 +39,36 @@ VECTORS_READ = """select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0))
 FIXED = 9
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A database that nobody is connected to, and what the library in it was opened with."""
+
+    name: str
+    source: UUID
+    generation: UUID | None
+    sent: int
+    vectors: Matrix
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def filled(postgres_url: str) -> AsyncIterator[Filled]:
+    """More messages than are compared one by one, every hundredth Ann's: written once, as their index takes seconds."""
+    name = f"filled_{uuid4().hex}"
+    owner = await asyncpg.connect(f"{postgres_url}/postgres")
+    await owner.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
+    admin = await asyncpg.connect(f"{postgres_url}/{name}")
+    library = await Library(
+        admin, await store_key(admin, "test", "first", mint_key(), SCOPES)
+    ).open()
+    vectors = await fill(library)
+    await admin.close()
+    yield Filled(name, library.source, library.generation, library.sent, vectors)
+    await owner.execute(f"drop database {name} with (force)")
+    await owner.close()
+
+
 async def fill(library: Library) -> Matrix:
-    """Save more messages than are compared one by one; every hundredth is Ann's. Return their vectors."""
+    """Save the messages; return their vectors."""
     vectors = np.random.default_rng(7).standard_normal((MANY, DIMENSIONS)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     for author, chosen in (("ann", slice(0, MANY, 100)), ("bob", slice(1, MANY, 100))):
@@ -45,6 +78,22 @@ async def fill(library: Library) -> Matrix:
     await library.add_messages([f"eve {i}" for i in rest], list(vectors[rest]))
     await library.admin.execute(ANALYZE)
     return vectors
+
+
+@pytest.fixture
+def template(filled: Filled) -> str:
+    """Each test has a copy of its own."""
+    return filled.name
+
+
+@pytest.fixture
+async def desk(deployment: Deployment, filled: Filled) -> AsyncIterator[Desk]:
+    """Search over the messages."""
+    opened = (filled.generation, filled.source, filled.sent)
+    library = Library(deployment.admin, deployment.workspace, *opened)
+    await library.take_vectors()
+    async with deployment.serving("search") as channel:
+        yield Desk(deployment, library, Client(channel, deployment.metadata))
 
 
 async def plan_of(
@@ -90,7 +139,6 @@ async def test_search_cannot_write(desk: Desk) -> None:
 
 async def test_the_index_is_used_where_it_should_be(desk: Desk) -> None:
     """Unfiltered the plan must walk the HNSW index, over filtered rows the exact one must not."""
-    await fill(desk.library)
     index = f"vector_{str(desk.library.generation).replace('-', '')}_hnsw"
     async with as_search(desk.library) as connection:
         assert index in await plan_of(connection, "nearest_hnsw", desk.library, Filter())
@@ -115,14 +163,13 @@ async def kept_plan_of(connection: Connection, name: str, library: Library) -> s
 
 async def test_plans_that_are_kept_are_those_meant(desk: Desk) -> None:
     """A plan that is kept must walk the indexes it is meant for; the server forgets it when it analyzes the tables."""
-    await fill(desk.library)
     index = f"vector_{str(desk.library.generation).replace('-', '')}_hnsw"
     meant = {
         "nearest_hnsw": (index, "message_pkey"),
         "nearest_known": ("_written_idx", "_pkey", "message_pkey"),
         "vicinity": ("Index Scan using message_pkey", "Index Scan Backward using message_"),
         "messages": ("message_pkey",),
-        "cosines": ("subject_id = ANY",),
+        "cosines": ("subject_id = k.id", "message_pkey"),
     }
     async with as_search(desk.library) as connection:
         for name, parts in meant.items():
@@ -140,47 +187,8 @@ async def test_plans_that_are_kept_are_those_meant(desk: Desk) -> None:
         assert not {*KEPT_PLANS} & {*leg.settings(workspace, chosen, ["message"], 20)}
 
 
-async def test_only_what_is_known_to_be_large_keeps_plans(desk: Desk) -> None:
-    """A plan made while a table is small must not be kept: each kind must be large, and known to be so for a minute."""
-    workspace, now = desk.library.workspace, 0.0
-    statistics = Statistics(lambda: now)
-    assert not statistics.are_large(workspace, ["message"], 0)
-    await desk.library.add_messages([f"number {i}" for i in range(1_000)])
-    async with as_search(desk.library) as connection:
-        await statistics.documents(connection, workspace, ["message", "atom"])
-    assert statistics.are_large(workspace, ["message"], 999)
-    assert not statistics.are_large(workspace, ["message"], 1_000)
-    assert not statistics.are_large(workspace, ["message", "atom"], 0)
-    now = 61.0
-    assert not statistics.are_large(workspace, ["message"], 0)
-
-
-async def test_a_term_that_is_in_many_documents_is_counted_seldom(desk: Desk) -> None:
-    """What some messages more do not change must not be counted each time; what they do change must be, at once."""
-    library, now = desk.library, 0.0
-    await library.add_messages(["blue green"] * 30 + ["blue"] * 170)
-    statistics = Statistics(lambda: now)
-
-    async def counts(documents: int) -> list[int]:
-        async with as_search(library) as connection:
-            where = (connection, library.workspace, ["message"])
-            return await statistics.containing(*where, ["'blue'", "'green'"], documents)
-
-    assert await counts(200) == [200, 30]
-    await library.add_messages(["blue green"] * 5)
-    assert await counts(205) == [200, 35]
-    # Of so many documents more nobody knows how many have it.
-    assert await counts(230) == [205, 35]
-    await library.add_message("blue")
-    now = 119.0
-    assert await counts(230) == [205, 35]
-    now = 124.0
-    assert await counts(230) == [206, 35]
-
-
 async def test_word_indexes_are_used(desk: Desk) -> None:
     """Words must be looked up in the GIN index, although rows are secured by workspace."""
-    await fill(desk.library)
     async with as_search(desk.library) as connection:
         before = await scans(desk.library, "message_words")
         counts = await store.count_documents(connection, ["message"], ["'ann'", "'42'"], 100)
@@ -201,9 +209,9 @@ async def scans(library: Library, index: str) -> int:
     return count
 
 
-async def test_a_selective_filter_gets_all_of_the_nearest(desk: Desk) -> None:
+async def test_a_selective_filter_gets_all_of_the_nearest(desk: Desk, filled: Filled) -> None:
     """At a selectivity of 1 % the ten nearest must be found, all of them and exactly."""
-    vectors = await fill(desk.library)
+    vectors = filled.vectors
     query = unit(1, 1, 1)
     response = await desk.client.search(
         mode=SEMANTIC,
@@ -221,7 +229,6 @@ async def test_a_selective_filter_gets_all_of_the_nearest(desk: Desk) -> None:
 
 async def test_a_topic_is_read_by_its_messages(desk: Desk) -> None:
     """What lists the messages of a topic must not ask every message of the workspace whether it is one of them."""
-    await fill(desk.library)
     said = await desk.library.add_messages([f"said {i}" for i in range(20)], [unit(1)] * 20)
     topic = await desk.library.add_topic("Nightly backups", said)
     await desk.library.admin.execute(f"{ANALYZE}; analyze extractor.topic_message")
@@ -259,7 +266,6 @@ async def test_what_is_listed_is_joined(desk: Desk, chosen: Filter) -> None:
 
 async def test_facets_are_counted_in_one_pass(desk: Desk) -> None:
     """All attributes must be counted at once, without sorting, and of everything no copy be kept for that."""
-    await fill(desk.library)
     arguments = (*Filter().arguments(), None, ["source", "author", "month"], uuid4(), 10)
     async with as_search(desk.library) as connection:
         for name, copies in (("facets", 1), ("facets_of_everything", 0)):
@@ -272,7 +278,6 @@ async def test_facets_are_counted_in_one_pass(desk: Desk) -> None:
 
 async def test_too_many_rows_are_not_compared(desk: Desk) -> None:
     """What a filter leaves must be counted up to a limit alone, and no vector read where it is reached."""
-    await fill(desk.library)
     generation = store.Generation(desk.library.generation or uuid4(), "m", DIMENSIONS)
     vector = to_halfvecs(unit(1).reshape(1, -1))[0]
     async with as_search(desk.library) as connection:
@@ -286,7 +291,6 @@ async def test_too_many_rows_are_not_compared(desk: Desk) -> None:
 
 async def test_what_has_words_is_listed_by_their_index(desk: Desk) -> None:
     """What a phrase leaves must be found by the index of words: no row may be asked by itself whether it has them."""
-    await fill(desk.library)
     generation = store.Generation(desk.library.generation or uuid4(), "m", DIMENSIONS)
     vector = to_halfvecs(unit(1).reshape(1, -1))[0]
     async with as_search(desk.library) as connection:
@@ -310,7 +314,6 @@ async def test_what_has_words_is_listed_by_their_index(desk: Desk) -> None:
 
 async def test_everything_is_counted_without_reading_it(desk: Desk) -> None:
     """How many messages there are must be told by indexes alone, those without a text and up to a limit as well."""
-    await fill(desk.library)
     await desk.library.add_message("")
     deleted = await desk.library.add_messages(["gone", ""], deleted_at=datetime.now(UTC))
     assert len(deleted) == 2
@@ -340,10 +343,10 @@ async def test_everything_is_counted_without_reading_it(desk: Desk) -> None:
     ],
 )
 async def test_nearly_all_of_the_nearest_are_found(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, plan: Plan, filtered: bool
+    desk: Desk, filled: Filled, monkeypatch: pytest.MonkeyPatch, plan: Plan, filtered: bool
 ) -> None:
     """Over many rows the plan must be the index or the copy, and give at least 98 of the 100 nearest."""
-    vectors = await fill(desk.library)
+    vectors = filled.vectors
     if plan is not Plan.MEMORY:
         monkeypatch.setattr(Copies, "of", lambda *_: None)
     else:

@@ -3,7 +3,6 @@
 import unicodedata
 from datetime import timedelta
 
-import grpc
 import pytest
 
 from tests.search.asking import KEYWORD, SEMANTIC, call
@@ -125,21 +124,6 @@ async def test_context_is_packed_within_its_budget(desk: Desk) -> None:
     )
     (atom,) = [item for item in reply.items if item.result.HasField("atom")]
     assert list(atom.message_ids) == [str(first)]
-
-
-async def test_a_reply_that_no_call_can_carry_is_refused_by_its_field(desk: Desk) -> None:
-    """Long messages with all their neighbours are refused in words that say what to ask less of, also in a batch."""
-    await desk.library.add_messages(["alpha" + " x" * 8_000] * 60, [unit(1)] * 60)
-    asked = {"mode": SEMANTIC, "query_vector": unit(1).tolist(), "page_size": 60}
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await desk.client.search("alpha", neighbours=10, **asked)
-    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert str(refused.value.details()).startswith("page_size: the reply would be larger than 16")
-    fields = pb.SearchRequest(query="alpha", neighbours=10, **asked)
-    few = pb.SearchRequest(query="alpha", **asked)
-    batch = pb.BatchSearchRequest(requests=[fields, few])
-    large, small = (await call(desk, "BatchSearch", batch)).results
-    assert (large.error.reason, len(small.response.results)) == ("INVALID_FIELD", 60)
 
 
 async def test_what_is_to_be_erased_is_not_shown(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.search.asking import KEYWORD, SEMANTIC
+from tests.search.asking import KEYWORD, SEMANTIC, stub
 from tests.search.conftest import Desk
 from tests.search.library import texts, unit
 from winnow.search.v1 import search_pb2 as pb
@@ -34,6 +34,17 @@ async def test_a_caller_can_wait_for_its_own_write(desk: Desk) -> None:
     reply = await waiting
     assert texts(reply) == ["just written"]
     assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_REACHED
+
+
+async def test_searches_of_a_batch_wait_together(desk: Desk) -> None:
+    """Twenty searches that wait must not wait one after another: the batch is over before its caller gives up."""
+    message = await desk.library.add_message("never")
+    wait = pb.WaitFor(message_id=str(message), timeout=seconds(2))
+    request = pb.SearchRequest(query="anything", mode=KEYWORD, wait_for=wait)
+    batch = pb.BatchSearchRequest(requests=[request] * 20)
+    reply = await stub(desk).BatchSearch(batch, metadata=desk.client.metadata, timeout=8)
+    ended = {each.response.freshness.wait_outcome for each in reply.results}
+    assert ended == {pb.WAIT_OUTCOME_TIMED_OUT}
 
 
 async def test_waiting_ends(desk: Desk) -> None:

@@ -33,7 +33,8 @@ def test_phrases_and_exclusions_are_taken_apart() -> None:
     """Quoted phrases must occur, words and phrases after a minus must not, and the rest only helps."""
     words = parse('why "lock timeout" -staging -"dry run" deploy')
     assert words.phrases == ("lock timeout",)
-    assert words.exclusions == ("staging", "dry run")
+    assert words.exclusions == ("staging",)
+    assert words.excluded_phrases == ("dry run",)
     assert [term.text for term in words.terms] == ["lock timeout", "why", "deploy"]
     assert words.meaning == "why deploy lock timeout"
 

@@ -37,12 +37,18 @@ class BinaryUnusable(EmbeddedError):
 
 
 class ChildFailed(EmbeddedError):
-    """A child was given up; the second and later lines are the end of its log."""
+    """A child was given up; the second and later lines are the end of its log.
 
-    def __init__(self, name: str, reason: str, log: Path, tail: list[str]) -> None:
+    `exit_code` is what the command ends with: the child's own, where that says what is wrong, as of a setting.
+    """
+
+    def __init__(
+        self, name: str, reason: str, log: Path, tail: list[str], exit_code: int = 1
+    ) -> None:
         shown = "".join(f"\n  {line}" for line in tail)
         end = f"the end of {log}:{shown}" if tail else f"{log} is empty"
         super().__init__(f"{name} {reason}; {end}")
         self.name = name
         self.reason = reason
         self.tail = tail
+        self.exit_code = exit_code

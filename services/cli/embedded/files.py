@@ -62,10 +62,20 @@ def make_private(path: Path, account: Account | None) -> None:
         give(path, account)
     owner, wanted = path.stat().st_uid, account.uid if account else os.geteuid()
     if owner != wanted:
-        raise DataDirectoryUnusable(
-            f"{path} belongs to uid {owner} but the server would run as uid {wanted}: "
-            "start as the user who made it, or pass another with --data-dir"
+        advice = (
+            f"if it is a copy, `chown -R {account.uid}:{account.gid} {path}` gives it back"
+            if account
+            else "start as the user who made it, or pass another with --data-dir"
         )
+        raise DataDirectoryUnusable(
+            f"{path} belongs to uid {owner} but the server would run as uid {wanted}: {advice}"
+        )
+
+
+def identity(directory: Path) -> str:
+    """What tells a directory from its copies, whatever they are called."""
+    found = directory.stat()
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 def sync_directory(path: Path) -> None:

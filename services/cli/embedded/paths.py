@@ -16,7 +16,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict
 
 from services.cli.embedded.errors import DataDirectoryBusy, DataDirectoryUnusable
-from services.cli.embedded.files import make_open, read_model, write_private
+from services.cli.embedded.files import identity, make_open, read_model, write_private
 from services.cli.embedded.ports import Ports
 from services.cli.embedded.process import Account, ProcessIdentity, run, server_account
 from services.common.seeds import new_seed
@@ -33,6 +33,8 @@ class RuntimeState(BaseModel):
     began: str
     started_at: str
     ports: Ports
+    directory: str = ""  # which one it is of (files.identity); empty from before that was told
+    metrics_address: str = ""  # the first service's; the others count upwards
 
     def is_alive(self) -> bool:
         """Return whether the supervisor that wrote this still runs."""
@@ -165,9 +167,11 @@ class DataDirectory:
         write_private(self.path / "ports.json", ports.model_dump_json(indent=2) + "\n")
 
     def runtime_state(self) -> RuntimeState | None:
-        """Return where the servers are; None when none run."""
+        """Return where the servers are; None when none run, though they may on what this is a copy of."""
         state = read_model(self.path / "runtime.json", RuntimeState)
-        return state if state and state.is_alive() else None
+        if state is None or state.directory not in ("", identity(self.path)):
+            return None
+        return state if state.is_alive() else None
 
     def announce(self, state: RuntimeState) -> None:
         """Tell clients where the servers are."""

@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+from services.cli.embedded.files import identity
 from services.cli.embedded.process import ProcessIdentity, end
 
 _STOP_SECONDS = 5.0
@@ -10,9 +11,10 @@ _STOP_SECONDS = 5.0
 
 def record(directory: Path, name: str, pid: int) -> None:
     """Write down a child that has just been started."""
-    identity = ProcessIdentity.of(pid)
-    if identity:
-        (directory / f"{name}.pid").write_text(f"{identity.pid} {identity.began}\n")
+    process = ProcessIdentity.of(pid)
+    if process:
+        told = f"{process.pid} {process.began}\n{identity(directory)}\n"
+        (directory / f"{name}.pid").write_text(told)
 
 
 def forget(directory: Path, name: str) -> None:
@@ -21,8 +23,11 @@ def forget(directory: Path, name: str) -> None:
 
 
 async def end_recorded(directory: Path) -> None:
-    """End the children that are written down, unless their pid is another process's by now."""
-    left = [_parse(file.read_text()) for file in _files(directory)]
+    """End the children that are written down, unless their pid is another process's by now.
+
+    Those of a directory that this is a copy of are left alone: they are somebody else's.
+    """
+    left = [_parse(file.read_text(), identity(directory)) for file in _files(directory)]
     for number in (signal.SIGTERM, signal.SIGKILL):
         left = await end(left, number, _STOP_SECONDS)
     for file in _files(directory):
@@ -33,6 +38,8 @@ def _files(directory: Path) -> list[Path]:
     return list(directory.glob("*.pid"))
 
 
-def _parse(text: str) -> ProcessIdentity:
-    pid, _, began = text.strip().partition(" ")
-    return ProcessIdentity(int(pid) if pid.isdecimal() else 0, began)
+def _parse(text: str, here: str) -> ProcessIdentity:
+    process, _, directory = text.strip().partition("\n")
+    pid, _, began = process.partition(" ")
+    is_ours = pid.isdecimal() and directory in ("", here)
+    return ProcessIdentity(int(pid) if is_ours else 0, began)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from services.cli.embedded import nats, postgres, programs
+from services.cli.embedded.files import identity
 from services.cli.embedded.nats import Nats
 from services.cli.embedded.paths import DataDirectory, RuntimeState
 from services.cli.embedded.ports import Claims, Ports, choose_ports, ephemeral_ports
@@ -23,6 +24,7 @@ from services.cli.embedded.supervisor import (
     State,
     Supervisor,
 )
+from services.common.metrics import MetricsSettings
 
 
 def silent(event: Event) -> None:
@@ -63,7 +65,7 @@ class EmbeddedRuntime:
             )
             try:
                 runtime = await cls._start(data, account, ports or {}, claims, supervisor)
-                data.announce(_state(runtime.ports))
+                data.announce(running_state(data, runtime.ports))
                 yield runtime
             finally:
                 data.withdraw()
@@ -141,7 +143,15 @@ def _moves(
             )
 
 
-def _state(ports: Ports) -> RuntimeState:
+def running_state(data: DataDirectory, ports: Ports) -> RuntimeState:
+    """What this process tells clients of what it runs."""
     own = ProcessIdentity.own()
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return RuntimeState(pid=own.pid, began=own.began, started_at=now, ports=ports)
+    return RuntimeState(
+        pid=own.pid,
+        began=own.began,
+        started_at=now,
+        ports=ports,
+        directory=identity(data.path),
+        metrics_address=MetricsSettings.read().metrics_address,
+    )

@@ -146,7 +146,7 @@ class Supervisor:
             code = await self._live(child, log, ready)
             status = _describe(code)
             if code in child.final_statuses and not ready.is_set():
-                raise ChildFailed(child.name, f"cannot run ({status})", log, tail(log))
+                raise ChildFailed(child.name, f"cannot run ({status})", log, tail(log), code)
             deaths.append(self.clock())
             recent = sum(deaths[-1] - at <= self.policy.window_seconds for at in deaths)
             # A start that fails late, as on a slow machine, would otherwise be repeated for ever.
@@ -237,7 +237,8 @@ async def _stop(process: asyncio.subprocess.Process, child: Child) -> None:
     """Ask a child to stop, then kill it and what it started in its session."""
     try:
         process.send_signal(child.stop_signal)
-        await asyncio.wait_for(process.wait(), child.stop_timeout_seconds)
+        async with asyncio.timeout(child.stop_timeout_seconds):
+            await process.wait()
     except TimeoutError:
         pass  # killed below
     finally:

@@ -84,25 +84,34 @@ class ImportedMessage:
 
 @dataclass(frozen=True, slots=True)
 class SkippedRow:
-    """A row that is no message: its place (`line 7`, `message 15`), why, what was wrong, and where helpful its chat."""
+    """A row that is no message: its place (`line 7`, `message 15`), why, what was wrong, and where helpful its chat.
+
+    `is_event` tells that nobody said it and that nothing is lost with it: somebody joined, a call was made.
+    """
 
     place: str
     reason: str
     detail: str = ""
     chat: str = ""
+    is_event: bool = False
 
 
 @dataclass(slots=True)
 class ImportSummary:
-    """What an import has met so far; `skipped` and `notes` count by reason."""
+    """What an import has met so far; `skipped` and `notes` count by reason.
+
+    `unreadable` are those of the skipped that are no events, so that somebody may miss them.
+    """
 
     chats: int = 0
     messages: int = 0
+    unreadable: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
 
-    def skip(self, reason: str) -> None:
+    def skip(self, reason: str, *, is_event: bool = False) -> None:
         """Count one row left out."""
+        self.unreadable += not is_event
         _count(self.skipped, reason)
 
     def note(self, remark: str) -> None:

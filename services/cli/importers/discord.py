@@ -99,8 +99,8 @@ class DiscordExport:
             checked = check_row(row)
             message = read_message(checked, channel)
         except NoMessage as error:
-            self.summary.skip(error.reason)
-            return SkippedRow(place(row), error.reason, error.detail)
+            self.summary.skip(error.reason, is_event=error.is_event)
+            return SkippedRow(place(row), error.reason, error.detail, is_event=error.is_event)
         self.summary.messages += 1
         if listed(checked, "reactions"):
             self.summary.note(REACTIONS)

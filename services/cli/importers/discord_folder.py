@@ -1,6 +1,7 @@
 """A folder of DiscordChatExporter's JSON exports, as it writes them of a whole server: a file a channel."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from services.cli.importers import (
@@ -69,9 +70,8 @@ class DiscordFolder:
         if isinstance(item, ImportedMessage):
             self.summary.messages += 1
         elif isinstance(item, SkippedRow):
-            self.summary.skip(item.reason)
-            place = f"{name}, {item.place}" if name else item.place
-            return SkippedRow(place, item.reason, item.detail)
+            self.summary.skip(item.reason, is_event=item.is_event)
+            return replace(item, place=f"{name}, {item.place}" if name else item.place)
         return item
 
 

@@ -52,7 +52,7 @@ def check_row(row: object) -> Row:
         raise NoMessage("no id")
     kind = key(row, "type") or "Default"
     if kind not in SPOKEN and kind != "0" and kind != "19":
-        raise NoMessage(f"kind {kind[:80]}" if kind.isdecimal() else kind[:80])
+        raise NoMessage(f"kind {kind[:80]}" if kind.isdecimal() else kind[:80], is_event=True)
     return row
 
 

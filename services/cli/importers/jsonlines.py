@@ -1,25 +1,8 @@
-"""A generic import: JSON Lines, one message a line, UTF-8.
+"""A generic import: JSON Lines, one message a line; docs/importing.md says what a line holds.
 
-Fields of a line (times are ISO 8601 with a zone, unless the import is told one, or Unix seconds):
-
-    id           text or whole number, required: unique within its chat
-    text         text, required unless `deleted` is true; may be empty
-    sent_at      time, required
-    chat         text or whole number: which conversation; the file's name if absent
-    chat_title   text: what to call it, once or in every line; its name if absent
-    thread       text or whole number: the thread within the chat
-    reply_to     text or whole number: the id of the message it answers
-    author       text or whole number: the author's id
-    author_name  text: what to call them; the id if absent
-    is_bot       true or false
-    edited_at    time: when it was last edited; only a later edit replaces a stored message
-    forwarded_from     text: who wrote it first, or the chat it was forwarded from; the id if absent
-    forwarded_from_id  text or whole number: the id of that author or chat
-    deleted      true or false
-
-A line that breaks these rules is skipped and reported with its number and the reason; the others
-are imported. Fields of other names are ignored and counted. A file without any line, or in which no
-line is JSON of this shape, is not what was meant, and an error.
+A line that breaks the rules is skipped and reported with its number and the reason; the others are imported. Fields of
+other names are ignored and counted. A file without any line, or in which no line is JSON of this shape, is not what was
+meant, and an error.
 """
 
 import json
@@ -43,10 +26,11 @@ LINE_BYTES_MAX = 1 << 20
 SHOWN_CHARACTERS = 80
 ONE_A_LINE = "this is an array or spread over lines: write one object a line, as `jq -c '.[]'` or `jq -c .` does"
 SECONDS_END = 10**11  # the year 5138; what JavaScript calls now is far beyond
-_FIELDS = frozenset(
+FIELDS = frozenset(
     "id text sent_at chat chat_title thread reply_to author author_name is_bot edited_at "
     "forwarded_from forwarded_from_id deleted".split()
 )
+_OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
 Line = dict[str, Any]
 
 
@@ -71,6 +55,8 @@ class JsonLines:
 
     def __init__(self, path: Path, zone: tzinfo | None = None) -> None:
         self.file, self._zone = path, zone
+        # What the shell opens has another number each time, and its messages would be others.
+        self._fallback = "stdin" if path.parent in _OPEN_FILES else _tellable(path.stem)
         self.summary = ImportSummary()
         self._bytes_read = 0
         try:
@@ -101,7 +87,7 @@ class JsonLines:
                 continue
             try:
                 line = parse_line(data)
-                spoken_in = _chat(line, _tellable(self.file.stem), titles)
+                spoken_in = _chat(line, self._fallback, titles)
                 message = read_line(line, spoken_in.external_id, self._zone)
             except BadLine as error:
                 self.summary.skip(error.reason)
@@ -121,7 +107,7 @@ class JsonLines:
 
     def _count(self, line: Line) -> None:
         self.summary.messages += 1
-        for name in line.keys() - _FIELDS:
+        for name in sorted(line.keys() - FIELDS):
             self.summary.note(f"field `{_tellable(name[:64])}` ignored")
 
     def _lines(self, stream: BinaryIO) -> Iterator[bytes]:

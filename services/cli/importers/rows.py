@@ -18,12 +18,13 @@ EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo
 
 
 class NoMessage(Exception):
-    """The row is no message: `reason` is counted, `detail` is shown."""
+    """The row is no message: `reason` is counted, `detail` is shown; `is_event` tells that nobody said it."""
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: str, detail: str = "", *, is_event: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.detail = detail
+        self.is_event = is_event
 
 
 class WrongShape(Exception):

@@ -152,14 +152,15 @@ class SlackExport:
             try:
                 message = read_message(check_row(row), chat, directory)
             except NoMessage as error:
-                yield self._skip(f"{day}, {place(row)}", error.reason, error.detail)
+                where = f"{day}, {place(row)}"
+                yield self._skip(where, error.reason, error.detail, is_event=error.is_event)
                 continue
             self.summary.messages += 1
             yield message
 
-    def _skip(self, where: str, reason: str, detail: str) -> SkippedRow:
-        self.summary.skip(reason)
-        return SkippedRow(where, reason, detail)
+    def _skip(self, where: str, reason: str, detail: str, *, is_event: bool = False) -> SkippedRow:
+        self.summary.skip(reason, is_event=is_event)
+        return SkippedRow(where, reason, detail, is_event=is_event)
 
 
 def _chat(row: Row, number: str, index: str, directory: Directory) -> ImportedChat:

@@ -24,15 +24,14 @@ Part = Row | str | None
 def markup_of(row: Row, is_bot: bool) -> str:
     """What a message says, as markup.
 
-    A person's text is all of it: the blocks say the same, the attachments are previews of links. A bot may put the
-    most of it, and anybody all of it, into attachments and blocks.
+    A person's text is all of it, but for a message that it shares: the blocks say the same, other attachments are
+    previews of links. A bot may put the most of it, and anybody all of it, into attachments and blocks.
     """
-    text = _said(row, "text")
+    text, attachments = _said(row, "text"), listed(row, "attachments")
     if text and not is_bot:
-        return text
-    attachments = [
-        item for item in listed(row, "attachments") if not text or not string(item, "from_url")
-    ]
+        shared = (_attached(item) for item in attachments if item.get("is_share") is True)
+        return "\n".join(_told_once([text, *shared]))
+    attachments = [item for item in attachments if not text or not string(item, "from_url")]
     return "\n".join(
         _told_once([text, _blocks(row), _lines(_attached(item) for item in attachments)])
     )

@@ -45,8 +45,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(path)
         except _ZIP_ERRORS as error:
-            reason = f"no whole zip file ({error}); is the download complete?"
-            raise UnreadableExport(path, reason) from error
+            raise UnreadableExport(path, _no_zip(path, error)) from error
         self._members = {_name(member): member for member in self._zip.infolist()}
 
     def close(self) -> None:
@@ -103,6 +102,15 @@ def _root(paths: list[PurePosixPath]) -> PurePosixPath | None:
     indexes = [path.parent for path in paths if path.name in INDEXES]
     days = [path.parent.parent for path in paths if _DAY.fullmatch(path.name)]
     return min(indexes or days, key=lambda root: len(root.parts), default=None)
+
+
+def _no_zip(path: Path, error: Exception) -> str:
+    """Why a file is not the export: it may be a zip that is not whole, or never have been one."""
+    with path.open("rb") as stream:
+        head = stream.read(2)
+    if head in (b"", b"P", b"PK"):
+        return f"no whole zip file ({error}); is the download complete?"
+    return "not a Slack export: that is a zip, or the folder it was unpacked to"
 
 
 def _name(member: zipfile.ZipInfo) -> str:

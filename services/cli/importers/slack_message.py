@@ -75,8 +75,10 @@ def check_row(row: object) -> Row:
     kind, subtype = row.get("type", "message"), row.get("subtype") or ""
     if kind != "message":
         raise NoMessage("unknown type", kind[:80] if isinstance(kind, str) else "")
-    if not isinstance(subtype, str) or subtype not in SPOKEN:
-        raise NoMessage(subtype[:80] if isinstance(subtype, str) else "unknown subtype")
+    if not isinstance(subtype, str):
+        raise NoMessage("unknown subtype")
+    if subtype not in SPOKEN:
+        raise NoMessage(subtype[:80], is_event=True)
     return row
 
 

@@ -128,8 +128,9 @@ class TelegramExport:
         except NoMessage as error:
             if error.detail == "topic_created" and row is not None:
                 threads.add_topic(row["id"])
-            self.summary.skip(error.reason)
-            return SkippedRow(row_place(row), error.reason, error.detail, chat_name(header))
+            self.summary.skip(error.reason, is_event=error.is_event)
+            where = row_place(row), error.reason, error.detail, chat_name(header)
+            return SkippedRow(*where, is_event=error.is_event)
         self.summary.messages += 1
         if is_naive(checked):
             self.summary.note(f"{NAIVE_DATE} {self._zone or f'UTC {SAY_ZONE}'}")

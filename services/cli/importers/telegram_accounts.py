@@ -19,12 +19,18 @@ UNKNOWN_ACCOUNT = "chats numbered by an account that is not known (--account NAM
 CHANNEL_BASE = (
     1_000_000_000_000  # the Bot API numbers channels and supergroups from here on, below zero
 )
+TAKEN_OVER_SHIFT = -1_000_000_000  # what a supergroup took over is numbered so much lower
 _ROWS_LOOKED_AT_MAX = 1_000
 
 
 def account_key(chat_id: str, account: str) -> str:
     """The key of a chat whose messages an account numbers; without an account, the chat's id."""
     return f"{chat_id}@{account}" if account else chat_id
+
+
+def account_of(chat_key: str) -> str:
+    """The account in the key of a chat; empty without one."""
+    return chat_key.partition("@")[2]
 
 
 def has_own_numbers(header: ChatHeader) -> bool:

@@ -73,7 +73,7 @@ def check_row(row: Row | None) -> Row:
     if kind != "message":
         if kind not in ("service", "unsupported"):
             raise NoMessage("unknown type", _shown(kind))
-        raise NoMessage(kind, _shown(row.get("action", "")))
+        raise NoMessage(kind, _shown(row.get("action", "")), is_event=True)
     return row
 
 

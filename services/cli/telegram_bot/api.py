@@ -30,6 +30,10 @@ class TryLater(WinnowError):
         self.retry_seconds = retry_seconds
 
 
+class PolledElsewhere(TryLater):
+    """Another poll for this bot's updates stands: another program's, or one of ours that broke off."""
+
+
 class BotApi:
     """Calls methods of the Bot API under `root` with a bot's token."""
 
@@ -91,10 +95,12 @@ class BotApi:
             raise TryLater(f"{method}: {said}", seconds)
         if status in (http.client.UNAUTHORIZED, http.client.NOT_FOUND):
             raise TelegramFailure(f"Telegram does not know the bot's token ({said})")
-        if status == http.client.CONFLICT:
+        if status == http.client.CONFLICT and "webhook is active" in said:
             raise TelegramFailure(
-                f"another program receives this bot's updates, by polling or by a webhook: stop it first ({said})"
+                f"Telegram pushes this bot's updates to a webhook: --drop-webhook takes it off ({said})"
             )
+        if status == http.client.CONFLICT:
+            raise PolledElsewhere(f"another program polls for this bot's updates ({said})")
         if http.client.BAD_REQUEST <= status < http.client.INTERNAL_SERVER_ERROR:
             raise TelegramFailure(f"{method}: {said}")
         raise TryLater(f"{method}: {said}")

@@ -12,15 +12,18 @@ from click.core import ParameterSource
 from pydantic import Field, SecretStr
 
 from services.cli.embedded.runtime import cancelled_by
+from services.cli.groups import Group
 from services.cli.options import Session, command
 from services.cli.telegram_bot.api import UPDATE_KINDS, BotApi
 from services.cli.telegram_bot.delivery import Delivery
+from services.cli.telegram_bot.meters import BotMeters
 from services.cli.telegram_bot.polling import Poller, patiently
 from services.cli.telegram_bot.receiving import Receiver
 from services.cli.telegram_bot.webhook import CONNECTIONS_MAX, Webhook
 from services.cli.terminal import shown
 from services.cli.values import TELEGRAM_ACCOUNT
 from services.common.errors import InvalidSetting
+from services.common.metrics import serving_metrics
 from services.common.settings import Settings
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -38,7 +41,7 @@ class TelegramSettings(Settings):
     telegram_webhook_secret: SecretStr = SecretStr("")
 
 
-@click.group("bot")
+@click.group("bot", cls=Group)
 def bot_group() -> None:
     """Receive messages as they are written."""
 
@@ -61,6 +64,25 @@ def bot_group() -> None:
     default="",
     help="A name of your choice that tells this bot's private chats and basic groups from another's.",
 )
+@click.option(
+    "--chat",
+    "chats",
+    type=int,
+    multiple=True,
+    metavar="ID",
+    help="Only of this chat, such as -1001234567890; repeatable. Others are named once, with their ids.",
+)
+@click.option(
+    "--drop-webhook",
+    is_flag=True,
+    help="Poll although a webhook is set, such as by an earlier --public-url: it is taken off.",
+)
+@click.option(
+    "--metrics",
+    default="",
+    metavar="HOST:PORT",
+    help="Let Prometheus read there what was received, and when.",
+)
 @click.option("--public-url", help="Tell Telegram to push here: the https address of the webhook.")
 @command
 async def telegram(
@@ -71,31 +93,43 @@ async def telegram(
     path: str,
     secret_file: Path | None,
     account: str,
+    chats: tuple[int, ...],
+    drop_webhook: bool,
+    metrics: str,
     public_url: str | None,
 ) -> None:
     """Receive what is written in the chats that a bot is in: messages, edits and channel posts.
+
+    Anybody may write to a bot or add it to a group, and is read like the team: --chat takes only what is written in
+    the chats that it names.
 
     Without --webhook it polls, which needs no public address. A webhook listens for plain HTTP behind a proxy that
     ends TLS. To see every message of a group, switch off the bot's privacy mode or make it an administrator.
 
     Telegram numbers the messages of private chats and basic groups for each bot anew: beside another bot, or an
-    export of such a chat, give --account.
+    export of such a chat, give --account. A group that becomes a supergroup goes on under its new id, with all that
+    is known of it.
     """
+    if webhook and drop_webhook:
+        raise click.BadParameter("is for polling", param_hint="'--drop-webhook'")
     if not webhook:
         _refuse_webhook_options()
+    if metrics:
+        _address(metrics, "--metrics")
     settings = TelegramSettings.read()
     token = _secret(token_file, settings.telegram_token)
     with cancelled_by(signal.SIGINT, signal.SIGTERM):
         target = session.target
         async with target.channel("ingest") as channel:
-            receiver = Receiver(Delivery(channel, target), _tell, account)
+            receiver = Receiver(Delivery(channel, target), _tell, account, list(map(str, chats)))
             try:
-                if webhook:
-                    api = BotApi(settings.telegram_api, token) if public_url else None
-                    secret = _secret(secret_file, settings.telegram_webhook_secret)
-                    await _serve(receiver, listen, path, secret, api, public_url)
-                else:
-                    await _poll(receiver, settings, token)
+                with serving_metrics(metrics, BotMeters.of(receiver), "--metrics"):
+                    if webhook:
+                        api = BotApi(settings.telegram_api, token) if public_url else None
+                        secret = _secret(secret_file, settings.telegram_webhook_secret)
+                        await _serve(receiver, listen, path, secret, api, public_url)
+                    else:
+                        await _poll(receiver, settings, token, drop_webhook)
             except asyncio.CancelledError:
                 _report(session, receiver)
 
@@ -109,10 +143,14 @@ def _refuse_webhook_options() -> None:
             raise click.BadParameter("needs --webhook", context, parameter)
 
 
-async def _poll(receiver: Receiver, settings: TelegramSettings, token: str) -> None:
+async def _poll(
+    receiver: Receiver, settings: TelegramSettings, token: str, drop_webhook: bool
+) -> None:
     if not token:
         raise InvalidSetting("WINNOW_TELEGRAM_TOKEN: set it, or give --token-file")
     api = BotApi(settings.telegram_api, token)
+    if drop_webhook:
+        await patiently(partial(api.call, "deleteWebhook"), _tell)
     await Poller(api, receiver, settings.telegram_poll_seconds, _tell).run()
 
 
@@ -146,10 +184,10 @@ async def _serve(
         await asyncio.get_running_loop().create_future()
 
 
-def _address(listen: str) -> tuple[str, int]:
+def _address(listen: str, option: str = "--listen") -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise click.BadParameter(f"{listen!r} is not HOST:PORT", param_hint="--listen")
+        raise click.BadParameter(f"{listen!r} is not HOST:PORT", param_hint=option)
     return host.strip("[]"), int(port)
 
 

@@ -8,11 +8,17 @@ from typing import TypeVar
 import grpc
 
 from services.cli.importers.rows import Row, string
-from services.cli.telegram_bot.api import BotApi, TryLater
+from services.cli.telegram_bot.api import BotApi, PolledElsewhere, TelegramFailure, TryLater
 from services.cli.telegram_bot.delivery import TRANSIENT
 from services.cli.telegram_bot.receiving import Receiver
 
 WAIT_SECONDS_MAX = 60.0
+# About two minutes: so long Telegram may hold on to a poll whose connection broke. A program that polls stays longer.
+CONFLICTS_MAX = 7
+PRIVACY = (
+    "privacy mode is on: in groups where the bot is no administrator it sees commands and replies to itself alone; "
+    "@BotFather switches it off (/setprivacy), for groups that the bot joins after that"
+)
 _FIRST_WAIT_SECONDS = 0.5
 T = TypeVar("T")
 
@@ -36,12 +42,14 @@ class Poller:
         me = await self._patiently(partial(self._api.call, "getMe"))
         name = string(me, "username") if isinstance(me, dict) else ""
         self._tell(f"receiving the messages of @{name}")
+        if isinstance(me, dict) and me.get("can_read_all_group_messages") is False:
+            self._tell(PRIVACY)
         offset: int | None = None
         while True:
             ask = partial(self._api.updates, offset, self._poll_seconds)
             updates = await self._patiently(ask)
+            await self._patiently(partial(self._accept, updates))
             if updates:
-                await self._patiently(partial(self._accept, updates))
                 # The next request confirms everything before this number, so only now.
                 offset = max(update["update_id"] for update in updates) + 1
 
@@ -51,7 +59,9 @@ class Poller:
         except grpc.aio.AioRpcError as error:
             if error.code() not in TRANSIENT:
                 raise
-            raise TryLater(f"cannot reach ingest: {error.details()}") from error
+            is_earlier = error.code() is grpc.StatusCode.UNIMPLEMENTED
+            why = "ingest is of an earlier release" if is_earlier else "cannot reach ingest"
+            raise TryLater(f"{why}: {error.details()}") from error
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await patiently(attempt, self._tell, self._sleep)
@@ -62,13 +72,16 @@ async def patiently(
     tell: Callable[[str], None],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
-    """Repeat until it works, for as long as waiting may help; says so once an outage."""
-    failures = 0
+    """Repeat until it works, for as long as waiting may help; says so once an outage. Raises TelegramFailure."""
+    failures = conflicts = 0
     while True:
         try:
             result = await attempt()
         except TryLater as error:
             failures += 1
+            conflicts += isinstance(error, PolledElsewhere)
+            if conflicts == CONFLICTS_MAX:
+                raise TelegramFailure(f"{error}: stop it first") from error
             wait = min(_FIRST_WAIT_SECONDS * 2 ** min(failures, 10), WAIT_SECONDS_MAX)
             if failures == 1:
                 tell(f"{error}; trying again")

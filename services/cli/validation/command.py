@@ -1,16 +1,18 @@
 """`winnow validate`: integration, search, performance and reconciliation of a running deployment, with a verdict."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 import grpc
 
-from services.cli.failures import FAILED
+from services.cli.failures import FAILED, Failure, described
 from services.cli.options import Session, command
 from services.cli.status import read_status
 from services.cli.top import MUST_BE_ZERO
 from services.cli.validation import meters
-from services.cli.validation.conversation import Conversation, Question, sample, wait
+from services.cli.validation.conversation import TRANSIENT, Conversation, Question, sample, wait
 from services.cli.validation.report import Report, milliseconds
 from services.cli.values import Measure, counted
 from winnow.ingest.v1 import ingest_pb2
@@ -35,7 +37,7 @@ INDEX_FROM_ROWS = 20_000
     "metrics_urls",
     multiple=True,
     help="Where a process shows its metrics, http://HOST:PORT/metrics; repeatable. "
-    "Without it, where WINNOW_METRICS_ADDRESS has `winnow up` serve them.",
+    "Without it, where the `winnow up` that runs shows them.",
 )
 @command
 async def validate(session: Session, patience: float, metrics_urls: tuple[str, ...]) -> None:
@@ -45,23 +47,43 @@ async def validate(session: Session, patience: float, metrics_urls: tuple[str, .
     """
     report = Report()
     messages, questions = sample()
-    places = meters.urls(metrics_urls)
+    is_local = bool(session.target.restarted)
+    places = meters.urls(metrics_urls, session.data.runtime_state() if is_local else None)
     before = await meters.read(places)
-    async with Conversation.open(session.target) as conversation:
-        session.progress.print("sending a conversation and waiting for its vectors and atoms …")
-        await _integrate(report, conversation, messages, patience)
-        session.progress.print("asking questions …")
-        await _search(report, conversation, questions)
-        await _time(report, conversation)
-        session.progress.print("erasing what the check has stored …")
+    try:
+        async with Conversation.open(session.target, session.progress.print) as conversation:
+            session.progress.print("sending a conversation and waiting for its vectors and atoms …")
+            with _judged(report, "integration"):
+                await _integrate(report, conversation, messages, patience)
+            session.progress.print("asking questions …")
+            with _judged(report, "search"):
+                await _search(report, conversation, questions)
+            with _judged(report, "performance"):
+                await _time(report, conversation)
+            session.progress.print("erasing what the check has stored …")
+    except (Failure, grpc.aio.AioRpcError) as error:
+        if not report.findings:
+            raise
+        why = error.message if isinstance(error, Failure) else described(error)
+        report.add("integration", "erasing what was stored", why, False)
     await _measure(report, places, before)
-    await _reconcile(report, session, patience)
+    with _judged(report, "reconciliation"):
+        await _reconcile(report, session, patience)
     if session.as_json:
         session.print_json(report.as_json())
     else:
         report.show(session.console)
     if not report.passed:
         raise SystemExit(FAILED)
+
+
+@contextmanager
+def _judged(report: Report, section: str) -> Iterator[None]:
+    """Have a call that fails found and told as one that does: what else is wrong is looked for all the same."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        report.add(section, "a call", described(error), False)
 
 
 async def _integrate(
@@ -75,20 +97,27 @@ async def _integrate(
     report.add(
         "integration", "messages accepted", f"{len(messages)} in {seconds * 1000:.0f} ms", True
     )
-    last, began = messages[-1].text, time.perf_counter()
+    last, began, why = messages[-1].text, time.perf_counter(), ""
 
     async def is_found() -> bool:
+        nonlocal why
         try:
             found = await conversation.search(last, search_pb2.SEARCH_MODE_SEMANTIC)
         except grpc.aio.AioRpcError as error:
             # In an installation that has just been made nothing can be found by meaning yet.
-            if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
-                return False
-            raise
+            if error.code() not in (grpc.StatusCode.FAILED_PRECONDITION, *TRANSIENT):
+                raise
+            why = f": {described(error)}"
+            return False
+        why = ""
         return bool(found.results) and found.results[0].message.text == last
 
     took = await wait(is_found, patience)
-    text = f"found by meaning after {took:.2f} s" if took else f"not found within {patience:.0f} s"
+    text = (
+        f"found by meaning after {took:.2f} s"
+        if took
+        else f"not found within {patience:.0f} s{why}"
+    )
     report.add("integration", "vector of the last message", text, took is not None)
     await conversation.read_now()
 
@@ -167,7 +196,7 @@ async def _measure(report: Report, places: list[str], before: meters.Reading) ->
     for name, value in found:
         report.add("performance", name, value)
     if not found:
-        why = "no metrics could be read: set WINNOW_METRICS_ADDRESS for `winnow up`, or give --metrics"
+        why = "no metrics could be read: start `winnow up` with WINNOW_METRICS_ADDRESS, or give --metrics"
         report.add("performance", "stages, hints and database", why)
 
 

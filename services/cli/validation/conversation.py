@@ -3,16 +3,18 @@
 import asyncio
 import time
 import tomllib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import resources
+from typing import Any, Self
 from uuid import uuid4
 
+import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.cli.failures import Failure
+from services.cli.failures import Failure, described
 from services.cli.health import is_serving
 from services.cli.target import Target
 from winnow.extractor.v1 import extractor_pb2
@@ -24,8 +26,17 @@ from winnow.search.v1.search_pb2_grpc import SearchServiceStub
 from winnow.types.v1 import types_pb2 as types
 
 DEADLINE_SECONDS = 30
+ERASING_SECONDS, AGAIN_SECONDS = (
+    60,
+    1,
+)  # how long, and how often, a service is asked to erase that is away
 LOOK_SECONDS = 0.1
 TITLE = "winnow validate"
+TRANSIENT = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+)
 
 
 @dataclass(frozen=True)
@@ -37,10 +48,12 @@ class Question:
 
 
 def sample() -> tuple[list[ingest_pb2.MessageInput], list[Question]]:
-    """The messages, sent over the last hours, and the questions about them."""
+    """The messages, sent within the last hour, and the questions about them."""
     text = (resources.files("services.cli.validation") / "sample.toml").read_text("utf-8")
     content = tomllib.loads(text)
-    began = datetime.now(UTC) - timedelta(hours=6)
+    # What is older than an hour has its vectors made after all that waits; what was said less than half an hour ago may
+    # go on, so a timer of its conversation would be left.
+    began = datetime.now(UTC) - timedelta(minutes=55)
     messages = []
     for index, each in enumerate(content["message"]):
         sent_at = Timestamp()
@@ -58,29 +71,57 @@ def sample() -> tuple[list[ingest_pb2.MessageInput], list[Question]]:
 class Conversation:
     """The stored conversation, and what became of it."""
 
-    def __init__(self, target: Target, source: ingest_pb2.SourceRef, source_id: str) -> None:
-        self._target, self._source, self.source_id = target, source, source_id
+    def __init__(self, target: Target) -> None:
+        self._target, self.source_id, self._request = target, "", str(uuid4())
+        self._source = ingest_pb2.SourceRef(
+            kind=ingest_pb2.SOURCE_KIND_API, external_id=f"validate-{uuid4()}", title=TITLE
+        )
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, target: Target) -> AsyncIterator["Conversation"]:
-        """Send a first message, and erase the whole source at the end, whatever happens in between."""
-        source = ingest_pb2.SourceRef(
-            kind=ingest_pb2.SOURCE_KIND_API, external_id=f"validate-{uuid4()}", title=TITLE
-        )
+    async def open(cls, target: Target, tell: Callable[[str], None]) -> AsyncIterator[Self]:
+        """Send a first message, and erase the whole source at the end, whatever happens in between.
+
+        `tell` gets a line if that does not succeed.
+        """
+        conversation = cls(target)
+        await conversation._check_rights()
+        try:
+            await conversation._begin()
+            yield conversation
+        finally:
+            await _in_spite_of_interrupts(conversation._erase_or(tell))
+
+    async def _check_rights(self) -> None:
+        """Ask for nothing, as who may read and erase: what could not be erased must not be stored."""
+        async with self._target.channel("ingest") as channel:
+            await is_serving(channel)  # connected by now, or told that nobody is there
+            await IngestServiceStub(channel).ListOperations(
+                ingest_pb2.ListOperationsRequest(page_size=1),
+                metadata=self._target.metadata,
+                timeout=DEADLINE_SECONDS,
+            )
+        await self._find()
+
+    async def _begin(self) -> None:
         sent_at = Timestamp()
         sent_at.FromDatetime(datetime.now(UTC) - timedelta(hours=7))
         opening = ingest_pb2.MessageInput(external_id="0", text="Good morning!", sent_at=sent_at)
-        await _send(target, source, [opening])
-        conversation = cls(target, source, await _source_id(target, source))
-        try:
-            yield conversation
-        finally:
-            await asyncio.shield(conversation.erase())
+        await self.send([opening])
+        self.source_id = await self._find()
+        if not self.source_id:
+            raise Failure("a message was accepted, but its source is not listed")
 
     async def send(self, messages: list[ingest_pb2.MessageInput]) -> float:
         """Store messages; return how many seconds the call took."""
-        return await _send(self._target, self._source, messages)
+        request = ingest_pb2.IngestMessagesRequest(source=self._source, messages=messages)
+        async with self._target.channel("ingest") as channel:
+            await is_serving(channel)
+            began = time.perf_counter()
+            await IngestServiceStub(channel).IngestMessages(
+                request, metadata=self._target.metadata, timeout=DEADLINE_SECONDS
+            )
+            return time.perf_counter() - began
 
     async def search(
         self, query: str, mode: "search_pb2.SearchMode.ValueType", *, everywhere: bool = False
@@ -120,13 +161,35 @@ class Conversation:
             )
         return list(reply.atoms)
 
-    async def erase(self) -> ingest_pb2.Operation:
-        """Erase the source and wait until nothing of it is left."""
-        request = ingest_pb2.EraseSourceRequest(source_id=self.source_id, request_id=str(uuid4()))
+    async def _erase_or(self, tell: Callable[[str], None]) -> None:
+        """Erase the source; while the service is away, again and again for a while. Tells of what is left behind."""
+        end = time.monotonic() + ERASING_SECONDS
+        while True:
+            try:
+                await self._erase()
+                return
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in TRANSIENT or time.monotonic() > end:
+                    tell(self._left_behind(described(error)))
+                    raise
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    def _left_behind(self, why: str) -> str:
+        told = f"what the check has stored is not erased ({why})"
+        if self.source_id:
+            return f"{told}: `winnow erase source {self.source_id}` does it"
+        return f"{told}: if `winnow sources list` shows a source `{TITLE}`, `winnow erase source ID` does it"
+
+    async def _erase(self) -> None:
+        """Erase the source, if it is there, and wait until nothing of it is left."""
+        self.source_id = self.source_id or await self._find()
+        if not self.source_id:
+            return
+        request = ingest_pb2.EraseSourceRequest(source_id=self.source_id, request_id=self._request)
         async with self._target.channel("ingest") as channel:
             stub, metadata = IngestServiceStub(channel), self._target.metadata
             begun = await stub.EraseSource(request, metadata=metadata, timeout=DEADLINE_SECONDS)
-            operation: ingest_pb2.Operation = begun.operation
+            operation = begun.operation
             end = time.monotonic() + DEADLINE_SECONDS * 4
             while operation.state == ingest_pb2.OPERATION_STATE_RUNNING:
                 if time.monotonic() > end:
@@ -135,35 +198,31 @@ class Conversation:
                 asked = ingest_pb2.GetOperationRequest(operation_id=operation.id)
                 reply = await stub.GetOperation(asked, metadata=metadata, timeout=DEADLINE_SECONDS)
                 operation = reply.operation
-        return operation
+
+    async def _find(self) -> str:
+        """The id of the source; empty if there is none, or nothing in it."""
+        request = ingest_pb2.ListSourcesRequest(page_size=500)
+        async with self._target.channel("ingest") as channel:
+            while True:
+                reply = await IngestServiceStub(channel).ListSources(
+                    request, metadata=self._target.metadata, timeout=DEADLINE_SECONDS
+                )
+                for each in reply.sources:
+                    if each.external_id == self._source.external_id:
+                        return str(each.id)
+                if not reply.next_page_token:
+                    return ""
+                request.page_token = reply.next_page_token
 
 
-async def _send(
-    target: Target, source: ingest_pb2.SourceRef, messages: list[ingest_pb2.MessageInput]
-) -> float:
-    request = ingest_pb2.IngestMessagesRequest(source=source, messages=messages)
-    async with target.channel("ingest") as channel:
-        await is_serving(channel)  # connected by now, or told that nobody is there
-        began = time.perf_counter()
-        await IngestServiceStub(channel).IngestMessages(
-            request, metadata=target.metadata, timeout=DEADLINE_SECONDS
-        )
-        return time.perf_counter() - began
-
-
-async def _source_id(target: Target, source: ingest_pb2.SourceRef) -> str:
-    request = ingest_pb2.ListSourcesRequest(page_size=500)
-    async with target.channel("ingest") as channel:
-        while True:
-            reply = await IngestServiceStub(channel).ListSources(
-                request, metadata=target.metadata, timeout=DEADLINE_SECONDS
-            )
-            for each in reply.sources:
-                if each.external_id == source.external_id:
-                    return str(each.id)
-            if not reply.next_page_token:
-                raise Failure("a message was accepted, but its source is not listed")
-            request.page_token = reply.next_page_token
+async def _in_spite_of_interrupts(work: Coroutine[Any, Any, None]) -> None:
+    """Go on to the end, also of a task that is cancelled meanwhile; then it is."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 async def wait(condition: Callable[[], Awaitable[bool]], seconds_max: float) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from services.cli.embedded.paths import RuntimeState
 from services.common.addresses import NAMES
 from services.common.errors import WinnowError
 from services.common.metrics import MetricsSettings
@@ -25,11 +26,13 @@ Reading = Mapping[tuple[str, str], tuple[float, float]]
 """Count and sum of seconds by metric and label."""
 
 
-def urls(given: Sequence[str]) -> list[str]:
-    """Where metrics are read: as given, else where `winnow up` serves them by the settings."""
+def urls(given: Sequence[str], state: RuntimeState | None = None) -> list[str]:
+    """Where metrics are read: as given, else where the `winnow up` that runs serves them, else as the settings say."""
     if given:
         return list(given)
-    host, _, port = MetricsSettings.read().metrics_address.rpartition(":")
+    address = state.metrics_address if state else MetricsSettings.read().metrics_address
+    host, _, port = address.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - where it is, not where to listen
     return (
         [f"http://{host}:{int(port) + index}/metrics" for index in range(len(NAMES))]
         if port

@@ -51,7 +51,7 @@ class Report:
                 console.print(Text(f"\n{section}", "bold"))
                 console.print(_table(found))
         failed = sum(finding.ok is False for finding in self.findings)
-        verdict = "passed" if self.passed else f"{failed} checks FAILED"
+        verdict = "passed" if self.passed else f"{counted(failed, 'check')} FAILED"
         console.print(Text(f"\n{verdict}", "bold green" if self.passed else "bold red"))
 
 

@@ -72,7 +72,8 @@ class GenerationModel:
             raise WrongRole(path.stem, "generation", "it only encodes texts")
         weights = Weights(path)
         tokens_max = min(context_tokens, weights.context_tokens)
-        context = TextContext(weights, tokens_max, min(BATCH_TOKENS, tokens_max), threads)
+        batch_tokens = min(BATCH_TOKENS, tokens_max)
+        context = TextContext(weights, tokens_max, batch_tokens, threads, steps_back=True)
         lane = Lane(path, "prompts", [], calls_max, background=[context])
         return cls(weights, lane, tokens_max)
 

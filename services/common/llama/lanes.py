@@ -1,8 +1,6 @@
 """A lane: a bounded queue of work for a few contexts, each used by a thread of its own."""
 
 import asyncio
-import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -16,21 +14,6 @@ from services.common.errors import Overloaded
 from services.common.llama.errors import ModelClosed
 
 RETRY_SECONDS: Final = 1.0
-NICENESS_MAX: Final = 19
-
-
-def _step_back() -> None:
-    """Let queries, servers and people go first, at once; only Linux schedules threads apart.
-
-    A thread of the lowest niceness goes on for some milliseconds when another wakes, and its processor counts as busy
-    when a place for that one is looked for; an idle one steps aside.
-    """
-    if sys.platform != "linux":
-        return
-    try:
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    except OSError:  # some sandboxes allow no policy but the default one
-        os.nice(NICENESS_MAX)
 
 
 class Closable(Protocol):
@@ -129,8 +112,6 @@ class Lane(Generic[Context]):
 
     def _work(self, context: Context, back: bool) -> None:
         """Run job after job on one context until the lane is closed."""
-        if back:
-            _step_back()
         while (job := self._next(back)) is not None:
             tell = _attempt(job, context)
             # Before the result is known, so that what it leads to does not find everybody busy.

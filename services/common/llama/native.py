@@ -16,6 +16,7 @@ import numpy.typing as npt
 from jinja2 import TemplateError
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
+from services.common.llama.computing import Caller, Companion, Computer
 from services.common.llama.errors import (
     BadGrammar,
     BadTemplate,
@@ -23,7 +24,6 @@ from services.common.llama.errors import (
     LoadFailed,
     ModelClosed,
 )
-from services.common.llama.memory import give_back
 from services.common.llama.processor import find_keep_for_encoding, forward_log
 
 Tokens = npt.NDArray[np.int32]
@@ -48,7 +48,7 @@ _loading: Final = threading.Lock()
 
 
 def encodes_in_bytes() -> bool:
-    """Return whether weights can be kept in 8 bits, as the processor's matrix units multiply them soonest."""
+    """Return whether weights can be kept in 8 bits, which x86-64 processors with AVX2 multiply soonest."""
     return _keep_for_encoding is not None
 
 
@@ -165,7 +165,15 @@ class _Batch:
 class EncodingContext:
     """Turns up to SEQUENCES_MAX token lists, packed into one batch, into their pooled vectors."""
 
-    def __init__(self, weights: Weights, tokens_max: int, threads: int, mean_pooling: bool) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        tokens_max: int,
+        threads: int,
+        mean_pooling: bool,
+        *,
+        steps_back: bool = False,
+    ) -> None:
         self._dimensions = weights.dimensions
         parameters = _context_parameters(tokens_max, tokens_max, threads)
         # llama.cpp aborts the process when there are more sequences than tokens.
@@ -174,32 +182,14 @@ class EncodingContext:
         parameters.kv_unified = True
         if mean_pooling:
             parameters.pooling_type = c.LLAMA_POOLING_TYPE_MEAN
-        self._handle = _open_context(weights, parameters)
+        self._handle, self._computer = _open_context(weights, parameters, steps_back)
         self._memory = c.llama_get_memory(self._handle)
         self._batch = _Batch(tokens_max)
         self._batch.outputs[:] = 1
-        try:
-            self._settle(weights, tokens_max)
-        except ComputeFailed:
-            self.close()
-            raise
-
-    def _settle(self, weights: Weights, tokens_max: int) -> None:
-        """Compute once as much as ever, then give back the room for scores over the vocabulary.
-
-        llama.cpp makes and clears it for every token of a batch, a megabyte each with 250,000 words, and never uses it
-        here. Now that it is as large as it gets, it is not made again.
-        """
-        sequences = min(SEQUENCES_MAX, tokens_max)
-        self._fill(np.array_split(np.zeros(tokens_max, np.int32), sequences))
-        self._compute()
-        scores: Any = c.llama_get_logits(self._handle)
-        if scores:
-            address = ctypes.cast(scores, ctypes.c_void_p).value or 0
-            give_back(address, 4 * weights.vocabulary_size * tokens_max)
 
     def close(self) -> None:
         """Free the memory."""
+        self._computer.close()
         c.llama_free(self._handle)
 
     def encode(self, token_lists: Sequence[Tokens]) -> Vectors:
@@ -224,11 +214,9 @@ class EncodingContext:
         batch.native.n_tokens = start
 
     def _compute(self) -> None:
-        """Run the batch: models with a memory of their context decode, the others encode."""
         if self._memory:
             c.llama_memory_clear(self._memory, False)
-        run = c.llama_decode if self._memory else c.llama_encode
-        status = run(self._handle, self._batch.native)
+        status = self._computer.compute(self._batch.native)
         if status != 0:
             raise ComputeFailed(f"llama.cpp could not encode the batch (status {status})")
 
@@ -242,19 +230,27 @@ class EncodingContext:
 class TextContext:
     """One growing text; feeding a text that begins like the last one computes only the rest."""
 
-    def __init__(self, weights: Weights, tokens_max: int, batch_tokens: int, threads: int) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        tokens_max: int,
+        batch_tokens: int,
+        threads: int,
+        *,
+        steps_back: bool = False,
+    ) -> None:
         self.tokens_max = tokens_max
         self._batch_tokens = batch_tokens
         self._vocabulary_size = weights.vocabulary_size
-        self._handle = _open_context(
-            weights, _context_parameters(tokens_max, batch_tokens, threads)
-        )
+        parameters = _context_parameters(tokens_max, batch_tokens, threads)
+        self._handle, self._computer = _open_context(weights, parameters, steps_back)
         self._memory = c.llama_get_memory(self._handle)
         self._batch = _Batch(batch_tokens)
         self._held: list[int] = []
 
     def close(self) -> None:
         """Free the memory."""
+        self._computer.close()
         c.llama_free(self._handle)
 
     def rewind(self, tokens: Sequence[int]) -> int:
@@ -288,7 +284,7 @@ class TextContext:
         batch.outputs[:count] = 0
         batch.outputs[count - 1] = 1
         batch.native.n_tokens = count
-        status = c.llama_decode(self._handle, batch.native)
+        status = self._computer.compute(batch.native)
         if status != 0:
             self._held = []
             c.llama_memory_clear(self._memory, False)
@@ -357,8 +353,12 @@ def _context_parameters(tokens: int, batch_tokens: int, threads: int) -> Any:
     return parameters
 
 
-def _open_context(weights: Weights, parameters: Any) -> Any:
+def _open_context(weights: Weights, parameters: Any, steps_back: bool) -> tuple[Any, Computer]:
     handle = c.llama_init_from_model(weights.handle, parameters)
     if handle is None:
         raise LoadFailed(weights.path, "llama.cpp cannot make a context of that size")
-    return handle
+    try:
+        return handle, Companion(handle) if steps_back else Caller(handle)
+    except OSError as error:
+        c.llama_free(handle)
+        raise LoadFailed(weights.path, str(error)) from error

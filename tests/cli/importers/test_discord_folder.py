@@ -43,7 +43,8 @@ def test_every_channel_is_read(tmp_path: Path) -> None:
     assert (read.summary.chats, read.summary.messages) == (2, 5)
     assert read.summary.notes == {REACTIONS: 2}
     assert read.summary.skipped == {"GuildMemberJoin": 1}
-    assert SkippedRow("a.json, message 2", "GuildMemberJoin") in items
+    assert SkippedRow("a.json, message 2", "GuildMemberJoin", is_event=True) in items
+    assert read.summary.unreadable == 0
     assert read.bytes_read == read.bytes_total > 0
 
 

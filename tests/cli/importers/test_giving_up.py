@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from services.cli import sending
 from services.cli.app import winnow
-from services.common.errors import DatabaseUnavailable, InvalidCredentials
+from services.common.errors import DatabaseUnavailable, InsufficientScope, InvalidCredentials
 from services.common.statuses import status_of
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1 import ingest_pb2_grpc
@@ -116,6 +116,16 @@ async def test_nothing_saved_is_told_as_well(
     assert ended.stderr.endswith(
         "; nothing is known to be saved yet: give the same command again\n"
     )
+
+
+@pytest.mark.timeout(30)
+async def test_what_will_not_pass_is_not_to_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose key is refused must not be told to give the same command again."""
+    ended = await imported(Failing(0, InsufficientScope("ingest")), tmp_path, monkeypatch)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert ended.stderr.endswith("scope `ingest`; nothing is known to be saved yet\n")
 
 
 @pytest.mark.timeout(40)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,11 +22,14 @@ from services.cli.importers import (
     UnreadableExport,
 )
 from services.cli.importers.jsonlines import (
+    FIELDS,
     LINE_BYTES_MAX,
     ONE_A_LINE,
     SHOWN_CHARACTERS,
     JsonLines,
 )
+from services.cli.importing import import_group
+from tools.guide import ROOT, run_by
 
 SLOW_DISK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -44,6 +49,27 @@ def write(folder: Path, *lines: bytes) -> JsonLines:
 def read(folder: Path, *lines: bytes) -> list[ImportedItem]:
     """What a file of these lines gives."""
     return list(write(folder, *lines))
+
+
+def test_the_page_says_what_a_line_holds(tmp_path: Path) -> None:
+    """Who writes such lines finds every field on the page and in the command's help, and the page's lines are read."""
+    page = (ROOT / "docs" / "importing.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == FIELDS
+    told = CliRunner().invoke(import_group, ["jsonl", "--help"]).output
+    assert set(re.findall(r"\w+", told)) >= FIELDS
+    (block,) = run_by("jsonl")
+    items = read(tmp_path, *map(str.encode, block.lines))
+    assert [item.external_id for item in items if isinstance(item, ImportedMessage)] == list("123")
+    assert [item.title for item in items if isinstance(item, ImportedChat)] == ["Operations"]
+
+
+def test_what_a_shell_opens_is_always_the_same_chat(tmp_path: Path) -> None:
+    """`<(command)` has another number each time: its messages must not be those of another chat for that."""
+    with (tmp_path / "x").open("w+b") as file:
+        file.write(line())
+        file.flush()
+        chats = list(JsonLines(Path(f"/dev/fd/{file.fileno()}")))
+    assert chats[0] == ImportedChat("stdin", "stdin", "jsonlines")
 
 
 def test_every_field(tmp_path: Path) -> None:

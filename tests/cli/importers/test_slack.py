@@ -149,7 +149,7 @@ def test_skipped_rows_are_counted(tmp_path: Path) -> None:
     ]
     source = unpacked(tmp_path, export(*rows))
     items = list(source)
-    assert SkippedRow(f"{DAY}, message 1.000100", "channel_join") in items
+    assert SkippedRow(f"{DAY}, message 1.000100", "channel_join", is_event=True) in items
     assert [m.external_id for m in messages(items)] == ["9.000100"]
     assert source.summary.skipped == {
         "channel_join": 2,
@@ -159,6 +159,7 @@ def test_skipped_rows_are_counted(tmp_path: Path) -> None:
         "not a JSON object": 1,
         "no usable ts": 3,
     }
+    assert source.summary.unreadable == 6
 
 
 def test_damaged_day(tmp_path: Path) -> None:
@@ -185,6 +186,14 @@ def test_damaged_zip(tmp_path: Path) -> None:
     for place in range(len(data)):
         file.write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
         drain_file(file)
+
+
+@pytest.mark.parametrize("content", [b'[{"type": "message"}]', b"\x1f\x8b\x08"])
+def test_a_file_that_was_never_a_zip(tmp_path: Path, content: bytes) -> None:
+    """Who gives one file out of an export, or another format, learns what an export is, not to download it again."""
+    (tmp_path / "general.json").write_bytes(content)
+    with pytest.raises(UnreadableExport, match="that is a zip, or the folder"):
+        SlackExport(tmp_path / "general.json")
 
 
 def drain_file(path: Path) -> None:

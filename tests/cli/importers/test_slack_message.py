@@ -345,3 +345,14 @@ def test_shared_messages(
     """A message that shares another says whose it is, or from where; a preview of a link shares nothing."""
     message = only(tmp_path, row(1, "", attachments=[SHARE | fields]))
     assert (message.forwarded_from, message.text) == (origin, "the disk is full")
+
+
+def test_a_shared_message_with_a_comment(tmp_path: Path) -> None:
+    """Both the comment and what is shared are read, but no preview of a link beside them."""
+    preview = {"from_url": "https://a.test", "title": "A page", "text": "about disks"}
+    shared = SHARE | {"is_share": True, "author_id": "U2"}
+    message = only(tmp_path, row(1, "Does anybody know this?", attachments=[preview, shared]))
+    assert message.text == "Does anybody know this?\nthe disk is full"
+    assert message.forwarded_from == ImportedOrigin("U2", "Grace H")
+    commented = only(tmp_path, row(1, "see <https://a.test>", attachments=[preview, SHARE]))
+    assert (commented.text, commented.forwarded_from) == ("see https://a.test", None)

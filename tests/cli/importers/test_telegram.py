@@ -158,7 +158,7 @@ def test_skipped_rows_are_counted(tmp_path: Path) -> None:
     ]
     export = write(tmp_path, chat(*rows))
     items = list(export)
-    assert SkippedRow("message 1", "service", "migrate_from_group", "Team") in items
+    assert SkippedRow("message 1", "service", "migrate_from_group", "Team", is_event=True) in items
     assert [m.external_id for m in messages(items)] == ["-999999999"]
     assert export.summary.skipped == {
         "service": 1,
@@ -169,6 +169,7 @@ def test_skipped_rows_are_counted(tmp_path: Path) -> None:
         "text of an unknown shape": 2,
         "unknown type": 1,
     }
+    assert export.summary.unreadable == 6
 
 
 def test_truncated_at_every_byte(tmp_path: Path) -> None:

@@ -38,6 +38,14 @@ class BotApiDouble:
     injected: list[Injected] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     webhook: dict[str, Any] = field(default_factory=dict)
+    me: dict[str, Any] = field(
+        default_factory=lambda: {
+            "id": 123456789,
+            "is_bot": True,
+            "username": "double",
+            "can_read_all_group_messages": True,
+        }
+    )
     allowed: frozenset[str] = DEFAULT_KINDS
     served: int = 0
     closing: bool = False
@@ -74,13 +82,14 @@ class BotApiDouble:
             "getMe": self._get_me,
             "getUpdates": self._get_updates,
             "setWebhook": self._set_webhook,
+            "deleteWebhook": self._delete_webhook,
         }
         if method not in handlers:
             return _error(404, "Not Found: method not found")
         return handlers[method](parameters)
 
     def _get_me(self, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        return 200, {"ok": True, "result": {"id": 123456789, "is_bot": True, "username": "double"}}
+        return 200, {"ok": True, "result": self.me}
 
     def _set_webhook(self, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if not parameters["url"].startswith("https://"):
@@ -88,6 +97,10 @@ class BotApiDouble:
                 400, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook"
             )
         self.webhook = parameters
+        return 200, {"ok": True, "result": True}
+
+    def _delete_webhook(self, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        self.webhook = {}
         return 200, {"ok": True, "result": True}
 
     def _get_updates(self, parameters: dict[str, Any]) -> tuple[int, dict[str, Any]]:

@@ -5,16 +5,21 @@ import os
 import re
 import signal
 import sys
+import time
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.telegram_bot.bot_api import TOKEN, BotApiDouble, push
 from tests.cli.telegram_bot.conftest import Bot, connected, until
 from tests.cli.telegram_bot.conversation import message
-from tests.conftest import Deployment, free_port, run_winnow
+from tests.conftest import Deployment, free_port
+from tests.forked import winnow
 
 SECRET = "secret-0123456789"
 
@@ -96,6 +101,30 @@ async def test_webhook(bot: Bot, telegram: BotApiDouble, tmp_path: Path) -> None
     assert len(await bot.stored()) == 1
 
 
+def _read(where: str) -> list[Metric]:
+    with urllib.request.urlopen(f"http://{where}/metrics") as answer:
+        return list(text_string_to_metric_families(answer.read().decode()))
+
+
+@pytest.mark.usefixtures("environment", "bot")
+async def test_prometheus_sees_whether_it_gets_on(telegram: BotApiDouble, tmp_path: Path) -> None:
+    """A bot that nobody looks at tells what it took, what it left out, and when it last had all that there was."""
+    telegram.add(message=message(1))
+    telegram.add(message=message(2, chat={"id": 666, "type": "private"}))
+    where, began = f"127.0.0.1:{free_port()}", time.time()
+    arguments = ("--metrics", where, "--chat", str(message(1)["chat"]["id"]))
+    async with running(tmp_path, *arguments):
+        await until(telegram, telegram.confirmed)
+        families = await asyncio.to_thread(_read, where)
+    found = {sample.name: sample for family in families for sample in family.samples}
+    assert found["winnow_bot_updates_total"].value == 2
+    assert found["winnow_bot_messages_total"].value == 1
+    left_out = found["winnow_bot_skipped_total"]
+    assert (left_out.labels, left_out.value) == ({"reason": "chat that --chat does not name"}, 1)
+    assert began <= found["winnow_bot_level_timestamp_seconds"].value <= time.time()
+    assert "process_resident_memory_bytes" in found
+
+
 @pytest.mark.usefixtures("environment")
 async def test_stops_in_the_middle_of_a_poll(telegram: BotApiDouble, tmp_path: Path) -> None:
     """Ctrl-C ends a poll that would wait for minutes."""
@@ -104,6 +133,17 @@ async def test_stops_in_the_middle_of_a_poll(telegram: BotApiDouble, tmp_path: P
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
     assert telegram.calls[1][1]["timeout"] == 50
+
+
+@pytest.mark.usefixtures("environment")
+async def test_from_a_webhook_to_polling(bot: Bot, telegram: BotApiDouble, tmp_path: Path) -> None:
+    """Who pushed before may poll again: what waits at Telegram is received."""
+    telegram.webhook = {"url": "https://a.test"}
+    telegram.add(message=message(1))
+    telegram.add(message=message(2, chat={"id": 666, "type": "private"}))
+    async with running(tmp_path, "--drop-webhook", "--chat", str(message(1)["chat"]["id"])):
+        await until(telegram, telegram.confirmed)
+    assert len(await bot.stored()) == 1
 
 
 @pytest.mark.usefixtures("environment")
@@ -117,7 +157,7 @@ async def test_errors_are_one_line(
 
     async def failed(*arguments: str) -> str:
         command = ("bot", "telegram", "--data-dir", str(tmp_path), *arguments)
-        ended = await asyncio.to_thread(run_winnow, *command)
+        ended = await asyncio.to_thread(winnow, *command)
         assert ended.returncode in (1, 2)
         for secret in (TOKEN, wrong, SECRET):
             assert secret not in ended.stderr + ended.stdout
@@ -126,6 +166,7 @@ async def test_errors_are_one_line(
     said = await failed("--token-file", str(token_file))
     assert said == "winnow: Telegram does not know the bot's token (Unauthorized)\n"
     assert "--listen" in await failed("--webhook", "--listen", "nowhere")
+    assert "'--drop-webhook'" in await failed("--webhook", "--drop-webhook")
     assert "--path" in await failed("--webhook", "--path", "no path")
     assert "No such option" in await failed("--token", wrong)
     unheard = ("--token-file", str(token_file), "--public-url", "https://a.test")
@@ -155,6 +196,6 @@ async def test_live_and_imported_are_one(
     async with deployment.serving("ingest"), connected(deployment) as bot:
         await bot.receiver.accept([{"update_id": 1, "message": message(1)}])
         command = ("import", "telegram", str(export), "--data-dir", str(tmp_path), "--json")
-        ended = await asyncio.to_thread(run_winnow, *command)
+        ended = await asyncio.to_thread(winnow, *command)
         assert '"created": 1, "updated": 0, "unchanged": 1' in ended.stdout
         assert set(await bot.stored()) == {("-1000000001234", "1"), ("-1000000001234", "2")}

@@ -211,7 +211,7 @@ Global___EmbedRequest: _TypeAlias = EmbedRequest  # noqa: Y015
 
 @_typing.final
 class Embedding(_message.Message):
-    """One vector."""
+    """One vector. That of a text longer than the model reads at once is the mean of those of its parts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -682,7 +682,9 @@ class WatchGenerationResponse(_message.Message):
     queries_compared: _builtins.int
     """How many vectors the recall was measured with; 0 if it was not."""
     finished: _builtins.bool
-    """All workspaces have all their vectors in it and the index is ready, so that it can be promoted; the last message."""
+    """All workspaces have all their vectors in it and the index is ready, so that it can be promoted; or it is retired, and nothing
+    is done for it any more. The last message.
+    """
     only_dead_missing: _builtins.bool
     """The index is ready, and all that is missing in any workspace failed too often: nothing comes by itself any more until
     ReplayTasks is called in those workspaces; the last message.
@@ -786,16 +788,22 @@ class RollBackGenerationRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FORCE_FIELD_NUMBER: _builtins.int
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
     force: _builtins.bool
     """As in PromoteGenerationRequest."""
+    generation_id: _builtins.str
+    """The generation to roll back from, so that the call may be sent again after an answer was lost: fails with CONFLICT if it does
+    not serve any more. Whichever serves if empty; sent again, that goes back to the one that was rolled back.
+    """
     def __init__(
         self,
         *,
         force: _builtins.bool = ...,
+        generation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "generation_id", b"generation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

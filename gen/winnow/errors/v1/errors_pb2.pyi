@@ -51,7 +51,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NO_SERVING_GENERATION: _ErrorReason.ValueType  # 12
     """FAILED_PRECONDITION: no generation of vectors serves searches yet."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 13
-    """INTERNAL: a defect; the request id in the metadata finds it in the logs."""
+    """INTERNAL: a defect; the `request_id` in the metadata of ErrorInfo finds it in the logs. It is that of the request, if it had one."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 14
     """DEADLINE_EXCEEDED: the call's deadline, or the server's own limit, passed."""
     ERROR_REASON_CONFLICT: _ErrorReason.ValueType  # 15
@@ -64,6 +64,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_UNFIT_GENERATION: _ErrorReason.ValueType  # 18
     """FAILED_PRECONDITION: the generation is not complete, or its state does not allow this."""
+    ERROR_REASON_ALREADY_EXISTS: _ErrorReason.ValueType  # 19
+    """ALREADY_EXISTS: something else has the key that was asked for."""
+    ERROR_REASON_TOO_MUCH_AT_ONCE: _ErrorReason.ValueType  # 20
+    """FAILED_PRECONDITION: more would have to be done at once than the contract allows; sending it again will not help."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons of errors in the domain `winnow`; the name without the prefix ERROR_REASON_ is sent."""
@@ -97,7 +101,7 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 11
 ERROR_REASON_NO_SERVING_GENERATION: ErrorReason.ValueType  # 12
 """FAILED_PRECONDITION: no generation of vectors serves searches yet."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 13
-"""INTERNAL: a defect; the request id in the metadata finds it in the logs."""
+"""INTERNAL: a defect; the `request_id` in the metadata of ErrorInfo finds it in the logs. It is that of the request, if it had one."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 14
 """DEADLINE_EXCEEDED: the call's deadline, or the server's own limit, passed."""
 ERROR_REASON_CONFLICT: ErrorReason.ValueType  # 15
@@ -110,4 +114,8 @@ google.rpc.RetryInfo.
 """
 ERROR_REASON_UNFIT_GENERATION: ErrorReason.ValueType  # 18
 """FAILED_PRECONDITION: the generation is not complete, or its state does not allow this."""
+ERROR_REASON_ALREADY_EXISTS: ErrorReason.ValueType  # 19
+"""ALREADY_EXISTS: something else has the key that was asked for."""
+ERROR_REASON_TOO_MUCH_AT_ONCE: ErrorReason.ValueType  # 20
+"""FAILED_PRECONDITION: more would have to be done at once than the contract allows; sending it again will not help."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

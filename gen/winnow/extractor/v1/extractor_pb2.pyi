@@ -401,13 +401,13 @@ class AtomVersion(_message.Message):
     origin: Global___AtomOrigin.ValueType
     """Who wrote it."""
     reason: _builtins.str
-    """Why it was judged so, in the words of whoever last did."""
+    """Why it was judged so, in the words of whoever last did; if nobody has, why `valid_to` was changed."""
     change: Global___VersionChange.ValueType
     """Why there is this version."""
     cause_atom_id: _builtins.str
     """The atom that was merged into this one or parted from it; empty otherwise."""
     evidence_count: _builtins.int
-    """How many messages the atom rested on when the version was made."""
+    """How many messages the atom showed as its evidence when the version was made."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -506,7 +506,7 @@ class ExtractNowResponse(_message.Message):
 
     CONVERSATIONS_FIELD_NUMBER: _builtins.int
     conversations: _builtins.int
-    """Conversations with messages in an open window."""
+    """Conversations with messages that no closed window holds."""
     def __init__(
         self,
         *,
@@ -566,7 +566,9 @@ Global___ExtractMessagesRequest: _TypeAlias = ExtractMessagesRequest  # noqa: Y0
 
 @_typing.final
 class ExtractMessagesResponse(_message.Message):
-    """What is read, or would be."""
+    """What is read, or would be. Messages that were accepted only just, and that no window holds yet, are read too, but are in none of
+    the counts except `messages`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1052,6 +1054,9 @@ class ListAtomLinksResponse(_message.Message):
 
     LINKS_FIELD_NUMBER: _builtins.int
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    truncated: _builtins.bool
+    """There are more within the limit than a reply holds."""
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___AtomLink]:
         """The links among the atom and its neighbours."""
@@ -1065,10 +1070,11 @@ class ListAtomLinksResponse(_message.Message):
         *,
         links: _abc.Iterable[Global___AtomLink] | None = ...,
         neighbours: _abc.Iterable[Global___Neighbour] | None = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["links", b"links", "neighbours", b"neighbours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["links", b"links", "neighbours", b"neighbours", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1153,7 +1159,7 @@ class MergeAtomsResponse(_message.Message):
     ATOM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def atom(self) -> _types_pb2.Atom:
-        """The atom with all the evidence."""
+        """The atom with the evidence of all."""
 
     def __init__(
         self,
@@ -1341,10 +1347,15 @@ class MergeTopicsRequest(_message.Message):
     TOPIC_ID_FIELD_NUMBER: _builtins.int
     MERGED_TOPIC_IDS_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     topic_id: _builtins.str
     """The topic that stays (UUID)."""
     title: _builtins.str
     """The title from now on; as it is if empty. INVALID_FIELD if it is only spaces."""
+    request_id: _builtins.str
+    """A UUID of the caller's: a repeated request with it changes nothing and returns the topic as it is now. INVALID_ARGUMENT if another request
+    had it.
+    """
     @_builtins.property
     def merged_topic_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The topics that join it, 1 to 100."""
@@ -1355,10 +1366,11 @@ class MergeTopicsRequest(_message.Message):
         topic_id: _builtins.str = ...,
         merged_topic_ids: _abc.Iterable[_builtins.str] | None = ...,
         title: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["merged_topic_ids", b"merged_topic_ids", "title", b"title", "topic_id", b"topic_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merged_topic_ids", b"merged_topic_ids", "request_id", b"request_id", "title", b"title", "topic_id", b"topic_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1397,10 +1409,15 @@ class SplitTopicRequest(_message.Message):
     TOPIC_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_IDS_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     topic_id: _builtins.str
     """The topic's id (UUID)."""
     title: _builtins.str
     """The title of the new topic. INVALID_FIELD if it is only spaces."""
+    request_id: _builtins.str
+    """A UUID of the caller's: a repeated request with it changes nothing and returns the topics as they are now. INVALID_ARGUMENT if another request
+    had it.
+    """
     @_builtins.property
     def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The ids of its messages that are about something else, 1 to 1,000."""
@@ -1411,10 +1428,11 @@ class SplitTopicRequest(_message.Message):
         topic_id: _builtins.str = ...,
         message_ids: _abc.Iterable[_builtins.str] | None = ...,
         title: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_ids", b"message_ids", "title", b"title", "topic_id", b"topic_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_ids", b"message_ids", "request_id", b"request_id", "title", b"title", "topic_id", b"topic_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

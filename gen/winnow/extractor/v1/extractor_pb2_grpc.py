@@ -146,8 +146,9 @@ class ExtractorServiceServicer:
     """
 
     def ExtractNow(self, request, context):
-        """Closes the open windows of the workspace now instead of waiting for their conversations to pause. NOT_FOUND if there is no such
-        source. Needs scope `admin`.
+        """Has all that was accepted before the call and is in no closed window read now, instead of waiting for the conversations to
+        pause. Messages that an ingest call has answered for are among it, also if no window holds them yet. The call returns before
+        anything is read. NOT_FOUND if there is no such source. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -239,8 +240,10 @@ class ExtractorServiceServicer:
 
     def MergeAtoms(self, request, context):
         """Says that atoms are one: the atom that is named first keeps its words and takes the evidence of the others, which are retired
-        and point to it. No later reading undoes it while their messages stand. NOT_FOUND if one of them is not live. Needs scope
-        `admin`.
+        and point to it. Of all that was merged into an atom it shows at most 500 messages besides its own: the first of every merged
+        atom, then one of everybody whom that cites, and so on; filters by source or author know these. A merged atom keeps its evidence,
+        and UnmergeAtom gives all of it back. No later reading undoes a merge while the messages stand. NOT_FOUND if one of the atoms is
+        not live. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -265,7 +268,8 @@ class ExtractorServiceServicer:
 
     def UpdateAtom(self, request, context):
         """Changes an atom by hand. New words or another type make a new, approved version, which no later reading of the conversation
-        changes; its vectors follow. NOT_FOUND if there is no such atom, ABORTED if it has another version than the request names,
+        changes, and the atom is no longer invalidated; its vectors follow. `valid_to` alone judges nothing: the state, its reason and
+        whether the atom is invalidated stay. NOT_FOUND if there is no such atom, ABORTED if it has another version than the request names,
         INVALID_ARGUMENT for a mask that names what cannot be changed. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

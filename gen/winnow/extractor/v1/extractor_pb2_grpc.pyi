@@ -20,8 +20,9 @@ class ExtractorServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ExtractNow: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ExtractNowRequest, _extractor_pb2.ExtractNowResponse]
-    """Closes the open windows of the workspace now instead of waiting for their conversations to pause. NOT_FOUND if there is no such
-    source. Needs scope `admin`.
+    """Has all that was accepted before the call and is in no closed window read now, instead of waiting for the conversations to
+    pause. Messages that an ingest call has answered for are among it, also if no window holds them yet. The call returns before
+    anything is read. NOT_FOUND if there is no such source. Needs scope `admin`.
     """
     ExtractMessages: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ExtractMessagesRequest, _extractor_pb2.ExtractMessagesResponse]
     """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. A dry run
@@ -60,8 +61,10 @@ class ExtractorServiceStub:
     """
     MergeAtoms: _aio.UnaryUnaryMultiCallable[_extractor_pb2.MergeAtomsRequest, _extractor_pb2.MergeAtomsResponse]
     """Says that atoms are one: the atom that is named first keeps its words and takes the evidence of the others, which are retired
-    and point to it. No later reading undoes it while their messages stand. NOT_FOUND if one of them is not live. Needs scope
-    `admin`.
+    and point to it. Of all that was merged into an atom it shows at most 500 messages besides its own: the first of every merged
+    atom, then one of everybody whom that cites, and so on; filters by source or author know these. A merged atom keeps its evidence,
+    and UnmergeAtom gives all of it back. No later reading undoes a merge while the messages stand. NOT_FOUND if one of the atoms is
+    not live. Needs scope `admin`.
     """
     UnmergeAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.UnmergeAtomRequest, _extractor_pb2.UnmergeAtomResponse]
     """Takes a merge back: the atom is live again with its own evidence, and the two are never merged again by themselves. NOT_FOUND
@@ -74,7 +77,8 @@ class ExtractorServiceStub:
     """
     UpdateAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.UpdateAtomRequest, _extractor_pb2.UpdateAtomResponse]
     """Changes an atom by hand. New words or another type make a new, approved version, which no later reading of the conversation
-    changes; its vectors follow. NOT_FOUND if there is no such atom, ABORTED if it has another version than the request names,
+    changes, and the atom is no longer invalidated; its vectors follow. `valid_to` alone judges nothing: the state, its reason and
+    whether the atom is invalidated stay. NOT_FOUND if there is no such atom, ABORTED if it has another version than the request names,
     INVALID_ARGUMENT for a mask that names what cannot be changed. Needs scope `admin`.
     """
     InvalidateAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.InvalidateAtomRequest, _extractor_pb2.InvalidateAtomResponse]
@@ -105,8 +109,9 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extractor_pb2.ExtractNowRequest,
         context: _aio.ServicerContext[_extractor_pb2.ExtractNowRequest, _abc.Awaitable[_extractor_pb2.ExtractNowResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.ExtractNowResponse]:
-        """Closes the open windows of the workspace now instead of waiting for their conversations to pause. NOT_FOUND if there is no such
-        source. Needs scope `admin`.
+        """Has all that was accepted before the call and is in no closed window read now, instead of waiting for the conversations to
+        pause. Messages that an ingest call has answered for are among it, also if no window holds them yet. The call returns before
+        anything is read. NOT_FOUND if there is no such source. Needs scope `admin`.
         """
 
     @_abc_1.abstractmethod
@@ -217,8 +222,10 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_extractor_pb2.MergeAtomsRequest, _abc.Awaitable[_extractor_pb2.MergeAtomsResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.MergeAtomsResponse]:
         """Says that atoms are one: the atom that is named first keeps its words and takes the evidence of the others, which are retired
-        and point to it. No later reading undoes it while their messages stand. NOT_FOUND if one of them is not live. Needs scope
-        `admin`.
+        and point to it. Of all that was merged into an atom it shows at most 500 messages besides its own: the first of every merged
+        atom, then one of everybody whom that cites, and so on; filters by source or author know these. A merged atom keeps its evidence,
+        and UnmergeAtom gives all of it back. No later reading undoes a merge while the messages stand. NOT_FOUND if one of the atoms is
+        not live. Needs scope `admin`.
         """
 
     @_abc_1.abstractmethod
@@ -249,7 +256,8 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_extractor_pb2.UpdateAtomRequest, _abc.Awaitable[_extractor_pb2.UpdateAtomResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.UpdateAtomResponse]:
         """Changes an atom by hand. New words or another type make a new, approved version, which no later reading of the conversation
-        changes; its vectors follow. NOT_FOUND if there is no such atom, ABORTED if it has another version than the request names,
+        changes, and the atom is no longer invalidated; its vectors follow. `valid_to` alone judges nothing: the state, its reason and
+        whether the atom is invalidated stay. NOT_FOUND if there is no such atom, ABORTED if it has another version than the request names,
         INVALID_ARGUMENT for a mask that names what cannot be changed. Needs scope `admin`.
         """
 

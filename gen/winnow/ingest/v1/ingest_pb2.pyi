@@ -296,6 +296,8 @@ class IngestResult(_message.Message):
     IMPORTANCE_FIELD_NUMBER: _builtins.int
     REJECTION_FIELD_NUMBER: _builtins.int
     SUPERSEDED_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
     external_id: _builtins.str
     """The message's key, as sent."""
     outcome: Global___IngestOutcome.ValueType
@@ -305,6 +307,12 @@ class IngestResult(_message.Message):
     superseded: _builtins.bool
     """Only of what is UNCHANGED: it is not what is kept, since another version of the message stays, or the message was erased. False
     for what was sent again as it is kept.
+    """
+    erased: _builtins.bool
+    """Only of what is `superseded`: it is not kept because the message was erased, and so no version of it would be."""
+    deleted: _builtins.bool
+    """The message is deleted, by DeleteMessages before this or even before it first came: whatever is kept of it is in no search, and in
+    lists only if they are asked for deleted ones.
     """
     @_builtins.property
     def importance(self) -> _types_pb2.Importance:
@@ -323,10 +331,12 @@ class IngestResult(_message.Message):
         importance: _types_pb2.Importance | None = ...,
         rejection: Global___Rejection | None = ...,
         superseded: _builtins.bool = ...,
+        erased: _builtins.bool = ...,
+        deleted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["importance", b"importance", "rejection", b"rejection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "importance", b"importance", "message_id", b"message_id", "outcome", b"outcome", "rejection", b"rejection", "superseded", b"superseded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "erased", b"erased", "external_id", b"external_id", "importance", b"importance", "message_id", b"message_id", "outcome", b"outcome", "rejection", b"rejection", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -373,7 +383,9 @@ class IngestMessagesRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     INCLUDE_FACTORS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """A UUID of the caller's for this request, for its logs and ours; repeating a request is safe with or without it."""
+    """A UUID of the caller's for this request, which an error has as its `request_id`, in its details and in our logs; repeating a
+    request is safe with or without it.
+    """
     include_factors: _builtins.bool
     """Include each message's importance factors in the results."""
     @_builtins.property
@@ -436,10 +448,15 @@ class StreamMessagesRequest(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
     INCLUDE_RESULTS_FIELD_NUMBER: _builtins.int
+    INCLUDE_SUPERSEDED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """The sender's number of this frame; must rise; comes back in the response."""
     include_results: _builtins.bool
     """Ask for a result per message; otherwise only counts and rejections come back."""
+    include_superseded: _builtins.bool
+    """Ask for the results of messages that are UNCHANGED and `superseded`, too, and for their count: those that the sender may
+    take for stored, and that are not. Looking for them takes a little longer.
+    """
     @_builtins.property
     def source(self) -> Global___SourceRef:
         """Where the messages come from; needed in the first frame, and again only when it changes."""
@@ -455,10 +472,11 @@ class StreamMessagesRequest(_message.Message):
         source: Global___SourceRef | None = ...,
         messages: _abc.Iterable[Global___MessageInput] | None = ...,
         include_results: _builtins.bool = ...,
+        include_superseded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_results", b"include_results", "messages", b"messages", "sequence", b"sequence", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_results", b"include_results", "include_superseded", b"include_superseded", "messages", b"messages", "sequence", b"sequence", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -476,6 +494,7 @@ class StreamMessagesResponse(_message.Message):
     UNCHANGED_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """The frame's number."""
     created: _builtins.int
@@ -486,9 +505,13 @@ class StreamMessagesResponse(_message.Message):
     """How many were known already."""
     rejected: _builtins.int
     """How many were rejected."""
+    superseded: _builtins.int
+    """How many of the unchanged are `superseded`, since another version stays or the message was erased; 0 unless results or
+    superseded were asked for.
+    """
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___IngestResult]:
-        """One result a message if asked for; otherwise those of the rejected."""
+        """One result a message if asked for; otherwise those of the rejected, and of the superseded if they were asked for."""
 
     def __init__(
         self,
@@ -499,10 +522,11 @@ class StreamMessagesResponse(_message.Message):
         unchanged: _builtins.int = ...,
         rejected: _builtins.int = ...,
         results: _abc.Iterable[Global___IngestResult] | None = ...,
+        superseded: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "rejected", b"rejected", "results", b"results", "sequence", b"sequence", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "rejected", b"rejected", "results", b"results", "sequence", b"sequence", "superseded", b"superseded", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -525,7 +549,7 @@ class UpdateMessageRequest(_message.Message):
     text: _builtins.str
     """The new text."""
     request_id: _builtins.str
-    """A UUID of the caller's for this request; repeating a request is safe with or without it."""
+    """A UUID of the caller's for this request, as in an IngestMessagesRequest; repeating a request is safe with or without it."""
     @_builtins.property
     def source(self) -> Global___SourceRef:
         """Where the message comes from."""
@@ -591,7 +615,7 @@ class DeleteMessagesRequest(_message.Message):
     DELETED_AT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """A UUID of the caller's for this request; repeating a request is safe with or without it."""
+    """A UUID of the caller's for this request, as in an IngestMessagesRequest; repeating a request is safe with or without it."""
     @_builtins.property
     def source(self) -> Global___SourceRef:
         """Where they come from."""
@@ -651,22 +675,104 @@ class DeleteMessagesResponse(_message.Message):
 Global___DeleteMessagesResponse: _TypeAlias = DeleteMessagesResponse  # noqa: Y015
 
 @_typing.final
+class MoveSourceRequest(_message.Message):
+    """Which source moves, and where to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    NUMBER_SHIFT_FIELD_NUMBER: _builtins.int
+    KEY_SUFFIX_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    external_id: _builtins.str
+    """The external id that it gets, of the same kind."""
+    title: _builtins.str
+    """The title to show from now on; the stored one stays if it is empty or only the new id."""
+    number_shift: _builtins.int
+    """Added to keys of messages that are whole numbers, where that makes them negative; other keys stay as they are, as do all with 0.
+    In exports a supergroup has the messages of the group that it was under such numbers: for Telegram, -1000000000.
+    """
+    key_suffix: _builtins.str
+    """Follows the new numbers, such as `@ACCOUNT`."""
+    request_id: _builtins.str
+    """A UUID of the caller's for this request, as in an IngestMessagesRequest; repeating a request is safe with or without it."""
+    @_builtins.property
+    def source(self) -> Global___SourceRef:
+        """The source by the key that it has; the title says nothing."""
+
+    def __init__(
+        self,
+        *,
+        source: Global___SourceRef | None = ...,
+        external_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        number_shift: _builtins.int = ...,
+        key_suffix: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "key_suffix", b"key_suffix", "number_shift", b"number_shift", "request_id", b"request_id", "source", b"source", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveSourceRequest: _TypeAlias = MoveSourceRequest  # noqa: Y015
+
+@_typing.final
+class MoveSourceResponse(_message.Message):
+    """What has moved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    RENUMBERED_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The id of the source, which is what it was."""
+    renumbered: _builtins.int
+    """How many of its messages are called otherwise now; 0 if it had moved before."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        renumbered: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["renumbered", b"renumbered", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveSourceResponse: _TypeAlias = MoveSourceResponse  # noqa: Y015
+
+@_typing.final
 class GetMessageRequest(_message.Message):
-    """Which message to return."""
+    """Which message to return: the one with an id, or the one with a key, which is its source and its id there."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """Its id (UUID)."""
+    external_id: _builtins.str
+    """Its id there, as it was sent."""
+    @_builtins.property
+    def source(self) -> Global___SourceRef:
+        """Where it comes from, under the key that this has, or had before it moved; the title says nothing."""
+
     def __init__(
         self,
         *,
         message_id: _builtins.str = ...,
+        source: Global___SourceRef | None = ...,
+        external_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "message_id", b"message_id", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -710,6 +816,7 @@ class ListMessagesRequest(_message.Message):
     AUTHOR_EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     INCLUDE_DELETED_FIELD_NUMBER: _builtins.int
+    THREAD_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 500; 50 if 0."""
     page_token: _builtins.str
@@ -722,6 +829,8 @@ class ListMessagesRequest(_message.Message):
     """Only with this label."""
     include_deleted: _builtins.bool
     """Deleted messages too."""
+    thread_id: _builtins.str
+    """Only of this thread; set and empty, only of the main conversation."""
     @_builtins.property
     def sent_after(self) -> _timestamp_pb2.Timestamp:
         """Only sent at or after this."""
@@ -741,12 +850,15 @@ class ListMessagesRequest(_message.Message):
         author_external_id: _builtins.str = ...,
         label: _types_pb2.ImportanceLabel.ValueType = ...,
         include_deleted: _builtins.bool = ...,
+        thread_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sent_after", b"sent_after", "sent_before", b"sent_before"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_thread_id", b"_thread_id", "sent_after", b"sent_after", "sent_before", b"sent_before", "thread_id", b"thread_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_external_id", b"author_external_id", "include_deleted", b"include_deleted", "label", b"label", "page_size", b"page_size", "page_token", b"page_token", "sent_after", b"sent_after", "sent_before", b"sent_before", "source_id", b"source_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_thread_id", b"_thread_id", "author_external_id", b"author_external_id", "include_deleted", b"include_deleted", "label", b"label", "page_size", b"page_size", "page_token", b"page_token", "sent_after", b"sent_after", "sent_before", b"sent_before", "source_id", b"source_id", "thread_id", b"thread_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__thread_id: _TypeAlias = _typing.Literal["thread_id"]  # noqa: Y015
+    _WhichOneofArgType__thread_id: _TypeAlias = _typing.Literal["_thread_id", b"_thread_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__thread_id) -> _WhichOneofReturnType__thread_id | None: ...
 
 Global___ListMessagesRequest: _TypeAlias = ListMessagesRequest  # noqa: Y015
 
@@ -780,25 +892,33 @@ Global___ListMessagesResponse: _TypeAlias = ListMessagesResponse  # noqa: Y015
 
 @_typing.final
 class ListSourcesRequest(_message.Message):
-    """Which sources to list."""
+    """Which sources to list; all filters must hold."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 500; 50 if 0."""
     page_token: _builtins.str
-    """The next_page_token of the page before."""
+    """The next_page_token of the page before; all other fields must be the same."""
+    kind: Global___SourceKind.ValueType
+    """Only of this kind."""
+    external_id: _builtins.str
+    """Only what has this id where it comes from, or had it before it moved: with the kind, one source at most."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        kind: Global___SourceKind.ValueType = ...,
+        external_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1014,7 +1134,9 @@ class EraseMessagesRequest(_message.Message):
     """
     @_builtins.property
     def external_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The messages' ids in the source, at most 500. Keys that are not known are remembered: such messages are never stored."""
+        """The messages' ids in the source, at most 500, as they are now if it has moved (MoveSource): the number that a message had before may
+        be another's. Keys that are not known are remembered: such messages are never stored.
+        """
 
     def __init__(
         self,

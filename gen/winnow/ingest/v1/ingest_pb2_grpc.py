@@ -31,6 +31,9 @@ class IngestServiceStub:
     Every call needs `authorization: Bearer <API key>`; the key decides the workspace. Calls fail with INVALID_ARGUMENT
     (google.rpc.BadRequest names the field), UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED or UNAVAILABLE (both with
     google.rpc.RetryInfo where waiting helps); google.rpc.ErrorInfo carries an ErrorReason.
+
+    A request of any service has at most 1 MiB, and so has each of a stream; a larger one fails with REQUEST_TOO_LARGE. No reply is larger
+    than 4 MiB, which every gRPC client takes. Pages end at 3.5 MiB: one may have fewer items than page_size and a next_page_token.
     """
 
     def __init__(self, channel):
@@ -58,6 +61,11 @@ class IngestServiceStub:
                 '/winnow.ingest.v1.IngestService/DeleteMessages',
                 request_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.DeleteMessagesRequest.SerializeToString,
                 response_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.DeleteMessagesResponse.FromString,
+                _registered_method=True)
+        self.MoveSource = channel.unary_unary(
+                '/winnow.ingest.v1.IngestService/MoveSource',
+                request_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.MoveSourceRequest.SerializeToString,
+                response_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.MoveSourceResponse.FromString,
                 _registered_method=True)
         self.GetMessage = channel.unary_unary(
                 '/winnow.ingest.v1.IngestService/GetMessage',
@@ -107,6 +115,9 @@ class IngestServiceServicer:
     Every call needs `authorization: Bearer <API key>`; the key decides the workspace. Calls fail with INVALID_ARGUMENT
     (google.rpc.BadRequest names the field), UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED or UNAVAILABLE (both with
     google.rpc.RetryInfo where waiting helps); google.rpc.ErrorInfo carries an ErrorReason.
+
+    A request of any service has at most 1 MiB, and so has each of a stream; a larger one fails with REQUEST_TOO_LARGE. No reply is larger
+    than 4 MiB, which every gRPC client takes. Pages end at 3.5 MiB: one may have fewer items than page_size and a next_page_token.
     """
 
     def IngestMessages(self, request, context):
@@ -119,7 +130,8 @@ class IngestServiceServicer:
 
     def StreamMessages(self, request_iterator, context):
         """The same for any number of messages: a frame of up to 500 in, its results out after their commit, in order. The server
-        reads only a few frames ahead, so a fast sender is slowed by flow control. A broken stream can be resumed from the last
+        reads at most 256 frames, 8,000 messages or 4 MiB ahead, so a fast sender is slowed by flow control. A frame that breaks a limit ends the stream once all
+        before it are acknowledged, so the error is about the first that is not. A broken stream can be resumed from the last
         acknowledged frame, or repeated whole. Needs scope `ingest`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -128,7 +140,7 @@ class IngestServiceServicer:
 
     def UpdateMessage(self, request, context):
         """Replaces the text of a message named by its key; the same as ingesting it again with this edited_at.
-        NOT_FOUND if the source or message was never ingested. Needs scope `ingest`.
+        NOT_FOUND if the source or message was never ingested, or the message was erased. Needs scope `ingest`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,8 +154,21 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MoveSource(self, request, context):
+        """Gives a source another key, as when a group of Telegram becomes a supergroup, whose messages are numbered anew: it keeps its id
+        and all that it has, while those of its messages whose keys are numbers get the numbers that they have there; deleted and erased
+        ones, too. In one transaction, at most 100,000 messages. Calls that name the source, and messages in it, as before go on to
+        mean the same, so that what comes late or again does no harm; moving it again changes nothing.
+        NOT_FOUND if the source was never named; ALREADY_EXISTS if another has the new key, or a message one of the new numbers;
+        ABORTED if it moved elsewhere before; FAILED_PRECONDITION if it has more messages. Needs scope `ingest`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetMessage(self, request, context):
-        """Returns one message by its id. NOT_FOUND if there is none in the workspace. Needs scope `read`.
+        """Returns one message by its id, or by its key: for who stored it and knows only the latter. A deleted one has `deleted_at`.
+        NOT_FOUND if there is none in the workspace. Needs scope `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -232,6 +257,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     request_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.DeleteMessagesRequest.FromString,
                     response_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.DeleteMessagesResponse.SerializeToString,
             ),
+            'MoveSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveSource,
+                    request_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.MoveSourceRequest.FromString,
+                    response_serializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.MoveSourceResponse.SerializeToString,
+            ),
             'GetMessage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMessage,
                     request_deserializer=winnow_dot_ingest_dot_v1_dot_ingest__pb2.GetMessageRequest.FromString,
@@ -286,6 +316,9 @@ class IngestService:
     Every call needs `authorization: Bearer <API key>`; the key decides the workspace. Calls fail with INVALID_ARGUMENT
     (google.rpc.BadRequest names the field), UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED or UNAVAILABLE (both with
     google.rpc.RetryInfo where waiting helps); google.rpc.ErrorInfo carries an ErrorReason.
+
+    A request of any service has at most 1 MiB, and so has each of a stream; a larger one fails with REQUEST_TOO_LARGE. No reply is larger
+    than 4 MiB, which every gRPC client takes. Pages end at 3.5 MiB: one may have fewer items than page_size and a next_page_token.
     """
 
     @staticmethod
@@ -386,6 +419,33 @@ class IngestService:
             '/winnow.ingest.v1.IngestService/DeleteMessages',
             winnow_dot_ingest_dot_v1_dot_ingest__pb2.DeleteMessagesRequest.SerializeToString,
             winnow_dot_ingest_dot_v1_dot_ingest__pb2.DeleteMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.ingest.v1.IngestService/MoveSource',
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.MoveSourceRequest.SerializeToString,
+            winnow_dot_ingest_dot_v1_dot_ingest__pb2.MoveSourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,6 +18,9 @@ class IngestServiceStub:
     Every call needs `authorization: Bearer <API key>`; the key decides the workspace. Calls fail with INVALID_ARGUMENT
     (google.rpc.BadRequest names the field), UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED or UNAVAILABLE (both with
     google.rpc.RetryInfo where waiting helps); google.rpc.ErrorInfo carries an ErrorReason.
+
+    A request of any service has at most 1 MiB, and so has each of a stream; a larger one fails with REQUEST_TOO_LARGE. No reply is larger
+    than 4 MiB, which every gRPC client takes. Pages end at 3.5 MiB: one may have fewer items than page_size and a next_page_token.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -27,19 +30,30 @@ class IngestServiceStub:
     """
     StreamMessages: _aio.StreamStreamMultiCallable[_ingest_pb2.StreamMessagesRequest, _ingest_pb2.StreamMessagesResponse]
     """The same for any number of messages: a frame of up to 500 in, its results out after their commit, in order. The server
-    reads only a few frames ahead, so a fast sender is slowed by flow control. A broken stream can be resumed from the last
+    reads at most 256 frames, 8,000 messages or 4 MiB ahead, so a fast sender is slowed by flow control. A frame that breaks a limit ends the stream once all
+    before it are acknowledged, so the error is about the first that is not. A broken stream can be resumed from the last
     acknowledged frame, or repeated whole. Needs scope `ingest`.
     """
     UpdateMessage: _aio.UnaryUnaryMultiCallable[_ingest_pb2.UpdateMessageRequest, _ingest_pb2.UpdateMessageResponse]
     """Replaces the text of a message named by its key; the same as ingesting it again with this edited_at.
-    NOT_FOUND if the source or message was never ingested. Needs scope `ingest`.
+    NOT_FOUND if the source or message was never ingested, or the message was erased. Needs scope `ingest`.
     """
     DeleteMessages: _aio.UnaryUnaryMultiCallable[_ingest_pb2.DeleteMessagesRequest, _ingest_pb2.DeleteMessagesResponse]
     """Marks messages named by their keys as deleted: they leave search and extraction, and a later re-import does not bring
     them back. Unknown keys are remembered, so that a deletion may come before its message. Needs scope `ingest`.
     """
+    MoveSource: _aio.UnaryUnaryMultiCallable[_ingest_pb2.MoveSourceRequest, _ingest_pb2.MoveSourceResponse]
+    """Gives a source another key, as when a group of Telegram becomes a supergroup, whose messages are numbered anew: it keeps its id
+    and all that it has, while those of its messages whose keys are numbers get the numbers that they have there; deleted and erased
+    ones, too. In one transaction, at most 100,000 messages. Calls that name the source, and messages in it, as before go on to
+    mean the same, so that what comes late or again does no harm; moving it again changes nothing.
+    NOT_FOUND if the source was never named; ALREADY_EXISTS if another has the new key, or a message one of the new numbers;
+    ABORTED if it moved elsewhere before; FAILED_PRECONDITION if it has more messages. Needs scope `ingest`.
+    """
     GetMessage: _aio.UnaryUnaryMultiCallable[_ingest_pb2.GetMessageRequest, _ingest_pb2.GetMessageResponse]
-    """Returns one message by its id. NOT_FOUND if there is none in the workspace. Needs scope `read`."""
+    """Returns one message by its id, or by its key: for who stored it and knows only the latter. A deleted one has `deleted_at`.
+    NOT_FOUND if there is none in the workspace. Needs scope `read`.
+    """
     ListMessages: _aio.UnaryUnaryMultiCallable[_ingest_pb2.ListMessagesRequest, _ingest_pb2.ListMessagesResponse]
     """Lists messages, oldest first. INVALID_ARGUMENT with INVALID_PAGE_TOKEN for a token of another call. Needs scope `read`."""
     ListSources: _aio.UnaryUnaryMultiCallable[_ingest_pb2.ListSourcesRequest, _ingest_pb2.ListSourcesResponse]
@@ -76,6 +90,9 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     Every call needs `authorization: Bearer <API key>`; the key decides the workspace. Calls fail with INVALID_ARGUMENT
     (google.rpc.BadRequest names the field), UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED or UNAVAILABLE (both with
     google.rpc.RetryInfo where waiting helps); google.rpc.ErrorInfo carries an ErrorReason.
+
+    A request of any service has at most 1 MiB, and so has each of a stream; a larger one fails with REQUEST_TOO_LARGE. No reply is larger
+    than 4 MiB, which every gRPC client takes. Pages end at 3.5 MiB: one may have fewer items than page_size and a next_page_token.
     """
 
     @_abc_1.abstractmethod
@@ -95,7 +112,8 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_abc.AsyncIterator[_ingest_pb2.StreamMessagesRequest], _abc.AsyncIterator[_ingest_pb2.StreamMessagesResponse]],
     ) -> _abc.AsyncIterator[_ingest_pb2.StreamMessagesResponse]:
         """The same for any number of messages: a frame of up to 500 in, its results out after their commit, in order. The server
-        reads only a few frames ahead, so a fast sender is slowed by flow control. A broken stream can be resumed from the last
+        reads at most 256 frames, 8,000 messages or 4 MiB ahead, so a fast sender is slowed by flow control. A frame that breaks a limit ends the stream once all
+        before it are acknowledged, so the error is about the first that is not. A broken stream can be resumed from the last
         acknowledged frame, or repeated whole. Needs scope `ingest`.
         """
 
@@ -106,7 +124,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ingest_pb2.UpdateMessageRequest, _abc.Awaitable[_ingest_pb2.UpdateMessageResponse]],
     ) -> _abc.Awaitable[_ingest_pb2.UpdateMessageResponse]:
         """Replaces the text of a message named by its key; the same as ingesting it again with this edited_at.
-        NOT_FOUND if the source or message was never ingested. Needs scope `ingest`.
+        NOT_FOUND if the source or message was never ingested, or the message was erased. Needs scope `ingest`.
         """
 
     @_abc_1.abstractmethod
@@ -120,12 +138,28 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def MoveSource(
+        self,
+        request: _ingest_pb2.MoveSourceRequest,
+        context: _aio.ServicerContext[_ingest_pb2.MoveSourceRequest, _abc.Awaitable[_ingest_pb2.MoveSourceResponse]],
+    ) -> _abc.Awaitable[_ingest_pb2.MoveSourceResponse]:
+        """Gives a source another key, as when a group of Telegram becomes a supergroup, whose messages are numbered anew: it keeps its id
+        and all that it has, while those of its messages whose keys are numbers get the numbers that they have there; deleted and erased
+        ones, too. In one transaction, at most 100,000 messages. Calls that name the source, and messages in it, as before go on to
+        mean the same, so that what comes late or again does no harm; moving it again changes nothing.
+        NOT_FOUND if the source was never named; ALREADY_EXISTS if another has the new key, or a message one of the new numbers;
+        ABORTED if it moved elsewhere before; FAILED_PRECONDITION if it has more messages. Needs scope `ingest`.
+        """
+
+    @_abc_1.abstractmethod
     def GetMessage(
         self,
         request: _ingest_pb2.GetMessageRequest,
         context: _aio.ServicerContext[_ingest_pb2.GetMessageRequest, _abc.Awaitable[_ingest_pb2.GetMessageResponse]],
     ) -> _abc.Awaitable[_ingest_pb2.GetMessageResponse]:
-        """Returns one message by its id. NOT_FOUND if there is none in the workspace. Needs scope `read`."""
+        """Returns one message by its id, or by its key: for who stored it and knows only the latter. A deleted one has `deleted_at`.
+        NOT_FOUND if there is none in the workspace. Needs scope `read`.
+        """
 
     @_abc_1.abstractmethod
     def ListMessages(

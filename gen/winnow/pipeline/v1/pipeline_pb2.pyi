@@ -52,6 +52,34 @@ TASK_STATE_DEAD: TaskState.ValueType  # 4
 """It failed too often and waits for a person."""
 Global___TaskState: _TypeAlias = TaskState  # noqa: Y015
 
+class _ReadingState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReadingStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReadingState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    READING_STATE_UNSPECIFIED: _ReadingState.ValueType  # 0
+    """In no conversation window: the extractor has not come to it, or it was deleted."""
+    READING_STATE_OPEN: _ReadingState.ValueType  # 1
+    """Its conversation goes on, and is read once it pauses."""
+    READING_STATE_WAITING: _ReadingState.ValueType  # 2
+    """Its window waits to be read."""
+    READING_STATE_READ: _ReadingState.ValueType  # 3
+    """Its window was read."""
+
+class ReadingState(_ReadingState, metaclass=_ReadingStateEnumTypeWrapper):
+    """How far a message is read."""
+
+READING_STATE_UNSPECIFIED: ReadingState.ValueType  # 0
+"""In no conversation window: the extractor has not come to it, or it was deleted."""
+READING_STATE_OPEN: ReadingState.ValueType  # 1
+"""Its conversation goes on, and is read once it pauses."""
+READING_STATE_WAITING: ReadingState.ValueType  # 2
+"""Its window waits to be read."""
+READING_STATE_READ: ReadingState.ValueType  # 3
+"""Its window was read."""
+Global___ReadingState: _TypeAlias = ReadingState  # noqa: Y015
+
 @_typing.final
 class Task(_message.Message):
     """One piece of work."""
@@ -73,7 +101,9 @@ class Task(_message.Message):
     stage: _builtins.str
     """The stage that does it: `embed`, `window`, `extract`, `merge`, `erase`, `erase_extractor`, `erase_embedder` or `rescore`."""
     subject_id: _builtins.str
-    """What it is about: a message, an atom, a conversation or a window."""
+    """The id of what it is about: a message, an atom or a topic (`embed`, `merge`), a message or a source (`window`), a window
+    (`extract`), an operation (`erase`, `erase_extractor`, `erase_embedder`, `rescore`).
+    """
     spec: _builtins.str
     """What exactly is asked."""
     state: Global___TaskState.ValueType
@@ -374,6 +404,80 @@ class ListTasksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTasksResponse: _TypeAlias = ListTasksResponse  # noqa: Y015
+
+@_typing.final
+class GetMessageStateRequest(_message.Message):
+    """Which message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """Its id (UUID)."""
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMessageStateRequest: _TypeAlias = GetMessageStateRequest  # noqa: Y015
+
+@_typing.final
+class GetMessageStateResponse(_message.Message):
+    """How far a message is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMBEDDABLE_FIELD_NUMBER: _builtins.int
+    EMBEDDED_FIELD_NUMBER: _builtins.int
+    READING_STATE_FIELD_NUMBER: _builtins.int
+    WINDOW_ID_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    ATOM_IDS_FIELD_NUMBER: _builtins.int
+    TOPIC_IDS_FIELD_NUMBER: _builtins.int
+    embeddable: _builtins.bool
+    """Whether there is anything to embed: it is live and has text."""
+    embedded: _builtins.bool
+    """Whether its text has its vector in the serving generation, so that it is found by meaning."""
+    reading_state: Global___ReadingState.ValueType
+    """How far it is read."""
+    window_id: _builtins.str
+    """The conversation window that it is in; empty while it is in none."""
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]:
+        """What is not done of embedding it and of reading its window, dead tasks among it; oldest first, at most 100."""
+
+    @_builtins.property
+    def atom_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Live atoms that cite it, at most 100."""
+
+    @_builtins.property
+    def topic_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Live topics that it belongs to, at most 100."""
+
+    def __init__(
+        self,
+        *,
+        embeddable: _builtins.bool = ...,
+        embedded: _builtins.bool = ...,
+        reading_state: Global___ReadingState.ValueType = ...,
+        window_id: _builtins.str = ...,
+        tasks: _abc.Iterable[Global___Task] | None = ...,
+        atom_ids: _abc.Iterable[_builtins.str] | None = ...,
+        topic_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atom_ids", b"atom_ids", "embeddable", b"embeddable", "embedded", b"embedded", "reading_state", b"reading_state", "tasks", b"tasks", "topic_ids", b"topic_ids", "window_id", b"window_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMessageStateResponse: _TypeAlias = GetMessageStateResponse  # noqa: Y015
 
 @_typing.final
 class ReplayTasksRequest(_message.Message):

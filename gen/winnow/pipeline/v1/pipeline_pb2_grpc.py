@@ -47,6 +47,11 @@ class PipelineServiceStub:
                 request_serializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListTasksRequest.SerializeToString,
                 response_deserializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListTasksResponse.FromString,
                 _registered_method=True)
+        self.GetMessageState = channel.unary_unary(
+                '/winnow.pipeline.v1.PipelineService/GetMessageState',
+                request_serializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.GetMessageStateRequest.SerializeToString,
+                response_deserializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.GetMessageStateResponse.FromString,
+                _registered_method=True)
         self.ReplayTasks = channel.unary_unary(
                 '/winnow.pipeline.v1.PipelineService/ReplayTasks',
                 request_serializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ReplayTasksRequest.SerializeToString,
@@ -79,6 +84,14 @@ class PipelineServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMessageState(self, request, context):
+        """Tells how far one message is: whether it has its vector, whether its conversation was read, and what rests on it. NOT_FOUND if
+        there is no such message. Needs scope `read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReplayTasks(self, request, context):
         """Makes dead tasks ready again with fresh attempts. Needs scope `admin`.
         """
@@ -105,6 +118,11 @@ def add_PipelineServiceServicer_to_server(servicer, server):
                     servicer.ListTasks,
                     request_deserializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListTasksRequest.FromString,
                     response_serializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListTasksResponse.SerializeToString,
+            ),
+            'GetMessageState': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMessageState,
+                    request_deserializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.GetMessageStateRequest.FromString,
+                    response_serializer=winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.GetMessageStateResponse.SerializeToString,
             ),
             'ReplayTasks': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplayTasks,
@@ -174,6 +192,33 @@ class PipelineService:
             '/winnow.pipeline.v1.PipelineService/ListTasks',
             winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListTasksRequest.SerializeToString,
             winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.ListTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMessageState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.pipeline.v1.PipelineService/GetMessageState',
+            winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.GetMessageStateRequest.SerializeToString,
+            winnow_dot_pipeline_dot_v1_dot_pipeline__pb2.GetMessageStateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -23,6 +23,10 @@ class PipelineServiceStub:
     """Counts rows, vectors and tasks, and reads the reconciliation gauges, each of which is 0 at rest. Needs scope `read`."""
     ListTasks: _aio.UnaryUnaryMultiCallable[_pipeline_pb2.ListTasksRequest, _pipeline_pb2.ListTasksResponse]
     """Lists tasks in a state, oldest first. Needs scope `read`."""
+    GetMessageState: _aio.UnaryUnaryMultiCallable[_pipeline_pb2.GetMessageStateRequest, _pipeline_pb2.GetMessageStateResponse]
+    """Tells how far one message is: whether it has its vector, whether its conversation was read, and what rests on it. NOT_FOUND if
+    there is no such message. Needs scope `read`.
+    """
     ReplayTasks: _aio.UnaryUnaryMultiCallable[_pipeline_pb2.ReplayTasksRequest, _pipeline_pb2.ReplayTasksResponse]
     """Makes dead tasks ready again with fresh attempts. Needs scope `admin`."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_pipeline_pb2.ListAuditEntriesRequest, _pipeline_pb2.ListAuditEntriesResponse]
@@ -49,6 +53,16 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_pipeline_pb2.ListTasksRequest, _abc.Awaitable[_pipeline_pb2.ListTasksResponse]],
     ) -> _abc.Awaitable[_pipeline_pb2.ListTasksResponse]:
         """Lists tasks in a state, oldest first. Needs scope `read`."""
+
+    @_abc_1.abstractmethod
+    def GetMessageState(
+        self,
+        request: _pipeline_pb2.GetMessageStateRequest,
+        context: _aio.ServicerContext[_pipeline_pb2.GetMessageStateRequest, _abc.Awaitable[_pipeline_pb2.GetMessageStateResponse]],
+    ) -> _abc.Awaitable[_pipeline_pb2.GetMessageStateResponse]:
+        """Tells how far one message is: whether it has its vector, whether its conversation was read, and what rests on it. NOT_FOUND if
+        there is no such message. Needs scope `read`.
+        """
 
     @_abc_1.abstractmethod
     def ReplayTasks(

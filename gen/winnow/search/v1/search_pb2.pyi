@@ -214,7 +214,7 @@ class SearchFilter(_message.Message):
 
     @_builtins.property
     def author_external_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only by these authors (messages), or grounded in messages by them (atoms)."""
+        """Only by these authors (messages), or grounded in messages by them (atoms); empty is an author without an id."""
 
     @_builtins.property
     def sent_after(self) -> _timestamp_pb2.Timestamp:
@@ -609,7 +609,7 @@ class WaitFor(_message.Message):
     """A message by the id that ingest gave it. NOT_FOUND if there is no such live message."""
     @_builtins.property
     def accepted_until(self) -> _timestamp_pb2.Timestamp:
-        """All that was accepted up to this time."""
+        """All that was accepted up to this time. If it is still to come, all that has been accepted when the search looks."""
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
@@ -688,8 +688,11 @@ class SearchRequest(_message.Message):
     FUSION_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """The words or the question. INVALID_FIELD if it is empty or nothing but spaces and punctuation, unless query_vector says by itself
-    what to look for. "Quoted words" must stand in every result as they are, and -words and -"quoted words" in none; a search by
-    meaning alone takes the query as it stands.
+    what to look for. "Quoted words" must stand in every result as they are: whole and in this order, common ones and endings
+    included, in any case and with any signs between them; where a script puts no spaces between words, such as Chinese, anywhere in
+    a word. -"Quoted words" stand in no result, and -words in none of their forms. A quotation of common words alone, or without
+    spaces, is looked for in every text, which a warning says; beside other words in those that have one of these. A search by meaning
+    alone takes the query as it stands.
     """
     mode: Global___SearchMode.ValueType
     """Which legs to use."""
@@ -784,7 +787,8 @@ class LegScore(_message.Message):
     SHARE_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """From 1. In a hybrid search, hits that stand near each other in a conversation rank higher than by their score alone, answers
-    to whom they are addressed to even more, and short questions lower.
+    to whom they are addressed to even more, and short questions lower; by words, what has all of them itself ranks highest, and by
+    meaning what is near to whatever is asked ranks lower.
     """
     score: _builtins.float
     """The cosine (semantic), or the text rank (keyword)."""
@@ -824,7 +828,9 @@ class SearchResult(_message.Message):
     kind: _types_pb2.SubjectKind.ValueType
     """What kind of thing it is."""
     score: _builtins.float
-    """The score it is ranked by: the leg's own, or the fused one."""
+    """The score it is ranked by: the leg's own, or the fused one, of which a message keeps half at most once nothing that rests on it
+    holds any more, such as a decision that another one replaced.
+    """
     rerank_score: _builtins.float
     """What the language model thinks of it, from 0 to 1; set if results were ordered anew."""
     @_builtins.property
@@ -1026,7 +1032,9 @@ class Explanation(_message.Message):
     semantic_weight: _builtins.float
     """What the shares of the semantic leg weighed in it; 0 if the leg was not asked for or did not answer."""
     keyword_weight: _builtins.float
-    """What the shares of the keyword leg weighed in it: less than asked for by the part of the query that occurs nowhere."""
+    """What the shares of the keyword leg weighed in it: less than asked for by the part of the query that occurs nowhere, up to twice as
+    much if some text has all of its words.
+    """
     @_builtins.property
     def embed_duration(self) -> _duration_pb2.Duration:
         """Time to embed the query."""
@@ -1233,7 +1241,7 @@ class SearchResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the caller should know, for example that one leg did not answer."""
+        """What the caller should know, for example that one leg did not answer, or that the page ends early because a reply holds no more."""
 
     @_builtins.property
     def explanation(self) -> Global___Explanation:
@@ -1435,6 +1443,7 @@ class FindSimilarResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
     UNDER_FILLED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     under_filled: _builtins.bool
     """The index may have missed results that satisfy the filter."""
     @_builtins.property
@@ -1445,16 +1454,21 @@ class FindSimilarResponse(_message.Message):
     def freshness(self) -> Global___Freshness:
         """What has been accepted and cannot be found yet."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the caller should know, for example that a reply does not hold all results."""
+
     def __init__(
         self,
         *,
         results: _abc.Iterable[Global___SearchResult] | None = ...,
         freshness: Global___Freshness | None = ...,
         under_filled: _builtins.bool = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "results", b"results", "under_filled", b"under_filled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "results", b"results", "under_filled", b"under_filled", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1546,6 +1560,7 @@ class FindDuplicatesResponse(_message.Message):
     COMPARED_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     compared: _builtins.int
     """How many subjects were compared with each other."""
     truncated: _builtins.bool
@@ -1558,6 +1573,10 @@ class FindDuplicatesResponse(_message.Message):
     def freshness(self) -> Global___Freshness:
         """What has been accepted and was not compared yet."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the caller should know, for example that a reply does not hold all groups."""
+
     def __init__(
         self,
         *,
@@ -1565,10 +1584,11 @@ class FindDuplicatesResponse(_message.Message):
         compared: _builtins.int = ...,
         truncated: _builtins.bool = ...,
         freshness: Global___Freshness | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared", b"compared", "freshness", b"freshness", "groups", b"groups", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared", b"compared", "freshness", b"freshness", "groups", b"groups", "truncated", b"truncated", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,7 +99,8 @@ class SearchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchSearch(self, request, context):
-        """Answers several searches, each as if it were alone; one that fails does not fail the others. Needs scope `read`.
+        """Answers several searches, each as if it were alone; one that fails does not fail the others. What they wait for they wait for at the
+        same time. They share what a reply holds, so the page of one may end early; its next_page_token goes on in a Search. Needs scope `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -30,7 +30,9 @@ class SearchServiceStub:
     INVALID_PAGE_TOKEN when any other field has changed since the page before, and with NOT_FOUND when wait_for names an unknown message.
     """
     BatchSearch: _aio.UnaryUnaryMultiCallable[_search_pb2.BatchSearchRequest, _search_pb2.BatchSearchResponse]
-    """Answers several searches, each as if it were alone; one that fails does not fail the others. Needs scope `read`."""
+    """Answers several searches, each as if it were alone; one that fails does not fail the others. What they wait for they wait for at the
+    same time. They share what a reply holds, so the page of one may end early; its next_page_token goes on in a Search. Needs scope `read`.
+    """
     FindSimilar: _aio.UnaryUnaryMultiCallable[_search_pb2.FindSimilarRequest, _search_pb2.FindSimilarResponse]
     """Finds what is nearest in meaning to a message, an atom or a topic. Needs scope `read`.
 
@@ -81,7 +83,9 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.BatchSearchRequest,
         context: _aio.ServicerContext[_search_pb2.BatchSearchRequest, _abc.Awaitable[_search_pb2.BatchSearchResponse]],
     ) -> _abc.Awaitable[_search_pb2.BatchSearchResponse]:
-        """Answers several searches, each as if it were alone; one that fails does not fail the others. Needs scope `read`."""
+        """Answers several searches, each as if it were alone; one that fails does not fail the others. What they wait for they wait for at the
+        same time. They share what a reply holds, so the page of one may end early; its next_page_token goes on in a Search. Needs scope `read`.
+        """
 
     @_abc_1.abstractmethod
     def FindSimilar(

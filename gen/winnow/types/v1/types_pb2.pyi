@@ -512,7 +512,7 @@ class Evidence(_message.Message):
     """Where the quote starts, in code points from the start of the text."""
     @_builtins.property
     def message(self) -> Global___Message:
-        """The message itself; set by calls that say so."""
+        """The message itself; set by calls that say so, as far as a reply holds it: GetMessage has it in any case."""
 
     def __init__(
         self,
@@ -586,7 +586,7 @@ class Atom(_message.Message):
     """Whether a rule approved it and no person."""
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
-        """What it is grounded in; never empty."""
+        """What it is grounded in; never empty. Of what is larger than 1 MiB in all, messages are left out, then quotes, the last first."""
 
     @_builtins.property
     def valid_from(self) -> _timestamp_pb2.Timestamp:

@@ -1,0 +1,51 @@
+"""Commands whose output goes where few would send it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import run_winnow
+
+NAME = "експорт – ÿ 🙂.jsonl"
+
+
+def closed(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command by a shell that closes streams, or sends them elsewhere, before."""
+    command = ["sh", "-c", f'exec "$@" {streams}', "sh", sys.executable, "-m", "services"]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True)
+
+
+def test_letters_that_the_output_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the output takes only ASCII a person sees `?` for what it lacks, and a program reads what was meant."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    models = tmp_path / NAME
+    models.mkdir()
+    monkeypatch.setenv("WINNOW_MODELS_DIR", str(models))
+    told = run_winnow("import", "jsonl", str(tmp_path / NAME / "x"))
+    assert (told.returncode, told.stderr) == (
+        4,
+        f"winnow: {tmp_path}/??????? ? ? ?.jsonl/x: No such file or directory\n",
+    )
+    command = ("doctor", "--json", "--data-dir", str(tmp_path / NAME))
+    findings = json.loads(run_winnow(*command).stdout)
+    assert any(NAME in finding["detail"] for finding in findings)
+    assert "???????" in run_winnow(*command[:1], *command[2:]).stdout
+
+
+@pytest.mark.parametrize("streams", [">&-", ">&- 2>&-"])
+def test_an_output_that_is_closed(streams: str, tmp_path: Path) -> None:
+    """Who closes the output gets none, and the exit code all the same."""
+    assert closed(streams, "--help").returncode == 0
+    ended = closed(streams, "status", "--data-dir", str(tmp_path))
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_full_disk_is_told_in_a_line() -> None:
+    """What could not be written is told as such, also where no command has begun."""
+    for arguments in (("--help",), ("models", "list")):
+        ended = closed(">/dev/full", *arguments)
+        assert (ended.returncode, ended.stderr) == (1, "winnow: No space left on device\n")

@@ -1,0 +1,58 @@
+"""Words of what goes wrong: the gate and the engine without a model know the same."""
+
+import pytest
+
+from services.extractor import cues
+from services.extractor.atom_types import heaviest, weigh
+from services.extractor.utterances import read
+from services.ingest import lexicon
+from tests.extractor.conversation import talk
+
+# What matters without being a failure: properties, calls for attention, parts of what blocks.
+NO_FAILURE = frozenset(
+    "timeout timeouts cannot unable slow slowly warning warnings deprecated unsupported conflict duplicate duplicates "
+    "lost down blocked blocks blocking alarm alarms critical вийшов увага внимание".split()
+)
+
+
+def test_what_the_gate_holds_for_trouble_is_a_problems_cue() -> None:
+    """A word that makes a message matter as a problem makes its atom a problem, a risk or a blocker."""
+    known = (cues.PROBLEM, cues.RISK, cues.BLOCKER)
+    unknown = {
+        word
+        for word in lexicon.PROBLEM.split()
+        if not any(pattern.fullmatch(word) for pattern in known)
+    }
+    assert unknown - NO_FAILURE == set()
+    assert set(lexicon.PROBLEM.split()) >= NO_FAILURE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Батьки скаржаться, що турнікет біля другого входу тупить зранку",
+        "Портал зарплати не пускає бухгалтерію з понеділка",
+        "Звіт за вересень не приходить на пошту складу",
+        "Немає води на третьому поверсі лабораторії",
+        "Сервер звітів відхиляє підпис лабораторії",
+        "Портал зарплаты не отвечает бухгалтерии с понедельника",
+        "Сервер отчетов отклоняет подпись лаборатории",
+        "The archive index is stale after the nightly copy of the vault",
+        "Checksum mismatch on the nightly copy of the vault",
+        "The report server is down since seven",
+        "[FIRING:1] Disk of the vault almost full",
+    ],
+)
+def test_what_does_not_do_its_work_is_a_problem(said: str) -> None:
+    """What things are expected to do and do not, in three languages."""
+    told = read(talk(f"ann: {said}").messages)
+    assert heaviest(weigh(told, "raised")) == "problem"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Нема за що", "У мене немає часу сьогодні", "Він не пише нічого", "Немає про що говорити"],
+)
+def test_what_only_sounds_like_a_lack_is_no_problem(said: str) -> None:
+    """Set phrases of absence tell no failure."""
+    assert not cues.PROBLEM.search(said)

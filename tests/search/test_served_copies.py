@@ -1,0 +1,32 @@
+"""The served search keeps vectors in memory by itself."""
+
+import pytest
+
+from services.search import semantic
+from services.search.semantic import Plan
+from tests.conftest import Deployment
+from tests.search.library import Client, Library, texts, unit
+from tests.search.test_copies import MANY, some_vectors
+from winnow.search.v1 import search_pb2 as pb
+
+
+async def test_searches_of_the_service_are_answered_from_memory(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The served search must make the copy by itself, say so, and keep it up."""
+    monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", -1)
+    library = await Library(deployment.admin, deployment.workspace).open()
+    await library.add_messages([f"m {i}" for i in range(MANY)], some_vectors())
+    async with deployment.serving("search") as channel:
+        client = Client(channel, deployment.metadata)
+        fields = {"mode": pb.SEARCH_MODE_SEMANTIC, "query_vector": unit(1).tolist()}
+        plan = ""
+        for _ in range(200):
+            reply = await client.search(explain=True, **fields)
+            if (plan := reply.explanation.semantic_plan) == Plan.MEMORY:
+                break
+        assert plan == Plan.MEMORY
+        assert reply.explanation.index_breadth == 0
+        for number in range(5):
+            await library.add_message(f"new {number}", unit(1, number / 10))
+            assert f"new {number}" in texts(await client.search(**fields))
