@@ -42,6 +42,7 @@ class WindowRequest:
     """What a task of the stage `window` asks: new messages of a source, a changed message, or another look.
 
     A message is rewritten if its text has changed, and not if it was deleted or is worth more than before.
+    `moment` is when a look at a tail was due.
     """
 
     subject: UUID
@@ -50,6 +51,7 @@ class WindowRequest:
     last: UUID | None = None
     is_rewritten: bool = False
     is_deleted: bool = False
+    moment: datetime | None = None
 
     @classmethod
     def read(cls, task: Task) -> "WindowRequest":
@@ -57,7 +59,10 @@ class WindowRequest:
         kind, _, rest = task.spec.partition(":")
         if kind == "new":
             return cls(task.subject, kind, *span(task.spec))
-        if kind not in ("changed", "tail", "close"):
+        if kind == "tail":
+            _, _, moment = rest.partition(":")
+            return cls(task.subject, kind, moment=datetime.fromisoformat(moment) if moment else None)
+        if kind not in ("changed", "close"):
             raise ValueError(f"spec: {task.spec!r} asks for nothing known")
         is_rewritten, is_deleted = len(rest) == _HASH_DIGITS, rest == "deleted"
         return cls(task.subject, kind, is_rewritten=is_rewritten, is_deleted=is_deleted)
@@ -124,7 +129,9 @@ class WindowStage:
             if closes and before is not None:
                 await self._close_later(connection, workspace, source, before)
                 closes = False
-            windows += await self._cut(connection, workspace, source, closes, before)
+            due = [r.moment for r in requests if r.subject == source and r.moment]
+            now = _NEVER if before is not None else await _now(connection, due)
+            windows += await self._cut(connection, workspace, source, closes, before, now)
         await enqueue_reading(connection, workspace, windows, self._engine_version)
         await reach("window.reading_asked")
 
@@ -155,15 +162,13 @@ class WindowStage:
         source: UUID,
         close: bool,
         before: UUID | None,
+        now: datetime,
     ) -> list[UUID]:
         """Close what can be closed of a source's conversations; return the new windows.
 
         While messages from `before` on wait for their task, a tail stays open: that task looks at it again.
         """
         limits = replace(self._limits, age_max=timedelta(0)) if close else self._limits
-        now: datetime = await connection.fetchval("select now()")
-        if before is not None:
-            now = _NEVER
         windows: list[UUID] = []
         for talk in await conversations(connection, workspace, source, limits, before):
             if not talk.is_whole:
@@ -187,6 +192,15 @@ class WindowStage:
                 await enqueue(connection, workspace, self.name, [source], [spec], moment)
                 await reach("window.tail_asked")
         return windows
+
+
+async def _now(connection: Connection, due: Sequence[datetime]) -> datetime:
+    """The database's time, but no moment before those that were due: its clock may be put back after it said so.
+
+    A look that came before its own moment would leave it to itself, and be done.
+    """
+    now: datetime = await connection.fetchval("select now()")
+    return max([now, *due])
 
 
 async def enqueue_reading(

@@ -180,6 +180,24 @@ async def test_a_tail_is_looked_at_however_often_it_changes(
     assert await admin.fetchval("select count(*) from extractor.window_message") == 3
 
 
+async def test_a_tail_that_was_due_closes_though_the_clock_was_put_back(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that is given out by a database whose clock is fast, and put right before it ends, is not lost."""
+    monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "600")
+    admin, looks = deployment.admin, "spec like 'tail:%'"
+    async with deployment.serving("extractor"):
+        await say(deployment, TALK)
+        async with asyncio.timeout(30):
+            asked = f"select exists (select from spine.task where {looks})"
+            while not await admin.fetchval(asked):  # noqa: ASYNC110 - a row has no event
+                await asyncio.sleep(0.05)
+        # As a fast clock would, which is right again when the look asks what time it is.
+        await admin.execute(f"update spine.task set available_at = now(), hint_at = now() where {looks}")
+        await settled(deployment)
+    assert await admin.fetchval("select count(*) from extractor.window_message") == len(TALK)
+
+
 async def test_a_deleted_message_is_no_evidence(deployment: Deployment) -> None:
     """Atoms that rested on a deleted message are retired, and their vectors are asked to go."""
     async with deployment.serving("extractor") as channel:
