@@ -61,7 +61,9 @@ class WindowRequest:
             return cls(task.subject, kind, *span(task.spec))
         if kind == "tail":
             _, _, moment = rest.partition(":")
-            return cls(task.subject, kind, moment=datetime.fromisoformat(moment) if moment else None)
+            return cls(
+                task.subject, kind, moment=datetime.fromisoformat(moment) if moment else None
+            )
         if kind not in ("changed", "close"):
             raise ValueError(f"spec: {task.spec!r} asks for nothing known")
         is_rewritten, is_deleted = len(rest) == _HASH_DIGITS, rest == "deleted"
