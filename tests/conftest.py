@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import itertools
 import os
 import shutil
 import signal
@@ -35,6 +36,8 @@ from tests.servers import nats_server, postgres
 pytest_plugins = ["tests.watchdog"]
 
 PASSWORD, TEMPLATE = "test", "template_winnow"
+# What a model computes takes many times as long where others compute, too.
+MODEL_SECONDS = 600
 
 # How fast an example is says how busy the machine is, not whether the code is right.
 # A shell in the background ignores Ctrl-C, and so would every command that a test starts and interrupts.
@@ -45,7 +48,10 @@ settings.load_profile("winnow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the files whose tests are allowed the most time, then the larger: a long one at the end runs alone."""
+    """Begin with the files whose tests are allowed the most time, then the larger: a long one at the end runs alone.
+
+    Tests of models are allowed more than others.
+    """
     usual = float(config.getini("timeout"))
     files = Counter(item.path for item in items)
     more = dict.fromkeys(files, 0.0)
@@ -53,25 +59,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = item.get_closest_marker("timeout")
         more[item.path] += max(0.0, mark.args[0] - usual) if mark else 0.0
     items.sort(key=lambda item: (-more[item.path], -files[item.path]))
+    for item in items:
+        if item.get_closest_marker("models") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(MODEL_SECONDS))
 
 
 def free_port() -> int:
     """A free port below the ephemeral range, and of no other process that runs tests at the same time."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 11000 + worker % 3 * 7000
-    for port in range(first + os.getpid() % 2000, first + 7000):
+    for number in itertools.islice(_numbers, 7000):
+        port = first + (os.getpid() + number) % 7000
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in _taken:
-            _taken.add(port)
-            return port
+        return port
     raise RuntimeError("no free port")
 
 
-_taken: set[int] = set()
+# Each port comes up again only after all others, long after the test that had it.
+_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")

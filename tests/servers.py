@@ -101,7 +101,7 @@ class PostgresServer:
         """Stop at once, cutting all connections."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(30)
+            self._process.wait(60)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Kill every process of the server, or tell it to end at once (SIGQUIT); nothing is written down any more."""
@@ -110,8 +110,8 @@ class PostgresServer:
         for pid in [self._process.pid, *(children if number == signal.SIGKILL else [])]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        self._process.wait(30)
-        deadline = time.monotonic() + 20
+        self._process.wait(60)
+        deadline = time.monotonic() + 60
         while any(map(_is_running, children)):
             if time.monotonic() > deadline:
                 raise RuntimeError("processes of the server outlive it")
@@ -201,7 +201,7 @@ class NatsServer:
         """End with a signal."""
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(10)
+            self._process.wait(60)
 
     def remove(self) -> None:
         """Throw the store away."""
@@ -237,7 +237,7 @@ def _wait_for_postgres(port: int, ended: Callable[[], int | None]) -> None:
     """Return when the server takes connections, which is later than when its port is open."""
     _wait_for_port(port, ended)
     ready = [BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while subprocess.run(ready).returncode:
         if ended() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"the server on port {port} does not become ready")
@@ -245,7 +245,7 @@ def _wait_for_postgres(port: int, ended: Callable[[], int | None]) -> None:
 
 
 def _wait_for_port(port: int, ended: Callable[[], int | None]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if ended() is not None:
             raise RuntimeError(f"the server for port {port} ended with {ended()}")

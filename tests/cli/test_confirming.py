@@ -36,7 +36,7 @@ def test_a_question_can_be_left(answer: str | None, code: int, tmp_path: Path) -
             process.send_signal(signal.SIGINT)
         else:
             os.write(terminal, answer.encode())
-        assert process.wait(timeout=20) == code
+        assert process.wait(timeout=60) == code
     finally:
         process.kill()
         os.close(terminal)

@@ -141,7 +141,7 @@ async def call(
     path: str,
     metadata: Metadata = (),
     body: bytes = b"",
-    seconds: float = 20,
+    seconds: float = 60,
 ) -> list[bytes]:
     """Call a method of any kind with one request as bytes; return the replies as bytes.
 

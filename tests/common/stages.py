@@ -119,7 +119,7 @@ async def states(admin: asyncpg.Connection) -> dict[str, int]:
 
 async def until(admin: asyncpg.Connection, **wanted: int) -> None:
     """Wait for the tasks to be in these states and no others."""
-    for _ in range(600):
+    for _ in range(1200):
         if await states(admin) == wanted:
             return
         await asyncio.sleep(0.05)
@@ -128,12 +128,12 @@ async def until(admin: asyncpg.Connection, **wanted: int) -> None:
 
 async def until_true(admin: asyncpg.Connection, condition: str) -> None:
     """Wait for a condition in SQL to hold."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await admin.fetchval(f"select {condition}"):  # noqa: ASYNC110 - rows have no event
             await asyncio.sleep(0.02)
 
 
-async def eventually(holds: Callable[[], object], seconds: float = 30) -> None:
+async def eventually(holds: Callable[[], object], seconds: float = 60) -> None:
     """Wait for a condition to hold."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):

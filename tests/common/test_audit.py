@@ -86,11 +86,11 @@ async def test_a_caller_who_leaves_is_on_record(deployment: Deployment) -> None:
 
     async with served(deployment, Handlers(act=act)) as channel:
         calling = asyncio.create_task(call(channel, REPLAY, deployment.metadata))
-        await asyncio.wait_for(started.wait(), 10)
+        await asyncio.wait_for(started.wait(), 60)
         [begun] = await entries(deployment)
         assert (begun["outcome"], begun["ended_at"]) == (None, None)
         calling.cancel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await entries(deployment))[0]["outcome"] is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     [ended] = await entries(deployment)
@@ -104,9 +104,9 @@ async def test_a_call_that_takes_too_long_is_on_record(deployment: Deployment) -
         await asyncio.sleep(3600)
 
     async with served(deployment, Handlers(act=act)) as channel:
-        error = await failure(call(channel, REPLAY, deployment.metadata, seconds=1))
+        error = await failure(call(channel, REPLAY, deployment.metadata, seconds=3))
         assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await entries(deployment))[0]["outcome"] is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     [ended] = await entries(deployment)

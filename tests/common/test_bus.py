@@ -81,7 +81,7 @@ async def test_a_stream_that_lost_its_end_is_read_on(nats: NatsServer) -> None:
         shutil.move(kept, streams / "msgs")
         nats.start()
         await _published(bus, workspace)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await _fetched(reader):  # noqa: ASYNC110 - a fetch waits by itself
                 await asyncio.sleep(0)
 
@@ -130,7 +130,7 @@ async def _failure(bus: Bus) -> type[Exception]:
 
 async def _published(bus: Bus, workspace: UUID) -> None:
     """Publish a hint as soon as the broker is there."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(BusUnavailable):
                 return await bus.publish_hint(workspace, STAGE, [uuid4()])
@@ -273,11 +273,14 @@ async def test_nonsense_is_dropped(
 
 async def _left(client: nats_client.NATS) -> int:
     """How many hints wait in the stream once it stands still."""
-    for _ in range(100):
-        info = await client.jetstream().stream_info(TASKS_STREAM)
-        if info.state.messages <= 1:
-            break
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while (await _stored(client)) > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return await _stored(client)
+
+
+async def _stored(client: nats_client.NATS) -> int:
+    info = await client.jetstream().stream_info(TASKS_STREAM)
     return info.state.messages
 
 
@@ -384,7 +387,7 @@ async def test_a_broker_that_is_not_there_is_waited_for() -> None:
     server = NatsServer(free_port())
     try:
         late = asyncio.get_running_loop().call_later(0.5, server.start)
-        async with asyncio.timeout(20), Bus.open(settings(server), "test") as bus:
+        async with asyncio.timeout(60), Bus.open(settings(server), "test") as bus:
             assert await bus.declare()
         late.cancel()
     finally:

@@ -85,7 +85,7 @@ async def client(server: NatsServer, seed: Path | None, name: str) -> AsyncItera
 async def refusal(connection: Client) -> str:
     """Wait until the server refuses something; return what it says."""
     said: list[str] = connection.refused  # type: ignore[attr-defined]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not said:  # noqa: ASYNC110 - the server's word has no event
             await asyncio.sleep(0.01)
     return said.pop()
@@ -104,11 +104,11 @@ async def test_a_service_can_do_its_work(
         await bus.publish_event(workspace, "messages_ingested", b"", uuid4())
         for stage in [stage for stage, reader in CONSUMERS.items() if reader == name]:
             reader = bus.hints(stage, 16)
-            [hint] = await reader.fetch(1, 5)
+            [hint] = await reader.fetch(1, 20)
             assert (hint.workspace, hint.tasks) == (workspace, (task,))
             await hint.in_progress()
             await hint.again(0.01)
-            [hint] = await reader.fetch(1, 5)
+            [hint] = await reader.fetch(1, 20)
             await hint.acknowledge()
             assert await reader.fetch(1, 0.3) == []
             await reader.close()
@@ -251,7 +251,7 @@ async def test_the_broker_is_called_by_tls(tmp_path: Path) -> None:
         server = NatsServer(free_port(), more=configuration(files))
         server.start()
         try:
-            seconds = 20 if expected else 1
+            seconds = 60 if expected else 1
             assert await reached(called(server, authority.file), seconds) is expected
             assert not await reached(called(server, other.file))
             assert not await reached(called(server, authority.file, cert=False))

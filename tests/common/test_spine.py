@@ -82,11 +82,14 @@ async def test_a_lost_lease_cannot_complete(deployment: Deployment) -> None:
 async def test_a_held_lease_cannot_be_taken(deployment: Deployment) -> None:
     """A lease that is extended in time stays with its worker."""
     ids = await make(deployment, "a")
-    async with store_of(lease=2) as store:
+    nearly_over = "update spine.task set lease_until = now() + interval '30 s'"
+    left = "select lease_until > now() + interval '500 s' from spine.task"
+    async with store_of(lease=600) as store:
         [task] = await store.claim(deployment.workspace, STAGE, ids, OWNER)
         for _ in range(3):
-            await asyncio.sleep(0.8)
+            await deployment.admin.execute(nearly_over)
             assert await store.extend([task]) == {task.id}
+            assert await deployment.admin.fetchval(left)
             assert await store.claim(deployment.workspace, STAGE, ids, uuid4()) == []
 
 

@@ -9,7 +9,7 @@ import pytest
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.errors import DatabaseUnavailable, ItemFailed, ProviderFailing
 from services.common.metrics import REGISTRY
-from services.common.outbox import Task
+from services.common.outbox import Task, TaskStore
 from services.common.work import Failed, Parked, Reason, Result
 from tests.common.stages import (
     STAGE,
@@ -166,9 +166,11 @@ async def test_work_on_lost_tasks_is_stopped(deployment: Deployment) -> None:
     async with running(stage, task_lease_seconds=0.9) as parts:
         ids = await make(deployment, "lost")
         await stage.started.wait()
-        await deployment.admin.execute("update spine.task set lease_until = now() - interval '1 s'")
         async with store_of(lease=600) as store:
-            [task] = await store.claim(deployment.workspace, STAGE, ids, uuid4())
+            # Its worker may extend the lease in between.
+            while not (taken := await _taken_over(deployment, store, ids)):
+                pass
+            [task] = taken
             await eventually(lambda: stage.cancelled == 1)
             stage.seconds = 0
             await make(deployment, "other")
@@ -178,10 +180,18 @@ async def test_work_on_lost_tasks_is_stopped(deployment: Deployment) -> None:
     assert stage.written == ["other"]
 
 
+async def _taken_over(
+    deployment: Deployment, store: TaskStore, ids: Sequence[UUID]
+) -> Sequence[Task]:
+    """The tasks, claimed after their leases ran out."""
+    await deployment.admin.execute("update spine.task set lease_until = now() - interval '1 s'")
+    return await store.claim(deployment.workspace, STAGE, ids, uuid4())
+
+
 async def test_long_work_keeps_its_lease(deployment: Deployment) -> None:
-    """Work that takes several leases is done once, by one worker."""
-    stage = Recorder(seconds=2)
-    limits = {"again_seconds": 0.2, "task_lease_seconds": 0.6}
+    """Work that takes longer than its lease is done once, by one worker."""
+    stage = Recorder(seconds=9)
+    limits = {"again_seconds": 0.2, "task_lease_seconds": 6}
     async with running(stage, **limits), running(stage, **limits):
         await make(deployment, "slow")
         await until(deployment.admin, done=1)
@@ -262,10 +272,10 @@ async def test_what_always_takes_too_long_dies_as_any_poison(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, slow: str
 ) -> None:
     """A task whose statement is stopped every time is not tried for ever; its neighbours are done, and it says why."""
-    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.5")
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "1.5")
     async with (
         Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
-        running(Slow(database), task_attempts_max=2, task_lease_seconds=3) as parts,
+        running(Slow(database), task_attempts_max=2, task_lease_seconds=5) as parts,
     ):
         await make(deployment, "a", slow, "b")
         await until(deployment.admin, done=2, dead=1)
@@ -281,10 +291,10 @@ async def test_what_is_too_slow_to_write_is_not_performed_again(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a batch that takes too long to write the results are halved, which may have cost much, until one is alone."""
-    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.5")
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "1.5")
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
         stage = Slow(database)
-        async with running(stage, task_attempts_max=1, task_lease_seconds=3):
+        async with running(stage, task_attempts_max=1, task_lease_seconds=5):
             await make(deployment, "a", "b", "c", "slow to write", "d", "e", "f", "g")
             await until(deployment.admin, done=7, dead=1)
     assert stage.calls == [8]
@@ -294,12 +304,12 @@ async def test_a_database_that_stops_everything_is_left_alone(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After three tasks in a row that are stopped alone the others of a batch are given back, uncounted."""
-    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.5")
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "1.5")
     ended = "winnow_tasks_ended_total", {"stage": STAGE, "outcome": "given_back"}
     before = REGISTRY.get_sample_value(*ended) or 0
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
         stage = Slow(database, slow_writes=len("8 4 2 1 1 2 1".split()))
-        async with running(stage, task_attempts_max=1, task_lease_seconds=3):
+        async with running(stage, task_attempts_max=1, task_lease_seconds=5):
             await make(deployment, *"abcdefgh")
             await until(deployment.admin, dead=3, done=5)
     assert (stage.calls[0], sum(stage.calls)) == (8, 8 + 5)
@@ -312,7 +322,7 @@ async def test_a_database_that_is_locked_kills_nothing(
     """While the database lets nobody write, tasks wait, however few attempts they have; then they are done."""
     monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.8")
     stage = Recorder(seconds=0.5)
-    async with running(stage, task_attempts_max=1, task_lease_seconds=6):
+    async with running(stage, task_attempts_max=1, task_lease_seconds=20):
         await make(deployment, "a")
         await stage.started.wait()
         async with deployment.admin.transaction():
@@ -357,7 +367,7 @@ async def test_a_breaker_is_shown_as_open_while_its_provider_is_tried(
     stage = Probed()
     async with running(stage, again_seconds=0.2):
         await make(deployment, "one")
-        await eventually(lambda: len(stage.shown) == 5)
+        await eventually(lambda: len(stage.shown) >= 5)
         stage.outage = False
         await until(deployment.admin, done=1)
         await eventually(lambda: open_breakers() == 0)
@@ -369,14 +379,14 @@ async def test_a_failing_provider_holds_up_its_own_tasks_alone(deployment: Deplo
     """However often one provider of a stage fails, others' tasks are done at once, beside its own and after them."""
     stage = Dividing()
     async with running(stage):
-        # A breaker of the worker would be open for eight seconds by now.
-        for turn in range(6):
+        # A breaker of the worker would be open for half a minute by now.
+        for turn in range(8):
             await make(deployment, f"fails {turn}")
             failed = "count(*) from spine.task where error_class = 'ProviderFailing'"
             await until_true(deployment.admin, f"{turn + 1} = {failed}")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await make(deployment, "fails", "parked", "works")
-            await until(deployment.admin, done=1, ready=8)
+            await until(deployment.admin, done=1, ready=10)
     rows = await deployment.admin.fetch(
         """select left(spec, 1) as name, attempts, error_class, error, available_at > now() + interval '5 min' as later
            from spine.task where state = 'ready'"""

@@ -166,7 +166,7 @@ async def test_a_backfill_ends_with_its_generation(
         await stub.PauseBackfill(pb.PauseBackfillRequest(paused=True), metadata=deployment.metadata)
         await chat.say(["two"])
         request = pb.BackfillRequest(generation_id=second.id)
-        replies = aiter(stub.Backfill(request, metadata=deployment.metadata, timeout=20))
+        replies = aiter(stub.Backfill(request, metadata=deployment.metadata, timeout=60))
         assert (await anext(replies)).remaining == 1
         await operator.retire(second.id)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -202,7 +202,7 @@ async def test_every_replica_closes_the_models_that_are_not_used(
             await operator.retire(second.id)
             partition = "select to_regclass('embedder.' || embedder.partition_of($1)) is null"
             await until(lambda: deployment.admin.fetchval(partition, UUID(second.id)))
-            await until(lambda: are_open("first"), seconds=20)
+            await until(lambda: are_open("first"))
         await shelf.keep(())
 
 

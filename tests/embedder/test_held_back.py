@@ -18,7 +18,7 @@ from tests.embedder.operating import MODELS, Operator, open_model, vector_counts
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 90
 
 
 class Choosy(FakeEncoder):

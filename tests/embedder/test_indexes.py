@@ -108,7 +108,7 @@ async def test_a_busy_chat_does_not_put_an_index_off_for_ever(
         async with embedder.serving(open_model) as channel:
             await _fill(channel, deployment, started.id)
         await chat.say(["two"])
-        await until(lambda: upkeep.mend_index(second), seconds=20)
+        await until(lambda: upkeep.mend_index(second))
     assert await vector_counts(chat, [1, 1])
 
 

@@ -46,9 +46,9 @@ async def test_a_fresh_message_passes_a_backfill(
             while encoder.waiting < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         (fresh,) = await chat.say(["fresh"])
-        await until(lambda: _has(chat, fresh), seconds=20)
+        await until(lambda: _has(chat, fresh))
         await EmbedderServiceStub(channel).Embed(
-            pb.EmbedRequest(text="why"), metadata=deployment.metadata, timeout=20
+            pb.EmbedRequest(text="why"), metadata=deployment.metadata, timeout=60
         )
         assert set(await chat.vectors()) == {(fresh, 0)}
         encoder.released.set()
@@ -153,12 +153,12 @@ async def test_a_rate_holds_for_what_a_cancelled_call_had_not_asked_for_yet(
         slow = stub.Backfill(pb.BackfillRequest(rate_per_second=0.01), metadata=deployment.metadata)
         await slow.read()
         slow.cancel()
-        await until(lambda: _tasks(chat, len(ids)), seconds=20)
+        await until(lambda: _tasks(chat, len(ids)))
         assert await _is_spread(chat, 100 * (len(ids) - 1))
         slow = stub.Backfill(pb.BackfillRequest(rate_per_second=0.01), metadata=deployment.metadata)
         await slow.read()
         slow.cancel()
-        hasty = stub.Backfill(pb.BackfillRequest(), metadata=deployment.metadata, timeout=30)
+        hasty = stub.Backfill(pb.BackfillRequest(), metadata=deployment.metadata, timeout=60)
         *_, last = [reply async for reply in hasty]
     assert (last.remaining, last.finished) == (0, True)
 
@@ -179,14 +179,14 @@ async def test_a_backfill_paces_what_waits_already(
             assert [made async for made in asked] == [len(ids)]
         slow = stub.Backfill(pb.BackfillRequest(rate_per_second=0.01), metadata=deployment.metadata)
         await slow.read()
-        await until(lambda: _is_spread(chat, 2400), seconds=20)
+        await until(lambda: _is_spread(chat, 2400))
         slow.cancel()
         async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
             again = Debts(database, lambda: None).ask_for_missing(chat.workspace, generation, 1000)
             assert [made async for made in again] == []
         assert await _is_spread(chat, 2400)
         await stub.PauseBackfill(pb.PauseBackfillRequest(), metadata=deployment.metadata)
-        hasty = stub.Backfill(pb.BackfillRequest(), metadata=deployment.metadata, timeout=30)
+        hasty = stub.Backfill(pb.BackfillRequest(), metadata=deployment.metadata, timeout=60)
         *_, last = [reply async for reply in hasty]
     assert (last.embedded, last.finished) == (25, True)
 
@@ -216,13 +216,13 @@ async def test_a_lane_runs_what_can_wait_last() -> None:
 
     def block(_: Nothing) -> None:
         begun.set()
-        go.wait(10)
+        go.wait(60)
 
     def note(name: str) -> object:
         return lambda _: order.append(name)
 
     first = asyncio.create_task(lane.run([block]))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 60)
     slow = asyncio.create_task(lane.run([note("old 1"), note("old 2")], can_wait=True))  # type: ignore[list-item]
     await asyncio.sleep(0)
     fast = asyncio.create_task(lane.run([note("fresh")]))  # type: ignore[list-item]
@@ -243,11 +243,11 @@ async def test_a_fresh_text_is_not_left_to_a_context_that_steps_back() -> None:
 
     def hold(context: Nothing) -> Nothing:
         begun.append(context)
-        go.wait(10)
+        go.wait(60)
         return context
 
     held = asyncio.create_task(lane.run([hold] * 3))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(begun) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)

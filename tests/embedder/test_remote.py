@@ -147,8 +147,8 @@ async def test_one_bad_text_is_found_at_every_place(
 
 async def test_a_text_that_is_never_answered_is_asked_for_three_times(provider: Provider) -> None:
     """A text that a provider does not answer in time costs three timeouts, and the others have their vectors."""
-    provider.refusal, provider.silence_seconds = SILENT, 1.5
-    async with opened(provider, embedding_timeout_seconds=1) as model:
+    provider.refusal, provider.silence_seconds = SILENT, 2.5
+    async with opened(provider, embedding_timeout_seconds=2) as model:
         texts = [f"text {number}" for number in range(64)]
         texts[0] += " poison"
         provider.inputs.clear()
@@ -213,7 +213,7 @@ async def test_a_fresh_text_passes_what_can_wait(provider: Provider) -> None:
 
     def slowly(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
         asked.release()
-        assert answering.wait(30)
+        assert answering.wait(60)
         return data
 
     async with opened(provider, embedding_batch_max=1, embedding_calls_max=2) as model:
@@ -222,7 +222,7 @@ async def test_a_fresh_text_passes_what_can_wait(provider: Provider) -> None:
         old = [f"old {number}" for number in range(8)]
         backfill = asyncio.create_task(embed_texts(model.encoder, old, "", can_wait=True))
         for _ in range(2):
-            assert await asyncio.to_thread(asked.acquire, timeout=30)
+            assert await asyncio.to_thread(asked.acquire, timeout=60)
         fresh = asyncio.create_task(embed_texts(model.encoder, ["fresh"], ""))
         await asyncio.sleep(0)
         answering.set()

@@ -1,6 +1,7 @@
 """The embedder over a provider: a chat gets its vectors, and whatever the provider does, no task is lost."""
 
-import asyncio
+import math
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
@@ -101,7 +102,7 @@ async def test_a_failing_generation_holds_up_no_other(
         own = (await Operator(channel, deployment).listed())["own"]
         await until(lambda: _has_vectors(chat, own.id, 100))
         assert await chat.forget(60) == 60
-        await until(lambda: _has_vectors(chat, own.id, 100), seconds=20)
+        await until(lambda: _has_vectors(chat, own.id, 100))
         await until(lambda: _wait_uncounted(chat, 100))
         claims = await chat.admin.fetchval(CLAIMS, second.id)
     assert (claims, provider.inputs) == (1, [])
@@ -121,7 +122,7 @@ async def test_what_waits_for_a_provider_goes_on_with_it(
         await chat.say([f"text {n}" for n in range(3, 300)])
         await until(lambda: _wait_uncounted(chat, 300))
         provider.away = False
-        await until(lambda: _has_vectors(chat, second.id, 300), seconds=20)
+        await until(lambda: _has_vectors(chat, second.id, 300))
         await chat.settled()
 
 
@@ -179,10 +180,11 @@ async def test_a_text_that_breaks_a_provider_dies_alone(
     """A text that a provider fails over, or does not answer, dies of the usual attempts; no other waits for it."""
     provider.refusal = refusal
     if refusal == SILENT:
-        monkeypatch.setenv("WINNOW_EMBEDDING_TIMEOUT_SECONDS", "0.8")
+        monkeypatch.setenv("WINNOW_EMBEDDING_TIMEOUT_SECONDS", "2")
+        provider.silence_seconds = 2.5
     async with remote.serving("embedder"):
         messages = await chat.say([f"text {n}" for n in range(63)] + ["poison"])
-        await until(lambda: _only_poison_is_left(chat, "unanswered"), 30)
+        await until(lambda: _only_poison_is_left(chat, "unanswered"))
     assert {subject for subject, _ in await chat.vectors()} == set(messages[:-1])
     (dead,) = await chat.unfinished()
     assert (dead["attempts"], dead["subject_id"]) == (5, messages[-1])
@@ -202,15 +204,21 @@ async def test_an_outage_costs_no_task_its_life(
     async with remote.serving("embedder"):
         provider.away = True
         provider.inputs.clear()
+        began = time.monotonic()
         await chat.say([f"text {n}" for n in range(64)])
-        await asyncio.sleep(8)
         # Each try is a batch and a probe; the breaker opens with the third, for 1, 2, 4 and 8 seconds.
-        assert 6 <= len(provider.inputs) <= 2 * 7
-        waiting = await chat.unfinished()
-        assert {(row["state"], row["attempts"]) for row in waiting} == {("ready", 0)}
+        await until(lambda: _was_asked(provider, 2 * 6))
+        asked, seconds = len(provider.inputs), time.monotonic() - began
+        assert asked <= 2 * (4 + math.log2(seconds + 1))
+        await until(lambda: _all_wait_untried(chat, 64))
         provider.away = False
         await chat.settled()
     assert len(await chat.vectors()) == 64
+
+
+async def _all_wait_untried(chat: Chat, count: int) -> bool:
+    waiting = [(row["state"], row["attempts"]) for row in await chat.unfinished()]
+    return waiting == [("ready", 0)] * count
 
 
 async def _only_poison_is_left(chat: Chat, error_class: str = "refused") -> bool:

@@ -199,7 +199,7 @@ async def test_cancelled_backfill_leaves_its_tasks(
         first = await call.read()
         assert (first.missing_total, first.remaining, first.finished) == (100, 100, False)
         await until(lambda: _tasks(chat, 100))
-        await stub.Embed(pb.EmbedRequest(text="why"), metadata=deployment.metadata, timeout=30)
+        await stub.Embed(pb.EmbedRequest(text="why"), metadata=deployment.metadata, timeout=60)
         call.cancel()
         assert await chat.vectors() == {}
         encoder.released.set()

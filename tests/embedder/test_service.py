@@ -184,9 +184,9 @@ async def test_what_lacks_a_model_is_parked_until_somebody_has_it(
         assert tuple(await chat.admin.fetchrow(asked_again)) == (1, True)
         monkeypatch.setenv("WINNOW_EMBEDDER_ADDRESS", f"127.0.0.1:{free_port()}")
         async with embedder.serving(both_models, reconciling=True):
-            await until(lambda: _per_generation(chat, [5, 5]), seconds=20)
+            await until(lambda: _per_generation(chat, [5, 5]))
             await chat.say(["while only one has it"])
-            await until(lambda: _per_generation(chat, [6, 6]), seconds=20)
+            await until(lambda: _per_generation(chat, [6, 6]))
 
 
 async def _all_parked(chat: Chat, count: int) -> bool:

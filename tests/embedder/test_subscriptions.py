@@ -326,7 +326,7 @@ async def test_written_vectors_are_announced(embedder: Embedder, chat: Chat, nat
         subscription = await client.jetstream().subscribe("winnow.events.>")
         announced: list[tuple[int, str]] = []
         while len(announced) < 6:
-            event = Event.FromString((await subscription.next_msg(timeout=10)).data)
+            event = Event.FromString((await subscription.next_msg(timeout=60)).data)
             fact = event.vectors_written
             announced += [(fact.kind, subject) for subject in fact.subject_ids]
         await client.close()

@@ -46,7 +46,7 @@ class Caller:
         """An atom as a stream tells it next."""
         request = pb.StreamKnowledgeRequest(cursor=str(cursor))
         stream = self._stub.StreamKnowledge(request, metadata=self._metadata)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for change in stream:
                 if change.atom.id == str(atom):
                     stream.cancel()

@@ -62,7 +62,7 @@ async def say(
 
 async def settled(deployment: Deployment) -> None:
     """Wait until no task of the extractor is open and nothing waits in an open window."""
-    for _ in range(300):
+    for _ in range(1200):
         open_work = await deployment.admin.fetchval(
             """select (select count(*) from spine.task where state <> 'done' and stage in ('window', 'extract'))
                     + (select count(*) from extractor.pending_message)"""

@@ -63,7 +63,7 @@ def identity(change: pb.StreamKnowledgeResponse) -> str:
 
 async def take(stream: Any, count: int) -> list[pb.StreamKnowledgeResponse]:
     """The next changes of a stream."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return [await stream.read() for _ in range(count)]
 
 
@@ -188,7 +188,7 @@ async def test_a_drained_feed_ends_its_streams(deployment: Deployment) -> None:
         draining = asyncio.create_task(feed.run())
         await asyncio.sleep(0)
         feed.drain()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await ended == []
             await draining
 

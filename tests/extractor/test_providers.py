@@ -158,7 +158,7 @@ async def test_an_undecided_choice_is_even(double: Provider) -> None:
 async def test_an_outage_is_the_providers_fault(double: Provider, fault: str) -> None:
     """Errors, silence, drops and drips give the work back; the next call is answered again."""
     double.plan = [fault]
-    model = OpenAIModel(double.url, "double", "sk-secret", timeout_seconds=0.5)
+    model = OpenAIModel(double.url, "double", "sk-secret", timeout_seconds=3)
     with pytest.raises(ModelUnavailable) as failure:
         await model.complete(CHAT, SCHEMA, 100)
     assert failure.value.retry_seconds > 0

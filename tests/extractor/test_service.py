@@ -188,12 +188,14 @@ async def test_a_tail_that_was_due_closes_though_the_clock_was_put_back(
     admin, looks = deployment.admin, "spec like 'tail:%'"
     async with deployment.serving("extractor"):
         await say(deployment, TALK)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             asked = f"select exists (select from spine.task where {looks})"
             while not await admin.fetchval(asked):  # noqa: ASYNC110 - a row has no event
                 await asyncio.sleep(0.05)
         # As a fast clock would, which is right again when the look asks what time it is.
-        await admin.execute(f"update spine.task set available_at = now(), hint_at = now() where {looks}")
+        await admin.execute(
+            f"update spine.task set available_at = now(), hint_at = now() where {looks}"
+        )
         await settled(deployment)
     assert await admin.fetchval("select count(*) from extractor.window_message") == len(TALK)
 
@@ -227,18 +229,16 @@ async def test_an_open_window_closes_on_request(
     monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "3600")
     async with deployment.serving("extractor") as channel:
         await say(deployment, TALK)
-        for _ in range(100):
-            if (await gauges(deployment, channel)).messages_in_open_windows == len(TALK):
-                break
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while (await gauges(deployment, channel)).messages_in_open_windows != len(TALK):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
         reply = await ExtractorServiceStub(channel).ExtractNow(
             pb.ExtractNowRequest(), metadata=deployment.metadata
         )
         assert reply.conversations == 1
-        for _ in range(100):
-            if (await atoms(deployment, channel)).atoms:
-                break
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while not (await atoms(deployment, channel)).atoms:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
         assert (await gauges(deployment, channel)).messages_in_open_windows == 0
         reason = await deployment.admin.fetchval(
             "select closed_by from extractor.conversation_window"

@@ -176,7 +176,7 @@ class Observer:
                     page_size=5,
                 )
                 reply = await stub.Search(
-                    request, metadata=metadata, timeout=10, wait_for_ready=True
+                    request, metadata=metadata, timeout=60, wait_for_ready=True
                 )
                 found = [result.message.external_id for result in reply.results]
                 self._history.note("found", word=word, keys=found)

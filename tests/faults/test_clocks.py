@@ -36,8 +36,8 @@ def test_a_running_process_sees_the_step_and_goes_on_counting(scratch: Path) -> 
             clock.put(seconds)
             print(file=process.stdin, flush=True)
             day, counted = map(float, process.stdout.readline().split())
-            assert day - time.time() == pytest.approx(seconds, abs=5)
-            assert counted == pytest.approx(time.monotonic(), abs=5)
+            assert day - time.time() == pytest.approx(seconds, abs=60)
+            assert counted == pytest.approx(time.monotonic(), abs=60)
         process.stdin.close()
 
 
@@ -54,4 +54,4 @@ async def test_the_database_sees_the_step(scratch: Path) -> None:
     finally:
         server.stop()
         server.remove()
-    assert told - time.time() == pytest.approx(-500, abs=5)
+    assert told - time.time() == pytest.approx(-500, abs=60)

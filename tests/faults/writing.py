@@ -19,7 +19,7 @@ from winnow.ingest.v1 import ingest_pb2_grpc
 
 DEADLINE_SECONDS = 2.5
 SLACK_SECONDS = 1.0
-GIVE_UP_SECONDS = 45.0
+GIVE_UP_SECONDS = 120.0
 _AGAIN = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,

@@ -21,7 +21,7 @@ async def test_what_was_sent_is_believed() -> None:
     """Batches that wait to be saved hold nothing up as long as nothing surprises."""
     sender = Sender()
     prepared(sender)
-    assert await asyncio.wait_for(sender.remember(), 1) is sender.memory
+    assert await asyncio.wait_for(sender.remember(), 60) is sender.memory
 
 
 async def test_a_surprise_ends_with_the_batches_under_way() -> None:
@@ -37,15 +37,15 @@ async def test_a_surprise_ends_with_the_batches_under_way() -> None:
         sender.saved(batch)
     await waiting
     prepared(sender)
-    assert await asyncio.wait_for(sender.remember(), 1) is sender.memory
+    assert await asyncio.wait_for(sender.remember(), 60) is sender.memory
 
 
 async def test_what_is_under_way_is_not_read_from_the_database() -> None:
     """A conversation or a message replied to that is being saved is waited for, and others are not."""
     sender = Sender()
     batch = prepared(sender, "7", "deploy")
-    await asyncio.wait_for(sender.can_be_read(Recalled(cold_threads={"lunch": EPOCH})), 1)
-    await asyncio.wait_for(sender.can_be_read(Recalled(unknown_keys=["8"])), 1)
+    await asyncio.wait_for(sender.can_be_read(Recalled(cold_threads={"lunch": EPOCH})), 60)
+    await asyncio.wait_for(sender.can_be_read(Recalled(unknown_keys=["8"])), 60)
     for needed in (Recalled(cold_threads={"deploy": EPOCH}), Recalled(unknown_keys=["7"])):
         waiting = asyncio.create_task(sender.can_be_read(needed))
         await asyncio.sleep(0)
@@ -54,4 +54,4 @@ async def test_what_is_under_way_is_not_read_from_the_database() -> None:
     waiting = asyncio.create_task(sender.can_be_read(Recalled(unknown_keys=["7"])))
     await asyncio.sleep(0)
     sender.saved(batch)
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 60)

@@ -52,7 +52,7 @@ async def erase(ingest: Ingest, source: pb.SourceRef, **fields: Any) -> None:
     request = pb.EraseMessagesRequest(source_id=str(row["id"]), **fields)
     await ingest.stub.EraseMessages(request, metadata=ingest.metadata)
     open_tasks = "select from spine.task where stage = 'erase' and state <> 'done'"
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         while await ingest.rows(open_tasks):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 

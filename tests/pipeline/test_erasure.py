@@ -55,7 +55,7 @@ async def places_of(deployment: Deployment, word: str) -> list[str]:
 
 async def settled(deployment: Deployment) -> None:
     """Wait until every task is done and no window is open."""
-    for _ in range(400):
+    for _ in range(1200):
         left = await deployment.admin.fetchval(
             """select (select count(*) from spine.task where state <> 'done')
                     + (select count(*) from extractor.pending_message)"""

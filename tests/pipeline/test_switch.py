@@ -62,7 +62,11 @@ async def test_queries_never_notice_a_switch(
         )
         (first,) = [each for each in listed.generations if each.id != second.id]
         stop = asyncio.Event()
-        askers = [asyncio.create_task(_ask(search, metadata, stop)) for _ in range(QUERIES_AT_ONCE)]
+        answers = Counter[str]()
+        askers = [
+            asyncio.create_task(_ask(search, metadata, stop, answers))
+            for _ in range(QUERIES_AT_ONCE)
+        ]
         for _ in range(3):
             for generation in (second.id, first.id):
                 await stub.PromoteGeneration(
@@ -70,28 +74,41 @@ async def test_queries_never_notice_a_switch(
                     metadata=metadata,
                 )
                 await asyncio.sleep(0.3)
+                await _are_answered(answers, 20)
         await stub.PromoteGeneration(
             embedder_pb2.PromoteGenerationRequest(generation_id=second.id), metadata=metadata
         )
         await stub.RetireGeneration(
             embedder_pb2.RetireGenerationRequest(generation_id=first.id), metadata=metadata
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await _partitions(chat) > 1:  # noqa: ASYNC110 - it is the database that changes
                 await asyncio.sleep(0.1)
         await asyncio.sleep(0.5)
+        await _are_answered(answers, 20)
         stop.set()
-        answers = sum((await asyncio.gather(*askers)), Counter())
+        await asyncio.gather(*askers)
         assert await chat.debt() == (0, 0)
     assert set(answers) == {"found"}
     assert answers["found"] > 100
 
 
+async def _are_answered(answers: Counter[str], count: int) -> None:
+    """Return when so many more queries are answered."""
+    wanted = answers.total() + count
+    async with asyncio.timeout(60):
+        while answers.total() < wanted:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
 async def _ask(
-    channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...], stop: asyncio.Event
-) -> Counter[str]:
+    channel: grpc.aio.Channel,
+    metadata: tuple[tuple[str, str], ...],
+    stop: asyncio.Event,
+    answers: Counter[str],
+) -> None:
     """Search by meaning, again and again; count what comes back."""
-    stub, answers, number = SearchServiceStub(channel), Counter[str](), 0
+    stub, number = SearchServiceStub(channel), 0
     while not stop.is_set():
         number += 1
         request = search_pb2.SearchRequest(
@@ -103,7 +120,6 @@ async def _ask(
             answers[str(error.details())] += 1
         else:
             answers["found" if response.results else "empty"] += 1
-    return answers
 
 
 async def _partitions(chat: Chat) -> int:

@@ -170,7 +170,7 @@ async def checks(running: Up) -> dict[str, int]:
 
 async def gone(pid: int) -> None:
     """Wait until a process has ended."""
-    for _ in range(200):
+    for _ in range(1200):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, 0)
             await asyncio.sleep(0.05)

@@ -332,7 +332,7 @@ async def test_limits_name_the_field(desk: Desk, field: str) -> None:
             "/winnow.search.v1.SearchService/Search",
             request_serializer=pb.SearchRequest.SerializeToString,
             response_deserializer=pb.SearchResponse.FromString,
-        )(request, metadata=desk.client.metadata, timeout=10)
+        )(request, metadata=desk.client.metadata, timeout=60)
     assert field in str(failure.value.details())
 
 

@@ -24,7 +24,7 @@ def seconds(value: float) -> Duration:
 async def test_a_caller_can_wait_for_its_own_write(desk: Desk) -> None:
     """A search that waits for a message must answer once it has its vector, and not find it missing."""
     message = await desk.library.add_message("just written")
-    wait = pb.WaitFor(message_id=str(message), timeout=seconds(20))
+    wait = pb.WaitFor(message_id=str(message), timeout=seconds(30))
     waiting = asyncio.create_task(
         desk.client.search(mode=SEMANTIC, query_vector=unit(1).tolist(), wait_for=wait)
     )
@@ -42,7 +42,7 @@ async def test_searches_of_a_batch_wait_together(desk: Desk) -> None:
     wait = pb.WaitFor(message_id=str(message), timeout=seconds(2))
     request = pb.SearchRequest(query="anything", mode=KEYWORD, wait_for=wait)
     batch = pb.BatchSearchRequest(requests=[request] * 20)
-    reply = await stub(desk).BatchSearch(batch, metadata=desk.client.metadata, timeout=8)
+    reply = await stub(desk).BatchSearch(batch, metadata=desk.client.metadata, timeout=30)
     ended = {each.response.freshness.wait_outcome for each in reply.results}
     assert ended == {pb.WAIT_OUTCOME_TIMED_OUT}
 
@@ -76,6 +76,7 @@ async def test_waiting_ends(desk: Desk) -> None:
         assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_DEAD
         assert reply.freshness.dead_embeddings == 1
     await desk.library.admin.execute("update spine.task set state = 'done'")
+    watermark.timeout.CopyFrom(seconds(30))
     reply = await desk.client.search("never", mode=KEYWORD, wait_for=watermark)
     assert reply.freshness.wait_outcome == pb.WAIT_OUTCOME_REACHED
     with pytest.raises(grpc.aio.AioRpcError) as failure:

@@ -121,7 +121,7 @@ async def test_one_that_never_serves_is_given_up_however_slowly_it_dies(
     supervisor = Supervisor(tmp_path, tmp_path, events, policy=policy)
     bad = child("bad", "/bin/sh", "-c", "echo no luck; exit 3", ready=_never)
     with pytest.raises(ChildFailed, match=r"bad died 5 times"):
-        await asyncio.wait_for(supervisor.start(bad), 30)
+        await asyncio.wait_for(supervisor.start(bad), 60)
     await supervisor.stop()
     supervisor = Supervisor(tmp_path, tmp_path, events, policy=policy)
     await supervisor.start(child("fickle", "/bin/sleep", "0.01"))
