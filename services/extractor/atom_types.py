@@ -65,11 +65,13 @@ def _wants_no_way(asked: Sequence[Utterance]) -> bool:
 
 
 def _asks_a_fact(asked: Sequence[Utterance]) -> bool:
-    """Whether the last question is one for yes or no, not for a way or for help: its answer is a fact."""
+    """Whether the last question is one for yes or no, for who, when or how much, not for a way or for help."""
     questions = [utterance for utterance in asked if utterance.is_question]
     if not questions:
         return False
     body = polish(sentences(questions[-1].body)[-1] if sentences(questions[-1].body) else "")
+    if cues.FACT.match(body) or cues.TAG.search(body):
+        return True
     return bool(cues.YES_OR_NO.match(body)) and not cues.WAY.search(body)
 
 

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from services.extractor import trouble
+
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
 _STEM_END: Final = re.compile(r"(?<=\w)(?<!\\w)\*")
 
@@ -69,6 +71,23 @@ YES_OR_NO: Final = _words(
     "is(?:n't)?", "are(?:n't)?", "was", "were", "does(?:n't)?", "do(?:n't)?", "did(?:n't)?", "will", "would",
     "won't", "has", "have", "had", "чи", "хіба", "невже", "разве", "неужели",
 )  # fmt: skip
+# How a question begins that asks who, when or how much; "who can help" asks for help.
+FACT: Final = _words(
+    "(?:(?:and|so|but) )?(?:(?:on|by|for|with|from|of|until|since|to|at) )?(?:who(?:'s|m|se)?|when)"
+    "(?! (?:can|could|knows?|would|has))",
+    "(?:(?:and|so|but) )?(?:for )?how (?:many|much|long|often|old|big|far|soon)",
+    "(?:(?:а|і|й|та|то) )?(?:(?:на|до|з|із|від|у|в|для|за|про|по|о) )?"
+    "(?:хто|кого|кому|ким|коли|скільки|який|яка|яке|які|якого|якій|чий|чия|чиє|чиї)"
+    "(?! (?:знає|може|зможе|підкаже|допоможе|небудь))",
+    "(?:(?:а|и|но) )?(?:(?:на|до|с|со|от|у|в|для|за|про|по|о) )?"
+    "(?:кто|кого|кому|кем|когда|сколько|какой|какая|какое|какие|какого|чей|чья|чьё|чьи)"
+    "(?! (?:знает|может|сможет|подскажет|поможет|нибудь))",
+)  # fmt: skip
+# How a statement ends that only asks whether it is so.
+TAG: Final = re.compile(
+    r"[,–—-]\s*(?:right|correct|yes|no|isn['’]t it|правильно|вірно|так|ні|да|верно|нет)\s*\??$",
+    re.IGNORECASE,
+)
 WAY: Final = _words(
     "a way", "any way", "possible", "how", "where", "спосіб", "можна", "можливо", "як", "де",
     "способ", "можно", "возможно", "как", "где",
@@ -101,16 +120,6 @@ INVERTED: Final = _words(
     "(?:has|have|did|does) any ?(?:one|body)",
     "чому", "навіщо", "скільки", r"чи (?!не )\w+", "почему", "зачем", "сколько",
 )  # fmt: skip
-# Beginnings of what things and programs are expected to do, in Ukrainian and Russian.
-_WHAT_THINGS_DO: Final = (
-    "пуска|груз|вантаж|приход|прийш|надх|вход|захо|чу[євл]|відпов|зберіг|збереж|відправ|друку|відкри|гріє|світ|"
-    "отвеча|сохран|отправ|печата|загру|слыш|гре[ею]т"
-)
-# How people say of a thing that it is of no use any more.
-_BROKE_DOWN: Final = (
-    "[зс]дох(?:л[аои])?|накри(?:вся|л[аои]с[ья]|лися)|накры(?:лся|лась|лось|лись)|згорі(?:в|л[аои])|сгорел[аои]?|зламан\\w*|"
-    "не (?:завод|завел|завёл|вмика)\\w*|(?:ci|builds?|tests?|pipelines?|main|master) (?:is|are|goes|went|turned) red"
-)
 PROBLEM: Final = _words(
     "errors?", "fail(?:s|ed|ing|ures?)?", "broken", "breaks", "crash\\w*", "bugs?", "exceptions?",
     "(?:doesn't|doesnt|does not|don't|didn't|isn't|not|never) (?:\\w+ )?(?:work\\w*|load\\w*|"
@@ -136,7 +145,8 @@ PROBLEM: Final = _words(
     "жалу[ею]\\w*", "жалоб\\w*", "отклон\\w*", "неверн\\w*", "некорректн\\w*", "тормоз\\w*", "медленн\\w*",
     "невозможн\\w*", "лома[ею]\\w*", "сломан\\w*", "отказ\\w*", "потер(?:ян|[яю])\\w*", "исчез\\w*", "исключени\\w*",
     "просрочен\\w*", "истека\\w*", "переполнен\\w*", "недоступ\\w*", "протека\\w*", "подтека\\w*", "теч[её]т",
-    "обрыва\\w*", f"не (?:{_WHAT_THINGS_DO})\\w*", _BROKE_DOWN,
+    "обрыва\\w*", f"не (?:{trouble.WHAT_THINGS_DO})\\w*", trouble.BROKE_DOWN,
+    *trouble.TWICE, *trouble.SLOW, "(?:nothing|no longer) works?", "нічого не працює", "ничего не работает",
 )  # fmt: skip
 FAILURE: Final = _words(
     "errors?", "fail(?:s|ed|ing|ures?)?", "crash\\w*", "exceptions?", "stopped working", "broken",
@@ -146,14 +156,15 @@ FAILURE: Final = _words(
     "помилк\\w*", "не прац\\w*", "пада[єю]\\w*", "впа[вл]\\w*", "злама\\w*", "не вда\\w*", "завис\\w*",
     "ошибк\\w*", "не работа\\w*", "сломал\\w*", "упал\\w*", "не уда\\w*", "виснет", "не запуска\\w*",
     "panic(?:s|ked)", "segfault\\w*", "(?:doesn't|doesnt|does not|didn't|won't) (?:build|compile|start|boot)", "404'?d",
-    "(?:is|was|are|were|went) down", _BROKE_DOWN,
+    "(?:is|was|are|were|went) down", f"не (?:{trouble.WHAT_THINGS_DO}|відкрива|открыва)\\w*",
+    *trouble.TWICE, *trouble.SLOW, "(?:nothing|no longer) works?", trouble.BROKE_DOWN,
 )  # fmt: skip
 ADVICE: Final = _words(
     "you(?:'ll| will)? (?:\\w+ )?(?:can|could|should|need|want|have to|must|may)", "try", "use",
     "using", "make sure", "instead", "just", "should", "i(?:'d| would)", "have you", "see", "check",
     "look at", "better", "recommend\\w*", "simply", "спробу\\w*", "використ\\w*", "треба",
-    "потрібно", "можеш", "можете", "перевір\\w*", "додай\\w*", "постав\\w*", "краще", "замість",
-    "достатньо", "попробу\\w*", "использ\\w*", "нужно", "надо", "можешь", "можете", "проверь\\w*",
+    "потрібно", "можеш", "можете", "перевір(?:те|мо|ити|яй\\w*)?", "додай\\w*", "постав(?:те|мо|ити)?", "краще",
+    "замість", "достатньо", "попробу\\w*", "использ\\w*", "нужно", "надо", "можешь", "можете", "проверь\\w*",
     "добавь\\w*", "лучше", "вместо", "достаточно",
 )  # fmt: skip
 # A plan that takes the place of another.

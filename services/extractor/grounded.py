@@ -21,7 +21,7 @@ from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
 from services.extractor.utterances import Utterance, idf, people, read
 
-GROUNDED_VERSION: Final = "11"
+GROUNDED_VERSION: Final = "12"
 
 _ASKED_CHARACTERS_MAX: Final = 300
 
@@ -102,7 +102,7 @@ def standing_out(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
 def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
     own = [utterance for utterance in proposal.utterances if not utterance.is_context]
     asked = proposal.answers
-    weights = atom_types.weigh(own, proposal.role, asked.utterances if asked else ())
+    weights = atom_types.weigh(own, proposal.role, proposal.heard)
     kind = atom_types.heaviest(weights)
     whole = _asked(asked, rarity) if asked else ""
     about = titles.shorten(whole)

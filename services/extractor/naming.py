@@ -29,6 +29,9 @@ _PASTED: Final = re.compile(
     r"^\s*(?:[#$>]\s|[^\s@]+@[^\s:~]+[:~]|at\s+\S+\(|[{}]|\[\d)|[{};]\s*$|=>|\s\|\s"
 )
 _CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
+_CASE_ENDING: Final = re.compile("(?<=..)(?:ові|еві|єві|ом|ем|єм|ою|ею|єю|ой|ей|[аяуюіїиыеєо])$")
+# "Петрівна", "Петровичу": nobody is called so but people, and what stands before it is their first name.
+_PATRONYMIC: Final = re.compile("^\\w+(?:[іїое]вн(?:[аиіуеы]|ою|ой)|[ое]вич(?:[ауеі]|ем|ові)?)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,24 @@ def names(text: str, people: Collection[str]) -> Iterator[Name]:
 
 def _of_part(words: Sequence[str], people: Collection[str]) -> Iterator[Name]:
     roles = grammar.roles(words)
+    bare = {_unbent(name) for name in people} - {""}
     for index, word in enumerate(words):
-        if plain(word) in people:
+        if plain(word) in people or (word[:1].isupper() and _unbent(plain(word)) in bare):
             roles[index] = "other"
+        elif _PATRONYMIC.search(word) and word[:1].isupper():
+            roles[index] = "other"
+            if index and words[index - 1][:1].isupper():
+                roles[index - 1] = "other"
     if len(words) == 1 and words[0][:1].isupper() and not grammar.is_identifier(words[0]):
         return
     for start, end in _runs(words, roles):
         yield from _of_run(words, roles, start, end)
+
+
+@lru_cache(maxsize=_WORDS_KEPT)
+def _unbent(word: str) -> str:
+    """What all cases of a Ukrainian or Russian name share; nothing of other words."""
+    return _CASE_ENDING.sub("", word) if _CYRILLIC.search(word) else ""
 
 
 def _runs(words: Sequence[str], roles: Sequence[grammar.Role]) -> Iterator[tuple[int, int]]:

@@ -31,7 +31,10 @@ class Selection:
 
 @dataclass(eq=False, slots=True)
 class Proposal:
-    """Utterances that belong into one atom, the role they play and what they reply to."""
+    """Utterances that belong into one atom, the role they play and what they reply to.
+
+    What it replies to was `heard` even where that says too little for an atom.
+    """
 
     role: Role
     utterances: list[Utterance]
@@ -39,6 +42,7 @@ class Proposal:
     answers: "Proposal | None" = None
     contradicts: bool = False
     continues: "Proposal | None" = field(default=None)
+    heard: Sequence[Utterance] = ()
 
 
 def substance(utterance: Utterance, selection: Selection) -> float:
@@ -104,7 +108,8 @@ def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
             return
         cited = replies + [u for u in round_.confirming if cues.WORKED.search(u.body)]
         cited.sort(key=lambda utterance: utterance.index)
-        yield Proposal("reply", cited, said, asked)
+        heard = asked.utterances if asked else round_.raised
+        yield Proposal("reply", cited, said, asked, heard=heard)
 
 
 def _remarks(

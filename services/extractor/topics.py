@@ -134,7 +134,7 @@ def _joined(first: Name, second: "Name | str") -> str:
 
 def _raised(text: str) -> str:
     """The text with its first letter raised, unless it begins with code."""
-    first = text.partition(" ")[0]
+    first = re.sub("['’ʼ]", "", text.partition(" ")[0])
     return (
         text[:1].upper() + text[1:]
         if first.isalpha() or ("-" in first and first.islower())

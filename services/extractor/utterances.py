@@ -19,7 +19,10 @@ _LINK_TOLD: Final = re.compile(rf":\s+(?:{_URL.pattern})\s+[-–—]\s+")
 _CODE: Final = re.compile(
     r"`[^`\n]{1,200}`|\b\w+(?:::|->|\(\)|_)\w*|\b\w+\.\w+\(|[{}]|\$\w+|--\w+|/\w+/\w+"
 )
-_WORD: Final = re.compile(r"[^\W_](?:[\w'’.+#-]|(?<=\d),(?=\d{3}(?!\d)))*[\w+#]|[^\W_]")
+# A number may have its thousands apart by a space.
+_WORD: Final = re.compile(
+    r"(?<![\w.,:])\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\w])|[^\W_](?:[\w'’.+#-]|(?<=\d),(?=\d{3}(?!\d)))*[\w+#]|[^\W_]"
+)
 _QUESTION_MARK: Final = re.compile(r"[?？؟;]\s*$|[?？؟](?=\s|$|[)\"'])")
 _STEM_CHARACTERS: Final = 6
 _READ_CHARACTERS_MAX: Final = 4000

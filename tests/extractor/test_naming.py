@@ -99,6 +99,19 @@ def test_nobodys_nickname_is_a_name() -> None:
     assert found("grower77: the valve of Grower77 is stuck", "grower77") == {"valve"}
 
 
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\u202f"])
+def test_thousands_apart_by_a_space_are_one_number(space: str) -> None:
+    """A name has a number whole or not at all."""
+    assert found(f"ставка 1{space}250{space}000 з червня") == {"ставка 1 250 000"}
+
+
+def test_people_name_nothing_in_any_case() -> None:
+    """Neither who speaks, as others inflect the name, nor who is called by a patronymic."""
+    assert found("графік Дениса на касі", "денис") == {"графік", "касі"}
+    assert found("ключ підпису, Світлана Петрівна") == {"ключ підпису"}
+    assert found("договор у Ивана Петровича") == {"договор"}
+
+
 def test_neither_links_nor_pasted_lines_are_names() -> None:
     """An address, a path with arguments and a line of a shell say nothing."""
     said = "see https://farm.example/valve-diagram\n$ systemctl restart irrigation\nvalve diagram"
@@ -163,3 +176,10 @@ async def test_a_further_message_leaves_the_titles_as_they_were(language: str) -
     added = replace(last, id=99, author=window.messages[3].author, text="👍", reply_to=last.id)
     after = (await ENGINE.extract(Window((*window.messages, added)))).topics
     assert [topic.title for topic in after] == before
+
+
+async def test_a_title_begins_with_a_capital_also_before_an_apostrophe() -> None:
+    """A word with an apostrophe is no code."""
+    lines = ("ann: кур'єр на велосипеді коштує 18 000 на місяць, це дешевше за таксі",)
+    extraction = await ENGINE.extract(talk(*lines))
+    assert [topic.title.partition(" ")[0] for topic in extraction.topics] == ["Кур'єр"]

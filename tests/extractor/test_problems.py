@@ -4,6 +4,7 @@ import pytest
 
 from services.extractor import cues
 from services.extractor.atom_types import heaviest, weigh
+from services.extractor.grounded import GroundedEngine
 from services.extractor.utterances import read
 from services.ingest import lexicon
 from tests.extractor.conversation import talk
@@ -55,4 +56,30 @@ def test_what_does_not_do_its_work_is_a_problem(said: str) -> None:
 )
 def test_what_only_sounds_like_a_lack_is_no_problem(said: str) -> None:
     """Set phrases of absence tell no failure."""
+    assert not cues.PROBLEM.search(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Турнікет біля другого входу не друкує перепустки",
+        "Кабінет учителя не відкривається на планшеті директора",
+        "Турникет у второго входа не печатает пропуска",
+        "Two parents were charged twice for the October camp",
+        "З картки бухгалтерії двічі списали плату за табір",
+        "The timetable takes more than a minute to load since Monday",
+        "Someone moved the shared folder of the archive and nothing works",
+    ],
+)
+async def test_trouble_that_is_told_in_one_sentence_is_kept_as_a_problem(said: str) -> None:
+    """What does not do its work, comes twice or takes too long is trouble, asked or not, by one such word."""
+    extraction = await GroundedEngine().extract(talk(f"ann: {said}"))
+    assert [atom.type for atom in extraction.atoms] == ["problem"]
+
+
+@pytest.mark.parametrize(
+    "said", ["We meet twice a week", "The way to Lviv takes more than an hour by train"]
+)
+def test_what_happens_twice_or_takes_long_as_it_should_is_no_problem(said: str) -> None:
+    """Numbers of times and hours alone tell no trouble."""
     assert not cues.PROBLEM.search(said)
