@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from services.common import tracing
 from services.common.channels import Link
-from services.common.errors import FieldViolation, InvalidFields, ModelUnavailable
+from services.common.errors import FieldViolation, InvalidFields, ModelUnavailable, Unanswered
 from services.common.vectors import to_halfvecs
+from services.search.silence import Silence
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
@@ -44,22 +45,29 @@ class QueryVectors:
 
     def __init__(self, embedder: Link[EmbedderServiceStub], deadline_seconds: float) -> None:
         self._embedder, self._deadline_seconds = embedder, deadline_seconds
+        self._silence = Silence()
 
     @classmethod
     @asynccontextmanager
     async def open(cls, address: str, deadline_seconds: float) -> AsyncIterator["QueryVectors"]:
         """Open a channel to the embedder, which need not be up yet."""
         link = Link(address, EmbedderServiceStub)
+        vectors = cls(link, deadline_seconds)
         try:
-            yield cls(link, deadline_seconds)
+            yield vectors
         finally:
+            vectors._silence.close()
             await link.close()
 
     async def of(self, text: str, authorization: str, generation: UUID | None) -> QueryVector:
         """Embed a query for a generation.
 
-        Raises GenerationGone if it is retired, and ModelUnavailable when the embedder does not answer in time.
+        Raises GenerationGone if it is retired, and ModelUnavailable when the embedder does not answer in time: at once
+        while it has not answered others.
         """
+        return await self._silence.ask(lambda: self._ask(text, authorization, generation))
+
+    async def _ask(self, text: str, authorization: str, generation: UUID | None) -> QueryVector:
         wanted = str(generation) if generation else ""
         request = pb.EmbedRequest(text=text, role=pb.TEXT_ROLE_QUERY, generation_id=wanted)
         try:
@@ -72,6 +80,8 @@ class QueryVectors:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 raise GenerationGone("the serving generation has changed") from error
             log.warning("embedder: %s: %s", error.code().name, error.details())
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise Unanswered("the embedder does not answer", was_silent=True) from error
             raise ModelUnavailable("the embedder does not answer") from error
         return encode(reply.embedding.values, UUID(reply.generation_id))
 

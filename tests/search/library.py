@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -238,12 +238,18 @@ class TinyEmbedder(embedder_pb2_grpc.EmbedderServiceServicer):
         return embedder_pb2.EmbedResponse(embedding=embedding, generation_id=str(self._generation))
 
 
+Embedding = TypeVar("Embedding", bound=TinyEmbedder)
+
+
 @asynccontextmanager
 async def embedder(
-    deployment: Deployment, generation: UUID, vectors: Mapping[str, Matrix]
-) -> AsyncIterator[TinyEmbedder]:
+    deployment: Deployment,
+    generation: UUID,
+    vectors: Mapping[str, Matrix],
+    of: type[Embedding] = TinyEmbedder,
+) -> AsyncIterator[Embedding]:
     """Serve vectors where search expects the embedder."""
-    servicer = TinyEmbedder(generation, vectors)
+    servicer = of(generation, vectors)
     server = grpc.aio.server()
     embedder_pb2_grpc.add_EmbedderServiceServicer_to_server(servicer, server)
     server.add_insecure_port(deployment.address("embedder"))
