@@ -220,8 +220,8 @@ class TaskStore:
 
     async def fail(
         self, tasks: Sequence[Task], error_class: str, error: str, delay_seconds: float
-    ) -> set[UUID]:
-        """Record a failure of the tasks' own; return the ids of those that died of it."""
+    ) -> dict[UUID, bool]:
+        """Record a failure of the tasks' own; return of those whose fence still held whether they died of it."""
         rows = await self._fetch(
             f"{_BOUND} spine.fail(bound.workspace, $2, $3, $4, $5, $6, $7) f",
             *_keys(tasks),
@@ -230,7 +230,7 @@ class TaskStore:
             timedelta(seconds=delay_seconds),
             self._attempts_max,
         )
-        return {row["id"] for row in rows if row["dead"]}
+        return {row["id"]: row["dead"] for row in rows}
 
     async def release(
         self, tasks: Sequence[Task], error_class: str, error: str, delay_seconds: float

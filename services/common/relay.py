@@ -4,9 +4,10 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -163,36 +164,25 @@ class Relay:
             settings.relay_backfill_max,
         )
         await reach("relay.taken")
-        groups: dict[tuple[int, UUID, str], list[UUID]] = defaultdict(list)
-        for row in rows:
-            groups[row["lane"], row["workspace_id"], row["stage"]].append(row["id"])
         await self._publish(
-            [
-                Hints(workspace, stage, sorted(ids), lane)
-                for (lane, workspace, stage), ids in sorted(groups.items())
-            ]
+            Hints(row["workspace_id"], row["stage"], [row["id"]], row["lane"])
+            for row in sorted(rows, key=itemgetter("id"))
         )
         return len(rows)
 
     async def _publish_handed(self) -> None:
         handed, self._handed = self._handed, []
-        groups: dict[tuple[int, UUID, str], list[UUID]] = defaultdict(list)
-        for each in handed:
-            groups[each.lane, each.workspace, each.stage] += each.ids
-        await self._publish(
-            [
-                Hints(workspace, stage, ids, lane)
-                for (lane, workspace, stage), ids in sorted(groups.items())
-            ]
-        )
+        await self._publish(handed)
 
-    async def _publish(self, hints: Sequence[Hints]) -> None:
+    async def _publish(self, hints: Iterable[Hints]) -> None:
+        """Publish hints, those that go the same way together and what is fresh first."""
+        grouped = _grouped(hints)
         try:
-            for each in hints:
+            for each in grouped:
                 await self._publish_hint(each)
         except BusUnavailable:
             # Otherwise every failure would double the time to the next hint.
-            keys = [(each.workspace, task) for each in hints for task in each.ids]
+            keys = [(each.workspace, task) for each in grouped for task in each.ids]
             workspaces, ids = [key[0] for key in keys], [key[1] for key in keys]
             await self._fetch("select spine.return_hints($1, $2)", workspaces, ids)
             await reach("relay.returned")
@@ -229,6 +219,17 @@ class Relay:
     async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:
         async with self._database.connection() as connection:
             return list(await connection.fetch(sql, *arguments))
+
+
+def _grouped(hints: Iterable[Hints]) -> list[Hints]:
+    """Hints of one lane, workspace and stage as one, their ids in order as they came; by lane first."""
+    groups: dict[tuple[int, UUID, str], list[UUID]] = defaultdict(list)
+    for each in hints:
+        groups[each.lane, each.workspace, each.stage] += each.ids
+    return [
+        Hints(workspace, stage, ids, lane)
+        for (lane, workspace, stage), ids in sorted(groups.items())
+    ]
 
 
 def _event(row: Any) -> bytes:

@@ -1,8 +1,9 @@
 """What a stage of tasks is: what a service does for one, and what comes of it."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 from uuid import UUID
 
 from services.common.database import Connection
@@ -10,6 +11,11 @@ from services.common.errors import ItemFailed
 from services.common.outbox import Task
 
 R = TypeVar("R")
+
+ALONE_FROM_ATTEMPT: Final = 3
+# However often a task may fail and however long a lease is: whoever mends what it fails of wants to see it tried.
+RETRY_SECONDS_MAX: Final = 3600.0
+_DOUBLINGS_MAX: Final = 30
 
 
 @dataclass(frozen=True)
@@ -95,3 +101,16 @@ class Divided(Protocol):
 
     def has_open_breaker(self) -> bool:
         """Whether a provider has been left alone because it kept failing, and has not answered since."""
+
+
+def attempted_together(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Tasks as they are attempted: together, and alone what failed too often to be beside others."""
+    together = [task for task in tasks if task.attempts < ALONE_FROM_ATTEMPT]
+    alone = [[task] for task in tasks if task.attempts >= ALONE_FROM_ATTEMPT]
+    return [together, *alone] if together else alone
+
+
+def retry_seconds(first_seconds: float, attempts: int) -> float:
+    """After how long what has failed so often is tried again: each time about twice as long, up to an hour."""
+    seconds = first_seconds * 2.0 ** min(attempts - 1, _DOUBLINGS_MAX)
+    return min(seconds, RETRY_SECONDS_MAX) * random.uniform(0.8, 1.2)  # noqa: S311

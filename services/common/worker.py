@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -32,13 +31,22 @@ from services.common.hints import TRANSIENT, Hint, by_workspace
 from services.common.outbox import Task, TaskStore, complete
 from services.common.settings import Settings
 from services.common.waiting import wait_at_most
-from services.common.work import Divided, Failed, Locking, Parked, Reason, Result, Stage
+from services.common.work import (
+    Divided,
+    Failed,
+    Locking,
+    Parked,
+    Reason,
+    Result,
+    Stage,
+    attempted_together,
+    retry_seconds,
+)
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
 T = TypeVar("T")
 
-ALONE_FROM_ATTEMPT = 3
 POSTPONED = Reason("postponed", "", 30.0)
 PARKED_PER_SECOND = 256
 PAUSE_SECONDS = 0.5
@@ -155,7 +163,7 @@ class Worker(Generic[R]):
         if not tasks:
             return
         divided = self._stage.divide(tasks) if isinstance(self._stage, Divided) else [tasks]
-        batches = [batch for part in divided for batch in _batches(part)]
+        batches = [batch for part in divided for batch in attempted_together(part)]
         parents = await self._parents(tasks)
         held = metrics.TASKS_HELD.labels(self._stage.name)
         held.inc(len(tasks))
@@ -276,7 +284,7 @@ class Worker(Generic[R]):
         name = self._stage.name
         workspace = results[0].task.workspace
 
-        async def commit() -> None:
+        async def commit() -> int:
             async with self._database.transaction(workspace) as connection:
                 if isinstance(self._stage, Locking):
                     await self._stage.lock(connection, workspace, results)
@@ -288,12 +296,14 @@ class Worker(Generic[R]):
                 if kept:
                     await self._stage.write(connection, workspace, kept)
                 await reach("worker.written", name)
+            return len(kept)
 
         with metrics.timed(metrics.COMMIT_SECONDS.labels(name)), tracing.span(f"{name} commit"):
-            await self._insist(lambda: self._database.retrying(commit), is_work=True)
+            done = await self._insist(lambda: self._database.retrying(commit), is_work=True)
         self._statements.succeeded()
         await reach("worker.committed", name)
-        self._count(len(results), "done")
+        self._count(done, "done")
+        self._count(len(results) - done, "lost")
         self._stage.after_commit()
 
     async def _park(self, parked: Sequence[Parked]) -> None:
@@ -345,19 +355,19 @@ class Worker(Generic[R]):
     async def _fail(self, task: Task, error: Exception) -> None:
         error_class = error.error_class if isinstance(error, ItemFailed) else type(error).__name__
         text = str(error) if isinstance(error, WinnowError) else "internal error; the logs have it"
-        delay = self._settings.task_retry_seconds
+        first = self._settings.task_retry_seconds
         if isinstance(error, StatementTooSlow):
             # It may be that the database has more to do than it can: that passes, and is no fault of the task.
-            delay = self._settings.task_lease_seconds
+            first = self._settings.task_lease_seconds
             self._statements.failed(error=text)
-        delay *= 2 ** (task.attempts - 1)
-        delay *= random.uniform(0.8, 1.2)  # noqa: S311
+        delay = retry_seconds(first, task.attempts)
         # A defect is looked for where it happened.
         defect = None if isinstance(error, WinnowError) else error
         log.warning("%s: task %s failed: %r", self._stage.name, task.id, error, exc_info=defect)
-        died = await self._insist(lambda: self._store.fail([task], error_class, text, delay))
+        ended = await self._insist(lambda: self._store.fail([task], error_class, text, delay))
         await reach("worker.failed", self._stage.name)
-        self._count(1, "dead" if died else "failed")
+        died = ended.get(task.id)
+        self._count(1, "lost" if died is None else "dead" if died else "failed")
         if died:
             log.error("%s: task %s is dead: %s", self._stage.name, task.id, error_class)
 
@@ -386,10 +396,3 @@ class Worker(Generic[R]):
             except TRANSIENT as error:
                 log.warning("nats: could not answer a hint: %s", error)
             await reach("worker.answered", self._stage.name)
-
-
-def _batches(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Tasks as they are attempted: together, and alone what failed too often to be beside others."""
-    together = [task for task in tasks if task.attempts < ALONE_FROM_ATTEMPT]
-    alone = [[task] for task in tasks if task.attempts >= ALONE_FROM_ATTEMPT]
-    return [together, *alone] if together else alone

@@ -126,7 +126,7 @@ async def test_the_store_binds_each_statement(deployment: Deployment) -> None:
         assert {state for state, *_ in await _states(deployment, deployment.workspace)} == {
             "leased"
         }
-        assert await store.fail(tasks, "x", "x", 0) == set()
+        assert await store.fail(tasks, "x", "x", 0) == dict.fromkeys(ids, False)
 
 
 async def test_embedding_tasks_are_bound_too(deployment: Deployment) -> None:

@@ -122,7 +122,7 @@ async def test_replay_gives_dead_tasks_fresh_attempts(deployment: Deployment) ->
     replay = "select spine.replay($1, '', '{}', $2)"
     async with store_of(attempts=1) as store:
         [task] = await store.claim(deployment.workspace, STAGE, ids, OWNER)
-        assert await store.fail([task], "poison", "bad", 0) == {task.id}
+        assert await store.fail([task], "poison", "bad", 0) == {task.id: True}
         assert await deployment.admin.fetchval(replay, deployment.workspace, True) == 1
         assert await states(deployment.admin) == {"dead": 1}
         assert await deployment.admin.fetchval(replay, deployment.workspace, False) == 1

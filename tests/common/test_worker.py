@@ -4,13 +4,21 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.errors import DatabaseUnavailable, ItemFailed, ProviderFailing
 from services.common.metrics import REGISTRY
 from services.common.outbox import Task, TaskStore
-from services.common.work import Failed, Parked, Reason, Result
+from services.common.work import (
+    RETRY_SECONDS_MAX,
+    Failed,
+    Parked,
+    Reason,
+    Result,
+    retry_seconds,
+)
 from tests.common.stages import (
     STAGE,
     Recorder,
@@ -178,6 +186,56 @@ async def test_work_on_lost_tasks_is_stopped(deployment: Deployment) -> None:
             assert await store.extend([task]) == {task.id}
         assert not parts.working.done()
     assert stage.written == ["other"]
+
+
+class Robbed(Recorder):
+    """A stage whose first task others take while it works; it fails if it is told to."""
+
+    def __init__(self, admin: asyncpg.Connection, error: Exception | None) -> None:
+        super().__init__()
+        self._admin, self._error = admin, error
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str]]:
+        """Return results, or fail, after somebody else was given the first task."""
+        if not self.calls:
+            lost = tasks[0].id
+            await self._admin.execute("update spine.task set fence = fence + 1 where id = $1", lost)
+        self.calls.append(len(tasks))
+        if self._error:
+            raise self._error
+        return await super().perform(tasks)
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [(None, {"done": 1, "lost": 1}), (ItemFailed("bad", "no"), {"dead": 1, "lost": 1})],
+)
+async def test_what_others_hold_is_counted_as_lost(
+    deployment: Deployment, error: Exception | None, wanted: dict[str, int]
+) -> None:
+    """Of what a worker performed, or failed at, that alone counts as ended whose fence still held."""
+    before = {outcome: _ended(outcome) for outcome in OUTCOMES}
+    stage = Robbed(deployment.admin, error)
+    async with running(stage, task_attempts_max=1):
+        await make(deployment, "a", "b")
+        await eventually(lambda: sum(_ended(each) - before[each] for each in OUTCOMES) >= 2)
+    assert {each: _ended(each) - before[each] for each in wanted} == wanted
+
+
+OUTCOMES = ("done", "failed", "dead", "lost")
+
+
+def _ended(outcome: str) -> float:
+    labels = {"stage": STAGE, "outcome": outcome}
+    return REGISTRY.get_sample_value("winnow_tasks_ended_total", labels) or 0
+
+
+def test_a_task_is_tried_again_within_the_hour() -> None:
+    """However often a task failed, and however long a lease is, the next attempt is at most about an hour away."""
+    assert 0.8 * 2 <= retry_seconds(2, 1) <= 1.2 * 2
+    assert 0.8 * 16 <= retry_seconds(2, 4) <= 1.2 * 16
+    assert retry_seconds(600, 10) <= 1.2 * RETRY_SECONDS_MAX
+    assert retry_seconds(2, 100_000) <= 1.2 * RETRY_SECONDS_MAX
 
 
 async def _taken_over(
