@@ -179,10 +179,13 @@ class NatsServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.store = store or self._folder / "store"
         self.url = f"nats://127.0.0.1:{port}"
-        self._configuration = self._folder / "nats.conf"
-        self._configuration.write_text(
-            f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{self.store}" {limits} }}\n{more}'
-        )
+        self._configuration, self._limits = self._folder / "nats.conf", limits
+        self.configure(more)
+
+    def configure(self, more: str) -> None:
+        """Write the configuration with what else is to be in it: it counts from the next start, or SIGHUP, on."""
+        jetstream = f'jetstream {{ store_dir: "{self.store}" {self._limits} }}'
+        self._configuration.write_text(f'listen: "127.0.0.1:{self.port}"\n{jetstream}\n{more}')
 
     def start(self) -> None:
         """Start, and return when connections are taken."""

@@ -4,13 +4,12 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
-import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
@@ -29,8 +28,9 @@ from services.common import metrics
 from services.common.errors import Unavailable, WinnowError
 from services.common.failpoints import reach
 from services.common.hints import HINT_TASKS_MAX, TRANSIENT, Hint, HintStream, decode
+from services.common.seeds import public_key
 from services.common.settings import Settings
-from services.common.signs import SignsOfLife
+from services.common.signs import Repeats, SignsOfLife
 from services.common.streams import Streams
 from services.common.tls import client_context
 from winnow.events.v1.events_pb2 import TaskHint
@@ -46,13 +46,9 @@ CHECK_SECONDS = 5.0
 # How long a pull that is answered with nothing has waited at least before it is given up: what the server has for it is
 # on its way by then, and would only be delivered again once its acknowledgement is overdue.
 UNANSWERED_SECONDS = 0.05
-# How many messages in turn, each after the server told of the stream of hints, may be neither stored nor refused until
-# the stream is given up: its files may be gone.
-UNSTORED_MAX = 10
 # After how long a client that neither connects nor says why is given up.
 DEAF_SECONDS = 30.0
 DUPLICATES_SECONDS = 120.0
-TOLD_AGAIN_SECONDS = 10.0
 # "error creating store for consumer"
 CONSUMER_STORE_FAILED = 10012
 
@@ -97,21 +93,6 @@ class BusClosed(WinnowError):
     """NATS has turned this client away for good: only a new process can connect again."""
 
 
-class Repeats:
-    """Leaves out of the log what was said a moment ago: a client that cannot connect says so five times a second."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._text, self._told_at = clock, "", 0.0
-
-    def is_news(self, text: str) -> bool:
-        """Whether a text differs from the last one that was told, or that is some seconds ago."""
-        now = self._clock()
-        if text == self._text and now < self._told_at + TOLD_AGAIN_SECONDS:
-            return False
-        self._text, self._told_at = text, now
-        return True
-
-
 class Bus:
     """A connection to NATS that heals itself."""
 
@@ -119,22 +100,23 @@ class Bus:
         self._client, self._signs = client, signs
         self._js: JetStreamContext = client.jetstream(timeout=2)
         self._settings, self._streams = settings, Streams(self._js)
-        self._unstored = 0
 
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: BusSettings, name: str) -> AsyncIterator["Bus"]:
         """Connect, for as long as the server takes to come up, and close at the end."""
-        signs, told = SignsOfLife(), Repeats()
+        client, signs, told = Client(), SignsOfLife(), Repeats()
 
         async def report(error: Exception) -> None:
             signs.seen()
             text = str(error) or type(error).__name__
             if told.is_news(text):
                 log.warning("nats: %s", text)
+            if settings.nats_nkey_file and "auth" in text.lower():
+                _renew_key(client, settings.nats_nkey_file)
 
         try:
-            client = await nats.connect(
+            await client.connect(
                 settings.nats_url.get_secret_value().split(","),
                 name=name,
                 nkeys_seed=str(settings.nats_nkey_file) if settings.nats_nkey_file else None,
@@ -142,7 +124,7 @@ class Bus:
                 inbox_prefix=inbox_of(name).encode(),
                 error_cb=report,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=0.2,
+                reconnect_time_wait=0.2,  # type: ignore[arg-type]
                 ping_interval=5,
                 max_outstanding_pings=2,
                 connect_timeout=2,
@@ -165,7 +147,8 @@ class Bus:
         except TRANSIENT as error:
             metrics.BROKER_ERRORS.inc()
             if self._client.is_closed:
-                raise BusClosed("NATS has closed the connection for good") from error
+                why = self._client.last_error or "no reason given"
+                raise BusClosed(f"NATS has closed the connection for good: {why}") from error
             if self._signs.missing_for() > DEAF_SECONDS and await self._is_deaf():
                 raise BusClosed("the client of NATS no longer tries to connect") from error
             raise BusUnavailable(failure) from error
@@ -186,21 +169,12 @@ class Bus:
         """
         try:
             async with self.answering("NATS does not declare its streams"):
-                if self._unstored >= UNSTORED_MAX:
-                    await self._give_up_hints()
+                await self._streams.give_up(TASKS_STREAM, is_made_again=True)
+                await self._streams.give_up(EVENTS_STREAM, is_made_again=False)
                 return await self._declare_streams()
         except BusUnavailable:
-            self._unstored = 0
+            self._streams.forget_unstored()
             raise
-
-    async def _give_up_hints(self) -> None:
-        """Remove the stream of hints, which takes none although the server tells of it; the next one is given all.
-
-        A server whose files were removed while it runs is like that until it is started again.
-        """
-        log.warning("nats: the stream of hints stores nothing: it begins anew")
-        await self._js.delete_stream(TASKS_STREAM)
-        self._unstored = 0
 
     async def _declare_streams(self) -> HintStream:
         tasks, events = self._configurations()
@@ -252,18 +226,15 @@ class Bus:
                 await self._store(subject, bodies[start : start + PUBLISHED_MAX])
 
     async def _store(self, subject: str, bodies: Sequence[bytes]) -> None:
-        try:
+        with self._streams.storing(TASKS_STREAM):
             await asyncio.gather(*(self._js.publish(subject, body, timeout=2) for body in bodies))
-        except TimeoutError:
-            self._unstored += 1
-            raise
-        self._unstored = 0
 
     async def publish_event(self, workspace: UUID, fact: str, body: bytes, event: UUID) -> None:
         """Publish a fact; the event's id tells the server of a repeat."""
         subject, headers = f"winnow.events.{workspace}.{fact}", {"Nats-Msg-Id": event.hex}
         async with self.answering(f"NATS did not store a message on {subject}"):
-            await self._js.publish(subject, body, timeout=2, headers=headers)
+            with self._streams.storing(EVENTS_STREAM):
+                await self._js.publish(subject, body, timeout=2, headers=headers)
 
     def hints(self, stage: str, waiting_max: int) -> "HintReader":
         """Read the hints of one stage through its durable consumer."""
@@ -394,3 +365,13 @@ class HintReader:
             await subscription.unsubscribe()
         except TRANSIENT as error:
             log.debug("nats: unsubscribe: %s", error)
+
+
+def _renew_key(client: Client, seed: Path) -> None:
+    """Have a client show NATS the key that its file has now.
+
+    By itself it signs with the seed of the moment, and goes on showing the public half of the one that it read first. A
+    file that is not whole yet is read at the next refusal.
+    """
+    with suppress(OSError, UnicodeDecodeError, WinnowError):
+        client._public_nkey = public_key(seed.read_text().strip())  # noqa: SLF001

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 EVENTS_MAX = 100
 CHECK_SECONDS = 2.0
+# How long facts wait after one was not stored: hints, on which work waits, are not to wait for each try.
+FACTS_PAUSE_SECONDS = 5.0
 # How long a hint that was taken may take to be published.
 PUBLISHING = timedelta(seconds=2)
 # How many lost hints of a stage and lane are repeated at a look: some tens of microseconds each.
@@ -74,6 +76,7 @@ class Relay:
         self._kicked = asyncio.Event()
         self._looks = Looks()
         self._handed: list[Hints] = []
+        self._facts_wait_until = 0.0
 
     @property
     def again_seconds(self) -> float:
@@ -151,7 +154,7 @@ class Relay:
         """Publish one batch of hints and events; tell whether there may be more."""
         await self._publish_handed()
         hinted = await self._relay_hints()
-        announced = await self._relay_events()
+        announced = await self._relay_facts()
         return hinted >= self._settings.relay_hints_max or announced >= EVENTS_MAX
 
     async def _relay_hints(self) -> int:
@@ -196,6 +199,15 @@ class Relay:
         if tracing.is_on():
             async with self._database.connection() as connection:
                 tracing.mark(f"hint {stage}", await traces(connection, workspace, ids))
+
+    async def _relay_facts(self) -> int:
+        if time.monotonic() < self._facts_wait_until:
+            return 0
+        try:
+            return await self._relay_events()
+        except BusUnavailable:
+            self._facts_wait_until = time.monotonic() + FACTS_PAUSE_SECONDS
+            raise
 
     async def _relay_events(self) -> int:
         async with self._database.connection() as connection, connection.transaction():

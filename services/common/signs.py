@@ -1,6 +1,9 @@
-"""Whether a client that reports what it does is still at it."""
+"""What a client reports: whether it is still at it, and what of that is news."""
 
 import time
+from collections.abc import Callable
+
+TOLD_AGAIN_SECONDS = 10.0
 
 
 class SignsOfLife:
@@ -21,3 +24,18 @@ class SignsOfLife:
         now = time.monotonic()
         self._missing_since = self._missing_since or now
         return now - self._missing_since
+
+
+class Repeats:
+    """Leaves out of the log what was said a moment ago: a client that cannot connect says so five times a second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._text, self._told_at = clock, "", 0.0
+
+    def is_news(self, text: str) -> bool:
+        """Whether a text differs from the last one that was told, or that is some seconds ago."""
+        now = self._clock()
+        if text == self._text and now < self._told_at + TOLD_AGAIN_SECONDS:
+            return False
+        self._text, self._told_at = text, now
+        return True

@@ -1,7 +1,8 @@
 """A relay on real servers that runs when a test wants it to."""
 
+import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
 import asyncpg
@@ -17,6 +18,7 @@ from services.common.relay import Relay, RelaySettings
 from tests.common.stages import until_true
 from tests.conftest import Deployment
 from tests.meanwhile import meanwhile
+from tests.servers import NatsServer
 from winnow.events.v1.events_pb2 import AtomsExtracted, Event
 
 LIMITS = RelaySettings(relay_again_seconds=250, relay_again_seconds_max=300)
@@ -60,3 +62,11 @@ async def until_quiet(relay: Relay, admin: asyncpg.Connection) -> None:
     """Run the relay until no fact waits."""
     async with meanwhile(relay.run()):
         await until_true(admin, "not exists (select from spine.event)")
+
+
+async def lose_files(nats: NatsServer, bus: Bus, subject: str) -> None:
+    """Remove a server's files while it runs, and write to a stream until that takes nothing any more."""
+    shutil.rmtree(nats.store / "jetstream")
+    with suppress(TimeoutError):
+        while True:
+            await bus._js.publish(subject, bytes(500_000), timeout=2)

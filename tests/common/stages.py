@@ -126,9 +126,9 @@ async def until(admin: asyncpg.Connection, **wanted: int) -> None:
     assert await states(admin) == wanted
 
 
-async def until_true(admin: asyncpg.Connection, condition: str) -> None:
+async def until_true(admin: asyncpg.Connection, condition: str, seconds: float = 60) -> None:
     """Wait for a condition in SQL to hold."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(seconds):
         while not await admin.fetchval(f"select {condition}"):  # noqa: ASYNC110 - rows have no event
             await asyncio.sleep(0.02)
 

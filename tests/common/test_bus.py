@@ -15,7 +15,6 @@ import pytest
 from services.common.bus import (
     EVENTS_STREAM,
     TASKS_STREAM,
-    TOLD_AGAIN_SECONDS,
     Bus,
     BusClosed,
     BusSettings,
@@ -24,6 +23,7 @@ from services.common.bus import (
 )
 from services.common.errors import InvalidSetting
 from services.common.hints import Hint
+from services.common.signs import TOLD_AGAIN_SECONDS
 from tests.common.stages import STAGE, Recorder, eventually, make, running, until, until_true
 from tests.conftest import Deployment, free_port
 from tests.servers import NatsServer

@@ -1,6 +1,8 @@
 """A service says and hears on NATS what it needs, with its own key, and nobody else says or hears anything."""
 
 import asyncio
+import contextlib
+import signal
 import ssl
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +14,7 @@ import nats as nats_client
 import pytest
 from nats.aio.client import Client
 
-from services.common import bus_access
+from services.common import bus_access, streams
 from services.common.bus import (
     EVENTS_STREAM,
     TASKS_STREAM,
@@ -26,6 +28,7 @@ from services.common.errors import InvalidSetting
 from services.common.seeds import new_seed, public_key
 from services.common.stages import CONSUMERS, READERS
 from tests.common.certificates import LOOPBACK, Authority
+from tests.common.stages import eventually
 from tests.conftest import free_port, run_winnow
 from tests.servers import NatsServer
 
@@ -40,14 +43,17 @@ def seeds(tmp_path: Path) -> dict[str, Path]:
     return files
 
 
+def users(seeds: dict[str, Path]) -> str:
+    """The part of a server's configuration that knows the services, and an owner who may do anything."""
+    keys = {service: public_key(path.read_text().strip()) for service, path in seeds.items()}
+    known = [f'{{ nkey: "{keys["owner"]}" }}', *bus_access.users(keys)]
+    return "authorization { users: [\n" + "\n".join(known) + "\n] }\n"
+
+
 @pytest.fixture
 def guarded(seeds: dict[str, Path]) -> Iterator[NatsServer]:
     """A server that knows the services, and an owner who may do anything."""
-    keys = {service: public_key(path.read_text().strip()) for service, path in seeds.items()}
-    users = [f'{{ nkey: "{keys["owner"]}" }}', *bus_access.users(keys)]
-    server = NatsServer(
-        free_port(), more="authorization { users: [\n" + "\n".join(users) + "\n] }\n"
-    )
+    server = NatsServer(free_port(), more=users(seeds))
     server.start()
     yield server
     server.stop()
@@ -131,6 +137,28 @@ async def test_what_a_service_may_not_change_stays(
     assert caplog.text.count("the stream WINNOW_EVENTS keeps its limits") == 1
 
 
+@pytest.mark.parametrize("events", [0, 1])
+async def test_a_service_with_a_key_removes_no_events(
+    guarded: NatsServer,
+    seeds: dict[str, Path],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    events: int,
+) -> None:
+    """Events that are not stored end no stream of somebody who may not read it; whoever operates it is told."""
+    monkeypatch.setattr(streams, "UNSTORED_MAX", 1)
+    async with Bus.open(settings(guarded, seeds, "ingest"), "ingest") as bus:
+        await bus.declare()
+        for _ in range(events):
+            await bus.publish_event(uuid4(), "messages_ingested", b"", uuid4())
+        with pytest.raises(TimeoutError), bus._streams.storing(EVENTS_STREAM):
+            raise TimeoutError
+        await bus.declare()
+        assert (await bus._js.stream_info(EVENTS_STREAM)).state.last_seq == events
+    assert "start nats-server again" in caplog.text
+    assert "begins anew" not in caplog.text
+
+
 @pytest.mark.parametrize("name", SERVICES)
 async def test_a_service_can_do_nothing_else(
     guarded: NatsServer, seeds: dict[str, Path], name: str
@@ -201,6 +229,40 @@ async def test_strangers_are_refused(
     with pytest.raises(Exception, match=r"(?i)authorization violation"):
         async with client(guarded, seed, "ingest"):
             pass
+
+
+@pytest.mark.parametrize("is_restarted", [True, False])
+async def test_a_rotated_key_is_taken_by_a_service_that_runs(
+    guarded: NatsServer,
+    seeds: dict[str, Path],
+    caplog: pytest.LogCaptureFixture,
+    is_restarted: bool,
+) -> None:
+    """Once NATS knows other keys than before, a service comes back by itself with the one that its file has by then."""
+    file, renewed = seeds["ingest"], new_seed()
+    async with Bus.open(settings(guarded, seeds, "ingest"), "ingest") as bus:
+        await bus.declare()
+        guarded.configure(users({**seeds, "ingest": _written(file.with_name("new"), renewed)}))
+        if is_restarted:
+            guarded.stop()
+            guarded.start()
+        else:
+            guarded.send(signal.SIGHUP)
+        await eventually(lambda: "Authorization Violation" in caplog.text)
+        with pytest.raises(BusUnavailable):
+            await bus.declare()
+        _written(file, renewed)
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(BusUnavailable):
+                    await bus.declare()
+                    break
+                await asyncio.sleep(0.1)
+
+
+def _written(file: Path, text: str) -> Path:
+    file.write_text(text)
+    return file
 
 
 def test_every_stage_has_a_reader() -> None:

@@ -5,11 +5,22 @@ from uuid import UUID
 
 import pytest
 
+from services.common import relay as relay_module
+from services.common import streams as streams_module
+from services.common.bus import EVENTS_STREAM
 from services.common.outbox import FACTS, announce
-from tests.common.relays import announced, published, relaying, until_quiet, waiting
+from tests.common.relays import (
+    announced,
+    lose_files,
+    published,
+    relaying,
+    until_quiet,
+    waiting,
+)
 from tests.common.stages import until_true
 from tests.conftest import Deployment
 from tests.meanwhile import meanwhile
+from tests.servers import NatsServer
 from winnow.events.v1.events_pb2 import AtomsExtracted, Event
 
 
@@ -41,6 +52,50 @@ async def test_a_crash_before_forgetting_repeats_the_same_event(deployment: Depl
         [event] = await published(bus)
     assert event.id == "as before the crash", "the broker took the repeat for another event"
     assert run
+
+
+@pytest.fixture
+def soon_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams are given up, and facts tried again, sooner than usual."""
+    monkeypatch.setattr(streams_module, "UNSTORED_MAX", 2)
+    monkeypatch.setattr(relay_module, "FACTS_PAUSE_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("soon_given_up")
+async def test_a_stream_of_events_whose_files_are_gone_begins_anew(
+    deployment: Deployment, nats: NatsServer
+) -> None:
+    """A server that has lost every event, and stores none, holds up no fact until it is started again."""
+    async with relaying() as (relay, bus):
+        await bus.declare()
+        await announced(deployment, 3)
+        await until_quiet(relay, deployment.admin)
+        await lose_files(nats, bus, f"winnow.events.{deployment.workspace}.vectors_written")
+        runs = await announced(deployment, 2)
+        async with meanwhile(relay.run()):
+            await until_true(deployment.admin, "not exists (select from spine.event)", 120)
+        assert [event.atoms_extracted.run_id for event in await published(bus)] == runs
+
+
+@pytest.mark.usefixtures("soon_given_up")
+@pytest.mark.parametrize("lost", [(), (1,), (1, 3)])
+async def test_a_stream_of_events_that_can_be_read_stays(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture, lost: tuple[int, ...]
+) -> None:
+    """One that stores nothing, as after a full disk, keeps what is nowhere else, and whoever operates it is told."""
+    async with relaying() as (relay, bus):
+        await bus.declare()
+        await announced(deployment, 3)
+        await until_quiet(relay, deployment.admin)
+        for number in lost:
+            await bus._js.delete_msg(EVENTS_STREAM, number)
+        for _ in range(2):
+            with pytest.raises(TimeoutError), bus._streams.storing(EVENTS_STREAM):
+                raise TimeoutError
+        await bus.declare()
+        state = (await bus._js.stream_info(EVENTS_STREAM)).state
+    assert state.messages == 3 - len(lost)
+    assert "start nats-server again" in caplog.text
 
 
 async def test_facts_of_a_newer_release_wait_for_it(deployment: Deployment) -> None:

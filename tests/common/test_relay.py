@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from services.common import bus as bus_module
 from services.common import relay as relay_module
+from services.common import streams as streams_module
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.bus import (
     TASKS_STREAM,
@@ -27,7 +27,7 @@ from services.common.hints import Hint
 from services.common.outbox import enqueue, enqueue_embedding_hinted
 from services.common.relay import Hints, Relay, RelaySettings
 from services.common.stages import FRESH, HISTORY
-from tests.common.relays import LIMITS, announced, published, relaying, until_quiet
+from tests.common.relays import LIMITS, announced, lose_files, published, relaying, until_quiet
 from tests.common.stages import STAGE, Recorder, make, running, until, until_true
 from tests.conftest import Deployment
 from tests.meanwhile import meanwhile
@@ -75,13 +75,10 @@ async def test_a_stream_whose_files_are_gone_begins_anew(
     deployment: Deployment, nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that still tells of the stream, and answers nothing that is sent to it, holds up no work."""
-    monkeypatch.setattr(bus_module, "UNSTORED_MAX", 2)
+    monkeypatch.setattr(streams_module, "UNSTORED_MAX", 2)
     async with relaying() as (relay, bus):
         await bus.declare()
-        shutil.rmtree(nats.store / "jetstream")
-        with suppress(TimeoutError):
-            while True:
-                await bus._js.publish("winnow.tasks.unheard_of", bytes(500_000), timeout=2)
+        await lose_files(nats, bus, "winnow.tasks.unheard_of")
         async with meanwhile(relay.run()), running(Recorder()):
             await make(deployment, "a")
             await until(deployment.admin, done=1)
