@@ -137,9 +137,14 @@ async def enqueue_backfill(
 
 
 async def awaited(
-    connection: Connection, workspace: UUID, stage: str, subject: UUID, prefix: str, most: int
+    connection: Connection,
+    workspace: UUID,
+    stage: str,
+    subject: UUID,
+    prefix: str,
+    most: int | None,
 ) -> list[str]:
-    """The specs of at most so many open tasks about a subject that begin with a word, in order."""
+    """The specs of at most so many open tasks about a subject that begin with a word, in order; None for all."""
     rows = await connection.fetch(
         "select spec from spine.awaited($1, $2, $3, $4, $5)",
         workspace,

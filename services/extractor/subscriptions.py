@@ -171,12 +171,14 @@ class WindowStage:
         While messages from `before` on wait for their task, a tail stays open: that task looks at it again.
         """
         limits = replace(self._limits, age_max=timedelta(0)) if close else self._limits
+        place = (connection, workspace, self.name, [source])
+        looks = set(await awaited(connection, workspace, self.name, source, "tail:", None))
         windows: list[UUID] = []
         for talk in await conversations(connection, workspace, source, limits, before):
             if not talk.is_whole:
                 # What is left goes on where this ends. A task that found all of it open is not repeated.
                 spec = f"{'close' if close else 'tail'}:{talk.waiting[-1].message_id}"
-                await enqueue(connection, workspace, self.name, [source], [spec])
+                await enqueue(*place, [spec])
                 now = _NEVER
             result = talk.cut(now, limits)
             for number, closed in enumerate(result.windows):
@@ -190,8 +192,10 @@ class WindowStage:
             if result.tail and result.look_again_at:
                 # The moment tells tails apart that end in the same message: the look at another one may be long done.
                 spec = f"tail:{result.tail[-1].message.id}:{result.look_again_at.isoformat()}"
-                moment = result.look_again_at
-                await enqueue(connection, workspace, self.name, [source], [spec], moment)
+                if spec not in looks:
+                    # A look that could not close it yet may be done, and the clock before its moment again.
+                    moment, reopen = result.look_again_at, now != _NEVER
+                    await enqueue(*place, [spec], moment, reopen=reopen)
                 await reach("window.tail_asked")
         return windows
 

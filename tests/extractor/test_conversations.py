@@ -112,6 +112,37 @@ async def test_waiting_is_bounded(deployment: Deployment, monkeypatch: pytest.Mo
         assert [len(window) for window in await windows(deployment, source)] == [36, 24]
 
 
+async def test_a_look_that_had_to_wait_is_made_though_the_clock_was_put_back(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tail whose look came while other messages had to be taken up first is closed at its moment all the same."""
+    monkeypatch.setattr(subscriptions, "AWAITED_MAX", 1)
+    admin = deployment.admin
+    async with knowing(deployment, merges=False) as knowledge:
+        source, _ = await say(deployment, TALK[:5])
+        await admin.execute("update ingest.message set sent_at = now()")
+        await knowledge.settled()
+        for _ in range(2):
+            await say(deployment, TALK[5:7], source)
+        await admin.execute(
+            """update ingest.message set sent_at = now() - interval '10 min', thread_id = 'elsewhere'
+               where id not in (select message_id from extractor.pending_message)"""
+        )
+        later = "update spine.task set available_at = now() + interval '1 hour' where spec like $1"
+        await admin.execute(later, "new:%")
+        due = "update spine.task set available_at = now() where state = 'ready' and spec like $1"
+        # As a fast clock would, which is right again when the others are taken up.
+        await admin.execute(due, "tail:%")
+        await knowledge.settled()
+        assert await admin.fetchval("select count(*) from extractor.pending_message") == 7
+        await admin.execute(due, "new:%")
+        await knowledge.settled()
+        assert await admin.fetchval("select count(*) from extractor.pending_message") == 9
+        await admin.execute(due, "tail:%")
+        await knowledge.settled()
+        assert await admin.fetchval("select count(*) from extractor.pending_message") == 0
+
+
 @pytest.mark.parametrize("guarded", [True, False])
 async def test_a_chat_that_comes_in_again_teaches_nothing_new(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, guarded: bool

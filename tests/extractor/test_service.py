@@ -14,12 +14,15 @@ from services.extractor import bonds, library, manual, review, rules, store, top
 from services.extractor.grounded import GroundedEngine
 from services.extractor.subscriptions import ExtractStage
 from services.extractor.windows import WindowLimits
+from tests.common.stages import until_true
 from tests.conftest import Deployment
 from tests.extractor.saved import TALK, change, say, settled
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.pipeline.v1 import pipeline_pb2
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
+
+LOOK_NOW = "update spine.task set available_at = now(), hint_at = now()"
 
 
 @pytest.fixture(autouse=True)
@@ -149,15 +152,12 @@ async def test_a_tail_is_looked_at_however_often_it_changes(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An open window closes although one that ended in the same message was looked at before, and was not ready."""
-    monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "3")
+    monkeypatch.setenv("WINNOW_WINDOW_SETTLE_SECONDS", "600")
     admin = deployment.admin
     async with deployment.serving("extractor"):
         source, (first, second, _) = await say(deployment, TALK[:3])
         look = "spec like 'tail:%' and state = 'ready'"
-        async with asyncio.timeout(30):
-            looking = f"select exists (select from spine.task where {look})"
-            while not await admin.fetchval(looking):  # noqa: ASYNC110 - a row has no event
-                await asyncio.sleep(0.05)
+        await until_true(admin, f"exists (select from spine.task where {look})")
         # As if the look had come to nothing, and the first message had been cut away with others.
         done = "state = 'done', hint_at = null, finished_at = now()"
         await admin.execute(f"update spine.task set {done} where {look}")
@@ -176,6 +176,8 @@ async def test_a_tail_is_looked_at_however_often_it_changes(
         )
         call = "select spine.enqueue($1, 'window', array[$2::uuid], array[$3])"
         await admin.execute(call, deployment.workspace, source, f"new:{late}:{late}")
+        await until_true(admin, f"exists (select from spine.task where {look})")
+        await admin.execute(f"{LOOK_NOW} where {look}")
         await settled(deployment)
     assert await admin.fetchval("select count(*) from extractor.window_message") == 3
 
@@ -188,14 +190,9 @@ async def test_a_tail_that_was_due_closes_though_the_clock_was_put_back(
     admin, looks = deployment.admin, "spec like 'tail:%'"
     async with deployment.serving("extractor"):
         await say(deployment, TALK)
-        async with asyncio.timeout(60):
-            asked = f"select exists (select from spine.task where {looks})"
-            while not await admin.fetchval(asked):  # noqa: ASYNC110 - a row has no event
-                await asyncio.sleep(0.05)
+        await until_true(admin, f"exists (select from spine.task where {looks})")
         # As a fast clock would, which is right again when the look asks what time it is.
-        await admin.execute(
-            f"update spine.task set available_at = now(), hint_at = now() where {looks}"
-        )
+        await admin.execute(f"{LOOK_NOW} where {looks}")
         await settled(deployment)
     assert await admin.fetchval("select count(*) from extractor.window_message") == len(TALK)
 
