@@ -91,7 +91,7 @@ def test_a_deadline_that_passed_is_told_in_words() -> None:
     assert failed.value.exit_code == 3
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(50)
 async def test_a_service_that_is_being_started_again_is_told_to_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -62,13 +62,13 @@ def too_many(seconds: float) -> RateLimited:
     return RateLimited("too many calls of this workspace", seconds)
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(50)
 async def test_a_short_wait_is_waited() -> None:
     """A script that makes its calls faster than it may is slowed down, not failed."""
     assert await asked(too_many(0.01), too_many(0.02)) == ("answered", "answered")
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(50)
 async def test_a_long_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is kept waiting for longer than is bearable, by one hint or by many: they are told how long it takes."""
     with pytest.raises(Failure, match=r"retry in 60\.0 s"), explained():
@@ -85,7 +85,7 @@ async def test_a_long_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(waited) <= quotas.WAITS_SECONDS_MAX
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(50)
 async def test_what_will_never_pass_is_not_repeated() -> None:
     """A request that is too large is refused with the same code, and stays too large."""
     with pytest.raises(Failure, match="send less at once"), explained():

@@ -351,7 +351,7 @@ def test_versions_tell_engines_apart() -> None:
     assert ENGINE.version != GroundedEngine(lambda texts: []).version
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "unit",
     ["a", "a.", "- ", "so, ", "`", "@a ", "can't ", "\n", "1", "/a", "_@", ">", "\U0001f600"],

@@ -56,7 +56,7 @@ def test_the_likest_of_several_is_meant() -> None:
     assert match([live, rejected], reread) == {0: rejected, 1: live}
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_repetitive_words_are_compared_at_once() -> None:
     """Two readings of a text made to be aligned in every way are told apart without trying all of them."""
     atom = known(*("ab" * 900 + "x" * number for number in range(20)))

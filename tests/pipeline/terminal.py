@@ -30,12 +30,12 @@ def watched(
     drawn = _read_until(leader, until)
     os.killpg(process.pid, signal.SIGINT)
     drawn += _read_until(leader, b"interrupted")
-    assert process.wait(20) == INTERRUPTED
+    assert process.wait(60) == INTERRUPTED
     os.close(leader)
     return drawn
 
 
-def _read_until(leader: int, wanted: bytes, seconds: float = 40) -> bytes:
+def _read_until(leader: int, wanted: bytes, seconds: float = 100) -> bytes:
     shown, end = b"", time.monotonic() + seconds
     while wanted not in shown:
         assert time.monotonic() < end, shown

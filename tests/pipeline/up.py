@@ -33,7 +33,7 @@ class Up:
     process: subprocess.Popen[str]
     environment: dict[str, str]
 
-    def winnow(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def winnow(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """Run a command against it."""
         command = [sys.executable, "-m", "services", *arguments, "--data-dir", str(self.data)]
         return subprocess.run(

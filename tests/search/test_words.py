@@ -173,7 +173,7 @@ def _every_slip(left: str, right: str) -> int:
     return min(ways)
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_long_words_among_many_alike_do_not_stall() -> None:
     """As many known words as are looked at, as long as a term may be, are compared without stalling."""
     word = "abc" + "q" * 197

@@ -71,7 +71,7 @@ async def imported(
     return result
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(50)
 @pytest.mark.parametrize(
     ("error", "code", "why"),
     [
@@ -97,7 +97,7 @@ async def test_it_says_how_much_is_saved(
     assert ended.stderr.endswith(f"; {GOES_ON}\n")
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(50)
 async def test_a_program_learns_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --json the counts are there as well, and why the import ended."""
     ended = await imported(Failing(2, None), tmp_path, monkeypatch, "--json")
@@ -106,7 +106,7 @@ async def test_a_program_learns_it_too(tmp_path: Path, monkeypatch: pytest.Monke
     assert report["failure"].endswith(GOES_ON)
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(50)
 async def test_nothing_saved_is_told_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,7 +118,7 @@ async def test_nothing_saved_is_told_as_well(
     )
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(50)
 async def test_what_will_not_pass_is_not_to_be_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +128,7 @@ async def test_what_will_not_pass_is_not_to_be_repeated(
     assert ended.stderr.endswith("scope `ingest`; nothing is known to be saved yet\n")
 
 
-@pytest.mark.timeout(40)
+@pytest.mark.timeout(100)
 async def test_an_interrupt_does_not_wait_for_standard_input(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from services.cli.sending import Frame, Sender
 from services.cli.target import Target
 from services.common.errors import DatabaseUnavailable
 from services.common.statuses import status_of
+from tests.conftest import free_port
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1 import ingest_pb2_grpc
 
@@ -42,7 +43,7 @@ class BreakingOnce(ingest_pb2_grpc.IngestServiceServicer):
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(100)
 @pytest.mark.parametrize("later", [0, 1, 20])
 async def test_a_slow_file_survives_a_stream_that_breaks(later: int) -> None:
     """Frames that are read after the service was away come in order on the new stream, and the import ends."""
@@ -98,7 +99,7 @@ class Away(ingest_pb2_grpc.IngestServiceServicer):
         return pb.DeleteMessagesResponse(deleted=len(request.external_ids))
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(100)
 async def test_deletions_wait_for_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that goes away before the end of an import is waited for by what it deletes, as by its messages."""
     monkeypatch.setattr(sending, "WAIT_SECONDS_UNSEEN", 0)
@@ -164,7 +165,7 @@ async def _sent(service: ingest_pb2_grpc.IngestServiceServicer) -> int:
 _SAID = status_of(DatabaseUnavailable("no database"), "request")[0].SerializeToString()
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(100)
 @pytest.mark.parametrize(
     ("code", "details"),
     [(grpc.StatusCode.UNAVAILABLE, _SAID), (grpc.StatusCode.INTERNAL, None)],
@@ -195,15 +196,15 @@ class Silent(Away):
         yield pb.StreamMessagesResponse()
 
 
-@pytest.mark.timeout(40)
+@pytest.mark.timeout(100)
 async def test_a_service_that_is_killed_before_its_first_answer_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever was there comes back, though nothing was acknowledged yet; nobody at the address is no reason to wait."""
     monkeypatch.setattr(sending, "WAIT_SECONDS_UNSEEN", 0)
-    first, silent = grpc.aio.server(), Silent()
+    first, silent, port = grpc.aio.server(), Silent(), free_port()
     ingest_pb2_grpc.add_IngestServiceServicer_to_server(silent, first)  # type: ignore[no-untyped-call]
-    port = first.add_insecure_port("127.0.0.1:0")
+    first.add_insecure_port(f"127.0.0.1:{port}")
     await first.start()
     sender = Sender(Target({"ingest": f"127.0.0.1:{port}"}, "key"), lambda: None)
     under_way = asyncio.create_task(sender.send([_FRAME, replace(_FRAME, number=1)]))
@@ -220,15 +221,15 @@ async def test_a_service_that_is_killed_before_its_first_answer_is_waited_for(
         await Sender(Target({"ingest": f"127.0.0.1:{port}"}, "key"), lambda: None).send([_FRAME])
 
 
-@pytest.mark.timeout(40)
+@pytest.mark.timeout(100)
 async def test_a_service_that_is_started_again_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An import that begins while `winnow up` starts ingest again does not take it for one that nobody runs."""
     monkeypatch.setattr(sending, "WAIT_SECONDS_UNSEEN", 0)
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        taken.bind(("127.0.0.1", port := free_port()))
+        address = f"127.0.0.1:{port}"
         told = asyncio.Event()
         sender = Sender(
             Target({"ingest": address}, "key", frozenset(["ingest"])), told.set, lambda line: None
@@ -244,7 +245,7 @@ async def test_a_service_that_is_started_again_is_waited_for(
     assert sender.counts.created == 1
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(50)
 async def test_streams_that_keep_breaking_are_told_as_a_service_that_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

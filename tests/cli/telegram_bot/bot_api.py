@@ -67,7 +67,7 @@ class BotApiDouble:
         with self.changed:
             self.injected.append(Injected(status, json.dumps({"ok": False} | reply).encode()))
 
-    def wait_until(self, what: Callable[[], bool], seconds: float = 30) -> None:
+    def wait_until(self, what: Callable[[], bool], seconds: float = 60) -> None:
         """Wait until a condition of the state holds."""
         with self.changed:
             assert self.changed.wait_for(what, seconds)
