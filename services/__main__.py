@@ -3,20 +3,26 @@
 import os
 import sys
 
+from services.cli.interrupts import end_at_once
+
 # gRPC reports every fork of a process that uses it; starting children is what `up` does.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-
-from services.cli.app import winnow
-from services.cli.streams import make_printable
 
 
 def main() -> None:
     """Run the command."""
+    end_at_once()
+    # To load them takes long enough for Ctrl-C to come meanwhile.
+    from services.cli.app import winnow  # noqa: PLC0415
+    from services.cli.streams import make_printable  # noqa: PLC0415
+
     make_printable()
     try:
         winnow(prog_name="winnow")
     except OSError as error:  # of what is printed before a command begins, as --help on a full disk
         sys.exit(f"winnow: {error.strerror or error}")
+    finally:
+        end_at_once()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from services.cli.interrupts import leave_to_the_command
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -126,6 +128,7 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = PARTS[name].where.partition(":")
         found: click.Command = getattr(importlib.import_module(module), attribute)
+        leave_to_the_command()
         return found
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from services.cli.app import PARTS, winnow
 
 LOADED = """import sys
-from services.__main__ import winnow
+from services.cli.app import winnow
 winnow({}, standalone_mode=False)
 print(*sys.modules)"""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from services.__main__ import winnow
+from services.cli.app import winnow
 from tools.guide import ROOT, blocks, pages
 
 CHOICE = re.compile(r"[\w-]+(?:\|[\w-]+)+")
