@@ -57,7 +57,7 @@ async def demo(session: Session, chat: Path | None, keep: bool, on_running: bool
     if on_running:
         await _demonstrate(session, session.target, chat)
         return
-    await asyncio.to_thread(fetch_wanted, session.progress, session.as_json)
+    await fetch_wanted(session)
     tell = announce(session.progress, quiet=True)
     began = time.monotonic()
     session.progress.print("starting PostgreSQL, NATS and the four services …")

@@ -1,6 +1,5 @@
 """`winnow doctor`: checks what Winnow needs, one line each, and says how to mend what is wrong."""
 
-import asyncio
 import json
 import os
 import platform
@@ -8,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,6 +20,7 @@ from services.cli.modelling import ModelChoice
 from services.cli.options import Session, command
 from services.cli.status import read_status
 from services.cli.target import find
+from services.cli.threads import in_thread
 from services.cli.top import MUST_BE_ZERO
 from services.cli.values import counted
 from services.common.addresses import NAMES
@@ -99,7 +100,7 @@ async def _models(session: Session) -> list[Finding]:
     store, findings = ModelStore.open(), []
     for name, role in ModelChoice.read().wanted():
         try:
-            model = await asyncio.to_thread(store.resolve, name, role, verify=True)
+            model = await in_thread(partial(store.resolve, name, role, verify=True))
             findings.append(
                 Finding(f"model for {role}", True, f"{model.name}, sha256 {model.digest[:16]}…")
             )

@@ -1,21 +1,17 @@
 """`winnow models`: which models there are, and bringing them here."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Literal
+from functools import partial
 
 import click
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from services.cli.fetching import fetch
 from services.cli.groups import Group
 from services.cli.options import Session, command
 from services.cli.paging import listing
-from services.common.models import ModelStore, ResolvedModel
+from services.cli.threads import in_thread
+from services.common.models import ModelStore, ResolvedModel, Role
 from services.common.settings import Settings
-
-Role = Literal["embedding", "generation"]
 
 
 class ModelChoice(Settings):
@@ -35,36 +31,9 @@ class ModelChoice(Settings):
         return wanted
 
 
-@contextmanager
-def shown(console: Console, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Show the stages of fetching a model as progress bars."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
-    with Progress(
-        *columns, console=console, disable=quiet or not console.is_terminal, transient=True
-    ) as bar:
-        stages: dict[str, object] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in stages:
-                stages[stage] = bar.add_task(stage, total=total or None)
-            bar.update(stages[stage], completed=done, total=total or None)  # type: ignore[arg-type]
-
-        yield report
-
-
-def fetch_wanted(console: Console, quiet: bool) -> list[ResolvedModel]:
+async def fetch_wanted(session: Session) -> list[ResolvedModel]:
     """Bring the models that the services use here, if they are missing."""
-    store = ModelStore.open()
-    found = []
-    for name, role in ModelChoice.read().wanted():
-        with shown(console, quiet) as report:
-            found.append(store.fetch(name, role, report))
-    return found
+    return await fetch(session, ModelStore.open(), ModelChoice.read().wanted())
 
 
 @click.group(cls=Group)
@@ -111,11 +80,7 @@ async def models_fetch(session: Session, names: tuple[str, ...]) -> None:
     """Fetch models by name, or those that the services use."""
     store = ModelStore.open()
     wanted = [(n, store.registry.entry(n).role) for n in names] or ModelChoice.read().wanted()
-    found = []
-    for name, role in wanted:
-        with shown(session.progress, session.as_json) as report:
-            found.append(store.fetch(name, role, report))
-    _report(session, found)
+    _report(session, await fetch(session, store, wanted))
 
 
 @models.command("verify")
@@ -123,8 +88,10 @@ async def models_fetch(session: Session, names: tuple[str, ...]) -> None:
 async def models_verify(session: Session) -> None:
     """Read the models that the services use and compare their hashes."""
     store = ModelStore.open()
-    choice = ModelChoice.read().wanted()
-    _report(session, [store.resolve(name, role, verify=True) for name, role in choice])
+    found = []
+    for name, role in ModelChoice.read().wanted():
+        found.append(await in_thread(partial(store.resolve, name, role, verify=True)))
+    _report(session, found)
 
 
 def _report(session: Session, found: list[ResolvedModel]) -> None:

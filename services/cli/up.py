@@ -49,7 +49,7 @@ async def up(session: Session, ports: tuple[str, ...]) -> None:  # fmt: skip
     The first start fetches the models. Everything listens on 127.0.0.1 alone; a part that dies is started again.
     """
     requested = dict(_read_port(port) for port in ports)
-    await asyncio.to_thread(fetch_wanted, session.progress, session.as_json)
+    await fetch_wanted(session)
     tell = announce(session.progress, session.as_json)
     with cancelled_by(signal.SIGINT, signal.SIGTERM):
         try:

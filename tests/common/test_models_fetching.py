@@ -14,6 +14,7 @@ from services.common.models import (
     ModelStore,
     WrongHash,
 )
+from services.common.models.files import exclusive_lock
 from tests.common.model_files import (
     HUB_SOURCE,
     ZEROS,
@@ -142,6 +143,22 @@ def test_an_interruption_leaves_nothing(published: ModelStore, stage: str) -> No
     with pytest.raises(KeyboardInterrupt):
         published.fetch("tiny", "embedding", interrupt)
     assert leftovers(published) == []
+    assert published.fetch("tiny", "embedding").name == "tiny"
+
+
+def test_who_waits_for_another_fetch_can_be_interrupted(published: ModelStore) -> None:
+    """While another process fetches the model, the waiting is reported, so that it can end."""
+    lock, waited = published.directory / ".tiny.lock", 0
+
+    def interrupt(now: str, done: int, total: int) -> None:
+        nonlocal waited
+        waited += now == "wait"
+        if waited > 1:
+            raise KeyboardInterrupt
+
+    published.directory.mkdir()
+    with exclusive_lock(lock, lambda: None), pytest.raises(KeyboardInterrupt):
+        published.fetch("tiny", "embedding", interrupt)
     assert published.fetch("tiny", "embedding").name == "tiny"
 
 

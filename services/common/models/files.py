@@ -5,12 +5,14 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 CHUNK_BYTES: Final = 1 << 20
+POLL_SECONDS: Final = 0.2
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage (wait, download, extract, convert, verify), bytes done and bytes in all."""
@@ -21,12 +23,16 @@ def ignore_progress(stage: str, done_bytes: int, total_bytes: int) -> None:
 
 
 def copy_with_digest(
-    source: IO[bytes], target: IO[bytes] | None, stage: str, total_bytes: int, progress: Progress
+    read: Callable[[int], bytes],
+    target: IO[bytes] | None,
+    stage: str,
+    total_bytes: int,
+    progress: Progress,
 ) -> str:
-    """Copy the stream, or only read it, and return the sha256 of its bytes in hex."""
+    """Copy what is read, or only read it, and return the sha256 of its bytes in hex."""
     digest, done = hashlib.sha256(), 0
     progress(stage, 0, total_bytes)
-    while chunk := source.read(CHUNK_BYTES):
+    while chunk := read(CHUNK_BYTES):
         digest.update(chunk)
         if target is not None:
             target.write(chunk)
@@ -38,19 +44,25 @@ def copy_with_digest(
 def file_digest(path: Path, progress: Progress = ignore_progress) -> str:
     """Return the sha256 of the file in hex."""
     with path.open("rb") as file:
-        return copy_with_digest(file, None, "verify", path.stat().st_size, progress)
+        return copy_with_digest(file.read, None, "verify", path.stat().st_size, progress)
 
 
 @contextmanager
 def exclusive_lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock among threads and processes; `waiting` is called if another holds it."""
+    """Hold the lock among threads and processes; `waiting` is called again and again while another holds it."""
     with path.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        while not _locked(file):
             waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            time.sleep(POLL_SECONDS)
         yield
+
+
+def _locked(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class DigestNotes:

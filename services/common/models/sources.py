@@ -16,12 +16,11 @@ from typing import Final
 
 from services.common.models.converters import CONVERTERS
 from services.common.models.errors import FetchFailed, WrongHash
-from services.common.models.files import Progress, copy_with_digest
+from services.common.models.files import POLL_SECONDS, Progress, copy_with_digest
 from services.common.models.registry import HubSource, PackageSource
 
 HUB_ENDPOINT_VARIABLE: Final = "HF_ENDPOINT"
 HUB_TIMEOUT_SECONDS: Final = 60.0
-POLL_SECONDS: Final = 0.2
 STOP_SECONDS: Final = 5.0
 
 
@@ -48,7 +47,7 @@ def fetch_hub(
         with urllib.request.urlopen(url, timeout=HUB_TIMEOUT_SECONDS) as reply:  # noqa: S310
             total = int(reply.headers.get("Content-Length") or 0)
             with output.open("wb") as file:
-                copy_with_digest(reply, file, "download", total, progress)
+                copy_with_digest(reply.read1, file, "download", total, progress)
     except (urllib.error.URLError, HTTPException, ValueError) as error:
         raise FetchFailed(model, f"{source.repository}/{source.file}: {error}") from error
     return output
@@ -165,4 +164,4 @@ def _extract(
 def _extract_one(archive: zipfile.ZipFile, member: str, target: Path, progress: Progress) -> str:
     size = archive.getinfo(member).file_size
     with archive.open(member) as stream, target.open("wb") as file:
-        return copy_with_digest(stream, file, "extract", size, progress)
+        return copy_with_digest(stream.read, file, "extract", size, progress)
