@@ -100,7 +100,7 @@ READ_ERRORS = (BrokenJson, ValueTooLarge, WrongShape, OSError)
 
 def failure_of(file: Path, error: Exception, messages_read: int, advice: str = "") -> ImportFailure:
     """One of READ_ERRORS as what a user is told; `advice` helps with a file of which nothing could be read."""
-    if isinstance(error, BrokenJson) and error.last_byte == 0:
+    if isinstance(error, BrokenJson) and error.is_blank:
         return UnreadableExport(file, "the file is empty")
     if isinstance(error, BrokenJson) and error.at_end:
         return Truncated(file, error.last_byte, messages_read)

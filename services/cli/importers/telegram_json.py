@@ -37,7 +37,10 @@ HUGE_NUMBER = "a number too large to read"
 
 
 class BrokenJson(Exception):
-    """Between two offsets is what cannot be read; `at_end` if the bytes only end too early, `near` quotes the place."""
+    """Between two offsets is what cannot be read; `at_end` if the bytes only end too early, `near` quotes the place.
+
+    `is_blank` tells that there is nothing but white space.
+    """
 
     def __init__(
         self,
@@ -46,12 +49,14 @@ class BrokenJson(Exception):
         at_end: bool,
         what: str = NOT_JSON,
         near: str = "",
+        is_blank: bool = False,
     ) -> None:
         super().__init__(f"{what} between byte {first_byte} and byte {last_byte}")
         self.first_byte = first_byte
         self.last_byte = last_byte
         self.at_end = at_end
         self.near = near
+        self.is_blank = is_blank
 
 
 class ValueTooLarge(Exception):
@@ -90,9 +95,11 @@ def json_events(chunks: Iterable[bytes]) -> Iterator[Event]:
     parser = ijson.basic_parse_coro(events, use_float=True)
     escapes = EscapeFilter()
     read = quiet_from = 0
+    is_blank = True
     for chunk in chunks:
         start, read = read, read + len(chunk)
         data = chunk.removeprefix(_BYTE_ORDER_MARK) if start == 0 else chunk
+        is_blank = is_blank and not data.strip()
         wrong, near = _send(parser, escapes.feed(data))
         yield from events
         quiet_from = read if events else quiet_from
@@ -104,7 +111,7 @@ def json_events(chunks: Iterable[bytes]) -> Iterator[Event]:
     wrong = _send(parser, escapes.finish())[0] or _close(parser)
     yield from events
     if wrong:
-        raise BrokenJson(read, read, at_end=True)
+        raise BrokenJson(read, read, at_end=True, is_blank=is_blank)
 
 
 def _send(parser: Any, data: bytes) -> tuple[str, str]:

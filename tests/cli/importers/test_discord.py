@@ -264,6 +264,7 @@ def test_truncated_at_every_byte(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"", "the file is empty"),
+        (b"\xef\xbb\xbf\r\n \n", "the file is empty"),
         (b"<html>", "not JSON between byte 0 and byte 6; export again as JSON (`--format Json`)"),
         (b"AuthorID,Author,Date,Content", "export again as JSON (`--format Json`)"),
         ('{"guild": {}'.encode("utf-16"), "the file is UTF-16"),

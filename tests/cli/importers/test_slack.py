@@ -211,6 +211,7 @@ def drain_file(path: Path) -> None:
         ({"readme.json": {}}, "not a Slack export"),
         (export() | {"users.json": b"{}"}, "users.json: the file is no JSON array"),
         (export() | {"channels.json": b""}, "channels.json: the file is empty"),
+        (export() | {"channels.json": b"\n"}, "channels.json: the file is empty"),
         (export() | {DAY: {"messages": []}}, f"{DAY}: the file is no JSON array"),
     ],
 )

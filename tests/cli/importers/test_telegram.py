@@ -188,6 +188,7 @@ def test_truncated_at_every_byte(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"", "the file is empty"),
+        (b"\xef\xbb\xbf\r\n \n", "the file is empty"),
         (b"<html>", "not JSON between byte 0 and byte 6; export again as “Machine-readable JSON”"),
         ('{"messages": []}'.encode("utf-16"), "the file is UTF-16"),
         ('{"messages": []}'.encode("utf-16-le"), "the file is UTF-16"),
