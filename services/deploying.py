@@ -3,9 +3,10 @@
 import importlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import uvloop
@@ -19,7 +20,7 @@ from services.common.failpoints import FailpointSettings, arm
 from services.common.metrics import MetricsSettings, serving_metrics
 from services.common.migrations import migrate as apply_migrations
 from services.common.service import run as run_services
-from services.common.settings import refuse_unknown
+from services.common.settings import read_all, refuse_unknown
 from services.common.telemetry import LogSettings, start_logging
 from services.common.tracing import TraceSettings, tracing
 from services.ingest import compiled
@@ -43,24 +44,40 @@ def _logged() -> Iterator[None]:
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
-def run(names: tuple[str, ...]) -> None:
+@click.option("--check", is_flag=True, help="Only read the settings, and say if one is wrong.")
+def run(names: tuple[str, ...], check: bool) -> None:
     """Run services by name in the foreground, or all of them; settings come from WINNOW_* variables."""
+    names = names or NAMES
+    if check:
+        with explained():
+            _check(names)
+        return
     with explained():
         settings = LogSettings.read()
         start_logging(settings)
     with _logged() if settings.log_format == "json" else explained():
         refuse_unknown()
         arm(FailpointSettings.read(), AddressSettings.read())
-        names = names or NAMES
         if "ingest" in names:
             compiled.use()
-        modules = {name: importlib.import_module(f"services.{name}.service") for name in names}
-        openers = {name: module.open_service for name, module in modules.items()}
+        openers = {name: module.open_service for name, module in _modules(names).items()}
         with (
             serving_metrics(MetricsSettings.read().metrics_address),
-            tracing(TraceSettings.read(), "-".join(modules)),
+            tracing(TraceSettings.read(), "-".join(openers)),
         ):
             uvloop.run(run_services(openers))
+
+
+def _modules(names: Sequence[str]) -> dict[str, Any]:
+    return {name: importlib.import_module(f"services.{name}.service") for name in names}
+
+
+def _check(names: Sequence[str]) -> None:
+    """Read every setting of the services. Raises InvalidSetting for the first that is wrong."""
+    refuse_unknown()
+    _modules(names)
+    read_all()
+    arm(FailpointSettings.read(), AddressSettings.read())
 
 
 @click.command()

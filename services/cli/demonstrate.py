@@ -17,7 +17,7 @@ from services.cli.importers.telegram import TelegramExport
 from services.cli.importing import run_import
 from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, as_dict, command
-from services.cli.running import running, running_briefly
+from services.cli.running import check_settings, running, running_briefly
 from services.cli.searching import ask, show
 from services.cli.target import Target
 from services.cli.up import announce
@@ -57,6 +57,7 @@ async def demo(session: Session, chat: Path | None, keep: bool, on_running: bool
     if on_running:
         await _demonstrate(session, session.target, chat)
         return
+    await check_settings()
     await fetch_wanted(session)
     tell = announce(session.progress, quiet=True)
     began = time.monotonic()

@@ -9,10 +9,11 @@ from rich.markup import escape
 from services.cli.importers import Importer, SkippedRow
 from services.cli.options import Session
 from services.cli.sending import Counts
-from services.cli.values import counted
+from services.cli.values import counted, shortened
 
 EXAMPLES_MAX = 10
 SUPERSEDED_SHOWN = 5
+NAME_CHARACTERS = 60
 
 
 def report(
@@ -111,7 +112,9 @@ def _first_of(importer: Importer, named: Sequence[SkippedRow], count: int) -> st
 
 def _place(importer: Importer, place: str, chat: str) -> str:
     """Where something is in a file, which may hold many chats."""
-    return f"{place} in {chat}" if chat and importer.summary.chats > 1 else place
+    named = shortened(place, NAME_CHARACTERS)
+    several = importer.summary.chats > 1
+    return f"{named} in {shortened(chat, NAME_CHARACTERS)}" if chat and several else named
 
 
 def _as_json(

@@ -14,10 +14,10 @@ from urllib.parse import quote, urlsplit
 from services.cli.embedded.files import write_private
 from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import LOOPBACK
-from services.cli.embedded.process import until
+from services.cli.embedded.process import run, until
 from services.cli.embedded.runtime import EmbeddedRuntime
 from services.cli.embedded.supervisor import Child, Event
-from services.cli.failures import MISSING, USAGE
+from services.cli.failures import MISSING, USAGE, Failure
 from services.cli.target import KEY_SECRET, Target
 from services.common.addresses import NAMES
 from services.common.bootstrap import bring_up, login_of
@@ -25,6 +25,7 @@ from services.common.bus_access import SERVICES
 from services.common.settings import PREFIX
 
 CLIENT_ONLY = ("WINNOW_API_KEY",)
+_OF_NO_SERVICE = {"WINNOW_DATA_DIR", *CLIENT_ONLY}
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,16 @@ async def running_briefly(
             yield up_now
 
 
+async def check_settings() -> None:
+    """Have the services' settings read before anything is made or started. Raises Failure for one that is wrong."""
+    if not any(name.startswith(PREFIX) for name in os.environ.keys() - _OF_NO_SERVICE):
+        return  # the defaults are right, and to have them read takes seconds
+    unknown = {f"{PREFIX}DATABASE_URL": "postgresql://", f"{PREFIX}NATS_URL": "nats://"}
+    code, said = await run(_command("--check"), None, {**_kept(), **unknown})
+    if code == USAGE:
+        raise Failure(said.removeprefix("winnow: "), USAGE)
+
+
 def passwords(data: DataDirectory) -> dict[str, str]:
     """The password of each service's login to the database, made at the first call and then kept."""
     return {login_of(name): data.secret(f"postgres.{name}.password") for name in NAMES}
@@ -82,16 +93,25 @@ def service_environment(
     admin = urlsplit(runtime.admin_database_url)
     password = quote(passwords(runtime.data)[login_of(name)], safe="")
     login = f"{login_of(name)}:{password}@{admin.hostname}:{admin.port}"
-    kept = {name: value for name, value in os.environ.items() if name not in CLIENT_ONLY}
     placed = {f"{PREFIX}{name.upper()}_ADDRESS": address for name, address in addresses.items()}
     return {
-        **kept,
+        **_kept(),
         **placed,
         f"{PREFIX}DATABASE_URL": admin._replace(netloc=login).geturl(),
         f"{PREFIX}NATS_URL": f"nats://{LOOPBACK}:{runtime.ports.nats}",
         **_bus_key(runtime.data, name),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _kept() -> dict[str, str]:
+    """What services get of our environment."""
+    return {name: value for name, value in os.environ.items() if name not in CLIENT_ONLY}
+
+
+def _command(argument: str) -> list[str]:
+    """What runs a service."""
+    return [sys.executable, "-m", "services", "run", argument]
 
 
 def _bus_key(data: DataDirectory, name: str) -> dict[str, str]:
@@ -109,7 +129,7 @@ def service_child(name: str, environment: Mapping[str, str], records: Path) -> C
     told = {f"{PREFIX}RPC_READY_FILE": str(file)}
     return Child(
         name=name,
-        command=lambda: [sys.executable, "-m", "services", "run", name],
+        command=partial(_command, name),
         environment={**environment, **_ports_of(name, environment), **told},
         before_start=partial(_forget, file),
         ready=partial(_serves, file),

@@ -23,6 +23,7 @@ from services.cli.values import (
     number,
     refuse_empty_span,
     set_moment,
+    shortened,
     word,
     words,
 )
@@ -44,6 +45,7 @@ KINDS = {
 GROUPS = {"topic": pb.GROUP_BY_TOPIC, "conversation": pb.GROUP_BY_CONVERSATION}
 ATOM_TYPES = words(types.AtomType)
 WAIT_SECONDS_MAX = 30
+TEXT_CHARACTERS = 300
 _FAR = "no text has these words; these are the nearest in meaning, and may be far from it"
 
 
@@ -326,7 +328,7 @@ def cited(evidence: types.Evidence) -> list[str | tuple[str, str]]:
     """A passage and who said it when, as far as the reply had room for that."""
     if evidence.HasField("message"):
         return signed(evidence.message, evidence.quote)
-    return [_short(evidence.quote) or f"message {evidence.message_id}"]
+    return [shortened(evidence.quote, TEXT_CHARACTERS) or f"message {evidence.message_id}"]
 
 
 def signed(message: types.Message, text: str = "") -> list[str | tuple[str, str]]:
@@ -334,13 +336,8 @@ def signed(message: types.Message, text: str = "") -> list[str | tuple[str, str]
     return [
         (f"{speaker(message)} ", "cyan"),
         (f"{moment(message.sent_at)} ", "dim"),
-        _short(text or message.text),
+        shortened(text or message.text, TEXT_CHARACTERS),
     ]
-
-
-def _short(text: str) -> str:
-    said = " ".join(text.split())
-    return said[:300] + ("…" if len(said) > 300 else "")
 
 
 def speaker(message: types.Message) -> str:

@@ -16,7 +16,7 @@ from services.cli.embedded.runtime import cancelled_by
 from services.cli.embedded.supervisor import Event, State
 from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, command
-from services.cli.running import Running, running
+from services.cli.running import Running, check_settings, running
 from services.cli.target import data_directory
 
 _PORT = click.IntRange(1, 65535)
@@ -49,6 +49,7 @@ async def up(session: Session, ports: tuple[str, ...]) -> None:  # fmt: skip
     The first start fetches the models. Everything listens on 127.0.0.1 alone; a part that dies is started again.
     """
     requested = dict(_read_port(port) for port in ports)
+    await check_settings()
     await fetch_wanted(session)
     tell = announce(session.progress, session.as_json)
     with cancelled_by(signal.SIGINT, signal.SIGTERM):

@@ -170,6 +170,12 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def shortened(text: str, characters_max: int) -> str:
+    """A text on one line, cut where it is longer than that."""
+    line = " ".join(text.split())
+    return line if len(line) <= characters_max else line[:characters_max].rstrip() + "…"
+
+
 def moment(time: Timestamp) -> str:
     """A time to the minute in UTC."""
     return time.ToDatetime().strftime("%Y-%m-%d %H:%M") if time.seconds else ""

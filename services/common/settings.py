@@ -51,6 +51,14 @@ class Settings(BaseSettings):
         return {PREFIX + name.upper() for name in cls.model_fields}
 
 
+def read_all() -> None:
+    """Read every group of settings whose module is loaded. Raises InvalidSetting for the first that is wrong."""
+    groups: list[type[Settings]] = Settings.__subclasses__()
+    for group in groups:
+        groups += group.__subclasses__()
+        group.read()
+
+
 def known_names() -> set[str]:
     """Every variable that any part of this release reads; a test proves the list to be whole."""
     return set(Path(__file__).with_name("settings.txt").read_text("utf-8").split())

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import protovalidate
 from pydantic import Field
@@ -44,6 +44,13 @@ class IngestSettings(Settings):
     ingest_wait_seconds: float = Field(default=5, gt=0)
     importance_weak: float = DEFAULT_THRESHOLDS.weak
     importance_signal: float = DEFAULT_THRESHOLDS.signal
+
+    @classmethod
+    def read(cls) -> Self:
+        """Return the settings, or raise InvalidSetting if one of them is wrong by itself or beside another."""
+        settings = super().read()
+        settings.thresholds()
+        return settings
 
     def thresholds(self) -> Thresholds:
         """The thresholds, or InvalidSetting that names the variables."""

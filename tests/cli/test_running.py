@@ -17,6 +17,7 @@ from services.cli.failures import USAGE, Failure, explained
 from services.cli.running import service_child
 from services.common.rpc import OPTIONS
 from tests.conftest import Deployment
+from tests.forked import winnow
 
 
 @asynccontextmanager
@@ -65,3 +66,37 @@ async def test_a_wrong_setting_ends_all_with_its_code(tmp_path: Path) -> None:
         await supervisor.start(service_child("search", environment, tmp_path))
     assert ended.value.exit_code == USAGE
     await supervisor.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WINNOW_SEARCH_MEMORY_MB", "-1"),
+        ("WINNOW_IMPORTANCE_WEAK", "0.9"),
+        ("WINNOW_NATS_REPLICAS", "several"),
+        ("WINNOW_FAILPOINTS", "nowhere=die"),
+    ],
+)
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_settings_are_read_before_anything_is_made(
+    command: str, name: str, value: str, tmp_path: Path
+) -> None:
+    """A wrong setting of a service is told before servers are started for it, or even a folder is made."""
+    data = tmp_path / "data"
+    environment = {name: value, "WINNOW_LOG_FORMAT": "json", "WINNOW_DATA_DIR": str(data)}
+    ended = winnow(command, environment=os.environ | environment)
+    assert ended.returncode == USAGE
+    assert ended.stderr.startswith(f"winnow: {name}")
+    assert ended.stderr.count("\n") == 1
+    assert not data.exists()
+
+
+def test_settings_can_be_checked_alone() -> None:
+    """Whoever writes a deployment learns what is wrong with it without a database or a broker."""
+    right = {"WINNOW_DATABASE_URL": "postgresql://x@nowhere/x", "WINNOW_NATS_URL": "nats://nowhere"}
+    checked = winnow("run", "search", "--check", environment=os.environ | right)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    wrong = right | {"WINNOW_EMBED_RECONCILE_SECONDS": "often"}
+    checked = winnow("run", "--check", environment=os.environ | wrong)
+    assert (checked.returncode, checked.stdout) == (USAGE, "")
+    assert checked.stderr.startswith("winnow: WINNOW_EMBED_RECONCILE_SECONDS: ")

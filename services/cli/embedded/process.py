@@ -132,11 +132,18 @@ async def spawn(
     )
 
 
-async def run(command: Sequence[str], account: Account | None) -> tuple[int, str]:
-    """Run a short program to its end; return its exit status and what it said."""
+async def run(
+    command: Sequence[str],
+    account: Account | None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[int, str]:
+    """Run a short program to its end, with little of our environment if none is given.
+
+    Returns its exit status and what it said.
+    """
     process = await spawn(
         command,
-        minimal_environment(),
+        environment if environment is not None else minimal_environment(),
         account=account,
         death_signal=signal.SIGKILL,
         output=subprocess.PIPE,

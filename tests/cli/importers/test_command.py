@@ -132,6 +132,22 @@ async def test_rows_that_are_left_out_are_told_with_their_place(
     assert (report["unreadable"], report["failure"]) == (6, None)
 
 
+async def test_a_long_id_is_told_by_how_it_begins(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong with a message is not lost behind its id; a program gets as much of that as was sent."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    file, row = tmp_path / "talk.jsonl", {"text": "hi", "sent_at": 10**9}
+    file.write_text("\n".join(json.dumps(row | {"id": each}) for each in ("1", "x\n" * 150)))
+    command = ("import", "jsonl", str(file), "--data-dir", str(tmp_path))
+    async with deployment.serving("ingest"):
+        told = await asyncio.to_thread(winnow, *command)
+        report = await imported("jsonl", file, tmp_path, exit_code=6)
+    named = ("x " * 30).strip() + "…"
+    assert told.stdout.splitlines()[1].startswith(f"  rejected {named}: external_id: ")
+    assert len(report["rejected_first"][0]["external_id"]) == 257
+
+
 async def test_what_is_not_taken_is_told(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
