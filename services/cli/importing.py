@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from services.cli.deletions import Deletions
 from services.cli.failures import INCOMPLETE, UNREACHABLE, Failure, explained
 from services.cli.groups import Group
 from services.cli.import_report import report, what_is_missing, what_is_saved
@@ -80,7 +81,7 @@ class FrameReader:
         self._held: dict[str, tuple[pb.SourceRef, Batch]] = {}
         self._messages = self._size_bytes = 0
         self.failure: ImportFailure | None = None
-        self.deleted: list[tuple[pb.SourceRef, str]] = []
+        self.deleted = Deletions()
         self.skipped: list[SkippedRow] = []
 
     def __iter__(self) -> Iterator[Frame]:
@@ -95,7 +96,7 @@ class FrameReader:
             elif isinstance(item, ImportedMessage):
                 if item.deleted and _is_key(item.external_id):
                     # Its words are nobody's any more, not even until the end of the file.
-                    self.deleted.append((source, item.external_id))
+                    self.deleted.add(source, item.external_id)
                 else:
                     yield from self._take(source, message_input(item))
             elif isinstance(item, ImportedChat):
@@ -246,9 +247,12 @@ async def run_import(
         TimeRemainingColumn(),
     )
     reader = FrameReader(importer, kind)
-    with Progress(
-        *columns, console=session.progress, disable=not session.shows_progress, transient=True
-    ) as bar:
+    with (
+        reader.deleted,
+        Progress(
+            *columns, console=session.progress, disable=not session.shows_progress, transient=True
+        ) as bar,
+    ):
         shown = bar.add_task("", total=max(importer.bytes_total, 1), rate="")
 
         def show() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import grpc
@@ -15,7 +15,7 @@ from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
 FRAMES_AHEAD = 16
-DELETIONS_MAX = 500
+DELETIONS_MAX, DELETIONS_HELD = 500, 5_000
 DELETION_SECONDS = 60
 REJECTIONS_KEPT = SUPERSEDED_KEPT = 100
 # How long a service is waited for that was there or will be started again, and one that nobody has seen yet.
@@ -136,7 +136,7 @@ class Sender:
             finally:
                 reading.cancel()
 
-    async def delete(self, messages: Sequence[tuple[pb.SourceRef, str]]) -> None:
+    async def delete(self, messages: Iterable[tuple[pb.SourceRef, str]]) -> None:
         """Mark messages as deleted, and count how many were live."""
         async with self._target.channel("ingest") as channel:
             stub = IngestServiceStub(channel)
@@ -265,16 +265,20 @@ def _gone(details: str | None) -> grpc.aio.AioRpcError:
 
 
 def _deletions(
-    messages: Sequence[tuple[pb.SourceRef, str]],
+    messages: Iterable[tuple[pb.SourceRef, str]],
 ) -> Iterator[pb.DeleteMessagesRequest]:
-    """Requests that delete messages, each of one source."""
-    for start in range(0, len(messages), DELETIONS_MAX):
-        chunk = messages[start : start + DELETIONS_MAX]
-        for _, group in itertools.groupby(chunk, key=lambda each: each[0].external_id):
-            named = list(group)
-            yield pb.DeleteMessagesRequest(
-                source=named[0][0], external_ids=[key for _, key in named]
-            )
+    """Requests that delete messages, each of one source; those of many that take turns are put together."""
+    rest = iter(messages)
+    while some := sorted(itertools.islice(rest, DELETIONS_HELD), key=_source_of):
+        for _, group in itertools.groupby(some, key=_source_of):
+            while named := list(itertools.islice(group, DELETIONS_MAX)):
+                yield pb.DeleteMessagesRequest(
+                    source=named[0][0], external_ids=[key for _, key in named]
+                )
+
+
+def _source_of(message: tuple[pb.SourceRef, str]) -> str:
+    return message[0].external_id
 
 
 def _request(frame: Frame) -> pb.StreamMessagesRequest:

@@ -31,6 +31,7 @@ from services.cli.importing import (
     message_input,
     source_ref,
 )
+from services.cli.sending import _deletions
 from services.common.checking import violations_of
 from services.common.rpc import REQUEST_BYTES_MAX
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -247,7 +248,7 @@ def test_an_id_beyond_all_bounds_is_sent_to_be_refused(field: str) -> None:
     assert violation.field == field
 
 
-class Deletions:
+class Deleting:
     """A chat in which one message is deleted, and one whose id ingest does not take."""
 
     file, bytes_total, bytes_read = Path("talk"), 1, 1
@@ -261,7 +262,34 @@ class Deletions:
 
 def test_only_what_can_be_stored_is_deleted() -> None:
     """A deleted message is not sent at all; one whose id is refused is sent to be refused, and not deleted."""
-    reader = FrameReader(Deletions(), pb.SOURCE_KIND_IMPORT)
+    reader = FrameReader(Deleting(), pb.SOURCE_KIND_IMPORT)
     sent = [message.external_id for frame in reader for message in frame.messages]
     assert sent == ["x" * 257]
     assert [key for _, key in reader.deleted] == ["1"]
+
+
+class DeletingAll:
+    """Chats that take turns, in which everything is deleted."""
+
+    file, bytes_total, bytes_read = Path("talk"), 1, 1
+
+    def __init__(self, messages: int) -> None:
+        self._messages, self.summary = messages, ImportSummary()
+
+    def __iter__(self) -> Iterator[ImportedItem]:
+        for number in range(self._messages):
+            chat = f"chat {number % 3}"
+            yield ImportedChat(chat, chat.title(), "jsonlines")
+            key = f"{number:0250}"
+            yield ImportedMessage(chat, key, "", "", "", "", False, "", SENT_AT, deleted=True)
+
+
+def test_deletions_are_those_of_the_file() -> None:
+    """Each is told once, of the chat it is in and by what that is called, in few requests though chats take turns."""
+    reader = FrameReader(DeletingAll(3_000), pb.SOURCE_KIND_IMPORT)
+    assert list(reader) == []
+    requests = list(_deletions(reader.deleted))
+    assert [(r.source.external_id, r.source.title, len(r.external_ids)) for r in requests] == [
+        (f"chat {number}", f"Chat {number}", 500) for number in (0, 0, 1, 1, 2, 2)
+    ]
+    assert {int(key) for request in requests for key in request.external_ids} == set(range(3_000))
