@@ -141,6 +141,25 @@ async def test_a_service_that_is_away_is_found(monkeypatch: pytest.MonkeyPatch) 
     assert any(each["name"] == "atoms" and each["ok"] for each in found)
 
 
+async def test_a_service_that_cannot_be_reached_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a service is away nothing is stored, which could not be erased, and nothing is waited for."""
+    service = WithoutEmbedder(refusals=0)
+    async with _serving(service) as target:
+        monkeypatch.setenv("WINNOW_API_KEY", "key")
+        for name in NAMES:
+            monkeypatch.setenv(f"WINNOW_{name.upper()}_ADDRESS", target.addresses["ingest"])
+        monkeypatch.setenv("WINNOW_EMBEDDER_ADDRESS", "127.0.0.1:1")
+        command = ["validate", "--json", "--patience", "1000000"]
+        ended = await asyncio.to_thread(CliRunner().invoke, winnow, command)
+    assert (ended.exit_code, service.source) == (1, None)
+    found = json.loads(ended.stdout)["findings"]
+    failed = {each["name"]: each["value"] for each in found if each["ok"] is False}
+    assert failed.keys() == {"embedder", "vectors missing"}
+    assert failed["embedder"].startswith("cannot be reached: ")
+
+
 @asynccontextmanager
 async def _serving(service: Unsteady) -> AsyncIterator[Target]:
     server = grpc.aio.server()

@@ -1,25 +1,29 @@
 """`winnow validate`: integration, search, performance and reconciliation of a running deployment, with a verdict."""
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
 import grpc
 
 from services.cli.failures import FAILED, Failure, described
-from services.cli.options import Session, command
+from services.cli.health import is_serving
+from services.cli.options import TOLD_AFTER_SECONDS, Session, command
 from services.cli.status import read_status
 from services.cli.top import MUST_BE_ZERO
 from services.cli.validation import meters
 from services.cli.validation.conversation import TRANSIENT, Conversation, Question, sample, wait
 from services.cli.validation.report import Report, milliseconds
 from services.cli.values import Measure, counted
+from services.common.addresses import NAMES
 from winnow.ingest.v1 import ingest_pb2
 from winnow.search.v1 import search_pb2
 
 RECALL_MIN = 0.8
 ROUNDS = 20
+HEALTH_SECONDS = 10
 # From so many rows on a search without filters must not read them all.
 INDEX_FROM_ROWS = 20_000
 
@@ -46,15 +50,53 @@ async def validate(session: Session, patience: float, metrics_urls: tuple[str, .
     It is stored under a source of its own, which is erased at the end. The exit code is 0 if everything passed, else 1.
     """
     report = Report()
-    messages, questions = sample()
     is_local = bool(session.target.restarted)
     places = meters.urls(metrics_urls, session.data.runtime_state() if is_local else None)
     before = await meters.read(places)
+    await Conversation(session.target).check_rights()
+    for name, why in await _away(session):
+        report.add("integration", name, why, False)
+    if report.passed:
+        await _converse(report, session, patience)
+    else:  # what would come of it could not be seen, nor erased again
+        session.progress.print("a service is away: nothing is sent")
+        patience = 0
+    await _measure(report, places, before)
+    with _judged(report, "reconciliation"):
+        await _reconcile(report, session, patience)
+    if session.as_json:
+        session.print_json(report.as_json())
+    else:
+        report.show(session.console)
+    if not report.passed:
+        raise SystemExit(FAILED)
+
+
+async def _away(session: Session) -> list[tuple[str, str]]:
+    """Which services do not answer, and why."""
+
+    async def why(name: str) -> str:
+        if name in session.target.unplaced:
+            return ""
+        async with session.target.channel(name) as channel:
+            try:
+                serves = await is_serving(channel, HEALTH_SECONDS)
+            except grpc.aio.AioRpcError as error:
+                return f"cannot be reached: {described(error)}"
+        return "" if serves else "does not serve"
+
+    told = await asyncio.gather(*map(why, NAMES))
+    return [(name, each) for name, each in zip(NAMES, told, strict=True) if each]
+
+
+async def _converse(report: Report, session: Session, patience: float) -> None:
+    """Send the conversation through, ask about it, and erase it again."""
+    messages, questions = sample()
     try:
         async with Conversation.open(session.target, session.progress.print) as conversation:
             session.progress.print("sending a conversation and waiting for its vectors and atoms …")
             with _judged(report, "integration"):
-                await _integrate(report, conversation, messages, patience)
+                await _integrate(report, conversation, messages, patience, session.progress.print)
             session.progress.print("asking questions …")
             with _judged(report, "search"):
                 await _search(report, conversation, questions)
@@ -66,15 +108,6 @@ async def validate(session: Session, patience: float, metrics_urls: tuple[str, .
             raise
         why = error.message if isinstance(error, Failure) else described(error)
         report.add("integration", "erasing what was stored", why, False)
-    await _measure(report, places, before)
-    with _judged(report, "reconciliation"):
-        await _reconcile(report, session, patience)
-    if session.as_json:
-        session.print_json(report.as_json())
-    else:
-        report.show(session.console)
-    if not report.passed:
-        raise SystemExit(FAILED)
 
 
 @contextmanager
@@ -91,16 +124,17 @@ async def _integrate(
     conversation: Conversation,
     messages: list[ingest_pb2.MessageInput],
     patience: float,
+    tell: Callable[[str], None],
 ) -> None:
     """A message goes in; its vector and the atoms of its conversation come out."""
     seconds = await conversation.send(messages)
     report.add(
         "integration", "messages accepted", f"{len(messages)} in {seconds * 1000:.0f} ms", True
     )
-    last, began, why = messages[-1].text, time.perf_counter(), ""
+    last, began, why, is_told = messages[-1].text, time.perf_counter(), "", False
 
     async def is_found() -> bool:
-        nonlocal why
+        nonlocal why, is_told
         try:
             found = await conversation.search(last, search_pb2.SEARCH_MODE_SEMANTIC)
         except grpc.aio.AioRpcError as error:
@@ -108,6 +142,9 @@ async def _integrate(
             if error.code() not in (grpc.StatusCode.FAILED_PRECONDITION, *TRANSIENT):
                 raise
             why = f": {described(error)}"
+            if not is_told and time.perf_counter() - began > TOLD_AFTER_SECONDS:
+                is_told = True
+                tell(f"{described(error)}, asking again …")
             return False
         why = ""
         return bool(found.results) and found.results[0].message.text == last

@@ -85,14 +85,13 @@ class Conversation:
         `tell` gets a line if that does not succeed.
         """
         conversation = cls(target)
-        await conversation._check_rights()
         try:
             await conversation._begin()
             yield conversation
         finally:
             await _in_spite_of_interrupts(conversation._erase_or(tell))
 
-    async def _check_rights(self) -> None:
+    async def check_rights(self) -> None:
         """Ask for nothing, as who may read and erase: what could not be erased must not be stored."""
         async with self._target.channel("ingest") as channel:
             await is_serving(channel)  # connected by now, or told that nobody is there
