@@ -4,9 +4,11 @@ The instruments belong to the process, as its loggers do; where the settings nam
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
+from uuid import UUID
 
 from prometheus_client import (
     CollectorRegistry,
@@ -98,7 +100,7 @@ COMMIT_SECONDS = _histogram(
 )
 BREAKER_OPEN = _gauge(
     "breaker_open",
-    "1 from when a stage's provider is left alone until it answers, and while a database is that stops everything.",
+    "1 from when any worker leaves a stage's provider alone until that answers, and while a database is that stops all.",
     "stage",
 )
 
@@ -213,6 +215,16 @@ class Pools(Collector):
 
 POOLS = Pools()
 REGISTRY.register(POOLS)
+
+
+_open_breakers: defaultdict[str, set[UUID]] = defaultdict(set)
+
+
+def show_breaker(stage: str, worker: UUID, *, is_open: bool) -> None:
+    """Have a stage's breaker shown as open while it is for any of the process's workers: fresh tasks have their own."""
+    shown = _open_breakers[stage]
+    (shown.add if is_open else shown.discard)(worker)
+    BREAKER_OPEN.labels(stage).set(bool(shown))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Points in time from the wire: one reading and one refusal in all services."""
+"""Points and spans of time from the wire: one reading and one refusal in all services."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -15,3 +15,19 @@ def read_moment(field: str, moment: Any) -> datetime:
     except (ValueError, OverflowError):
         raise InvalidFields(FieldViolation(field, NO_TIME)) from None
     return found
+
+
+def read_span(
+    request: Any, first: str, end: str, path: str = ""
+) -> tuple[datetime | None, datetime | None]:
+    """The first moment of a span and that which ends it, from fields of a request; None for an end that is open.
+
+    InvalidFields by its field, which is below `path`, if no calendar has one, or no moment lies between them.
+    """
+    begins, ends = (
+        read_moment(path + name, getattr(request, name)) if request.HasField(name) else None
+        for name in (first, end)
+    )
+    if begins is not None and ends is not None and ends <= begins:
+        raise InvalidFields(FieldViolation(path + end, f"must be later than {first}"))
+    return begins, ends

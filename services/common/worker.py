@@ -93,22 +93,25 @@ class Worker(Generic[R]):
 
     async def run(self) -> None:
         """Work until drained; everything that fails is left to a later hint."""
-        async with asyncio.TaskGroup() as group:
-            slots = asyncio.Semaphore(self._parallel)
-            while not self._draining.is_set():
-                await slots.acquire()
-                hints = [] if self._draining.is_set() else await self._next_hints()
-                if not hints:
-                    slots.release()
-                    continue
-                work = group.create_task(self._handle(hints))
-                work.add_done_callback(lambda _: slots.release())
+        try:
+            async with asyncio.TaskGroup() as group:
+                slots = asyncio.Semaphore(self._parallel)
+                while not self._draining.is_set():
+                    await slots.acquire()
+                    hints = [] if self._draining.is_set() else await self._next_hints()
+                    if not hints:
+                        slots.release()
+                        continue
+                    work = group.create_task(self._handle(hints))
+                    work.add_done_callback(lambda _: slots.release())
+        finally:
+            metrics.show_breaker(self._stage.name, self._owner, is_open=False)
         await self._reader.close()
 
     async def _next_hints(self) -> list[Hint]:
         wait = self._wait_seconds()
         is_open = wait > 0 or self._breaker.is_open or self._has_open_breaker()
-        metrics.BREAKER_OPEN.labels(self._stage.name).set(is_open)
+        metrics.show_breaker(self._stage.name, self._owner, is_open=is_open)
         if wait:
             await self._pause(min(wait, 1))
             return []

@@ -7,7 +7,7 @@ from uuid import UUID
 from services.common import pages, replies
 from services.common.database import Database
 from services.common.errors import FieldViolation, InvalidFields
-from services.common.moments import read_moment
+from services.common.moments import read_span
 from services.ingest import store
 from services.ingest.reading import SOURCE_KINDS
 from services.ingest.rendering import LABEL_NAMES, message_of, source_of
@@ -53,14 +53,11 @@ async def sources(
 def _filter(request: pb.ListMessagesRequest) -> MessageFilter:
     if "\0" in request.author_external_id:
         raise InvalidFields(FieldViolation("author_external_id", "must not contain NUL"))
+    after, before = read_span(request, "sent_after", "sent_before")
     return MessageFilter(
         UUID(request.source_id) if request.source_id else None,
-        read_moment("sent_after", request.sent_after)
-        if request.HasField("sent_after")
-        else _BEGINNING,
-        read_moment("sent_before", request.sent_before)
-        if request.HasField("sent_before")
-        else _END,
+        after or _BEGINNING,
+        before or _END,
         request.author_external_id,
         LABEL_NAMES.get(request.label, ""),
         request.include_deleted,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.common.database import Connection, Database
 from services.common.errors import FieldViolation, InvalidFields, NotFound
-from services.common.moments import read_moment
+from services.common.moments import read_moment, read_span
 from services.common.rates import Rate
 from services.common.rpc import current_caller, request_sha256
 from services.ingest import listing, rescoring, store
@@ -204,16 +204,14 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
     ) -> pb.RescoreMessagesResponse:
         """Begin to score stored messages again."""
         workspace = current_caller().workspace
-        after, before = request.sent_after, request.sent_before
+        after, before = read_span(request, "sent_after", "sent_before")
         new = NewOperation(
             "rescore",
             *_identity(request),
             dry_run=request.dry_run,
             source_id=_uuid(request.source_id),
-            sent_after=read_moment("sent_after", after) if request.HasField("sent_after") else None,
-            sent_before=read_moment("sent_before", before)
-            if request.HasField("sent_before")
-            else None,
+            sent_after=after,
+            sent_before=before,
         )
 
         async def work(connection: Connection, operation: UUID) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from services.common.errors import FieldViolation, InvalidFields
-from services.common.moments import read_moment
+from services.common.moments import read_span
 from services.search import conditions
 from services.search.conditions import All, Any_, Attribute, Condition, Leaf, None_, both, size_of
 from services.search.contents import name
@@ -30,15 +30,12 @@ _LISTS: Final = {
 
 def read_filter(chosen: pb.SearchFilter, expression: pb.FilterExpression | None) -> Filter:
     """Return the filter that both make together; raise InvalidFields if the expression is too large."""
+    after, before = read_span(chosen, "sent_after", "sent_before", "filter.")
     return Filter(
         source_ids=_uuids(chosen.source_ids),
         author_ids=tuple(chosen.author_external_ids) or None,
-        sent_after=read_moment("filter.sent_after", chosen.sent_after)
-        if chosen.HasField("sent_after")
-        else None,
-        sent_before=read_moment("filter.sent_before", chosen.sent_before)
-        if chosen.HasField("sent_before")
-        else None,
+        sent_after=after,
+        sent_before=before,
         atom_types=tuple(name(types.AtomType, each) for each in chosen.atom_types) or None,
         labels=tuple(name(types.ImportanceLabel, each) for each in chosen.labels) or None,
         topic_ids=_uuids(chosen.topic_ids),
@@ -118,9 +115,7 @@ def _leaf(which: str, found: object, path: str) -> Condition:
 
 
 def _range(found: pb.TimeRange, path: str) -> Condition:
-    after = read_moment(f"{path}.after", found.after) if found.HasField("after") else None
-    before = read_moment(f"{path}.before", found.before) if found.HasField("before") else None
-    return Leaf(Attribute.SENT, (after, before))
+    return Leaf(Attribute.SENT, read_span(found, "after", "before", f"{path}."))
 
 
 def _uuids(texts: Iterable[str]) -> tuple[UUID, ...] | None:

@@ -6,7 +6,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.errors import InvalidFields
-from services.common.moments import read_moment
+from services.common.moments import read_moment, read_span
+from winnow.search.v1.search_pb2 import TimeRange
 
 
 def test_the_ends_of_time_are_read() -> None:
@@ -36,3 +37,18 @@ def test_what_no_calendar_has_is_refused(moment: Timestamp) -> None:
     assert violation.field == "filter.sent_after"
     assert "years 1 and 9999" in violation.description
     assert "nanos of 0 to 999,999,999" in violation.description
+
+
+def test_a_span_has_a_moment_or_is_refused() -> None:
+    """Ends that are open are none, and what ends a span is after its beginning, or named by its path."""
+    first, last = Timestamp(seconds=1), Timestamp(seconds=1, nanos=1000)
+    assert read_span(TimeRange(), "after", "before") == (None, None)
+    begins, ends = read_span(TimeRange(after=first, before=last), "after", "before")
+    assert begins is not None
+    assert ends is not None
+    assert begins < ends
+    for before in (first, Timestamp(seconds=0)):
+        with pytest.raises(InvalidFields) as refused:
+            read_span(TimeRange(after=first, before=before), "after", "before", "sent.")
+        (violation,) = refused.value.violations
+        assert str(violation) == "sent.before: must be later than after"

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
+from services.common.bus import Hint, HintReader
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.errors import DatabaseUnavailable, ItemFailed, ProviderFailing
 from services.common.metrics import REGISTRY
@@ -19,6 +21,7 @@ from services.common.work import (
     Result,
     retry_seconds,
 )
+from services.common.worker import Worker, WorkerSettings
 from tests.common.stages import (
     STAGE,
     Recorder,
@@ -431,6 +434,45 @@ async def test_a_breaker_is_shown_as_open_while_its_provider_is_tried(
         await eventually(lambda: open_breakers() == 0)
     assert stage.shown[:3] == [0, 0, 0]
     assert set(stage.shown[3:]) == {1}
+
+
+class NothingToDo:
+    """Hints of another lane, of which there are none; notes what the metric says whenever it is asked for some."""
+
+    def __init__(self) -> None:
+        self.shown: list[float] = []
+
+    async def fetch(self, hints_max: int) -> list[Hint]:
+        """Return none after a moment."""
+        self.shown.append(open_breakers())
+        await asyncio.sleep(0.01)
+        return []
+
+    def leave(self) -> None:
+        """Nothing is waited for."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_a_breaker_is_shown_as_open_beside_a_worker_that_has_nothing_to_do(
+    deployment: Deployment,
+) -> None:
+    """A process has two workers of a stage, of which one may be idle: that does not hide what the other meets."""
+    stage, idle = Recorder(outage=True), NothingToDo()
+    none: Any = None
+    other = Worker(stage, cast(HintReader, idle), none, none, WorkerSettings())
+    async with running(stage, again_seconds=0.2):
+        working = asyncio.create_task(other.run())
+        await make(deployment, "one")
+        await eventually(lambda: sum(idle.shown) >= 20)
+        stage.outage = False
+        await until(deployment.admin, done=1)
+        await eventually(lambda: open_breakers() == 0)
+        other.drain()
+        await working
+    first = idle.shown.index(1)
+    assert set(idle.shown[first : first + 20]) == {1}
 
 
 async def test_a_failing_provider_holds_up_its_own_tasks_alone(deployment: Deployment) -> None:

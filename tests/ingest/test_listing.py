@@ -134,6 +134,20 @@ async def test_filters_are_checked(ingest: Ingest, field: str, value: Any) -> No
     assert field in (error.details() or "")
 
 
+@pytest.mark.parametrize("last", [at(3), at(4)])
+async def test_a_span_without_a_moment_is_refused(ingest: Ingest, last: Timestamp) -> None:
+    """Whoever turns the ends of a span round learns it, instead of that nothing was said."""
+    calls = [
+        (ingest.stub.ListMessages, pb.ListMessagesRequest),
+        (ingest.stub.RescoreMessages, pb.RescoreMessagesRequest),
+    ]
+    for call, kind in calls:
+        request = kind(sent_after=at(4), sent_before=last)
+        error = await failure(call(request, metadata=ingest.metadata))
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert error.details() == "sent_before: must be later than sent_after"
+
+
 async def test_any_time_of_a_calendar_is_an_end(ingest: Ingest) -> None:
     """The first and the last moment that a Timestamp can have leave everything in, as in the filter of a search."""
     await ingest.send(message(1))

@@ -191,6 +191,9 @@ async def test_what_is_wrong_inside_a_request_is_named_by_its_path(desk: Desk) -
     path = "filter_expression.any_of.expressions[1].sent.before"
     by_kind = [pb.FACET_KEY_KIND]
     short = pb.CountRequest(query="x", query_vector=[1.0, 0.0])
+    turned, empty = pb.SearchFilter(), pb.FilterExpression()
+    turned.sent_after.seconds, turned.sent_before.seconds = 2, 1
+    empty.sent.after.seconds = empty.sent.before.seconds = 1
     await desk.library.add_message("a", unit(1))
     refused = [
         ("Count", pb.CountRequest(filter_expression=outer), path),
@@ -206,6 +209,12 @@ async def test_what_is_wrong_inside_a_request_is_named_by_its_path(desk: Desk) -
             "among.filter.sent_after",
         ),
         ("Facet", pb.FacetRequest(keys=by_kind, among=short), "among.query_vector"),
+        ("Search", pb.SearchRequest(query="x", filter=turned), "filter.sent_before"),
+        (
+            "Count",
+            pb.CountRequest(filter_expression=empty),
+            "filter_expression.sent.before",
+        ),
     ]
     for method, request, field in refused:
         with pytest.raises(grpc.aio.AioRpcError) as failure:

@@ -545,7 +545,7 @@ class ExtractMessagesRequest(_message.Message):
 
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
-        """Messages sent before then; to the end if unset."""
+        """Messages sent before then; to the end if unset. INVALID_ARGUMENT unless it is later than since."""
 
     def __init__(
         self,

@@ -837,7 +837,7 @@ class ListMessagesRequest(_message.Message):
 
     @_builtins.property
     def sent_before(self) -> _timestamp_pb2.Timestamp:
-        """Only sent before this."""
+        """Only sent before this. INVALID_ARGUMENT unless it is later than sent_after."""
 
     def __init__(
         self,
@@ -1255,7 +1255,7 @@ class RescoreMessagesRequest(_message.Message):
 
     @_builtins.property
     def sent_before(self) -> _timestamp_pb2.Timestamp:
-        """Only sent before this."""
+        """Only sent before this. INVALID_ARGUMENT unless it is later than sent_after."""
 
     def __init__(
         self,

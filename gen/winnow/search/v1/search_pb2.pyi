@@ -222,7 +222,7 @@ class SearchFilter(_message.Message):
 
     @_builtins.property
     def sent_before(self) -> _timestamp_pb2.Timestamp:
-        """Only sent, or valid, before this."""
+        """Only sent, or valid, before this. INVALID_ARGUMENT unless it is later than sent_after."""
 
     @_builtins.property
     def atom_types(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.AtomType.ValueType]:
@@ -460,7 +460,7 @@ class TimeRange(_message.Message):
 
     @_builtins.property
     def before(self) -> _timestamp_pb2.Timestamp:
-        """Before this."""
+        """Before this. INVALID_ARGUMENT unless it is later than `after`."""
 
     def __init__(
         self,
