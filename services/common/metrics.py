@@ -100,7 +100,7 @@ COMMIT_SECONDS = _histogram(
 )
 BREAKER_OPEN = _gauge(
     "breaker_open",
-    "1 from when any worker leaves a stage's provider alone until that answers, and while a database is that stops all.",
+    "1 from when any worker leaves a stage's provider alone until that answers, and while a database is that stops it.",
     "stage",
 )
 
