@@ -228,6 +228,15 @@ def show_breaker(stage: str, worker: UUID, *, is_open: bool) -> None:
 
 
 @contextmanager
+def breaker_of(stage: str, worker: UUID) -> Iterator[None]:
+    """Have a worker's breaker shown no more once it has ended."""
+    try:
+        yield
+    finally:
+        show_breaker(stage, worker, is_open=False)
+
+
+@contextmanager
 def timed(histogram: Histogram) -> Iterator[None]:
     """Observe how long the block takes, also when it fails."""
     began = time.perf_counter()

@@ -93,7 +93,7 @@ class Worker(Generic[R]):
 
     async def run(self) -> None:
         """Work until drained; everything that fails is left to a later hint."""
-        try:
+        with metrics.breaker_of(self._stage.name, self._owner):
             async with asyncio.TaskGroup() as group:
                 slots = asyncio.Semaphore(self._parallel)
                 while not self._draining.is_set():
@@ -104,8 +104,6 @@ class Worker(Generic[R]):
                         continue
                     work = group.create_task(self._handle(hints))
                     work.add_done_callback(lambda _: slots.release())
-        finally:
-            metrics.show_breaker(self._stage.name, self._owner, is_open=False)
         await self._reader.close()
 
     async def _next_hints(self) -> list[Hint]:
