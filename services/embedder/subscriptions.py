@@ -8,7 +8,7 @@ from uuid import UUID
 from services.common.database import Connection, Database, Duplicate
 from services.common.errors import ItemFailed
 from services.common.failpoints import reach
-from services.common.outbox import Task, announce
+from services.common.outbox import Task, announce, enqueue
 from services.common.work import Failed, Parked, Reason, Result
 from services.embedder import store
 from services.embedder.embedding import Encoder, Unread, embed_each
@@ -36,7 +36,12 @@ class Gone:
     generation: UUID
 
 
-Outcome = SubjectVectors | Gone | None
+@dataclass(frozen=True)
+class Left:
+    """A subject that had its vectors when it was read, or another text than the one asked for."""
+
+
+Outcome = SubjectVectors | Gone | Left | None
 """What a task comes to; None if there is nothing to do."""
 
 Made = SubjectVectors | ItemFailed | Reason
@@ -131,7 +136,10 @@ class EmbedStage:
     async def write(
         self, connection: Connection, workspace: UUID, results: Sequence[Result[Outcome]]
     ) -> None:
-        """Store and remove vectors, and announce those that were stored."""
+        """Store and remove vectors, and announce those that were stored.
+
+        What had another text for a moment is asked for again: whoever changed it back found its task taken.
+        """
         gone = [r.value for r in results if isinstance(r.value, Gone)]
         vectors = [r.value for r in results if isinstance(r.value, SubjectVectors)]
         if gone:
@@ -139,6 +147,8 @@ class EmbedStage:
             await reach("embed.removed")
         if vectors:
             await _write(connection, workspace, vectors)
+        if left := [r.task for r in results if isinstance(r.value, Gone | Left)]:
+            await _ask_again(connection, workspace, left)
 
 
 def _wanted_of(
@@ -178,9 +188,9 @@ def _result(
     if spec.text_sha256 is None or subject is None:
         return Result(task, Gone(spec.kind, task.subject, spec.generation), 0)
     if subject.text_sha256 != spec.text_sha256:
-        return Result(task, None, 0)
+        return Result(task, Left(), 0)
     if subject.vectors:
-        return Result(task, None, subject.vectors)
+        return Result(task, Left(), subject.vectors)
     of_it = made[key]
     if isinstance(of_it, Unread):
         return Parked(task, Reason(of_it.error_class, str(of_it), 1))
@@ -189,6 +199,22 @@ def _result(
     if isinstance(of_it, Reason):
         return Parked(task, of_it)
     return Result(task, of_it, len(of_it.rows))
+
+
+async def _ask_again(connection: Connection, workspace: UUID, tasks: Sequence[Task]) -> None:
+    """Reopen those of some tasks, which are done, whose text is current and has no vector all the same."""
+    groups: dict[UUID, list[tuple[Task, Spec]]] = defaultdict(list)
+    for task in tasks:
+        spec = parse(task.spec)
+        if spec.text_sha256:
+            groups[spec.generation].append((task, spec))
+    for generation, asked in groups.items():
+        keys = {(spec.kind, task.subject) for task, spec in asked}
+        wanted_of = _wanted_of(await store.read_subjects(connection, workspace, generation, keys))
+        found = [(task, wanted_of((task, spec))) for task, spec in asked]
+        again = [task for task, subject in found if subject and not subject.vectors]
+        subjects, specs = [task.subject for task in again], [task.spec for task in again]
+        await enqueue(connection, workspace, EmbedStage.name, subjects, specs, reopen=True)
 
 
 async def _remove(connection: Connection, workspace: UUID, gone: Sequence[Gone]) -> None:
