@@ -36,8 +36,8 @@ from tests.servers import nats_server, postgres
 pytest_plugins = ["tests.watchdog"]
 
 PASSWORD, TEMPLATE = "test", "template_winnow"
-# What a model computes takes many times as long where others compute, too.
-MODEL_SECONDS = 600
+# Who is allowed more than this is likely to need long; what a model computes takes many times as long beside others.
+LONG_SECONDS, MODEL_SECONDS = 120, 600
 
 # How fast an example is says how busy the machine is, not whether the code is right.
 # A shell in the background ignores Ctrl-C, and so would every command that a test starts and interrupts.
@@ -47,17 +47,16 @@ settings.register_profile("winnow", deadline=None, suppress_health_check=[Health
 settings.load_profile("winnow")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files whose tests are allowed the most time, then the larger: a long one at the end runs alone.
 
     Tests of models are allowed more than others.
     """
-    usual = float(config.getini("timeout"))
     files = Counter(item.path for item in items)
     more = dict.fromkeys(files, 0.0)
     for item in items:
         mark = item.get_closest_marker("timeout")
-        more[item.path] += max(0.0, mark.args[0] - usual) if mark else 0.0
+        more[item.path] += max(0.0, mark.args[0] - LONG_SECONDS) if mark else 0.0
     items.sort(key=lambda item: (-more[item.path], -files[item.path]))
     for item in items:
         if item.get_closest_marker("models") and not item.get_closest_marker("timeout"):

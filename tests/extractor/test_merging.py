@@ -193,7 +193,7 @@ async def test_what_remains_stands_when_a_message_goes(deployment: Deployment) -
         assert (heir.id != oldest.id, heir.messages) == (True, [second])
 
 
-@pytest.mark.timeout(240)  # four replicas on a machine that runs other tests
+@pytest.mark.timeout(300)  # four replicas on a machine that runs other tests
 async def test_replicas_leave_no_duplicate_and_lose_nothing(deployment: Deployment) -> None:
     """Four extractors read two hundred messages of three sources in overlapping windows: each thing is known once."""
     lines = [
@@ -217,7 +217,7 @@ async def _rested(deployment: Deployment) -> None:
     """Return when nobody has anything left to do."""
     busy = """select (select count(*) from spine.task where state <> 'done')
                    + (select count(*) from extractor.pending_message) + vectors_missing from spine.gauges($1)"""
-    async with asyncio.timeout(150):
+    async with asyncio.timeout(200):
         while await deployment.admin.fetchval(busy, deployment.workspace):  # noqa: ASYNC110 - the database changes
             await asyncio.sleep(0.2)
 

@@ -46,7 +46,7 @@ async def move(deployment: Deployment) -> int:
         return reply.renumbered
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_no_death_of_the_service_leaves_a_source_half_moved(
     deployment: Deployment, replica: Replica
 ) -> None:

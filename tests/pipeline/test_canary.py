@@ -60,7 +60,7 @@ async def _everything_said(up: Running, metrics_port: int) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_no_secret_is_shown(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With everything logged, each method called well and badly, and the servers killed: no secret is anywhere."""
     for variable in [name for name in os.environ if name.startswith("WINNOW_")]:

@@ -68,7 +68,7 @@ async def owned(server: str) -> str:
 async def settled(channels: Sequence[object], deployment: Deployment) -> pb.GetStatusResponse:
     """Wait until nothing is left to do."""
     stub = PipelineServiceStub(channels[-1])  # type: ignore[arg-type]
-    async with asyncio.timeout(110):
+    async with asyncio.timeout(200):
         while True:
             state = await stub.GetStatus(pb.GetStatusRequest(), metadata=deployment.metadata)
             busy = sum(stage.ready + stage.leased + stage.scheduled for stage in state.stages)
@@ -78,7 +78,7 @@ async def settled(channels: Sequence[object], deployment: Deployment) -> pb.GetS
 
 
 @pytest.mark.models
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_restored_dump_goes_on(
     deployment: Deployment, database_url: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ CALLS = int(os.environ.get("ISOLATION_CALLS", "350"))
 SEED = int(os.environ.get("ISOLATION_SEED", "1"))
 
 
-@pytest.mark.timeout(120 + CALLS // 10)
+@pytest.mark.timeout(300 + CALLS // 10)
 async def test_two_workspaces_never_see_each_other(deployment: Deployment) -> None:
     """Of random calls of both at once over every RPC, no reply may hold an id or a count of the other workspace."""
     async with isolating(deployment) as isolation:
