@@ -197,7 +197,9 @@ def _relevant(passages: Sequence[Passage], coverage: float) -> list[Passage]:
 
 
 def _is_relevant(passage: Passage, coverage: float) -> bool:
-    return passage.is_near or (passage.has_words and coverage >= COVERAGE_MIN)
+    """Whether it is near or has the words; a question is near to any other by its form, and needs a word as well."""
+    is_near = passage.is_near and (passage.has_words or not passage.asks)
+    return is_near or (passage.has_words and coverage >= COVERAGE_MIN)
 
 
 def _chat(question: str, passages: Sequence[Passage]) -> list[dict[str, str]]:

@@ -14,6 +14,11 @@ KNOWN_SHARE_MIN: Final = 0.5
 _START_LETTERS: Final = 3
 _ENDING_LETTERS_MAX: Final = 6
 
+_TELLING_LETTERS: Final = 4
+_ENGLISH_ENDINGS: Final = (
+    ("s", ""), ("es", ""), ("ies", "y"), ("ed", ""), ("ed", "e"), ("ied", "y"), ("ing", ""), ("ing", "e"),
+)  # fmt: skip
+
 _WORD: Final = re.compile(r"[а-щьюяєіїґ]+(?:['’ʼ][а-щьюяєіїґ]+)*", re.IGNORECASE)
 _APOSTROPHES: Final = re.compile(r"['’ʼ]")
 # What Ukrainian inflection adds is made of these letters alone.
@@ -66,6 +71,10 @@ class Lexicon:
         self._exact = {_plain(word): meanings for word, meanings in entries.items()}
         self._by_stem: dict[str, list[_Entry]] = defaultdict(list)
         self._by_start: dict[str, list[_Entry]] = defaultdict(list)
+        self._by_meaning: dict[str, list[str]] = defaultdict(list)
+        for word, meanings in entries.items():
+            for meaning in meanings:
+                self._by_meaning[meaning.casefold()].append(word)
         for word, meanings in self._exact.items():
             for key in _keys(word):
                 if len(key) >= _START_LETTERS:
@@ -99,6 +108,11 @@ class Lexicon:
             return exact
         keys = _keys(plain)
         return _nearest(self._inflected(keys)) or _nearest(self._alike(keys))
+
+    def words(self, meaning: str) -> tuple[str, ...]:
+        """Return the words of the language that an English word in any of its forms may mean; none if it is unknown."""
+        known = map(self._by_meaning.get, _english_forms(meaning.casefold()))
+        return tuple(dict.fromkeys(next(filter(None, known), ())))
 
     def _inflected(self, keys: Iterable[str]) -> Iterator[tuple[str, _Entry]]:
         """Find words of which a key is a form that words of their kind have."""
@@ -137,6 +151,27 @@ def ukrainian() -> Lexicon:
     """The lexicon that comes with the product."""
     text = files(__package__).joinpath("ukrainian.txt").read_text("utf-8")
     return Lexicon.read(text.splitlines())
+
+
+def _english_forms(word: str) -> Iterator[str]:
+    """An English word, then what it may be a form of: houses, tries, stored, planned, heating."""
+    yield word
+    for ending, instead in _ENGLISH_ENDINGS:
+        bare = word.removesuffix(ending)
+        if bare != word and len(bare) + len(instead) >= _START_LETTERS:
+            yield bare + instead
+            if not instead and bare[-1] == bare[-2]:
+                yield bare[:-1]
+
+
+def beginning(word: str) -> str:
+    """What the forms of a word of the lexicon begin with; nothing if that is too short to tell it from others."""
+    bare = _REFLEXIVE.sub("", word)
+    found = next(found for ending, _ in _KINDS if (found := ending.search(bare)))
+    start = bare[: found.start()]
+    if start == bare and _FLEETING.search(start):
+        start = start[:-2]
+    return start if len(start) >= _TELLING_LETTERS else ""
 
 
 def _plain(word: str) -> str:

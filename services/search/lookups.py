@@ -86,6 +86,16 @@ async def ended(
     return {row["id"]: frozenset(row["successors"]) for row in rows}
 
 
+async def asking(
+    connection: Connection, workspace: UUID, subjects: Sequence[Subject]
+) -> dict[UUID, Set[UUID]]:
+    """Return which of some messages and atoms only ask, each with what was told to that, atoms and messages."""
+    text, _ = statement("asking")
+    of_kind = ([each.id for each in subjects if each.kind == kind] for kind in ("message", "atom"))
+    rows = await connection.fetch(text, workspace, *of_kind)
+    return {row["id"]: frozenset(row["answers"]) for row in rows}
+
+
 async def topics_of(
     connection: Connection, workspace: UUID, subjects: Sequence[Subject]
 ) -> dict[Subject, list[UUID]]:

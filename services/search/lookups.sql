@@ -96,6 +96,26 @@ left join lateral (
   select s.message_id from extractor.atom_evidence s where s.workspace_id = $1 and s.atom_id = any (x.successors)) y on y.id <> x.id
 group by x.id, x.ended_at order by x.ended_at desc, x.id;
 
+-- name: asking
+-- Of some messages and atoms those that only ask, with what was told to that: the atoms that tell it and the messages they rest on.
+select x.id, coalesce(array_agg(distinct y.id) filter (where y.id is not null), '{}') as answers
+from (
+  select a.id, a.id as atom_id from extractor.atom a where a.workspace_id = $1 and a.id = any ($3::uuid[]) and a.type = 'question'
+  union all
+  select e.message_id, (array_agg(e.atom_id))[1]
+  from extractor.atom_evidence e
+  join extractor.atom a on a.workspace_id = $1 and a.id = e.atom_id and a.retired_at is null and a.approval_state <> 'rejected'
+  where e.workspace_id = $1 and e.message_id = any ($2::uuid[])
+  group by e.message_id having bool_and(a.type = 'question')) x
+left join lateral (
+  select unnest(b.id || array(
+    select e.message_id from extractor.atom_evidence e where e.workspace_id = $1 and e.atom_id = b.id)) as id
+  from extractor.atom_link l
+  join extractor.atom b on b.workspace_id = $1 and b.id = l.from_atom_id and b.type not in ('question', 'problem')
+    and b.retired_at is null and b.approval_state <> 'rejected' and coalesce(b.valid_to > now(), true)
+  where l.workspace_id = $1 and l.to_atom_id = x.atom_id and l.type in ('solves', 'relates_to')) y on y.id <> x.id
+group by x.id order by x.id;
+
 -- name: group_by_topic
 select 'message' as kind, tm.message_id as id, t.id as topic_id
 from extractor.topic_message tm

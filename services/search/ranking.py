@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from services.search.speech import Speech
+from services.search.speech import ASKING_SHARE, Speech
 from services.search.store import Subject
 
 # BM25 (Robertson and Zaragoza 2009); lengths are distinct words. A lone word is no better than a short sentence.
@@ -235,8 +235,32 @@ def lower(ranked: Sequence[Fused], ended: Mapping[UUID, Set[UUID]]) -> list[Fuse
     for message, successors in ended.items():
         places = [scores[each] * _BEHIND for each in successors if each in scores]
         scores[message] = min(scores[message] * ENDED_SHARE, max(places, default=math.inf))
-    lowered = [each._replace(score=scores[each.subject.id]) for each in ranked]
-    return sorted(lowered, key=lambda each: (-each.score, each.subject.id))
+    return _rescored(ranked, scores)
+
+
+def answers_first(ranked: Sequence[Fused], asking: Mapping[UUID, Set[UUID]]) -> list[Fused]:
+    """Order results anew: an atom that asks keeps as much as a message that does, and an answer precedes its question.
+
+    The best of a question's answers takes its place where it would come after it.
+    """
+    if not asking:
+        return list(ranked)
+    scores = {each.subject.id: each.score for each in ranked}
+    for each in ranked:
+        if each.subject.kind == "atom" and each.subject.id in asking:
+            scores[each.subject.id] *= ASKING_SHARE
+    for question in sorted(asking, key=lambda each: (-scores[each], each)):
+        told = [each for each in asking[question] if each in scores and each not in asking]
+        if told:
+            best = min(told, key=lambda each: (-scores[each], each))
+            scores[best] = max(scores[best], scores[question])
+            scores[question] = min(scores[question], scores[best] * _BEHIND)
+    return _rescored(ranked, scores)
+
+
+def _rescored(ranked: Sequence[Fused], scores: Mapping[UUID, float]) -> list[Fused]:
+    rescored = [each._replace(score=scores[each.subject.id]) for each in ranked]
+    return sorted(rescored, key=lambda each: (-each.score, each.subject.id))
 
 
 def rank_shares(hits: Sequence[Hit]) -> list[float]:

@@ -167,7 +167,8 @@ class Searcher:
         async with self._reading(workspace, question) as connection:
             subjects = [each.subject for each in answer.ranked]
             ended = await lookups.ended(connection, workspace, subjects)
-            answer.ranked = ranking.lower(answer.ranked, ended)
+            asking = await lookups.asking(connection, workspace, subjects)
+            answer.ranked = ranking.answers_first(ranking.lower(answer.ranked, ended), asking)
             await self._finish(connection, workspace, question, answer)
 
     async def _words_leg(

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-from services.search.lexicon import Lexicon, ukrainian
+from services.search.lexicon import Lexicon, beginning, ukrainian
 from services.search.spelling import (
     APOSTROPHE,
     NAMING,
@@ -23,6 +23,8 @@ TERMS_MAX: Final = 32
 WORD_LETTERS_MAX: Final = 200
 LATIN_START_LETTERS_MIN: Final = 6
 CYRILLIC_START_LETTERS_MIN: Final = 5
+# An English word is looked for as so many Ukrainian ones at most.
+UKRAINIAN_MAX: Final = 6
 
 # Of Ukrainian, for which PostgreSQL has no list; its own lists drop those of English and Russian.
 STOP_WORDS: Final = frozenset(
@@ -32,6 +34,14 @@ STOP_WORDS: Final = frozenset(
     потрібно при про під перед після свій своя своє свої скільки та так також там твій твоя твоє те тебе теж тепер ти ті
     тільки то тобі тоді той тому треба тут у хай хоча хто це цей ця ці чи чий чому що щоб ще я яка який яких яким якій
     якого якому яку які яке як якби якщо через між звідки""".split()
+)
+
+# Of English those that PostgreSQL's list drops: what they mean in Ukrainian is to be no more than they are.
+FUNCTION_WORDS: Final = frozenset(
+    """about above after again against all and any at be because before between both but by can do during each few for
+    from further have he here how i if in it itself just more most my no not now on once only or other our over own same
+    she should so some such than that them then there they this through to too under until very was we what when where
+    which while who why with you your yourself much many did does""".split()
 )
 
 # Of these a message need have none: when it was sent tells.
@@ -272,7 +282,22 @@ def _term(text: str, lexicon: Lexicon) -> Term:
         forms.append(Alternative(Match.WHOLE, pieces))
     meanings = next(filter(None, map(lexicon.meanings, spellings)), ())
     forms += (Alternative(Match.WHOLE, meaning) for meaning in meanings)
+    forms += _in_ukrainian(text, lexicon)
     return Term(text, tuple(dict.fromkeys(forms)))
+
+
+def _in_ukrainian(text: str, lexicon: Lexicon) -> Iterator[Alternative]:
+    """What an English word is called where people write Ukrainian; function words say nothing in either language."""
+    if not text.isascii() or not text.isalpha() or text.casefold() in FUNCTION_WORDS:
+        return
+    starts: list[str] = []
+    for word in lexicon.words(text)[:UKRAINIAN_MAX]:
+        start = beginning(word)
+        if not start and word not in STOP_WORDS:
+            yield Alternative(Match.WHOLE, plain(word))
+        elif start and not start.startswith(tuple(starts)):
+            starts.append(start)
+            yield Alternative(Match.START, plain(start))
 
 
 @dataclass(frozen=True, slots=True)

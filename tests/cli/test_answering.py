@@ -180,6 +180,14 @@ async def test_an_answer_is_shown_before_the_question_that_resembles_this_one() 
     assert (found.kind, [each.citation for each in found.sentences]) == ("quoted", [2, 1])
 
 
+async def test_a_question_that_is_only_near_answers_nothing() -> None:
+    """Any two short questions are near: without a word in common neither it nor what was told to it is shown."""
+    asked = Passage(1, "[1] Ann: and how many now?", True, False, frozenset({"a"}), asks=True)
+    told = Passage(2, "[2] Bob: 31", False, False, frozenset({"b"}), answers=frozenset({1}))
+    found = await answer("how much tax do we pay?", [asked, told], 0.3, None)
+    assert found.kind == "unknown"
+
+
 async def test_what_was_ranked_before_what_is_near_is_shown_as_well() -> None:
     """The decision that replaced another has fewer words of the question at times; alone it is no answer."""
     passages = [

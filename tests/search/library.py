@@ -209,6 +209,18 @@ class Library:
         atom: UUID = row["id"]
         return atom
 
+    async def link(self, atom: UUID, other: UUID, kind: str = "relates_to") -> None:
+        """Save that an atom bears on another."""
+        await self.admin.execute(
+            """insert into extractor.atom_link (workspace_id, from_atom_id, to_atom_id, type, confidence, run_id)
+               values ($1, $2, $3, $4, 0.7, $5)""",
+            self.workspace,
+            atom,
+            other,
+            kind,
+            uuid4(),
+        )
+
     async def _window(self) -> UUID:
         window: UUID = await self.admin.fetchval(
             """insert into extractor.conversation_window (workspace_id, source_id, thread_id, closed_by, first_sent_at,

@@ -3,6 +3,7 @@
 import pytest
 
 from services.search import keyword, store
+from services.search.lexicon import Lexicon
 from services.search.words import parse
 from tests.search.asking import KEYWORD, call
 from tests.search.conftest import Desk
@@ -19,6 +20,10 @@ from winnow.search.v1 import search_pb2 as pb
         ("новий сертифікат для домену", "сертифікати"),
         ("запит до бази висить", "запити"),
         ("немає запитів у черзі", "запит"),
+        ("зарплату виплатять завтра", "salaries"),
+        ("застосунку бракує місця", "app"),
+        ("скільки коштуватиме сервер", "costs"),
+        ("міграції відкотили", "migration"),
         ("оплата не пройшла", "оплату"),
         ("миграции базы прошли", "миграцию"),
         ("he deployed the services", "deploying service"),
@@ -106,7 +111,7 @@ async def test_a_part_of_what_is_joined_is_found(desk: Desk, text: str, queries:
 
 async def test_what_two_forms_come_to_is_asked_for_once(desk: Desk) -> None:
     """A stem is not looked up beside all that begins with it, and stop words are not looked up."""
-    words = parse("deployment server the cat")
+    words = parse("deployment server the cat", Lexicon({}))
     async with as_search(desk.library) as connection:
         compiled = await store.compile_terms(connection, words.terms)
     assert [*compiled.values()] == ["('deploy':*)", "('server':*)", "('cat')"]

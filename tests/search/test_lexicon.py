@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.search.lexicon import Lexicon, ukrainian
+from services.search.lexicon import Lexicon, beginning, ukrainian
 from services.search.words import Alternative, Match, parse
 
 SMALL = Lexicon.read(
@@ -66,6 +66,31 @@ def test_meanings_are_forms_of_the_word() -> None:
     (term,) = parse("серверів").terms
     assert Alternative(Match.WHOLE, "server") in term.alternatives
     assert term.alternatives[0] == Alternative(Match.WHOLE, "серверів")
+
+
+@pytest.mark.parametrize(
+    ("english", "words"),
+    [
+        ("bug", ("баг", "вада")),
+        ("Defects", ("баг", "вада")),
+        ("updated", ("оновити",)),
+        ("updating", ("оновити",)),
+        ("is", ()),
+        ("unheard", ()),
+        ("", ()),
+    ],
+)
+def test_english_words_lead_back(english: str, words: tuple[str, ...]) -> None:
+    """An English word in any of its forms must lead to the words that mean it."""
+    assert SMALL.words(english) == words
+
+
+def test_what_forms_begin_with_is_long_enough_to_tell_them() -> None:
+    """Endings and vowels that come and go must be left off, and short beginnings be none."""
+    found = [
+        beginning(word) for word in ("коштувати", "розгорнути", "застосунок", "надійний", "час")
+    ]
+    assert found == ["кошт", "розгор", "застосун", "надійн", ""]
 
 
 @given(st.text())

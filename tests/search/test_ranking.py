@@ -7,7 +7,7 @@ import pytest
 
 from services.search import legs, ranking
 from services.search.keyword import KeywordCandidates, Lookup, candidate_query
-from services.search.ranking import Fusion, Hit
+from services.search.ranking import Fused, Fusion, Hit
 from services.search.semantic import EXACT_ROWS_MAX, Plan, choose_plan, unite
 from services.search.statistics import TERM_DOCUMENTS_MAX
 from services.search.store import Document, Near, Subject
@@ -240,3 +240,39 @@ def test_pairs_of_which_none_lends_are_left_out() -> None:
     anchors, places, steps = np.array([[0, 1, -2], [0, 0, 0], [0, 2, 2]]).T
     found = ranking.surroundings(anchors, places, steps, np.array([False, True, False]), 5)
     assert list(zip(found.earlier.tolist(), found.later.tolist(), strict=True)) == [(1, 0), (1, 2)]
+
+
+def ranked(**scores: float) -> list[Fused]:
+    """Atoms (a…) and messages (m…) with fused scores, best first."""
+    found = [
+        Fused(Subject("atom" if name[0] == "a" else "message", UUID(int=ord(name[1]))), score, {})
+        for name, score in scores.items()
+    ]
+    return sorted(found, key=lambda each: -each.score)
+
+
+def names(found: list[Fused]) -> list[str]:
+    """What ranked called them."""
+    return [f"{each.subject.kind[0]}{chr(each.subject.id.int)}" for each in found]
+
+
+def test_an_atom_that_asks_keeps_as_much_as_a_message_that_does() -> None:
+    """A question atom must fall behind what is nearly as good; a message was weighed before."""
+    found = ranked(aq=1.0, ax=0.8, mr=0.75)
+    asking = {UUID(int=ord("q")): frozenset[UUID](), UUID(int=ord("r")): frozenset[UUID]()}
+    assert names(ranking.answers_first(found, asking)) == ["ax", "mr", "aq"]
+    assert names(ranking.answers_first(found, {})) == ["aq", "ax", "mr"]
+
+
+def test_the_best_answer_takes_the_place_of_its_question() -> None:
+    """It must stand right before its question; the question's other answers and what lies between stay."""
+    found = ranked(mq=1.0, mx=0.8, mb=0.3, mc=0.2)
+    asking = {UUID(int=ord("q")): frozenset(UUID(int=ord(each)) for each in "bcz")}
+    assert names(ranking.answers_first(found, asking)) == ["mb", "mq", "mx", "mc"]
+
+
+def test_an_answer_before_its_question_stays() -> None:
+    """Nothing must move where the answer is better already."""
+    found = ranked(mb=1.0, mq=0.9)
+    asking = {UUID(int=ord("q")): frozenset({UUID(int=ord("b"))})}
+    assert ranking.answers_first(found, asking) == found

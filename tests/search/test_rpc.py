@@ -195,6 +195,29 @@ async def test_what_no_longer_holds_comes_after_what_replaced_it(desk: Desk) -> 
     assert await found() == told[::-1]
 
 
+async def test_an_answer_comes_before_the_question_that_resembles_what_is_asked(desk: Desk) -> None:
+    """What was told to a question takes its place, among messages and among atoms; rejected, it does not."""
+    library = desk.library
+    asked = await library.add_message("how long is the oak cured", unit(1), thread_id="a")
+    told = await library.add_message("nine weeks, then plane", unit(1, 3), thread_id="b")
+    await library.add_message("the oak is here", unit(1, 1), thread_id="c")
+    question = await library.add_atom("How long is the oak cured", "", [asked], type="question")
+    reply = await library.add_atom("Nine weeks, then plane", "", [told], type="insight")
+    await library.link(reply, question)
+    query, vector = "how long is the oak cured", unit(1).tolist()
+
+    async def found(kind: types.SubjectKind) -> list[str]:
+        response = await desk.client.search(query, query_vector=vector, kinds=[kind])
+        return [text for text in texts(response) if "here" not in text]
+
+    first = ["nine weeks, then plane", "how long is the oak cured"]
+    assert await found(types.SUBJECT_KIND_MESSAGE) == first
+    await library.admin.execute(
+        "update extractor.atom set approval_state = 'rejected' where id = $1", reply
+    )
+    assert await found(types.SUBJECT_KIND_MESSAGE) == first[::-1]
+
+
 async def test_an_atom_comes_with_its_grounds(desk: Desk) -> None:
     """An atom must come with its evidence and the messages it cites; a topic with its counts."""
     message = await desk.library.add_message("we pin the version", author_name="Ann")

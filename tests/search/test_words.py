@@ -89,6 +89,15 @@ def test_a_word_is_looked_for_with_and_without_its_apostrophe() -> None:
         assert expected <= forms(typed), typed
 
 
+def test_an_english_word_is_looked_for_in_ukrainian() -> None:
+    """People ask in English for what others wrote in Ukrainian; function words are not translated."""
+    assert ("start", "зарплат") in forms("salaries")
+    assert ("whole", "ціна") in forms("price")
+    assert forms("much") == {("whole", "much")}
+    assert forms("own") == {("whole", "own")}
+    assert forms("ERR_SALARY") == {("whole", "ERR_SALARY"), ("whole", "ERR SALARY")}
+
+
 def test_slashes_separate_words_but_not_paths() -> None:
     """Two words around a slash are two terms; a path or an address is one."""
     assert terms("cpu/gpu") == ["cpu", "gpu"]
