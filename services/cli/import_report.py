@@ -76,11 +76,11 @@ def _conclusion(importer: Importer, counts: Counts) -> str:
 def _not_taken(importer: Importer, counts: Counts) -> Iterator[str]:
     """A line for what was in the file and yet is not what is stored, as it may well be: an old export has old texts."""
     if counts.superseded:
-        named = [
-            _place(importer, each.external_id, each.chat)
-            for each in counts.superseded_first[:SUPERSEDED_SHOWN]
-        ]
-        more = ", …" if counts.superseded > len(named) else ""
+        # A file may tell the same message again and again.
+        first = list(dict.fromkeys(counts.superseded_first))
+        named = [_place(importer, each.external_id, each.chat) for each in first[:SUPERSEDED_SHOWN]]
+        is_all = len(first) == len(named) and counts.superseded == len(counts.superseded_first)
+        more = "" if is_all else ", …"
         yield (
             "not taken, as another version is stored and nothing (`edited_at`) says that this one is newer: "
             f"{counts.superseded:,} ({', '.join(named)}{more})"

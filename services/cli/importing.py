@@ -30,6 +30,7 @@ from services.cli.importers import (
 )
 from services.cli.importers.discord_folder import open_discord
 from services.cli.importers.jsonlines import JsonLines
+from services.cli.importers.recognising import of_another_kind
 from services.cli.importers.rendering import ENTITIES_MAX, URL_BYTES_MAX
 from services.cli.importers.slack import SlackExport
 from services.cli.importers.telegram import TelegramExport
@@ -327,7 +328,8 @@ async def import_telegram(
     Old exports give dates only as the clocks of the exporting computer showed them: --timezone says where it was.
     Without it they are read as UTC.
     """
-    await _import(session, TelegramExport(path, account, timezone), pb.SOURCE_KIND_TELEGRAM)
+    with of_another_kind("telegram", path):
+        await _import(session, TelegramExport(path, account, timezone), pb.SOURCE_KIND_TELEGRAM)
 
 
 @import_group.command("jsonl")
@@ -350,7 +352,8 @@ async def import_jsonl(session: Session, file: Path, timezone: ZoneInfo | None) 
     FILE may be - for standard input, here and for the other formats that are one file. Lines whose times name no zone
     are left out, unless --timezone says it.
     """
-    await _import(session, JsonLines(file, timezone), pb.SOURCE_KIND_IMPORT)
+    with of_another_kind("jsonl", file):
+        await _import(session, JsonLines(file, timezone), pb.SOURCE_KIND_IMPORT)
 
 
 @import_group.command("slack")
@@ -362,7 +365,8 @@ async def import_slack(session: Session, path: Path) -> None:
     What people and bots said is imported, joins and the like are left out and counted. What the export says is
     deleted is deleted here, too.
     """
-    await _import(session, SlackExport(path), pb.SOURCE_KIND_IMPORT)
+    with of_another_kind("slack", path):
+        await _import(session, SlackExport(path), pb.SOURCE_KIND_IMPORT)
 
 
 @import_group.command("discord")
@@ -373,7 +377,8 @@ async def import_discord(session: Session, path: Path) -> None:
 
     Joins, pins, calls and the like are left out and counted. Importing a newer, overlapping export adds what is new.
     """
-    await _import(session, open_discord(path), pb.SOURCE_KIND_IMPORT)
+    with of_another_kind("discord", path):
+        await _import(session, open_discord(path), pb.SOURCE_KIND_IMPORT)
 
 
 async def _import(session: Session, importer: Importer, kind: pb.SourceKind.ValueType) -> None:

@@ -173,6 +173,8 @@ async def test_what_is_not_taken_is_told(
             f"{counts.format(1)}, 1 not taken",
             "  not taken, as another version is stored and nothing (`edited_at`) says that this one is newer: 1 (a)",
         ]
+        assert (await told(old, old, other)).splitlines()[1].endswith(" newer: 2 (a)")
+        assert (await told(old, other)).splitlines()[1].endswith(" newer: 1 (a)")
         report = await imported("jsonl", file, tmp_path)
     assert (report["unchanged"], report["superseded"], report["erased"]) == (1, 1, 0)
     assert report["superseded_first"] == [{"external_id": "a", "chat": "talk"}]
