@@ -11,6 +11,8 @@ from services.embedder.specs import KINDS
 from services.embedder.store import LATEST, Debt
 
 _FIRST = UUID(int=0)
+# How many subjects are compared with their vectors in one statement, which takes some tenths of a second.
+COMPARED_MAX = 20_000
 # Earlier than any task is due.
 _EVER = datetime.fromtimestamp(0, UTC)
 # A rate may be so small that the second batch would be due after the last date there is.
@@ -64,9 +66,10 @@ class Debts:
             )
             if last is None:
                 return
-            self._after_commit()
-            yield made
-            after, total = last, total + made
+            if made is not None:
+                self._after_commit()
+                yield made
+            after, total = last, total + (made or 0)
 
     async def _ask_for_batch(
         self,
@@ -77,14 +80,21 @@ class Debts:
         after: UUID,
         available_at: datetime | None,
         due_after: datetime | None,
-    ) -> tuple[int, UUID | None]:
-        """Return how many tasks are new, and the last subject; None if there was none."""
+    ) -> tuple[int | None, UUID | None]:
+        """Return how many tasks are new, None if nothing was missing, and the last subject, None if there was none."""
 
-        async def attempt() -> tuple[int, UUID | None]:
+        async def attempt() -> tuple[int | None, UUID | None]:
             async with self._database.transaction(workspace) as connection:
-                missing = await store.vectors_to_ask_for(
-                    connection, workspace, generation, kinds, after, limit, due_after
+                until = await store.embeddable_until(
+                    connection, workspace, kinds, after, COMPARED_MAX
                 )
+                if until is None:
+                    return None, None
+                missing = await store.vectors_to_ask_for(
+                    connection, workspace, generation, kinds, (after, until), limit, due_after
+                )
+                if not missing:
+                    return None, until
                 made = 0
                 for kind, ids in store.by_kind(missing).items():
                     hashes = [missing[kind, subject] for subject in ids]
@@ -98,7 +108,8 @@ class Debts:
                         available_at,
                         due_after,
                     )
-            return made, max((subject for _, subject in missing), default=None)
+            is_cut = len(missing) >= limit
+            return made, max(subject for _, subject in missing) if is_cut else until
 
         return await self._database.retrying(attempt)
 

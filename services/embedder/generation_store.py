@@ -15,6 +15,8 @@ from services.embedder.store import LATEST, QUERIES
 # A build reads and compares every vector, which may take hours.
 _BUILD_SECONDS_MAX = 86400.0
 _LOCK_SECONDS = "500ms"
+# How many tasks are looked at for those of a generation in one statement, which takes some tenths of a second.
+FORGOTTEN_MAX = 10_000
 
 
 @dataclass(frozen=True)
@@ -148,13 +150,27 @@ async def retire(connection: Connection, generation: UUID) -> Generation:
 
 
 async def forget_tasks(database: Database, generation: UUID) -> None:
-    """Delete the tasks of a retired generation, however many others work on them in another order."""
+    """Delete the tasks of a retired generation, a part at a time, however many others work on them in another order."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(QUERIES["workspaces"])
+    for row in rows:
+        after: tuple[UUID, str] | None = (UUID(int=0), "")
+        while after:
+            after = await _forget_part(database, generation, row["workspace_id"], after)
 
-    async def attempt() -> None:
+
+async def _forget_part(
+    database: Database, generation: UUID, workspace: UUID, after: tuple[UUID, str]
+) -> tuple[UUID, str] | None:
+    """Delete those of the next tasks of a workspace; return the key of the last of these, None if there was none."""
+
+    async def attempt() -> tuple[UUID, str] | None:
         async with database.connection() as connection:
-            await connection.execute(QUERIES["forget_generation"], generation)
+            place = (generation, workspace, *after, FORGOTTEN_MAX)
+            row = await connection.fetchrow(QUERIES["forget_generation"], *place)
+        return (row["subject_id"], row["spec"]) if row else None
 
-    await database.retrying(attempt)
+    return await database.retrying(attempt)
 
 
 async def wake_parked(connection: Connection, generations: Sequence[UUID], limit: int) -> int:

@@ -179,21 +179,33 @@ async def workspaces(connection: Connection) -> list[UUID]:
     return [row["workspace_id"] for row in await connection.fetch(QUERIES["workspaces"])]
 
 
+async def embeddable_until(
+    connection: Connection, workspace: UUID, kinds: Sequence[str], after: UUID, limit: int
+) -> UUID | None:
+    """Return the last of the next subjects that should have vectors, in order of id; None if there are no more."""
+    last: UUID | None = await connection.fetchval(
+        QUERIES["embeddable_until"], workspace, kinds, after, limit
+    )
+    return last
+
+
 async def vectors_to_ask_for(
     connection: Connection,
     workspace: UUID,
     generation: UUID,
     kinds: Sequence[str],
-    after: UUID,
+    span: tuple[UUID, UUID],
     limit: int,
     due_after: datetime | None,
 ) -> dict[Subject, bytes]:
     """Return the hashes of subjects that have neither a current vector nor a task for it, in order of id.
 
+    The subjects are those after the first of the span, up to the second.
+
     Tasks of backfills that nobody has tried yet and that are due only after a time do not count, if one is given.
     """
     rows = await connection.fetch(
-        QUERIES["vectors_to_ask_for"], workspace, generation, kinds, after, limit, due_after
+        QUERIES["vectors_to_ask_for"], workspace, generation, kinds, *span, limit, due_after
     )
     return {(row["kind"], row["subject_id"]): row["text_sha256"] for row in rows}
 

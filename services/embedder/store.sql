@@ -30,7 +30,7 @@ select id, model, reference, digest, dimensions, pooling, query_prefix, passage_
 from embedder.retire_generation($1);
 
 -- name: forget_generation
-select spine.forget_generation($1);
+select subject_id, spec from spine.forget_generation($1, $2, $3, $4, $5);
 
 -- name: wake_parked
 select spine.wake_parked($1, $2);
@@ -193,8 +193,11 @@ where v.workspace_id = $1 and v.generation_id = $2 and v.kind = any ($3::text[])
 -- name: workspaces
 select workspace_id from spine.workspaces();
 
+-- name: embeddable_until
+select spine.embeddable_until($1, $2, $3, $4);
+
 -- name: vectors_to_ask_for
-select kind, subject_id, text_sha256 from spine.vectors_to_ask_for($1, $2, $3, $4, $5, $6);
+select kind, subject_id, text_sha256 from spine.vectors_to_ask_for($1, $2, $3, $4, $5, $6, $7);
 
 -- name: stale_vectors
 -- What an erasure under way names is left to it, so that its receipt counts it; but not for ever.

@@ -10,6 +10,9 @@ from services.search import store
 from services.search.store import Freshness, Generation
 
 _SECONDS: Final = 1.0
+# Counting what waits reads all of it: it may take one tenth of the time, so that of a backlog of millions is older.
+_REST_FACTOR: Final = 9
+_SECONDS_MAX: Final = 30.0
 _WORKSPACES_MAX: Final = 10_000
 
 
@@ -47,7 +50,10 @@ class Serving:
 
 
 class FreshnessGauge:
-    """Remembers each workspace's freshness for a second."""
+    """Remembers each workspace's freshness for a second, and for longer where reading it takes long.
+
+    While one search reads it anew, others are told what was read before.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -62,11 +68,19 @@ class FreshnessGauge:
         anew: bool = False,
     ) -> Freshness:
         """Return what has been accepted and cannot be found by meaning yet, as remembered unless it is wanted anew."""
-        kept = self._kept.get(workspace)
-        if not anew and kept and kept[0] > self._clock():
+        kept, started = self._kept.get(workspace), self._clock()
+        if not anew and kept and kept[0] > started:
             return kept[1]
-        found = await store.freshness(connection, workspace, generation)
+        if kept:
+            self._kept[workspace] = (started + _SECONDS_MAX, kept[1])
+        try:
+            found = await store.freshness(connection, workspace, generation)
+        except BaseException:
+            self._kept.pop(workspace, None)
+            raise
         if len(self._kept) >= _WORKSPACES_MAX:
             self._kept.clear()
-        self._kept[workspace] = (self._clock() + _SECONDS, found)
+        read = self._clock()
+        rest = min(max(_SECONDS, _REST_FACTOR * (read - started)), _SECONDS_MAX)
+        self._kept[workspace] = (read + rest, found)
         return found
