@@ -155,8 +155,8 @@ async def test_messages_over_the_quota_wait_or_are_refused(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch over the quota is refused whole; a stream is slowed down to the rate and loses nothing; status tells."""
-    monkeypatch.setenv("WINNOW_RATE_MESSAGES_PER_SECOND", "50")
-    monkeypatch.setenv("WINNOW_RATE_BURST_SECONDS", "1")
+    monkeypatch.setenv("WINNOW_RATE_MESSAGES_PER_SECOND", "10")
+    monkeypatch.setenv("WINNOW_RATE_BURST_SECONDS", "5")
     monkeypatch.setenv("WINNOW_LLM_TOKENS_PER_DAY", "1000")
     async with deployment.serving("ingest") as channel:
         stub, metadata = IngestServiceStub(channel), deployment.metadata
@@ -178,5 +178,5 @@ async def test_messages_over_the_quota_wait_or_are_refused(
         assert took > 0.7, "the stream was not slowed down"
         reply = await PipelineServiceStub(channel).GetStatus(GetStatusRequest(), metadata=metadata)
         assert reply.messages == 180
-        assert reply.quotas.messages_per_second == 50
+        assert reply.quotas.messages_per_second == 10
         assert reply.quotas.llm_tokens_per_day == 1000

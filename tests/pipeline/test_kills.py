@@ -20,7 +20,7 @@ def running() -> Iterator[Up]:
         make_scratch() as folder,
         up(
             folder / "data",
-            task_lease_seconds="3",
+            task_lease_seconds="10",
             nats_ack_wait_seconds="5",
             window_settle_seconds="1",
             extraction_engine="grounded",

@@ -41,7 +41,7 @@ async def test_queries_never_notice_a_switch(
     """Promoted, rolled back, promoted and the old one retired: no query fails or comes back empty."""
     monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
     monkeypatch.setenv("WINNOW_EMBED_RECONCILE_SECONDS", "0.3")
-    monkeypatch.setenv("WINNOW_EMBED_RETIRED_SECONDS", "2")
+    monkeypatch.setenv("WINNOW_EMBED_RETIRED_SECONDS", "10")
     chat = await Chat(deployment.admin, deployment.workspace).open()
     async with (
         open_service(open_model) as service,

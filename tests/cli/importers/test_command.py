@@ -266,7 +266,7 @@ async def test_an_interrupted_import_goes_on(
     """Ctrl-C says how much is saved; the same command again saves the rest and nothing twice."""
     monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
     # Slow enough to be interrupted, on any machine.
-    monkeypatch.setenv("WINNOW_RATE_MESSAGES_PER_SECOND", "4000")
+    monkeypatch.setenv("WINNOW_RATE_MESSAGES_PER_SECOND", "2000")
     monkeypatch.setenv("WINNOW_RATE_BURST_SECONDS", "1")
     file, count = tmp_path / "result.json", 12_000
     rows = [
