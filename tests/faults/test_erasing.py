@@ -65,7 +65,7 @@ async def ended(replica: Replica) -> None:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_no_death_of_the_service_loses_or_repeats_a_chunk(
     deployment: Deployment, replica: Replica
 ) -> None:

@@ -13,7 +13,7 @@ EVIDENCE = Path("build") / "faults"
 BRIEF = Mix(messages=20, faults_min=2, faults_max=4, seconds=1.2)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("seed", range(1, 21))
 async def test_a_schedule_breaks_nothing(stack: Stack, scratch: Path, seed: int) -> None:
