@@ -2,14 +2,14 @@
 
     python -m benchmarks.writes [--vectors 20000] [--indexed 4000] [--batch 256] [--at-once 4] [--rounds 9]
 
-A real PostgreSQL as `winnow up` starts it, durable commits, 384 dimensions; each way has as many transactions
-under way as the embedder has batches (two lanes of WINNOW_EMBED_PARALLEL). Without an index: the embedder's own; a
-bare batched INSERT into a table with the same columns and key; COPY straight into that table, which row-level
-security refuses for the vectors, so that it says what the machine can do; COPY into a staging table and INSERT from
-there; and a row-at-a-time UPDATE of a column beside the rows, as systems do that keep vectors in the table of their
-texts. With an HNSW index the first two again, in processor time of PostgreSQL a row, and COPY first with the index
-built afterwards, in every third round. The ways take turns; figures are medians of the rounds. The last line is one
-JSON object.
+A real PostgreSQL as `winnow up` starts it, durable commits, 384 dimensions, vectors that spread as a chat's do; each
+way has as many transactions under way as the embedder has batches (two lanes of WINNOW_EMBED_PARALLEL). Without an
+index: the embedder's own; a bare batched INSERT into a table with the same columns and key; COPY straight into that
+table, which row-level security refuses for the vectors, so that it says what the machine can do; COPY into a staging
+table and INSERT from there; and a row-at-a-time UPDATE of a column beside the rows, as systems do that keep vectors in
+the table of their texts. With an HNSW index the first two again, in processor time of PostgreSQL a row, and COPY first
+with the index built afterwards, in every third round. The ways take turns; figures are medians of the rounds. The last
+line is one JSON object.
 """
 
 import argparse
@@ -27,6 +27,7 @@ import numpy as np
 import uvloop
 
 from benchmarks.deployment import Deployed, cpu_seconds, deployed
+from benchmarks.search_corpus import clustered
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.ids import uuid7
 from services.common.vectors import to_halfvecs
@@ -68,14 +69,6 @@ FROM_STAGING = f"""insert into bench.from_staging ({COLUMNS}) select {COLUMNS} f
 INSERT = """insert into {table} ({columns})
 select $1, $2, 'message', x.id, 0, x.sha, x.embedding, $3, $4
 from unnest($5::uuid[], $6::bytea[], $7::halfvec[]) as x (id, sha, embedding)"""
-
-
-def clustered(count: int, dice: np.random.Generator) -> np.ndarray:
-    """Unit vectors around 200 centres, as texts have them."""
-    centres = dice.standard_normal((200, DIMENSIONS))
-    values = centres[dice.integers(0, 200, count)] + 0.7 * dice.standard_normal((count, DIMENSIONS))
-    unit: np.ndarray = (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
-    return unit
 
 
 @dataclass(frozen=True)
@@ -209,7 +202,7 @@ class Way:
 
 def batches_of(count: int, size: int, dice: np.random.Generator) -> list[Batch]:
     """Make vectors with keys."""
-    vectors = clustered(count, dice)
+    vectors = clustered(count, DIMENSIONS, int(dice.integers(2**31)))
     return [
         Batch([uuid7() for _ in range(len(part))], part)
         for part in np.split(vectors, range(size, count, size))

@@ -47,6 +47,8 @@ _UNAVAILABLE = (
 )
 Duplicate = asyncpg.UniqueViolationError
 """A row with this key is there already."""
+LockTimeout = asyncpg.LockNotAvailableError
+"""Another transaction held what a statement waited for, for longer than it may."""
 WrongValue = asyncpg.InvalidParameterValueError
 """A function of the schema refuses what it is given."""
 # Another transaction was in the way, on a replica the log of the primary, or a plan is older than the schema.

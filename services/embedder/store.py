@@ -5,15 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import numpy as np
+import numpy.typing as npt
 
 from services.common import sql
 from services.common.database import Connection
 from services.common.vectors import Matrix, to_halfvecs
 from services.embedder.specs import KINDS
+from services.embedder.walk import walk
 
 T = TypeVar("T")
 
@@ -25,6 +27,10 @@ Subject = tuple[str, UUID]
 LATEST = UUID(int=(1 << 128) - 1)
 """Later than every id that has a time."""
 
+# Of fewer rows hardly any are near to each other.
+_WALKED_MIN: Final = 16
+# Sooner than PostgreSQL looks for a deadlock.
+_ADDING_WAITS_MS: Final = 500
 # For so long the vectors of what an erasure names are left to it; then reconciliation removes what is still there.
 ERASURE_UNDER_WAY = timedelta(minutes=10)
 
@@ -102,9 +108,26 @@ async def lock_for_removing(connection: Connection, workspace: UUID) -> None:
 async def add_vectors(
     connection: Connection, workspace: UUID, generation: UUID, subjects: Sequence[SubjectVectors]
 ) -> None:
-    """Store the vectors of subjects that have none, in one statement; Duplicate if one has some by now."""
-    if subjects:
-        await connection.execute(QUERIES["add_vectors"], workspace, generation, *_columns(subjects))
+    """Store the vectors of subjects that have none, in one statement; Duplicate if one has some by now.
+
+    Where an index takes them, they go in the order of a walk, not of their keys: two that add the same might wait for
+    each other. So none waits for long: LockTimeout if another is adding some of them.
+    """
+    if not subjects:
+        return
+    query, place, rows = QUERIES["add_vectors"], (workspace, generation), _rows(subjects)
+    if len(rows) < _WALKED_MIN or not await _is_indexed(connection, generation):
+        await connection.execute(query, *place, *_columns(rows))
+        return
+    rows = [rows[at] for at in walk(np.stack([row.vector for row in rows]))]
+    await connection.execute(f"set local lock_timeout = {_ADDING_WAITS_MS}")
+    await connection.execute(query, *place, *_columns(rows))
+    await connection.execute("set local lock_timeout to default")
+
+
+async def _is_indexed(connection: Connection, generation: UUID) -> bool:
+    found: bool = await connection.fetchval(QUERIES["is_indexed"], generation)
+    return found
 
 
 async def replace_vectors(
@@ -113,24 +136,37 @@ async def replace_vectors(
     """Store the vectors of subjects whatever they have, and remove parts that a shorter text no longer has."""
     if subjects:
         place = workspace, generation
-        await connection.execute(QUERIES["replace_vectors"], *place, *_columns(subjects))
+        await connection.execute(QUERIES["replace_vectors"], *place, *_columns(_rows(subjects)))
         kinds, ids = [each.key[0] for each in subjects], [each.key[1] for each in subjects]
         parts = [len(each.rows) for each in subjects]
         await connection.execute(QUERIES["remove_surplus"], *place, kinds, ids, parts)
 
 
-def _columns(subjects: Sequence[SubjectVectors]) -> tuple[Sequence[object], ...]:
-    """The columns of the rows of subjects, sorted by key."""
+class _Row(NamedTuple):
+    text: SubjectText
+    part: int
+    vector: npt.NDArray[np.float32]
+
+
+def _rows(subjects: Sequence[SubjectVectors]) -> list[_Row]:
+    """The rows of subjects, sorted by key."""
     ordered = sorted(subjects, key=lambda each: (each.subject.kind, each.subject.subject_id.bytes))
-    repeated = [each.subject for each in ordered for _ in range(len(each.rows))]
+    return [
+        _Row(each.subject, part, vector)
+        for each in ordered
+        for part, vector in enumerate(each.rows)
+    ]
+
+
+def _columns(rows: Sequence[_Row]) -> tuple[Sequence[object], ...]:
     return (
-        _once([text.kind for text in repeated]),
-        [text.subject_id for text in repeated],
-        _once([part for each in ordered for part in range(len(each.rows))]),
-        [text.text_sha256 for text in repeated],
-        to_halfvecs(np.concatenate([each.rows for each in ordered])),
-        _once([text.source_id for text in repeated]),
-        [text.sent_at for text in repeated],
+        _once([row.text.kind for row in rows]),
+        [row.text.subject_id for row in rows],
+        _once([row.part for row in rows]),
+        [row.text.text_sha256 for row in rows],
+        to_halfvecs(np.stack([row.vector for row in rows])),
+        _once([row.text.source_id for row in rows]),
+        [row.text.sent_at for row in rows],
     )
 
 

@@ -141,8 +141,13 @@ select pg_advisory_xact_lock_shared(hashtextextended('embedder.vector:' || $1::u
 -- Who removes waits until every writer has committed, since rows that are not committed cannot be seen and removed.
 select pg_advisory_xact_lock(hashtextextended('embedder.vector:' || $1::uuid::text, 0));
 
+-- name: is_indexed
+-- Whether every vector that is written goes into an HNSW index.
+select exists (select from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
+  where i.indrelid = to_regclass('embedder.' || embedder.partition_of($1)) and a.amname = 'hnsw');
+
 -- name: add_vectors
--- The rows come sorted by key. Looking for what they might replace would make each half as dear again. What is the same in
+-- Looking for what they might replace would make each half as dear again. What is the same in
 -- all rows, of kind, part and source, is sent once; in replace_vectors, too.
 insert into embedder.vector
   (workspace_id, generation_id, kind, subject_id, part, text_sha256, embedding, source_id, sent_at)
@@ -152,6 +157,7 @@ from unnest($3::text[], $4::uuid[], $5::int[], $6::bytea[], $7::halfvec[], $8::u
   as x (kind, subject_id, part, text_sha256, embedding, source_id, sent_at);
 
 -- name: replace_vectors
+-- The rows come sorted by key: who has to wait for some waits for the first of them.
 insert into embedder.vector as v
   (workspace_id, generation_id, kind, subject_id, part, text_sha256, embedding, source_id, sent_at)
 select $1, $2, coalesce(x.kind, ($3)[1]), x.subject_id, coalesce(x.part, ($5)[1]), x.text_sha256, x.embedding,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.common.database import Connection, Database, Duplicate
+from services.common.database import Connection, Database, Duplicate, LockTimeout
 from services.common.errors import ItemFailed
 from services.common.failpoints import reach
 from services.common.outbox import Task, announce, enqueue
@@ -237,7 +237,7 @@ async def _write(
     for generation, group in sorted(groups.items()):
         if not await lock_for_writing(connection, generation):
             continue
-        written = await _write_current(connection, workspace, generation, group)
+        written = await write_current(connection, workspace, generation, group)
         await reach("embed.vectors_written")
         await store.ask_for_merging(connection, workspace, generation, written)
         await _announce(connection, workspace, generation, (each.key for each in written))
@@ -252,7 +252,7 @@ class _OutdatedError(Exception):
         self.current = current
 
 
-async def _write_current(
+async def write_current(
     connection: Connection, workspace: UUID, generation: UUID, vectors: Sequence[SubjectVectors]
 ) -> Sequence[SubjectVectors]:
     """Write vectors and return those written; the vectors of texts that changed meanwhile are left out.
@@ -273,7 +273,7 @@ async def _write_current(
                 if len(current) < len(vectors):
                     raise _OutdatedError(current)
             return vectors
-        except Duplicate:
+        except (Duplicate, LockTimeout):
             may_add = False
         except _OutdatedError as error:
             vectors = error.current
