@@ -11,10 +11,13 @@ import grpc
 import pytest
 from click.testing import CliRunner
 from grpc_health.v1 import health, health_pb2_grpc
+from rich.console import Console
 
 from services.cli.app import winnow
+from services.cli.embedded.paths import DataDirectory
+from services.cli.options import Session
 from services.cli.target import Target
-from services.cli.validation import conversation
+from services.cli.validation import command, conversation
 from services.cli.validation.conversation import Conversation
 from services.common.addresses import NAMES
 from services.common.auth import mint_key, store_key
@@ -34,9 +37,9 @@ async def test_a_key_that_may_not_erase_stores_nothing(
     key = mint_key()
     await store_key(deployment.admin, "test", "writer", key, ("ingest", "read"))
     monkeypatch.setenv("WINNOW_API_KEY", key.text)
-    command = ("validate", "--data-dir", str(tmp_path))
+    asked = ("validate", "--data-dir", str(tmp_path))
     async with deployment.serving("ingest"):
-        ended = await asyncio.to_thread(run_winnow, *command)
+        ended = await asyncio.to_thread(run_winnow, *asked)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "admin" in ended.stderr
     assert await deployment.admin.fetchval("select count(*) from ingest.message") == 0
@@ -130,8 +133,8 @@ async def test_a_service_that_is_away_is_found(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("WINNOW_API_KEY", "key")
         for name in NAMES:
             monkeypatch.setenv(f"WINNOW_{name.upper()}_ADDRESS", target.addresses["ingest"])
-        command = ["validate", "--json", "--patience", "0.2"]
-        ended = await asyncio.to_thread(CliRunner().invoke, winnow, command)
+        asked = ["validate", "--json", "--patience", "0.2"]
+        ended = await asyncio.to_thread(CliRunner().invoke, winnow, asked)
     assert ended.exit_code == 1
     found = json.loads(ended.stdout)["findings"]
     failed = {(each["section"], each["value"]) for each in found if each["ok"] is False}
@@ -144,20 +147,36 @@ async def test_a_service_that_is_away_is_found(monkeypatch: pytest.MonkeyPatch) 
 async def test_a_service_that_cannot_be_reached_is_told_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where a service is away nothing is stored, which could not be erased, and nothing is waited for."""
+    """Where a service stays away nothing is stored, which could not be erased, and nothing is waited for."""
+    monkeypatch.setattr(command, "STARTING_SECONDS", 0)
     service = WithoutEmbedder(refusals=0)
     async with _serving(service) as target:
         monkeypatch.setenv("WINNOW_API_KEY", "key")
         for name in NAMES:
             monkeypatch.setenv(f"WINNOW_{name.upper()}_ADDRESS", target.addresses["ingest"])
         monkeypatch.setenv("WINNOW_EMBEDDER_ADDRESS", "127.0.0.1:1")
-        command = ["validate", "--json", "--patience", "1000000"]
-        ended = await asyncio.to_thread(CliRunner().invoke, winnow, command)
+        asked = ["validate", "--json", "--patience", "1000000"]
+        ended = await asyncio.to_thread(CliRunner().invoke, winnow, asked)
     assert (ended.exit_code, service.source) == (1, None)
     found = json.loads(ended.stdout)["findings"]
     failed = {each["name"]: each["value"] for each in found if each["ok"] is False}
     assert failed.keys() == {"embedder", "vectors missing"}
     assert failed["embedder"].startswith("cannot be reached: ")
+
+
+async def test_a_service_that_is_starting_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that is begun while the last service starts is no failure of that one."""
+    asked: list[str] = []
+
+    async def why_away(session: Session, name: str) -> str:
+        asked.append(name)
+        return "cannot be reached: refused" if asked.count(name) < 3 and name == "embedder" else ""
+
+    monkeypatch.setattr(command, "_why_away", why_away)
+    monkeypatch.setattr(command, "AGAIN_SECONDS", 0)
+    session = Session(DataDirectory(Path()), False, Console(), Console())
+    assert await command._away(session, 1e9) == []
+    assert sorted(asked) == ["embedder", "embedder", "embedder", "extractor", "ingest", "search"]
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 import grpc
+from rich.markup import escape
 
 from services.cli.failures import FAILED, Failure, described
 from services.cli.health import is_serving
@@ -23,7 +24,9 @@ from winnow.search.v1 import search_pb2
 
 RECALL_MIN = 0.8
 ROUNDS = 20
-HEALTH_SECONDS = 10
+HEALTH_SECONDS, AGAIN_SECONDS = 10, 0.5
+# How long a service is waited for that may just be starting.
+STARTING_SECONDS = 15.0
 # From so many rows on a search without filters must not read them all.
 INDEX_FROM_ROWS = 20_000
 
@@ -54,7 +57,7 @@ async def validate(session: Session, patience: float, metrics_urls: tuple[str, .
     places = meters.urls(metrics_urls, session.data.runtime_state() if is_local else None)
     before = await meters.read(places)
     await Conversation(session.target).check_rights()
-    for name, why in await _away(session):
+    for name, why in await _away(session, min(patience, STARTING_SECONDS)):
         report.add("integration", name, why, False)
     if report.passed:
         await _converse(report, session, patience)
@@ -72,21 +75,32 @@ async def validate(session: Session, patience: float, metrics_urls: tuple[str, .
         raise SystemExit(FAILED)
 
 
-async def _away(session: Session) -> list[tuple[str, str]]:
-    """Which services do not answer, and why."""
+async def _away(session: Session, seconds_max: float) -> list[tuple[str, str]]:
+    """Which services do not answer, and why; one that may just be starting is asked again for so long."""
+    end = time.monotonic() + seconds_max
 
     async def why(name: str) -> str:
-        if name in session.target.unplaced:
-            return ""
-        async with session.target.channel(name) as channel:
-            try:
-                serves = await is_serving(channel, HEALTH_SECONDS)
-            except grpc.aio.AioRpcError as error:
-                return f"cannot be reached: {described(error)}"
-        return "" if serves else "does not serve"
+        told = await _why_away(session, name)
+        if told and time.monotonic() < end:
+            session.progress.print(escape(f"{name} {told}, asking again …"))
+        while told and time.monotonic() < end:
+            await asyncio.sleep(AGAIN_SECONDS)
+            told = await _why_away(session, name)
+        return told
 
     told = await asyncio.gather(*map(why, NAMES))
     return [(name, each) for name, each in zip(NAMES, told, strict=True) if each]
+
+
+async def _why_away(session: Session, name: str) -> str:
+    if name in session.target.unplaced:
+        return ""
+    async with session.target.channel(name) as channel:
+        try:
+            serves = await is_serving(channel, HEALTH_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            return f"cannot be reached: {described(error)}"
+    return "" if serves else "does not serve"
 
 
 async def _converse(report: Report, session: Session, patience: float) -> None:
