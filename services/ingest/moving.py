@@ -76,7 +76,11 @@ async def _move(
         if (known.external_id, known.renumbering) == (to.external_id, renumbering):
             return Moved(known.id, 0)
         raise Conflict(f"source {source.external_id} has moved to {known.external_id}")
-    if await store.find_source(connection, workspace, to):
+    there = await store.find_source(connection, workspace, to)
+    if there is not None and (there.id, there.external_id) == (known.id, to.external_id):
+        # Another has moved it since it was found.
+        return await _move(connection, workspace, source, to, renumbering)
+    if there is not None:
         raise AlreadyExists(f"source {to.external_id}")
     place = (connection, workspace, known.id, renumbering)
     # Like every writer, messages before their source.

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from services.common.database import Database, DatabaseSettings
-from services.ingest import moving
+from services.ingest import moving, store
 from services.ingest.moving import Moved, Mover
 from services.ingest.renumbering import Renumbering
 from services.ingest.sources import Sources
@@ -286,6 +286,24 @@ async def patiently(call: Any, *arguments: Any) -> Any:
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE:
                 raise
+
+
+async def test_a_source_that_moves_while_it_is_looked_at(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks for a move that another commits between two looks is told that it has moved, not that both are there."""
+    await ingest.send(message(1))
+    look = store.find_source
+
+    async def slowly(*arguments: Any) -> Any:
+        found = await look(*arguments)
+        monkeypatch.setattr(store, "find_source", look)
+        await elsewhere(ingest)
+        return found
+
+    monkeypatch.setattr(store, "find_source", slowly)
+    assert (await move(ingest)).renumbered == 0
+    assert [key for key, _ in await keys(ingest)] == [now(1)]
 
 
 async def test_writers_while_a_source_moves(ingest: Ingest) -> None:

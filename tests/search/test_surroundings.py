@@ -32,7 +32,7 @@ async def test_hits_come_with_their_surroundings_and_marks(desk: Desk) -> None:
     [
         ("мій", ["м\u0456\u0438\u0306"]),
         ("naïve", ["nai\u0308ve"]),
-        ("file", ["файл", "ﬁle"]),
+        ("file", ["фаи\u0306л", "ﬁle"]),
         ("0x80070005", ["0x80070005"]),
         ("한국", ["\u1112\u1161\u11ab\u1100\u116e\u11a8"]),
         ("замок", ["за\u0301мок"]),
