@@ -1,6 +1,6 @@
 """How fast vectors are written: the product's own statement, beside what one would write instead.
 
-    python -m benchmarks.writes [--vectors 20000] [--indexed 4000] [--batch 256] [--at-once 4] [--rounds 9]
+    python -m benchmarks.writes [--vectors 20000] [--indexed 12000] [--batch 256] [--at-once 4] [--rounds 9]
 
 A real PostgreSQL as `winnow up` starts it, durable commits, 384 dimensions, vectors that spread as a chat's do; each
 way has as many transactions under way as the embedder has batches (two lanes of WINNOW_EMBED_PARALLEL). Without an
@@ -313,7 +313,7 @@ async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.writes")
     parser.add_argument("--vectors", type=int, default=20_000, help="without an index, a round")
-    parser.add_argument("--indexed", type=int, default=4000, help="with one, a round")
+    parser.add_argument("--indexed", type=int, default=12_000, help="with one, a round")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--at-once", type=int, default=4, help="transactions under way")
     parser.add_argument(
