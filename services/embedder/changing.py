@@ -7,13 +7,11 @@ from uuid import UUID
 
 from services.common.database import Connection, Database
 from services.common.errors import (
-    Conflict,
     FieldViolation,
     InvalidFields,
     InvalidSetting,
     ModelError,
     ModelUnavailable,
-    NotFound,
 )
 from services.common.models import UnknownModel
 from services.embedder import generation_store as store
@@ -96,15 +94,9 @@ class Changes:
 
         Raises Conflict if another generation serves than the one that is named.
         """
-        known = await self._generations.refresh()
-        if serving and serving not in [g.id for g in known if g.state == "serving"]:
-            raise Conflict(f"generation {serving} does not serve")
-        standby = [g for g in known if g.state == "standby"]
-        served = [(g.promoted_at, g) for g in standby if g.promoted_at]
-        if not served:
-            raise NotFound("generation", "that served before")
-        _, previous = max(served, key=lambda each: each[0])
-        return await self.promote(previous.id, force=force)
+        return await self._change(
+            lambda connection: store.roll_back(connection, serving, force=force)
+        )
 
     async def retire(self, generation: UUID) -> Generation:
         """End a generation that does not serve; its vectors are dropped by Upkeep."""

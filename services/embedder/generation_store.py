@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from services.common.database import Connection, Database, WrongValue, allowed
-from services.common.errors import ModelError, NotFound
+from services.common.errors import Conflict, ModelError, NotFound
 from services.embedder.generations import Generation, ModelIdentity
 from services.embedder.specs import KINDS
 from services.embedder.store import LATEST, QUERIES
@@ -138,6 +138,23 @@ async def promote(connection: Connection, generation: UUID, *, force: bool) -> G
     async with allowed(generation):
         row = await connection.fetchrow(QUERIES["promote_generation"], generation, force)
     return _generation(row)
+
+
+async def roll_back(connection: Connection, serving: UUID | None, *, force: bool) -> Generation:
+    """Promote the generation that served last before this one; NotFound if none stands by, or UnfitGeneration.
+
+    Raises Conflict if another generation serves than the one that is named. Nobody promotes one in between.
+    """
+    async with connection.transaction():
+        await connection.execute(QUERIES["lock_generations"])
+        known = await live_generations(connection)
+        if serving and serving not in [g.id for g in known if g.state == "serving"]:
+            raise Conflict(f"generation {serving} does not serve")
+        served = [(g.promoted_at, g) for g in known if g.state == "standby" and g.promoted_at]
+        if not served:
+            raise NotFound("generation", "that served before")
+        _, previous = max(served, key=lambda each: each[0])
+        return await promote(connection, previous.id, force=force)
 
 
 async def retire(connection: Connection, generation: UUID) -> Generation:

@@ -25,6 +25,10 @@ order by g.id desc limit $4;
 select id, model, reference, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at, promoted_at
 from embedder.promote_generation($1, $2);
 
+-- name: lock_generations
+-- As start_generation and promote_generation lock: which generation serves stays so until the transaction ends.
+select pg_advisory_xact_lock(hashtextextended('embedder.open_generation', 0));
+
 -- name: retire_generation
 select id, model, reference, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at, promoted_at
 from embedder.retire_generation($1);

@@ -29,6 +29,9 @@ from tests.meanwhile import meanwhile
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
+WAITING = """select exists (select from pg_locks l join pg_database d on d.oid = l.database
+  where d.datname = current_database() and l.locktype = 'advisory' and not l.granted)"""
+
 
 @pytest.fixture
 def two_models(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
@@ -333,6 +336,34 @@ async def test_nobody_reads_half_a_promotion(
         stop.set()
         await sampling
     assert set(seen) == {(1, 50)}
+
+
+async def test_a_roll_back_waits_for_a_promotion(
+    two_models: Serve, deployment: Deployment, chat: Chat
+) -> None:
+    """What another operator promotes meanwhile is not rolled back by who names the one that served until then."""
+    async with two_models() as channel:
+        operator = Operator(channel, deployment)
+        await chat.say(["one"])
+        await chat.settled()
+        second = await operator.start("second")
+        third = await operator.start("second", query_prefix="3: ")
+        await operator.promote(second.id, force=True)
+
+        async def is_waiting() -> bool:
+            return bool(await chat.admin.fetchval(WAITING))
+
+        async with chat.admin.transaction():
+            await chat.admin.execute("select embedder.promote_generation($1, true)", UUID(third.id))
+            rolling_back = asyncio.create_task(operator.roll_back(second.id))
+            await until(is_waiting)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await rolling_back
+        assert refused.value.details() == f"generation {second.id} does not serve"
+        serving = await chat.admin.fetchval(
+            "select id from embedder.generation where state = 'serving'"
+        )
+        assert str(serving) == third.id
 
 
 async def test_a_workspace_decides_nothing_for_the_others(
