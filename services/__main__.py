@@ -14,11 +14,12 @@ def main() -> None:
     end_at_once()
     # To load them takes long enough for Ctrl-C to come meanwhile.
     from services.cli.app import winnow  # noqa: PLC0415
-    from services.cli.streams import make_printable  # noqa: PLC0415
+    from services.cli.streams import ended_unread, make_printable  # noqa: PLC0415
 
     make_printable()
     try:
-        winnow(prog_name="winnow")
+        with ended_unread():
+            winnow(prog_name="winnow")
     except OSError as error:  # of what is printed before a command begins, as --help on a full disk
         sys.exit(f"winnow: {error.strerror or error}")
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from services.cli.interrupts import leave_to_the_command
+from services.cli.streams import ended_unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,11 @@ class LazyGroup(click.Group):
         leave_to_the_command()
         return found
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Read the options before a command, of which --help prints."""
+        with ended_unread():
+            return super().make_context(*arguments, **options)
+
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Read the options before a command; one that commands take is told its place."""
         try:
@@ -142,7 +148,8 @@ class LazyGroup(click.Group):
     def invoke(self, context: click.Context) -> Any:
         """Find and run a command; an interruption means the same while it is found as while it runs."""
         try:
-            return super().invoke(context)
+            with ended_unread():
+                return super().invoke(context)
         except click.NoSuchOption as error:
             _tell_the_place(error)
             raise
@@ -188,5 +195,5 @@ def winnow() -> None:
     Times are shown in UTC; those of options are in UTC, too, unless they name a zone.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 Winnow cannot be reached, 4 bad input, 5 a model is missing or wrong,
-    6 imported but for rows that were left out or rejected, 130 interrupted.
+    6 imported but for rows that were left out or rejected, 130 interrupted, 141 nobody reads the output any more.
     """

@@ -1,6 +1,7 @@
 """Models on their way to this machine: with a bar, and so that an interruption ends it and removes what was begun."""
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from services.cli.embedded.runtime import cancelled_by
 from services.cli.options import Session
 from services.cli.threads import in_thread
 from services.common.models import ModelStore, ResolvedModel, Role
@@ -31,10 +33,10 @@ class _NobodyWaits(Exception):
 async def fetch(
     session: Session, store: ModelStore, wanted: Sequence[tuple[str, Role]]
 ) -> list[ResolvedModel]:
-    """Bring models here, if they are missing."""
+    """Bring models here, if they are missing; SIGTERM interrupts that as Ctrl-C does."""
     found = []
     for name, role in wanted:
-        with _shown(session) as report:
+        with _shown(session) as report, cancelled_by(signal.SIGTERM):
             found.append(await _while_waited_for(partial(store.fetch, name, role), report))
     return found
 

@@ -182,7 +182,7 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
             click.echo("winnow: interrupted", err=True)
             raise SystemExit(INTERRUPTED) from None
         except BrokenPipeError:
-            raise  # whoever read the output has gone, and click ends quietly
+            raise  # whoever read the output has gone, and the command ends quietly
         except OSError as error:
             raise Failure(system_reason(error)) from error
 

@@ -2,7 +2,12 @@
 
 import os
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn, TextIO
+
+# What a shell says of a program that the system ends for writing where nobody reads any more.
+UNREAD = 141
 
 
 def make_printable() -> None:
@@ -18,3 +23,22 @@ def make_printable() -> None:
 def has_every_letter(stream: TextIO) -> bool:
     """Whether a stream is of Unicode."""
     return (stream.encoding or "").lower().replace("_", "-").startswith("utf")
+
+
+@contextmanager
+def ended_unread() -> Iterator[None]:
+    """End the command without a word when whoever read its output has gone, as `head` does once it has its lines."""
+    try:
+        yield
+    except BrokenPipeError:
+        leave_unread()
+
+
+def leave_unread() -> NoReturn:
+    """End the command so; what is left to be written goes nowhere."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(UNREAD)

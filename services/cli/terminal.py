@@ -8,6 +8,8 @@ from typing import Any, Final, TextIO
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
 
+from services.cli.streams import leave_unread
+
 PIPE_COLUMNS = 200
 # Every control character but the tab and the end of a line; what begins with one stays, as plain letters.
 _OBEYED: Final = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
@@ -33,11 +35,18 @@ def shown_json(value: Any, *, is_plain: bool = False) -> str:
 
 def open_console(stream: TextIO, *, is_error: bool = False) -> Console:
     """A console on standard output, or on standard error; lines of output are as long as they are."""
-    console = Console(
-        stderr=is_error, highlight=False, soft_wrap=not is_error, width=_width(stream)
-    )
+    console = _Piped(stderr=is_error, highlight=False, soft_wrap=not is_error, width=_width(stream))
     console.push_render_hook(Harmless())
     return console
+
+
+class _Piped(Console):
+    """A console whose command ends as any other once nobody reads it."""
+
+    def on_broken_pipe(self) -> None:
+        """End the command without a word."""
+        self.quiet = True
+        leave_unread()
 
 
 class Harmless(RenderHook):

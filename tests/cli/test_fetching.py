@@ -61,9 +61,12 @@ def hub() -> Iterator[Hub]:
         server.is_over.set()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", [("up",), ("demo",), ("models", "fetch")])
-def test_an_interruption_ends_a_fetch(command: tuple[str, ...], hub: Hub, tmp_path: Path) -> None:
-    """Ctrl-C is not kept waiting for the rest of a model, and what had come of it is removed."""
+def test_an_interruption_ends_a_fetch(
+    command: tuple[str, ...], number: signal.Signals, hub: Hub, tmp_path: Path
+) -> None:
+    """Who presses Ctrl-C, or stops the machine, does not wait for the rest of a model; what had come is removed."""
     registry, cache = tmp_path / "registry.toml", tmp_path / "cache"
     registry.write_text(REGISTRY)
     environment = {
@@ -81,7 +84,7 @@ def test_an_interruption_ends_a_fetch(command: tuple[str, ...], hub: Hub, tmp_pa
         text=True,
     ) as process:
         hub.is_asked.wait()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, told = process.communicate()
     assert (process.returncode, told) == (130, "winnow: interrupted\n")
     assert [path.name for path in cache.iterdir()] == [".tiny.lock"]

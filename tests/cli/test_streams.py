@@ -1,8 +1,11 @@
 """Commands whose output goes where few would send it."""
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,17 @@ def closed(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command by a shell that closes streams, or sends them elsewhere, before."""
     command = ["sh", "-c", f'exec "$@" {streams}', "sh", sys.executable, "-m", "services"]
     return subprocess.run([*command, *arguments], capture_output=True, text=True)
+
+
+@contextmanager
+def unread() -> Iterator[int]:
+    """The end of a pipe whose other end is closed."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        yield writer
+    finally:
+        os.close(writer)
 
 
 def test_letters_that_the_output_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,6 +56,26 @@ def test_an_output_that_is_closed(streams: str, tmp_path: Path) -> None:
     ended = closed(streams, "status", "--data-dir", str(tmp_path))
     assert (ended.returncode, ended.stdout) == (3, "")
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("search", "--help"), ("models", "list"), ("models", "list", "--json")],
+)
+def test_an_output_that_nobody_reads_any_more(arguments: tuple[str, ...]) -> None:
+    """Who reads the first lines alone, as `head` does, is told of no failure; the code is that of `cat`."""
+    command = [sys.executable, "-m", "services", *arguments]
+    with unread() as writer:
+        ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_a_refusal_that_nobody_reads() -> None:
+    """What is wrong with a command may be read by nobody either."""
+    with unread() as writer:
+        command = [sys.executable, "-m", "services", "serach"]
+        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=writer, text=True)
+    assert (ended.returncode, ended.stdout) == (141, "")
 
 
 def test_a_full_disk_is_told_in_a_line() -> None:
