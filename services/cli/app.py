@@ -83,7 +83,8 @@ PARTS = {
         "services.cli.sources:sources", "List the chats that messages came from, with their ids."
     ),
     "status": Part(
-        "services.cli.status:status", "Show rows, vectors, tasks and the gauges that are 0 at rest."
+        "services.cli.status:status",
+        "Show services, rows, vectors, tasks and the gauges that are 0 at rest.",
     ),
     "top": Part("services.cli.top:top", "Show the pipeline live."),
     "topics": Part(
@@ -190,7 +191,7 @@ def winnow() -> None:
       winnow import telegram result.json   in another terminal: import a chat
       winnow search "what did we decide about the release?"
       winnow ask "why did the backup fail?"   an answer from cited messages
-      winnow status                        rows, vectors, tasks
+      winnow status                        services, rows, vectors, tasks
 
     Times are shown in UTC; those of options are in UTC, too, unless they name a zone.
 

@@ -1,5 +1,7 @@
 """`winnow status` and `winnow dead`: how the pipeline is doing, and what to do about it."""
 
+import asyncio
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import click
@@ -8,6 +10,7 @@ from rich.table import Table
 
 from services.cli.failures import Failure
 from services.cli.groups import Group
+from services.cli.health import SERVING, tell_health
 from services.cli.options import Session, as_dict, command
 from services.cli.paging import gather, listing
 from services.cli.values import ID, counted
@@ -29,23 +32,36 @@ async def read_status(session: Session) -> pb.GetStatusResponse:
 @click.command()
 @command
 async def status(session: Session) -> None:
-    """Show rows, vectors, tasks and the gauges that are 0 at rest.
+    """Show services, rows, vectors, tasks and the gauges that are 0 at rest.
 
     `vectors missing` counts live messages, atoms and topics without a current vector; it is above 0 while
     the embedder works. `dead` counts tasks that failed too often: look at them with `winnow dead list`.
     """
-    state = await read_status(session)
+    target = session.target
+    state, services = await asyncio.gather(read_status(session), tell_health(target))
     if session.as_json:
-        session.print_message(state)
+        session.print_json({**as_dict(state), "services": services})
         return
-    session.console.print(_figures(state))
+    session.console.print(_figures(state, told_services(services, target.restarted)))
     session.console.print(_stages(state))
 
 
-def _figures(state: pb.GetStatusResponse) -> Table:
+def told_services(services: Mapping[str, str], restarted: Collection[str]) -> str:
+    """How many services serve, and what is known of each other one; a running `winnow up` starts some again."""
+    serving = [name for name, told in services.items() if told == SERVING]
+    away = [
+        f"{name} {told}" + (": `winnow up` is starting it" if name in restarted else "")
+        for name, told in services.items()
+        if told != SERVING
+    ]
+    return "; ".join([f"{len(serving)} serving", *away])
+
+
+def _figures(state: pb.GetStatusResponse, services: str) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     labels = f"{state.messages_signal:,} signal, {state.messages_weak:,} weak, {state.messages_noise:,} noise"
     rows = [
+        ("services", services),
         ("messages", f"{state.messages:,}  ({labels})"),
         ("atoms", f"{state.atoms:,}"),
         ("topics", f"{state.topics:,}"),

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from services.cli.status import told_services
 from tests.cli.test_knowledge import Command
 from tests.conftest import Deployment
 
@@ -24,6 +25,23 @@ async def winnow(deployment: Deployment) -> AsyncIterator[Command]:
     )
     async with deployment.serving("ingest"):
         yield Command(deployment)
+
+
+async def test_a_service_that_does_not_serve_is_told(winnow: Command) -> None:
+    """That ingest answers for the workspace must not look as if searches and vectors were there as well."""
+    away = "extractor not reached; embedder not reached; search not reached"
+    assert f"1 serving; {away}" in await winnow.said("status")
+    services = (await winnow.json("status"))["services"]
+    assert services.pop("ingest") == "serving"
+    assert services == dict.fromkeys(("extractor", "embedder", "search"), "not reached")
+
+
+def test_what_starts_is_told_from_what_is_away() -> None:
+    """Who has just called `winnow up` must read that a service is on its way, and not look for what is wrong."""
+    services = {"ingest": "serving", "embedder": "not reached", "search": "not serving"}
+    assert told_services(services, restarted={"embedder"}) == (
+        "1 serving; embedder not reached: `winnow up` is starting it; search not serving"
+    )
 
 
 async def test_dead_tasks_are_listed_with_their_errors(winnow: Command) -> None:
