@@ -11,14 +11,14 @@ from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
+import simsimd
 
 from services.common.vectors import Matrix
 
 # How many standard deviations from the middle a level begins: about as many coordinates are on each of the three.
 _STEP: Final = 0.6
-# How many rows are compared at a time: what that takes stays in a processor's cache.
-_BLOCK: Final = 32_768
-_ROWS_AT_ONCE: Final = 256
+# One number of steps in so many tells about how many are larger.
+_SAMPLED: Final = 16
 _GROWTH: Final = 1.25
 _ROWS_MIN: Final = 1_024
 _CODE_MAX: Final = 127
@@ -28,6 +28,9 @@ _NEARLY_ZERO: Final = 1e-6
 T = TypeVar("T", bound=np.generic)
 Row = npt.NDArray[np.float32]
 Places = npt.NDArray[np.intp]
+Bits = npt.NDArray[np.uint8]
+Codes = npt.NDArray[np.int8]
+Steps = npt.NDArray[np.uint16]
 
 
 class Sketch:
@@ -43,8 +46,7 @@ class Sketch:
         """
         self._middle, self._size = middle, 0
         self._low, self._high = -_STEP * spread, _STEP * spread
-        self._words = -(-len(middle) // 32)
-        self._levels = np.zeros((self._words, room), np.uint64)
+        self._levels = np.zeros((room, _bytes_of_levels(len(middle))), np.uint8)
         self._codes = np.zeros((room, len(middle)), np.int8)
         self._scales = np.zeros(room, np.float32)
         self._ids = np.zeros((room, 16), np.uint8)
@@ -60,7 +62,7 @@ class Sketch:
     @staticmethod
     def row_bytes(dimensions: int) -> int:
         """The memory that a vector of so many numbers takes."""
-        return 8 * -(-dimensions // 32) + dimensions + 4 + 16
+        return _bytes_of_levels(dimensions) + dimensions + 4 + 16
 
     def add(self, ids: bytes, vectors: Matrix) -> None:
         """Add unit vectors, an (n, d) array, of subjects whose ids are 16 bytes each, one after another."""
@@ -70,7 +72,7 @@ class Sketch:
         rest = vectors - self._middle
         largest = np.abs(rest).max(axis=1, initial=_NEARLY_ZERO)
         added = slice(self._size, size)
-        self._levels[:, added] = self._levels_of(rest)
+        self._levels[added] = self._levels_of(rest)
         self._codes[added] = np.rint(rest * (_CODE_MAX / largest)[:, None])
         self._scales[added] = largest / _CODE_MAX
         self._ids[added] = np.frombuffer(ids, np.uint8).reshape(-1, 16)
@@ -83,27 +85,28 @@ class Sketch:
         """
         size, levels = self._size, self._levels
         codes, scales, ids = self._codes, self._scales, self._ids
-        asked = self._levels_of((vector - self._middle).reshape(1, -1))[:, 0]
-        rows = _fewest(_steps(levels, asked, size), max(breadth, count))
+        if not size:
+            return []
+        asked = self._levels_of((vector - self._middle).reshape(1, -1))
+        rows = fewest(_steps(levels[:size], asked), max(breadth, count))
         # The middle's own share is the same in all of them.
-        shares = _products(codes, rows, vector) * scales[rows]
+        shares = _products(codes[rows], vector) * scales[rows]
         best = rows[np.argsort(-shares)[:count]]
         return list(dict.fromkeys(UUID(bytes=each.tobytes()) for each in ids[best]))
 
-    def _levels_of(self, rest: Matrix) -> npt.NDArray[np.uint64]:
-        """Return the levels of (n, d) numbers as a (words, n) array, the last word filled up with zeros."""
-        bits = np.concatenate([rest > self._low, rest > self._high], axis=1)
-        packed = np.zeros((len(rest), self._words * 8), np.uint8)
-        packed[:, : -(-bits.shape[1] // 8)] = np.packbits(bits, axis=1)
-        return packed.view(np.uint64).T
+    def _levels_of(self, rest: Matrix) -> Bits:
+        """Return the levels of (n, d) numbers, two bits each, a row of bytes for a row of numbers."""
+        return np.packbits(np.concatenate([rest > self._low, rest > self._high], axis=1), axis=1)
 
     def _grow(self, rows: int) -> None:
-        levels = np.zeros((self._words, rows), np.uint64)
-        levels[:, : self._size] = self._levels[:, : self._size]
-        self._levels = levels
+        self._levels = _grown(self._levels, rows)
         self._codes = _grown(self._codes, rows)
         self._scales = _grown(self._scales, rows)
         self._ids = _grown(self._ids, rows)
+
+
+def _bytes_of_levels(dimensions: int) -> int:
+    return -(-2 * dimensions // 8)
 
 
 def _grown(array: npt.NDArray[T], rows: int) -> npt.NDArray[T]:
@@ -112,37 +115,43 @@ def _grown(array: npt.NDArray[T], rows: int) -> npt.NDArray[T]:
     return grown
 
 
-def _steps(
-    levels: npt.NDArray[np.uint64], asked: npt.NDArray[np.uint64], size: int
-) -> npt.NDArray[np.uint16]:
-    """Count the steps between the levels of each row and those that are asked for."""
-    steps = np.zeros(size, np.uint16)
-    differ, ones = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint8)
-    for start in range(0, size, _BLOCK):
-        block = steps[start : start + _BLOCK]
-        here = slice(start, start + len(block))
-        for word, of_query in zip(levels, asked, strict=True):
-            np.bitwise_xor(word[here], of_query, out=differ[: len(block)])
-            np.bitwise_count(differ[: len(block)], out=ones[: len(block)])
-            block += ones[: len(block)]
-    return steps
+def _steps(levels: Bits, asked: Bits) -> Steps:
+    """Count the steps between the levels of each row and the row that is asked for."""
+    steps = np.empty((1, len(levels)), np.uint16)
+    simsimd.cdist(asked, levels, "hamming", dtype="bin8", out=steps)
+    counted: Steps = steps[0]
+    return counted
 
 
-def _products(codes: npt.NDArray[np.int8], rows: Places, vector: Row) -> Row:
-    """Multiply some rows of codes with a vector; so few at a time that they stay in a processor's cache."""
-    products = np.empty(len(rows), np.float32)
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        here = slice(start, start + _ROWS_AT_ONCE)
-        # Sooner done than threads are woken for it.
-        np.einsum("ij,j->i", codes[rows[here]].astype(np.float32), vector, out=products[here])
-    return products
+def _products(codes: Codes, vector: Row) -> Row:
+    """Multiply rows of codes with a vector in whole numbers of 8 bits, too; its scale is that of all products."""
+    scale = _CODE_MAX / np.abs(vector).max(initial=_NEARLY_ZERO)
+    asked = np.rint(vector * scale).astype(np.int8).reshape(1, -1)
+    products = np.empty((1, len(codes)), np.float32)
+    simsimd.cdist(asked, codes, "dot", dtype="int8", out=products)
+    multiplied: Row = products[0]
+    return multiplied
 
 
-def _fewest(steps: npt.NDArray[np.uint16], wanted: int) -> Places:
+def fewest(steps: Steps, wanted: int) -> Places:
     """Return where so many of the least numbers of steps are, in no order."""
     if wanted >= len(steps):
         return np.arange(len(steps))
-    # Where values are is found slower than what they are.
-    last = np.partition(steps, wanted - 1)[wanted - 1]
+    last = _last_of(steps, wanted)
     fewer = np.flatnonzero(steps < last)
     return np.concatenate([fewer, np.flatnonzero(steps == last)[: wanted - len(fewer)]])
+
+
+def _last_of(steps: Steps, wanted: int) -> int:
+    """Return the largest of so many of the least numbers of steps.
+
+    A part of them tells about where it is; to count from there takes less than to put all of them in order.
+    """
+    part = steps[::_SAMPLED]
+    place = min(wanted // _SAMPLED, len(part) - 1)
+    last = int(np.partition(part, place)[place])
+    while np.count_nonzero(steps <= last) < wanted:
+        last += 1
+    while np.count_nonzero(steps < last) >= wanted:
+        last -= 1
+    return last

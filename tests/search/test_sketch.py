@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.common.vectors import Matrix
-from services.search.sketch import Sketch
+from services.search.sketch import Sketch, fewest
 
 
 def similar_vectors(count: int, dimensions: int) -> Matrix:
@@ -82,3 +82,19 @@ def test_what_is_all_alike_is_found() -> None:
     same = np.repeat(similar_vectors(1, 64), 5, axis=0)
     sketch = filled(same)
     assert len(sketch.nearest(same[0], 3, 3)) == 3
+
+
+@pytest.mark.parametrize("order", ["drawn", "ascending", "descending", "every sixteenth is least"])
+@pytest.mark.parametrize("wanted", [1, 15, 800, 4_999, 5_000])
+def test_the_fewest_steps_are_the_fewest(order: str, wanted: int) -> None:
+    """However numbers of steps are spread, so many of the least must be found, among equal ones any."""
+    steps = np.random.default_rng(2).binomial(768, 0.4, 5_000).astype(np.uint16)
+    if order != "drawn":
+        steps.sort()
+    if order == "descending":
+        steps = steps[::-1].copy()
+    if order == "every sixteenth is least":
+        steps = np.where(np.arange(5_000) % 16, steps, 0).astype(np.uint16)
+    places = fewest(steps, wanted)
+    assert len(set(places.tolist())) == wanted
+    assert sorted(steps[places]) == sorted(steps)[:wanted]
