@@ -212,9 +212,9 @@ async def _ask_again(connection: Connection, workspace: UUID, tasks: Sequence[Ta
         keys = {(spec.kind, task.subject) for task, spec in asked}
         wanted_of = _wanted_of(await store.read_subjects(connection, workspace, generation, keys))
         found = [(task, wanted_of((task, spec))) for task, spec in asked]
-        again = [task for task, subject in found if subject and not subject.vectors]
-        subjects, specs = [task.subject for task in again], [task.spec for task in again]
-        await enqueue(connection, workspace, EmbedStage.name, subjects, specs, reopen=True)
+        if again := [task for task, subject in found if subject and not subject.vectors]:
+            subjects, specs = [task.subject for task in again], [task.spec for task in again]
+            await enqueue(connection, workspace, EmbedStage.name, subjects, specs, reopen=True)
 
 
 async def _remove(connection: Connection, workspace: UUID, gone: Sequence[Gone]) -> None:
