@@ -67,6 +67,15 @@ class JsonFormatter(logging.Formatter):
         return without_secrets(json.dumps(fields, ensure_ascii=False))
 
 
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Say in a line why the driver cannot connect again, which it tries until it can: it gives a page each time."""
+    if record.exc_info and (error := record.exc_info[1]):
+        record.msg = "a connection to the database is lost, and cannot be made anew yet: %s: %s"
+        record.args = (type(error).__name__, error)
+        record.exc_info = record.exc_text = None
+    return True
+
+
 def start_logging(settings: LogSettings) -> None:
     """Send all logs to standard error."""
     handler = logging.StreamHandler(sys.stderr)
@@ -76,3 +85,4 @@ def start_logging(settings: LogSettings) -> None:
     # It logs the URL of every request.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("nats").setLevel(logging.ERROR)
+    logging.getLogger("asyncpg.pool").addFilter(_in_one_line)

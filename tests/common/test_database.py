@@ -1,6 +1,7 @@
 """The database goes away and comes back, refuses, and is used under the right role; errors say whose fault it is."""
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,6 +15,7 @@ from asyncpg.exceptions import OutdatedSchemaCacheError
 from services.common import migrations
 from services.common.database import Database, DatabaseSettings, check_versions, translated
 from services.common.errors import DatabaseUnavailable, InvalidSetting
+from services.common.telemetry import LogSettings, start_logging
 from tests.common.stages import Recorder, make, running, until
 from tests.conftest import PASSWORD, Deployment, free_port
 from tests.servers import PostgresServer
@@ -97,6 +99,30 @@ async def test_a_restart_is_survived_at_once(
         server.start()
         assert len(await tries_until_answer(database)) <= 8
         assert await asyncio.gather(*(answer(database) for _ in range(16))) == [1] * 16
+
+
+async def test_a_lost_connection_is_told_in_a_line(
+    deployment: Deployment, server: PostgresServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pool, which keeps a connection open, says that it cannot have one without a page of traceback."""
+    root, told = logging.getLogger(), ""
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    start_logging(LogSettings())
+    try:
+        async with opened() as database:
+            await answer(database)
+            server.stop()
+            async with asyncio.timeout(60):
+                while "asyncpg.pool" not in told:
+                    await asyncio.sleep(0.05)
+                    told += capsys.readouterr().err
+            server.start()
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    assert "a connection to the database is lost" in told
+    assert "Traceback" not in told
 
 
 async def test_a_killed_backend_is_survived(deployment: Deployment, server: PostgresServer) -> None:
