@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from services.common.replies import REPLY_BYTES_MAX, Space
 from services.search import grouping, paging
 from services.search.answer import Answer, Group
+from services.search.backlog import Freshness
 from services.search.contents import Contents, message, timestamp, topic
 from services.search.fitting import fit, fit_items
 from services.search.packing import Packed
@@ -17,7 +18,7 @@ from services.search.question import Question
 from services.search.ranking import Fused, Fusion
 from services.search.requests import page_token
 from services.search.similarity import Cluster, Duplicates, Similar
-from services.search.store import Freshness, Near, Subject
+from services.search.store import Near, Subject
 from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 

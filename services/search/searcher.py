@@ -63,7 +63,7 @@ class Searcher:
         self.statistics = Statistics(clock)
         self._keyword = KeywordLeg(self.statistics)
         self.semantic = SemanticLeg(self.statistics, copies)
-        self.serving, self.freshness = Serving(clock), FreshnessGauge(clock)
+        self.serving, self.freshness = Serving(clock), FreshnessGauge(reads, clock)
         self._nearness = Nearness(clock)
         self._waiting = Waiting(reads, self.serving, clock)
         self._reranker, self._probe = reranker, probe

@@ -58,7 +58,12 @@ async def open_service() -> AsyncIterator[Service]:
         reads = Reads(database, replica)
         copies = Copies(database, settings.search_memory_mb * 2**20)
         searcher = Searcher(reads, vectors, reranker=reranker, probe=probe, copies=copies)
-        loops = [probe.run, copies.run, *((replica.watch,) if replica else ())]
+        loops = [
+            searcher.freshness.run,
+            probe.run,
+            copies.run,
+            *((replica.watch,) if replica else ()),
+        ]
         # What it has learnt of a type of message once serves the edge and the requests of a batch.
         validator = protovalidate.Validator()
         servicer = Servicer(

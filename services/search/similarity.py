@@ -11,10 +11,11 @@ import numpy as np
 from services.common.errors import NoServingGeneration, NotFound
 from services.common.vectors import Matrix, from_halfvecs
 from services.search import aims, lookups, store
+from services.search.backlog import Freshness
 from services.search.contents import Contents
 from services.search.searcher import Searcher
 from services.search.semantic import scan_settings
-from services.search.store import Filter, Freshness, Near, Scope, Subject
+from services.search.store import Filter, Near, Scope, Subject
 
 MEMBERS_MAX: Final = 20
 _BLOCK: Final = 512

@@ -143,15 +143,6 @@ class Document(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
-    """How much waits for its vectors, and up to when everything has them."""
-
-    pending: int
-    searchable_up_to: datetime | None
-    dead: int = 0
-
-
 async def compile_terms(connection: Connection, terms: Sequence[Term]) -> dict[int, str]:
     """Return a tsquery for each term by its place; terms of stop words alone are left out."""
     forms = [(place, form) for place, term in enumerate(terms) for form in term.alternatives]
@@ -331,31 +322,6 @@ async def evidence(
     for row in await connection.fetch(_text("evidence"), workspace, atom_ids):
         found[row["atom_id"]].append(row)
     return found
-
-
-async def freshness(
-    connection: Connection, workspace: UUID, generation: Generation | None
-) -> Freshness:
-    """Return what waits for its vector; without a serving generation everything does."""
-    if generation is None:
-        pending: int = await connection.fetchval(_text("count_missing"), workspace)
-        return Freshness(pending, None)
-    (row,) = await connection.fetch(_text("freshness"), generation.id)
-    return Freshness(row["pending"], row["searchable_up_to"], row["dead"])
-
-
-async def pending_until(
-    connection: Connection, generation: Generation, moment: datetime
-) -> tuple[int, int]:
-    """Return how many embeddings of what was accepted up to a time are not made, and how many of them have died."""
-    (row,) = await connection.fetch(_text("pending_until"), generation.id, moment)
-    return row["pending"], row["dead"]
-
-
-async def embedding_state(connection: Connection, generation: UUID, message: UUID) -> str | None:
-    """Return whether a message is searchable, pending or dead; None if there is no such live message."""
-    state: str | None = await connection.fetchval(_text("embedding_state"), generation, message)
-    return state
 
 
 async def subject_vectors(

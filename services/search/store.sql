@@ -243,16 +243,19 @@ left join lateral (
 where t.workspace_id = $1 and t.id = any ($2::uuid[]) and t.retired_at is null;
 
 -- name: freshness
-select f.pending, f.dead, f.searchable_up_to from search.freshness($1::uuid) f;
+-- What is seen of the tasks in some states, at most $4 of each; the last of them is told for one state.
+select coalesce(sum(w.waiting), 0)::bigint as pending, coalesce(sum(w.waiting) filter (where s.state = 'dead'), 0)::bigint as dead,
+  coalesce(min(w.oldest), now()) as searchable_up_to, bool_and(w.seen < $4::int) as is_all, any_value(w.last) as last
+from unnest($2::text[]) as s (state) cross join lateral search.waiting($1::uuid, s.state, $3::uuid, $4::int) w;
 
 -- name: pending_until
-select f.pending, f.dead from search.freshness($1::uuid, $2::timestamptz) f;
+select f.pending, f.dead from search.pending_until($1::uuid, $2::timestamptz) f;
 
 -- name: embedding_state
 select search.embedding_state($1::uuid, $2::uuid);
 
 -- name: count_missing
-select count(*) as pending from spine.missing_vectors($1::uuid, '00000000-0000-0000-0000-000000000000', null);
+select count(*) as pending from spine.missing_vectors($1::uuid, '00000000-0000-0000-0000-000000000000', $2::bigint);
 
 -- name: subject_vectors
 select v.part, v.embedding from search.live_{kind}s({no_filter}) s

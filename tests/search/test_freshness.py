@@ -1,97 +1,176 @@
 """How fresh a workspace is costs its searches little, however much waits to be embedded."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from services.common.database import Connection
 from services.common.errors import DatabaseUnavailable
-from services.search import store
+from services.common.waiting import end
+from services.search import backlog
+from services.search.backlog import Freshness
 from services.search.freshness import FreshnessGauge
-from services.search.store import Freshness
+from services.search.reads import Reads
 from tests.common.test_breaker import Clock
 
 NOWHERE = cast(Connection, None)
+READS = Reads(cast(Any, None))
 
 
-class Backlog:
-    """What waits, as the database counts it: each count is answered when the test says so."""
+class Answers:
+    """What waits, as the database tells it: each question is answered when the test says so."""
 
     def __init__(self) -> None:
-        self.counts: list[asyncio.Future[Freshness]] = []
+        self.asked: list[asyncio.Future[Any]] = []
 
-    async def __call__(self, *_: Any) -> Freshness:
-        """Count."""
-        self.counts.append(asyncio.get_running_loop().create_future())
-        return await self.counts[-1]
+    async def __call__(self, *_: Any) -> Any:
+        """Ask."""
+        self.asked.append(asyncio.get_running_loop().create_future())
+        return await self.asked[-1]
+
+
+class Always:
+    """A look that always sees the same."""
+
+    def __init__(self, found: Freshness, *, is_all: bool) -> None:
+        self._found = found, is_all
+
+    async def __call__(self, *_: Any) -> tuple[Freshness, bool]:
+        """Look."""
+        return self._found
 
 
 @pytest.fixture
-def backlog(monkeypatch: pytest.MonkeyPatch) -> Backlog:
-    """A backlog in place of the database's."""
-    backlog = Backlog()
-    monkeypatch.setattr(store, "freshness", backlog)
-    return backlog
+def looks(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """Looks that the test answers."""
+    looks = Answers()
+    monkeypatch.setattr(backlog, "look", looks)
+    return looks
 
 
-async def counted(gauge: FreshnessGauge, backlog: Backlog, clock: Clock, seconds: float) -> None:
-    """Have the backlog counted, which takes so long."""
-    workspace = uuid4()
-    for pending in range(2):
-        reading = asyncio.create_task(gauge.read(NOWHERE, workspace, None))
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """Counts that the test answers, of a workspace in which a look always sees 2,000, which is not all."""
+    counts = Answers()
+    monkeypatch.setattr(backlog, "look", Always(Freshness(2_000, None), is_all=False))
+    monkeypatch.setattr(backlog, "count", counts)
+    return counts
+
+
+async def settled() -> None:
+    """Let every task do what it can."""
+    for _ in range(10):
         await asyncio.sleep(0)
-        clock.now += seconds
-        backlog.counts[pending].set_result(Freshness(pending, None))
-        assert (await reading).pending == pending
-        clock.now += 9 * seconds - 0.1
-        assert (await gauge.read(NOWHERE, workspace, None)).pending == pending
-        clock.now += 0.2
 
 
-async def test_what_takes_long_to_count_is_counted_less_often(backlog: Backlog) -> None:
-    """A count that takes two seconds is kept for eighteen."""
-    clock = Clock()
-    await counted(FreshnessGauge(clock), backlog, clock, 2)
-    assert len(backlog.counts) == 2
+@asynccontextmanager
+async def counting(gauge: FreshnessGauge) -> AsyncIterator[None]:
+    """Run what counts, as a service does."""
+    running = asyncio.create_task(gauge.run())
+    try:
+        yield
+        assert not running.done()
+    finally:
+        await end([running])
 
 
-async def test_one_search_counts_at_a_time(backlog: Backlog) -> None:
-    """While one counts anew others are told what was counted before; whoever waits for its own write counts itself."""
+async def pending(gauge: FreshnessGauge, workspace: UUID) -> int:
+    """What a search tells."""
+    return (await gauge.read(NOWHERE, workspace, None)).pending
+
+
+async def test_one_search_looks_at_a_time(looks: Answers) -> None:
+    """While one looks others are told what was seen before; whoever waits for its own write looks itself."""
     clock, workspace = Clock(), uuid4()
-    gauge = FreshnessGauge(clock)
-    first = asyncio.create_task(gauge.read(NOWHERE, workspace, None))
+    gauge = FreshnessGauge(READS, clock)
+    first = asyncio.create_task(pending(gauge, workspace))
     await asyncio.sleep(0)
-    backlog.counts[0].set_result(Freshness(1, None))
+    looks.asked[0].set_result((Freshness(1, None), True))
     await first
     clock.now += 1.1
-    second = asyncio.create_task(gauge.read(NOWHERE, workspace, None))
+    second = asyncio.create_task(pending(gauge, workspace))
     await asyncio.sleep(0)
-    assert (await gauge.read(NOWHERE, workspace, None)).pending == 1
+    assert await pending(gauge, workspace) == 1
     own = asyncio.create_task(gauge.read(NOWHERE, workspace, None, anew=True))
     await asyncio.sleep(0)
-    for pending, count in enumerate(backlog.counts[1:], 2):
-        count.set_result(Freshness(pending, None))
-    assert [(await second).pending, (await own).pending] == [2, 3]
+    for number, look in enumerate(looks.asked[1:], 2):
+        look.set_result((Freshness(number, None), True))
+    assert [await second, (await own).pending] == [2, 3]
 
 
-async def test_a_count_that_fails_is_not_remembered(backlog: Backlog) -> None:
-    """The next search counts again."""
+async def test_a_look_that_fails_is_not_remembered(looks: Answers) -> None:
+    """The next search looks again."""
     clock, workspace = Clock(), uuid4()
-    gauge = FreshnessGauge(clock)
-    for number, outcome in enumerate((Freshness(1, None), DatabaseUnavailable("away"))):
-        reading = asyncio.create_task(gauge.read(NOWHERE, workspace, None))
+    gauge = FreshnessGauge(READS, clock)
+    for number, outcome in enumerate(((Freshness(1, None), True), DatabaseUnavailable("away"))):
+        reading = asyncio.create_task(pending(gauge, workspace))
         await asyncio.sleep(0)
-        if isinstance(outcome, Freshness):
-            backlog.counts[number].set_result(outcome)
+        if isinstance(outcome, tuple):
+            looks.asked[number].set_result(outcome)
             await reading
         else:
-            backlog.counts[number].set_exception(outcome)
+            looks.asked[number].set_exception(outcome)
             with pytest.raises(DatabaseUnavailable):
                 await reading
         clock.now += 1.1
-    again = asyncio.create_task(gauge.read(NOWHERE, workspace, None))
+    again = asyncio.create_task(pending(gauge, workspace))
     await asyncio.sleep(0)
-    backlog.counts[2].set_result(Freshness(3, None))
-    assert (await again).pending == 3
+    looks.asked[2].set_result((Freshness(3, None), True))
+    assert await again == 3
+
+
+async def test_no_search_waits_for_a_count(counts: Answers) -> None:
+    """Until a backlog is counted searches tell what they see of it, then what was counted; one is made at a time."""
+    clock, workspace = Clock(), uuid4()
+    gauge = FreshnessGauge(READS, clock)
+    async with counting(gauge):
+        for _ in range(3):
+            assert await pending(gauge, workspace) == 2_000
+            await settled()
+            clock.now += 1.1
+        [count] = counts.asked
+        count.set_result(Freshness(1_000_000, None))
+        await settled()
+        assert await pending(gauge, workspace) == 1_000_000
+
+
+async def test_what_takes_long_to_count_is_counted_less_often(counts: Answers) -> None:
+    """A count that takes two seconds is told for eighteen, and on while the next is made."""
+    clock, workspace = Clock(), uuid4()
+    gauge = FreshnessGauge(READS, clock)
+    async with counting(gauge):
+        await pending(gauge, workspace)
+        await settled()
+        clock.now += 2
+        counts.asked[0].set_result(Freshness(1_000_000, None))
+        await settled()
+        clock.now += 17.9
+        assert await pending(gauge, workspace) == 1_000_000
+        await settled()
+        assert len(counts.asked) == 1
+        clock.now += 1.2
+        assert await pending(gauge, workspace) == 1_000_000
+        await settled()
+        assert len(counts.asked) == 2
+
+
+async def test_a_count_that_fails_is_made_again(counts: Answers) -> None:
+    """A database that is away for a while ends neither searches nor what counts for them."""
+    clock, workspace = Clock(), uuid4()
+    gauge = FreshnessGauge(READS, clock)
+    async with counting(gauge):
+        await pending(gauge, workspace)
+        await settled()
+        counts.asked[0].set_exception(DatabaseUnavailable("away"))
+        await settled()
+        clock.now += 31
+        assert await pending(gauge, workspace) == 2_000
+        await settled()
+        counts.asked[1].set_result(Freshness(1_000_000, None))
+        await settled()
+        clock.now += 1.1
+        assert await pending(gauge, workspace) == 1_000_000

@@ -1,6 +1,7 @@
 """Searches that wait for what was just written."""
 
 import asyncio
+from typing import Any, cast
 from uuid import uuid4
 
 import grpc
@@ -8,6 +9,10 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.search.freshness import Serving
+from services.search.question import Wait
+from services.search.waiting import Outcome, Waiting
+from tests.common.test_breaker import Clock
 from tests.search.asking import KEYWORD, SEMANTIC, stub
 from tests.search.conftest import Desk
 from tests.search.library import texts, unit
@@ -82,3 +87,22 @@ async def test_waiting_ends(desk: Desk) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await desk.client.search("x", wait_for=pb.WaitFor(message_id=str(uuid4())))
     assert failure.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_looks_that_take_long_are_rarer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a backlog of millions a look reads much: whoever waits leaves the database alone four times as long."""
+    clock, slept = Clock(), list[float]()
+
+    async def look(*_: object) -> None:
+        clock.now += 1
+
+    async def sleep(duration: float) -> None:
+        slept.append(duration)
+        clock.now += duration
+
+    waiting = Waiting(cast(Any, None), Serving(clock), clock)
+    monkeypatch.setattr(waiting, "_look", look)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    wait = Wait(seconds=12, message=None, accepted_until=None)
+    assert await waiting.until(uuid4(), wait) == Outcome.TIMED_OUT
+    assert slept == [4, 4, 1]

@@ -961,7 +961,9 @@ class Freshness(_message.Message):
     DEAD_EMBEDDINGS_FIELD_NUMBER: _builtins.int
     WAIT_OUTCOME_FIELD_NUMBER: _builtins.int
     pending_embeddings: _builtins.int
-    """Messages, atoms and topics that wait to be embedded."""
+    """Messages, atoms and topics that wait to be embedded. Of thousands it is the count of up to half a minute ago, and before there is one at
+    least as many.
+    """
     dead_embeddings: _builtins.int
     """How many of them failed too often and wait for a person."""
     wait_outcome: Global___WaitOutcome.ValueType
