@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common import pages, replies
 from services.common.database import Database
 from services.common.errors import NotFound
+from services.common.gauges import read_gauges
 from services.common.rates import QuotaSettings
 from services.common.rpc import current_caller
 from services.common.service import Servicer
@@ -41,13 +42,13 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
         """Count rows, vectors and tasks of the workspace."""
         workspace = current_caller().workspace
+        gauges = await read_gauges(self._database, workspace)
         async with self._database.transaction(workspace) as connection:
-            gauges = await connection.fetchrow("select * from spine.gauges($1)", workspace)
             rows = await connection.fetch("select * from spine.stages($1)", workspace)
             tokens_today = await connection.fetchval("select spine.tokens_today($1)", workspace)
         stages = [_stage(row) for row in rows]
         return pb.GetStatusResponse(
-            **dict(gauges or {}),
+            **gauges,
             stages=stages,
             tasks_dead=sum(stage.dead for stage in stages),
             oldest_task_age_seconds=max((s.oldest_task_age_seconds for s in stages), default=0),

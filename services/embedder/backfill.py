@@ -10,7 +10,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.common.ids import uuid7
-from services.embedder.debts import Debts, missing_by_kind, sum_dead, sum_missing
+from services.embedder.counting import sum_dead, sum_missing
+from services.embedder.debts import Debts, missing_by_kind
 from services.embedder.generations import Generation
 from services.embedder.store import Debt
 
@@ -126,8 +127,12 @@ class Backfill:
         yield self._progress(debts)
         scope = Scope(self._workspace, self._generation.id, frozenset(self._kinds))
         making = self._plans.begin(scope, self._make_tasks(batch_size, rate_per_second))
-        while not (await asyncio.wait([making], timeout=self._progress_seconds))[0]:
-            yield self._progress(await self._count())
+        rest = self._progress_seconds
+        while not (await asyncio.wait([making], timeout=rest))[0]:
+            started = self._clock()
+            debts = await self._count()
+            rest = self._rest_after(started)
+            yield self._progress(debts)
         if not making.cancelled():
             await making
         async for progress in self._watch():
@@ -153,8 +158,11 @@ class Backfill:
             yield self._progress(debts, finished=finished)
             if finished:
                 return
-            spent = self._clock() - started
-            await asyncio.sleep(max(self._progress_seconds, _REST_FACTOR * spent))
+            await asyncio.sleep(self._rest_after(started))
+
+    def _rest_after(self, started: float) -> float:
+        """For how long not to count after a count that began at a time."""
+        return max(self._progress_seconds, _REST_FACTOR * (self._clock() - started))
 
     async def _count(self) -> list[Debt]:
         return await self._debts.count(

@@ -15,7 +15,8 @@ from services.common.errors import (
 )
 from services.common.models import UnknownModel
 from services.embedder import generation_store as store
-from services.embedder.debts import Debts, sum_missing
+from services.embedder.counting import sum_missing
+from services.embedder.debts import Debts
 from services.embedder.embedding import Encoder
 from services.embedder.generation_store import IndexSettings
 from services.embedder.generations import Generation, Generations

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from services.common.database import Database
 from services.common.outbox import enqueue_backfill
-from services.embedder import store
+from services.embedder import counting, store
 from services.embedder.specs import KINDS
 from services.embedder.store import LATEST, Debt
 
@@ -38,8 +39,7 @@ class Debts:
         until: UUID = LATEST,
     ) -> list[Debt]:
         """Count the subjects without a current vector among those that were there at a time (a UUIDv7)."""
-        async with self._database.transaction(workspace) as connection:
-            return await store.embedding_debt(connection, workspace, generation, kinds, until)
+        return await counting.count(self._database, workspace, generation, kinds, until)
 
     async def ask_for_missing(
         self,
@@ -114,35 +114,37 @@ class Debts:
         return await self._database.retrying(attempt)
 
     async def ask_for_removal(self, workspace: UUID, generation: UUID, limit: int) -> int:
-        """Make the tasks that remove up to `limit` stale vectors; return how many are new."""
-
-        async def attempt() -> int:
-            async with self._database.transaction(workspace) as connection:
-                stale = await store.stale_vectors(connection, workspace, generation, limit)
-                made = 0
-                for kind, ids in store.by_kind(stale).items():
-                    hashes: list[bytes | None] = [None] * len(ids)
-                    made += await enqueue_backfill(
-                        connection, workspace, generation, kind, ids, hashes
-                    )
-            return made
-
-        made = await self._database.retrying(attempt)
+        """Make the tasks that remove about `limit` stale vectors, a transaction a part; return how many are new."""
+        made = found = 0
+        for kind in KINDS:
+            after: UUID | None = _FIRST
+            while after is not None and found < limit:
+                of_part = partial(
+                    self._remove_of_part, workspace, generation, kind, after, limit - found
+                )
+                stale, new, after = await self._database.retrying(of_part)
+                found, made = found + stale, made + new
         if made:
             self._after_commit()
         return made
+
+    async def _remove_of_part(
+        self, workspace: UUID, generation: UUID, kind: str, after: UUID, limit: int
+    ) -> tuple[int, int, UUID | None]:
+        """Return how many of the next vectors are stale, how many tasks that takes, and the last of them."""
+        async with self._database.transaction(workspace) as connection:
+            stale, last = await store.stale_vectors(
+                connection, workspace, generation, kind, after, COMPARED_MAX
+            )
+            stale, made = stale[:limit], 0
+            if stale:
+                hashes: list[bytes | None] = [None] * len(stale)
+                made = await enqueue_backfill(
+                    connection, workspace, generation, kind, stale, hashes
+                )
+        return len(stale), made, last
 
 
 def missing_by_kind(debts: Sequence[Debt]) -> Mapping[str, int]:
     """Return how many are missing of each kind that misses any."""
     return {debt.kind: debt.missing for debt in debts if debt.missing}
-
-
-def sum_missing(debts: Sequence[Debt]) -> int:
-    """Return how many are missing of all kinds."""
-    return sum(debt.missing for debt in debts)
-
-
-def sum_dead(debts: Sequence[Debt]) -> int:
-    """Return how many will stay missing until their dead tasks are replayed."""
-    return sum(debt.dead for debt in debts)

@@ -9,8 +9,7 @@ from uuid import UUID
 from services.common.database import Connection, Database, WrongValue, allowed
 from services.common.errors import Conflict, ModelError, NotFound
 from services.embedder.generations import Generation, ModelIdentity
-from services.embedder.specs import KINDS
-from services.embedder.store import LATEST, QUERIES
+from services.embedder.store import QUERIES
 
 # A build reads and compares every vector, which may take hours.
 _BUILD_SECONDS_MAX = 86400.0
@@ -54,17 +53,6 @@ class ListedGeneration:
     generation: Generation
     index_state: str | None
     vectors: int
-
-
-@dataclass(frozen=True)
-class Lack:
-    """What a generation lacks in all workspaces, and what of that waits for people: it is dead, or held back."""
-
-    missing: int = 0
-    dead: int = 0
-    dead_workspaces: int = 0
-    paused: int = 0
-    paused_workspaces: int = 0
 
 
 async def start_generation(
@@ -267,21 +255,6 @@ async def reindex(
         if not connection.is_closed():
             await connection.execute(QUERIES["unlock_build"], generation)
     return True
-
-
-async def debt(connection: Connection, generation: UUID, until: UUID = LATEST) -> tuple[int, int]:
-    """Return how many vectors a generation lacks in all workspaces, and for how many the task is dead.
-
-    Only what was there at a time (a UUIDv7) is counted.
-    """
-    (row,) = await connection.fetch(QUERIES["generation_debt"], generation, KINDS, until)
-    return row["missing"], row["dead"]
-
-
-async def lack(connection: Connection, generation: UUID) -> Lack:
-    """Return what a generation lacks in all workspaces, and why."""
-    (row,) = await connection.fetch(QUERIES["generation_lack"], generation)
-    return Lack(**row)
 
 
 async def lock_for_writing(connection: Connection, generation: UUID) -> bool:

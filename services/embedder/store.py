@@ -247,20 +247,27 @@ async def vectors_to_ask_for(
 
 
 async def stale_vectors(
-    connection: Connection, workspace: UUID, generation: UUID, limit: int
-) -> list[Subject]:
-    """Return subjects whose vectors are of a text that is gone or changed, but not what an erasure will count."""
-    rows = await connection.fetch(
-        QUERIES["stale_vectors"], workspace, generation, limit, ERASURE_UNDER_WAY
-    )
-    return [(row["kind"], row["subject_id"]) for row in rows]
+    connection: Connection, workspace: UUID, generation: UUID, kind: str, after: UUID, limit: int
+) -> tuple[list[UUID], UUID | None]:
+    """Return those of the next subjects whose vectors are of a text that is gone or changed, and the last of the next.
+
+    What an erasure will count is left out. There is no last if there are no more.
+    """
+    place = (workspace, generation, limit, ERASURE_UNDER_WAY, kind, after)
+    rows = await connection.fetch(QUERIES["stale_vectors"], *place)
+    stale = [row["subject_id"] for row in rows if row["is_stale"]]
+    return stale, rows[-1]["subject_id"] if rows else None
 
 
 async def embedding_debt(
-    connection: Connection, workspace: UUID, generation: UUID, kinds: Sequence[str], until: UUID
+    connection: Connection,
+    workspace: UUID,
+    generation: UUID,
+    kinds: Sequence[str],
+    span: tuple[UUID, UUID],
 ) -> list[Debt]:
-    """Count what is missing of the subjects that were there at a time (a UUIDv7), a kind each."""
-    rows = await connection.fetch(QUERIES["embedding_debt"], workspace, generation, kinds, until)
+    """Count what is missing of the subjects after the first of a span, up to the second, a kind each."""
+    rows = await connection.fetch(QUERIES["embedding_debt"], workspace, generation, kinds, *span)
     return [Debt(**row) for row in rows]
 
 

@@ -75,13 +75,6 @@ select embedder.prepare_reindex($1, $2, $3);
 -- name: note_reindexed
 select embedder.note_reindexed($1, $2, $3);
 
--- name: generation_debt
-select coalesce(sum(d.missing), 0)::bigint as missing, coalesce(sum(d.dead), 0)::bigint as dead
-from spine.workspaces() w cross join lateral spine.embedding_debt(w.workspace_id, $1, $2, $3) d;
-
--- name: generation_lack
-select missing, dead, dead_workspaces, paused, paused_workspaces from embedder.generation_lack($1);
-
 -- name: resume_backfills
 select spine.resume_backfills();
 
@@ -222,11 +215,11 @@ with erased as materialized (
   where e.workspace_id = $1 and e.created_at > now() - $4::interval and not exists (
     select from embedder.erasure d
     where d.workspace_id = $1 and d.operation_id = e.operation_id and d.of_what = 'knowledge' and d.chunk = e.chunk))
-select s.kind, s.subject_id from spine.stale_vectors($1, $2, $3) s
-where not exists (select from erased e where e.kind = s.kind and e.id = s.subject_id);
+select s.subject_id, s.is_stale and not exists (select from erased e where e.kind = $5 and e.id = s.subject_id) as is_stale
+from spine.stale_vectors($1, $2, $5, $6, $3) s order by s.subject_id;
 
 -- name: embedding_debt
-select kind, missing, dead from spine.embedding_debt($1, $2, $3, $4);
+select kind, missing, dead from spine.embedding_debt($1, $2, $3, $4::uuid, $5::uuid);
 
 -- name: erased_subjects
 select 'message' as kind, x.id from ingest.erasure e cross join lateral unnest(e.message_ids) as x (id)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from services.common.database import Connection, Database
+from services.common.database import Database
 from services.common.errors import Unavailable
 from services.common.ids import uuid7
+from services.embedder import counting
 from services.embedder import generation_store as store
 from services.embedder.generations import Generation, Generations
 from services.embedder.outages import WOKEN_MAX, Outages
@@ -137,22 +138,23 @@ class Upkeep:
         """Build the index of a generation if it is broken, or lacking though the vectors are there."""
         async with self._database.connection() as connection:
             found = await store.index_state(connection, generation.id)
-            if found.state in ("ready", "building"):
-                return False
-            is_left_for_later = generation.state == "building" and found.state == "none"
-            if is_left_for_later and not await self._is_full(connection, generation.id):
-                return False
-            log.warning(
-                "generation %s: its index is %s; building it",
-                generation.id,
-                "invalid" if found.state == "invalid" else "not there",
-            )
+        if found.state in ("ready", "building"):
+            return False
+        is_left_for_later = generation.state == "building" and found.state == "none"
+        if is_left_for_later and not await self._is_full(generation.id):
+            return False
+        log.warning(
+            "generation %s: its index is %s; building it",
+            generation.id,
+            "invalid" if found.state == "invalid" else "not there",
+        )
+        async with self._database.connection() as connection:
             built = await store.build_index(connection, generation.id, self._building.memory_mb)
         if built:
             log.info("generation %s: its index is ready", generation.id)
         return built
 
-    async def _is_full(self, connection: Connection, generation: UUID) -> bool:
+    async def _is_full(self, generation: UUID) -> bool:
         """Whether a generation has all vectors that it will get of what was there when it was last looked at.
 
         What has come in since is not waited for, or a busy chat would put its index off for ever. False as well while
@@ -162,7 +164,7 @@ class Upkeep:
         again, until = self._looks.get(generation, (begun, seen))
         if begun < again:
             return False
-        missing, dead = await store.debt(connection, generation, until)
+        missing, dead = await counting.debt(self._database, generation, until)
         ended = self._clock()
         self._looks[generation] = (ended + _REST_FACTOR * (ended - begun), seen)
         return missing <= dead
@@ -179,10 +181,11 @@ class Upkeep:
             rows_min = wanted.dense_rows_min
             if not await store.is_outgrown(connection, generation.id, wanted.dense.m, rows_min):
                 return False
-            missing, dead = await store.debt(connection, generation.id)
-            if missing - dead > _MISSING_MAX:
-                return False
-            log.info("generation %s: its index grew large; building it denser", generation.id)
+        missing, dead = await counting.debt(self._database, generation.id)
+        if missing - dead > _MISSING_MAX:
+            return False
+        log.info("generation %s: its index grew large; building it denser", generation.id)
+        async with self._database.connection() as connection:
             built = await store.reindex(connection, generation.id, wanted.dense, wanted.memory_mb)
         if built:
             log.info("generation %s: its denser index is ready", generation.id)

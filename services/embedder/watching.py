@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from services.common.database import Database
+from services.embedder import counting
 from services.embedder import generation_store as store
-from services.embedder.debts import Debts, sum_dead, sum_missing
-from services.embedder.generation_store import IndexState, Lack, ListedGeneration
+from services.embedder.counting import Lack, sum_dead, sum_missing
+from services.embedder.debts import Debts
+from services.embedder.generation_store import IndexState, ListedGeneration
 from services.embedder.recall import Recall, measure_recall
 
 # Counting reads every row of the workspace: it may take one tenth of the time.
@@ -87,7 +89,7 @@ class Watcher:
         waits = missing == dead or await self._is_paused(workspace)
         async with self._database.connection() as connection:
             index = await store.index_state(connection, generation.id)
-            lack = await store.lack(connection, generation.id) if waits else Lack()
+        lack = await counting.lack(self._database, generation.id) if waits else Lack()
         finished = waits and lack.missing == 0 and index.state == "ready"
         watched = Watched(listed, missing, dead, rate, index, nothing, finished, lack)
         if not finished and not watched.only_dead_missing:

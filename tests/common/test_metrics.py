@@ -1,5 +1,6 @@
 """What a process measures is read over HTTP, and the state of the pipeline is that of all workspaces."""
 
+import asyncio
 import re
 import urllib.error
 import urllib.request
@@ -16,9 +17,10 @@ from services.common.errors import InvalidSetting
 from services.common.metrics import REGISTRY, MetricsSettings, serving_metrics
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, serving
-from services.common.watch import Watch, watching
+from services.common.watch import Watch, every, watching
 from tests.common.edge import failure
 from tests.common.stages import STAGE, make
+from tests.common.test_breaker import Clock
 from tests.conftest import Deployment, free_port
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
@@ -141,6 +143,24 @@ async def test_rows_and_vectors_are_compared_over_all_workspaces(deployment: Dep
         await watch.look_at_rows()
     assert value("winnow_rows", kind="messages") == 2
     assert value("winnow_reconciliation", compared="vectors_missing") == 2
+
+
+async def test_looks_that_take_long_are_rarer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between looks ten seconds are left, or nine times as long as one takes, up to five minutes: others look as well."""
+    clock, slept, takes = Clock(), list[float](), [0.1, 2, 100]
+
+    async def look() -> None:
+        clock.now += takes[len(slept)]
+
+    async def sleep(seconds: float) -> None:
+        slept.append(round(seconds, 3))
+        if len(slept) == len(takes):
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await every(10, look, clock)()
+    assert slept == [10, 18, 300]
 
 
 async def test_nothing_is_looked_at_where_nothing_is_served(

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from services.common.database import Database, DatabaseSettings
-from services.embedder import generation_store, upkeep
+from services.embedder import counting, upkeep
 from services.embedder.generation_store import Density
 from services.embedder.outages import Outages
 from services.embedder.shelf import Shelf
@@ -69,7 +69,7 @@ async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
         now, counted = now + 2, counted + 1
         return 1, 0
 
-    monkeypatch.setattr(generation_store, "debt", debt)
+    monkeypatch.setattr(counting, "debt", debt)
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
         generations = await open_generations(database)
         started = await generations.find(UUID(second.id))

@@ -8,8 +8,9 @@ import pytest
 
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Connection, Database, DatabaseSettings
-from services.embedder import debts, generation_store, store
+from services.embedder import counting, debts, generation_store, store
 from services.embedder.specs import KINDS
+from services.embedder.store import Debt
 from tests.conftest import Deployment
 from tests.search.library import Library, unit
 
@@ -60,6 +61,80 @@ async def test_what_is_missing_is_found_in_parts(
     assert 0 < min(made) <= max(made) <= batch
     within = "select count(*) from spine.embeddable where subject_id > $1 and subject_id <= $2"
     assert max([await library.admin.fetchval(within, *span) for span in spans]) <= compared
+
+
+@pytest.mark.parametrize("counted", [1, 3, 8, 100])
+async def test_what_is_missing_is_counted_in_parts(
+    library: Library, monkeypatch: pytest.MonkeyPatch, counted: int
+) -> None:
+    """However few rows are compared in a statement, what is missing and what is dead of it are each counted once."""
+    monkeypatch.setattr(counting, "COUNTED_MAX", counted)
+    spans: list[tuple[UUID, UUID]] = []
+
+    async def noted(connection: Connection, *place: Any) -> Any:
+        spans.append(place[3])
+        return await look(connection, *place)
+
+    look = store.embedding_debt
+    monkeypatch.setattr(store, "embedding_debt", noted)
+    generation, admin = library.generation, library.admin
+    assert generation
+    await admin.execute(
+        """insert into spine.task (workspace_id, stage, subject_id, spec, state)
+           select workspace_id, 'embed', subject_id,
+             kind || ':' || $1::uuid || ':' || encode(text_sha256, 'hex'), 'dead'
+           from (select *, row_number() over (partition by kind order by subject_id) as n from spine.embeddable) e
+           where n in (2, 3)""",
+        generation,
+    )
+    seventh = await admin.fetchval("select id from ingest.message order by id offset 6 limit 1")
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        place = database, library.workspace, generation
+        # The second message has its vector, though its task is dead.
+        assert await counting.count(*place) == [
+            Debt("atom", 5, 2),
+            Debt("message", 15, 1),
+            Debt("topic", 5, 2),
+        ]
+        assert await counting.count(*place, ["message"], seventh) == [Debt("message", 5, 1)]
+        assert await counting.debt(database, generation) == (25, 5)
+        assert await counting.lack(database, generation) == counting.Lack(25, 5, 1)
+        async with database.transaction(library.workspace) as connection:
+            await generation_store.pause_backfill(connection, library.workspace, paused=True)
+        assert await counting.lack(database, generation) == counting.Lack(25, 5, 1, 20, 1)
+    within = "select count(*) from spine.embeddable where subject_id > $1 and subject_id <= $2"
+    assert max([await admin.fetchval(within, *span) for span in spans]) <= counted
+
+
+@pytest.mark.parametrize("compared", [1, 3, 100])
+@pytest.mark.parametrize(("limit", "asked"), [(100, 7), (4, 4)])
+async def test_what_is_stale_is_found_in_parts(
+    library: Library, monkeypatch: pytest.MonkeyPatch, compared: int, limit: int, asked: int
+) -> None:
+    """However few vectors are looked at in a statement, the removal of all that are stale is asked for, to a limit."""
+    monkeypatch.setattr(debts, "COMPARED_MAX", compared)
+    generation, admin = library.generation, library.admin
+    assert generation
+    topics = [row["id"] for row in await admin.fetch("select id from extractor.topic order by id")]
+    titles = [f"topic {number}" for number in range(5)]
+    await library.add_vectors("topic", topics, titles, [unit(1)] * 5)
+    messages = await admin.fetch("select id from ingest.message order by id")
+    gone = [messages[place]["id"] for place in (0, 7, 8, 22)]
+    await admin.execute(
+        "update ingest.message set deleted_at = now() where id = any ($1)", gone[:2]
+    )
+    await admin.execute(
+        "update ingest.message set text_sha256 = sha256('x') where id = any ($1)", gone[2:]
+    )
+    await admin.execute(
+        "update extractor.topic set retired_at = now() where id = any ($1)", topics[2:]
+    )
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        asker = debts.Debts(database, lambda: None)
+        assert await asker.ask_for_removal(library.workspace, generation, limit) == asked
+    rows = await admin.fetch("select subject_id, spec from spine.task")
+    assert {row["subject_id"] for row in rows} <= {*gone, *topics[2:]}
+    assert {row["spec"].rpartition(":")[2] for row in rows} == {"gone"}
 
 
 async def test_a_generation_is_forgotten_in_parts(
