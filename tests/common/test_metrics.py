@@ -146,7 +146,7 @@ async def test_rows_and_vectors_are_compared_over_all_workspaces(deployment: Dep
 
 
 async def test_looks_that_take_long_are_rarer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between looks ten seconds are left, or nine times as long as one takes, up to five minutes: others look as well."""
+    """Between looks ten seconds are left, or nine times what one takes, up to five minutes: others look as well."""
     clock, slept, takes = Clock(), list[float](), [0.1, 2, 100]
 
     async def look() -> None:
