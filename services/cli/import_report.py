@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from services.cli.importers import Importer, SkippedRow
+from services.cli.importers import Importer, SkippedRow, name_of
 from services.cli.options import Session
 from services.cli.sending import Counts
 from services.cli.values import counted, shortened
@@ -28,10 +28,9 @@ def report(
         session.print_json(_as_json(importer, counts, skipped, failure))
         return
     chats = importer.summary.chats
-    name = importer.file.name or str(importer.file.resolve())
     among = f", {chats:,} chats" if chats > 1 else ""
     session.console.print(
-        f"{escape(name)}{among}: {counts.created:,} new, {counts.updated:,} changed, "
+        f"{escape(name_of(importer.file))}{among}: {counts.created:,} new, {counts.updated:,} changed, "
         f"{counts.unchanged:,} unchanged, {counts.rejected:,} rejected"
         + (f", {counts.superseded:,} not taken" if counts.superseded else "")
         + (f", {counts.deleted:,} deleted" if counts.deleted else "")

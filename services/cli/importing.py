@@ -334,16 +334,17 @@ async def import_telegram(
 
 @import_group.command("jsonl")
 @click.argument("file", type=_FILE)
+@click.option("--chat", default="", help="The conversation of lines that name none.")
 @_ZONE
 @command
-async def import_jsonl(session: Session, file: Path, timezone: ZoneInfo | None) -> None:
+async def import_jsonl(session: Session, file: Path, chat: str, timezone: ZoneInfo | None) -> None:
     """Import JSON Lines: one object a line, a message each.
 
     \b
     Needed:   id         unique within its chat, text or a number
               text       may be empty
               sent_at    ISO 8601 with a zone, or Unix seconds
-    If known: chat       which conversation (the file's name), chat_title
+    If known: chat       which conversation (--chat, or the file's name), chat_title
               author     an id that stays the same, author_name, is_bot
               thread, reply_to, forwarded_from, forwarded_from_id
               edited_at  when it was last edited: a changed text needs a later one
@@ -353,7 +354,7 @@ async def import_jsonl(session: Session, file: Path, timezone: ZoneInfo | None) 
     are left out, unless --timezone says it.
     """
     with of_another_kind("jsonl", file):
-        await _import(session, JsonLines(file, timezone), pb.SOURCE_KIND_IMPORT)
+        await _import(session, JsonLines(file, timezone, chat), pb.SOURCE_KIND_IMPORT)
 
 
 @import_group.command("slack")

@@ -17,6 +17,12 @@ from services.common.errors import WinnowError
 
 REASONS_MAX = 100
 OTHER_REASONS = "something else"
+_OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
+
+
+def name_of(file: Path) -> str:
+    """What to call a file; what a shell opens, `<(command)`, has another number each time."""
+    return "stdin" if file.parent in _OPEN_FILES else file.name or str(file.resolve())
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from services.cli.importers import (
     ImportSummary,
     SkippedRow,
     UnreadableExport,
+    name_of,
 )
 from services.cli.importers.rows import EARLIEST, LATEST, other_form, whole
 
@@ -30,7 +31,6 @@ FIELDS = frozenset(
     "id text sent_at chat chat_title thread reply_to author author_name is_bot edited_at "
     "forwarded_from forwarded_from_id deleted".split()
 )
-_OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
 Line = dict[str, Any]
 
 
@@ -50,13 +50,13 @@ class NoZone(ValueError):
 class JsonLines:
     """A file of one JSON object a line; iterating reads it from the start and keeps only what its chats are called.
 
-    `zone` is where times are of that name none; without it they are refused.
+    `zone` is where times are of that name none; without it they are refused. `chat` is the conversation of lines that
+    name none; without it they are of one that is called as the file.
     """
 
-    def __init__(self, path: Path, zone: tzinfo | None = None) -> None:
+    def __init__(self, path: Path, zone: tzinfo | None = None, chat: str = "") -> None:
         self.file, self._zone = path, zone
-        # What the shell opens has another number each time, and its messages would be others.
-        self._fallback = "stdin" if path.parent in _OPEN_FILES else _tellable(path.stem)
+        self._fallback = chat or _tellable(Path(name_of(path)).stem)
         self.summary = ImportSummary()
         self._bytes_read = 0
         try:

@@ -304,14 +304,19 @@ async def test_an_interrupted_import_goes_on(
 async def test_standard_input(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What another program writes can be imported without a file, as `-`."""
+    """What another program writes can be imported without a file, as `-`, and said to be of a conversation."""
     monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
     line = '{"id": "1", "text": "hi", "sent_at": 1714557600}'
     command = ("import", "jsonl", "-", "--data-dir", str(tmp_path))
     async with deployment.serving("ingest"):
-        ended = await asyncio.to_thread(run_winnow, *command, input=line)
-    assert ended.returncode == 0, ended.stderr
-    assert await sources(deployment) == [("import", "stdin", "stdin", "1", "", "hi")]
+        for more in ((), ("--chat", "ops")):
+            ended = await asyncio.to_thread(run_winnow, *command, *more, input=line)
+            assert ended.returncode == 0, ended.stderr
+            assert ended.stdout.startswith("stdin: 1 new")
+    assert await sources(deployment) == [
+        ("import", "ops", "ops", "1", "", "hi"),
+        ("import", "stdin", "stdin", "1", "", "hi"),
+    ]
 
 
 async def test_a_zone_that_is_told_later_corrects_what_was_imported(

@@ -20,6 +20,7 @@ from services.cli.importers import (
     ImportedOrigin,
     SkippedRow,
     UnreadableExport,
+    name_of,
 )
 from services.cli.importers.jsonlines import (
     FIELDS,
@@ -69,6 +70,7 @@ def test_what_a_shell_opens_is_always_the_same_chat(tmp_path: Path) -> None:
         file.write(line())
         file.flush()
         chats = list(JsonLines(Path(f"/dev/fd/{file.fileno()}")))
+        assert name_of(Path(f"/dev/fd/{file.fileno()}")) == "stdin"
     assert chats[0] == ImportedChat("stdin", "stdin", "jsonlines")
 
 
