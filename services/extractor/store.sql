@@ -103,7 +103,8 @@ order by w.window_id;
 
 -- name: windows_that_saw
 -- The windows of messages, and those that may have seen them as context: the next two of the conversation, those that begin before
--- $3 more messages were said, and those with replies.
+-- $3 more messages were said, and those with replies. Where so many were deleted that those are not among the next few, the next windows
+-- will do: of a source that is erased, every message after the last one that is left would be looked at, for each message.
 with own as (
   select distinct c.id, c.source_id, c.thread_id, c.first_sent_at
   from extractor.window_message w
@@ -113,15 +114,18 @@ select o.id, o.source_id, true as is_own from own o
 union
 select n.id, o.source_id, false from own o cross join lateral (
   select c.id from extractor.conversation_window c
-  where c.workspace_id = $1 and c.source_id = o.source_id and c.thread_id = o.thread_id and c.first_sent_at > o.first_sent_at
+  where c.workspace_id = $1 and c.source_id = o.source_id and c.thread_id = o.thread_id and c.last_sent_at > o.first_sent_at
+    and c.first_sent_at > o.first_sent_at
   order by c.first_sent_at, c.id limit 2) n
 union
 select n.id, m.source_id, false
 from ingest.message m
 left join lateral (
-  select b.sent_at from ingest.message b
-  where b.workspace_id = $1 and b.source_id = m.source_id and b.thread_id = m.thread_id and b.sent_at > m.sent_at and b.deleted_at is null
-  order by b.sent_at offset $3::int limit 1) far on true
+  select b.sent_at from (
+    select b.sent_at, b.deleted_at from ingest.message b
+    where b.workspace_id = $1 and b.source_id = m.source_id and b.thread_id = m.thread_id and b.sent_at > m.sent_at
+    order by b.sent_at limit 8 * ($3::int + 1)) b
+  where b.deleted_at is null order by b.sent_at offset $3::int limit 1) far on true
 cross join lateral (
   select c.id from extractor.conversation_window c
   where c.workspace_id = $1 and c.source_id = m.source_id and c.thread_id = m.thread_id and c.last_sent_at > m.sent_at
