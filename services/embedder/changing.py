@@ -61,7 +61,7 @@ class Changes:
         except UnknownModel as error:
             description = f"unknown model {error.name!r}: {_accepted(error.known)}"
             raise InvalidFields(FieldViolation("model", description)) from error
-        except (ModelError, ModelUnavailable) as error:
+        except (ModelError, ModelUnavailable, InvalidSetting) as error:
             raise InvalidFields(FieldViolation("model", str(error))) from error
         self._kick()
         return started

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from services.common.errors import ModelError, ModelUnavailable
+from services.common.errors import InvalidSetting, ModelError, ModelUnavailable
 from services.common.vectors import DIMENSIONS_MAX
 from services.embedder.embedding import Encoder
 from services.embedder.generations import Generation
@@ -51,7 +51,10 @@ class Shelf:
         return found.encoder if found else None
 
     async def add(self, reference: str) -> LoadedModel:
-        """Open a model, which tests itself; one that is open already is returned. ModelError or ModelUnavailable."""
+        """Open a model, which tests itself; one that is open already is returned.
+
+        Raises ModelError, ModelUnavailable, InvalidSetting, or OSError for a file that cannot be read any more.
+        """
         async with self._changing:
             stack = AsyncExitStack()
             model = await stack.enter_async_context(self._open_model(reference))
@@ -81,7 +84,7 @@ class Shelf:
         model = generation.model
         try:
             opened = await self.add(model.reference or model.name)
-        except (ModelError, ModelUnavailable) as error:
+        except (ModelError, ModelUnavailable, InvalidSetting, OSError) as error:
             reason = str(error)
         else:
             found, wanted = opened.encoder.dimensions, model.dimensions

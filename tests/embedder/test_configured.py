@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import grpc
 import pytest
@@ -13,9 +14,10 @@ from services.common.testing import FakeEncoder
 from services.embedder import configured
 from services.embedder.models import LoadedModel
 from services.embedder.remote import RemoteModels, RemoteSettings
+from tests.common.stages import eventually
 from tests.conftest import Deployment, free_port
 from tests.embedder.conftest import Chat, Embedder, fake_models, until
-from tests.embedder.operating import vector_counts
+from tests.embedder.operating import Operator, vector_counts
 from tests.embedder.provider import DROPPED, Provider
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
@@ -152,3 +154,30 @@ async def test_one_that_comes_back_with_other_dimensions_is_not_used(
 
 async def _is_said(caplog: pytest.LogCaptureFixture) -> bool:
     return "gives 7 dimensions, but its generation" in caplog.text
+
+
+async def test_a_wrong_setting_of_a_model_that_stands_by_ends_nothing(
+    serve: Serve,
+    deployment: Deployment,
+    chat: Chat,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    """Where the file of another provider's key is gone, searches and fresh texts have the serving model."""
+    async with serve() as channel:
+        await chat.say(["one"])
+        await Operator(channel, deployment).start("openai:m")
+        await until(lambda: vector_counts(chat, [1, 1]))
+    monkeypatch.setenv("WINNOW_EMBEDDING_API_KEY_FILE", str(tmp_path / "nothing"))
+    async with serve() as channel:
+        await eventually(lambda: "WINNOW_EMBEDDING_API_KEY_FILE: cannot read it" in caplog.text)
+        reply = await EmbedderServiceStub(channel).Embed(
+            pb.EmbedRequest(text="why"), metadata=deployment.metadata
+        )
+        assert len(reply.embedding.values) == 16
+        with pytest.raises(grpc.aio.AioRpcError, match="WINNOW_EMBEDDING_API_KEY_FILE") as caught:
+            await Operator(channel, deployment).start("openai:other")
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        await chat.say(["two"])
+        await until(lambda: vector_counts(chat, [2, 1]))
