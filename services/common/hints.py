@@ -67,7 +67,7 @@ async def decode(message: Msg) -> Hint | None:
         hint = TaskHint.FromString(message.data)
         tasks = tuple(UUID(bytes=task) for task in hint.task_ids[:HINT_TASKS_MAX])
         return Hint(UUID(hint.workspace_id), tasks, message)
-    except (DecodeError, ValueError) as error:
+    except (DecodeError, ValueError, NatsError) as error:
         log.warning("nats: dropped a malformed hint: %s", error)
     try:
         await message.ack()

@@ -197,8 +197,15 @@ class Relay:
         await reach("relay.hinted", stage)
         metrics.HINTS_PUBLISHED.labels(stage).inc(len(ids))
         if tracing.is_on():
+            await self._mark(workspace, stage, ids)
+
+    async def _mark(self, workspace: UUID, stage: str, ids: Sequence[UUID]) -> None:
+        """Record in their traces that tasks are hinted; not being able to tell these holds up no further hint."""
+        try:
             async with self._database.connection() as connection:
                 tracing.mark(f"hint {stage}", await traces(connection, workspace, ids))
+        except DatabaseUnavailable as error:
+            log.warning("relay: traces: %s", error)
 
     async def _relay_facts(self) -> int:
         if time.monotonic() < self._facts_wait_until:
