@@ -1,21 +1,26 @@
 """PipelineService: every service answers for the rows, vectors and tasks of the caller's workspace."""
 
-from typing import Any
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, Final
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common import pages, replies
-from services.common.database import Database
+from services.common.database import Connection, Database
 from services.common.errors import NotFound
 from services.common.gauges import read_gauges
 from services.common.rates import QuotaSettings
 from services.common.rpc import current_caller
 from services.common.service import Servicer
+from services.common.stages import STAGES
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1 import pipeline_pb2_grpc
 
 _NIL = UUID(int=0)
+# How many tasks are made ready in one transaction, in some tenths of a second.
+REPLAYED_MAX: Final = 5_000
 _STATES = {
     pb.TASK_STATE_UNSPECIFIED: "",
     pb.TASK_STATE_READY: "ready",
@@ -66,11 +71,9 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
         position = pages.decode(request, 1)
         after = position.uuid(0) if position else _NIL
         workspace = current_caller().workspace
-        arguments = (workspace, _STATES[request.state], request.stage, after, size)
+        state = _STATES[request.state]
         async with self._database.transaction(workspace) as connection:
-            rows = await connection.fetch(
-                "select * from spine.tasks($1, $2, $3, $4, $5)", *arguments
-            )
+            rows = await list_tasks(connection, workspace, state, request.stage, after, size)
         tasks, last = replies.page(rows, size, _task)
         token = pages.encode(request, [str(last["id"])]) if last else ""
         return pb.ListTasksResponse(tasks=tasks, next_page_token=token)
@@ -101,18 +104,22 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
     async def ReplayTasks(
         self, request: pb.ReplayTasksRequest, context: Any
     ) -> pb.ReplayTasksResponse:
-        """Make dead tasks ready again."""
+        """Make dead tasks ready again; all of them a part at a time, each part in a transaction of its own."""
         workspace = current_caller().workspace
-        ids = [UUID(task) for task in request.task_ids]
-        async with self._database.transaction(workspace) as connection:
-            replayed = await connection.fetchval(
-                "select spine.replay($1, $2, $3, $4)",
-                workspace,
-                request.stage,
-                ids,
-                request.dry_run,
-            )
-        return pb.ReplayTasksResponse(replayed=replayed)
+        if request.task_ids:
+            ids = [UUID(task) for task in request.task_ids]
+            async with self._database.transaction(workspace) as connection:
+                replayed = await _replay(connection, workspace, request, ids)
+            return pb.ReplayTasksResponse(replayed=replayed)
+        replayed, after = 0, _NIL
+        while True:
+            place = (workspace, "dead", request.stage, after, REPLAYED_MAX)
+            async with self._database.transaction(workspace) as connection:
+                ids = [row["id"] for row in await list_tasks(connection, *place)]
+                if not ids:
+                    return pb.ReplayTasksResponse(replayed=replayed)
+                replayed += await _replay(connection, workspace, request, ids)
+            after = ids[-1]
 
     async def ListAuditEntries(
         self, request: pb.ListAuditEntriesRequest, context: Any
@@ -129,6 +136,30 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
         entries, last = replies.page(rows, size, _entry)
         token = pages.encode(request, [str(last["id"])]) if last else ""
         return pb.ListAuditEntriesResponse(entries=entries, next_page_token=token)
+
+
+async def list_tasks(
+    connection: Connection, workspace: UUID, state: str, stage: str, after: UUID, limit: int
+) -> list[Any]:
+    """Return the next tasks after one of them, in order of id; every state or stage if it is empty.
+
+    Those that are not done are looked for stage by stage, as their index has them: among all tasks they are few.
+    """
+    stages = [stage] if stage or state in ("", "done") else STAGES
+    query = "select * from spine.tasks($1, $2, $3, $4, $5)"
+    found: list[Any] = []
+    for each in stages:
+        found += await connection.fetch(query, workspace, state, each, after, limit)
+    return sorted(found, key=itemgetter("id"))[:limit]
+
+
+async def _replay(
+    connection: Connection, workspace: UUID, request: pb.ReplayTasksRequest, ids: Sequence[UUID]
+) -> int:
+    query = "select spine.replay($1, $2, $3, $4)"
+    arguments = (workspace, request.stage, ids, request.dry_run)
+    replayed: int = await connection.fetchval(query, *arguments)
+    return replayed
 
 
 def pipeline_servicer(database: Database) -> Servicer:

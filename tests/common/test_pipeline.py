@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import grpc
 import pytest
 
-from services.common import pages
+from services.common import pages, pipeline
 from services.common.database import Database, DatabaseSettings
 from services.common.outbox import enqueue
 from services.common.pipeline import pipeline_servicer
@@ -142,6 +142,50 @@ async def test_dead_tasks_are_replayed(deployment: Deployment, stub: PipelineSer
     assert (reply.replayed, await states(deployment.admin)) == (1, {"dead": 2, "ready": 1})
     rest = pb.ReplayTasksRequest(stage=STAGE)
     assert (await stub.ReplayTasks(rest, metadata=deployment.metadata)).replayed == 2
+
+
+async def test_many_dead_tasks_are_replayed_in_parts(
+    deployment: Deployment, stub: PipelineServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are dead, one transaction opens some of them, and together they open each of the stage once."""
+    monkeypatch.setattr(pipeline, "REPLAYED_MAX", 2)
+    await make(deployment, *"abcde")
+    await enqueue(deployment.admin, deployment.workspace, "window", [uuid4()], ["w"])
+    await deployment.admin.execute(KILL)
+    request = pb.ReplayTasksRequest(stage=STAGE, dry_run=True)
+    assert (await stub.ReplayTasks(request, metadata=deployment.metadata)).replayed == 5
+    assert await states(deployment.admin) == {"dead": 6}
+    request.dry_run = False
+    assert (await stub.ReplayTasks(request, metadata=deployment.metadata)).replayed == 5
+    assert await states(deployment.admin) == {"dead": 1, "ready": 5}
+    moments = "select count(distinct available_at) from spine.task where state = 'ready'"
+    assert await deployment.admin.fetchval(moments) == 3
+    everything = pb.ReplayTasksRequest()
+    assert (await stub.ReplayTasks(everything, metadata=deployment.metadata)).replayed == 1
+
+
+async def test_what_is_not_done_is_found_among_all_that_is(deployment: Deployment) -> None:
+    """Whoever lists what is dead does not wait until all that is done has been read, though elsewhere most is dead."""
+    admin, workspace = deployment.admin, deployment.workspace
+    many = """insert into spine.task (workspace_id, stage, subject_id, spec, state)
+              select $1, (array['embed', 'window'])[1 + n % 2], uuidv7(), '', $2 from generate_series(1, 5000) n"""
+    await admin.execute(many, workspace, "done")
+    await admin.execute(many, uuid4(), "dead")
+    await make(deployment, "a", "b", "c")
+    await enqueue(admin, workspace, "window", [uuid4()], ["w"])
+    await admin.execute(KILL + " where state = 'ready'")
+    await admin.execute("analyze spine.task")
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_search") as database,
+        database.transaction(workspace) as connection,
+    ):
+        rows = await pipeline.list_tasks(connection, workspace, "dead", "", UUID(int=0), 3)
+        read = await connection.fetchval(
+            """select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
+               from pg_stat_xact_user_tables where schemaname = 'spine' and relname = 'task'"""
+        )
+    assert sorted(row["spec"] for row in rows) == ["a", "b", "c"]
+    assert read < 100
 
 
 async def test_others_see_and_change_nothing(
