@@ -21,6 +21,7 @@ from services.ingest.chunks import (
     MASK,
     MODAL,
     OPEN_QUESTION,
+    PARTICULAR,
     PROBLEM,
     REMEDY,
     SELF,
@@ -65,7 +66,7 @@ def observe(reading: Reading, context: Context) -> Features:
     own = [earlier for earlier in context.recent if earlier.author == reading.author]
     if _is_automated(reading, own):
         return _see_automation(reading, own)
-    size = len(reading.content)
+    size = len(reading.content) or _asks_a_particular(reading)
     features = _see_size(reading, size)
     _see_terms(features, reading, context)
     _see_words(features, reading, size)
@@ -76,7 +77,7 @@ def observe(reading: Reading, context: Context) -> Features:
     if reading.is_question:
         _see_question(features, reading.counts, size)
     if 1 <= size <= 2 and not reading.links and _CUES.isdisjoint(features):
-        features["aside"] = 1.0 if size == 1 or not reading.specific else 0.5
+        _see_aside(features, reading, size)
     return features
 
 
@@ -85,6 +86,21 @@ _CUES = frozenset(
     "question_to_you short_question".split()
 )
 """What a few words must have to be of use: without any of these they are said in passing."""
+
+
+def _asks_a_particular(reading: Reading) -> bool:
+    """Whether it asks how much, when, where or which: that says as much as a word of the trade does."""
+    return reading.is_question and reading.counts & _ANY_PARTICULAR > 0
+
+
+def _see_aside(features: Features, reading: Reading, size: int) -> None:
+    """A few words said in passing; one, or two that name nothing, would be hardly more in any language."""
+    if size == 2 and reading.specific:
+        features["aside"] = 0.5
+        return
+    features["aside"] = 1.0
+    if "compact_language" in features:
+        features["compact_language"] = 0.5
 
 
 def _is_automated(reading: Reading, own: Sequence[Reading]) -> bool:
@@ -116,6 +132,8 @@ def _see_automation(reading: Reading, own: Sequence[Reading]) -> Features:
     features: Features = {"automated": 1.0}
     if reading.specific:
         features["automated_specific"] = _LOG[min(len(reading.specific), SPECIFIC_MAX)]
+    if not reading.body.isascii() and _CYRILLIC.search(reading.body):
+        features["compact_language"] = 1.0
     if reading.is_bot:
         features["bot"] = 1.0
     if reading.counts >> PROBLEM & MASK:
@@ -224,6 +242,7 @@ _ANY_WAITING, _ANY_COURTESY, _ANY_CONDITION = (
 )
 _ANY_LIFE, _ANY_DOING, _ANY_ADVICE = (MASK << shift for shift in (LIFE, DOING, ADVICE))
 _ANY_MODAL, _ANY_YOU, _ANY_CODE = MASK << MODAL, MASK << YOU, MASK << CODE
+_ANY_PARTICULAR = MASK << PARTICULAR
 _ANY_CUE = (_ANY_CAPPED | _ANY_WAITING | _ANY_COURTESY | _ANY_CONDITION) | (
     _ANY_LIFE | _ANY_DOING | _ANY_ADVICE | _ANY_MODAL
 )

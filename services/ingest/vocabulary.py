@@ -1,7 +1,8 @@
 """Words to stems: what a word counts as, whatever its ending; pure.
 
 A word is known by its first STEM_LETTERS letters, so that an entry of the lexicon covers longer
-inflections; shorter forms stand for themselves, in Cyrillic scripts with other endings too.
+inflections; shorter forms stand for themselves. In Cyrillic scripts an everyday word is known with
+other endings too.
 """
 
 import re
@@ -24,6 +25,15 @@ _CYRILLIC = re.compile("[\u0430-\u045f\u0490\u0491]+")
 _ENDING = re.compile(
     "(?:ого|ому|ими|ами|ями|ой|ей|ом|ем|ам|ям|ах|ях|ів|їв|ов|ев|их|им|ію|ії|ою|ею|[аеєиіїйоуюыьэя])$"
 )
+# What nouns and adjectives end in besides, tried only after the others: "ій" is more often part of a noun.
+_LATE_ENDING = re.compile("(?:ій|ої|ові|еві|єві|єю|ією|єм)$")
+# Of a verb: of its past, its infinitive, its persons and its imperative.
+_VERBAL_ENDING = re.compile(
+    "(?:[аяиіїеєую](?:в|вши|л|ла|ло|ли|ти|ть|тиму|тимеш|тиме|тимемо|тимете|тимуть)|[аяую](?:й|йте|ймо)"
+    "|[аяую]?(?:є|єш|ємо|єте|ю|ють|е|еш|емо|ете|уть|ет|ешь|ем|ют|ут)"
+    "|[иї](?:ш|шь|мо|те|т|м)|ять|ать|ят|ат|іть|йте)(?:ся|сь)?$"
+)
+_VOWEL = re.compile("[аеєиіїоуюяыэ]")
 _DRAWN_OUT = re.compile(r"(\w)\1{2,}")
 _LAUGHTER = re.compile(
     r"(?:[аa]?(?:[хx][аaеeиіi]){2,}[хx]?|(?:[аa][хx]){2,}[аa]?|(?:ha|he|hi){2,}h?|лол+|lo+l)"
@@ -81,12 +91,22 @@ def stem_of(word: str) -> str:
     stem = word[:STEM_LETTERS]
     if word in _APART:
         return stem + _OTHER
-    if len(word) > STEM_LETTERS:
+    if len(word) > STEM_LETTERS and (stem in _KNOWN or word.isascii()):
         return stem
     if _CYRILLIC.fullmatch(word):
         root = _ENDING.sub("", word)
-        stem = _ROOTS.get(root, stem if len(root) < _ROOT_LETTERS else root + _OTHER)
+        if listed := _listed_form(word, root):
+            return listed
+        if len(root) >= _ROOT_LETTERS and len(word) <= STEM_LETTERS:
+            stem = root + _OTHER
     return stem + _OTHER if stem in _KNOWN and stem not in _WHOLE else stem
+
+
+def _listed_form(word: str, root: str) -> str | None:
+    """The stem of the everyday word that this is another form of."""
+    listed = _ROOTS.get(root) or _ROOTS.get(_LATE_ENDING.sub("", word))
+    verb = _VERBAL_ENDING.sub("", word)
+    return listed or (_VERBAL_ROOTS.get(verb) if verb != word else None)
 
 
 _CLASSES: dict[str, str] = {
@@ -101,14 +121,19 @@ _WHOLE = frozenset(words_of(*_LISTED))
 _KNOWN = stems(*_LISTED)
 
 
-def _roots() -> dict[str, str]:
-    """Short words of everyday talk by what is left without their endings."""
+def _roots(ending: re.Pattern[str], letters_max: int) -> dict[str, str]:
+    """Words of everyday talk by what is left without their endings."""
     roots: dict[str, str] = {}
     for word in words_of("EVERYDAY", "LIFE"):
-        root = _ENDING.sub("", word)
-        if _CYRILLIC.fullmatch(word) and len(root) >= _ROOT_LETTERS and len(word) <= STEM_LETTERS:
-            roots.setdefault(root, word)
+        root = ending.sub("", word)
+        if _CYRILLIC.fullmatch(word) and len(root) >= _ROOT_LETTERS and len(word) <= letters_max:
+            roots.setdefault(root, word[:STEM_LETTERS])
     return roots
 
 
-_ROOTS = _roots()
+_ROOTS = _roots(_ENDING, STEM_LETTERS)
+_VERBAL_ROOTS = {
+    root: stem
+    for root, stem in _roots(_VERBAL_ENDING, KEPT_LETTERS).items()
+    if _VOWEL.search(root) and _VERBAL_ENDING.search(stem)
+}

@@ -3,7 +3,7 @@
 Printed by `benchmarks/fit_importance.py`; VERSION changes whenever a score could.
 """
 
-VERSION = "importance-6"
+VERSION = "importance-7"
 UNIT = 1024
 BASE = 187
 WEIGHTS: dict[str, int] = {

@@ -108,7 +108,7 @@ _NAME_MAX = 64
 _SOFTENED = {"г": "жз", "к": "чц", "х": "шс", "ц": "ч"}
 """What the last letter of a name becomes in some cases: Олег, Олеже; Ольга, Ользі; Марійка, Марійці."""
 _CASES = (*_NAME_ENDS, *"ом ем єм ой ей ою ею єю ові еві єві ами ями".split())
-_BOT_STARTS = ("bot-", "bot_", "bot ")
+_BOT_STARTS = ("bot-", "bot_", "bot ", "бот-", "бот_", "бот ")
 
 
 def read(message: ScoredInput, context: Context) -> Reading:
@@ -164,7 +164,7 @@ def asks(text: str) -> bool:
 def _author_traits(author: str) -> tuple[str, frozenset[str], bool]:
     """The name by which others call an author, the stems of its forms, and whether it is a bot's."""
     name = author.lower()
-    is_bot = name.rstrip(_BOT_ENDS)[-3:] == "bot" or name.startswith(_BOT_STARTS)
+    is_bot = name.rstrip(_BOT_ENDS)[-3:] in ("bot", "бот") or name.startswith(_BOT_STARTS)
     return name.partition(" ")[0], _name_forms(author), is_bot
 
 

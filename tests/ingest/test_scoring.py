@@ -298,6 +298,28 @@ def test_said_in_passing(said: str, of_use: str) -> None:
     assert "aside" not in dict(alone(of_use).factors)
 
 
+@pytest.mark.parametrize("said", ["щаслива людина", "ідеально", "пам'ятник чоботу", "давно пора"])
+def test_few_words_in_passing_are_noise_in_any_language(said: str) -> None:
+    """That Ukrainian and Russian need fewer words gives no weight to the one or two that are said in passing."""
+    assert alone(said).label == NOISE
+
+
+@pytest.mark.parametrize(
+    ("particular", "other"), [("на скільки?", "та що?"), ("во сколько?", "что ещё?")]
+)
+def test_a_question_for_a_particular_is_not_noise(particular: str, other: str) -> None:
+    """Who asks in two words how much or when asks for something; who only wonders does not."""
+    assert alone(particular).label == WEAK
+    assert alone(other).label == NOISE
+
+
+def test_before_lunch_is_a_time() -> None:
+    """Where lunch tells when something is done, it is neither a greeting nor small talk."""
+    for text in ("ескіз буде після обіду", "макет до обеда"):
+        assert not {"courtesy", "life"} & dict(alone(text).factors).keys()
+    assert alone("ходімо на обід").label == NOISE
+
+
 @pytest.mark.parametrize(
     "question",
     [
@@ -314,9 +336,15 @@ def test_question_without_its_mark(question: str) -> None:
 
 def test_bot_by_name() -> None:
     """A bot is known by its name, wherever the name says so."""
-    for name in ("ci-bot", "bot-release", "MootBot", "monitor_bot"):
+    for name in ("ci-bot", "bot-release", "MootBot", "monitor_bot", "Бот замовлень", "погода_бот"):
         assert "automated" in dict(alone("Deployment 12 finished", name).factors)
-    assert "automated" not in dict(alone("Deployment 12 finished", "Bottas").factors)
+    for name in ("Bottas", "Ботвинник"):
+        assert "automated" not in dict(alone("Deployment 12 finished", name).factors)
+
+
+def test_a_bot_writes_ukrainian_in_fewer_words_too() -> None:
+    """What programs write is weighed by its language as what people write is."""
+    assert alone("Задача 7731: сховище очищено", "ci-bot").label == WEAK
 
 
 def test_word_before_a_colon_is_no_name() -> None:

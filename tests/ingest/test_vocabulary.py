@@ -18,6 +18,7 @@ def specific(text: str) -> set[str]:
     [
         ("важливо", "важливого", "важливими"),
         ("кіно", "кіном"),
+        ("машина", "машиною"),
         ("п'ятниця", "п’ятницю", "пʼятниці"),
         ("чёрный", "черный"),
         ("ура", "УРАААА", "урааа"),
@@ -30,9 +31,18 @@ def test_forms_share_a_stem(forms: tuple[str, ...]) -> None:
     assert stems <= UNSPECIFIC
 
 
+@pytest.mark.parametrize("form", ["новій", "думатимеш", "шукаємо", "читали", "держала", "делаешь"])
+def test_forms_of_everyday_words_are_everyday_words(form: str) -> None:
+    """Adjectives and verbs that are listed in some forms say nothing of a trade in another."""
+    assert not specific(form)
+
+
 @pytest.mark.parametrize(
     ("everyday", "other"),
-    [("important", "import"), ("responsible", "response"), ("general", "generator")],
+    [
+        *(("important", "import"), ("responsible", "response"), ("general", "generator")),
+        *(("віддав", "відділи"), ("чекати", "чек"), ("сплю", "сплати"), ("меняю", "меню")),
+    ],
 )
 def test_other_words_stay_apart(everyday: str, other: str) -> None:
     """A word of the trade is none of everyday talk because it begins like one."""
@@ -54,7 +64,21 @@ def test_spoken_forms_say_nothing(spoken: str) -> None:
     assert not take_apart(spoken)[2]
 
 
-@pytest.mark.parametrize("typed", ["имхо", "ідк", "хз", "пж", "дяк", "tbh", "dunno", "кек", "ладн"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "одного з інших, у своїй, завдяки їхньому, надто вже",
+        "ні одним другим одной первых, иногда никаких, слишком",
+    ],
+)
+def test_function_words_say_nothing_in_any_form(said: str) -> None:
+    """Numerals, pronouns and particles are no words of a trade in whichever case they stand."""
+    assert not take_apart(said)[2]
+
+
+@pytest.mark.parametrize(
+    "typed", ["имхо", "ідк", "хз", "тьфу", "сорян", "пж", "дяк", "tbh", "dunno", "кек", "ладн"]
+)
 def test_short_forms_say_nothing(typed: str) -> None:
     """Opinions, courtesies and laughter are told in the short forms that people type."""
     assert not take_apart(typed)[2]
