@@ -164,9 +164,14 @@ class Upkeep:
         again, until = self._looks.get(generation, (begun, seen))
         if begun < again:
             return False
-        missing, dead = await counting.debt(self._database, generation, until)
-        ended = self._clock()
-        self._looks[generation] = (ended + _REST_FACTOR * (ended - begun), seen)
+        # A database that is too busy to count is asked again no sooner.
+        next_until = until
+        try:
+            missing, dead = await counting.debt(self._database, generation, until)
+            next_until = seen
+        finally:
+            ended = self._clock()
+            self._looks[generation] = (ended + _REST_FACTOR * (ended - begun), next_until)
         return missing <= dead
 
     async def thicken_index(self, generation: Generation) -> bool:
@@ -177,12 +182,13 @@ class Upkeep:
         wanted = self._building
         if not wanted.dense_rows_min:
             return False
-        async with self._database.connection() as connection:
-            rows_min = wanted.dense_rows_min
-            if not await store.is_outgrown(connection, generation.id, wanted.dense.m, rows_min):
-                return False
+        if not await self._is_outgrown(generation.id):
+            return False
         missing, dead = await counting.debt(self._database, generation.id)
         if missing - dead > _MISSING_MAX:
+            return False
+        # Counting takes long: another generation may serve by now, and this one be dropped.
+        if not await self._is_outgrown(generation.id):
             return False
         log.info("generation %s: its index grew large; building it denser", generation.id)
         async with self._database.connection() as connection:
@@ -190,3 +196,10 @@ class Upkeep:
         if built:
             log.info("generation %s: its denser index is ready", generation.id)
         return built
+
+    async def _is_outgrown(self, generation: UUID) -> bool:
+        wanted = self._building
+        async with self._database.connection() as connection:
+            return await store.is_outgrown(
+                connection, generation, wanted.dense.m, wanted.dense_rows_min
+            )

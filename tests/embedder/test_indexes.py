@@ -1,5 +1,7 @@
 """Indexes of generations: built once a generation is full, mended, and made denser when they have grown."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from uuid import UUID
 
 import asyncpg
@@ -7,6 +9,7 @@ import grpc
 import pytest
 
 from services.common.database import Database, DatabaseSettings
+from services.common.errors import StatementTooSlow
 from services.embedder import counting, upkeep
 from services.embedder.generation_store import Density
 from services.embedder.outages import Outages
@@ -53,6 +56,17 @@ async def _density(admin: asyncpg.Connection, index: str) -> set[str]:
     return set(await admin.fetchval("select reloptions from pg_class where relname = $1", index))
 
 
+def _replaced(admin: asyncpg.Connection, index: str) -> Callable[..., Awaitable[tuple[int, int]]]:
+    """A count during which another generation is promoted, and the index of this one dropped."""
+
+    async def debt(*_: object) -> tuple[int, int]:
+        await admin.execute("update embedder.generation set state = 'standby'")
+        await admin.execute(f"drop index embedder.{index}")
+        return 0, 0
+
+    return debt
+
+
 async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
     embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +95,39 @@ async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
             now += wait
             assert not await upkeep.mend_index(started)
             assert counted == counts
+
+
+async def test_a_count_that_fails_is_not_made_again_at_once(
+    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database too busy to count is left alone as long as after a count, and what was to be full stays so."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "1")
+    async with embedder.serving(open_model) as channel:
+        await chat.say(["one"], tasks=False)
+        second = await Operator(channel, deployment).start("second")
+    now, asked = 0.0, list[UUID]()
+
+    async def debt(_: Database, __: UUID, moment: UUID) -> tuple[int, int]:
+        nonlocal now
+        now += 2
+        asked.append(moment)
+        raise StatementTooSlow("too slow")
+
+    monkeypatch.setattr(counting, "debt", debt)
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        generations = await open_generations(database)
+        started = await generations.find(UUID(second.id))
+        assert started
+        upkeep = Upkeep(
+            database, generations, Shelf(open_model), Outages(), Building(64), 0, lambda: now
+        )
+        for wait, counts in ((0, 1), (17, 1), (1, 2)):
+            now += wait
+            with suppress(StatementTooSlow):
+                assert not await upkeep.mend_index(started)
+            assert len(asked) == counts
+    assert len(set(asked)) == 1
 
 
 async def test_a_busy_chat_does_not_put_an_index_off_for_ever(
@@ -197,3 +244,23 @@ async def test_an_index_that_grew_is_built_anew_denser(
         "select hnsw_m, hnsw_ef_construction from embedder.generation"
     )
     assert tuple(noted) == (20, 50)
+
+
+async def test_an_index_that_goes_while_what_waits_is_counted_is_not_built_anew(
+    embedder: Embedder, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting takes long: another generation may serve by then, and what this one had be dropped. That ends nobody."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    async with embedder.serving(open_model):
+        await chat.say([f"text {n}" for n in range(30)])
+        await chat.settled()
+    ((name, _),) = await chat.admin.fetch(HNSW)
+    await chat.admin.execute("analyze embedder.vector")
+    monkeypatch.setattr(counting, "debt", _replaced(chat.admin, name))
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        generations = await open_generations(database)
+        (serving,) = await generations.refresh()
+        building = Building(64, Density(20, 50), 30)
+        due = Upkeep(database, generations, Shelf(open_model), Outages(), building, 0)
+        assert not await due.thicken_index(serving)
+    assert await chat.admin.fetch(HNSW) == []
