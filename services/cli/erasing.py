@@ -202,25 +202,33 @@ async def read(session: Session, operation_id: str) -> pb.Operation:
 async def follow(session: Session, operation: pb.Operation, no_wait: bool) -> None:
     """Wait for the end of an operation, which goes on if this is interrupted, and print its receipt."""
     told_from, pause = time.monotonic() + TOLD_AFTER_SECONDS, LOOK_SECONDS
-    waiting = 0
+    told = ""
     while operation.state == pb.OPERATION_STATE_RUNNING and not (no_wait or operation.tasks_dead):
         if time.monotonic() > told_from:
             session.progress.print(
                 f"waiting for {_kind(operation)} {operation.id}, which goes on if this is interrupted …"
             )
             told_from = math.inf
-        if math.isinf(told_from) and operation.receipt.waiting != waiting:
-            waiting = operation.receipt.waiting
-            done = f"{counted(operation.receipt.messages, 'message is', 'messages are')} erased"
-            session.progress.print(
-                f"{done}, {counted(waiting, 'is', 'are')} still to be and not shown any more"
-            )
+        if math.isinf(told_from) and (now := progress(operation.receipt)) != told:
+            told = now
+            session.progress.print(told)
         await asyncio.sleep(pause)
         pause = min(pause * 1.2, LOOK_SECONDS_MAX)
         operation = await read(session, operation.id)
     show(session, operation)
     if operation.tasks_dead:
         raise Failure("some tasks have failed: see `winnow dead list`", FAILED)
+
+
+def progress(receipt: pb.ErasureReceipt) -> str:
+    """How far an erasure is: its messages go first, then what was made of them; empty before the first."""
+    if not (receipt.messages or receipt.waiting):
+        return ""
+    done = f"{counted(receipt.messages, 'message is', 'messages are')} erased"
+    if receipt.waiting:
+        return f"{done}, {counted(receipt.waiting, 'is', 'are')} still to be and not shown any more"
+    gone = f"{counted(receipt.vectors, 'vector')} and {counted(receipt.window_memberships, 'place')} in windows"
+    return f"{done}, and of what was made of them {gone}"
 
 
 def show(session: Session, operation: pb.Operation) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.cli.erasing import progress
 from services.cli.failures import USAGE
 from services.common.service import serving
 from services.common.testing import FakeEncoder
@@ -12,6 +13,7 @@ from tests.cli.test_knowledge import Command
 from tests.conftest import Deployment
 from tests.embedder.conftest import fake_models
 from tests.extractor.saved import TALK, say, settled
+from winnow.ingest.v1 import ingest_pb2 as pb
 
 
 @pytest.fixture
@@ -28,6 +30,25 @@ async def winnow(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Asy
         await say(deployment, TALK)
         await settled(deployment)
         yield Command(deployment)
+
+
+@pytest.mark.parametrize(
+    ("receipt", "told"),
+    [
+        (pb.ErasureReceipt(), ""),
+        (
+            pb.ErasureReceipt(messages=1, waiting=2_000),
+            "1 message is erased, 2,000 are still to be and not shown any more",
+        ),
+        (
+            pb.ErasureReceipt(messages=2_000, vectors=1_500, window_memberships=12),
+            "2,000 messages are erased, and of what was made of them 1,500 vectors and 12 places in windows",
+        ),
+    ],
+)
+def test_an_erasure_tells_how_far_it_is(receipt: pb.ErasureReceipt, told: str) -> None:
+    """Once all messages have gone, what was made of them must be seen to go: it takes longer."""
+    assert progress(receipt) == told
 
 
 async def test_an_erasure_prints_its_receipt(winnow: Command, deployment: Deployment) -> None:
