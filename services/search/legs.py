@@ -36,9 +36,10 @@ def by_words(
     """Order documents by their words and their neighbours' words.
 
     In a hybrid search who speaks to whom is heard, wordless neighbours may be results themselves, and what has all the
-    words by itself is put before what is told beside them, by as much as the best score.
+    words that occur anywhere by itself is put before what is told beside them, by as much as the best score.
     """
     documents, weights = candidates.documents, np.array(candidates.lookup.weights)
+    occurring = weights * (np.array(candidates.lookup.containing) > 0)
     ids = [document.subject.id for document in documents]
     places = _placed(vicinity.ids, ids)
     other = places >= len(documents)
@@ -60,7 +61,7 @@ def by_words(
     scores[places[other & ~fits]] = -np.inf
     order = scores
     if heard:
-        order = scores + ranking.agreement(counts, weights) * scores.max(initial=0.0)
+        order = scores + ranking.agreement(counts, occurring) * scores.max(initial=0.0)
     best = ranking.best_places(order, ids, limit)
     subjects = [document.subject for document in documents]
     return [

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.common.database import Connection
 from services.search import store
+from services.search.speech import ASKING_WORDS_MAX
 from services.search.statements import statement
 from services.search.store import Conversation, Filter, Generation, Subject
 
@@ -92,7 +93,7 @@ async def asking(
     """Return which of some messages and atoms only ask, each with what was told to that, atoms and messages."""
     text, _ = statement("asking")
     of_kind = ([each.id for each in subjects if each.kind == kind] for kind in ("message", "atom"))
-    rows = await connection.fetch(text, workspace, *of_kind)
+    rows = await connection.fetch(text, workspace, *of_kind, ASKING_WORDS_MAX)
     return {row["id"]: frozenset(row["answers"]) for row in rows}
 
 

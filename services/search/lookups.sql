@@ -98,6 +98,7 @@ group by x.id, x.ended_at order by x.ended_at desc, x.id;
 
 -- name: asking
 -- Of some messages and atoms those that only ask, with what was told to that: the atoms that tell it and the messages they rest on.
+-- A message does if all that was read from it are questions and it says little else; what also tells is not put behind what it is told.
 select x.id, coalesce(array_agg(distinct y.id) filter (where y.id is not null), '{}') as answers
 from (
   select a.id, a.id as atom_id from extractor.atom a where a.workspace_id = $1 and a.id = any ($3::uuid[]) and a.type = 'question'
@@ -105,6 +106,7 @@ from (
   select e.message_id, (array_agg(e.atom_id))[1]
   from extractor.atom_evidence e
   join extractor.atom a on a.workspace_id = $1 and a.id = e.atom_id and a.retired_at is null and a.approval_state <> 'rejected'
+  join ingest.message m on m.workspace_id = $1 and m.id = e.message_id and length(m.words) <= $4::int
   where e.workspace_id = $1 and e.message_id = any ($2::uuid[])
   group by e.message_id having bool_and(a.type = 'question')) x
 left join lateral (

@@ -167,8 +167,11 @@ class Searcher:
         async with self._reading(workspace, question) as connection:
             subjects = [each.subject for each in answer.ranked]
             ended = await lookups.ended(connection, workspace, subjects)
-            asking = await lookups.asking(connection, workspace, subjects)
-            answer.ranked = ranking.answers_first(ranking.lower(answer.ranked, ended), asking)
+            answer.ranked = ranking.lower(answer.ranked, ended)
+            # One word is looked for where it stands: nothing was asked that somebody was told.
+            if len(words.terms) != 1:
+                asking = await lookups.asking(connection, workspace, subjects)
+                answer.ranked = ranking.answers_first(answer.ranked, asking)
             await self._finish(connection, workspace, question, answer)
 
     async def _words_leg(

@@ -133,6 +133,15 @@ def test_what_has_all_words_comes_before_what_stands_between_such() -> None:
     assert ranking.emphasis([]) == ranking.emphasis([Hit(one, 0.0, 0.0)]) == 1
 
 
+def test_what_has_all_words_that_occur_anywhere_comes_first() -> None:
+    """A word of the question that no message has must not keep the one that has all others from its place."""
+    one, beside = subjects(2)
+    candidates = KeywordCandidates(lookup(0, 3), [Document(one, 0b10, 40)])
+    hits = legs.by_words(candidates, around((one.id, 0), (beside.id, 1)), 10, heard=True)
+    assert hits[0].subject == one
+    assert ranking.emphasis(hits) == pytest.approx(2)
+
+
 def test_neighbours_words_count_and_less_with_distance() -> None:
     """A message beside a hit must be credited with its words, and the further away the less."""
     hit, near, far, other = subjects(4)

@@ -218,6 +218,30 @@ async def test_an_answer_comes_before_the_question_that_resembles_what_is_asked(
     assert await found(types.SUBJECT_KIND_MESSAGE) == first[::-1]
 
 
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("OAK-4471", "OAK-4471 is how long the oak cures?"),
+        (
+            "how long is the oak cured",
+            "how long is the oak cured if a barn stands open, has six tons, copper pipes, windows, doors, no roof",
+        ),
+    ],
+)
+async def test_what_tells_or_is_looked_for_keeps_its_place(
+    desk: Desk, query: str, asked: str
+) -> None:
+    """What tells much itself must not come after what it was told, nor any message where one word is looked for."""
+    library = desk.library
+    first = await library.add_message(asked, unit(1), thread_id="a")
+    told = await library.add_message("nine weeks, then plane", unit(1, 3), thread_id="b")
+    question = await library.add_atom("How long does it cure", "", [first], type="question")
+    await library.link(await library.add_atom("Nine weeks", "", [told], type="insight"), question)
+    kinds = [types.SUBJECT_KIND_MESSAGE]
+    found = await desk.client.search(query, query_vector=unit(1).tolist(), kinds=kinds)
+    assert texts(found) == [asked, "nine weeks, then plane"]
+
+
 async def test_an_atom_comes_with_its_grounds(desk: Desk) -> None:
     """An atom must come with its evidence and the messages it cites; a topic with its counts."""
     message = await desk.library.add_message("we pin the version", author_name="Ann")
