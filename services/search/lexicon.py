@@ -9,6 +9,8 @@ from importlib.resources import files
 from operator import itemgetter
 from typing import Final, Self
 
+from services.search.english import others
+
 # The share of a query's words of the language that must be known before its translation says what the query says.
 KNOWN_SHARE_MIN: Final = 0.5
 _START_LETTERS: Final = 3
@@ -21,6 +23,7 @@ _ENGLISH_ENDINGS: Final = (
 
 _WORD: Final = re.compile(r"[а-щьюяєіїґ]+(?:['’ʼ][а-щьюяєіїґ]+)*", re.IGNORECASE)
 _APOSTROPHES: Final = re.compile(r"['’ʼ]")
+_QUOTES: Final = " \t«„“\"'("
 # What Ukrainian inflection adds is made of these letters alone.
 _ENDING: Final = re.compile(rf"[аеєиіїоуюяйьвтмхшнлсг]{{0,{_ENDING_LETTERS_MAX}}}")
 _DICTIONARY_ENDING: Final = re.compile(
@@ -143,7 +146,15 @@ class Lexicon:
 
     def _first_meaning(self, match: re.Match[str]) -> str:
         meanings = self.meanings(match[0])
-        return meanings[0] if meanings else match[0]
+        if not meanings or (_is_name(match) and meanings[0].islower()):
+            return match[0]
+        return meanings[0]
+
+
+def _is_name(match: re.Match[str]) -> bool:
+    """Whether a word begins with a capital, and not since a sentence does: Надія is nobody's hope there."""
+    before = match.string[: match.start()].rstrip(_QUOTES)
+    return match[0].istitle() and bool(before) and before[-1] not in ".!?:\n"
 
 
 @cache
@@ -154,8 +165,9 @@ def ukrainian() -> Lexicon:
 
 
 def _english_forms(word: str) -> Iterator[str]:
-    """An English word, then what it may be a form of: houses, tries, stored, planned, heating."""
+    """An English word, then what it may be a form of: houses, tries, stored, planned, heating, sent; or short for."""
     yield word
+    yield from others(word)
     for ending, instead in _ENGLISH_ENDINGS:
         bare = word.removesuffix(ending)
         if bare != word and len(bare) + len(instead) >= _START_LETTERS:

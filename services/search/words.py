@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+from services.search import english
 from services.search.lexicon import Lexicon, beginning, ukrainian
 from services.search.spelling import (
     APOSTROPHE,
@@ -18,13 +19,16 @@ from services.search.spelling import (
     other_spellings,
     plain,
 )
+from services.search.transliteration import in_cyrillic, in_latin
 
 TERMS_MAX: Final = 32
 WORD_LETTERS_MAX: Final = 200
 LATIN_START_LETTERS_MIN: Final = 6
 CYRILLIC_START_LETTERS_MIN: Final = 5
+# Shorter ones are heard like others in the other language.
+HEARD_LETTERS_MIN: Final = 5
 # An English word is looked for as so many Ukrainian ones at most.
-UKRAINIAN_MAX: Final = 6
+UKRAINIAN_MAX: Final = 12
 
 # Of Ukrainian, for which PostgreSQL has no list; its own lists drop those of English and Russian.
 STOP_WORDS: Final = frozenset(
@@ -69,6 +73,9 @@ _ALPHANUMERIC = re.compile(r"[^\W_]+")
 _EDGES = re.compile(rf"^[^\w{NAMING}]+$|^[^\w/#@${NAMING}]+|(?<=[\w{NAMING}])[^\w{NAMING}]+$")
 _HUMP = re.compile(r"(?<=[^\W\d_A-ZА-ЯІЇЄҐ])(?=[A-ZА-ЯІЇЄҐ])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CYRILLIC = re.compile(r"[Ѐ-ӿʼ]+")
+# With a slash it is one word: a path, an address, two days.
+_WHOLE = re.compile(r"[:.]|^/|/$|^[\d/]+$")
+_VOWELS = re.compile("[aeiouyаеєиіїоуюя]$|(?<=[^aeiou])(?:om|iv|oi|am|ah)$")
 _VERSION = re.compile(r"(v?)(\d+(?:\.\d+)+\S*)", re.IGNORECASE)
 
 
@@ -239,10 +246,10 @@ def _excludes(text: str) -> bool:
 
 
 def _tokens(text: str) -> Iterator[str]:
-    """Split where a reader would: at spaces; `cpu/gpu` is two words, a path or an address is one."""
+    """Split where a reader would: at spaces; `cpu/gpu` is two words, a path, an address or `28/29` is one."""
     for piece in text.split():
         whole = _EDGES.sub("", piece)
-        if "/" in whole and not re.search(r"[:.]|^/|/$", whole):
+        if "/" in whole and not _WHOLE.search(whole):
             yield from (part for part in whole.split("/") if part)
         elif whole:
             yield whole
@@ -281,7 +288,10 @@ def _term(text: str, lexicon: Lexicon) -> Term:
     if pieces and not any(c.isspace() for c in text):
         forms.append(Alternative(Match.WHOLE, pieces))
     meanings = next(filter(None, map(lexicon.meanings, spellings)), ())
-    forms += (Alternative(Match.WHOLE, meaning) for meaning in meanings)
+    if not meanings and _CYRILLIC.fullmatch(text):
+        forms += _in_other_letters(text, [in_latin(text.casefold())])
+    for meaning in (text, *meanings):
+        forms += (Alternative(Match.WHOLE, each) for each in (meaning, *english.others(meaning)))
     forms += _in_ukrainian(text, lexicon)
     return Term(text, tuple(dict.fromkeys(forms)))
 
@@ -291,13 +301,25 @@ def _in_ukrainian(text: str, lexicon: Lexicon) -> Iterator[Alternative]:
     if not text.isascii() or not text.isalpha() or text.casefold() in FUNCTION_WORDS:
         return
     starts: list[str] = []
+    yield from _in_other_letters(text, in_cyrillic(text.casefold()))
     for word in lexicon.words(text)[:UKRAINIAN_MAX]:
         start = beginning(word)
-        if not start and word not in STOP_WORDS:
+        if not start.isalpha() and word not in STOP_WORDS:
             yield Alternative(Match.WHOLE, plain(word))
-        elif start and not start.startswith(tuple(starts)):
+        elif start.isalpha() and not start.startswith(tuple(starts)):
             starts.append(start)
             yield Alternative(Match.START, plain(start))
+
+
+def _in_other_letters(text: str, spellings: Iterable[str]) -> Iterator[Alternative]:
+    """A word as it is heard, with any ending: a name, or what both languages took from elsewhere."""
+    if len(text) < HEARD_LETTERS_MIN or not text[1:].islower():
+        return
+    for spelt in spellings:
+        yield Alternative(Match.WHOLE, spelt)
+        start = _VOWELS.sub("", spelt)
+        if len(start) >= HEARD_LETTERS_MIN:
+            yield Alternative(Match.START, start)
 
 
 @dataclass(frozen=True, slots=True)

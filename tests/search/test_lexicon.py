@@ -36,6 +36,11 @@ def test_lines_join_words_and_meanings() -> None:
         ("рівня", "level"),
         ("ради", "council"),
         ("вибіркової", "selective"),
+        ("напишіть", "write"),
+        ("надішлю", "send"),
+        ("почне", "start"),
+        ("пройшли", "pass"),
+        ("можемо", "can"),
     ],
 )
 def test_inflected_forms_are_found(form: str, meaning: str) -> None:
@@ -52,6 +57,14 @@ def test_other_words_have_no_meaning(word: str) -> None:
 def test_a_text_is_translated_around_what_is_not_ukrainian() -> None:
     """Identifiers and punctuation must stay as they are; unknown words too."""
     assert SMALL.translate("оновили Foo.bar: баги з входу!") == "update Foo.bar: bug з login!"
+
+
+def test_a_name_is_not_translated() -> None:
+    """A capital inside a sentence makes a name of a word, unless it means a name; at its beginning it need not."""
+    translate = Lexicon.read(["соля = salt", "польща = Poland", "хто = who", "і = and"]).translate
+    assert translate("хто Солю і Польщу") == "who Солю and Poland"
+    assert translate("Соля і соля. Соля, «Соля»") == "salt and salt. salt, «Соля»"
+    assert translate("хто СОЛЯ") == "who salt"
 
 
 def test_too_little_known_is_no_translation() -> None:

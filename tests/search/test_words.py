@@ -191,6 +191,36 @@ def test_long_words_among_many_alike_do_not_stall() -> None:
     assert corrections(word, [*known, word[:-1]]) == [word[:-1]]
 
 
+@pytest.mark.parametrize(
+    ("query", "form"),
+    [
+        ("sent", ("whole", "send")),
+        ("children", ("whole", "child")),
+        ("Database", ("whole", "db")),
+        ("repos", ("whole", "repository")),
+        ("надіслати", ("whole", "sent")),
+        ("сертифікат", ("whole", "cert")),
+        ("28/29", ("whole", "28/29")),
+        ("Tobias", ("start", "тобіас")),
+        ("kandidates", ("start", "кандидатес")),
+        ("candidate", ("start", "кандидат")),
+        ("deployment", ("start", "деплоймент")),
+        ("Тобіаса", ("start", "tobias")),
+        ("редіс", ("whole", "redis")),
+    ],
+)
+def test_words_are_found_in_other_forms_and_letters(query: str, form: tuple[str, str]) -> None:
+    """Irregular forms, what people write short, two numbers with a slash, and what is heard alike in both scripts."""
+    assert form in forms(query)
+
+
+def test_what_is_short_or_a_name_in_code_is_not_spelt_by_ear() -> None:
+    """Short words are heard like others, and a name of code is no word that anybody borrows."""
+    alternatives = forms("rate") | forms("PaymentIntent") | forms("кіт")
+    assert not any("рат" in text or "интент" in text for _, text in alternatives)
+    assert ("whole", "kit") not in alternatives
+
+
 def test_alternatives_are_distinct() -> None:
     """No alternative may be listed twice."""
     for term in parse("PaymentIntent міграцію a_b").terms:
