@@ -12,7 +12,7 @@ from services.cli.answering import AskedAnswer, Passage, Writer, answer
 from services.cli.modelling import ModelChoice
 from services.cli.options import Session, as_dict, command
 from services.cli.queries import QueryCommand
-from services.cli.searching import Narrowing, is_near, narrowed, narrowing, print_result
+from services.cli.searching import Narrowing, narrowed, narrowing, print_result
 from services.cli.values import counted
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
@@ -75,10 +75,10 @@ async def ask(
         writer = None if quote or not packed.items else open_writer(models)
         passages = read_passages(packed)
         if writer is None or session.as_json:
-            found = await answer(question, passages, packed.coverage, writer)
+            found = await answer(question, passages, writer)
         else:
             with session.progress.status("reading"):
-                found = await answer(question, passages, packed.coverage, writer)
+                found = await answer(question, passages, writer)
     if session.as_json:
         session.print_json(_as_json(question, found, packed))
         return
@@ -118,19 +118,25 @@ class LocalWriter:
 def read_passages(packed: pb.PackContextResponse) -> list[Passage]:
     """What was packed, as it is judged."""
     asking = [item for item in packed.items if _asks(item.result)]
-    return [_passage(item, packed.near_score, asking) for item in packed.items]
+    return [_passage(item, asking) for item in packed.items]
 
 
-def _passage(item: pb.ContextItem, near_score: float, asking: Sequence[pb.ContextItem]) -> Passage:
-    result = item.result
-    near = is_near(result, near_score)
+def _passage(item: pb.ContextItem, asking: Sequence[pb.ContextItem]) -> Passage:
+    result, bears = item.result, item.bearing >= 1
     says_nothing = result.HasField("message") and result.message.importance.score < SAYING_SCORE_MIN
     messages = frozenset(item.message_ids)
     has_words = result.keyword.score > 0
     asks = _asks(result)
     answered = [] if asks else [each.citation for each in asking if _may_answer(item, each)]
     return Passage(
-        item.citation, item.text, near, has_words, messages, says_nothing, asks, frozenset(answered)
+        item.citation,
+        item.text,
+        bears,
+        has_words,
+        messages,
+        says_nothing,
+        asks,
+        frozenset(answered),
     )
 
 

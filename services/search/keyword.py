@@ -103,12 +103,15 @@ class Lookup:
 
         What only tells when, and which no message says, does not count: what was sent then is not told so.
         """
+        found = zip(self.weights, self.containing, strict=True)
+        total = self.whole
+        return sum(weight for weight, count in found if count) / total if total else 0.0
+
+    @property
+    def whole(self) -> float:
+        """The weight of the query: about what a text scores that has every term once, without any neighbours."""
         terms = zip(self.texts, self.weights, self.containing, strict=True)
-        counted = [
-            (weight, count) for text, weight, count in terms if count or not _tells_when(text)
-        ]
-        total = sum(weight for weight, _ in counted)
-        return sum(weight for weight, count in counted if count) / total if total else 0.0
+        return sum(weight for text, weight, count in terms if count or not _tells_when(text))
 
 
 @dataclass(frozen=True, slots=True)

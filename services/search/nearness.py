@@ -19,6 +19,9 @@ from services.search import store
 from services.search.store import Generation
 
 NEAR_SHARE: Final = 0.32
+# What has words of a query bears on it though it is less near: the share of them, by weight, counts by so much.
+WORDS_SHARE: Final = 0.7
+BEARING_SHARE: Final = 0.44
 SAMPLE_MAX: Final = 256
 # A workspace with few texts borrows trust from the strictest model known, so that it knows too little, not too much.
 _STRICT: Final = 0.85
@@ -56,6 +59,19 @@ class Sampled:
         together = max(float(from_halfvec(each) @ self.total) for each in queries)
         unrelated = (together + _STRICT * _STRICT_WEIGHT) / (self.count + _STRICT_WEIGHT)
         return unrelated + NEAR_SHARE * (1 - unrelated)
+
+
+def bearing(cosine: float, near_score: float, words: float) -> float:
+    """How far a text bears on a query, from 1 on enough to answer it: by how near it is, or by that and by words.
+
+    Words are those that it and what stands around it have, as a share of what one has that has all. A cosine or a
+    near_score of 0 is not known.
+    """
+    near = 0.0
+    if cosine and near_score:
+        unrelated = (near_score - NEAR_SHARE) / (1 - NEAR_SHARE)
+        near = (cosine - unrelated) / (1 - unrelated)
+    return max(0.0, near / NEAR_SHARE, (near + WORDS_SHARE * words) / BEARING_SHARE)
 
 
 class Nearness:

@@ -13,7 +13,8 @@ from services.search.answer import Answer, Group
 from services.search.backlog import Freshness
 from services.search.contents import Contents, message, timestamp, topic
 from services.search.fitting import fit, fit_items
-from services.search.packing import Packed
+from services.search.nearness import bearing
+from services.search.packing import Item, Packed
 from services.search.question import Question
 from services.search.ranking import Fused, Fusion
 from services.search.requests import page_token
@@ -240,16 +241,7 @@ def _duration(seconds: float) -> Duration:
 def packed_reply(packed: Packed) -> pb.PackContextResponse:
     """What to read."""
     answer = packed.answer
-    items = [
-        pb.ContextItem(
-            citation=item.citation,
-            result=result(item.fused, answer),
-            text=item.text,
-            message_ids=[str(each) for each in item.messages],
-            tokens=item.tokens,
-        )
-        for item in packed.items
-    ]
+    items = [_context_item(item, answer) for item in packed.items]
     fit_items(items)
     return pb.PackContextResponse(
         items=items,
@@ -261,4 +253,17 @@ def packed_reply(packed: Packed) -> pb.PackContextResponse:
         freshness=freshness(answer.freshness, answer.wait_outcome),
         warnings=answer.warnings,
         near_score=answer.near_score,
+    )
+
+
+def _context_item(item: Item, answer: Answer) -> pb.ContextItem:
+    found, whole = result(item.fused, answer), answer.lookup.whole if answer.lookup else 0.0
+    words = found.keyword.score / whole if whole else 0.0
+    return pb.ContextItem(
+        citation=item.citation,
+        result=found,
+        text=item.text,
+        message_ids=[str(each) for each in item.messages],
+        tokens=item.tokens,
+        bearing=bearing(found.semantic.score, answer.near_score, words),
     )

@@ -84,7 +84,7 @@ async def test_only_grounded_sentences_are_shown() -> None:
         ("The disk was full.", 1, "disk of db-2 is full"),
         ("The moon was full.", 1, "the moon was full"),
     )
-    found = await answer("why?", PASSAGES, 1.0, writer)
+    found = await answer("why?", PASSAGES, writer)
     assert (found.kind, found.ungrounded) == ("generated", 1)
     assert [each.text for each in found.sentences] == ["The disk was full."]
 
@@ -103,7 +103,7 @@ async def test_only_grounded_sentences_are_shown() -> None:
 )
 async def test_without_a_grounded_answer_messages_are_quoted(writer: Scripted | None) -> None:
     """Without a model, or with one that fails or invents, the messages themselves must be shown."""
-    found = await answer("why?", PASSAGES, 1.0, writer)
+    found = await answer("why?", PASSAGES, writer)
     assert found.kind == "quoted"
     assert (
         found.sentences[0].text == "Ann, 2026-03-03 06:02: The backup failed: disk of db-2 is full."
@@ -113,9 +113,9 @@ async def test_without_a_grounded_answer_messages_are_quoted(writer: Scripted | 
 async def test_not_knowing_is_said() -> None:
     """If nothing relevant was found, or the model says so, the answer must be that it is not known."""
     far = [Passage(1, "[1] Ann, 2026-03-03 06:02: lunch at noon?", False, True)]
-    assert (await answer("capital of Mongolia?", far, 0.1, said())).kind == "unknown"
-    assert (await answer("why?", [], 1.0, None)).kind == "unknown"
-    assert (await answer("why?", PASSAGES, 1.0, said(known=False))).kind == "unknown"
+    assert (await answer("capital of Mongolia?", far, said())).kind == "unknown"
+    assert (await answer("why?", [], None)).kind == "unknown"
+    assert (await answer("why?", PASSAGES, said(known=False))).kind == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_not_knowing_is_said() -> None:
 )
 async def test_what_nothing_mentions_is_named(question: str, missing: list[str]) -> None:
     """A version, a ticket or a file that no passage has must be named, but not when something was, nor how many."""
-    found = await answer(question, PASSAGES, 1.0, None)
+    found = await answer(question, PASSAGES, None)
     assert list(found.missing) == missing
     assert found.kind == ("quoted" if not missing or "db-2" in question else "unknown")
     assert bool(found.nearest) == (found.kind == "unknown")
@@ -145,8 +145,8 @@ async def test_what_nothing_mentions_is_named(question: str, missing: list[str])
 async def test_of_what_nothing_mentions_no_model_is_asked() -> None:
     """A model that would tell of another version must not be asked, nor be believed where a part is known."""
     told = ("Version 3.7 has a full disk.", 1, "disk of db-2 is full")
-    assert (await answer("is 3.7 out?", PASSAGES, 1.0, said(told))).kind == "unknown"
-    found = await answer("is 3.7 on db-2?", PASSAGES, 1.0, said(told))
+    assert (await answer("is 3.7 out?", PASSAGES, said(told))).kind == "unknown"
+    found = await answer("is 3.7 on db-2?", PASSAGES, said(told))
     assert (found.kind, found.ungrounded, found.missing) == ("quoted", 1, ("3.7",))
 
 
@@ -160,9 +160,9 @@ async def test_what_is_quoted_says_something_new() -> None:
         Passage(5, "[5] Ann: rotate the logs", True, True, frozenset({"c"})),
         Passage(6, "[6] Eve: disk db-2 is full again", True, True, frozenset({"e"})),
     ]
-    found = await answer("why?", passages, 1.0, None)
+    found = await answer("why?", passages, None)
     assert [each.citation for each in found.sentences] == [1, 4, 6]
-    alone = await answer("why?", passages[1:2], 1.0, None)
+    alone = await answer("why?", passages[1:2], None)
     assert [each.citation for each in alone.sentences] == [2]
 
 
@@ -176,7 +176,7 @@ async def test_an_answer_is_shown_before_the_question_that_resembles_this_one() 
         ),
         Passage(4, "[4] Dan: is there soup?", False, False, frozenset({"d"}), asks=True),
     ]
-    found = await answer("how long do we keep logs?", passages, 1.0, None)
+    found = await answer("how long do we keep logs?", passages, None)
     assert (found.kind, [each.citation for each in found.sentences]) == ("quoted", [2, 1])
 
 
@@ -184,7 +184,7 @@ async def test_a_question_that_is_only_near_answers_nothing() -> None:
     """Any two short questions are near: without a word in common neither it nor what was told to it is shown."""
     asked = Passage(1, "[1] Ann: and how many now?", True, False, frozenset({"a"}), asks=True)
     told = Passage(2, "[2] Bob: 31", False, False, frozenset({"b"}), answers=frozenset({1}))
-    found = await answer("how much tax do we pay?", [asked, told], 0.3, None)
+    found = await answer("how much tax do we pay?", [asked, told], None)
     assert found.kind == "unknown"
 
 
@@ -196,9 +196,9 @@ async def test_what_was_ranked_before_what_is_near_is_shown_as_well() -> None:
         Passage(3, "[3] Ann: free delivery from 1000", True, True, frozenset({"c"})),
         Passage(4, "[4] Eve: delivery is late", False, True, frozenset({"d"})),
     ]
-    found = await answer("from how much on is delivery free?", passages, 0.4, None)
+    found = await answer("from how much on is delivery free?", passages, None)
     assert [each.citation for each in found.sentences] == [1, 3]
-    alone = await answer("from how much on is delivery free?", passages[:2], 0.4, None)
+    alone = await answer("from how much on is delivery free?", passages[:2], None)
     assert alone.kind == "unknown"
 
 

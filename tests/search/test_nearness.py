@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.common.vectors import to_halfvecs
-from services.search.nearness import NEAR_SHARE, Nearness, Sampled
+from services.search.nearness import NEAR_SHARE, Nearness, Sampled, bearing
 from services.search.requests import search_question
 from services.search.store import Generation
 from tests.search.conftest import Desk
@@ -47,6 +47,18 @@ async def test_replies_say_what_near_is(desk: Desk) -> None:
     assert 0.3 < reply.near_score < 0.6
     by_words = await desk.client.search("w", mode=pb.SEARCH_MODE_KEYWORD)
     assert by_words.near_score == 0
+
+
+def test_words_make_up_for_what_nearness_lacks() -> None:
+    """What is near bears on a query by itself, what is half as near if it has half of its words."""
+    unrelated = 0.8
+    near_score = unrelated + NEAR_SHARE * (1 - unrelated)
+    half = unrelated + NEAR_SHARE / 2 * (1 - unrelated)
+    assert bearing(near_score + 1e-9, near_score, 0.0) >= 1
+    assert bearing(half, near_score, 0.3) < 1 <= bearing(half, near_score, 0.5)
+    assert bearing(half, near_score, 0.5) < bearing(half, near_score, 0.6)
+    assert bearing(0.0, near_score, 0.6) == bearing(0.9, 0.0, 0.6) < 1 <= bearing(0.0, 0.0, 0.7)
+    assert bearing(-0.9, near_score, 0.0) == 0
 
 
 async def test_later_pages_take_the_texts_of_the_first(desk: Desk) -> None:

@@ -126,6 +126,24 @@ async def test_context_is_packed_within_its_budget(desk: Desk) -> None:
     assert list(atom.message_ids) == [str(first)]
 
 
+async def test_what_is_packed_tells_how_far_it_bears_on_the_question(desk: Desk) -> None:
+    """What has its words bears on a question, whatever else is packed and wherever else its words occur."""
+    library = desk.library
+    said = [f"lunch {i} with {'Bob' if i else 'the accountant'}" for i in range(30)]
+    await library.add_messages(said, [unit(0.1, 1 + i) for i in range(30)], thread_id="a")
+    await library.add_message("the new intern starts on monday", unit(0.1, 1), thread_id="b")
+    vector = unit(1).tolist()
+
+    async def bears(query: str) -> set[str]:
+        request = pb.PackContextRequest(query=query, query_vector=vector)
+        reply = await call(desk, "PackContext", request)
+        assert reply.coverage == pytest.approx(1)
+        return {i.result.message.text for i in reply.items if i.bearing >= 1}
+
+    assert await bears("when does the intern start") == {"the new intern starts on monday"}
+    assert await bears("when does the accountant start") == set()
+
+
 async def test_what_is_to_be_erased_is_not_shown(desk: Desk) -> None:
     """Words of a message that an erasure has written down stand in no result, around none and beside no evidence."""
     said = ["the deploy is stuck", "zanzibarine did it", "the deploy goes on"]

@@ -1933,6 +1933,7 @@ class ContextItem(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     MESSAGE_IDS_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
+    BEARING_FIELD_NUMBER: _builtins.int
     citation: _builtins.int
     """Its number, from 1: what an answer cites it by."""
     text: _builtins.str
@@ -1941,6 +1942,10 @@ class ContextItem(_message.Message):
     """
     tokens: _builtins.int
     """How many tokens the text is estimated to take."""
+    bearing: _builtins.float
+    """How far it bears on the question, by meaning and by the words that it and what stands around it have: from 1 on it may answer it;
+    below, it is no more than what comes nearest. Unlike scores it can be compared from question to question.
+    """
     @_builtins.property
     def result(self) -> Global___SearchResult:
         """It as it was found."""
@@ -1957,10 +1962,11 @@ class ContextItem(_message.Message):
         text: _builtins.str = ...,
         message_ids: _abc.Iterable[_builtins.str] | None = ...,
         tokens: _builtins.int = ...,
+        bearing: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["citation", b"citation", "message_ids", b"message_ids", "result", b"result", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearing", b"bearing", "citation", b"citation", "message_ids", b"message_ids", "result", b"result", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
