@@ -1,14 +1,18 @@
 """What kind of knowledge a group of utterances is: a few weighed cues, no model."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from services.extractor import cues, labels
+from services.extractor import cues, labels, stakes, trouble
 from services.extractor.extraction import ATOM_TYPES, AtomType
 from services.extractor.titles import polish, sentences
 from services.extractor.utterances import Utterance, is_question
 
 _FACT_WEIGHT: Final = 1.4
+_CONCLUDED_WEIGHT: Final = 1.4
+_HEALED_WEIGHT: Final = 1.6
+_DELIBERATED_WEIGHT: Final = 2.4
 _LABELLED_WEIGHT: Final = 4.0
 
 Role = Literal["raised", "reply", "remark", "statement", "report"]
@@ -36,10 +40,11 @@ def weigh(
     for kind, weight in _cue_weights(text, utterances).items():
         if kind in weights or role in ("statement", "raised", "remark") or weight >= 2.0:
             weights[kind] = weights.get(kind, 0.0) + weight
-    if role == "raised" and not asks:
+    is_other = stakes.RULE.search(text) or stakes.WARNING.search(text) or _suggests(text)
+    if role == "raised" and not asks and not is_other:
         weights["problem"] += 1.0
-    if role == "reply" and _asks_a_fact(asked) and not cues.ADVICE.search(text):
-        weights["insight"] += _FACT_WEIGHT
+    for kind, weight in _weights_in_talk(text, utterances, role, asked).items():
+        weights[kind] = weights.get(kind, 0.0) + weight
     said = [labels.labelled_as(utterance.body) for utterance in utterances]
     for kind in ATOM_TYPES:
         if kind in said:
@@ -55,6 +60,59 @@ def _asks(utterance: Utterance) -> bool:
     first, *others = sentences(utterance.body) or [""]
     decides = bool(others) and bool(cues.DECIDING.search(first)) and not is_question(first)
     return (utterance.is_question or utterance.is_asking) and not decides
+
+
+def _weights_in_talk(
+    text: str, utterances: Sequence[Utterance], role: Role, asked: Sequence[Utterance]
+) -> dict[AtomType, float]:
+    """What counts for types beside people's words: what was asked or told before, and how it is taken up."""
+    found: dict[AtomType, float] = {}
+    first = utterances[0].body
+    concludes = stakes.CONCLUDING.match(first) and not cues.ADVICE.search(first)
+    if role == "statement" and concludes:
+        found["decision"] = _CONCLUDED_WEIGHT
+    if role in ("statement", "reply") and _heals(text, asked):
+        found["solution"] = _HEALED_WEIGHT
+    if role != "reply":
+        return found
+    if _deliberates(asked) or (_is_suggested(asked) and stakes.UNDERTAKEN.search(text)):
+        found["decision"] = _DELIBERATED_WEIGHT
+    elif _asks_a_fact(asked) and not cues.ADVICE.search(text):
+        found["insight"] = _FACT_WEIGHT
+    is_diagnosis = any(utterance.addressee for utterance in utterances)
+    if not is_diagnosis and _finds_cause(text):
+        found["insight"] = found.get("insight", 0.0) + _FACT_WEIGHT
+    return found
+
+
+def _heals(text: str, asked: Sequence[Utterance]) -> bool:
+    """Whether somebody says what they do or did about trouble, neither why it came nor what was settled."""
+    fails = any(cues.FAILURE.search(utterance.body) for utterance in asked)
+    does = stakes.UNDERTAKEN.search(text) or cues.REMEDIED.search(text) or cues.commits(text)
+    settles = cues.SETTLED.search(text) or stakes.CAUSE.search(text)
+    return fails and bool(does) and not settles
+
+
+def _deliberates(asked: Sequence[Utterance]) -> bool:
+    """Whether the last question is one of what to do, to all, not whether it is so, and nothing failed."""
+    questions = [utterance.body for utterance in asked if utterance.is_question]
+    if not questions or cues.TAG.search(questions[-1]):
+        return False
+    fails = any(cues.FAILURE.search(utterance.body) for utterance in asked)
+    return not fails and bool(cues.DELIBERATED.search(questions[-1]))
+
+
+def _is_suggested(asked: Sequence[Utterance]) -> bool:
+    """Whether what was said last before proposes something to all."""
+    return bool(asked) and _suggests(asked[-1].body)
+
+
+def _finds_cause(text: str) -> bool:
+    """Whether a reply tells why something came about, and neither what to do nor what was done about it."""
+    if any(cue.search(text) for cue in (cues.ADVICE, stakes.UNDERTAKEN, cues.DECIDED)):
+        return False
+    fails = cues.PROBLEM.search(text) and not cues.REMEDIED.search(text)
+    return bool(fails or stakes.CAUSE.search(text))
 
 
 def _wants_no_way(asked: Sequence[Utterance]) -> bool:
@@ -76,20 +134,54 @@ def _asks_a_fact(asked: Sequence[Utterance]) -> bool:
 
 
 def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, float]:
+    """What people's words count for: what a rule threatens with is no trouble, what "we" do under it no decision."""
     asked = sum(map(_asks, utterances))
+    said = sentences(text)
+    ruled = [each for each in said if stakes.RULE.search(each) and not cues.SETTLED.search(each)]
+    feared = [] if ruled else [each for each in said if _threatens(each)]
+    proposing = [each for each in said if _suggests(each)]
+    failing = [each for each in said if each not in ruled + feared + proposing]
+    asking = [each for each in proposing if is_question(each)]
+    settling = [each for each in said if each not in asking and not stakes.HELD.search(each)]
+    planning = [each for each in settling if each not in ruled]
+    decisions = _counted(cues.DECISION, settling) + _counted(cues.PLANNED, planning)
     return {
         "question": 1.2 * min(asked, 1) + 0.2 * min(asked, 2),
-        "problem": 0.9 * min(cues.count(cues.PROBLEM, text), 3),
+        "problem": 0.9 * min(_counted(cues.PROBLEM, failing), 3)
+        + 2.0 * bool(trouble.SHARED.search(text))
+        + 0.8 * any(_fails(each) for each in said if each not in proposing),
         "solution": 0.4 * min(cues.count(cues.ADVICE, text), 2),
-        "decision": 1.3 * min(cues.count(cues.DECISION, text) + cues.count(cues.PLANNED, text), 2)
-        + 1.2 * min(cues.count(cues.SETTLED, text), 1)
-        + 1.6 * cues.commits(text),
-        "requirement": 0.7 * min(cues.count(cues.REQUIREMENT, text), 2),
-        "idea": 1.0 * min(cues.count(cues.IDEA, text), 2) + 1.6 * _suggests(text),
-        "risk": 1.0 * min(cues.count(cues.RISK, text), 2),
+        "decision": 1.3 * min(decisions, 2)
+        + 1.2 * min(_counted(cues.SETTLED, settling), 1)
+        + 1.6 * any(map(cues.commits, settling)),
+        "requirement": 0.7 * min(cues.count(cues.REQUIREMENT, text), 2)
+        + 1.6 * bool(ruled)
+        + 0.8 * (_counted(stakes.RULE, ruled) > 1)
+        + 1.3 * min(_counted(cues.PLANNED, ruled), 1),
+        "idea": 1.0 * min(cues.count(cues.IDEA, text), 2) + 2.1 * bool(proposing),
+        "risk": 1.0 * min(cues.count(cues.RISK, text), 2)
+        + 1.6 * min(cues.count(stakes.WARNING, text) + len(feared), 1),
         "blocker": 2.2 * min(cues.count(cues.BLOCKER, text), 1),
         "pattern": 1.0 * min(cues.count(cues.PATTERN, text), 1),
     }
+
+
+def _counted(pattern: re.Pattern[str], said: Sequence[str]) -> int:
+    """How many cues of a table some sentences hold."""
+    return sum(cues.count(pattern, sentence) for sentence in said)
+
+
+def _threatens(sentence: str) -> bool:
+    """Whether a sentence says what goes wrong under a condition, or unless something is done."""
+    harms = stakes.LOSS.search(sentence) or cues.PROBLEM.search(sentence)
+    return bool(harms and stakes.CONDITION.search(sentence)) and not is_question(sentence)
+
+
+def _fails(sentence: str) -> bool:
+    """Whether a sentence tells a failure, with a question mark or without, and is not worded as a question."""
+    asks = cues.INVERTED.match(sentence) or cues.QUESTIONING.match(sentence)
+    asks = asks or cues.ASKING.search(sentence)
+    return bool(cues.FAILURE.search(sentence)) and not asks
 
 
 def _suggests(text: str) -> bool:

@@ -8,18 +8,10 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from services.extractor import trouble
+from services.extractor import stakes, trouble
+from services.extractor.patterns import words as _words
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
-_STEM_END: Final = re.compile(r"(?<=\w)(?<!\\w)\*")
-
-
-def _words(*alternatives: str) -> re.Pattern[str]:
-    """A case-blind pattern for any of the alternatives as whole words (`stem*` takes endings, any apostrophe does)."""
-    spelt = (_STEM_END.sub(r"\\w*", item).replace(" ", r"\s+") for item in alternatives)
-    parts = (item.replace("'", "['’ʼ]") for item in spelt)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)", re.IGNORECASE)
-
 
 GREETING: Final = _words(
     "hi", "hello", "hey", "hiya", "good (?:morning|evening|afternoon|day)", "morning", "greetings",
@@ -61,7 +53,8 @@ TURNING: Final = _words(
     "колеги", "коллеги", "народ",
     "(?:і |й )?ще (?:таке|одне|одна|зауваження|момент)", "(?:и )?ещё (?:такое|одно|замечание|момент)",
     "btw", "by the way", "(?:one )?(?:more|other|another|unrelated) (?:thing|question)", "unrelated",
-    "до речі", "доречі", "ще (?:одне )?питання", "інше питання", "кстати", "ещё (?:один )?вопрос", "другой вопрос",
+    *stakes.REMINDING, "до речі", "доречі", "ще (?:одне )?питання", "інше питання", "кстати", "ещё (?:один )?вопрос",
+    "другой вопрос",
 )  # fmt: skip
 YES_NO: Final = _words(
     "yes", "yeah", "yep", "yup", "no", "nope", "nah", "correct", "exactly", "right", "так", "ні", "ага", "угу",
@@ -78,10 +71,10 @@ FACT: Final = _words(
     "(?:(?:and|so|but) )?(?:for )?how (?:many|much|long|often|old|big|far|soon)",
     "(?:(?:а|і|й|та|то) )?(?:(?:на|до|з|із|від|у|в|для|за|про|по|о) )?"
     "(?:хто|кого|кому|ким|коли|скільки|який|яка|яке|які|якого|якій|чий|чия|чиє|чиї)"
-    "(?! (?:знає|може|зможе|підкаже|допоможе|небудь))",
+    "(?! (?:знає|може|зможе|підкаже|допоможе|небудь|має|є))",
     "(?:(?:а|и|но) )?(?:(?:на|до|с|со|от|у|в|для|за|про|по|о) )?"
     "(?:кто|кого|кому|кем|когда|сколько|какой|какая|какое|какие|какого|чей|чья|чьё|чьи)"
-    "(?! (?:знает|может|сможет|подскажет|поможет|нибудь))",
+    "(?! (?:знает|может|сможет|подскажет|поможет|нибудь|имеет|есть))",
 )  # fmt: skip
 # How a statement ends that only asks whether it is so.
 TAG: Final = re.compile(
@@ -93,7 +86,7 @@ WAY: Final = _words(
     "способ", "можно", "возможно", "как", "где",
 )  # fmt: skip
 ASKING: Final = _words(
-    "any(?:one|body) (?:know|knows|have|here|tried|seen|else)", "is there (?:a|an|any|some\\w*)",
+    "any(?:one|body) (?:know|knows|have|has|got|here|tried|seen|else)", "is there (?:a|an|any|some\\w*)",
     "how (?:do|does|can|could|should|would|to|come)", "can (?:i|we|someone|somebody|anyone)",
     "need (?:some |a little |a )?help", "help me", "looking for", "any (?:ideas?|suggestions?)",
     "(?:don't|dont|do not) (?:\\w+ )?(?:understand|get|know) (?:why|how|what|if|is why|whether)",
@@ -120,6 +113,12 @@ INVERTED: Final = _words(
     "(?:has|have|did|does) any ?(?:one|body)",
     "чому", "навіщо", "скільки", r"чи (?!не )\w+", "почему", "зачем", "сколько",
 )  # fmt: skip
+# How a question begins, with its mark or without.
+QUESTIONING: Final = _words(
+    rf"(?:(?:and|so|but|also|ok|hi|hey) )?(?:what|which|why|how|where|when|who|{_AUXILIARY})",
+    "(?:(?:а|і|й|та) )?(?:чи|хто|що|чому|як|де|коли|скільки|навіщо|який|яка|яке|які|куди)",
+    "(?:(?:а|и) )?(?:кто|что|почему|как|где|когда|сколько|зачем|какой|какая|какое|какие|куда)",
+)
 PROBLEM: Final = _words(
     "errors?", "fail(?:s|ed|ing|ures?)?", "broken", "breaks", "crash\\w*", "bugs?", "exceptions?",
     "(?:doesn't|doesnt|does not|don't|didn't|isn't|not|never) (?:\\w+ )?(?:work\\w*|load\\w*|"
@@ -136,7 +135,7 @@ PROBLEM: Final = _words(
     "mismatch\\w*", "stale", "faulty?", "faults", "unusable", "outage", "regressions?", "expire[sd]",
     "complain(?:s|ed|ing)?", "offline", "unavailable", "unreachable", "overload\\w*", "overflow\\w*",
     "jam(?:s|med)?", "torn", "firing", "flaky", "died", "is dead",
-    "alerts?", "(?:is|are|was|were|went|goes|still|service|server|site|host) down",
+    "alerts?(?!-)", "(?:is|are|was|were|went|goes|still|service|server|site|host) down",
     "скарж\\w*", "скарг\\w*", "відхил\\w*", "невірн\\w*", "неправильн\\w*", "некоректн\\w*", "тупит\\w*",
     "гальму\\w*", "повільн\\w*", "неможлив\\w*", "лама[єю]\\w*", "відмов\\w*", "втрат\\w*", "втрачен\\w*", "зник\\w*",
     "дубл\\w*", "прострочен\\w*", "протермін\\w*", "винят\\w*", "таймаут\\w*", "переповнен\\w*", "недоступн\\w*",
@@ -145,8 +144,7 @@ PROBLEM: Final = _words(
     "жалу[ею]\\w*", "жалоб\\w*", "отклон\\w*", "неверн\\w*", "некорректн\\w*", "тормоз\\w*", "медленн\\w*",
     "невозможн\\w*", "лома[ею]\\w*", "сломан\\w*", "отказ\\w*", "потер(?:ян|[яю])\\w*", "исчез\\w*", "исключени\\w*",
     "просрочен\\w*", "истека\\w*", "переполнен\\w*", "недоступ\\w*", "протека\\w*", "подтека\\w*", "теч[её]т",
-    "обрыва\\w*", f"не (?:{trouble.WHAT_THINGS_DO})\\w*", trouble.BROKE_DOWN,
-    *trouble.TWICE, *trouble.SLOW, "(?:nothing|no longer) works?", "нічого не працює", "ничего не работает",
+    "обрыва\\w*", trouble.TURNED_DOWN, *trouble.FAILING, "нічого не працює", "ничего не работает",
 )  # fmt: skip
 FAILURE: Final = _words(
     "errors?", "fail(?:s|ed|ing|ures?)?", "crash\\w*", "exceptions?", "stopped working", "broken",
@@ -156,8 +154,7 @@ FAILURE: Final = _words(
     "помилк\\w*", "не прац\\w*", "пада[єю]\\w*", "впа[вл]\\w*", "злама\\w*", "не вда\\w*", "завис\\w*",
     "ошибк\\w*", "не работа\\w*", "сломал\\w*", "упал\\w*", "не уда\\w*", "виснет", "не запуска\\w*",
     "panic(?:s|ked)", "segfault\\w*", "(?:doesn't|doesnt|does not|didn't|won't) (?:build|compile|start|boot)", "404'?d",
-    "(?:is|was|are|were|went) down", f"не (?:{trouble.WHAT_THINGS_DO}|відкрива|открыва)\\w*",
-    *trouble.TWICE, *trouble.SLOW, "(?:nothing|no longer) works?", trouble.BROKE_DOWN,
+    "(?:is|was|are|were|went) down", trouble.OPEN_NOT, *trouble.FAILING,
 )  # fmt: skip
 ADVICE: Final = _words(
     "you(?:'ll| will)? (?:\\w+ )?(?:can|could|should|need|want|have to|must|may)", "try", "use",
@@ -186,10 +183,17 @@ _CARRIED_OUT: Final = (
 )
 # What many do or are going to do, as they tell a plan or a rule: "sessions we keep in PostgreSQL". No question,
 # nor what depends on something.
-PLANNED: Final = re.compile(
-    r"(?<!\w)(?<!якщо )(?<!коли )(?<!чи )(?<!як )(?<!що )(?<!де )(?<!если )(?<!когда )(?<!как )(?<!что )(?<!где )"
+_MANY_DO: Final = (
+    r"(?<!якщо )(?<!коли )(?<!як )(?<!що )(?<!де )(?<!если )(?<!когда )(?<!как )(?<!что )(?<!где )"
     rf"(?!(?:{_NO_PLANS})о?(?:с[ья])?(?!\w))"
-    rf"(?:\w{{2,}}(?:[єеї]мо|имо)(?:с[ья])?|\w{{3,}}(?:[аяу]ем|[дрт]ём)(?:ся)?|{_CARRIED_OUT}им(?:ся)?)(?!\w)(?![^.!?\n]*\?)",
+    rf"(?:\w{{2,}}(?:[єеї]мо|имо)(?:с[ья])?|\w*дамо|\w{{3,}}(?:[аяу]ем|[адрт]ём)(?:ся)?|{_CARRIED_OUT}им(?:ся)?)(?!\w)"
+)
+PLANNED: Final = re.compile(rf"(?<!\w)(?<!чи ){_MANY_DO}(?![^.!?\n]*\?)", re.IGNORECASE)
+# A question of what to do, to all: what is answered settles it.
+DELIBERATED: Final = re.compile(
+    r"(?<!\w)(?:(?<!how )(?<!what )(?<!why )(?<!where )(?<!when )(?:should|shall) we|"
+    rf"(?:чи )?{_MANY_DO}|чи (?:варто|треба|потрібн\w+)|(?:точно|взагалі|вообще) (?:потріб\w+|треба|нуж\w+|надо))"
+    r"(?!\w)[^.!?\n]*\?",
     re.IGNORECASE,
 )
 DECISION: Final = _words(
@@ -216,11 +220,13 @@ SETTLED: Final = _words(
 # What tells that a sentence decides, by its words, and also by what many are going to do.
 DECIDED: Final = re.compile(f"{DECISION.pattern}|{SETTLED.pattern}", re.IGNORECASE)
 DECIDING: Final = re.compile(f"{DECIDED.pattern}|{PLANNED.pattern}", re.IGNORECASE)
-SUGGESTED: Final = _words(
-    "(?:maybe|perhaps|how about|shall) we", "why (?:not|don't we)", "we could",
-    "може,? (?:ми|нам|варто|давайте)", "чому б (?:не|нам)",
-    "может,? (?:мы|нам|стоит|давайте)", "почему бы (?:не|нам)",
-)  # fmt: skip
+SUGGESTED: Final = _words(*(
+    rf"(?:\w+, )?{item}"
+    for item in (
+        "(?:maybe|perhaps|how about|shall) we", "why (?:not|don't we)", "we could", *stakes.PROPOSING,
+        "чому б (?:не|нам)", "почему бы (?:не|нам)",
+    )
+))  # fmt: skip
 COMMITTED: Final = _words(
     "leave (?:that|it|this) (?:to|with) me", "i(?:'m| am) on it", "i can (?:take|do|handle) (?:it|that|this)",
     "i(?: can|'ll| will)? volunteer", "(?:i|we)(?:'ve| have)? (?:\\w+ ){0,2}taken over", "consider it done",
@@ -275,7 +281,7 @@ RISK: Final = _words(
 BLOCKER: Final = _words(
     "blockers?", "blocked (?:by|on)", "(?:is|are|am|still|this|it) block(?:s|ed|ing)", "on hold",
     "(?:i'm|we're|still|are|am) waiting (?:for|on)", "can't (?:proceed|continue|move)", "stalled",
-    "блоку\\w*", "заблок\\w*", "блокер\\w*", "чека(?:ю|ємо) на",
+    *stakes.HOLDING, "(?<!не\\s)блоку\\w*", "(?<!не\\s)заблок\\w*", "блокер\\w*", "чека(?:ю|ємо) на",
     "не може(?:мо)? продовж\\w*", "блокир\\w*", "жд[уеё]\\w*", "не мо(?:гу|жем) продолж\\w*",
 )  # fmt: skip
 PATTERN: Final = _words(
@@ -295,7 +301,7 @@ _NO_PASSIVE: Final = "".join(
 REMEDIED: Final = _words(
     f"{_NO_PASSIVE}(?:fixed|cleaned|cleared|restarted|rebooted|reverted|rolled back|updated|upgraded|replaced|removed|"
     "deleted|added|changed|raised|reinstalled|disabled|enabled|bumped|rerun|re-?ran|set)",
-    "fix is (?:live|out|in|up|deployed|merged)",
+    "fix is (?:live|out|in|up|deployed|merged)", *trouble.DONE,
     "(?:виправи|полагоди|почисти|постави|зміни|прибра|видали|перезапусти|перезавантажи|онови|дода|заміни|налаштува|"
     "збільши|вимкну|увімкну|відкоти|перероби)(?:в|ла|ли)",
     "(?:исправи|почини|почисти|постави|измени|поменя|убра|удали|перезапусти|перезагрузи|обнови|добави|замени|настрои|"
@@ -305,6 +311,7 @@ REMEDIED: Final = _words(
 ADDING: Final = _words(
     "(?:and )?also", "(?:і |й |та |а )?(?:ще|також|теж)", "(?:и |а )?(?:ещё|еще|также|тоже)"
 )
+PROPOSED: Final = re.compile(f"{IDEA.pattern}|{SUGGESTED.pattern}", re.IGNORECASE)
 OBJECTION: Final = _words(
     "no", "nope", "not really", "disagree\\w*", "that's (?:wrong|not)", "incorrect", "on the contrary",
     "don't think (?:that|so|this)", "won't work", "ні", "не згод\\w*", "навпаки", "не думаю",

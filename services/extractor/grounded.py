@@ -1,6 +1,7 @@
 """The engine that needs no language model: structure finds the atoms, people's words tell them."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, pstdev
 from typing import Final, Literal
@@ -21,9 +22,15 @@ from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
 from services.extractor.utterances import Utterance, idf, people, read
 
-GROUNDED_VERSION: Final = "12"
+GROUNDED_VERSION: Final = "13"
 
 _ASKED_CHARACTERS_MAX: Final = 300
+
+# What the sentence has that titles an atom of a type.
+_MARKS: Final[Mapping[AtomType, re.Pattern[str]]] = {
+    "decision": cues.DECIDED,
+    "idea": cues.PROPOSED,
+}
 
 SentenceSimilarity = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 
@@ -107,7 +114,7 @@ def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
     whole = _asked(asked, rarity) if asked else ""
     about = titles.shorten(whole)
     asking = kind in ("question", "problem")
-    mark = cues.DECIDED if kind == "decision" else None
+    mark = _MARKS.get(kind)
     draft = AtomDraft(
         kind,
         (titles.question_title(own) if kind == "question" else "")

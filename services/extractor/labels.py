@@ -57,6 +57,7 @@ LABELLING: Final = frozenset(
     "decision important reminder step steps problem issue bug "
     "ризик план підсумок статус результат причина рішення блокер вимога важливо проблема задача "
     "риск итог результат причина решение блокер требование важно проблема задача "
+    "нагадую напоминаю нагадування напоминание "
     "http https re fwd also example e.g i.e tldr tl;dr topic link action idea agreed "
     "питання відповідь примітка помилка увага вопрос ответ примечание ошибка внимание".split()
 )

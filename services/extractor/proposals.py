@@ -1,12 +1,17 @@
 """From rounds to proposals: which groups of utterances are worth keeping as one atom."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from services.extractor import cues
+from services.extractor import cues, stakes
 from services.extractor.atom_types import Role
 from services.extractor.rounds import Round
 from services.extractor.utterances import Utterance, specific_words
+
+# A structure that was pasted, with nothing said to it.
+_PASTED: Final = re.compile(r"\s*(?:\{.*\}|\[.*\]|<\w.*>)[\s;,]*$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ def substance(utterance: Utterance, selection: Selection) -> float:
     if utterance.declares:
         is_settled = cues.SETTLED.search(utterance.body)
         factor *= selection.settled_factor if is_settled else selection.declared_factor
-    elif utterance.plans and not utterance.is_question:
+    elif not utterance.is_question and (utterance.plans or stakes.CONCLUDING.match(utterance.body)):
         factor *= selection.declared_factor
     return utterance.substance * factor
 
@@ -96,6 +101,7 @@ def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
         raised
         and total(raised, selection) >= wanted
         and not (_only_asks_back(raised) and not replies)
+        and not _is_pasted(raised)
     ):
         role: Role = "raised" if round_.is_worded_so else "statement"
         asked = Proposal(role, raised, total(raised, selection))
@@ -106,10 +112,22 @@ def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
         if round_.is_moderated:
             yield from _remarks(replies, asked, selection)
             return
-        cited = replies + [u for u in round_.confirming if cues.WORKED.search(u.body)]
-        cited.sort(key=lambda utterance: utterance.index)
         heard = asked.utterances if asked else round_.raised
-        yield Proposal("reply", cited, said, asked, heard=heard)
+        for part, is_last in _by_helper(replies, round_.speaker):
+            thanks = [u for u in round_.confirming if is_last and cues.WORKED.search(u.body)]
+            cited = sorted(part + thanks, key=lambda utterance: utterance.index)
+            yield Proposal("reply", cited, total(part, selection), asked, heard=heard)
+
+
+def _by_helper(
+    replies: Sequence[Utterance], speaker: str
+) -> Iterator[tuple[list[Utterance], bool]]:
+    """What somebody did about their own trouble, and what the others said to it; the last is marked."""
+    own = [utterance for utterance in replies if utterance.speaker == speaker]
+    others = [utterance for utterance in replies if utterance.speaker != speaker]
+    parts = [part for part in (own, others) if part]
+    for part in parts:
+        yield part, part is parts[-1]
 
 
 def _remarks(
@@ -161,15 +179,20 @@ def _of_statement(round_: Round, selection: Selection) -> Iterator[Proposal]:
     stated = [u for u in round_.raised if substance(u, selection) >= selection.follow_up_min]
     first = None
     for run in _runs(stated, selection):
-        if _says_enough(run, selection):
+        if _says_enough(run, selection) and not _is_pasted(run):
             role: Role = "reply" if _is_reply(run) else "statement"
-            first = Proposal(role, run, total(run, selection))
+            first = Proposal(role, run, total(run, selection), heard=round_.trouble)
             yield first
     replies = [u for u in round_.replies if substance(u, selection) >= selection.follow_up_min]
     for theirs in _by_speaker(replies):
         if _says_enough(theirs, selection):
             objects = bool(cues.OBJECTION.match(theirs[0].body))
             yield Proposal("statement", theirs, total(theirs, selection), None, objects, first)
+
+
+def _is_pasted(utterances: Sequence[Utterance]) -> bool:
+    """Whether nothing was said but a structure pasted."""
+    return all(_PASTED.match(utterance.body) for utterance in utterances)
 
 
 def _is_reply(run: Sequence[Utterance]) -> bool:

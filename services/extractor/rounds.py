@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.extractor import cues, labels
+from services.extractor import cues, labels, stakes
 from services.extractor.titles import sentences
 from services.extractor.utterances import Utterance, content_words, is_question
 
@@ -16,11 +16,14 @@ _PAUSE = 6
 _REMEDY_MINUTES = 3
 _FOUND_OUT_MINUTES = 20
 _TOLD_WORDS_MIN = 4
+_SHARED_MAX = 1
+_ASKED_ANEW_MIN = 3.0
+_HELP_MINUTES = 60
 
 
 @dataclass(slots=True)
 class Round:
-    """One speaker's matter (`raised`), the replies to it, the questions back, the thanks.
+    """One speaker's matter (`raised`), the replies to it, the questions back, the thanks; what it came from and after.
 
     It `is_moderated` where headings or the marks of minutes lead the talk; one heading alone proves nothing.
     """
@@ -31,6 +34,7 @@ class Round:
     clarifying: list[Utterance] = field(default_factory=list)
     confirming: list[Utterance] = field(default_factory=list)
     previous: "Round | None" = None
+    before: "Round | None" = None
     is_moderated: bool = False
 
     @property
@@ -43,6 +47,14 @@ class Round:
     def is_remedied(self) -> bool:
         """Whether who raised the matter tells what they did about it."""
         return any(reply.speaker == self.speaker for reply in self.replies)
+
+    @property
+    def trouble(self) -> list[Utterance]:
+        """What was told of trouble in the round before this one, unless that was long before."""
+        known = self.before.raised if self.before else []
+        if not known or not self.raised or _minutes(known[-1], self.raised[0]) > _HELP_MINUTES:
+            return []
+        return [utterance for utterance in known if cues.FAILURE.search(utterance.body)]
 
     @property
     def is_worded_so(self) -> bool:
@@ -63,7 +75,8 @@ def rounds(utterances: Sequence[Utterance], parent_of: Sequence[int | None]) -> 
         source = _addressed(utterance, utterances) if parent is not None else None
         current = round_of.get(source if source is not None else -1 if parent is None else parent)
         if current is None or not _joins(utterance, current):
-            current = Round(utterance.speaker, [utterance], previous=current)
+            before = opened[-1] if opened else None
+            current = Round(utterance.speaker, [utterance], previous=current, before=before)
             opened.append(current)
         round_of[utterance.index] = current
     is_moderated = _is_meeting(utterances)
@@ -149,7 +162,7 @@ def _is_matter(own: Sequence[Utterance], current: Round) -> bool:
 
 def _joins(utterance: Utterance, current: Round) -> bool:
     """Put the utterance into the round in its role; False when it opens a matter of its own."""
-    if _declares(utterance):
+    if _declares(utterance) and not _helps_out(utterance, current):
         return False
     if current.raised and current.raised[0].is_minuted:
         return utterance.is_social
@@ -163,8 +176,29 @@ def _joins(utterance: Utterance, current: Round) -> bool:
         return False
     if current.confirming and _is_unrelated(utterance, current):
         return False
+    if _brings_trouble(utterance, current) or _settles(utterance, current):
+        return False
     current.replies.append(utterance)
     return True
+
+
+def _brings_trouble(utterance: Utterance, current: Round) -> bool:
+    """Whether someone tells everybody of trouble that shares hardly a word with the round, or none with its trouble."""
+    told = utterance.addressee is None and utterance.message.reply_to is None
+    if not told or utterance.substance < _ANEW_SUBSTANCE_MIN:
+        return False
+    fails = cues.FAILURE.search(utterance.body) and not stakes.GUESSED.search(utterance.body)
+    known = any(cues.PROBLEM.search(u.body) for u in current.raised)
+    shared_max = 0 if known else _SHARED_MAX
+    return bool(fails) and len(utterance.stems & _said(current)) <= shared_max
+
+
+def _settles(utterance: Utterance, current: Round) -> bool:
+    """Whether someone draws the conclusion from what several said, for all, and advises nobody."""
+    told = utterance.addressee is None and utterance.message.reply_to is None
+    concludes = stakes.CONCLUDING.match(utterance.body) and not cues.ADVICE.search(utterance.body)
+    enough = utterance.substance >= _ANEW_SUBSTANCE_MIN
+    return told and enough and bool(concludes) and len(current.replies) > 1
 
 
 def _is_unrelated(utterance: Utterance, current: Round) -> bool:
@@ -183,6 +217,13 @@ def _declares(utterance: Utterance) -> bool:
     return utterance.declares and told and not utterance.is_question and not utterance.affirms
 
 
+def _helps_out(utterance: Utterance, current: Round) -> bool:
+    """Whether somebody takes it on themselves to do something about another's trouble, which settles nothing else."""
+    fails = any(cues.FAILURE.search(u.body) for u in current.raised)
+    settles = cues.SETTLED.search(utterance.body) or labels.labelled_as(utterance.body)
+    return fails and not settles and utterance.speaker != current.speaker
+
+
 def _is_outsider(utterance: Utterance, current: Round) -> bool:
     """Whether someone turns to a replier of this round with something else."""
     if utterance.speaker in {reply.speaker for reply in current.replies}:
@@ -198,15 +239,38 @@ def _said(current: Round) -> frozenset[str]:
 def _joins_own(utterance: Utterance, current: Round) -> bool:
     if current.replies and utterance.confirms and utterance.substance < 6:
         current.confirming.append(utterance)
-    elif utterance.is_social:
+    elif utterance.is_social or _takes_note(utterance, current):
         pass
+    elif _concludes(utterance, current):
+        return False
     elif _tells_remedy(utterance, current) or _has_found_out(utterance, current):
         current.replies.append(utterance)
-    elif current.replies and _starts_anew(utterance, current):
+    elif _goes_further(utterance, current) or (
+        current.replies and _starts_anew(utterance, current)
+    ):
         return False
     else:
         current.raised.append(utterance)
     return True
+
+
+def _takes_note(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker only takes note, in few words, of what they were answered: "ok, I'll write to them"."""
+    if utterance.is_question or utterance.substance >= _ANEW_SUBSTANCE_MIN:
+        return False
+    return _is_answered(current) and bool(stakes.NOTED.match(utterance.body))
+
+
+def _is_answered(current: Round) -> bool:
+    """Whether others have said something to what a speaker last said or was asked back."""
+    own = current.raised + current.clarifying
+    return bool(own and current.replies) and current.replies[-1].index > max(u.index for u in own)
+
+
+def _concludes(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker draws the conclusion from what they were answered: it stands for itself."""
+    told = not utterance.is_question and utterance.substance >= _ANEW_SUBSTANCE_MIN
+    return bool(current.replies) and told and bool(stakes.CONCLUDING.match(utterance.body))
 
 
 def _tells_remedy(utterance: Utterance, current: Round) -> bool:
@@ -240,6 +304,8 @@ def _joins_asking(utterance: Utterance, current: Round) -> bool:
     """A question by someone else: back to the one who raised the matter, or a matter itself."""
     towards = utterance.addressee in (None, current.speaker)
     small = utterance.substance < _CLARIFYING_SUBSTANCE_MAX
+    if _asks_anew(utterance, current):
+        return False
     to_them = bool(cues.YOU.search(utterance.body))
     back = to_them and current.is_asking
     if towards and to_them and current.is_worded_so and _tells_first(utterance):
@@ -251,11 +317,30 @@ def _joins_asking(utterance: Utterance, current: Round) -> bool:
     return False
 
 
+def _asks_anew(utterance: Utterance, current: Round) -> bool:
+    """Whether someone asks everybody something that shares no word with what was only told, and does not go on."""
+    told = utterance.addressee is None and utterance.message.reply_to is None
+    goes_on = stakes.GOING_ON.match(utterance.body) or cues.YOU.search(utterance.body)
+    if not told or current.is_worded_so or goes_on:
+        return False
+    return utterance.substance >= _ASKED_ANEW_MIN and not utterance.stems & _said(current)
+
+
 def _tells_first(utterance: Utterance) -> bool:
     """Whether someone says something before they ask back at the end."""
     *told, last = sentences(utterance.body)
     said = {word for sentence in told for word in content_words(sentence)}
     return is_question(last) and len(said) >= _TOLD_WORDS_MIN and not any(map(is_question, told))
+
+
+def _goes_further(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker who asked, and was answered, now tells something else: no trouble, and no answer themselves."""
+    if utterance.is_question or utterance.is_asking or utterance.affirms or utterance.addressee:
+        return False
+    asked = any(u.is_question or u.is_asking for u in current.raised)
+    fails = any(cues.PROBLEM.search(u.body) for u in current.raised)
+    enough = utterance.substance >= _ANEW_SUBSTANCE_MIN
+    return asked and not fails and enough and _is_answered(current)
 
 
 def _starts_anew(utterance: Utterance, current: Round) -> bool:

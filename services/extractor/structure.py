@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
 from typing import Final
 
+from services.extractor import cues
 from services.extractor.utterances import Utterance, idf
 
 _REACH: Final = 24
@@ -30,6 +33,8 @@ class Weights:
     step: float = -0.09
     minute: float = -0.05
     minutes_max: float = -2.0
+    pause_minutes_min: float = 5.0
+    pause_factor: float = 2.0
     meaning: float = 1.5
     threshold: float = 0.35
 
@@ -75,6 +80,7 @@ class _Looking:
         self._similarity = similarity
         self._positions = {utterance.message.id: utterance.index for utterance in utterances}
         self._said: list[set[str]] = []
+        self._pause = _pause(utterances, weights)
 
     def parent(self, utterance: Utterance) -> int | None:
         """Position of the earlier utterance this one, which is the next, most likely belongs to."""
@@ -105,7 +111,9 @@ class _Looking:
 
     def _score(self, later: Utterance, earlier: Utterance, has_spoken: bool) -> float:
         alike = self._similarity(later.index, earlier.index) if self._similarity else 0.0
-        score = affinity(later, earlier, self._weights, self._rarity, has_spoken, alike)
+        score = affinity(
+            later, earlier, self._weights, self._rarity, has_spoken, alike, self._pause
+        )
         carried = (later.stems & self._said[earlier.index]) - earlier.stems
         shared = sum(self._rarity(word) for word in carried)
         return score + min(self._weights.carried_max, self._weights.carried * shared)
@@ -127,10 +135,11 @@ def affinity(
     rarity: Callable[[str], float],
     has_spoken: bool,
     alike: float = 0.0,
+    pause: float = inf,
 ) -> float:
     """How strongly the signs say that one utterance belongs to an earlier one's thread.
 
-    `alike` is the likeness of their meanings, 0..1.
+    `alike` is the likeness of their meanings, 0..1; after a `pause`, in minutes, what stands next goes on with nothing.
     """
     if later.is_automatic != earlier.is_automatic:
         return -1.0
@@ -139,16 +148,39 @@ def affinity(
     score = _people(later, earlier, weights)
     shared = sum(rarity(word) for word in later.stems & earlier.stems)
     score += min(weights.words_max, weights.word * shared)
-    score += weights.adjacent if distance == 1 else 0.0
+    if distance == 1 and _goes_on(later, earlier, minutes < pause):
+        score += weights.adjacent
     score += weights.step * distance + max(weights.minutes_max, weights.minute * minutes)
     score += weights.meaning * alike
     asked = earlier.is_question and later.speaker != earlier.speaker
     if later.affirms and asked and distance <= _AFFIRMING_REACH:
         score += weights.affirmed
     opens = later.is_question or (later.substance >= 5 and not shared and alike < 0.5)
+    if opens and distance == 1 and minutes < pause and _may_answer(later, earlier):
+        opens = bool(cues.FAILURE.search(later.body))
     if opens and not has_spoken and later.addressee is None:
         score += weights.opening
     return score
+
+
+def _goes_on(later: Utterance, earlier: Utterance, is_soon: bool) -> bool:
+    """Whether the next utterance may go on with the talk: soon, or as a late answer; nobody answers a thanks."""
+    if (earlier.is_social or earlier.is_bare) and not (later.is_social or later.is_bare):
+        return False
+    return is_soon or _may_answer(later, earlier)
+
+
+def _may_answer(later: Utterance, earlier: Utterance) -> bool:
+    """Whether an utterance may answer somebody else's question."""
+    return earlier.is_question and not later.is_question and later.speaker != earlier.speaker
+
+
+def _pause(utterances: Sequence[Utterance], weights: Weights) -> float:
+    """Minutes after which people speak of something else, by what is usual among these utterances."""
+    times = [utterance.message.sent_at for utterance in utterances]
+    gaps = sorted((b - a).total_seconds() / 60 for a, b in pairwise(times))
+    usual = gaps[len(gaps) // 2] if gaps else 0.0
+    return max(weights.pause_minutes_min, weights.pause_factor * usual)
 
 
 def _people(later: Utterance, earlier: Utterance, weights: Weights) -> float:

@@ -27,6 +27,7 @@ _SENTENCE_END: Final = re.compile(
     re.IGNORECASE,
 )
 _FACE: Final = r"(?:[:;=]['-]?[()\[\]DPpoO/\\|*3]{1,3}(?!\w)|[:;=]\s\)+|\^[._]?\^|\\o/|<3)"
+_PICTURE: Final = r"[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F]"
 # What only carries talk on, whatever comes after it.
 _CARRYING: Final = (
     r"so|and|but|well(?! known| defined| formed| documented| tested| supported)|"
@@ -47,12 +48,12 @@ _ANSWERING: Final = (
 )
 # What announces a question, before a colon or a dash: "Питання, на яке …" goes on.
 _ANNOUNCING: Final = (
-    r"(?:(?:another|quick) )?question(?: (?:for|to) (?:all|everyone|everybody|you))?|"
+    r"q|(?:(?:another|quick) )?question(?: (?:for|to) (?:all|everyone|everybody|you))?|"
     r"(?:маю |ще (?:одне )?)?питання(?: до всіх)?|(?:ещё )?вопрос(?: ко всем)?"
 )
 _PAUSE: Final = r"(?:\s*,\s*|\s*[.!:;…]+\s+|\s+[-–—]+\s+)"
 _LEAD_IN: Final = re.compile(
-    rf"[\s,;]*(?:(?:{_CARRYING})\b(?:{_PAUSE}|\s+)|(?:{_ANSWERING})\b{_PAUSE}|{_FACE}\s+"
+    rf"[\s,;]*(?:{_PICTURE}+\s*|(?:{_CARRYING})\b(?:{_PAUSE}|\s+)|(?:{_ANSWERING})\b{_PAUSE}|{_FACE}\s+"
     rf"|(?:{_ANNOUNCING})(?:\s*:|\s+[-–—]+)\s+"
     r"|[*.-]+\s+|[>•–—]+\s*|\.{2,}|\d{0,2}[(\[]\w{2,12}[)\]]:?\s+)+",
     re.IGNORECASE,
@@ -60,7 +61,7 @@ _LEAD_IN: Final = re.compile(
 _LEFT_OVER: Final = re.compile(r"\s*(?:[],.!:;|^<>)=-]+\s+)+")
 _TAIL: Final = re.compile(
     r"(?:[\s,]+(?:i (?:think|guess|believe)|iirc|afaik|imh?o|tbh|lol|haha+|thanks|though)"
-    rf"|\s*{_FACE}|\s*[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F])+\s*$",
+    rf"|\s*{_FACE}|\s*{_PICTURE})+\s*$",
     re.IGNORECASE,
 )
 # What is told at the end of a sentence is looked for in so much of it: every place in it is tried.

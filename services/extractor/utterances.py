@@ -38,6 +38,10 @@ _HEADING: Final = re.compile(
     r"\s*(?:\[(?:topic|agenda|тема)\]|#(?:topic|agenda)\s|(?:new )?topic:\s|тема:\s|#{1,4}\s+(?=\w)|={2,}\s*(?=\w))\s*",
     re.IGNORECASE,
 )
+# What programs say of their routine: a bracketed name first, or a source in brackets and a link last.
+_NOTICE: Final = re.compile(
+    r"\s*\[[\w./ -]{2,40}\]\s+[^?]*$|[^?]{0,200}\[[\w.-]+/[\w./-]+\][^?]{0,200}https?://\S+\s*$"
+)
 _ECHO_REACH: Final = 4
 _TURNING_WORDS_MIN: Final = 4
 _SOCIAL: Final = (cues.THANKS, cues.GREETING, cues.LEAVING, cues.AUDIENCE, cues.REACTION)
@@ -326,7 +330,9 @@ def automatic_speakers(messages: Sequence[WindowMessage]) -> frozenset[str]:
 
 
 def _is_templated(texts: Sequence[str], names: Mapping[str, object]) -> bool:
-    """Whether most texts begin in very few ways and carry a link or a bracketed mark."""
+    """Whether most texts begin in very few ways and carry a link or a bracketed mark, or all are notices of routine."""
+    if all(map(_is_notice, texts)):
+        return True
     if len(texts) < 2:
         return False
     openings: dict[str, int] = {}
@@ -340,6 +346,12 @@ def _is_templated(texts: Sequence[str], names: Mapping[str, object]) -> bool:
     if len(texts) < _STATUS_OPENINGS_MIN:
         return common == marked == len(texts) and min(len(text) for text in texts) >= 40
     return common * 2 >= len(texts) and marked * 3 >= 2 * len(texts)
+
+
+def _is_notice(text: str) -> bool:
+    """Whether a text is a program's notice of routine, and no line of minutes."""
+    routine = _NOTICE.match(text) and cues.ROUTINE.search(text)
+    return bool(routine) and not labels.MEETING.match(text) and labels.labelled_as(text) is None
 
 
 def people(utterances: Sequence[Utterance]) -> frozenset[str]:

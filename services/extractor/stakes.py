@@ -1,0 +1,107 @@
+"""How people tell what is at stake: rules, what may go wrong, what holds things up, who does something about it.
+
+English, Ukrainian and Russian. Tuples are parts of patterns, for tables that say more (`cues.py`).
+"""
+
+from typing import Final
+
+from services.extractor.patterns import words
+
+_NO_END: Final = r"(?:[^.!?\n]|\.\d)"
+
+# What calls a rule to mind.
+REMINDING: Final = (
+    "(?:(?:just )?a )?(?:gentle |friendly |quick )?reminder(?=\\s?[:,–—-]| that| to)", "нагадую", "напоминаю",
+)  # fmt: skip
+# What tells a rule: it is called to mind, holds from now on, or allows nothing else.
+RULE: Final = words(
+    *REMINDING, "from now on", "going forward", "must (?:not|always|never|only)", "only (?:via|through)",
+    "(?:is|are|it's) (?:not allowed|mandatory|forbidden|prohibited)",
+    "(?:в|у|на) майбутн(?:є|ьому)", "надалі", "відтепер", "не можна", "заборонен\\w*", "обов'язково",
+    "(?:тільки|лише|виключно) (?:через|за|після|по|з)",
+    "(?:в|на) будущ(?:ее|ем)", "впредь", "отныне", "нельзя", "запрещен\\w*", "запрещён\\w*", "обязательно",
+    "(?:только|исключительно) (?:через|после|по|с)",
+)  # fmt: skip
+# What may go wrong, as those say who warn.
+WARNING: Final = words(
+    "(?:don't|do not) (?:merge|deploy|release|upgrade|update|touch|rotate|restart|delete|run)",
+    "(?:drop(?:s|ped|ping)?|ends?|ending|remov(?:e[sd]?|ing)) (?:the )?support", "end of (?:life|support)",
+    "(?:i'm|i am|we're|bit|little|really|also) (?:a (?:bit|little) )?(?:worried|afraid|nervous|concerned)",
+    "the (?:\\w+ )?risk (?:is|here)", "ризик(?: (?:у|в) тому|\\s?[:—–-])", "риск(?: в том|\\s?[:—–-])",
+    "не (?:мердж|деплой|чіпай|запускай|оновлюй|видаляй|вмикай)\\w*", "боюс[ья]", "побоюю?с[ья]",
+    "не (?:мерж|деплой|трогай|запускай|обновляй|удаляй|включай)\\w*", "опаса(?:юсь|емся)",
+)  # fmt: skip
+# What becomes of things if nobody does anything about it.
+LOSS: Final = words(
+    "(?:will|we'll|it'll|would|could|may|might) (?:\\w+ )?(?:break|fail|lose|crash|expire|miss|"
+    "run out|be lost|slip|go down)",
+    "пропад(?:е|уть|ёт|ет|ут)", "зіпсу(?:є|ють)ться", "испорт(?:ит|ят)ся", "згор(?:ить|ять)", "сгор(?:ит|ят)",
+    "протухн(?:е|уть|ет|ут)", "не (?:встиг(?:не|нем|нуть)|успе(?:ем|ет|ют))\\w*", "зірв(?:е|уть)ться", "сорв[её]тся",
+    "застрягн\\w+", "застрян\\w+",
+)  # fmt: skip
+CONDITION: Final = words(
+    "if", "unless", "until", "otherwise", "якщо", "інакше", "поки", "если", "иначе", "пока"
+)
+_NOT_YET: Final = (
+    "не (?:вийд|выйд|змож|смож|мож|поїд|поед|почн|начн|випуст|выпуст|запуст|пуст|прийм|прим|відкри|откр|зда|вид|"
+    "буде)\\w*"
+)
+# What holds up something else until it is done.
+HOLDING: Final = (
+    f"(?:can't|cant|cannot|won't) {_NO_END}{{0,60}}(?<!\\w)(?:until|till)",
+    f"(?:until|till) {_NO_END}{{0,60}}(?<!\\w)(?:can't|cant|cannot|won't)",
+    "waits? (?:till|until|for)",
+    f"(?:поки|доки|пока) не {_NO_END}{{1,60}}(?<!\\w){_NOT_YET}",
+    f"{_NOT_YET}{_NO_END}{{0,60}} (?:поки|доки|пока) не",
+)
+HELD: Final = words(*HOLDING)
+# How somebody proposes something to all, at the beginning of a sentence; "may" with an infinitive does.
+PROPOSING: Final = (
+    "(?:i|we)(?:'d| would)? (?:like to )?(?:propose|suggest)(?! you)", "what if we", "could we",
+    "може,? (?:ми|нам|варто|давайте)", "може,? (?:\\w+ ){0,2}(?!бути)\\w{2,}ти(?:с[ья])?", "(?:я )?пропону(?:ю|ємо)",
+    "а що якщо", "(?:а )?якщо (?:\\w+ ){0,2}\\w{2,}ти(?:с[ья])?(?=[^.!?\\n]*\\?)", "(?:а )?давайте(?=[^.!?\\n]*\\?)",
+    "может,? (?:мы|нам|стоит|давайте)", "может,? (?:\\w+ ){0,2}(?!быть)\\w{2,}[аеиоуыя]ть(?:ся)?",
+    "(?:я )?предлага(?:ю|ем)", "а что если",
+    "(?:а )?если (?:\\w+ ){0,2}\\w{2,}[аеиоуыя]ть(?:ся)?(?=[^.!?\\n]*\\?)",
+)  # fmt: skip
+# How somebody takes note of an answer and tells no more: who gives a reason or objects does.
+NOTED: Final = words(
+    "(?:ok(?:ay)?|k|cool|great|nice|perfect|right|got it|noted|will do|sure|good|alright|gotcha|understood|"
+    "ок|окей|ага|супер|добре|гаразд|клас\\w*|зрозумі\\w+|ясно|прийнято|чудово|угу|о|хорошо|ладно|понял\\w*|понятно|отлично|"
+    "принято)(?!,? (?:because|but|as|since|бо|але|тому|но|потому|а))"
+)
+# How somebody goes on with what was just said.
+GOING_ON: Final = words(
+    "and", "but", "so", "or", "then", "а", "і", "й", "та", "але", "тобто", "або", "и", "но", "то есть", "или", "то",
+)  # fmt: skip
+# How somebody draws the conclusion from what was said.
+CONCLUDING: Final = words(
+    "(?:(?:ok(?:ay)?|so|well|alright)[,.!]? )?(?:then|in that case)", "(?:ok(?:ay)?|alright),? so",
+    "(?:(?:ок|ну|добре|гаразд|отже|супер|клас)[,.!]? )?(?:тоді|значить|отже)",
+    "(?:(?:ок|ну|хорошо|ладно)[,.!]? )?(?:тогда|значит|итак)",
+)  # fmt: skip
+# How somebody guesses.
+GUESSED: Final = words(
+    "maybe", "perhaps", "probably", "(?:i )?guess", "might", "мабуть", "може", "можливо", "напевно", "певно",
+    "здається", "схоже", "может", "наверное", "возможно", "видимо", "кажется", "похоже",
+)  # fmt: skip
+# Why something came about.
+CAUSE: Final = words(
+    "because(?: of)?", "due to", "caused by", "the (?:cause|reason)", "that's why", "that explains", "root cause",
+    "turns out", "turned out", "бо", "тому що", "через те,? що", "тому й", "причина", "виявилось", "виявляється",
+    "потому что", "из-за", "оказалось", "оказывается",
+)  # fmt: skip
+# Beginnings of verbs of doing something about a matter.
+_DOING: Final = (
+    "роб|зроб|допрацю|поправ|виправ|замін|куп|привез|принес|прин|віднес|завез|відвез|пода|напи|відпи|перенес|пересув|"
+    "постав|став|дода|добав|прибер|забер|вибер|перевед|перекин|скин|надішл|відправ|подзвон|дзвон|зателефон|замов|почищ|"
+    "чищ|полагод|підключ|переключ|відключ|увімкн|вимкн|перезапущ|запущ|відновл|онов|оновл|зміню|змін|віддам|дам|візьм|помін|"
+    "бер|попрош|домовл|"
+    "сдела|исправл|поправл|замен|куплю|отвез|напиш|поставл|добавл|убер|отправл|позвон|закаж|починю|подключ|отключ|включ|"
+    "выключ|восстановл|обновл|отдам|возьм"
+)
+# What somebody is about to do themselves: first persons of those verbs.
+UNDERTAKEN: Final = words(
+    f"(?:{_DOING})(?:[аяує]?ю|у|лю)(?:с[ья])?", "дам", "віддам", "отдам", "let me \\w+",
+    "i(?:'ll| will|'m going to|'m) (?!be |see |try |look |check |not )\\w+",
+)  # fmt: skip
