@@ -4,7 +4,8 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -60,6 +61,14 @@ _CONFLICT = (
 )
 _NO_DATA_FOUND = "P0002"
 _NOT_MIGRATED = "the database is not migrated: run `winnow migrate` first"
+_OUTDATED = (
+    "the database is migrated to {}, and this release needs {:04}: run `winnow migrate` first"
+)
+# The number of the last migration that this release has.
+_SCHEMA_VERSION: Final = max(
+    int(file.name[:4])
+    for file in Path(__file__).with_name("schema").glob("[0-9][0-9][0-9][0-9]_*.sql")
+)
 # The server answers, and does not let us in.
 _REFUSED = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -195,6 +204,7 @@ class Database:
         try:
             database = cls(pool, role)
             await _check_server(database)
+            await _check_schema(database)
             with metrics.POOLS.watching(role, pool):
                 yield database
         finally:
@@ -302,6 +312,19 @@ async def _check_server(database: Database) -> None:
     if row is None or row["unbound"]:
         raise InvalidSetting("the role of the connection could read every workspace: not safe")
     check_versions(row["postgres"], row["pgvector"])
+
+
+async def _check_schema(database: Database) -> None:
+    """Raise DatabaseUnavailable unless everything that this release asks for is there; on a replica it soon will be."""
+    try:
+        async with database.connection() as connection:
+            version = await connection.fetchval("select max(version) from public.winnow_migration")
+    except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+        # Before 0068 nobody but the owner could read it.
+        version = None
+    if version is None or version < _SCHEMA_VERSION:
+        known = "an older release" if version is None else f"{version:04}"
+        raise DatabaseUnavailable(_OUTDATED.format(known, _SCHEMA_VERSION))
 
 
 def check_versions(postgres: int, pgvector: str | None) -> None:

@@ -363,6 +363,26 @@ async def test_a_wrong_setting_is_one_clear_line(
     assert "hun" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("delete from public.winnow_migration where version > 67", "migrated to 0067"),
+        ("revoke all on public.winnow_migration from winnow_search", "an older release"),
+    ],
+)
+async def test_a_schema_that_lacks_migrations_is_told(
+    deployment: Deployment, change: str, said: str
+) -> None:
+    """A service that is newer than the schema must say at its start what to do, not fail at the first call."""
+    settings = DatabaseSettings.read()
+    async with Database.open(settings, "winnow_search"):
+        pass
+    await deployment.admin.execute(change)
+    with pytest.raises(DatabaseUnavailable, match=rf"{said}.* run `winnow migrate` first"):
+        async with Database.open(settings, "winnow_search"):
+            pass
+
+
 async def test_no_server_is_said_so() -> None:
     """A database that is not there is unavailable, not misconfigured."""
     url = f"postgresql://u:p@127.0.0.1:{free_port()}/x"
