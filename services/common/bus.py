@@ -136,8 +136,8 @@ class Bus:
         finally:
             try:
                 await client.close()
-            except TRANSIENT as error:
-                log.debug("nats: close: %s", error)
+            except Exception as error:  # noqa: BLE001 - asyncio's own fail as well at what is closed already
+                log.debug("nats: close: %r", error)
 
     @asynccontextmanager
     async def answering(self, failure: str) -> AsyncIterator[None]:

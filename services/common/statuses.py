@@ -133,6 +133,8 @@ async def abort(context: Any, error: Exception, request: Any = None) -> NoReturn
     ]
     if retry is not None:
         metadata.append(("grpc-retry-pushback-ms", str(int(retry * 1000))))
+    # Its frames hold the call, and from Python 3.12 on the error as well: only the collector would end that.
+    error.__traceback__ = None
     await context.abort(code, status.message, tuple(metadata))
     raise AssertionError("unreachable")
 

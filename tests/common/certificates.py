@@ -11,6 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 LOOPBACK = "127.0.0.1"
+# Python 3.13 asks an authority for it.
+_USES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
+_SIGNS = x509.KeyUsage(
+    **dict.fromkeys(_USES, False),
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True)
@@ -28,8 +38,9 @@ class Authority:
         self._folder, self._name = folder, _common_name(name)
         self._key = ec.generate_private_key(ec.SECP256R1())
         built = _builder(self._name, self._name, self._key.public_key(), days=1)
-        extension = x509.BasicConstraints(ca=True, path_length=None)
-        certificate = built.add_extension(extension, critical=True).sign(self._key, hashes.SHA256())
+        for extension in (x509.BasicConstraints(ca=True, path_length=None), _SIGNS):
+            built = built.add_extension(extension, critical=True)
+        certificate = built.sign(self._key, hashes.SHA256())
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
@@ -37,9 +48,11 @@ class Authority:
         """Make a certificate for DNS names, URIs and addresses; negative days: it has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
         built = _builder(_common_name(file), self._name, key.public_key(), days)
-        certificate = built.add_extension(
-            x509.SubjectAlternativeName([_general(name) for name in names]), critical=False
-        ).sign(self._key, hashes.SHA256())
+        alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        for extension in (alternatives, issuer):
+            built = built.add_extension(extension, critical=False)
+        certificate = built.sign(self._key, hashes.SHA256())
         files = Files(self._folder / f"{file}.crt", self._folder / f"{file}.key")
         _replace(files.key, _private(key))
         _replace(files.certificate, certificate.public_bytes(serialization.Encoding.PEM))
@@ -58,6 +71,7 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=2))
         .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
 
