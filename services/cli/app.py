@@ -84,7 +84,7 @@ PARTS = {
     ),
     "status": Part(
         "services.cli.status:status",
-        "Show services, rows, vectors, tasks and the gauges that are 0 at rest.",
+        "Show services, rows, vectors, tasks and what is 0 at rest.",
     ),
     "top": Part("services.cli.top:top", "Show the pipeline live."),
     "topics": Part(

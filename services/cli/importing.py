@@ -344,7 +344,7 @@ async def import_jsonl(session: Session, file: Path, chat: str, timezone: ZoneIn
     Needed:   id         unique within its chat, text or a number
               text       may be empty
               sent_at    ISO 8601 with a zone, or Unix seconds
-    If known: chat       which conversation (--chat, or the file's name), chat_title
+    If known: chat       which conversation (else --chat or FILE), chat_title
               author     an id that stays the same, author_name, is_bot
               thread, reply_to, forwarded_from, forwarded_from_id
               edited_at  when it was last edited: a changed text needs a later one

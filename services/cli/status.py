@@ -32,7 +32,7 @@ async def read_status(session: Session) -> pb.GetStatusResponse:
 @click.command()
 @command
 async def status(session: Session) -> None:
-    """Show services, rows, vectors, tasks and the gauges that are 0 at rest.
+    """Show services, rows, vectors, tasks and what is 0 at rest.
 
     `vectors missing` counts live messages, atoms and topics without a current vector; it is above 0 while
     the embedder works. `dead` counts tasks that failed too often: look at them with `winnow dead list`.
