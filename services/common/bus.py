@@ -136,7 +136,8 @@ class Bus:
         finally:
             try:
                 await client.close()
-            except Exception as error:  # noqa: BLE001 - asyncio's own fail as well at what is closed already
+            # A TypeError is asyncio's own: Python 3.13.0 writes to what is closed already.
+            except (*TRANSIENT, TypeError) as error:
                 log.debug("nats: close: %r", error)
 
     @asynccontextmanager

@@ -1,7 +1,7 @@
 """Indexes of generations: built once a generation is full, mended, and made denser when they have grown."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import asyncpg
@@ -12,6 +12,7 @@ from services.common.database import Database, DatabaseSettings
 from services.common.errors import StatementTooSlow
 from services.embedder import counting, upkeep
 from services.embedder.generation_store import Density
+from services.embedder.generations import Generation
 from services.embedder.outages import Outages
 from services.embedder.shelf import Shelf
 from services.embedder.upkeep import Building, Upkeep
@@ -67,15 +68,38 @@ def _replaced(admin: asyncpg.Connection, index: str) -> Callable[..., Awaitable[
     return debt
 
 
-async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
+async def started_beside(
     embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While a large generation fills, counting what it lacks takes a tenth of the time, however long a count takes."""
+) -> UUID:
+    """Start a large generation beside the one that serves, which lacks a vector; return its id."""
     monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
     monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "1")
     async with embedder.serving(open_model) as channel:
         await chat.say(["one"], tasks=False)
         second = await Operator(channel, deployment).start("second")
+    return UUID(second.id)
+
+
+@asynccontextmanager
+async def upkept(
+    generation: UUID, clock: Callable[[], float]
+) -> AsyncIterator[tuple[Upkeep, Generation]]:
+    """Open what mends indexes, and a generation as it knows it."""
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        generations = await open_generations(database)
+        started = await generations.find(generation)
+        assert started
+        yield (
+            Upkeep(database, generations, Shelf(open_model), Outages(), Building(64), 0, clock),
+            started,
+        )
+
+
+async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
+    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a large generation fills, counting what it lacks takes a tenth of the time, however long a count takes."""
+    second = await started_beside(embedder, deployment, chat, monkeypatch)
     now, counted = 0.0, 0
 
     async def debt(*_: object) -> tuple[int, int]:
@@ -84,13 +108,7 @@ async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
         return 1, 0
 
     monkeypatch.setattr(counting, "debt", debt)
-    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        generations = await open_generations(database)
-        started = await generations.find(UUID(second.id))
-        assert started
-        upkeep = Upkeep(
-            database, generations, Shelf(open_model), Outages(), Building(64), 0, lambda: now
-        )
+    async with upkept(second, lambda: now) as (upkeep, started):
         for wait, counts in ((0, 1), (17, 1), (1, 2)):
             now += wait
             assert not await upkeep.mend_index(started)
@@ -101,11 +119,7 @@ async def test_a_count_that_fails_is_not_made_again_at_once(
     embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database too busy to count is left alone as long as after a count, and what was to be full stays so."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "1")
-    async with embedder.serving(open_model) as channel:
-        await chat.say(["one"], tasks=False)
-        second = await Operator(channel, deployment).start("second")
+    second = await started_beside(embedder, deployment, chat, monkeypatch)
     now, asked = 0.0, list[UUID]()
 
     async def debt(_: Database, __: UUID, moment: UUID) -> tuple[int, int]:
@@ -115,13 +129,7 @@ async def test_a_count_that_fails_is_not_made_again_at_once(
         raise StatementTooSlow("too slow")
 
     monkeypatch.setattr(counting, "debt", debt)
-    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        generations = await open_generations(database)
-        started = await generations.find(UUID(second.id))
-        assert started
-        upkeep = Upkeep(
-            database, generations, Shelf(open_model), Outages(), Building(64), 0, lambda: now
-        )
+    async with upkept(second, lambda: now) as (upkeep, started):
         for wait, counts in ((0, 1), (17, 1), (1, 2)):
             now += wait
             with suppress(StatementTooSlow):

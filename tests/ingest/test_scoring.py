@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.features import CODE_LINE, FEATURE_NAMES, observe
+from services.ingest.features import FEATURE_NAMES, observe
 from services.ingest.scoring import (
     NOISE,
     SIGNAL,
@@ -378,42 +378,6 @@ def test_long_text_is_bounded() -> None:
     """Only the first characters of a long text are looked at."""
     start = "The nightly backup failed because the disk is full. " * 40
     assert alone(start + "x" * 100).score == alone(start + "y" * 90_000).score
-
-
-@pytest.mark.parametrize("run", [")", "};)", "`", "a ", "( "])
-def test_a_long_run_of_signs_is_no_line_of_code_at_once(run: str) -> None:
-    """What only begins like a line of code is found to be none in one look, however many signs follow."""
-    assert not CODE_LINE.fullmatch(f"-a({100_000 * run}\u00b7")
-
-
-@pytest.mark.parametrize(
-    ("text", "is_code"),
-    [
-        *(
-            (text, True)
-            for text in ("f()", "f(g(x));", "x = 1", "if {", "`x`", "f();}", "a.b(1)})")
-        ),
-        *((text, False) for text in ("f() x", "f", "`x` y", "say (this) or", "(x)", "f(`")),
-    ],
-)
-def test_a_line_of_code_is_known_by_how_it_ends(text: str, is_code: bool) -> None:
-    """A name with a call, an assignment or a block after it is code and nothing else; words behind it make it prose."""
-    assert bool(CODE_LINE.fullmatch(text)) == is_code
-
-
-@pytest.mark.parametrize(
-    ("text", "is_code"),
-    [
-        ('retries = 5 if slow else "none"', True),
-        ('hosts = ["a", "b"]', True),
-        ("total = add(price, 20)", True),
-        ("pool_size = 40 did it, thank you", False),
-        ('mode = "strict", otherwise it skips rows', False),
-    ],
-)
-def test_prose_after_an_assignment_is_no_code(text: str, is_code: bool) -> None:
-    """Who writes which value helped writes no line of code."""
-    assert ("code_only" in dict(alone(text).factors)) == is_code
 
 
 def test_a_version_is_one_word() -> None:
