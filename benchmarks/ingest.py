@@ -49,6 +49,7 @@ FRAME = 500
 INSERTED_SAMPLE = 2000
 LOAD_CORPUS = "ubuntu.result.json.xz"
 WARM_UP_FRAMES = 4
+STEADY_FRAMES_MIN = 100
 _SCORING = ("scoring", "wording")
 _TICK = os.sysconf("SC_CLK_TCK")
 _METHOD = "/winnow.ingest.v1.IngestService/StreamMessages"
@@ -181,7 +182,7 @@ class Round:
 
     stream_rate: float = 0
     last_to_first: float = 0
-    steady_last_to_first: float = 0
+    steady_last_to_first: float | None = None
     copy_rate: float = 0
     insert_rate: float = 0
     rss_mb: float = 0
@@ -221,7 +222,9 @@ async def stream(bench: Bench, key: str, wire: Sequence[bytes], count: int, into
     assert created == count, f"{created} of {count} were created"
     into.stream_rate = count / seconds
     into.last_to_first = _last_to_first([began, *marks])
-    into.steady_last_to_first = _last_to_first(_steadily([began, *marks]))
+    steady = _steadily([began, *marks])
+    # Frames are committed in groups: of few, a tenth is no more than one.
+    into.steady_last_to_first = _last_to_first(steady) if len(steady) > STEADY_FRAMES_MIN else None
     into.rss_mb, into.rss_growth_mb = max(memory), memory[-1] - memory[len(memory) // 10]
     into.cpu_us = {name: (after[name] - before[name]) / count * 1e6 for name in after}
 
@@ -351,8 +354,9 @@ def show(rounds: Sequence[Round]) -> Iterator[str]:
     """A table of the rounds."""
     yield "round   stream/s  last:first  steadily     copy/s  insert/s  stream:copy  stream:insert   rss MB (+)"
     for number, r in enumerate(rounds, start=1):
+        steady = "short" if r.steady_last_to_first is None else f"{r.steady_last_to_first:.2f}"
         yield (
-            f"{number:5}  {r.stream_rate:9,.0f}  {r.last_to_first:10.2f}  {r.steady_last_to_first:8.2f}"
+            f"{number:5}  {r.stream_rate:9,.0f}  {r.last_to_first:10.2f}  {steady:>8}"
             f"  {r.copy_rate:9,.0f}  {r.insert_rate:8,.0f}  {r.stream_rate / r.copy_rate:11.2f}"
             f"  {r.stream_rate / r.insert_rate:13.1f}  {r.rss_mb:7.1f} ({r.rss_growth_mb:+.1f})"
         )
@@ -360,6 +364,12 @@ def show(rounds: Sequence[Round]) -> Iterator[str]:
     # Later rounds find room that earlier ones have left.
     spent = rounds[0].disk_bytes
     yield f"on disk, without vectors  {spent:6.0f} bytes a message with its task and all indexes"
+
+
+def steady_ratio(rounds: Sequence[Round]) -> float | None:
+    """The median of the rounds, None if they are too short to tell."""
+    known = [r.steady_last_to_first for r in rounds if r.steady_last_to_first is not None]
+    return round(statistics.median(known), 3) if known else None
 
 
 async def main() -> None:
@@ -381,7 +391,7 @@ async def main() -> None:
     figures = {
         "messages_per_second": round(median("stream_rate")),
         "last_to_first_ratio": round(median("last_to_first"), 3),
-        "steady_last_to_first_ratio": round(median("steady_last_to_first"), 3),
+        "steady_last_to_first_ratio": steady_ratio(rounds),
         "score_cpu_us": round(score_us, 1),
         "copy_messages_per_second": round(median("copy_rate")),
         "insert_messages_per_second": round(median("insert_rate")),
