@@ -215,6 +215,14 @@ def scratch() -> Iterator[Path]:
         yield path
 
 
+@pytest.fixture
+def hangups() -> Iterator[None]:
+    """What a test starts is ended by SIGHUP, though whoever runs the tests may have that ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def run_winnow(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     """Run the `winnow` command and return what it printed."""
     return subprocess.run(

@@ -22,6 +22,7 @@ from services.cli.searching import ask, show
 from services.cli.target import Target
 from services.cli.up import announce
 from services.cli.values import counted
+from services.common.signals import stop_signals
 from winnow.extractor.v1 import extractor_pb2
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.ingest.v1 import ingest_pb2
@@ -63,7 +64,7 @@ async def demo(session: Session, chat: Path | None, keep: bool, on_running: bool
     began = time.monotonic()
     session.progress.print("starting PostgreSQL, NATS and the four services …")
     place = running(session.data, {}, tell) if keep else running_briefly(tell)
-    with cancelled_by(signal.SIGINT, signal.SIGTERM):
+    with cancelled_by(signal.SIGINT, *stop_signals()):
         async with place as up_now:
             await _demonstrate(session, up_now.target, chat)
             if not session.as_json:

@@ -1,7 +1,6 @@
 """Models on their way to this machine: with a bar, and so that an interruption ends it and removes what was begun."""
 
 import asyncio
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from services.cli.options import Session
 from services.cli.threads import in_thread
 from services.common.models import ModelStore, ResolvedModel, Role
 from services.common.models import Progress as Report
+from services.common.signals import stop_signals
 
 # How long an interrupted fetch is waited for; it reports, and so notices, a few times a second.
 TIDYING_SECONDS = 5.0
@@ -33,10 +33,10 @@ class _NobodyWaits(Exception):
 async def fetch(
     session: Session, store: ModelStore, wanted: Sequence[tuple[str, Role]]
 ) -> list[ResolvedModel]:
-    """Bring models here, if they are missing; SIGTERM interrupts that as Ctrl-C does."""
+    """Bring models here, if they are missing; SIGTERM and a closed terminal interrupt that as Ctrl-C does."""
     found = []
     for name, role in wanted:
-        with _shown(session) as report, cancelled_by(signal.SIGTERM):
+        with _shown(session) as report, cancelled_by(*stop_signals()):
             found.append(await _while_waited_for(partial(store.fetch, name, role), report))
     return found
 

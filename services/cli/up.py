@@ -18,6 +18,7 @@ from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, command
 from services.cli.running import Running, check_settings, running
 from services.cli.target import data_directory
+from services.common.signals import stop_signals
 
 _PORT = click.IntRange(1, 65535)
 _PORTS = tuple(Ports.model_fields)
@@ -52,13 +53,14 @@ async def up(session: Session, ports: tuple[str, ...]) -> None:  # fmt: skip
     await check_settings()
     await fetch_wanted(session)
     tell = announce(session.progress, session.as_json)
-    with cancelled_by(signal.SIGINT, signal.SIGTERM):
+    with cancelled_by(signal.SIGINT, *stop_signals()):
         try:
             async with running(session.data, requested, tell) as up_now:
                 _introduce(session, up_now)
                 await up_now.runtime.supervise()
         except asyncio.CancelledError:
-            session.progress.print("[dim]stopped[/dim]")
+            with suppress(OSError, SystemExit):  # where the terminal is closed
+                session.progress.print("[dim]stopped[/dim]")
 
 
 def _read_port(text: str) -> tuple[str, int]:

@@ -38,6 +38,7 @@ from services.common.database import Database
 from services.common.errors import InvalidSetting
 from services.common.rates import QuotaSettings, Rate
 from services.common.rpc import OPTIONS, Edge, RpcSettings
+from services.common.signals import stop_signals
 from services.common.tls import Callers, TlsSettings, server_credentials
 from services.common.waiting import end
 from services.common.worker import STOP_SECONDS
@@ -83,9 +84,9 @@ Opener = Callable[[], AbstractAsyncContextManager[Service]]
 
 
 async def run(openers: Mapping[str, Opener]) -> None:
-    """Open every named service, serve until SIGTERM or SIGINT, then drain and close in reverse."""
+    """Open every named service, serve until told to stop, then drain and close in reverse."""
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGINT, *stop_signals()):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as stack:
         opened = await _open(openers, stack, stopping)

@@ -61,12 +61,13 @@ def hub() -> Iterator[Hub]:
         server.is_over.set()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("hangups")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("command", [("up",), ("demo",), ("models", "fetch")])
 def test_an_interruption_ends_a_fetch(
     command: tuple[str, ...], number: signal.Signals, hub: Hub, tmp_path: Path
 ) -> None:
-    """Who presses Ctrl-C, or stops the machine, does not wait for the rest of a model; what had come is removed."""
+    """Who presses Ctrl-C, stops the machine or closes the terminal waits for no model; what had come is removed."""
     registry, cache = tmp_path / "registry.toml", tmp_path / "cache"
     registry.write_text(REGISTRY)
     environment = {

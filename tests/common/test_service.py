@@ -178,11 +178,13 @@ async def test_a_forgotten_scope_is_found_at_the_start(deployment: Deployment) -
 
 
 @asynccontextmanager
-async def process(seconds: float, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(
+    seconds: float, *before: str, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A slow service as a process of its own, killed at the end if it is still there."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "gen")])
     started = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.common.slow_service", str(seconds)),
+        *(*before, sys.executable, "-m", "tests.common.slow_service", str(seconds)),
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path, **environment},
     )
@@ -203,6 +205,26 @@ async def test_sigterm_drains(deployment: Deployment) -> None:
         await make(deployment, "left")
         assert await asyncio.wait_for(running.wait(), 60) == 0
     assert await states(deployment.admin) == {"done": 1, "ready": 1}
+
+
+@pytest.mark.usefixtures("hangups")
+@pytest.mark.parametrize(
+    ("before", "left"), [((), {"done": 1, "ready": 1}), (("nohup",), {"done": 2})]
+)
+async def test_a_closed_terminal_drains(
+    deployment: Deployment, before: tuple[str, ...], left: dict[str, int]
+) -> None:
+    """A process whose terminal is closed stops as it does when told to, and goes on under `nohup`."""
+    async with process(1, *before) as running:
+        await make(deployment, "held")
+        await until_true(deployment.admin, "bool_or(state = 'leased') from spine.task")
+        running.send_signal(signal.SIGHUP)
+        await make(deployment, "left")
+        if before:
+            await until(deployment.admin, done=2)
+            running.terminate()
+        assert await asyncio.wait_for(running.wait(), 60) == 0
+    assert await states(deployment.admin) == left
 
 
 async def test_a_killed_process_loses_nothing(

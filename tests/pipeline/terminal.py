@@ -7,9 +7,11 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 ROWS, COLUMNS = 30, 120
@@ -42,3 +44,31 @@ def _read_until(leader: int, wanted: bytes, seconds: float = 100) -> bytes:
         if select.select([leader], [], [], 0.2)[0]:
             shown += os.read(leader, 65536)
     return shown
+
+
+@contextmanager
+def own_terminal(
+    command: Sequence[str], folder: Path, environment: dict[str, str] | None = None
+) -> Iterator[tuple["subprocess.Popen[bytes]", Callable[[], None]]]:
+    """Run a command that controls a terminal, with what closes that; killed at the end."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _CONTROLLING, *command], cwd=folder, env=environment,
+        stdin=follower, stdout=follower, stderr=follower,
+    )  # fmt: skip
+    os.close(follower)
+    with ExitStack() as closing:
+        closing.callback(os.close, leader)
+        try:
+            yield process, closing.close
+        finally:
+            process.kill()
+            process.wait()
+
+
+_CONTROLLING = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""

@@ -6,13 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from services.cli.options import as_dict
 from tests.conftest import free_port, run_winnow
+from tests.pipeline.terminal import own_terminal
 from winnow.pipeline.v1.pipeline_pb2 import GetStatusResponse
+
+UP = (sys.executable, "-m", "services", "up", "--data-dir")
 
 
 def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
@@ -112,6 +116,41 @@ def test_interrupt_leaves_nothing(scratch: Path) -> None:
     process.communicate(timeout=60)
     assert not (scratch / "data" / "runtime.json").exists()
     assert not list((scratch / "data" / "run").glob("*.pid"))
+
+
+@pytest.mark.usefixtures("hangups")
+def test_a_closed_terminal_stops_all_in_order(scratch: Path) -> None:
+    """Who closes the window that `winnow up` runs in stops it as Ctrl-C does, and leaves nothing behind."""
+    data = scratch / "data"
+    with own_terminal([*UP, str(data)], scratch) as (process, close):
+        _wait_for(data / "runtime.json", process)
+        close()
+        assert process.wait(60) == 0
+    assert not (data / "runtime.json").exists()
+    assert not list((data / "run").glob("*.pid"))
+
+
+def test_what_is_to_outlive_its_terminal_does(scratch: Path) -> None:
+    """Under `nohup` it goes on keeping its servers after the window was closed, until it is told to stop."""
+    data = scratch / "data"
+    with own_terminal(["nohup", *UP, str(data)], scratch) as (process, close):
+        _wait_for(data / "runtime.json", process)
+        close()
+        broker = data / "run" / "nats.pid"
+        first = int(broker.read_text().split()[0])
+        broker.unlink()
+        os.kill(first, signal.SIGKILL)
+        _wait_for(broker, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert not (data / "runtime.json").exists()
+
+
+def _wait_for(file: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a running command has written a file."""
+    while not file.exists():
+        assert process.poll() is None
+        time.sleep(0.02)
 
 
 def test_status_json_has_its_keys() -> None:

@@ -1,6 +1,6 @@
 """PostgreSQL and NATS as children of `winnow up`, and the services beside them.
 
-    with cancelled_by(signal.SIGINT, signal.SIGTERM):
+    with cancelled_by(signal.SIGINT, *stop_signals()):
         async with EmbeddedRuntime.open(DataDirectory(path), on_event=print) as runtime:
             await migrate(runtime.admin_database_url)
             await runtime.supervise([Child(name="ingest", command=..., environment=...)])

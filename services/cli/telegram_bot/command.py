@@ -25,6 +25,7 @@ from services.cli.values import TELEGRAM_ACCOUNT
 from services.common.errors import InvalidSetting
 from services.common.metrics import serving_metrics
 from services.common.settings import Settings
+from services.common.signals import stop_signals
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,255}")
@@ -118,7 +119,7 @@ async def telegram(
         _address(metrics, "--metrics")
     settings = TelegramSettings.read()
     token = _secret(token_file, settings.telegram_token)
-    with cancelled_by(signal.SIGINT, signal.SIGTERM):
+    with cancelled_by(signal.SIGINT, *stop_signals()):
         target = session.target
         async with target.channel("ingest") as channel:
             receiver = Receiver(Delivery(channel, target), _tell, account, list(map(str, chats)))
