@@ -19,6 +19,7 @@ from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 DEADLINE_SECONDS = 60
 # The commands that call the methods which a refusal names.
 COMMANDS = {
+    "PromoteGeneration": "that is `winnow generations promote ID`",
     "ReplayTasks": "`winnow dead list --stage embed` says why, and `winnow dead replay --stage embed` tries again, "
     "with a key of each workspace",
     "ResumeBackfills": "`winnow generations resume` lets all backfills go on, and "
@@ -35,7 +36,7 @@ def generations() -> None:
     \b
     winnow generations start all-MiniLM-L6-v2   fill one beside the serving one
     winnow generations promote ID               let searches read it
-    winnow generations rollback                 read the one before again
+    winnow generations rollback [ID]            read the one before it again
     winnow generations retire ID                drop one that does not serve
     winnow generations resume                   let all paused backfills go on
     """
@@ -127,11 +128,16 @@ async def generations_promote(session: Session, generation_id: str, force: bool)
 
 
 @generations.command("rollback")
+@click.argument("generation_id", type=ID, required=False)
 @click.option("--force", is_flag=True, help="Although vectors or the index are missing.")
 @command
-async def generations_rollback(session: Session, force: bool) -> None:
-    """Let all searches read the generation that served before."""
-    request = pb.RollBackGenerationRequest(force=force)
+async def generations_rollback(session: Session, generation_id: str | None, force: bool) -> None:
+    """Let all searches read the generation that served before.
+
+    GENERATION_ID is the one to go back from, by default the one that serves. Run again, it goes no further, and not on
+    to what it has left.
+    """
+    request = pb.RollBackGenerationRequest(generation_id=generation_id or "", force=force)
     with _advised():
         response = await session.call("embedder", EmbedderServiceStub, request, DEADLINE_SECONDS)
     _say(session, response.generation, "serves again")
@@ -167,7 +173,7 @@ def _advised() -> Iterator[None]:
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        if error.code() != grpc.StatusCode.FAILED_PRECONDITION:
+        if error.code() not in (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED):
             raise
         told = described(error)
         advice = [command for method, command in COMMANDS.items() if method in told]

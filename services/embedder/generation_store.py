@@ -131,18 +131,30 @@ async def promote(connection: Connection, generation: UUID, *, force: bool) -> G
 async def roll_back(connection: Connection, serving: UUID | None, *, force: bool) -> Generation:
     """Promote the generation that served last before this one; NotFound if none stands by, or UnfitGeneration.
 
-    Raises Conflict if another generation serves than the one that is named. Nobody promotes one in between.
+    Raises Conflict if another generation serves than the one that is named, or if none is named and the one that
+    served last is newer, as after a roll back. Nobody promotes one in between.
     """
     async with connection.transaction():
         await connection.execute(QUERIES["lock_generations"])
         known = await live_generations(connection)
-        if serving and serving not in [g.id for g in known if g.state == "serving"]:
+        now = next((g for g in known if g.state == "serving"), None)
+        if serving and (now is None or now.id != serving):
             raise Conflict(f"generation {serving} does not serve")
         served = [(g.promoted_at, g) for g in known if g.state == "standby" and g.promoted_at]
         if not served:
             raise NotFound("generation", "that served before")
         _, previous = max(served, key=lambda each: each[0])
+        if now and not serving and previous.created_at > now.created_at:
+            raise Conflict(_already(now, previous))
         return await promote(connection, previous.id, force=force)
+
+
+def _already(now: Generation, previous: Generation) -> str:
+    """Tell who asks twice what serves, and what would if this went on: 200 characters of it are told."""
+    return (
+        f"already rolled back: generation {now.id} serves, and {previous.id}, which served before, is newer; "
+        "PromoteGeneration takes it again"
+    )
 
 
 async def retire(connection: Connection, generation: UUID) -> Generation:

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from uuid import UUID
 
 import grpc
@@ -25,6 +26,7 @@ from tests.embedder.operating import (
     open_model,
     vector_counts,
 )
+from tests.forked import winnow
 from tests.meanwhile import meanwhile
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
@@ -81,6 +83,38 @@ async def test_a_generation_is_built_promoted_and_rolled_back(
         assert again.value.details() == f"generation {started.id} does not serve"
         assert (await operator.embed("why")).generation_id == first.id
         assert await chat.debt() == (0, 0)
+
+
+async def test_a_roll_back_that_is_asked_for_twice_goes_back_once(
+    two_models: Serve, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who lost the answer and asks again gets what was left neither from the method nor from the command."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    roll_back = partial(asyncio.to_thread, winnow, "generations", "rollback")
+    async with two_models() as channel:
+        operator = Operator(channel, deployment)
+        await chat.say(["one"])
+        await chat.settled()
+        first = (await operator.listed())["first"]
+        second = await operator.start("second")
+        await operator.watch(second.id)
+        await operator.promote(second.id)
+        assert (await operator.roll_back()).id == first.id
+        with pytest.raises(grpc.aio.AioRpcError) as again:
+            await operator.roll_back()
+        assert again.value.code() is grpc.StatusCode.ABORTED
+        told = f"already rolled back: generation {first.id} serves, and {second.id}, which served before, is newer"
+        assert again.value.details() == f"{told}; PromoteGeneration takes it again"
+        refused = await roll_back()
+        assert refused.returncode == 1
+        assert " ".join(refused.stderr.split()).startswith(f"winnow: {told}")
+        assert "winnow generations promote ID" in refused.stderr
+        assert (await operator.listed())["first"].state == pb.GENERATION_STATE_SERVING
+        assert (await roll_back(first.id)).returncode == 0
+        assert (await operator.listed())["second"].state == pb.GENERATION_STATE_SERVING
+        wrong = await roll_back(first.id)
+        assert f"generation {first.id} does not serve" in wrong.stderr
+        assert (await roll_back(second.id)).returncode == 0
 
 
 async def test_an_incomplete_generation_is_not_promoted(

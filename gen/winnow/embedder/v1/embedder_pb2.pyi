@@ -792,8 +792,8 @@ class RollBackGenerationRequest(_message.Message):
     force: _builtins.bool
     """As in PromoteGenerationRequest."""
     generation_id: _builtins.str
-    """The generation to roll back from, so that the call may be sent again after an answer was lost: fails with CONFLICT if it does
-    not serve any more. Whichever serves if empty; sent again, that goes back to the one that was rolled back.
+    """The generation to roll back from: fails with CONFLICT if it does not serve any more, so that the call may be sent again after
+    an answer was lost. Whichever serves if empty.
     """
     def __init__(
         self,

@@ -165,8 +165,9 @@ class EmbedderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RollBackGeneration(self, request, context):
-        """Promotes the generation that served before. Fails as PromoteGeneration does, and with NOT_FOUND if none stands by.
-        Needs scope `operate`.
+        """Promotes the generation that served before. Fails as PromoteGeneration does, with NOT_FOUND if none stands by, and with
+        CONFLICT if that one is newer than what serves, as after a roll back, and the call does not name what serves. Needs scope
+        `operate`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

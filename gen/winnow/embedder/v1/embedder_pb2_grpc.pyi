@@ -48,8 +48,9 @@ class EmbedderServiceStub:
     `operate`.
     """
     RollBackGeneration: _aio.UnaryUnaryMultiCallable[_embedder_pb2.RollBackGenerationRequest, _embedder_pb2.RollBackGenerationResponse]
-    """Promotes the generation that served before. Fails as PromoteGeneration does, and with NOT_FOUND if none stands by.
-    Needs scope `operate`.
+    """Promotes the generation that served before. Fails as PromoteGeneration does, with NOT_FOUND if none stands by, and with
+    CONFLICT if that one is newer than what serves, as after a roll back, and the call does not name what serves. Needs scope
+    `operate`.
     """
     RetireGeneration: _aio.UnaryUnaryMultiCallable[_embedder_pb2.RetireGenerationRequest, _embedder_pb2.RetireGenerationResponse]
     """Ends a generation that does not serve: its tasks go at once, and its vectors some seconds later, when no search can be
@@ -148,8 +149,9 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedder_pb2.RollBackGenerationRequest,
         context: _aio.ServicerContext[_embedder_pb2.RollBackGenerationRequest, _abc.Awaitable[_embedder_pb2.RollBackGenerationResponse]],
     ) -> _abc.Awaitable[_embedder_pb2.RollBackGenerationResponse]:
-        """Promotes the generation that served before. Fails as PromoteGeneration does, and with NOT_FOUND if none stands by.
-        Needs scope `operate`.
+        """Promotes the generation that served before. Fails as PromoteGeneration does, with NOT_FOUND if none stands by, and with
+        CONFLICT if that one is newer than what serves, as after a roll back, and the call does not name what serves. Needs scope
+        `operate`.
         """
 
     @_abc_1.abstractmethod
