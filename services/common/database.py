@@ -16,6 +16,7 @@ from services.common import metrics, tracing
 from services.common.errors import (
     DatabaseUnavailable,
     InvalidSetting,
+    LockedTooLong,
     NotFound,
     StatementTooSlow,
     TransactionConflict,
@@ -99,6 +100,10 @@ async def translated() -> AsyncIterator[None]:
         if isinstance(error, asyncpg.QueryCanceledError):
             raise StatementTooSlow(
                 "the database took longer for a statement than WINNOW_STATEMENT_TIMEOUT_SECONDS"
+            ) from error
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            raise LockedTooLong(
+                "another transaction locked for too long what the database needed"
             ) from error
         raise DatabaseUnavailable("the database does not answer or cannot write") from error
 

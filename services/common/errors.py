@@ -147,6 +147,10 @@ class StatementTooSlow(DatabaseUnavailable):
     """The database answers, and stopped a statement that took too long: it is busy, or too much was asked of it."""
 
 
+class LockedTooLong(DatabaseUnavailable):
+    """The database answers, and another transaction held for long what a statement waited for, as a migration may."""
+
+
 class ShuttingDown(Unavailable):
     """The service is stopping; another, or itself once it is back, takes the work."""
 

@@ -65,6 +65,24 @@ async def test_overload_says_when_to_come_again(
         assert await ingest.outcomes(message(2)) == [CREATED]
 
 
+async def test_a_lock_that_another_holds_is_told_as_one(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who waits too long for a lock reads that, the log says it, and what was sent is saved later."""
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "8")  # half of it for locks
+    async with deployment.serving("ingest") as channel:
+        ingest = Ingest(deployment, IngestServiceStub(channel), deployment.metadata)
+        async with deployment.admin.transaction():
+            await deployment.admin.execute("lock table ingest.message in exclusive mode")
+            error = await failure(ingest.send(message(1)))
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        told = "another transaction locked for too long what the database needed"
+        assert error.details() == told
+        assert "grpc-retry-pushback-ms" in dict(error.trailing_metadata() or ())
+        assert told in caplog.text
+        assert await ingest.outcomes(message(1)) == [CREATED]
+
+
 async def test_overload_holds_nothing_in_memory(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
