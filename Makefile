@@ -1,6 +1,9 @@
 # `make` lists the targets. Nothing is installed outside .venv, and a step runs again only when its inputs change.
 
-PYTHON ?= python3
+# The first Python there is that all packages are pinned for.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+PYTHON ?= $(or $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$each -c '$(FITS)' 2>/dev/null && echo $$each && break; done),python3)
 # Where `make demo` keeps its data, which it throws away if this is empty.
 DATA_DIR ?=
 NAME ?=
@@ -38,7 +41,7 @@ help: ## list the targets
 	@echo "make TARGET, one of:"
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
 		printf '  %-15s %s\n' "$$name" "$$what"; done
-	@echo "Variables: PYTHON=python3, DATA_DIR=folder (make demo, make validate), DATA=folder or file (make bench), NAME=module (make bench), CMAKE_ARGS=options (llama.cpp)"
+	@echo "Variables: PYTHON=$(PYTHON), DATA_DIR=folder (make demo, make validate), DATA=folder or file (make bench), NAME=module (make bench), CMAKE_ARGS=options (llama.cpp)"
 
 # --- installing
 
@@ -48,8 +51,8 @@ setup-dev: $(STAMPS)/dev $(STAMPS)/winnow $(VALIDATE) ## add what the tests need
 
 # venv writes pip last, so an interrupted one is made again
 $(BIN)/pip:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "Winnow needs Python 3.11 or newer, and '$(PYTHON)' is not: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { \
+		echo "Winnow needs Python 3.11 to 3.14, and '$(PYTHON)' is none of these: make PYTHON=/path/to/python3.13 ..." >&2; exit 1; }
 	@echo "==> making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
