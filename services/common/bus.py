@@ -25,7 +25,7 @@ from nats.js.errors import ServerError
 from pydantic import Field, SecretStr
 
 from services.common import metrics
-from services.common.errors import Unavailable, WinnowError
+from services.common.errors import InvalidSetting, Unavailable, WinnowError
 from services.common.failpoints import reach
 from services.common.hints import HINT_TASKS_MAX, TRANSIENT, Hint, HintStream, decode
 from services.common.seeds import public_key
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 TASKS_STREAM, EVENTS_STREAM = "WINNOW_TASKS", "WINNOW_EVENTS"
 _HINTS = "winnow.tasks."
 PUBLISHED_MAX = 32
+# What the headers of an event take at most, and the least that a server must take: a hint is larger than most events.
+HEADERS_BYTES_MAX, MESSAGE_BYTES_MIN = 128, 4096
 # How often an idle reader looks whether its consumer is past the end of the stream, and for how long the server may
 # fail to make a consumer until the stream is given up.
 CHECK_SECONDS = 5.0
@@ -132,6 +134,11 @@ class Bus:
         except TRANSIENT as error:
             raise BusUnavailable("NATS does not answer; check WINNOW_NATS_URL") from error
         try:
+            if client.max_payload < MESSAGE_BYTES_MIN:
+                raise InvalidSetting(
+                    f"WINNOW_NATS_URL: the server takes no message of more than {client.max_payload} bytes: "
+                    f"its max_payload must be {MESSAGE_BYTES_MIN} or more"
+                )
             yield cls(client, settings, signs)
         finally:
             try:
@@ -229,6 +236,11 @@ class Bus:
     async def _store(self, subject: str, bodies: Sequence[bytes]) -> None:
         with self._streams.storing(TASKS_STREAM):
             await asyncio.gather(*(self._js.publish(subject, body, timeout=2) for body in bodies))
+
+    @property
+    def event_bytes_max(self) -> int:
+        """How large an event may be that the server takes, which counts the headers with it."""
+        return self._client.max_payload - HEADERS_BYTES_MAX
 
     async def publish_event(self, workspace: UUID, fact: str, body: bytes, event: UUID) -> None:
         """Publish a fact; the event's id tells the server of a repeat."""

@@ -11,20 +11,19 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import Field
 
 from services.common import metrics, tracing
 from services.common.bus import Bus, BusUnavailable
 from services.common.database import Database
 from services.common.errors import DatabaseUnavailable
+from services.common.facts import events
 from services.common.failpoints import reach
 from services.common.looks import Look, Looks
 from services.common.outbox import FACTS, traces
 from services.common.settings import Settings
 from services.common.stages import FRESH, PLACES, consumer_of
 from services.common.waiting import wait_at_most
-from winnow.events.v1.events_pb2 import Event
 
 log = logging.getLogger(__name__)
 
@@ -223,9 +222,13 @@ class Relay:
             )
             await reach("relay.facts_taken")
             for row in rows:
-                await self._bus.publish_event(
-                    row["workspace_id"], row["fact"], _event(row), row["id"]
-                )
+                for event in events(row, self._bus.event_bytes_max):
+                    await self._bus.publish_event(
+                        row["workspace_id"],
+                        row["fact"],
+                        event.SerializeToString(),
+                        UUID(event.id),
+                    )
                 await reach("relay.fact_published")
                 metrics.EVENTS_PUBLISHED.labels(row["fact"]).inc()
             if rows:
@@ -249,11 +252,3 @@ def _grouped(hints: Iterable[Hints]) -> list[Hints]:
         Hints(workspace, stage, ids, lane)
         for (lane, workspace, stage), ids in sorted(groups.items())
     ]
-
-
-def _event(row: Any) -> bytes:
-    happened_at = Timestamp()
-    happened_at.FromDatetime(row["created_at"])
-    event = Event(id=str(row["id"]), workspace_id=str(row["workspace_id"]), happened_at=happened_at)
-    getattr(event, row["fact"]).MergeFromString(row["payload"])
-    return event.SerializeToString()

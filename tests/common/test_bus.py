@@ -342,6 +342,20 @@ async def test_limits_that_nats_refuses_are_named(nats: NatsServer) -> None:
         assert (await bus._js.stream_info(TASKS_STREAM)).config.num_replicas == 1
 
 
+async def test_how_large_a_message_may_be_is_known(nats: NatsServer) -> None:
+    """The largest event that is said to fit does, with its headers; a server that takes less than a hint is refused."""
+    async with Bus.open(settings(nats), "test") as bus:
+        await bus.declare()
+        await bus.publish_event(uuid4(), "atoms_extracted", bytes(bus.event_bytes_max), uuid4())
+        assert (await bus._js.stream_info(EVENTS_STREAM)).state.messages == 1
+    nats.stop()
+    nats.configure("max_payload: 1024")
+    nats.start()
+    with pytest.raises(InvalidSetting, match=r"WINNOW_NATS_URL: .* max_payload must be 4096"):
+        async with Bus.open(settings(nats), "test"):
+            pass
+
+
 async def test_a_hint_that_nobody_answers_comes_again(nats: NatsServer) -> None:
     """A hint whose reader vanished is delivered to another one."""
     workspace, task = uuid4(), uuid4()

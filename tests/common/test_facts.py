@@ -1,13 +1,14 @@
 """The relay publishes every fact at least once, and forgets only what the broker has."""
 
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from services.common import relay as relay_module
 from services.common import streams as streams_module
-from services.common.bus import EVENTS_STREAM
+from services.common.bus import EVENTS_STREAM, MESSAGE_BYTES_MIN
+from services.common.facts import events
 from services.common.outbox import FACTS, announce
 from tests.common.relays import (
     announced,
@@ -21,7 +22,7 @@ from tests.common.stages import until_true
 from tests.conftest import Deployment
 from tests.meanwhile import meanwhile
 from tests.servers import NatsServer
-from winnow.events.v1.events_pb2 import AtomsExtracted, Event
+from winnow.events.v1.events_pb2 import AtomsExtracted, Event, MessagesIngested
 
 
 async def test_facts_are_published_once_and_forgotten(deployment: Deployment) -> None:
@@ -96,6 +97,40 @@ async def test_a_stream_of_events_that_can_be_read_stays(
         state = (await bus._js.stream_info(EVENTS_STREAM)).state
     assert state.messages == 3 - len(lost)
     assert "start nats-server again" in caplog.text
+
+
+async def test_a_fact_larger_than_a_message_is_told_in_parts(
+    deployment: Deployment, nats: NatsServer
+) -> None:
+    """Where the server takes only small messages, what names many things holds up nothing and is told in full."""
+    nats.stop()
+    nats.configure(f"max_payload: {MESSAGE_BYTES_MIN}")
+    nats.start()
+    source, messages = str(uuid4()), [str(uuid4()) for _ in range(2_000)]
+    atoms, topics = [str(uuid4()) for _ in range(301)], [str(uuid4())]
+    async with relaying() as (relay, bus):
+        await bus.declare()
+        many = MessagesIngested(source_id=source, message_ids=messages)
+        both = AtomsExtracted(run_id=source, atom_ids=atoms, topic_ids=topics)
+        for name, fact in (("messages_ingested", many), ("atoms_extracted", both)):
+            await announce(deployment.admin, deployment.workspace, name, fact)
+        async with deployment.admin.transaction():
+            rows = await deployment.admin.fetch("select * from spine.take_events(10, $1)", FACTS)
+            before = [each for row in rows for each in events(row, bus.event_bytes_max)]
+        runs = await announced(deployment, 1)
+        await until_quiet(relay, deployment.admin)
+        told = await published(bus)
+    assert told[:-1] == before
+    assert told[-1].atoms_extracted.run_id == runs[0]
+    parts = [event.messages_ingested for event in told if event.messages_ingested.message_ids]
+    assert [each for part in parts for each in part.message_ids] == messages
+    assert {part.source_id for part in parts} == {source}
+    rest = [event.atoms_extracted for event in told[len(parts) : -1]]
+    assert [each for part in rest for each in part.atom_ids] == atoms
+    assert [each for part in rest for each in part.topic_ids] == topics
+    ids = [UUID(event.id) for event in told]
+    assert len(set(ids)) == len(ids) > 25
+    assert {each.version for each in ids} == {7}
 
 
 async def test_facts_of_a_newer_release_wait_for_it(deployment: Deployment) -> None:

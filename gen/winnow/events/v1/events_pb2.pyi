@@ -54,7 +54,9 @@ Global___TaskHint: _TypeAlias = TaskHint  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
-    """A fact on `winnow.events.<workspace>.<fact>`, announced at least once; `id` tells repeats apart."""
+    """A fact on `winnow.events.<workspace>.<fact>`, announced at least once; `id` tells repeats apart. One that names more than the
+    server takes in a message (its max_payload) is announced as several events, each with an id of its own.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
