@@ -23,6 +23,7 @@ RUNNERS = {
     ("docs/operating.md", "Backing up and restoring"): ("backup", "restore"),
     ("docs/operating.md", "Upgrading"): ("upgrade",),
     ("docs/operating.md", "Rotating keys"): ("keys",),
+    ("docs/operating.md", "When the database's clock was put back"): ("clock",),
     **{
         ("docs/grpcurl.md", heading): ("grpcurl",)
         for heading in (

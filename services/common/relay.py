@@ -15,6 +15,7 @@ from pydantic import Field
 
 from services.common import metrics, tracing
 from services.common.bus import Bus, BusUnavailable
+from services.common.clocks import DatabaseClock
 from services.common.database import Database
 from services.common.errors import DatabaseUnavailable
 from services.common.facts import events
@@ -73,7 +74,7 @@ class Relay:
     def __init__(self, database: Database, bus: Bus, settings: RelaySettings) -> None:
         self._database, self._bus, self._settings = database, bus, settings
         self._kicked = asyncio.Event()
-        self._looks = Looks()
+        self._looks, self._clock = Looks(), DatabaseClock()
         self._handed: list[Hints] = []
         self._facts_wait_until = 0.0
 
@@ -117,8 +118,7 @@ class Relay:
         """Look at the broker, and hint again what it has lost: the database knows which stream it last hinted on."""
         # What the makers of tasks have handed over would be missed in the stream.
         await self._publish_handed()
-        [row] = await self._fetch("select now() as now")
-        look = Look(row["now"], await self._bus.declare())
+        look = Look(await self._now(), await self._bus.declare())
         await reach("relay.declared")
         query = "select spine.note_hint_stream($1) as is_another"
         [row] = await self._fetch(query, look.hints.created_at)
@@ -127,6 +127,18 @@ class Relay:
         await self._find_lost(
             dict.fromkeys(PLACES, look.at) if row["is_another"] else self._gone_before()
         )
+
+    async def _now(self) -> datetime:
+        """The time by the database's clock; that it was put back is told, since tasks wait longer for that."""
+        self._clock.ask()
+        [row] = await self._fetch("select now() as now")
+        now: datetime = row["now"]
+        if back := self._clock.answer(now):
+            log.warning(
+                "relay: the database's clock went back by %s: what was due by it until then waits as much longer",
+                timedelta(seconds=round(back.total_seconds())),
+            )
+        return now
 
     def _gone_before(self) -> dict[tuple[str, int], datetime]:
         """Before when hints were given that are neither in the stream any more nor on their way there."""

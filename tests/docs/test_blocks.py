@@ -11,7 +11,7 @@ from tests.docs.shell import shell
 from tools.guide import ROOT, RUNNERS, Block, assigned, blocks, blocks_of, examples, pages, run_by
 from tools.image_check import documented
 
-LANGUAGES = {"sh", "python", "jsonl", ""}
+LANGUAGES = {"sh", "python", "jsonl", "sql", ""}
 # Where each runner takes its blocks: the whole of them, line by line or as they stand.
 HOMES = {
     "make": ("Makefile", ".ci/run"),
@@ -20,6 +20,7 @@ HOMES = {
     "program": ("tests/pipeline/test_operating.py",),
     "grpcurl": ("tests/pipeline/test_operating.py",),
     "servers": ("tests/docs/test_installing.py",),
+    "clock": ("tests/common/test_clocks.py",),
     "keys": ("tests/docs/test_installing.py",),
     "jsonl": ("tests/cli/importers/test_jsonlines.py",),
     "image": ("tools/image_check.py",),
