@@ -28,7 +28,7 @@ def events(row: Any, bytes_max: int) -> Iterator[Event]:
 
 def _parts(event: Event, fact: str, bytes_max: int) -> Iterator[Event]:
     """The event if it fits or names one thing only, or its halves."""
-    longest = max(map(len, _named(getattr(event, fact))))
+    longest = max(map(len, _named(getattr(event, fact))), default=0)
     if event.ByteSize() <= bytes_max or longest <= 1:
         yield event
         return
