@@ -1,6 +1,7 @@
 """`winnow audit`: what was done with an admin's rights in the workspace, by whom, and what came of it."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import click
@@ -8,7 +9,8 @@ from rich.markup import escape
 
 from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
-from services.cli.paging import gather, listing
+from services.cli.paging import gather, listing, spanned
+from services.cli.values import refuse_empty_span, set_moment
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 
@@ -19,16 +21,28 @@ def audit() -> None:
 
 
 @audit.command("list")
+@click.option("--key", default="", help="Only asked for with this key, by its public part.")
+@click.option("--action", default="", help="Only this method or command, such as EraseMessages.")
+@click.option("--outcome", default="", help="Only what ended with this status, such as OK.")
+@spanned("begun")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
 @command
-async def audit_list(session: Session, limit: int) -> None:
+async def audit_list(
+    session: Session, key: str, action: str, outcome: str, after: datetime | None,
+    before: datetime | None, limit: int,
+) -> None:  # fmt: skip
     """List calls that needed the scope `admin` and commands that manage keys, newest first.
 
     An empty outcome means that it goes on, or that the process died in it. Texts are shown by their length alone.
     """
+    refuse_empty_span(after, before)
 
     async def page(size: int, token: str) -> Any:
-        request = pb.ListAuditEntriesRequest(page_size=size, page_token=token)
+        request = pb.ListAuditEntriesRequest(
+            page_size=size, page_token=token, key_prefix=key, action=action, outcome=outcome
+        )
+        set_moment(request, "begun_after", after)
+        set_moment(request, "begun_before", before)
         return await session.call("ingest", PipelineServiceStub, request)
 
     entries, _ = await gather(limit, "entries", page)
@@ -41,7 +55,7 @@ async def audit_list(session: Session, limit: int) -> None:
         when = entry.begun_at.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
         what = (entry.peer, entry.action, entry.request_json, entry.outcome)
         table.add_row(when, *(escape(text) for text in (who, *what)))
-    session.console.print(table if entries else "nothing yet")
+    session.console.print(table if entries else "no entries")
 
 
 def _plain(entry: pb.AuditEntry) -> dict[str, object]:

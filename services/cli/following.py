@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import click
 import grpc
@@ -11,7 +11,7 @@ from rich.text import Text
 from services.cli.failures import UNREACHABLE, Failure, described
 from services.cli.knowledge import atom_lines
 from services.cli.options import Session, command
-from services.cli.values import Measure, counted, word
+from services.cli.values import ID, Measure, counted, number, word
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -24,6 +24,14 @@ CONNECTED_SECONDS = 30.0
 @click.command()
 @click.option("--cursor", default="", help="Go on after this one; from the beginning if empty.")
 @click.option("--only-new", is_flag=True, help="Only what changes from now on.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["atom", "topic"]),
+    help="Only of this kind.",
+)
+@click.option("--source", type=ID, default="", help="Only what is of this source's id, or gone.")
 @click.option("--limit", default=0, type=click.IntRange(0), help="End after so many; 0 is never.")
 @click.option(
     "--patience",
@@ -34,14 +42,17 @@ CONNECTED_SECONDS = 30.0
 )
 @command
 async def follow(
-    session: Session, cursor: str, only_new: bool, limit: int, patience: float
-) -> None:
+    session: Session, cursor: str, only_new: bool, kinds: tuple[str, ...], source: str, limit: int,
+    patience: float,
+) -> None:  # fmt: skip
     """Show atoms and topics, and then each that is new, changed or gone; with --json a line each.
 
     A service that is replaced is waited for, and nothing is shown twice or missed. Each line of --json has the cursor
     with which a later call goes on; with --only-new the first has nothing else.
     """
-    feed = _Feed(session, cursor, only_new, limit)
+    numbers = [number(types.SubjectKind, kind) for kind in kinds]
+    wanted = pb.StreamKnowledgeRequest(kinds=numbers, source_id=source)  # type: ignore[arg-type]
+    feed = _Feed(session, cursor, only_new, limit, wanted)
     away_since, pause = 0.0, 0.0
     while (why := await feed.read()) is not None:
         has_just_gone, now = feed.was_connected or not pause, time.monotonic()
@@ -64,6 +75,7 @@ class _Feed:
     cursor: str
     only_new: bool
     limit: int
+    wanted: pb.StreamKnowledgeRequest = field(default_factory=pb.StreamKnowledgeRequest)
     shown: int = 0
     has_begun: bool = False
     was_there: bool = False
@@ -89,6 +101,7 @@ class _Feed:
         request = pb.StreamKnowledgeRequest(
             cursor=self.cursor, only_new=self.only_new and not self.has_begun
         )
+        request.MergeFrom(self.wanted)
         target = self.session.target
         async with target.channel("extractor") as channel:
             call = ExtractorServiceStub(channel).StreamKnowledge(request, metadata=target.metadata)

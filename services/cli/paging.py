@@ -11,6 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from services.cli.options import Session
+from services.cli.values import MOMENT
 
 PAGE_MAX = 500
 TEXT_COLUMNS_MIN = 10  # to which a text is folded, and no narrower
@@ -24,6 +25,18 @@ def paged(function: F) -> F:
     limit = click.option("--limit", default=50, show_default=True, type=click.IntRange(1, PAGE_MAX))
     token = click.option("--page-token", default="", help="Where the page before ended.")
     return limit(token(function))
+
+
+def spanned(what: str) -> Callable[[F], F]:
+    """Give a command --after and --before, which say when what it lists was made, begun or the like."""
+    after, before = (
+        click.option(*names, type=MOMENT, help=f"Only {what} {when} this (UTC).")
+        for *names, when in (
+            ("--after", "--since", "at or after"),
+            ("--before", "--until", "before"),
+        )
+    )
+    return lambda function: after(before(function))
 
 
 class Listing(Table):

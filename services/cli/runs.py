@@ -1,11 +1,13 @@
 """`winnow runs`: how readings of conversations went."""
 
+from datetime import datetime
+
 import click
 
 from services.cli.groups import Group
 from services.cli.options import Session, command
-from services.cli.paging import listing, paged, show_page
-from services.cli.values import moment, number, word, words
+from services.cli.paging import listing, paged, show_page, spanned
+from services.cli.values import ID, moment, number, refuse_empty_span, set_moment, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 
@@ -17,15 +19,26 @@ def runs() -> None:
 
 @runs.command("list")
 @click.option("--outcome", type=click.Choice(words(pb.RunOutcome)), help="Only with this outcome.")
+@click.option("--source", type=ID, default="", help="Only of this source's id.")
+@click.option("--window", type=ID, default="", help="Only of this window's id.")
+@spanned("committed")
 @paged
 @command
-async def runs_list(session: Session, outcome: str | None, limit: int, page_token: str) -> None:
+async def runs_list(
+    session: Session, outcome: str | None, source: str, window: str, after: datetime | None,
+    before: datetime | None, limit: int, page_token: str,
+) -> None:  # fmt: skip
     """List extraction runs, newest first, with what they cost and what they dropped."""
+    refuse_empty_span(after, before)
     request = pb.ListRunsRequest(
         page_size=limit,
         page_token=page_token,
         outcome=number(pb.RunOutcome, outcome),  # type: ignore[arg-type]
+        source_id=source,
+        window_id=window,
     )
+    set_moment(request, "created_after", after)
+    set_moment(request, "created_before", before)
     response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)

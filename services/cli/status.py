@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 import click
@@ -12,8 +13,8 @@ from services.cli.failures import Failure
 from services.cli.groups import Group
 from services.cli.health import SERVING, tell_health
 from services.cli.options import Session, as_dict, command
-from services.cli.paging import gather, listing
-from services.cli.values import ID, counted
+from services.cli.paging import gather, listing, spanned
+from services.cli.values import ID, counted, refuse_empty_span, set_moment
 from services.common.stages import STAGES
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
@@ -112,15 +113,26 @@ def dead() -> None:
 
 @dead.command("list")
 @_stage
+@click.option(
+    "--error-class", default="", help="Only what failed in this way, as the list says it."
+)
+@spanned("made")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
 @command
-async def dead_list(session: Session, stage: str | None, limit: int) -> None:
+async def dead_list(
+    session: Session, stage: str | None, error_class: str, after: datetime | None,
+    before: datetime | None, limit: int,
+) -> None:  # fmt: skip
     """List dead tasks, oldest first, with what went wrong."""
+    refuse_empty_span(after, before)
 
     async def page(size: int, token: str) -> Any:
         request = pb.ListTasksRequest(
-            state=pb.TASK_STATE_DEAD, stage=stage or "", page_size=size, page_token=token
-        )
+            state=pb.TASK_STATE_DEAD, stage=stage or "", error_class=error_class,
+            page_size=size, page_token=token,
+        )  # fmt: skip
+        set_moment(request, "created_after", after)
+        set_moment(request, "created_before", before)
         return await session.call("ingest", PipelineServiceStub, request)
 
     tasks, more = await gather(limit, "tasks", page)

@@ -3,6 +3,7 @@
 import os
 import time
 import uuid
+from datetime import datetime
 
 _RANDOM_BYTES = 8
 
@@ -11,6 +12,12 @@ def uuid7() -> uuid.UUID:
     """Return a UUIDv7 (RFC 9562 §5.7): 48 bits of Unix milliseconds, then 12 of their fraction, then random bits."""
     [made] = uuid7_texts(1)
     return uuid.UUID(made)
+
+
+def uuid7_floor(moment: datetime) -> uuid.UUID:
+    """Return what no UUIDv7 of a time, or of one after it, lies before."""
+    milliseconds = max(0, int(moment.timestamp() * 1000))
+    return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)
 
 
 def uuid7_texts(count: int) -> list[str]:

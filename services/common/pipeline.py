@@ -1,6 +1,6 @@
 """PipelineService: every service answers for the rows, vectors and tasks of the caller's workspace."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
@@ -12,8 +12,10 @@ from services.common.database import Connection, Database
 from services.common.errors import NotFound
 from services.common.gauges import read_gauges
 from services.common.rates import QuotaSettings
+from services.common.replies import Part
 from services.common.rpc import current_caller
 from services.common.service import Servicer
+from services.common.sifting import Span, sift
 from services.common.stages import STAGES
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1 import pipeline_pb2_grpc
@@ -69,13 +71,25 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
         """List tasks, oldest first."""
         size = pages.size_of(request.page_size)
         position = pages.decode(request, 1)
-        after = position.uuid(0) if position else _NIL
+        made = Span.read(request, "created_after", "created_before")
+        start = position.uuid(0) if position else made.first_id() or _NIL
         workspace = current_caller().workspace
         state = _STATES[request.state]
         async with self._database.transaction(workspace) as connection:
-            rows = await list_tasks(connection, workspace, state, request.stage, after, size)
-        tasks, last = replies.page(rows, size, _task)
-        token = pages.encode(request, [str(last["id"])]) if last else ""
+
+            async def read(last: Any, limit: int) -> list[Any]:
+                after = last["id"] if last else start
+                return await list_tasks(connection, workspace, state, request.stage, after, limit)
+
+            rows, more = await sift(
+                read,
+                size,
+                lambda row: (
+                    row["created_at"] in made and request.error_class in ("", row["error_class"])
+                ),
+                lambda row: made.is_long_before(row["created_at"]),
+            )
+        tasks, token = _page(request, rows, more, _task)
         return pb.ListTasksResponse(tasks=tasks, next_page_token=token)
 
     async def GetMessageState(
@@ -127,15 +141,42 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
         """List what was done with an admin's rights, newest first."""
         size = pages.size_of(request.page_size)
         position = pages.decode(request, 1)
-        before = position.uuid(0) if position else None
+        begun = Span.read(request, "begun_after", "begun_before")
+        start = position.uuid(0) if position else begun.last_id()
         workspace = current_caller().workspace
         async with self._database.transaction(workspace) as connection:
-            rows = await connection.fetch(
-                "select * from spine.actions($1, $2, $3)", workspace, before, size
+
+            async def read(last: Any, limit: int) -> list[Any]:
+                before = last["id"] if last else start
+                query = "select * from spine.actions($1, $2, $3)"
+                return list(await connection.fetch(query, workspace, before, limit))
+
+            rows, more = await sift(
+                read,
+                size,
+                lambda row: row["begun_at"] in begun and _is_asked_for(row, request),
+                lambda row: begun.is_long_after(row["begun_at"]),
             )
-        entries, last = replies.page(rows, size, _entry)
-        token = pages.encode(request, [str(last["id"])]) if last else ""
+        entries, token = _page(request, rows, more, _entry)
         return pb.ListAuditEntriesResponse(entries=entries, next_page_token=token)
+
+
+def _page(
+    request: Any, rows: list[Any], more: Any, render: Callable[[Any], Part]
+) -> tuple[list[Part], str]:
+    """What of rows a reply can hold, and the token of the page after them, or after all that were read."""
+    parts, last = replies.page(rows, len(rows) + 1, render)
+    after = last or more
+    return parts, pages.encode(request, [str(after["id"])]) if after else ""
+
+
+def _is_asked_for(row: Any, request: pb.ListAuditEntriesRequest) -> bool:
+    action, wanted = row["action"], request.action
+    return (
+        request.key_prefix in ("", row["key_prefix"])
+        and request.outcome in ("", row["outcome"])
+        and wanted in ("", action, action.rpartition("/")[2])
+    )
 
 
 async def list_tasks(

@@ -1,7 +1,8 @@
 """Follows knowledge in the order it was committed: read from the feed by position, so any position can be resumed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,12 +10,26 @@ from services.common.database import Connection, Database
 from services.common.errors import FieldViolation, InvalidFields
 from services.common.waiting import wait_at_most
 from services.extractor import library, rendering
-from services.extractor.requests import read_atoms
+from services.extractor.requests import read_atoms, uuid_of
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
 CHANGES_MAX: Final = 100
 _KINDS: Final = {"atom": types.SUBJECT_KIND_ATOM, "topic": types.SUBJECT_KIND_TOPIC}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of the changes is asked for: kinds, all if there are none, and a source."""
+
+    kinds: Sequence[str]
+    source: UUID | None
+
+
+def wanted_of(request: pb.StreamKnowledgeRequest) -> Wanted:
+    """What a request asks for."""
+    kinds = [name for name, number in _KINDS.items() if number in request.kinds]
+    return Wanted(kinds, uuid_of(request.source_id))
 
 
 class Feed:
@@ -44,27 +59,55 @@ class Feed:
         return end if request.only_new else after
 
     async def follow(
-        self, workspace: UUID, after: int
+        self, workspace: UUID, after: int, wanted: Wanted
     ) -> AsyncIterator[pb.StreamKnowledgeResponse]:
         """Every change after a position, and those to come; no connection is held while nothing happens."""
         while not self._draining.is_set():
-            found = await self._read(workspace, after)
+            found = await self._read(workspace, after, wanted)
             for position, response in found:
-                yield response
+                if response is not None:
+                    yield response
                 after = position
             if len(found) < CHANGES_MAX:
                 await wait_at_most(self._draining, self._poll_seconds)
 
     async def _read(
-        self, workspace: UUID, after: int
-    ) -> list[tuple[int, pb.StreamKnowledgeResponse]]:
+        self, workspace: UUID, after: int, wanted: Wanted
+    ) -> list[tuple[int, pb.StreamKnowledgeResponse | None]]:
+        """Positions with what is told there, None for what lives in other sources alone."""
         async with self._database.snapshot(workspace) as connection:
-            changes = await library.changes(connection, workspace, after, CHANGES_MAX)
+            changes = await library.changes(connection, workspace, after, CHANGES_MAX, wanted.kinds)
             if not changes:
                 return []
             atoms = await _atoms(connection, workspace, _subjects(changes, "atom"))
             topics = await _topics(connection, workspace, _subjects(changes, "topic"))
-        return [(row["position"], _response(row, atoms, topics)) for row in changes]
+            elsewhere = await _elsewhere(connection, workspace, wanted.source, atoms, topics)
+        return [
+            (
+                row["position"],
+                None if row["subject_id"] in elsewhere else _response(row, atoms, topics),
+            )
+            for row in changes
+        ]
+
+
+async def _elsewhere(
+    connection: Connection,
+    workspace: UUID,
+    source: UUID | None,
+    atoms: Collection[UUID],
+    topics: Collection[UUID],
+) -> set[UUID]:
+    """Those of live atoms and topics that have nothing of a source; none if no source is asked for."""
+    if source is None:
+        return set()
+    found: list[Any] = []
+    for ids, list_live in ((list(atoms), library.atoms), (list(topics), library.topics)):
+        if ids:
+            found += await list_live(
+                connection, workspace, limit=CHANGES_MAX, source=source, ids=ids
+            )
+    return {*atoms, *topics} - {row["id"] for row in found}
 
 
 def _subjects(changes: Sequence[Any], kind: str) -> list[UUID]:

@@ -172,10 +172,19 @@ async def topic_versions(
 
 
 async def runs(
-    connection: Connection, workspace: UUID, *, limit: int, outcome: str, before: UUID | None
+    connection: Connection,
+    workspace: UUID,
+    *,
+    limit: int,
+    outcome: str,
+    before: UUID | None,
+    window: UUID | None,
+    source: UUID | None,
+    span: tuple[datetime | None, datetime | None],
 ) -> Sequence[Row]:
-    """Extraction runs, newest first."""
-    return await connection.fetch(QUERIES["runs"], workspace, outcome, before, limit)
+    """Extraction runs, newest first; `span` is when they were committed."""
+    filters = (outcome, before, limit, window, source, *span)
+    return await connection.fetch(QUERIES["runs"], workspace, *filters)
 
 
 async def feed_end(connection: Connection, workspace: UUID) -> int:
@@ -184,6 +193,8 @@ async def feed_end(connection: Connection, workspace: UUID) -> int:
     return position
 
 
-async def changes(connection: Connection, workspace: UUID, after: int, limit: int) -> Sequence[Row]:
-    """What changed after a position, in order: position, kind and subject of each."""
-    return await connection.fetch(QUERIES["changes"], workspace, after, limit)
+async def changes(
+    connection: Connection, workspace: UUID, after: int, limit: int, kinds: Sequence[str] = ()
+) -> Sequence[Row]:
+    """What changed after a position, in order: position, kind and subject of each; of some kinds, or of all."""
+    return await connection.fetch(QUERIES["changes"], workspace, after, limit, kinds)

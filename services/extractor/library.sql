@@ -212,6 +212,10 @@ select r.id, r.window_id, r.engine, r.model, r.prompt_version, r.outcome, r.toke
   r.duration_seconds, r.message_count, r.noise_count, r.atom_count, r.rejected, r.created_at
 from extractor.run r
 where r.workspace_id = $1 and ($2 = '' or r.outcome = $2) and ($3::uuid is null or r.id < $3)
+  and ($5::uuid is null or r.window_id = $5)
+  and ($6::uuid is null or r.window_id in (
+    select w.id from extractor.conversation_window w where w.workspace_id = $1 and w.source_id = $6))
+  and ($7::timestamptz is null or r.created_at >= $7) and ($8::timestamptz is null or r.created_at < $8)
 order by r.id desc
 limit $4;
 
@@ -220,6 +224,6 @@ select coalesce((select p.position from extractor.feed_position p where p.worksp
 
 -- name: changes
 select f.position, f.kind, f.subject_id from extractor.feed f
-where f.workspace_id = $1 and f.position > $2
+where f.workspace_id = $1 and f.position > $2 and (cardinality($4::text[]) = 0 or f.kind = any ($4))
 order by f.position
 limit $3;

@@ -8,10 +8,11 @@ from uuid import UUID
 from services.common import pages, replies
 from services.common.database import Connection, Database
 from services.common.errors import NotFound
+from services.common.moments import read_span
 from services.common.rpc import current_caller
 from services.extractor import library, manual, neighbours, providing, rendering, store, topic_bonds
 from services.extractor.curating_rpc import CuratingRpc
-from services.extractor.feed import Feed
+from services.extractor.feed import Feed, wanted_of
 from services.extractor.manual import Choice, Plan, Reading
 from services.extractor.providing import Provider
 from services.extractor.requests import ids_of, moment_of, read_atom, read_atoms, uuid_of
@@ -251,10 +252,18 @@ class ExtractorRpc(CuratingRpc):
         workspace, size = current_caller().workspace, pages.size_of(request.page_size)
         position = pages.decode(request, 1)
         outcome = rendering.name(pb.RunOutcome, request.outcome)
+        span = read_span(request, "created_after", "created_before")
         before = position.uuid(0) if position else None
         async with self._database.snapshot(workspace) as connection:
             rows = await library.runs(
-                connection, workspace, limit=size, outcome=outcome, before=before
+                connection,
+                workspace,
+                limit=size,
+                outcome=outcome,
+                before=before,
+                window=uuid_of(request.window_id),
+                source=uuid_of(request.source_id),
+                span=span,
             )
         runs, last = replies.page(rows, size, rendering.run)
         token = pages.encode(request, [str(last["id"])]) if last else ""
@@ -274,7 +283,7 @@ class ExtractorRpc(CuratingRpc):
         after = await self._feed.start(workspace, request)
         if request.only_new:
             yield pb.StreamKnowledgeResponse(cursor=str(after))
-        async for change in self._feed.follow(workspace, after):
+        async for change in self._feed.follow(workspace, after, wanted_of(request)):
             yield change
 
 

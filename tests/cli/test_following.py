@@ -18,11 +18,13 @@ class Ending(extractor_pb2_grpc.ExtractorServiceServicer):
 
     def __init__(self, changes: int, *, breaks: bool) -> None:
         self._changes, self._breaks = changes, breaks
+        self.asked: list[pb.StreamKnowledgeRequest] = []
 
     async def StreamKnowledge(
         self, request: pb.StreamKnowledgeRequest, context: Any
     ) -> AsyncIterator[pb.StreamKnowledgeResponse]:
         """Tell from where on, if that is asked for, and of removals."""
+        self.asked.append(request)
         if request.only_new:
             yield pb.StreamKnowledgeResponse(cursor="40")
         for number in range(self._changes):
@@ -66,6 +68,15 @@ async def test_it_is_said_where_to_go_on(
     code, lines = await followed(service, monkeypatch, "--patience", "0", *options)
     assert code == 3
     assert said in lines[-1]
+
+
+async def test_what_is_asked_for_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kinds and source are those of each call that goes on where one broke off."""
+    service, source = Ending(2, breaks=False), "01a21a69-d42e-70ce-b63c-d11ad0805df1"
+    options = ("--kind", "topic", "--source", source, "--limit", "3")
+    code, _ = await followed(service, monkeypatch, *options)
+    assert code == 0
+    assert [(list(each.kinds), each.source_id) for each in service.asked] == [([3], source)] * 2
 
 
 class Replaced(Ending):

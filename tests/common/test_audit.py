@@ -6,19 +6,24 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.audit import is_recorded, summary
+from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, serving
 from services.common.stages import STAGES
 from tests.common.edge import METHODS, Handlers, call, failure, path_of, raising, servicers, valid
 from tests.conftest import Deployment
+from tests.forked import winnow
 from winnow.ingest.v1 import ingest_pb2 as ingest
+from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 
@@ -149,6 +154,52 @@ async def test_the_record_is_read_page_by_page(deployment: Deployment) -> None:
             pb.ListAuditEntriesRequest(), metadata=await deployment.other_workspace()
         )
         assert len(other.entries) == 0
+
+
+async def test_the_record_is_asked_who_did_what_and_when(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An admin finds what one key did, one method, what failed and what was done in a span, and so does the command."""
+    monkeypatch.setenv("WINNOW_API_KEY", deployment.api_key)
+    other = mint_key()
+    await store_key(deployment.admin, "test", "another", other, SCOPES)
+    replay = pb.ReplayTasksRequest(dry_run=True)
+    async with deployment.serving("ingest") as channel:
+        stub = PipelineServiceStub(channel)
+        await stub.ReplayTasks(replay, metadata=deployment.metadata)
+        await stub.ReplayTasks(replay, metadata=(("authorization", f"Bearer {other.text}"),))
+        erase = ingest.EraseMessagesRequest(author_external_id="user1", request_id=str(uuid4()))
+        await IngestServiceStub(channel).EraseMessages(erase, metadata=deployment.metadata)
+        await deployment.admin.execute(
+            "update spine.audit set outcome = 'ABORTED' where action like '%EraseMessages'"
+        )
+
+        async def listed(**fields: Any) -> list[pb.AuditEntry]:
+            request = pb.ListAuditEntriesRequest(**fields)
+            reply = await stub.ListAuditEntries(request, metadata=deployment.metadata)
+            return list(reply.entries)
+
+        every = await listed()
+        erased, second, first = every
+        assert await listed(key_prefix=second.key_prefix) == [second]
+        assert await listed(action="ReplayTasks") == [second, first]
+        assert await listed(action=erased.action) == [erased]
+        assert await listed(action="Replay") == []
+        assert await listed(outcome="ABORTED") == [erased]
+        assert await listed(begun_after=second.begun_at) == [erased, second]
+        assert await listed(begun_before=second.begun_at) == [first]
+        assert await listed(begun_after=first.begun_at, begun_before=second.begun_at) == [first]
+        assert await listed(begun_after=Timestamp(seconds=erased.begun_at.seconds + 3600)) == []
+        assert await listed(begun_before=Timestamp(seconds=first.begun_at.seconds - 3600)) == []
+
+        async def shown(*options: str) -> list[str]:
+            done = await asyncio.to_thread(winnow, "audit", "list", "--json", *options)
+            assert done.returncode == 0, done.stderr
+            return [entry["id"] for entry in json.loads(done.stdout)]
+
+        assert await shown("--key", second.key_prefix) == [second.id]
+        assert await shown("--action", "ReplayTasks", "--outcome", "OK") == [second.id, first.id]
+        assert await shown("--since", "2026-01-01", "--until", "2026-01-02") == []
 
 
 async def test_no_service_can_change_the_record(deployment: Deployment, database_url: str) -> None:

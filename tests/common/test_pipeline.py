@@ -1,13 +1,17 @@
 """Every service shows the tasks of the caller's workspace, and lets its people replay the dead ones."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.common import pages, pipeline
+from services.common import pages, pipeline, sifting
 from services.common.database import Database, DatabaseSettings
+from services.common.ids import uuid7_floor
 from services.common.outbox import enqueue
 from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, serving
@@ -102,6 +106,58 @@ async def test_tasks_are_chosen_by_state_and_stage(
     request = pb.ListTasksRequest(state=pb.TASK_STATE_DEAD)
     [dead] = (await stub.ListTasks(request, metadata=deployment.metadata)).tasks
     assert (dead.spec, dead.attempts, dead.error_class, dead.error) == ("a", 5, "bad", "no")
+
+
+async def test_tasks_are_chosen_by_time_and_failure(
+    deployment: Deployment, stub: PipelineServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page holds what was asked for, or says that there may be more, and its token is of that question alone."""
+    monkeypatch.setattr(sifting, "READ_MAX", 4)
+    monkeypatch.setattr(sifting, "SIFTED_MAX", 8)
+    day = datetime(2026, 5, 4, tzinfo=UTC)
+    for hour in range(24):
+        await deployment.admin.execute(
+            """insert into spine.task (workspace_id, id, stage, subject_id, spec, created_at, state, error_class)
+               values ($1, $2, 'embed', uuidv7(), $3, $4, 'dead', $5)""",
+            deployment.workspace,
+            UUID(int=uuid7_floor(day + timedelta(hours=hour)).int + hour),
+            f"{hour}",
+            day + timedelta(hours=hour),
+            "rare" if hour in (1, 20) else "usual",
+        )
+
+    async def listed(size: int, **fields: Any) -> tuple[list[int], list[int]]:
+        found, pages_held, token = list[int](), list[int](), ""
+        while True:
+            request = pb.ListTasksRequest(page_size=size, page_token=token, **fields)
+            reply = await stub.ListTasks(request, metadata=deployment.metadata)
+            found += [int(task.spec) for task in reply.tasks]
+            pages_held.append(len(reply.tasks))
+            if not (token := reply.next_page_token):
+                return found, pages_held
+
+    def at(hour: int) -> Timestamp:
+        moment = Timestamp()
+        moment.FromDatetime(day + timedelta(hours=hour))
+        return moment
+
+    assert await listed(50) == (list(range(24)), [24])
+    assert (await listed(5))[0] == list(range(24))
+    assert await listed(50, created_after=at(5), created_before=at(8)) == ([5, 6, 7], [3])
+    assert (await listed(2, created_after=at(5), created_before=at(8)))[0] == [5, 6, 7]
+    assert (await listed(50, created_before=at(3)))[0] == [0, 1, 2]
+    found, held = await listed(3, error_class="rare")
+    assert (found, sum(held)) == ([1, 20], 2)
+    assert 0 in held
+    assert await listed(3, error_class="rare", created_after=at(19)) == ([20], [1])
+    assert await listed(3, error_class="none", created_after=at(19)) == ([], [0])
+    first = await stub.ListTasks(pb.ListTasksRequest(page_size=5), metadata=deployment.metadata)
+    other = pb.ListTasksRequest(page_token=first.next_page_token, error_class="rare")
+    error = await failure(stub.ListTasks(other, metadata=deployment.metadata))
+    assert details_of(error).reason == "INVALID_PAGE_TOKEN"
+    none = pb.ListTasksRequest(created_after=at(8), created_before=at(8))
+    error = await failure(stub.ListTasks(none, metadata=deployment.metadata))
+    assert details_of(error).fields == {"created_before": "must be later than created_after"}
 
 
 @pytest.mark.parametrize("request_", [pb.ListTasksRequest, pb.ReplayTasksRequest])

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from services.common.database import Database, DatabaseSettings
-from services.extractor.feed import Feed
+from services.extractor.feed import Feed, Wanted
 from tests.conftest import Deployment
 from tests.extractor.saved import TALK, say, settled
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -120,6 +120,39 @@ async def test_only_what_is_new(following: Following) -> None:
         assert identity(change) == atom
 
 
+async def test_one_source_and_one_kind(following: Following) -> None:
+    """Who follows one chat, or topics alone, is told of nothing else that lives, and of whatever is gone."""
+    deployment = following.deployment
+    other, _ = await say(deployment, TALK)
+    await settled(deployment)
+    listed = (await following.call("ListAtoms", pb.ListAtomsRequest(page_size=500))).atoms
+    here = [atom.id for atom in listed if atom.source_id != str(other)]
+    there = [atom.id for atom in listed if atom.source_id == str(other)]
+    assert here
+    source = next(atom.source_id for atom in listed if atom.id == here[0])
+    topics = (await following.call("ListTopics", pb.ListTopicsRequest(source_id=source))).topics
+    live = {*here, *(topic.id for topic in topics)}
+    assert live < await following.live()
+    stream = following.stream(source_id=source)
+    assert {identity(change) for change in await take(stream, len(live))} == live
+    atoms = [types.SUBJECT_KIND_ATOM]
+    only_atoms = following.stream(source_id=source, kinds=atoms)
+    assert {identity(change) for change in await take(only_atoms, len(here))} == set(here)
+    for atom in (there[0], here[0]):
+        await following.call("UpdateAtom", pb.UpdateAtomRequest(atom_id=atom, title="By hand"))
+    await following.call("InvalidateAtom", pb.InvalidateAtomRequest(atom_id=there[0]))
+    for each in (stream, only_atoms):
+        edited, gone = await take(each, 2)
+        assert (edited.atom.id, gone.removal.id) == (here[0], there[0])
+        each.cancel()
+    every = following.stream(kinds=[types.SUBJECT_KIND_TOPIC])
+    found = await take(every, len(await following.live()) - len(listed) + 1)
+    assert {change.WhichOneof("change") for change in found} == {"topic"}
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await following.stream(kinds=[types.SUBJECT_KIND_MESSAGE]).read()
+    assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 async def test_a_late_commit_is_not_missed(following: Following, database_url: str) -> None:
     """A transaction that began first and commits last comes last, whatever was read between."""
     deployment = following.deployment
@@ -184,7 +217,7 @@ async def test_a_drained_feed_ends_its_streams(deployment: Deployment) -> None:
     """A stream that waits ends by itself when the service stops, so that nothing holds the stop up."""
     async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
         feed = Feed(database, poll_seconds=3600)
-        ended = asyncio.create_task(_all(feed.follow(deployment.workspace, 0)))
+        ended = asyncio.create_task(_all(feed.follow(deployment.workspace, 0, Wanted([], None))))
         draining = asyncio.create_task(feed.run())
         await asyncio.sleep(0)
         feed.drain()

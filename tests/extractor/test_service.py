@@ -1,10 +1,12 @@
 """From saved messages to atoms, on real servers, through the extractor as it runs."""
 
 import asyncio
+from typing import Any
 from uuid import UUID, uuid4
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.database import Database, DatabaseSettings
 from services.common.ids import uuid7
@@ -72,6 +74,40 @@ async def test_a_conversation_becomes_grounded_atoms(deployment: Deployment) -> 
         request = pb.ListAtomVersionsRequest(atom_id=str(subject))
         versions = await stub.ListAtomVersions(request, metadata=deployment.metadata)
         assert [version.version for version in versions.versions] == [1]
+
+
+async def test_runs_are_chosen_by_source_window_and_time(deployment: Deployment) -> None:
+    """Who wonders how one chat or one message was read sees its runs alone, and those of a span."""
+    async with deployment.serving("extractor") as channel:
+        stub = ExtractorServiceStub(channel)
+        source, _ = await say(deployment, TALK)
+        await settled(deployment)
+
+        async def listed(**fields: Any) -> list[pb.Run]:
+            request = pb.ListRunsRequest(**fields)
+            reply = await stub.ListRuns(request, metadata=deployment.metadata)
+            return list(reply.runs)
+
+        [run] = await listed()
+        second, later = run.created_at, Timestamp(seconds=run.created_at.seconds + 60)
+        for fields in (
+            {"source_id": str(source)},
+            {"window_id": run.window_id},
+            {"created_after": second},
+            {"created_before": later},
+            {"source_id": str(source), "created_after": second, "created_before": later},
+        ):
+            assert await listed(**fields) == [run], fields
+        for fields in (
+            {"source_id": str(uuid4())},
+            {"window_id": str(uuid4())},
+            {"created_after": later},
+            {"created_before": second},
+        ):
+            assert await listed(**fields) == [], fields
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await listed(created_after=later, created_before=second)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_the_same_task_twice_makes_nothing_twice(deployment: Deployment) -> None:

@@ -1680,6 +1680,8 @@ class StreamKnowledgeRequest(_message.Message):
 
     CURSOR_FIELD_NUMBER: _builtins.int
     ONLY_NEW_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """The last cursor that was received; from the beginning if empty. INVALID_FIELD if it is later than the workspace's last change, as
     that of another workspace may be: what comes up to there would be missed.
@@ -1688,15 +1690,25 @@ class StreamKnowledgeRequest(_message.Message):
     """Only what changes from now on; `cursor` must be empty. What comes first, and at once, is a cursor without a change, so that a
     caller who is cut off before the first change misses none.
     """
+    source_id: _builtins.str
+    """Only what is live and of this source, as ListAtoms and ListTopics tell it; removals are told of every source, since what is gone
+    has none.
+    """
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.SubjectKind.ValueType]:
+        """Only of these kinds, ATOM or TOPIC; both if empty."""
+
     def __init__(
         self,
         *,
         cursor: _builtins.str = ...,
         only_new: _builtins.bool = ...,
+        kinds: _abc.Iterable[_types_pb2.SubjectKind.ValueType] | None = ...,
+        source_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "only_new", b"only_new"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "kinds", b"kinds", "only_new", b"only_new", "source_id", b"source_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1779,22 +1791,42 @@ class ListRunsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    WINDOW_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AFTER_FIELD_NUMBER: _builtins.int
+    CREATED_BEFORE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 500; 50 if 0."""
     page_token: _builtins.str
-    """The next_page_token of the page before."""
+    """The next_page_token of the page before; all other fields must be the same."""
     outcome: Global___RunOutcome.ValueType
     """Only with this outcome."""
+    source_id: _builtins.str
+    """Only of this source."""
+    window_id: _builtins.str
+    """Only of this window, as GetMessageState of a message names it."""
+    @_builtins.property
+    def created_after(self) -> _timestamp_pb2.Timestamp:
+        """Only committed at or after this."""
+
+    @_builtins.property
+    def created_before(self) -> _timestamp_pb2.Timestamp:
+        """Only committed before this. INVALID_ARGUMENT unless it is later than created_after."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         outcome: Global___RunOutcome.ValueType = ...,
+        source_id: _builtins.str = ...,
+        window_id: _builtins.str = ...,
+        created_after: _timestamp_pb2.Timestamp | None = ...,
+        created_before: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id", "window_id", b"window_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

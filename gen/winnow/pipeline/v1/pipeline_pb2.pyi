@@ -353,14 +353,27 @@ class ListTasksRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     STAGE_FIELD_NUMBER: _builtins.int
+    ERROR_CLASS_FIELD_NUMBER: _builtins.int
+    CREATED_AFTER_FIELD_NUMBER: _builtins.int
+    CREATED_BEFORE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 500; 50 if 0."""
     page_token: _builtins.str
-    """The next_page_token of the page before."""
+    """The next_page_token of the page before; all other fields must be the same."""
     state: Global___TaskState.ValueType
     """Only in this state."""
     stage: _builtins.str
     """Only of this stage, one of those that Task.stage names; all if empty."""
+    error_class: _builtins.str
+    """Only what failed last in this way, as Task.error_class names it."""
+    @_builtins.property
+    def created_after(self) -> _timestamp_pb2.Timestamp:
+        """Only made at or after this."""
+
+    @_builtins.property
+    def created_before(self) -> _timestamp_pb2.Timestamp:
+        """Only made before this. INVALID_ARGUMENT unless it is later than created_after."""
+
     def __init__(
         self,
         *,
@@ -368,10 +381,13 @@ class ListTasksRequest(_message.Message):
         page_token: _builtins.str = ...,
         state: Global___TaskState.ValueType = ...,
         stage: _builtins.str = ...,
+        error_class: _builtins.str = ...,
+        created_after: _timestamp_pb2.Timestamp | None = ...,
+        created_before: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "error_class", b"error_class", "page_size", b"page_size", "page_token", b"page_token", "stage", b"stage", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -389,7 +405,7 @@ class ListTasksResponse(_message.Message):
     """Ask for the next page with this; empty on the last."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]:
-        """The tasks, oldest first."""
+        """The tasks, oldest first. With filters a page may hold fewer than were asked for, or none, and not be the last."""
 
     def __init__(
         self,
@@ -541,19 +557,43 @@ class ListAuditEntriesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    BEGUN_AFTER_FIELD_NUMBER: _builtins.int
+    BEGUN_BEFORE_FIELD_NUMBER: _builtins.int
+    KEY_PREFIX_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 500; 50 if 0."""
     page_token: _builtins.str
-    """The next_page_token of the page before."""
+    """The next_page_token of the page before; all other fields must be the same."""
+    key_prefix: _builtins.str
+    """Only asked for with this key, by its public part."""
+    action: _builtins.str
+    """Only this action, as AuditEntry has it; the method alone, such as `EraseMessages`, will do."""
+    outcome: _builtins.str
+    """Only what ended with this status, such as `OK`."""
+    @_builtins.property
+    def begun_after(self) -> _timestamp_pb2.Timestamp:
+        """Only begun at or after this."""
+
+    @_builtins.property
+    def begun_before(self) -> _timestamp_pb2.Timestamp:
+        """Only begun before this. INVALID_ARGUMENT unless it is later than begun_after."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        begun_after: _timestamp_pb2.Timestamp | None = ...,
+        begun_before: _timestamp_pb2.Timestamp | None = ...,
+        key_prefix: _builtins.str = ...,
+        action: _builtins.str = ...,
+        outcome: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begun_after", b"begun_after", "begun_before", b"begun_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "begun_after", b"begun_after", "begun_before", b"begun_before", "key_prefix", b"key_prefix", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -633,7 +673,7 @@ class ListAuditEntriesResponse(_message.Message):
     """Ask for the next page with this; empty on the last."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]:
-        """The entries, newest first."""
+        """The entries, newest first. With filters a page may hold fewer than were asked for, or none, and not be the last."""
 
     def __init__(
         self,
