@@ -66,7 +66,10 @@ TIME_WORDS: Final = frozenset(
     неделю месяц месяца месяце год года году выходные выходных""".replace("'", APOSTROPHE).split()
 )
 
-_PIECE = re.compile(r"""(?P<minus>(?<!\S)-)?(?:"(?P<phrase>[^"]*)"|(?P<bare>[^\s"]+))""")
+# A quote within a word opens nothing: f"…", 24".
+_PIECE = re.compile(
+    r"""(?P<minus>(?<!\S)-)?(?:(?<![^\s(\[-])"(?P<phrase>[^"]*)"|(?P<bare>[^\s"]+))"""
+)
 _QUOTES = str.maketrans("“”„«»‟", '""""""')
 _LETTERS = re.compile(r"[^\W\d_]+")
 _ALPHANUMERIC = re.compile(r"[^\W_]+")
@@ -126,27 +129,29 @@ class Words:
 def parse(query: str, lexicon: Lexicon | None = None) -> Words:
     """Read a query: "phrases" must occur, -words and -"phrases" must not, all else helps; never an error.
 
-    What the lexicon (by default the Ukrainian one) knows is a word's form as well.
+    What has several lines was pasted: quotes and minuses are part of it, and say nothing of what is asked. What the
+    lexicon (by default the Ukrainian one) knows is a word's form as well.
     """
     lexicon = lexicon or ukrainian()
     phrases: list[str] = []
     exclusions: list[str] = []
     excluded_phrases: list[str] = []
     bare: list[str] = []
-    normal = unicodedata.normalize("NFKC", query).translate(_QUOTES)
-    for piece in _PIECE.finditer(normal):
+    normal = unicodedata.normalize("NFKC", query).translate(_QUOTES).strip()
+    pasted = len(normal.splitlines()) > 1
+    for piece in _PIECE.finditer(normal.replace('"', " ") if pasted else normal):
         text = (piece["phrase"] if piece["phrase"] is not None else piece["bare"]).strip()
         if not _ALPHANUMERIC.search(plain(text)):
             continue
         if piece["phrase"] is not None:
             (excluded_phrases if piece["minus"] else phrases).append(text)
-        elif piece["minus"] and _excludes(text):
+        elif piece["minus"] and _excludes(text) and not pasted:
             exclusions.append(text)
         else:
             bare.append(text)
     whole = [plain(phrase) for phrase in phrases]
     texts = _distinct([*whole, *(token for text in bare for token in _tokens(plain(text)))])
-    terms = tuple(_term(text, lexicon) for text in _without_stop_words(texts)[:TERMS_MAX])
+    terms = tuple(_term(text, lexicon) for text in _both_ends(_without_stop_words(texts)))
     meaning = " ".join([*bare, *phrases]).strip() or normal.strip() or query
     return Words(
         terms,
@@ -270,6 +275,12 @@ def _distinct(texts: Iterable[str]) -> list[str]:
 
 def _without_stop_words(texts: list[str]) -> list[str]:
     return [text for text in texts if text.casefold() not in STOP_WORDS] or texts
+
+
+def _both_ends(texts: list[str]) -> list[str]:
+    """As many as are looked for: what failed stands at the end of a trace, or at its beginning."""
+    half = TERMS_MAX // 2
+    return texts if len(texts) <= TERMS_MAX else texts[:half] + texts[-half:]
 
 
 @lru_cache(maxsize=4_096)

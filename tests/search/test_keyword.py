@@ -135,6 +135,22 @@ async def test_phrases_must_occur_and_exclusions_must_not(desk: Desk) -> None:
     assert hybrid == ["lock timeout in production"]
 
 
+async def test_a_pasted_trace_finds_the_same_failure_elsewhere(desk: Desk) -> None:
+    """Whoever pastes a trace must find where somebody met it, though the paths and ids in quotes are others."""
+    await desk.library.add_message("deployed, all fine")
+    met = (
+        'File "/app/gateway.py", line 31, in refund\n    raise GatewayTimeout(f"refund {key} timed out")\n'
+        "GatewayTimeout: refund pi_3 timed out"
+    )
+    await desk.library.add_message(met)
+    pasted = (
+        'Traceback (most recent call last):\n  File "/srv/main.py", line 12, in <module>\n'
+        '  File "/srv/gateway.py", line 40, in refund\n    raise GatewayTimeout(f"refund of {key}")\n'
+        "GatewayTimeout: refund of pi_9"
+    )
+    assert await desk.client.words(pasted) == [met]
+
+
 async def test_a_question_is_answered_by_what_covers_most_of_it(desk: Desk) -> None:
     """Any of a question's words may match, and messages with more and rarer ones must come first."""
     await desk.library.add_messages([f"server number {i}" for i in range(20)], thread_id="a")

@@ -45,6 +45,36 @@ def test_typographic_quotes_and_wide_letters_are_read_as_typed() -> None:
     assert terms("ｄｅｐｌｏｙ") == ["deploy"]
 
 
+@pytest.mark.parametrize(
+    "query",
+    ['a 24" screen and a 27" one', 'raise Timeout(f"refund {key} timed out")', 'it said"so" it'],
+)
+def test_a_quote_within_a_word_opens_no_phrase(query: str) -> None:
+    """Inches and the strings of a line of code must demand nothing."""
+    assert parse(query).phrases == ()
+
+
+@pytest.mark.parametrize("query", ['("lock timeout")', 'why "lock timeout"?', '"lock timeout"\n'])
+def test_a_phrase_may_stand_in_brackets_or_before_a_sign(query: str) -> None:
+    """A quotation that begins where a word may begin must stay one, and a line's end alone makes nothing pasted."""
+    assert parse(query).phrases == ("lock timeout",)
+
+
+def test_what_was_pasted_demands_nothing() -> None:
+    """Quotes and minuses in what has several lines must be a part of it, and its words be looked for."""
+    words = parse('File "/srv/app.py", line 12, in refund\n-old = "a b"\n+new = 1\nTimeoutError')
+    assert not words.constrains
+    looked_for = {term.text for term in words.terms}
+    assert {"/srv/app.py", "refund", "old", "TimeoutError"} <= looked_for
+
+
+def test_both_ends_of_a_long_text_are_looked_for() -> None:
+    """Of more words than are looked for, the last ones must count as the first: there many traces name the error."""
+    found = terms("KeyError at " + " ".join(f"frame{n}" for n in range(60)) + " TimeoutError")
+    assert len(found) == TERMS_MAX
+    assert found[0] == "KeyError" and found[-1] == "TimeoutError"
+
+
 @pytest.mark.parametrize("query", ["git commit -m", "ls --all", "a - b", "x-y"])
 def test_flags_and_dashes_exclude_nothing(query: str) -> None:
     """A flag of a command, a lone dash or a hyphen must not exclude anything."""

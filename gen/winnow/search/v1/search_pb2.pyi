@@ -691,7 +691,8 @@ class SearchRequest(_message.Message):
     what to look for. "Quoted words" must stand in every result as they are: whole and in this order, common ones and endings
     included, in any case and with any signs between them; where a script puts no spaces between words, such as Chinese, anywhere in
     a word. -"Quoted words" stand in no result, and -words in none of their forms. A quotation of common words alone, or without
-    spaces, is looked for in every text, which a warning says; beside other words in those that have one of these. A search by meaning
+    spaces, is looked for in every text, which a warning says; beside other words in those that have one of these. A quote within a
+    word (24", f"…") opens nothing, and of several lines, such as a pasted trace, quotes and minuses are a part. A search by meaning
     alone takes the query as it stands.
     """
     mode: Global___SearchMode.ValueType
