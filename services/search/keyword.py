@@ -31,6 +31,8 @@ MATCHED_MAX: Final = 2_000
 _TOGETHER_TIMES: Final = 3
 SCANNED_MAX: Final = 10_000
 CORRECTED_MAX: Final = 4
+# A document has a bit for each term, and one for each of these.
+OWN_MAX: Final = 24
 CORRECTED_LETTERS_MIN: Final = 4
 # Longer ones are keys and hashes, which nobody types.
 CORRECTED_LETTERS_MAX: Final = 40
@@ -46,6 +48,16 @@ _LOOKED_THROUGH: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """A term in its own language alone: who has the word itself, not what it means, has what is rarer."""
+
+    query: str
+    containing: int
+    # What it weighs beyond the term.
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """Terms as the database knows them: queries and weights side by side; those that nothing contains weigh too."""
 
@@ -56,11 +68,27 @@ class Lookup:
     documents: int = 0
     # The terms that were taken for slips, a bit each, and looked up as what they resemble.
     slips: int = 0
+    own: tuple[Own, ...] = ()
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many documents there are, then in how many each term occurs."""
-        return (self.documents, *self.containing)
+        """How many documents there are, then in how many each term occurs, and those that are typed in any language."""
+        return (self.documents, *self.containing, *(own.containing for own in self.own))
+
+    @property
+    def telling(self) -> list[Own]:
+        """Where a word itself is rarer than what means the same."""
+        return [own for own in self.own if own.weight > 0]
+
+    @property
+    def matched(self) -> tuple[str, ...]:
+        """What is looked for in each document: the terms, then words as they are typed."""
+        return (*self.queries, *(own.query for own in self.telling))
+
+    @property
+    def matched_weights(self) -> tuple[float, ...]:
+        """What each of them weighs."""
+        return (*self.weights, *(own.weight for own in self.telling))
 
     @property
     def found(self) -> bool:
@@ -179,7 +207,7 @@ class KeywordLeg:
         asked, everything = candidate_query(lookup), lookup.any_term
 
         async def match(query: str, scan_limit: int | None = SCANNED_MAX) -> list[Document]:
-            words = (query, lookup.queries, lookup.weights, ranking.SHAPE)
+            words = (query, lookup.matched, lookup.matched_weights, ranking.SHAPE)
             return await store.match_documents(connection, chosen, kinds, *words, scan_limit, limit)
 
         documents = await match(asked)
@@ -199,7 +227,9 @@ class KeywordLeg:
         kinds: Sequence[str],
         counts: Sequence[int] = (),
     ) -> Lookup:
-        compiled = await store.compile_terms(connection, terms)
+        typed = [i for i, term in enumerate(terms) if term.own][:OWN_MAX]
+        alone = [Term(terms[i].text, terms[i].own) for i in typed]
+        compiled = await store.compile_terms(connection, [*terms, *alone])
         queries = list(compiled.values())
         if not queries:
             return Lookup((), (), (), ())
@@ -209,12 +239,20 @@ class KeywordLeg:
             total = await self._statistics.documents(connection, workspace, kinds)
             where = (connection, workspace, kinds)
             containing = await self._statistics.containing(*where, queries, total)
+        weights = {i: ranking.rarity(total, n) for i, n in zip(compiled, containing, strict=True)}
+        looked_up = [i for i in compiled if i < len(terms)]
+        own = [
+            Own(query, count, weights[i] - weights[typed[i - len(terms)]] if count else 0.0)
+            for (i, query), count in zip(compiled.items(), containing, strict=True)
+            if i >= len(terms)
+        ]
         return Lookup(
-            tuple(terms[i].text for i in compiled),
-            tuple(queries),
-            tuple(containing),
-            tuple(ranking.rarity(total, count) for count in containing),
+            tuple(terms[i].text for i in looked_up),
+            tuple(compiled[i] for i in looked_up),
+            tuple(containing[: len(looked_up)]),
+            tuple(weights[i] for i in looked_up),
             total,
+            own=tuple(own),
         )
 
     async def _corrected(

@@ -12,7 +12,7 @@ import numpy as np
 
 from services.search import ranking
 from services.search.keyword import KeywordCandidates
-from services.search.ranking import REACH_OF_MEANING, Hit, Positions
+from services.search.ranking import REACH_OF_MEANING, Array, Hit, Positions
 from services.search.speech import hear
 from services.search.store import Document, Near, Subject
 from services.search.vicinity import Vicinity
@@ -36,10 +36,12 @@ def by_words(
     """Order documents by their words and their neighbours' words.
 
     In a hybrid search who speaks to whom is heard, wordless neighbours may be results themselves, and what has all the
-    words that occur anywhere by itself is put before what is told beside them, by as much as the best score.
+    words that occur anywhere by itself is put before what is told beside them, by as much as the best score. What has a
+    word as it was typed comes before what has one that means the same, by as much as that one is commoner.
     """
-    documents, weights = candidates.documents, np.array(candidates.lookup.weights)
-    occurring = weights * (np.array(candidates.lookup.containing) > 0)
+    documents, lookup = candidates.documents, candidates.lookup
+    weights, own = np.array(lookup.weights), np.array([each.weight for each in lookup.telling])
+    occurring = weights * (np.array(lookup.containing) > 0)
     ids = [document.subject.id for document in documents]
     places = _placed(vicinity.ids, ids)
     other = places >= len(documents)
@@ -59,9 +61,14 @@ def by_words(
     if not heard:
         fits &= np.array(vicinity.terms, np.int64) != 0
     scores[places[other & ~fits]] = -np.inf
-    order = scores
+    typed = np.zeros(len(ids))
+    typed[: len(documents)] = _typed(candidates, own)
     if heard:
-        order = scores + ranking.agreement(counts, occurring) * scores.max(initial=0.0)
+        agreed = ranking.agreement(counts, occurring) * scores.max(initial=0.0)
+        order = scores + typed + agreed
+    else:
+        scores += typed
+        order = scores
     best = ranking.best_places(order, ids, limit)
     subjects = [document.subject for document in documents]
     return [
@@ -70,6 +77,13 @@ def by_words(
             best, order[best].tolist(), scores[best].tolist(), strict=True
         )
     ]
+
+
+def _typed(candidates: KeywordCandidates, weights: Array) -> Array:
+    """What each document scores for words that it has in the language they were typed in."""
+    masks = [d.terms >> len(candidates.lookup.queries) for d in candidates.documents]
+    lengths = [d.length for d in candidates.documents]
+    return ranking.word_score(ranking.term_counts(masks, lengths, len(weights)), weights)
 
 
 def by_meaning(nearest: Sequence[Near]) -> list[Hit]:

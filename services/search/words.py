@@ -100,10 +100,11 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One thing that a document may contain, in any of its forms."""
+    """One thing that a document may contain, in any of its forms; own: those of its language, if there are others."""
 
     text: str
     alternatives: tuple[Alternative, ...]
+    own: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,13 +299,16 @@ def _term(text: str, lexicon: Lexicon) -> Term:
     pieces = " ".join(_ALPHANUMERIC.findall(_HUMP.sub(" ", text)))
     if pieces and not any(c.isspace() for c in text):
         forms.append(Alternative(Match.WHOLE, pieces))
+    own = frozenset(forms)
     meanings = next(filter(None, map(lexicon.meanings, spellings)), ())
     if not meanings and _CYRILLIC.fullmatch(text):
         forms += _in_other_letters(text, [in_latin(text.casefold())])
     for meaning in (text, *meanings):
         forms += (Alternative(Match.WHOLE, each) for each in (meaning, *english.others(meaning)))
     forms += _in_ukrainian(text, lexicon)
-    return Term(text, tuple(dict.fromkeys(forms)))
+    found = tuple(dict.fromkeys(forms))
+    typed = tuple(form for form in found if form in own) if _CYRILLIC.fullmatch(text) else ()
+    return Term(text, found, typed if typed != found else ())
 
 
 def _in_ukrainian(text: str, lexicon: Lexicon) -> Iterator[Alternative]:

@@ -232,6 +232,33 @@ async def test_what_has_no_word_does_not_come_before_what_has(desk: Desk) -> Non
     assert "second tab, on the left" in found
 
 
+@pytest.mark.parametrize("mode", [KEYWORD, pb.SEARCH_MODE_HYBRID])
+async def test_a_word_itself_comes_before_what_means_the_same(
+    desk: Desk, mode: "pb.SearchMode"
+) -> None:
+    """Beside a busy English chat a Ukrainian word must find who wrote it first, then the English ones, page by page."""
+    others = [f"payment {n} went through, the next payment is due" for n in range(30)]
+    await desk.library.add_messages(others)
+    written = "черга платежів зупинилася через заповнений диск на другому сервері"
+    await desk.library.add_message(written)
+    first = await desk.client.search("платежі", mode=mode, page_size=20)
+    assert texts(first)[0] == written
+    second = await desk.client.search(
+        "платежі", mode=mode, page_size=20, page_token=first.next_page_token
+    )
+    assert sorted([*texts(first), *texts(second)]) == sorted([written, *others])
+
+
+async def test_a_word_means_what_it_does_where_nobody_wrote_it(desk: Desk) -> None:
+    """In an English chat a Ukrainian word must weigh what its translation weighs, and nothing be taken for a slip."""
+    await desk.library.add_messages(["the payment went through", "the queue is empty"])
+    typed = await desk.client.search("черга платежів", mode=KEYWORD)
+    translated = await desk.client.search("queue payments", mode=KEYWORD)
+    assert sorted(texts(typed)) == ["the payment went through", "the queue is empty"]
+    assert [each.score for each in typed.results] == [each.score for each in translated.results]
+    assert not typed.warnings
+
+
 async def test_what_follows_a_hit_is_found_by_hybrid_only(desk: Desk) -> None:
     """An answer without the question's words must be found beside the question by hybrid, and not by words alone."""
     await desk.library.add_message("where is the grafana dashboard?")

@@ -72,7 +72,7 @@ def test_both_ends_of_a_long_text_are_looked_for() -> None:
     """Of more words than are looked for, the last ones must count as the first: there many traces name the error."""
     found = terms("KeyError at " + " ".join(f"frame{n}" for n in range(60)) + " TimeoutError")
     assert len(found) == TERMS_MAX
-    assert found[0] == "KeyError" and found[-1] == "TimeoutError"
+    assert (found[0], found[-1]) == ("KeyError", "TimeoutError")
 
 
 @pytest.mark.parametrize("query", ["git commit -m", "ls --all", "a - b", "x-y"])
