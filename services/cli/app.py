@@ -27,6 +27,7 @@ PARTS = {
         "Show pieces of knowledge and what they rest on; review them.",
     ),
     "audit": Part("services.cli.auditing:audit", "Show what was done with an admin's rights."),
+    "authors": Part("services.cli.authors:authors", "List who wrote messages, with their ids."),
     "backfill": Part(
         "services.cli.backfilling:backfill", "Embed everything that has no current vector."
     ),

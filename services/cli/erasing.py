@@ -89,7 +89,7 @@ async def erase_author(
 ) -> None:
     """Erase all messages by the AUTHOR with this id, which is no name.
 
-    It is the `author.external_id` of their messages in `winnow search --json`, and what the export calls them by.
+    It is what `winnow authors list` tells, and what the export calls them by.
     """
     confirm(f"Erase all messages by author {author} for good?", yes)
     request = pb.EraseMessagesRequest(
@@ -249,7 +249,8 @@ def show(session: Session, operation: pb.Operation) -> None:
         session.console.print(f"verified by query: {found}")
         if not receipt.messages:
             session.note(
-                "there was no such message; `winnow search --json` shows the ids of messages and authors: external_id"
+                "there was no such message: `winnow authors list` tells the ids of authors, "
+                "`winnow search --json` those of messages (external_id)"
             )
     if not is_erasure and receipt.dry_run:
         session.console.print("nothing was changed")

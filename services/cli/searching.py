@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from services.cli.authors import ids_of
 from services.cli.explaining import explain
 from services.cli.expressions import NAMES, read_condition
 from services.cli.options import CALL_SECONDS, Session, as_dict, command
@@ -86,7 +87,11 @@ def _many(option: str, name: str, what: str, kind: Any = None) -> Callable[[Any]
 
 
 _NARROWING = (
-    _many("--author", "authors", "Only by this author's id, for example user123; repeatable."),
+    _many(
+        "--author",
+        "authors",
+        "Only by this author's id, as `winnow authors list` tells; repeatable.",
+    ),
     _many("--source", "sources", "Only of this source's id; repeatable.", ID),
     _many("--topic", "topics", "Only of this topic's id; repeatable.", ID),
     _many("--thread", "threads", "Only of this thread; repeatable."),
@@ -243,6 +248,9 @@ async def search(
         session.print_json(as_dict(response))
         return
     show(session, response)
+    if narrowing.authors and not response.results and not response.groups:
+        for hint in await ids_of(session, narrowing.authors):
+            session.note(hint)
 
 
 def show(session: Session, response: pb.SearchResponse) -> None:

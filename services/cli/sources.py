@@ -44,11 +44,11 @@ async def sources_list(session: Session, with_empty: bool, limit: int, page_toke
     if session.as_json:
         session.print_message(response)
         return
-    table = listing("id", "kind", "messages", "since", "title", texts=("title",))
+    table = listing("id", "kind", "messages", "added", "title", texts=("title",))
     for source in response.sources:
-        kind, since = word(pb.SourceKind, source.kind), moment(source.created_at)
+        kind, added = word(pb.SourceKind, source.kind), moment(source.created_at)
         title = source.title or source.external_id
-        table.add_row(source.id, kind, f"{source.message_count:,}", since, escape(title))
+        table.add_row(source.id, kind, f"{source.message_count:,}", added, escape(title))
     show_page(session, table, response, "sources: `winnow import` brings the first")
 
 

@@ -27,6 +27,7 @@ PRINTED = {
     "winnow search --where": r"Ann .*backup of the mail gateway",
     "winnow ask": r"The nightly backup failed at 03:10",
     "winnow sources list": r"telegram +\d+ .*Harbor team",
+    "winnow authors list": r"^ \S+ +\S.* \d+ *$",
     "winnow topics list": r"^ \w{8}-\S+ +\d+ +\d+ +2026-03-0\d",
     "winnow atoms list": r"^ \w{8}-\S+ +\w+ +proposed ",
     "winnow atoms reject": r"rejected, version 1",

@@ -1,0 +1,86 @@
+"""`winnow authors`: who wrote messages, with the ids that other commands take as --author."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import click
+from rich.markup import escape
+
+from services.cli.groups import Group
+from services.cli.options import Session, command
+from services.cli.paging import listing
+from services.cli.values import ID
+from winnow.search.v1 import search_pb2 as pb
+from winnow.search.v1.search_pb2_grpc import SearchServiceStub
+from winnow.types.v1 import types_pb2 as types
+
+# So many are in one reply, and so many are looked through: each call names those that are known, to leave them out.
+PAGE_AUTHORS = 100
+AUTHORS_MAX = 1_000
+
+
+@click.group(cls=Group)
+def authors() -> None:
+    """List who wrote messages."""
+
+
+@authors.command("list")
+@click.option("--name", default="", help="Only whose name has this in it, in any case.")
+@click.option("--source", "sources", multiple=True, type=ID, help="Only of this source's id.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, AUTHORS_MAX))
+@command
+async def authors_list(session: Session, name: str, sources: tuple[str, ...], limit: int) -> None:
+    """List who wrote messages, most of them first: the id that --author and `winnow erase author` take, and the name.
+
+    The same id in several sources is one author.
+    """
+    found: list[pb.FacetValue] = []
+    async for value in _everybody(session, sources):
+        if name.casefold() in value.title.casefold():
+            found.append(value)
+        if len(found) > limit:
+            break
+    if session.as_json:
+        session.print_json({"authors": [_as_row(each) for each in found[:limit]]})
+        return
+    table = listing("id", "name", "messages", texts=("name",))
+    for value in found[:limit]:
+        table.add_row(escape(value.value), escape(value.title), f"{value.count:,}")
+    session.console.print(table if table.row_count else "no such authors")
+    if len(found) > limit:
+        session.note("others wrote less: --limit shows more of them")
+
+
+async def ids_of(session: Session, typed: Sequence[str]) -> list[str]:
+    """What to say of names that were typed in place of ids, and of ids that nobody has."""
+    everybody = [value async for value in _everybody(session)]
+    known = {value.value for value in everybody}
+    hints = []
+    for name in typed:
+        ids = [each.value for each in everybody if each.title.casefold() == name.casefold()]
+        if name not in known and ids:
+            hints.append(f"{name} is a name, of the id " + " and of ".join(ids))
+        elif name not in known and len(everybody) < AUTHORS_MAX:
+            hints.append(f"nobody has the id {name}; `winnow authors list` tells who has which")
+    return hints
+
+
+async def _everybody(session: Session, sources: Sequence[str] = ()) -> AsyncIterator[pb.FacetValue]:
+    """Authors, who wrote most first."""
+    among = pb.CountRequest(
+        kinds=[types.SUBJECT_KIND_MESSAGE], filter=pb.SearchFilter(source_ids=sources)
+    )
+    for _ in range(AUTHORS_MAX // PAGE_AUTHORS):
+        request = pb.FacetRequest(keys=[pb.FACET_KEY_AUTHOR], values_max=PAGE_AUTHORS, among=among)
+        reply = await session.call("search", SearchServiceStub, request)
+        (counts,) = reply.facets
+        for value in counts.values:
+            yield value
+        if not counts.more_values:
+            return
+        among.filter_expression.none_of.expressions.add(
+            author_external_ids=pb.TextList(values=[each.value for each in counts.values])
+        )
+
+
+def _as_row(value: pb.FacetValue) -> dict[str, str | int]:
+    return {"id": value.value, "name": value.title, "messages": value.count}
