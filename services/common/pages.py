@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from services.common.errors import InvalidPageToken
 
 PAGE_SIZE_DEFAULT = 50
+_OF_PAGES = {"page_token", "page_size", "groups_max"}
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -102,7 +103,7 @@ def _fingerprint(request: Message) -> str:
     """The method and every field but the page itself must be the same from page to page."""
     copy = type(request)()
     copy.CopyFrom(request)
-    for field in ("page_token", "page_size"):
+    for field in _OF_PAGES.intersection(request.DESCRIPTOR.fields_by_name):
         copy.ClearField(field)
     asked = (
         request.DESCRIPTOR.full_name.encode() + b"\0" + copy.SerializeToString(deterministic=True)

@@ -4,12 +4,15 @@ The id of the last result says where to go on; its score does so only if that re
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from services.search.answer import Answer
 from services.search.question import RESULTS_MAX, Place, Question
 from services.search.ranking import Fused
+
+T = TypeVar("T")
 
 
 def page(ranked: Sequence[Fused], after: Place | None, count: int) -> tuple[list[Fused], bool]:
@@ -21,6 +24,18 @@ def page(ranked: Sequence[Fused], after: Place | None, count: int) -> tuple[list
         start = by_score if last is None else last + 1
     end = min(start + count, RESULTS_MAX)
     return list(ranked[start:end]), len(ranked) > end and end < RESULTS_MAX
+
+
+def page_of(
+    found: Sequence[T], after: Place | None, count: int, position: Callable[[T], tuple[float, UUID]]
+) -> tuple[int, Sequence[T], bool]:
+    """The results after a place, from which position on they are, and whether there are more; all in that order."""
+    start = 0
+    if after is not None:
+        last = next((i for i, each in enumerate(found) if position(each)[1] == after.id), None)
+        by_score = bisect_right(found, (-after.score, after.id), key=position)
+        start = by_score if last is None else last + 1
+    return start, found[start : start + count], len(found) > start + count
 
 
 def place_after(question: Question, answer: Answer) -> Place:

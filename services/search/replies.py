@@ -15,11 +15,11 @@ from services.search.contents import Contents, message, timestamp, topic
 from services.search.fitting import fit, fit_items
 from services.search.nearness import bearing
 from services.search.packing import Item, Packed
-from services.search.question import Question
+from services.search.question import Place, Question
 from services.search.ranking import Fused, Fusion
-from services.search.requests import page_token
+from services.search.requests import alike_token, page_token
 from services.search.similarity import Cluster, Duplicates, Similar
-from services.search.store import Near, Subject
+from services.search.store import Filter, Near, Subject
 from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -115,35 +115,49 @@ def _write_result(fused: Fused, answer: Answer, into: pb.SearchResult) -> None:
     answer.contents.write(subject, into)
 
 
-def similar_reply(found: Similar) -> pb.FindSimilarResponse:
+def similar_reply(
+    request: pb.FindSimilarRequest, found: Similar, chosen: Filter
+) -> pb.FindSimilarResponse:
     """What is like a subject."""
     reply = pb.FindSimilarResponse(
         freshness=freshness(found.freshness), under_filled=found.under_filled
     )
-    _, warnings = fit(
+    kept = [near for near in found.nearest if near.subject in found.contents]
+    shown, warnings = fit(
         reply.results,
-        found.nearest,
+        kept,
         lambda near, into: _write_near(near, found.contents, into),
         Space(),
     )
     reply.warnings.extend(warnings)
+    if (found.more or shown < len(kept)) and found.nearest:
+        last = kept[shown - 1] if shown < len(kept) else found.nearest[-1]
+        offset = found.before + found.nearest.index(last) + 1
+        place = Place(offset, last.cosine, last.subject.id)
+        reply.next_page_token = alike_token(request, place, chosen)
     return reply
 
 
-def duplicates_reply(found: Duplicates) -> pb.FindDuplicatesResponse:
+def duplicates_reply(
+    request: pb.FindDuplicatesRequest, found: Duplicates, chosen: Filter
+) -> pb.FindDuplicatesResponse:
     """Texts that say nearly the same."""
     reply = pb.FindDuplicatesResponse(
         compared=found.compared,
         truncated=found.truncated,
         freshness=freshness(found.freshness),
     )
-    _, warnings = fit(
+    shown, warnings = fit(
         reply.groups,
         found.clusters,
         lambda cluster, into: _write_cluster(cluster, found.contents, into),
         Space(),
     )
     reply.warnings.extend(warnings)
+    if shown and (found.more or shown < len(found.clusters)):
+        last = found.clusters[shown - 1]
+        place = Place(found.before + shown, last.size, last.members[0].subject.id)
+        reply.next_page_token = alike_token(request, place, chosen)
     return reply
 
 

@@ -37,6 +37,7 @@ _FUSIONS: Final = {
     pb.FUSION_RANK: Fusion.RANK,
 }
 _TOKEN_VALUES: Final = 7
+_ALIKE_VALUES: Final = 4
 
 
 def kinds_of(kinds: Any, default: tuple[str, ...] = KINDS_DEFAULT) -> tuple[str, ...]:
@@ -160,6 +161,21 @@ def _place(request: pb.SearchRequest) -> tuple[Place | None, UUID | None]:
     last = (position.uuid(2), position.text(3))
     place = Place(offset, score, *last, counts, slips, sampled)
     return place, position.uuid(4)
+
+
+def alike_place(request: Any) -> tuple[Place | None, Filter]:
+    """Where the page before ended of what is alike, if there was one, and the filter."""
+    chosen, position = filter_of(request), pages.decode(request, _ALIKE_VALUES)
+    if position is None:
+        return None, chosen
+    place = Place(position.integer(0, 1), position.number(1), position.uuid(2))
+    return place, replace(chosen, made_until=position.uuid(3))
+
+
+def alike_token(request: Any, place: Place, chosen: Filter) -> str:
+    """The token of the page after a place, of what had been made when the first page was asked for."""
+    bound = chosen.made_until or uuid7()
+    return pages.encode(request, [place.offset, place.score, str(place.id), str(bound)])
 
 
 def _legs(request: Any) -> tuple[Leg | None, Leg | None]:

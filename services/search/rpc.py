@@ -84,17 +84,19 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
         """Find what is like a subject."""
         (kind,) = requests.kinds_of([request.kind])
         workspace = current_caller().workspace
+        after, chosen = requests.alike_place(request)
         found = await self._reads.run(
             lambda: self._similarity.similar(
                 workspace,
                 Subject(kind, UUID(request.id)),
                 requests.kinds_of(request.kinds, (kind,)),
-                requests.filter_of(request),
+                chosen,
                 request.score_min,
                 pages.size_of(request.page_size, requests.PAGE_SIZE_DEFAULT),
+                after,
             )
         )
-        return replies.similar_reply(found)
+        return replies.similar_reply(request, found, chosen)
 
     async def FindDuplicates(
         self, request: pb.FindDuplicatesRequest, context: Any
@@ -102,17 +104,19 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
         """Find texts that say nearly the same."""
         (kind,) = requests.kinds_of([request.kind] if request.kind else [], ("message",))
         workspace = current_caller().workspace
+        after, chosen = requests.alike_place(request)
         found = await self._reads.run(
             lambda: self._similarity.duplicates(
                 workspace,
                 kind,
-                requests.filter_of(request),
+                chosen,
                 request.score_min or DUPLICATES_SCORE_MIN,
                 request.subjects_max or DUPLICATES_COMPARED,
                 pages.size_of(request.groups_max, requests.PAGE_SIZE_DEFAULT),
+                after,
             )
         )
-        return replies.duplicates_reply(found)
+        return replies.duplicates_reply(request, found, chosen)
 
     async def Count(self, request: pb.CountRequest, context: Any) -> pb.CountResponse:
         """Count what a filter leaves, or the results of a search."""

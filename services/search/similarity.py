@@ -13,6 +13,8 @@ from services.common.vectors import Matrix, from_halfvecs
 from services.search import aims, lookups, store
 from services.search.backlog import Freshness
 from services.search.contents import Contents
+from services.search.paging import page_of
+from services.search.question import RESULTS_MAX, Place
 from services.search.searcher import Searcher
 from services.search.semantic import scan_settings
 from services.search.store import Filter, Near, Scope, Subject
@@ -25,9 +27,11 @@ _ROUNDING: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """What is like a subject, nearest first."""
+    """A page of what is like a subject, nearest first, how many come before it, and whether more come after it."""
 
+    before: int
     nearest: Sequence[Near]
+    more: bool
     contents: Contents
     freshness: Freshness
     under_filled: bool
@@ -43,9 +47,11 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """The largest clusters among what was compared."""
+    """A page of clusters of what was compared, the largest first, as Similar has it."""
 
+    before: int
     clusters: Sequence[Cluster]
+    more: bool
     contents: Contents
     compared: int
     truncated: bool
@@ -66,9 +72,13 @@ class Similarity:
         chosen: Filter,
         score_min: float,
         count: int,
+        after: Place | None = None,
     ) -> Similar:
         """Return what is nearest to a subject by any of its parts; NotFound unless it is live and has a vector."""
-        local = scan_settings(chosen, count + 1)
+        end = min((after.offset if after else 0) + count, RESULTS_MAX)
+        # The subject itself, and one that tells whether there is more.
+        wanted = end + 2
+        local = scan_settings(chosen, wanted)
         async with self._searcher.reads.reading(workspace, local) as connection:
             generation = await self._searcher.serving.generation(connection, None)
             if generation is None:
@@ -78,17 +88,19 @@ class Similarity:
                 raise NotFound(f"{subject.kind} with a vector:", str(subject.id))
             scope = Scope(workspace, generation, chosen, kinds)
             found = await self._searcher.semantic.find(
-                connection, scope, aims.plain(vectors), count + 1, count + 1
+                connection, scope, aims.plain(vectors), wanted, wanted
             )
-            nearest = [
+            others = [
                 near
                 for near in found.nearest
                 if near.subject != subject and (not score_min or near.cosine >= score_min)
-            ][:count]
+            ]
+            others.sort(key=_of_near)
+            before, nearest, more = page_of(others, after, count, _of_near)
             contents = await Contents.read(connection, workspace, [n.subject for n in nearest])
             fresh = await self._searcher.freshness.read(connection, workspace, generation)
-        kept = [near for near in nearest if near.subject in contents]
-        return Similar(kept, contents, fresh, found.under_filled)
+        more = more and before + len(nearest) < RESULTS_MAX
+        return Similar(before, nearest, more, contents, fresh, found.under_filled)
 
     async def duplicates(
         self,
@@ -98,6 +110,7 @@ class Similarity:
         score_min: float,
         subjects_max: int,
         groups_max: int,
+        after: Place | None = None,
     ) -> Duplicates:
         """Compare the newest subjects of a kind with each other, each as a whole."""
         async with self._searcher.reads.reading(workspace) as connection:
@@ -116,11 +129,19 @@ class Similarity:
         clusters = await asyncio.to_thread(
             _clusters, list(vectors), list(vectors.values()), score_min
         )
-        largest = clusters[:groups_max]
+        before, largest, more = page_of(clusters, after, groups_max, _of_cluster)
         async with self._searcher.reads.reading(workspace) as connection:
             shown = [near.subject for cluster in largest for near in cluster.members]
             contents = await Contents.read(connection, workspace, shown)
-        return Duplicates(largest, contents, len(vectors), truncated, fresh)
+        return Duplicates(before, largest, more, contents, len(vectors), truncated, fresh)
+
+
+def _of_near(near: Near) -> tuple[float, UUID]:
+    return -near.cosine, near.subject.id
+
+
+def _of_cluster(cluster: Cluster) -> tuple[float, UUID]:
+    return -cluster.size, cluster.members[0].subject.id
 
 
 def _clusters(
@@ -141,7 +162,7 @@ def _clusters(
         )
         for members in join_near(vectors, score_min)
     ]
-    return sorted(found, key=lambda cluster: (-cluster.size, cluster.members[0].subject.id))
+    return sorted(found, key=_of_cluster)
 
 
 def join_near(vectors: Matrix, score_min: float) -> list[list[int]]:

@@ -1398,6 +1398,7 @@ class FindSimilarRequest(_message.Message):
     FILTER_EXPRESSION_FIELD_NUMBER: _builtins.int
     SCORE_MIN_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     kind: _types_pb2.SubjectKind.ValueType
     """The kind of the subject."""
     id: _builtins.str
@@ -1406,6 +1407,8 @@ class FindSimilarRequest(_message.Message):
     """Only what has at least this cosine with the subject; 0 keeps all."""
     page_size: _builtins.int
     """At most this many results, 1 to 100; 10 if 0."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; all other fields must be the same, else INVALID_PAGE_TOKEN."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.SubjectKind.ValueType]:
         """Only these kinds; those of the subject's own kind if empty."""
@@ -1428,10 +1431,11 @@ class FindSimilarRequest(_message.Message):
         filter_expression: Global___FilterExpression | None = ...,
         score_min: _builtins.float = ...,
         page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression", "id", b"id", "kind", b"kind", "kinds", b"kinds", "page_size", b"page_size", "score_min", b"score_min"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression", "id", b"id", "kind", b"kind", "kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "score_min", b"score_min"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1447,8 +1451,13 @@ class FindSimilarResponse(_message.Message):
     FRESHNESS_FIELD_NUMBER: _builtins.int
     UNDER_FILLED_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     under_filled: _builtins.bool
     """The index may have missed results that satisfy the filter."""
+    next_page_token: _builtins.str
+    """Ask for the next page with this; empty on the last. All pages hold 1,000 results at most, of what had been made when the first was
+    asked for.
+    """
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResult]:
         """The results with their cosines, nearest first; never the subject itself."""
@@ -1468,10 +1477,11 @@ class FindSimilarResponse(_message.Message):
         freshness: Global___Freshness | None = ...,
         under_filled: _builtins.bool = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "results", b"results", "under_filled", b"under_filled", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "next_page_token", b"next_page_token", "results", b"results", "under_filled", b"under_filled", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1489,6 +1499,7 @@ class FindDuplicatesRequest(_message.Message):
     SCORE_MIN_FIELD_NUMBER: _builtins.int
     SUBJECTS_MAX_FIELD_NUMBER: _builtins.int
     GROUPS_MAX_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     kind: _types_pb2.SubjectKind.ValueType
     """The kind; messages if unspecified."""
     score_min: _builtins.float
@@ -1498,7 +1509,9 @@ class FindDuplicatesRequest(_message.Message):
     subjects_max: _builtins.int
     """Compare at most this many, the newest, up to 5,000; 2,000 if 0."""
     groups_max: _builtins.int
-    """At most this many groups, the largest, 1 to 100; 10 if 0."""
+    """At most this many groups a page, the largest first, 1 to 100; 10 if 0."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; all other fields must be the same, else INVALID_PAGE_TOKEN."""
     @_builtins.property
     def filter(self) -> Global___SearchFilter:
         """What must be satisfied."""
@@ -1516,10 +1529,11 @@ class FindDuplicatesRequest(_message.Message):
         score_min: _builtins.float = ...,
         subjects_max: _builtins.int = ...,
         groups_max: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression", "groups_max", b"groups_max", "kind", b"kind", "score_min", b"score_min", "subjects_max", b"subjects_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "filter_expression", b"filter_expression", "groups_max", b"groups_max", "kind", b"kind", "page_token", b"page_token", "score_min", b"score_min", "subjects_max", b"subjects_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1564,10 +1578,15 @@ class FindDuplicatesResponse(_message.Message):
     TRUNCATED_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     compared: _builtins.int
     """How many subjects were compared with each other."""
     truncated: _builtins.bool
     """There were more than that."""
+    next_page_token: _builtins.str
+    """Ask for the next page, of groups as large or smaller, with this; empty on the last. All are of what had been made when the first
+    was asked for.
+    """
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___DuplicateGroup]:
         """The groups, the largest first."""
@@ -1588,10 +1607,11 @@ class FindDuplicatesResponse(_message.Message):
         truncated: _builtins.bool = ...,
         freshness: Global___Freshness | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared", b"compared", "freshness", b"freshness", "groups", b"groups", "truncated", b"truncated", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared", b"compared", "freshness", b"freshness", "groups", b"groups", "next_page_token", b"next_page_token", "truncated", b"truncated", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
