@@ -30,7 +30,7 @@ INSTALL := $(PIP) install --quiet --require-hashes --no-build-isolation
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
 	--no-build-isolation --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-SCORING := $(addprefix services/ingest/,$(addsuffix .py,compiled vocabulary chunks wording features scoring everyday lexicon weights))
+SCORING := $(addprefix services/ingest/,$(addsuffix .py,compiled vocabulary chunks wording features scoring everyday lexicon programs weights))
 LLAMA_CPP := -DLLAVA_BUILD=OFF -DLLAMA_ALL_WARNINGS=OFF -DCMAKE_PROJECT_llama.cpp_INCLUDE="$(CURDIR)/requirements/llama_cpp.cmake"
 
 .DEFAULT_GOAL := help

@@ -6,7 +6,8 @@ DATA is a folder as `winnow evaluate importance` reads it, and the weights are f
 alone. To the error output go the leave-one-chat-out figures and, with --check, what the new weights
 make of other labels of chats in DATA, by other annotators (`importance/other_labels.jsonl` beside
 this file), chat by chat. `benchmarks/importance` itself is such a folder: chats of our own, in
-Ukrainian, Russian and English, to judge by (`winnow evaluate importance --data benchmarks/importance`).
+Ukrainian, Russian and English, to judge by (`winnow evaluate importance --data benchmarks/importance`);
+so is `programs` in it, with four chats of teams to which programs post.
 """
 
 import argparse

@@ -16,7 +16,7 @@ from typing import Final
 
 COMPILED: Final = ("vocabulary", "chunks", "wording", "features", "scoring")
 # What those import is part of what they are: the compiler may copy what does not change.
-SOURCES: Final = (*COMPILED, "everyday", "lexicon", "weights")
+SOURCES: Final = (*COMPILED, "everyday", "lexicon", "programs", "weights")
 LIBRARY: Final = "winnow_scoring"
 _SHARED: Final = f"{LIBRARY}__mypyc"
 _PACKAGE: Final = "services.ingest"

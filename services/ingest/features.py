@@ -29,6 +29,7 @@ from services.ingest.chunks import (
     YOU,
     take_apart,
 )
+from services.ingest.programs import outcome_of
 from services.ingest.vocabulary import stems
 from services.ingest.wording import TEXT_MAX, Context, Reading
 
@@ -48,6 +49,8 @@ _INSTRUCTIONS = stems("INSTRUCTION")
 _FILLERS = stems("FILLER", "ACKNOWLEDGEMENT", "COURTESY")
 
 _FACES = MASK << LAUGHTER | MASK << FACE
+_NARRATORS = frozenset(("*", "**", "***"))
+"""Authors of what somebody does, as logs of IRC have it: `* ann waves`."""
 _CYRILLIC = re.compile("[\u0400-\u04ff]")
 # Each way to go on has one place to end at, so that a text that is none is found to be so in one look.
 CODE_LINE = re.compile(r"`[^`]*`|[\w.$>:\\-]+\s*(?:\(.*\)[;}]*|=(?P<value>.*)|\{.*)", re.DOTALL)
@@ -75,7 +78,7 @@ def observe(reading: Reading, context: Context) -> Features:
     if own and size:
         _see_repetition(features, reading, own)
     if reading.is_question:
-        _see_question(features, reading.counts, size)
+        _see_question(features, reading, size)
     if 1 <= size <= 2 and not reading.links and _CUES.isdisjoint(features):
         _see_aside(features, reading, size)
     return features
@@ -105,7 +108,7 @@ def _see_aside(features: Features, reading: Reading, size: int) -> None:
 
 def _is_automated(reading: Reading, own: Sequence[Reading]) -> bool:
     """A bot by name, a line like the author's last ones, a record with a link, a pasted table."""
-    if reading.is_bot or "||" in reading.text:
+    if reading.is_bot or "||" in reading.text or ('":' in reading.text and _is_data(reading)):
         return True
     same_openings = 0
     if own and len(reading.body) > 12:
@@ -126,13 +129,19 @@ def _is_automated(reading: Reading, own: Sequence[Reading]) -> bool:
     return plain <= max(2, len(reading.words) / 4)
 
 
+def _is_data(reading: Reading) -> bool:
+    """Whether a text is the fields of an object, as programs write them, and hardly any words of people."""
+    plain = reading.counts >> FUNCTION & MASK
+    return reading.text.count('":') >= 2 and plain <= len(reading.words) / 8
+
+
 def _see_automation(reading: Reading, own: Sequence[Reading]) -> Features:
     """An automated line records what is kept elsewhere: what counts is what it names, and whether that is news."""
     content = reading.content
     features: Features = {"automated": 1.0}
     if reading.specific:
         features["automated_specific"] = _LOG[min(len(reading.specific), SPECIFIC_MAX)]
-    if not reading.body.isascii() and _CYRILLIC.search(reading.body):
+    if not reading.body.isascii() and 2 * len(_CYRILLIC.findall(reading.body)) > len(reading.body):
         features["compact_language"] = 1.0
     if reading.is_bot:
         features["bot"] = 1.0
@@ -140,6 +149,9 @@ def _see_automation(reading: Reading, own: Sequence[Reading]) -> Features:
         features["alarm"] = 1.0
     if len(content.difference(*[earlier.content for earlier in own])) <= 2:
         features["stale"] = 1.0
+    outcome = outcome_of(reading.body)
+    if outcome and (outcome != "failure" or "stale" not in features):
+        features[outcome] = 1.0
     if _is_like_one(content, own):
         features["automated_repeat"] = 1.0
     return features
@@ -270,7 +282,7 @@ def _see_form(features: Features, reading: Reading, size: int) -> None:
     if size <= 4 and "!" in body and not code:
         features["exclamation"] = 1.0
     if len(words) <= 4:
-        if end == "*":
+        if end == "*" or (body[:1] == "*" and body[1:2].isalpha()):
             features["correction"] = 1.0
         if body[:1] in "!/." and body[1:2].isalpha() and "/" not in body[1:]:
             features["command"] = 1.0
@@ -301,7 +313,9 @@ def _begins_with_instruction(words: list[str]) -> bool:
 def _see_past(features: Features, reading: Reading, context: Context, size: int) -> None:
     """Whom the message speaks to, and whether it answers a question of theirs or the last one."""
     addressee = reading.addressee
-    if addressee or reading.reply_to:
+    if reading.called in _NARRATORS:
+        features["action"] = 1.0
+    elif addressee or reading.reply_to:
         features["addressed" if size >= 2 else "addressed_briefly"] = 1.0
     if reading.is_question:
         return
@@ -311,11 +325,21 @@ def _see_past(features: Features, reading: Reading, context: Context, size: int)
     else:
         theirs = [e.is_question for e in recent if e.called == addressee] if addressee else []
         answers = True in theirs[-2:]
-        at_once = bool(recent) and recent[-1].is_question and recent[-1].author != reading.author
+        at_once = bool(recent) and _asks(recent[-1], reading)
     if answers:
         features["answer"] = 1.0
-    if at_once and 1 <= size <= 2:
+    if at_once and 1 <= size <= 2 and not reading.counts & _ANY_COURTESY:
         features["short_answer"] = 1.0
+
+
+def _asks(earlier: Reading, reading: Reading) -> bool:
+    """Whether an earlier message asks the author of this one, or anyone, and no third person is spoken to."""
+    return (
+        earlier.is_question
+        and earlier.author != reading.author
+        and earlier.addressee in ("", reading.called)
+        and reading.addressee in ("", earlier.called)
+    )
 
 
 def _replies_to_question(reply_to: str, context: Context) -> bool:
@@ -331,9 +355,13 @@ def _see_repetition(features: Features, reading: Reading, own: Sequence[Reading]
         features["near_repetition"] = 1.0
 
 
-def _see_question(features: Features, counts: int, size: int) -> None:
+def _see_question(features: Features, reading: Reading, size: int) -> None:
     """Whether a question stands by itself or asks the other for more."""
+    counts = reading.counts
     open_word, you, self = (counts >> shift & MASK for shift in (OPEN_QUESTION, YOU, SELF))
+    asks_one = you or reading.addressee or reading.reply_to
+    if size >= 3 and reading.specific and not asks_one and "compact_language" not in features:
+        features["asked_of_all"] = 1.0
     if size >= 3 and (open_word or self) and (not you or (self and open_word)):
         features["open_question"] = min(size, 6) / 6
     elif you:
@@ -347,6 +375,6 @@ FEATURE_NAMES = tuple(
     "code code_only problem remedy decision advice condition instruction open_question question_to_you "
     "short_question answer short_answer aside report life addressed addressed_briefly waiting courtesy acknowledgement "
     "face exclamation correction command repetition near_repetition compact_language automated "
-    "automated_specific automated_repeat stale bot alarm".split()
+    "automated_specific automated_repeat stale bot alarm asked_of_all action failure recovery routine".split()
 )
 """Every feature there is."""

@@ -41,11 +41,11 @@ EXPECTED: dict[str, float] = {
     "question_to_you": 0.0,
     "short_question": 0.1,
     "answer": 0.5,
-    "short_answer": 0.8,
+    "short_answer": 0.6,
     "aside": -0.8,
     "report": 0.5,
-    "life": -0.8,
-    "addressed": 0.5,
+    "life": -1.2,
+    "addressed": 0.4,
     "addressed_briefly": 0.2,
     "waiting": -1.2,
     "courtesy": -1.5,
@@ -63,6 +63,11 @@ EXPECTED: dict[str, float] = {
     "stale": -0.6,
     "bot": -0.5,
     "alarm": 1.3,
+    "asked_of_all": 0.5,
+    "action": -2.0,
+    "routine": -1.2,
+    "recovery": 1.0,
+    "failure": 3.3,
 }
 """Logits per unit of a feature."""
 

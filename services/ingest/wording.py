@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from services.ingest.chunks import COURTESY, MASK, UNSPECIFIC, WORDS, take_apart
+from services.ingest.programs import is_program
 from services.ingest.vocabulary import fold, stem_of
 
 TEXT_MAX = 1000
@@ -165,7 +166,7 @@ def _author_traits(author: str) -> tuple[str, frozenset[str], bool]:
     """The name by which others call an author, the stems of its forms, and whether it is a bot's."""
     name = author.lower()
     is_bot = name.rstrip(_BOT_ENDS)[-3:] in ("bot", "бот") or name.startswith(_BOT_STARTS)
-    return name.partition(" ")[0], _name_forms(author), is_bot
+    return name.partition(" ")[0], _name_forms(author), is_bot or is_program(author[:_NAME_MAX])
 
 
 def _name_forms(author: str) -> frozenset[str]:
