@@ -6,6 +6,7 @@ meant, and an error.
 """
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -83,7 +84,7 @@ class JsonLines:
         first: SkippedRow | None = None
         titles: dict[str, str] = {}
         for number, data in enumerate(self._lines(stream), start=1):
-            if not data.strip():
+            if not data.removeprefix(BOM_UTF8).strip():
                 continue
             try:
                 line = parse_line(data)

@@ -240,6 +240,7 @@ def test_arbitrary_bytes(tmp_path: Path, data: bytes) -> None:
     [
         ([], "the file is empty"),
         ([b"", b"  "], "the file is empty"),
+        ([b"\xef\xbb\xbf", b""], "the file is empty"),
         ([b"{", b"[]"], "line 1: not JSON: this is an array or spread over lines"),
         ([b'{"id": 1, "text": "a"}'], "line 1: `sent_at` is missing: there is id, text"),
         ([b"PK\x03\x04\x14\x00\xff"], "the file is compressed: unpack it first"),
