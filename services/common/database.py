@@ -22,6 +22,7 @@ from services.common.errors import (
     TransactionConflict,
     UnfitGeneration,
 )
+from services.common.pools import acquire
 from services.common.reading import Local, Readings
 from services.common.settings import Settings
 
@@ -220,7 +221,7 @@ class Database:
         """Lend a connection that sees no workspace."""
         async with translated():
             with metrics.timed(self._waits):
-                connection = await self._pool.acquire(timeout=10)
+                connection = await acquire(self._pool)
             try:
                 yield connection
             finally:

@@ -16,6 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from services.common import metrics
+from services.common.pools import acquire, is_exhausted
 
 # Names and values of settings that hold for a transaction: constants of the code, never what a caller sent.
 Local = tuple[tuple[str, str], ...]
@@ -23,7 +24,6 @@ Local = tuple[tuple[str, str], ...]
 # For how long a transaction is kept for the next call, and how old it may get: locks on tables last as long.
 IDLE_SECONDS: Final = 0.01
 AGE_SECONDS: Final = 0.05
-_ACQUIRE_SECONDS: Final = 10
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +57,9 @@ class Readings:
                 return reading
             await self.end(reading)
         with metrics.timed(self._waits):
-            if self._is_exhausted() and (oldest := self._oldest()):
+            if is_exhausted(self._pool) and (oldest := self._oldest()):
                 await self.end(oldest)
-            connection = await self._pool.acquire(timeout=_ACQUIRE_SECONDS)
+            connection = await acquire(self._pool)
         reading = Reading(connection, (workspace, local), self._clock())
         try:
             await connection.execute(_begin(workspace, local))
@@ -87,10 +87,6 @@ class Readings:
                 await reading.connection.execute("rollback")
         finally:
             await self._pool.release(reading.connection)
-
-    def _is_exhausted(self) -> bool:
-        """Whether another connection could only be had by ending a transaction that is kept."""
-        return not self._pool.get_idle_size() and self._pool.get_size() == self._pool.get_max_size()
 
     def _oldest(self) -> Reading | None:
         """Take the transaction that nobody has used for the longest time."""

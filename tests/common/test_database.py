@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from asyncpg.exceptions import OutdatedSchemaCacheError
 
-from services.common import migrations
+from services.common import migrations, pools
 from services.common.database import Database, DatabaseSettings, translated
 from services.common.errors import DatabaseUnavailable
 from services.common.telemetry import LogSettings, start_logging
@@ -123,6 +123,23 @@ async def test_a_lost_connection_is_told_in_a_line(
         root.setLevel(level)
     assert "a connection to the database is lost" in told
     assert "Traceback" not in told
+
+
+async def test_a_pool_that_is_used_up_is_told_as_one(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who gets no connection since others have them all reads that, not that the database is away."""
+    monkeypatch.setattr(pools, "ACQUIRE_SECONDS", 0.05)
+    async with opened(database_pool_size=1) as database, database.connection():
+        with pytest.raises(
+            DatabaseUnavailable, match=r"every connection of the pool \(1\) was in use"
+        ):
+            await answer(database)
+        with pytest.raises(
+            DatabaseUnavailable, match=r"every connection of the pool \(1\) was in use"
+        ):
+            async with database.reading(deployment.workspace):
+                pass
 
 
 async def test_a_killed_backend_is_survived(deployment: Deployment, server: PostgresServer) -> None:

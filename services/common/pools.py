@@ -1,0 +1,27 @@
+"""Connections of a pool, and why there is none."""
+
+from typing import Final
+
+import asyncpg
+
+from services.common.errors import DatabaseUnavailable
+
+ACQUIRE_SECONDS: Final = 10.0
+
+
+def is_exhausted(pool: asyncpg.Pool) -> bool:
+    """Whether every connection that there may be is lent."""
+    return not pool.get_idle_size() and pool.get_size() >= pool.get_max_size()
+
+
+async def acquire(pool: asyncpg.Pool) -> asyncpg.pool.PoolConnectionProxy:
+    """Wait for a connection; DatabaseUnavailable if all are lent for long, TimeoutError if none can be made."""
+    try:
+        return await pool.acquire(timeout=ACQUIRE_SECONDS)
+    except TimeoutError as error:
+        if not is_exhausted(pool):
+            raise
+        raise DatabaseUnavailable(
+            f"every connection of the pool ({pool.get_max_size()}) was in use for {ACQUIRE_SECONDS:.0f} s: "
+            "the database is slow or hangs, or the pool is too small"
+        ) from error
