@@ -1,4 +1,4 @@
-"""`winnow atoms links|merge|unmerge` and `winnow topics versions|merge|split`: what belongs together."""
+"""`winnow atoms links|merge|unmerge` and `winnow topics versions|merge|split|rename`: what belongs together."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -146,6 +146,20 @@ async def topics_split(
         return
     session.console.print(topic_line(response.topic))
     session.console.print(topic_line(response.rest))
+
+
+@topics.command("rename")
+@click.argument("topic_id", type=ID)
+@click.argument("title")
+@command
+async def topics_rename(session: Session, topic_id: str, title: str) -> None:
+    """Give TOPIC_ID another TITLE; later readings of its conversations keep it."""
+    request = pb.RenameTopicRequest(topic_id=topic_id, title=title, request_id=str(uuid4()))
+    response = await session.call("extractor", ExtractorServiceStub, request)
+    if session.as_json:
+        session.print_message(response)
+    else:
+        session.console.print(topic_line(response.topic))
 
 
 def _refuse_itself(one: str, others: Sequence[str]) -> None:

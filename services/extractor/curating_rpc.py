@@ -127,6 +127,19 @@ class CuratingRpc(extractor_pb2_grpc.ExtractorServiceServicer):
         made, rest = await self._topics_after(request, act)
         return pb.SplitTopicResponse(topic=made, rest=rest)
 
+    async def RenameTopic(
+        self, request: pb.RenameTopicRequest, context: Any
+    ) -> pb.RenameTopicResponse:
+        """Give a topic another title."""
+        topic, title = UUID(request.topic_id), title_of(request)
+
+        async def act(connection: Connection, workspace: UUID) -> list[UUID]:
+            await topic_bonds.rename(connection, workspace, topic, title)
+            return [topic]
+
+        (renamed,) = await self._topics_after(request, act)
+        return pb.RenameTopicResponse(topic=renamed)
+
     async def _topics_after(
         self, request: Any, act: Callable[[Connection, UUID], Awaitable[list[UUID]]]
     ) -> list[types.Topic]:

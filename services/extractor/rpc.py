@@ -27,6 +27,7 @@ SCOPES = {
     "ListTopicVersions": "read",
     "MergeTopics": "admin",
     "SplitTopic": "admin",
+    "RenameTopic": "admin",
     "ListAtomLinks": "read",
     "MergeAtoms": "admin",
     "UnmergeAtom": "admin",

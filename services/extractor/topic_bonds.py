@@ -47,6 +47,16 @@ async def merge_by_hand(
         await _rename(connection, workspace, into, title)
 
 
+async def rename(connection: Connection, workspace: UUID, topic: UUID, title: str) -> None:
+    """Give a topic the title that a person wants, and keep what it holds for good; NotFound unless it is live."""
+    rows = await connection.fetch(QUERIES["lock_topics"], workspace, [topic])
+    if not rows:
+        raise await not_live(connection, workspace, topic)
+    await connection.execute(QUERIES["keep_messages"], workspace, topic)
+    if rows[0]["title"] != title:
+        await _rename(connection, workspace, topic, title)
+
+
 async def once(
     connection: Connection,
     workspace: UUID,

@@ -248,6 +248,8 @@ async def test_topics_are_split_and_merged(winnow: Command) -> None:
     assert made["title"] in await winnow.said("topics", "list")
     merged = await winnow.json("topics", "merge", topic["id"], made["id"], "--title", "All of it")
     assert merged["topic"]["message_count"] == topic["message_count"]
+    renamed = await winnow.said("topics", "rename", topic["id"], "All that was said")
+    assert renamed.startswith("All that was said  " + topic["id"])
     for asked in (("show",), ("messages",), ("merge", topic["id"])):
         told = f"no topic {made['id']}: it was merged into {topic['id']}"
         assert told in (await winnow.run("topics", *asked, made["id"]))[2]

@@ -33,6 +33,35 @@ async def test_a_renamed_topic_is_found_under_its_old_title(deployment: Deployme
         assert [(t.id, t.title, t.message_count) for t in found] == [(kept, "Operations", 2)]
 
 
+async def test_a_topic_is_renamed(deployment: Deployment) -> None:
+    """It keeps its title and its messages whatever is read later, a name is a version, and a repetition is none."""
+    async with asked(deployment) as (knowledge, call):
+        lines = [f"[Backup retention policy] {DISK}", f"[Release dates] {FRIDAY}"]
+        _, said = await tell(knowledge, *lines)
+        topics = {t.title: t.id for t in (await call("ListTopics")).topics}
+        topic, other = topics["Backup retention policy"], topics["Release dates"]
+        renaming = {"topic_id": topic, "title": " Operations  of disks", "request_id": str(uuid4())}
+        renamed = (await call("RenameTopic", **renaming)).topic
+        assert (renamed.id, renamed.title) == (topic, "Operations of disks")
+        assert (await call("RenameTopic", **renaming)).topic == renamed
+        await call("RenameTopic", topic_id=topic, title="Operations of disks")
+        await change(deployment, said[0], text=lines[0].replace("full", "broken"))
+        await knowledge.settled()
+        await change(deployment, said[0], text=f"[Quite another matter] {DISK}")
+        await knowledge.settled()
+        found = {t.id: (t.title, t.message_count) for t in (await call("ListTopics")).topics}
+        assert found == {topic: ("Operations of disks", 1), other: ("Release dates", 1)}
+        versions = (await call("ListTopicVersions", topic_id=topic)).versions
+        edited = [each for each in versions if each.change == pb.VERSION_CHANGE_EDITED]
+        assert [each.title for each in edited] == ["Operations of disks"]
+        with pytest.raises(grpc.aio.AioRpcError) as taken:
+            await call("RenameTopic", topic_id=topic, title="release dates")
+        assert taken.value.details() == "title: another topic of the source is called so"
+        with pytest.raises(grpc.aio.AioRpcError) as missing:
+            await call("RenameTopic", topic_id=OTHER, title="Anything")
+        assert missing.value.code() is grpc.StatusCode.NOT_FOUND
+
+
 async def test_topics_join_and_split(
     deployment: Deployment,
 ) -> None:
@@ -205,10 +234,14 @@ async def test_a_request_is_carried_out_once(deployment: Deployment) -> None:
         assert taken.value.details() == "request_id: another request had it"
 
 
-@pytest.mark.parametrize("method", ["MergeTopics", "SplitTopic"])
+@pytest.mark.parametrize("method", ["MergeTopics", "SplitTopic", "RenameTopic"])
 async def test_a_title_of_spaces_is_refused(deployment: Deployment, method: str) -> None:
     """A title that nobody can read is neither taken nor taken for none: the caller learns which field is at fault."""
-    others = {"MergeTopics": {"merged_topic_ids": [OTHER]}, "SplitTopic": {"message_ids": [OTHER]}}
+    others: dict[str, dict[str, list[str]]] = {
+        "MergeTopics": {"merged_topic_ids": [OTHER]},
+        "SplitTopic": {"message_ids": [OTHER]},
+        "RenameTopic": {},
+    }
     async with asked(deployment) as (_, call):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await call(method, topic_id=OTHER, title=" \u3000", **others[method])

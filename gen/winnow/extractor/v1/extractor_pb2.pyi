@@ -1469,6 +1469,62 @@ class SplitTopicResponse(_message.Message):
 Global___SplitTopicResponse: _TypeAlias = SplitTopicResponse  # noqa: Y015
 
 @_typing.final
+class RenameTopicRequest(_message.Message):
+    """What to call a topic."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    topic_id: _builtins.str
+    """The topic's id (UUID)."""
+    title: _builtins.str
+    """The title from now on. INVALID_FIELD if it is only spaces."""
+    request_id: _builtins.str
+    """A UUID of the caller's: a repeated request with it changes nothing and returns the topic as it is now. INVALID_ARGUMENT if another request
+    had it.
+    """
+    def __init__(
+        self,
+        *,
+        topic_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "title", b"title", "topic_id", b"topic_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenameTopicRequest: _TypeAlias = RenameTopicRequest  # noqa: Y015
+
+@_typing.final
+class RenameTopicResponse(_message.Message):
+    """The topic under its new title."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def topic(self) -> _types_pb2.Topic:
+        """The topic with its counts."""
+
+    def __init__(
+        self,
+        *,
+        topic: _types_pb2.Topic | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["topic", b"topic"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenameTopicResponse: _TypeAlias = RenameTopicResponse  # noqa: Y015
+
+@_typing.final
 class ReviewAtomRequest(_message.Message):
     """A judgement of one version of an atom."""
 

@@ -77,6 +77,11 @@ class ExtractorServiceStub:
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicRequest.SerializeToString,
                 response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicResponse.FromString,
                 _registered_method=True)
+        self.RenameTopic = channel.unary_unary(
+                '/winnow.extractor.v1.ExtractorService/RenameTopic',
+                request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.RenameTopicRequest.SerializeToString,
+                response_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.RenameTopicResponse.FromString,
+                _registered_method=True)
         self.ListAtoms = channel.unary_unary(
                 '/winnow.extractor.v1.ExtractorService/ListAtoms',
                 request_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.ListAtomsRequest.SerializeToString,
@@ -203,6 +208,14 @@ class ExtractorServiceServicer:
     def SplitTopic(self, request, context):
         """Moves messages of a topic to a new one, with the atoms that mostly rest on them; no later reading moves them back. NOT_FOUND
         if there is no such topic, INVALID_ARGUMENT if a message does not belong to it or none would be left in it. Needs scope `admin`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenameTopic(self, request, context):
+        """Gives a topic another title. Later readings find it under its old one too, and its messages stay there however their talk is read
+        later. NOT_FOUND if there is no such topic, INVALID_ARGUMENT if another one of its source is called so. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -350,6 +363,11 @@ def add_ExtractorServiceServicer_to_server(servicer, server):
                     servicer.SplitTopic,
                     request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicRequest.FromString,
                     response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicResponse.SerializeToString,
+            ),
+            'RenameTopic': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameTopic,
+                    request_deserializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.RenameTopicRequest.FromString,
+                    response_serializer=winnow_dot_extractor_dot_v1_dot_extractor__pb2.RenameTopicResponse.SerializeToString,
             ),
             'ListAtoms': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAtoms,
@@ -631,6 +649,33 @@ class ExtractorService:
             '/winnow.extractor.v1.ExtractorService/SplitTopic',
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicRequest.SerializeToString,
             winnow_dot_extractor_dot_v1_dot_extractor__pb2.SplitTopicResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameTopic(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/winnow.extractor.v1.ExtractorService/RenameTopic',
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.RenameTopicRequest.SerializeToString,
+            winnow_dot_extractor_dot_v1_dot_extractor__pb2.RenameTopicResponse.FromString,
             options,
             channel_credentials,
             insecure,

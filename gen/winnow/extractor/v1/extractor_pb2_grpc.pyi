@@ -47,6 +47,10 @@ class ExtractorServiceStub:
     """Moves messages of a topic to a new one, with the atoms that mostly rest on them; no later reading moves them back. NOT_FOUND
     if there is no such topic, INVALID_ARGUMENT if a message does not belong to it or none would be left in it. Needs scope `admin`.
     """
+    RenameTopic: _aio.UnaryUnaryMultiCallable[_extractor_pb2.RenameTopicRequest, _extractor_pb2.RenameTopicResponse]
+    """Gives a topic another title. Later readings find it under its old one too, and its messages stay there however their talk is read
+    later. NOT_FOUND if there is no such topic, INVALID_ARGUMENT if another one of its source is called so. Needs scope `admin`.
+    """
     ListAtoms: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListAtomsRequest, _extractor_pb2.ListAtomsResponse]
     """Lists live atoms, newest first; rejected ones only where they are asked for. Needs scope `read`."""
     GetAtom: _aio.UnaryUnaryMultiCallable[_extractor_pb2.GetAtomRequest, _extractor_pb2.GetAtomResponse]
@@ -177,6 +181,16 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_extractor_pb2.SplitTopicResponse]:
         """Moves messages of a topic to a new one, with the atoms that mostly rest on them; no later reading moves them back. NOT_FOUND
         if there is no such topic, INVALID_ARGUMENT if a message does not belong to it or none would be left in it. Needs scope `admin`.
+        """
+
+    @_abc_1.abstractmethod
+    def RenameTopic(
+        self,
+        request: _extractor_pb2.RenameTopicRequest,
+        context: _aio.ServicerContext[_extractor_pb2.RenameTopicRequest, _abc.Awaitable[_extractor_pb2.RenameTopicResponse]],
+    ) -> _abc.Awaitable[_extractor_pb2.RenameTopicResponse]:
+        """Gives a topic another title. Later readings find it under its old one too, and its messages stay there however their talk is read
+        later. NOT_FOUND if there is no such topic, INVALID_ARGUMENT if another one of its source is called so. Needs scope `admin`.
         """
 
     @_abc_1.abstractmethod
