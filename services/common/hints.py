@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from services.common import metrics
+from services.common.failpoints import reach
 from winnow.events.v1.events_pb2 import TaskHint
 
 log = logging.getLogger(__name__)
@@ -82,3 +83,14 @@ def by_workspace(hints: Sequence[Hint]) -> dict[UUID, list[UUID]]:
     for hint in hints:
         wanted[hint.workspace].update(dict.fromkeys(hint.tasks))
     return {workspace: list(ids) for workspace, ids in wanted.items()}
+
+
+async def answer(hints: Sequence[Hint], stage: str, *, again: bool) -> None:
+    """Answer hints; an answer that is lost only brings the hint back."""
+    for hint in hints:
+        await reach("worker.answering", stage)
+        try:
+            await (hint.again(1) if again else hint.acknowledge())
+        except TRANSIENT as error:
+            log.warning("nats: could not answer a hint: %s", error)
+        await reach("worker.answered", stage)

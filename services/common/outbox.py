@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from services.common.database import Connection, Database
+from services.common.errors import DatabaseUnavailable
 from services.common.ids import uuid7_texts
 from winnow.events.v1.events_pb2 import Event
 
@@ -26,6 +27,14 @@ class Task:
     spec: str
     fence: int
     attempts: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A workspace that waits, and what was leased of its tasks: nothing if others were faster."""
+
+    workspace: UUID
+    tasks: Sequence[Task]
 
 
 class Fact(Protocol):
@@ -189,6 +198,15 @@ _BOUND = """with bound as materialized (
 select f.* from bound,"""
 
 
+# Bound to the workspace whose turn it is: no row if it is nobody's, and one without a task if others were faster.
+_TURN = """with turn as materialized (
+  select nullif(
+    set_config('winnow.workspace_id', spine.next_waiting($1, $2, $3, $4)::text, true), '')::uuid as workspace)
+select turn.workspace, f.* from turn
+left join lateral spine.claim_waiting(turn.workspace, $1, $2, $5, $6, $7, $8) f on true
+where turn.workspace is not null"""
+
+
 class TaskStore:
     """Leases tasks and reports what became of them, outside the transactions that write results."""
 
@@ -203,18 +221,37 @@ class TaskStore:
         """Lease those of the tasks that can be worked on now."""
         sql = f"{_BOUND} spine.claim(bound.workspace, $2, $3, $4, $5, $6) f"
         arguments = (workspace, stage, ids, owner, self._lease, self._attempts_max)
-        rows = await self._fetch(sql, *arguments)
-        return [
-            Task(
-                workspace, row["id"], row["subject_id"], row["spec"], row["fence"], row["attempts"]
-            )
-            for row in rows
-        ]
+        return [_task(workspace, row) for row in await self._fetch(sql, *arguments)]
+
+    async def claim_next(
+        self,
+        stage: str,
+        lanes: Sequence[int],
+        tasks_max: int,
+        owner: UUID,
+        *,
+        after: UUID,
+        before: UUID,
+    ) -> Turn | None:
+        """Lease tasks of the next workspace that waits in some lanes; None if there is none.
+
+        It is looked for in the circle of all workspaces between two, or in all of it but one if they are the same.
+        """
+        circle = (stage, lanes, after, before)
+        rows = await self._fetch(_TURN, *circle, tasks_max, owner, self._lease, self._attempts_max)
+        if not rows:
+            return None
+        workspace = rows[0]["workspace"]
+        return Turn(workspace, [_task(workspace, row) for row in rows if row["id"]])
 
     async def traces(self, tasks: Sequence[Task]) -> dict[UUID, str]:
-        """The W3C contexts of those tasks of one workspace whose call is traced."""
-        async with self._database.connection() as connection:
-            return await traces(connection, tasks[0].workspace, [task.id for task in tasks])
+        """The W3C contexts of those tasks of one workspace whose call is traced; none if the database does not tell."""
+        try:
+            async with self._database.connection() as connection:
+                return await traces(connection, tasks[0].workspace, [task.id for task in tasks])
+        except DatabaseUnavailable as error:
+            log.warning("traces: %s", error)
+            return {}
 
     async def extend(self, tasks: Sequence[Task]) -> set[UUID]:
         """Extend the leases that are still held; return their tasks' ids."""
@@ -256,6 +293,11 @@ class TaskStore:
                 return list(await connection.fetch(sql, *arguments))
 
         return await self._database.retrying(attempt)
+
+
+def _task(workspace: UUID, row: Any) -> Task:
+    columns = ("id", "subject_id", "spec", "fence", "attempts")
+    return Task(workspace, *(row[name] for name in columns))
 
 
 def _keys(tasks: Sequence[Task]) -> tuple[UUID, list[UUID], list[int]]:

@@ -18,6 +18,8 @@ STAGES: Final = tuple(READERS)
 FRESH: Final = 0
 BACKFILL: Final = 1
 HISTORY: Final = 2
+# What waits behind all that is fresh.
+BEHIND: Final = (BACKFILL, HISTORY)
 
 
 def backfill_of(stage: str) -> str:
@@ -31,7 +33,7 @@ def consumer_of(stage: str, lane: int) -> str:
 
 
 # Where tasks wait: every stage's fresh ones, and those behind them of the stages that have such.
-PLACES = (*((stage, FRESH) for stage in READERS), ("embed", BACKFILL), ("embed", HISTORY))
+PLACES = (*((stage, FRESH) for stage in READERS), *(("embed", lane) for lane in BEHIND))
 
 # Which service reads the hints of each consumer.
 CONSUMERS = {consumer_of(stage, lane): READERS[stage] for stage, lane in PLACES}

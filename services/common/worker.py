@@ -27,9 +27,10 @@ from services.common.errors import (
     WinnowError,
 )
 from services.common.failpoints import reach
-from services.common.hints import TRANSIENT, Hint, by_workspace
+from services.common.hints import TRANSIENT, Hint, answer, by_workspace
 from services.common.outbox import Task, TaskStore, complete
 from services.common.settings import Settings
+from services.common.stages import FRESH
 from services.common.waiting import wait_at_most
 from services.common.work import (
     Divided,
@@ -75,11 +76,12 @@ class Worker(Generic[R]):
         hints_max: int = 4,
         batch_max: int = 256,
         parallel: int = 1,
+        lanes: Sequence[int] = (FRESH,),
         breaker: Breaker | None = None,
     ) -> None:
         self._stage, self._reader, self._store, self._database = stage, reader, store, database
         self._settings, self._hints_max = settings, hints_max
-        self._batch_max, self._parallel = batch_max, parallel
+        self._batch_max, self._parallel, self._lanes = batch_max, parallel, lanes
         self._owner = uuid4()
         self._breaker = breaker or Breaker()
         # Fails with each task that stands alone and whose statement is stopped, and succeeds with each commit.
@@ -126,6 +128,9 @@ class Worker(Generic[R]):
     def _wait_seconds(self) -> float:
         return max(self._breaker.wait_seconds(), self._statements.wait_seconds())
 
+    def _must_leave(self) -> bool:
+        return self._wait_seconds() > 0 or self._draining.is_set()
+
     def _has_open_breaker(self) -> bool:
         return isinstance(self._stage, Divided) and self._stage.has_open_breaker()
 
@@ -137,35 +142,48 @@ class Worker(Generic[R]):
         try:
             for workspace, ids in by_workspace(hints).items():
                 for start in range(0, len(ids), self._batch_max):
-                    if self._wait_seconds() or self._draining.is_set():
+                    if self._must_leave():
                         # What the hints name further is left alone as well; they come again.
-                        await self._answer(hints, again=True)
+                        await answer(hints, self._stage.name, again=True)
                         return
                     chunk = ids[start : start + self._batch_max]
                     name = self._stage.name
                     tasks = await self._store.claim(workspace, name, chunk, self._owner)
-                    await reach("worker.claimed", name)
                     await self._finish(tasks, hints)
+                    if tasks:
+                        await self._let_others(workspace, hints)
         except Unavailable as error:
             log.warning("%s: %s", self._stage.name, error)
-            await self._answer(hints, again=True)
+            await answer(hints, self._stage.name, again=True)
             await self._pause(PAUSE_SECONDS)
         except asyncio.CancelledError:
             # Otherwise nobody is given them before the broker has waited for an answer.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_SECONDS):
-                    await self._answer(hints, again=True)
+                    await answer(hints, self._stage.name, again=True)
             raise
         else:
-            await self._answer(hints, again=False)
+            await answer(hints, self._stage.name, again=False)
+
+    async def _let_others(self, workspace: UUID, hints: Sequence[Hint]) -> None:
+        """Finish a batch of each other workspace that waits, once around the circle of all of them."""
+        at = workspace
+        wanted = (self._stage.name, self._lanes, self._batch_max, self._owner)
+        while not self._must_leave():
+            turn = await self._store.claim_next(*wanted, after=at, before=workspace)
+            if turn is None:
+                return
+            await self._finish(turn.tasks, hints)
+            at = turn.workspace
 
     async def _finish(self, tasks: Sequence[Task], hints: Sequence[Hint]) -> None:
         """Finish claimed tasks; those that failed before run alone, so that poison takes no neighbours."""
+        await reach("worker.claimed", self._stage.name)
         if not tasks:
             return
         divided = self._stage.divide(tasks) if isinstance(self._stage, Divided) else [tasks]
         batches = [batch for part in divided for batch in attempted_together(part)]
-        parents = await self._parents(tasks)
+        parents = await self._store.traces(tasks) if tracing.is_on() else {}
         held = metrics.TASKS_HELD.labels(self._stage.name)
         held.inc(len(tasks))
         try:
@@ -184,16 +202,6 @@ class Worker(Generic[R]):
             raise
         finally:
             held.dec(len(tasks))
-
-    async def _parents(self, tasks: Sequence[Task]) -> dict[UUID, str]:
-        """The traces that claimed tasks belong to; not being able to tell is no reason not to work."""
-        if not tracing.is_on():
-            return {}
-        try:
-            return await self._store.traces(tasks)
-        except DatabaseUnavailable as error:
-            log.warning("%s: traces: %s", self._stage.name, error)
-            return {}
 
     def _count(self, tasks: int, outcome: str) -> None:
         metrics.TASKS_ENDED.labels(self._stage.name, outcome).inc(tasks)
@@ -387,13 +395,3 @@ class Worker(Generic[R]):
                     await hint.in_progress()
             except (Unavailable, *TRANSIENT) as error:
                 log.warning("%s: heartbeat: %s", self._stage.name, error)
-
-    async def _answer(self, hints: Sequence[Hint], *, again: bool) -> None:
-        """Answer hints; an answer that is lost only brings the hint back."""
-        for hint in hints:
-            await reach("worker.answering", self._stage.name)
-            try:
-                await (hint.again(1) if again else hint.acknowledge())
-            except TRANSIENT as error:
-                log.warning("nats: could not answer a hint: %s", error)
-            await reach("worker.answered", self._stage.name)

@@ -15,7 +15,7 @@ from services.common.pipeline import pipeline_servicer
 from services.common.relay import Relay, RelaySettings
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
-from services.common.stages import backfill_of
+from services.common.stages import BEHIND, FRESH, backfill_of
 from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
 from services.embedder import generation_store
@@ -137,9 +137,13 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
         fresh = EmbedStage(database, generations, outages, relay.kick)
         backfill = EmbedStage(database, generations, outages, relay.kick, can_wait=True)
         workers: list[Worker[Any]] = [
-            _worker(settings, database, bus.hints(fresh.name, waiting_max=256), fresh),
+            _worker(settings, database, bus.hints(fresh.name, waiting_max=256), fresh, [FRESH]),
             _worker(
-                settings, database, bus.hints(backfill_of(backfill.name), waiting_max=64), backfill
+                settings,
+                database,
+                bus.hints(backfill_of(backfill.name), waiting_max=64),
+                backfill,
+                BEHIND,
             ),
             _eraser(database, bus, relay),
         ]
@@ -200,7 +204,11 @@ def _index_settings(settings: EmbedderSettings) -> IndexSettings:
 
 
 def _worker(
-    settings: EmbedderSettings, database: Database, reader: HintReader, stage: EmbedStage
+    settings: EmbedderSettings,
+    database: Database,
+    reader: HintReader,
+    stage: EmbedStage,
+    lanes: Sequence[int],
 ) -> Worker[Outcome]:
     options = WorkerSettings.read()
     tasks = TaskStore(database, options.task_lease_seconds, options.task_attempts_max)
@@ -212,6 +220,7 @@ def _worker(
         options,
         hints_max=settings.embed_hints_max,
         parallel=settings.embed_parallel,
+        lanes=lanes,
     )
 
 

@@ -171,7 +171,7 @@ def workers_of(
     )
     merging = MergeStage(rule, relay.kick)
     # What a model has read is committed at once: when the provider fails after it, it is not paid for twice.
-    batch = {"hints_max": 1, "batch_max": 1 if reader.model_name else 4}
+    batch_max = 1 if reader.model_name else 4
     erasing = EraseStage(reader.engine.version, relay.kick, limits)
     return [
         Worker(erasing, bus.hints(erasing.name, 16), tasks, database, options, batch_max=4),
@@ -182,7 +182,8 @@ def workers_of(
             tasks,
             database,
             options,
-            **batch,
+            hints_max=1,
+            batch_max=batch_max,
             breaker=reader.breaker,
         ),
         Worker(merging, bus.hints(merging.name, 64), tasks, database, options, batch_max=16),

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from services.common.breaker import Breaker
 from services.common.bus import Bus, BusSettings
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.errors import ItemFailed, ModelUnavailable
@@ -72,7 +73,11 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    stage: Recorder, again_seconds: float = 5, batch_max: int = 256, **settings: float
+    stage: Recorder,
+    again_seconds: float = 5,
+    batch_max: int = 256,
+    breaker: Breaker | None = None,
+    **settings: float,
 ) -> AsyncIterator[Running]:
     """Run a relay and a worker on the deployment's servers; either of them failing fails the test."""
     async with (
@@ -83,8 +88,9 @@ async def running(
         limits = WorkerSettings(**{"task_retry_seconds": 0.05, **settings})
         store = TaskStore(database, limits.task_lease_seconds, limits.task_attempts_max)
         relay = Relay(relay_database, bus, RelaySettings(relay_again_seconds=again_seconds))
-        sizes = {"hints_max": 8, "batch_max": batch_max}
-        worker = Worker(stage, bus.hints(STAGE, 100), store, database, limits, **sizes)
+        reader = bus.hints(stage.name, 100)
+        parts = (stage, reader, store, database, limits)
+        worker = Worker(*parts, hints_max=8, batch_max=batch_max, breaker=breaker)
         async with asyncio.TaskGroup() as group:
             relaying = group.create_task(relay.run())
             working = group.create_task(worker.run())

@@ -27,6 +27,7 @@ BOUND = {
         "plan_backfill",
         "announce",
         "claim",
+        "claim_waiting",
         "extend",
         "complete",
         "fail",
@@ -94,6 +95,19 @@ async def test_a_wrong_workspace_reaches_nothing(deployment: Deployment) -> None
         "update spine.task set state = 'ready', lease_until = null, hint_at = now()"
     )
     assert await _states(deployment, other) == before
+
+
+async def test_what_waits_elsewhere_cannot_be_claimed(deployment: Deployment) -> None:
+    """In a transaction of one workspace nothing that waits in another is claimed; in the other's own it is."""
+    other = uuid4()
+    ids = await _make(deployment, other)
+    await deployment.admin.execute("update spine.task set hint_count = 1")
+    claim = "select id from spine.claim_waiting($1, 'embed', '{0}', 9, $2, '1 minute', 5)"
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        for workspace, found in ((deployment.workspace, []), (other, ids)):
+            async with database.transaction(workspace) as connection:
+                rows = await connection.fetch(claim, other, uuid4())
+                assert {row["id"] for row in rows} == set(found)
 
 
 async def test_without_a_workspace_nothing_is_reached(deployment: Deployment) -> None:

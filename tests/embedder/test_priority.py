@@ -5,12 +5,18 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
+
+import pytest
 
 from services.common.database import Database, DatabaseSettings
+from services.common.hints import HINT_TASKS_MAX
 from services.common.llama.lanes import Lane
+from services.common.stages import HISTORY
 from services.common.testing import FakeEncoder, Tokens
 from services.common.vectors import Matrix
 from services.embedder.debts import Debts
+from tests.common.stages import until_true
 from tests.conftest import Deployment
 from tests.embedder.conftest import Chat, Embedder, fake_models, sha256, until
 from winnow.embedder.v1 import embedder_pb2 as pb
@@ -256,3 +262,28 @@ async def test_a_fresh_text_is_not_left_to_a_context_that_steps_back() -> None:
     go.set()
     assert len(await held) == 3
     lane.close()
+
+
+async def test_a_backfill_waits_for_one_batch_of_another(
+    embedder: Embedder, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two workspaces that import, the one that began later has a turn after each batch of the other."""
+    monkeypatch.setenv("WINNOW_EMBED_HINTS_MAX", "1")
+    monkeypatch.setenv("WINNOW_EMBED_PARALLEL", "1")
+    first, second = UUID(int=1 << 96), UUID(int=2 << 96)
+    await deployment.admin.execute(
+        """insert into spine.task (workspace_id, stage, subject_id, spec, hint_at, lane)
+           select w, 'embed', uuidv7(), 'message:' || uuidv7() || ':gone', now(), $3
+           from (values ($1::uuid, 1000), ($2, 1)) x (w, count), generate_series(1, count)""",
+        first,
+        second,
+        HISTORY,
+    )
+    async with embedder.serving():
+        await until_true(deployment.admin, "bool_and(state = 'done') from spine.task")
+    before = await deployment.admin.fetchval(
+        """select count(*) from spine.task
+           where finished_at < (select finished_at from spine.task where workspace_id = $1)""",
+        second,
+    )
+    assert before <= 4 * HINT_TASKS_MAX

@@ -1,0 +1,51 @@
+"""What one workspace has to be read keeps no conversation of another waiting."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from services.common.database import Database, DatabaseSettings
+from services.extractor.conversations import Pending, close_window
+from services.extractor.grounded import GroundedEngine
+from services.extractor.subscriptions import enqueue_reading
+from tests.common.stages import until_true
+from tests.conftest import Deployment
+from tests.extractor.saved import BEGAN, TALK, say
+
+NOISY, QUIET = UUID(int=1 << 96), UUID(int=2 << 96)
+
+
+async def _to_be_read(deployment: Deployment, database: Database, workspace: UUID) -> None:
+    """Save a conversation of a workspace, closed and asked to be read."""
+    bound = "select set_config('winnow.workspace_id', $1, false)"
+    await deployment.admin.execute(bound, str(workspace))
+    source, ids = await say(replace(deployment, workspace=workspace), TALK)
+    times = [BEGAN + timedelta(minutes=number) for number in range(len(ids))]
+    own = [Pending(each, "", at, at, "signal") for each, at in zip(ids, times, strict=True)]
+    async with database.transaction(workspace) as connection:
+        window = await close_window(connection, workspace, source, "idle", own)
+        await enqueue_reading(connection, workspace, [window], GroundedEngine().version)
+
+
+async def test_a_conversation_is_read_beside_an_import(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a workspace with forty conversations to be read, those of one batch are before the one of another."""
+    monkeypatch.setenv("WINNOW_EXTRACTION_ENGINE", "grounded")
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+        for workspace in [NOISY] * 40 + [QUIET]:
+            await _to_be_read(deployment, database, workspace)
+    await deployment.admin.execute("delete from spine.task where stage = 'window'")
+    async with deployment.serving("extractor"):
+        await until_true(
+            deployment.admin, "bool_and(state = 'done') from spine.task where stage = 'extract'"
+        )
+    assert await deployment.admin.fetchval("select count(*) from extractor.run") == 41
+    before = await deployment.admin.fetchval(
+        """select count(*) from extractor.run
+           where created_at < (select created_at from extractor.run where workspace_id = $1)""",
+        QUIET,
+    )
+    assert before <= 8
