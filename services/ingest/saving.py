@@ -194,7 +194,7 @@ class Saver:
                     raise SourceMoved(source.external_id)
                 return found, result, state.title
 
-        async with self._slots.one():
+        async with self._slots.one(workspace):
             found, result, title = await self._database.retrying(attempt)
             await reach("ingest.committed")
         # An id is no better than no title, and both leave the stored one alone.

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import tracemalloc
+from uuid import UUID
 
 import grpc
 import pytest
@@ -15,15 +16,55 @@ from tests.ingest.conftest import CREATED, SOURCE, Ingest, failure, message
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 
+NOISY, QUIET = UUID(int=1), UUID(int=2)
+
 
 async def test_slots_are_bounded() -> None:
     """Who gets no slot in time is told to come again; a slot that is given back is used."""
     slots = CommitSlots(1, 0.01)
-    async with slots.one():
+    async with slots.one(NOISY):
         with pytest.raises(Overloaded):
-            async with slots.one():
+            async with slots.one(NOISY):
                 pass
-    async with slots.one():
+    async with slots.one(NOISY):
+        pass
+
+
+async def test_workspaces_get_slots_by_turns() -> None:
+    """A workspace that sends much at once keeps another waiting for one transaction, and its own stay in order."""
+    slots, seen = CommitSlots(1, 60), list[tuple[UUID, int]]()
+
+    async def write(workspace: UUID, number: int) -> None:
+        async with slots.one(workspace):
+            seen.append((workspace, number))
+            await asyncio.sleep(0)
+
+    async with slots.one(NOISY):
+        writes = [asyncio.create_task(write(NOISY, number)) for number in range(5)]
+        await asyncio.sleep(0)
+        writes.append(asyncio.create_task(write(QUIET, 0)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*writes)
+    assert seen == [(NOISY, 0), (QUIET, 0), *((NOISY, number) for number in range(1, 5))]
+
+
+@pytest.mark.parametrize("is_given", [False, True])
+async def test_who_leaves_while_waiting_keeps_no_slot(is_given: bool) -> None:
+    """Whether or not a slot was just given to a caller that leaves, the next one has it."""
+    slots = CommitSlots(1, 60)
+
+    async def hold() -> None:
+        async with slots.one(NOISY):
+            await asyncio.sleep(3600)
+
+    async with slots.one(QUIET):
+        waiting = asyncio.create_task(hold())
+        await asyncio.sleep(0)
+        if not is_given:
+            waiting.cancel()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    async with asyncio.timeout(60), slots.one(QUIET):
         pass
 
 
