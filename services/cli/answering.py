@@ -11,6 +11,9 @@ from services.common.errors import ItemFailed, WinnowError
 
 SENTENCES_MAX: Final = 6
 QUOTED_MAX: Final = 4
+# Of a question's words, by weight, so much must stand together somewhere, or what decides is likely to be missing.
+WORDS_MIN: Final = 0.36
+MISSING_MAX: Final = 3
 _ANSWER_TOKENS_MAX: Final = 600
 _QUOTE_LETTERS_MIN: Final = 8
 
@@ -30,7 +33,8 @@ class Passage:
     """One packed item: its number, its text, whether it bears on the question enough to answer it, and has words of it.
 
     Where that is told, the ids of the messages that it is or rests on; it `says_nothing` if it only carries talk on,
-    `asks` if it is but a question, and may be among the `answers` to others that ask, by their numbers.
+    `asks` if it is but a question, and may be among the `answers` to others that ask, by their numbers. Words is the
+    share of the question's words, by weight, that it has.
     """
 
     citation: int
@@ -41,6 +45,7 @@ class Passage:
     says_nothing: bool = False
     asks: bool = False
     answers: frozenset[int] = frozenset()
+    words: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ class AskedAnswer:
     """What can be said, `generated`, `quoted` or `unknown`, and how many sentences were not grounded.
 
     Missing is what the question names exactly, a version or a ticket, and nothing that was found mentions. Where that
-    is all it names, the answer is unknown, and the nearest messages may still be shown.
+    is all it names, the answer is unknown, and the nearest messages may still be shown; so it is, unless a model words
+    it, where nothing has enough of the question's words together: the weightiest that all lack are missing then.
     """
 
     kind: str
@@ -77,14 +83,26 @@ class Writer(Protocol):
         """Return a completion with a text."""
 
 
-async def answer(question: str, passages: Sequence[Passage], writer: Writer | None) -> AskedAnswer:
-    """Answer from passages: in a writer's words, or if it says nothing that is grounded, by quoting; or not at all."""
+async def answer(
+    question: str,
+    passages: Sequence[Passage],
+    writer: Writer | None,
+    missing_words: Sequence[str] = (),
+) -> AskedAnswer:
+    """Answer from passages: in a writer's words, or if it says nothing that is grounded, by quoting; or not at all.
+
+    Missing words are those of the question that no passage has.
+    """
     relevant = _relevant(passages)
     missing, is_all = _unmentioned(question, passages)
     if is_all or not relevant:
         nearest = [each.citation for each in _worth_showing(relevant)]
         return AskedAnswer("unknown", (), missing=tuple(missing), nearest=tuple(nearest))
     found = await _answer(question, passages, relevant, writer)
+    if found.kind == "quoted" and not _has_enough(relevant, passages):
+        absent = tuple(dict.fromkeys((*missing, *missing_words)))[:MISSING_MAX]
+        shown = tuple(each.citation for each in found.sentences)
+        return replace(found, kind="unknown", sentences=(), missing=absent, nearest=shown)
     return replace(found, missing=tuple(missing))
 
 
@@ -190,6 +208,12 @@ def _relevant(passages: Sequence[Passage]) -> list[Passage]:
         or each.answers & asked
         or (each.has_words and each.citation < first)
     ]
+
+
+def _has_enough(relevant: Sequence[Passage], passages: Sequence[Passage]) -> bool:
+    """Whether any of what is relevant has most of the question; where nothing has a word, none are in common."""
+    enough = any(each.words >= WORDS_MIN for each in relevant)
+    return enough or not any(each.words for each in passages)
 
 
 def _is_relevant(passage: Passage) -> bool:

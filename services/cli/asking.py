@@ -75,10 +75,10 @@ async def ask(
         writer = None if quote or not packed.items else open_writer(models)
         passages = read_passages(packed)
         if writer is None or session.as_json:
-            found = await answer(question, passages, writer)
+            found = await answer(question, passages, writer, packed.missing_words)
         else:
             with session.progress.status("reading"):
-                found = await answer(question, passages, writer)
+                found = await answer(question, passages, writer, packed.missing_words)
     if session.as_json:
         session.print_json(_as_json(question, found, packed))
         return
@@ -137,6 +137,7 @@ def _passage(item: pb.ContextItem, asking: Sequence[pb.ContextItem]) -> Passage:
         says_nothing,
         asks,
         frozenset(answered),
+        item.words,
     )
 
 

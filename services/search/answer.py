@@ -9,7 +9,7 @@ from services.common.database import Connection
 from services.search import store
 from services.search.backlog import Freshness
 from services.search.contents import Contents
-from services.search.keyword import Lookup
+from services.search.lookup import Lookup
 from services.search.ranking import Fused
 from services.search.semantic import SemanticCandidates
 from services.search.store import Conversation, Generation, Subject

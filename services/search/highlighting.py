@@ -12,7 +12,7 @@ from services.common.database import Connection
 from services.search import lookups, store
 from services.search.answer import Span
 from services.search.contents import Contents
-from services.search.keyword import Lookup
+from services.search.lookup import Lookup
 from services.search.spelling import PLUSES, apart, bare, joins, normal, signs_apart
 from services.search.store import Subject
 from services.search.words import parse

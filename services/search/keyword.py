@@ -1,19 +1,23 @@
 """The keyword leg: finds documents by the word indexes and weighs them by how rare their words are."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Final, Self
+from typing import Final
 from uuid import UUID
+
+import numpy as np
 
 from services.common.database import Connection
 from services.search import phrases, ranking, store
 from services.search.conditions import Condition
+from services.search.lookup import Lookup, Own, any_of
+from services.search.names import part_of
 from services.search.question import Place
+from services.search.roster import NOBODY
 from services.search.statistics import TERM_DOCUMENTS_MAX, Statistics
-from services.search.store import Document, Filter
+from services.search.store import Document, Filter, Subject
 from services.search.words import (
-    TIME_WORDS,
     Alternative,
     Match,
     Term,
@@ -30,6 +34,8 @@ MATCHED_MAX: Final = 2_000
 # Terms of one query stand in one message so much more often than chance has it.
 _TOGETHER_TIMES: Final = 3
 SCANNED_MAX: Final = 10_000
+# So many of what those wrote who are named, by the other words.
+WRITTEN_MAX: Final = 50
 CORRECTED_MAX: Final = 4
 # A document has a bit for each term, and one for each of these.
 OWN_MAX: Final = 24
@@ -48,107 +54,14 @@ _LOOKED_THROUGH: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """A term in its own language alone: who has the word itself, not what it means, has what is rarer."""
-
-    query: str
-    containing: int
-    # What it weighs beyond the term.
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """Terms as the database knows them: queries and weights side by side; those that nothing contains weigh too."""
-
-    texts: tuple[str, ...]
-    queries: tuple[str, ...]
-    containing: tuple[int, ...]
-    weights: tuple[float, ...]
-    documents: int = 0
-    # The terms that were taken for slips, a bit each, and looked up as what they resemble.
-    slips: int = 0
-    own: tuple[Own, ...] = ()
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """How many documents there are, then in how many each term occurs, and those that are typed in any language."""
-        return (self.documents, *self.containing, *(own.containing for own in self.own))
-
-    @property
-    def telling(self) -> list[Own]:
-        """Where a word itself is rarer than what means the same."""
-        return [own for own in self.own if own.weight > 0]
-
-    @property
-    def matched(self) -> tuple[str, ...]:
-        """What is looked for in each document: the terms, then words as they are typed."""
-        return (*self.queries, *(own.query for own in self.telling))
-
-    @property
-    def matched_weights(self) -> tuple[float, ...]:
-        """What each of them weighs."""
-        return (*self.weights, *(own.weight for own in self.telling))
-
-    @property
-    def found(self) -> bool:
-        """Whether any term occurs anywhere."""
-        return any(self.containing)
-
-    @property
-    def is_everywhere(self) -> bool:
-        """Whether so much has any of the terms that not all of it may be looked at."""
-        return sum(self.containing) >= TERM_DOCUMENTS_MAX
-
-    @property
-    def counted(self) -> list[tuple[int, str]]:
-        """In how many documents each term is that is anywhere, the rarest first, and its query."""
-        pairs = zip(self.containing, self.queries, strict=True)
-        return sorted((count, query) for count, query in pairs if count)
-
-    @property
-    def any_term(self) -> str:
-        """The query of what has any of the terms."""
-        return _any(query for _, query in self.counted)
-
-    @property
-    def missing(self) -> frozenset[str]:
-        """The terms that occur nowhere."""
-        pairs = zip(self.texts, self.containing, strict=True)
-        return frozenset(text for text, count in pairs if not count)
-
-    def before(self, terms: Sequence[Term], slips: int) -> Self:
-        """As it was when some terms were taken for slips, since they occurred nowhere."""
-        typed = {term.text for i, term in enumerate(terms) if slips >> i & 1}
-        pairs = zip(self.texts, self.containing, strict=True)
-        return replace(
-            self, containing=tuple(0 if text in typed else count for text, count in pairs)
-        )
-
-    @property
-    def coverage(self) -> float:
-        """The share of the query's weight that occurs anywhere, from 0 to 1: low when it is in another language.
-
-        What only tells when, and which no message says, does not count: what was sent then is not told so.
-        """
-        found = zip(self.weights, self.containing, strict=True)
-        total = self.whole
-        return sum(weight for weight, count in found if count) / total if total else 0.0
-
-    @property
-    def whole(self) -> float:
-        """The weight of the query: about what a text scores that has every term once, without any neighbours."""
-        terms = zip(self.texts, self.weights, self.containing, strict=True)
-        return sum(weight for text, weight, count in terms if count or not _tells_when(text))
-
-
-@dataclass(frozen=True, slots=True)
 class KeywordCandidates:
     """What the keyword leg found, before it is ordered."""
 
     lookup: Lookup
     documents: list[Document] = field(default_factory=list)
     corrected: tuple[str, ...] = ()
+    # Those of the documents that were written by somebody who is named, or rest on what was.
+    written: Set[Subject] = frozenset()
 
     @property
     def warnings(self) -> list[str]:
@@ -187,12 +100,14 @@ class KeywordLeg:
         kinds: Sequence[str],
         limit: int,
         after: Place | None = None,
+        named: Mapping[str, frozenset[str]] = NOBODY,
     ) -> KeywordCandidates:
         """Return the best documents by their own words, at most limit; words that occur nowhere are corrected.
 
-        After an earlier page words weigh what they weighed there, and its slips stay slips.
+        What those wrote whom a word names has that word. After an earlier page words weigh what they weighed there, and
+        its slips stay slips.
         """
-        lookup = await self._look_up(connection, workspace, terms, kinds)
+        lookup = await self._look_up(connection, workspace, terms, kinds, named)
         corrected: tuple[str, ...] = ()
         slips, counts = 0, after.counts if after else ()
         if after is not None:
@@ -200,7 +115,7 @@ class KeywordLeg:
         if lookup.missing:
             terms, corrected, slips = await self._corrected(connection, terms, lookup)
         if corrected or counts:
-            lookup = await self._look_up(connection, workspace, terms, kinds, counts)
+            lookup = await self._look_up(connection, workspace, terms, kinds, named, counts)
         lookup = replace(lookup, slips=slips)
         if not lookup.found:
             return KeywordCandidates(lookup, await _with_phrases(connection, chosen, kinds, limit))
@@ -217,7 +132,11 @@ class KeywordLeg:
                 documents = await match(everything)
             if len(documents) < limit and lookup.is_everywhere and chosen.condition is not None:
                 documents = await match(everything, None)
-        return KeywordCandidates(lookup, documents, corrected)
+        written = await _written(connection, chosen, kinds, lookup)
+        documents = _together_with(written, documents, lookup, limit)
+        return KeywordCandidates(
+            lookup, documents, corrected, frozenset(d.subject for d in written)
+        )
 
     async def _look_up(
         self,
@@ -225,11 +144,18 @@ class KeywordLeg:
         workspace: UUID,
         terms: Sequence[Term],
         kinds: Sequence[str],
+        named: Mapping[str, frozenset[str]],
         counts: Sequence[int] = (),
     ) -> Lookup:
-        typed = [i for i, term in enumerate(terms) if term.own][:OWN_MAX]
+        typed = [i for i, t in enumerate(terms) if t.own and part_of(t.text) not in named][:OWN_MAX]
         alone = [Term(terms[i].text, terms[i].own) for i in typed]
         compiled = await store.compile_terms(connection, [*terms, *alone])
+        # The index drops `will`; whoever is called so, no text has it.
+        for place, term in enumerate(terms):
+            part = part_of(term.text)
+            if place not in compiled and part in named and part.isalnum():
+                compiled[place] = f"'{part}'"
+        compiled = dict(sorted(compiled.items()))
         queries = list(compiled.values())
         if not queries:
             return Lookup((), (), (), ())
@@ -253,7 +179,7 @@ class KeywordLeg:
             tuple(weights[i] for i in looked_up),
             total,
             own=tuple(own),
-        )
+        ).naming(named)
 
     async def _corrected(
         self, connection: Connection, terms: Sequence[Term], lookup: Lookup
@@ -281,10 +207,6 @@ class KeywordLeg:
         return [_like(term, found.get(term.text, ())) for term in terms], named, replaced
 
 
-def _tells_when(text: str) -> bool:
-    return text.casefold() in TIME_WORDS
-
-
 async def _with_phrases(
     connection: Connection, chosen: Filter, kinds: Sequence[str], limit: int
 ) -> list[Document]:
@@ -294,6 +216,35 @@ async def _with_phrases(
     return await store.match_documents(
         connection, chosen, kinds, "", (), (), ranking.SHAPE, None, limit
     )
+
+
+async def _written(
+    connection: Connection, chosen: Filter, kinds: Sequence[str], lookup: Lookup
+) -> list[Document]:
+    """Return the best of what those wrote who are named, by the words that are no names."""
+    terms = zip(lookup.queries, lookup.containing, lookup.names, strict=True)
+    others = any_of(query for query, count, is_name in terms if count and not is_name)
+    if not lookup.authors or not others:
+        return []
+    theirs = replace(chosen, author_ids=tuple(sorted(lookup.authors)))
+    words = (others, lookup.matched, lookup.matched_weights, ranking.SHAPE)
+    return await store.match_documents(connection, theirs, kinds, *words, SCANNED_MAX, WRITTEN_MAX)
+
+
+def _together_with(
+    written: Sequence[Document], documents: Sequence[Document], lookup: Lookup, limit: int
+) -> list[Document]:
+    """Documents and what is written by those who are named, the best first, at most limit."""
+    if not written:
+        return list(documents)
+    both = {document.subject: document for document in (*written, *documents)}
+    found, weights = list(both.values()), np.array(lookup.matched_weights)
+    lengths = [document.length for document in found]
+    counts = ranking.term_counts([d.terms for d in found], lengths, len(weights))
+    counts[: len(written), np.flatnonzero(lookup.names)] = ranking.THEIRS
+    scores: list[float] = ranking.word_score(counts, weights).tolist()
+    order = sorted(range(len(found)), key=lambda at: (-scores[at], found[at].subject.id))
+    return [found[at] for at in order[:limit]]
 
 
 def _may_be_a_slip(term: Term, lookup: Lookup, letters_min: int) -> bool:
@@ -321,7 +272,7 @@ def candidate_query(lookup: Lookup) -> str:
         return lookup.any_term
     rarest_count, rarest = known[0]
     if rarest_count >= TERM_DOCUMENTS_MAX and len(known) > 1:
-        return f"({rarest}) & ({_any(query for _, query in known[1:])})"
+        return f"({rarest}) & ({any_of(query for _, query in known[1:])})"
     chosen, others = [rarest], list[tuple[int, str]]()
     promised: float = rarest_count
     for count, query in known[1:]:
@@ -333,13 +284,9 @@ def candidate_query(lookup: Lookup) -> str:
         if promised > MATCHED_MAX:
             break
         if others:
-            chosen.append(f"({query}) & ({_any(rarer for _, rarer in others)})")
+            chosen.append(f"({query}) & ({any_of(rarer for _, rarer in others)})")
         others.append((count, query))
-    return _any(chosen)
-
-
-def _any(queries: Iterable[str]) -> str:
-    return " | ".join(f"({query})" for query in queries)
+    return any_of(chosen)
 
 
 def _together(common: int, rare: int, documents: int) -> float:

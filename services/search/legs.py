@@ -3,12 +3,13 @@
 In a chat, what answers a question rarely repeats its words, and stands next to what does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import compress
 from typing import Final
 from uuid import UUID
 
 import numpy as np
+import numpy.typing as npt
 
 from services.search import ranking
 from services.search.keyword import KeywordCandidates
@@ -37,11 +38,12 @@ def by_words(
 
     In a hybrid search who speaks to whom is heard, wordless neighbours may be results themselves, and what has all the
     words that occur anywhere by itself is put before what is told beside them, by as much as the best score. What has a
-    word as it was typed comes before what has one that means the same, by as much as that one is commoner.
+    word as it was typed comes before what has one that means the same, by as much as that one is commoner. What was
+    written by somebody who is named has that name, and lends it to nobody.
     """
     documents, lookup = candidates.documents, candidates.lookup
     weights, own = np.array(lookup.weights), np.array([each.weight for each in lookup.telling])
-    occurring = weights * (np.array(lookup.containing) > 0)
+    occurring = weights * np.array(lookup.occurring)
     ids = [document.subject.id for document in documents]
     places = _placed(vicinity.ids, ids)
     other = places >= len(documents)
@@ -54,7 +56,12 @@ def by_words(
     lends = counts.sum(axis=1) > 0
     around = ranking.surroundings(seen.anchors, places[seen.places], seen.steps, lends)
     speech = hear(vicinity.said, places, len(ids)) if heard else None
-    scores = ranking.word_score(counts + around.credit(counts, speech=speech), weights)
+    credit = around.credit(counts, speech=speech)
+    if lookup.authors:
+        theirs = _theirs(lookup.authors, vicinity, places, len(ids))
+        theirs[: len(documents)] |= [each.subject in candidates.written for each in documents]
+        counts[np.ix_(theirs, np.array(lookup.names))] = ranking.THEIRS
+    scores = ranking.word_score(counts + credit, weights)
     if speech is not None:
         scores *= speech.shares
     fits = np.array(vicinity.fits, bool)
@@ -71,11 +78,11 @@ def by_words(
         order = scores
     best = ranking.best_places(order, ids, limit)
     subjects = [document.subject for document in documents]
+    held = (counts[best] + credit[best] > 0) @ (1 << np.arange(len(weights)))
+    columns = (best, order[best].tolist(), scores[best].tolist(), held.tolist())
     return [
-        Hit(_subject(place, subjects, ids), value, score)
-        for place, value, score in zip(
-            best, order[best].tolist(), scores[best].tolist(), strict=True
-        )
+        Hit(_subject(place, subjects, ids), value, score, terms)
+        for place, value, score, terms in zip(*columns, strict=True)
     ]
 
 
@@ -91,9 +98,12 @@ def by_meaning(nearest: Sequence[Near]) -> list[Hit]:
     return ranking.best_first(Hit(near.subject, near.cosine, near.cosine) for near in nearest)
 
 
-def by_meaning_around(nearest: Sequence[Near], vicinity: Vicinity, limit: int) -> list[Hit]:
+def by_meaning_around(
+    nearest: Sequence[Near], vicinity: Vicinity, limit: int, authors: Set[str] = frozenset()
+) -> list[Hit]:
     """Order subjects by how far they and their neighbours exceed the least of the nearest ones.
 
+    What is seen to be written by some authors, who are named, counts more.
     What stands around the nearest ones and satisfies the filter is found as well. Scores are 0 until cosines are known.
     """
     if not nearest:
@@ -112,6 +122,8 @@ def by_meaning_around(nearest: Sequence[Near], vicinity: Vicinity, limit: int) -
     )
     lent = around.credit(excess, REACH_OF_MEANING, speech)
     total = (excess + lent) * speech.shares
+    if authors:
+        total[_theirs(authors, vicinity, places, len(ids))] *= ranking.THEIRS
     # A mute one has nothing to say, however near it is.
     order = np.where(total > 0, total, np.minimum(above, 0.0))
     order[places[~fits & (places >= len(nearest))]] = -np.inf
@@ -126,6 +138,15 @@ def by_meaning_around(nearest: Sequence[Near], vicinity: Vicinity, limit: int) -
 def with_scores(hits: Sequence[Hit], cosines: Mapping[Subject, float]) -> list[Hit]:
     """Give subjects their own cosines, whatever they were ordered by; 0 to those that have no vector yet."""
     return [hit._replace(score=cosines.get(hit.subject, 0.0)) for hit in hits]
+
+
+def _theirs(
+    authors: Set[str], vicinity: Vicinity, places: Positions, count: int
+) -> npt.NDArray[np.bool_]:
+    """Which of so many subjects are messages around some others that authors wrote."""
+    found = np.zeros(count, bool)
+    found[places] = [each in authors for each in vicinity.said.authors]
+    return found
 
 
 def _placed(others: Sequence[UUID], ids: list[UUID]) -> Positions:

@@ -112,6 +112,11 @@ class Lexicon:
         keys = _keys(plain)
         return _nearest(self._inflected(keys)) or _nearest(self._alike(keys))
 
+    def knows(self, word: str) -> bool:
+        """Whether a word is one of either language: in its form as the list has it, or as its kind is inflected."""
+        plain = _plain(word)
+        return bool(plain in self._exact or self.words(plain) or any(self._inflected(_keys(plain))))
+
     def words(self, meaning: str) -> tuple[str, ...]:
         """Return the words of the language that an English word in any of its forms may mean; none if it is unknown."""
         known = map(self._by_meaning.get, _english_forms(meaning.casefold()))

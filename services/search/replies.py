@@ -1,5 +1,7 @@
 """Answers in the words of the contract."""
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -255,8 +257,10 @@ def _duration(seconds: float) -> Duration:
 def packed_reply(packed: Packed) -> pb.PackContextResponse:
     """What to read."""
     answer = packed.answer
-    items = [_context_item(item, answer) for item in packed.items]
+    held = [_held(item, answer) for item in packed.items]
+    items = [_context_item(*each, answer) for each in zip(packed.items, held, strict=True)]
     fit_items(items)
+    together = functools.reduce(operator.or_, held, 0)
     return pb.PackContextResponse(
         items=items,
         tokens=packed.tokens,
@@ -267,10 +271,18 @@ def packed_reply(packed: Packed) -> pb.PackContextResponse:
         freshness=freshness(answer.freshness, answer.wait_outcome),
         warnings=answer.warnings,
         near_score=answer.near_score,
+        missing_words=answer.lookup.lacking(together) if answer.lookup else (),
     )
 
 
-def _context_item(item: Item, answer: Answer) -> pb.ContextItem:
+def _held(item: Item, answer: Answer) -> int:
+    """Which terms an item, the messages that it rests on and what stands around these have, a bit each."""
+    subjects = {item.fused.subject.id, *item.messages}
+    found = (each.places.get("keyword") for each in answer.ranked if each.subject.id in subjects)
+    return functools.reduce(operator.or_, (at.hit.held for at in found if at), 0)
+
+
+def _context_item(item: Item, held: int, answer: Answer) -> pb.ContextItem:
     found, whole = result(item.fused, answer), answer.lookup.whole if answer.lookup else 0.0
     words = found.keyword.score / whole if whole else 0.0
     return pb.ContextItem(
@@ -280,4 +292,5 @@ def _context_item(item: Item, answer: Answer) -> pb.ContextItem:
         message_ids=[str(each) for each in item.messages],
         tokens=item.tokens,
         bearing=bearing(found.semantic.score, answer.near_score, words),
+        words=answer.lookup.share(held) if answer.lookup else 0.0,
     )

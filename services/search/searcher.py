@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -34,6 +34,7 @@ from services.search.ranking import REACH, Fused, Hit, Standing
 from services.search.reads import Reads
 from services.search.recall import RecallProbe, Sample
 from services.search.reranking import DEPTH, Reranker, passage, reorder
+from services.search.roster import NOBODY, Roster
 from services.search.semantic import Plan, SemanticLeg
 from services.search.statistics import Statistics
 from services.search.store import Generation, Scope
@@ -64,7 +65,7 @@ class Searcher:
         self._keyword = KeywordLeg(self.statistics)
         self.semantic = SemanticLeg(self.statistics, copies)
         self.serving, self.freshness = Serving(clock), FreshnessGauge(reads, clock)
-        self._nearness = Nearness(clock)
+        self._nearness, self._roster = Nearness(clock), Roster(clock)
         self._waiting = Waiting(reads, self.serving, clock)
         self._reranker, self._probe = reranker, probe
 
@@ -123,7 +124,9 @@ class Searcher:
         vectors = await self._embed(question, words, answer)
         async with self._reading(workspace, question) as connection:
             if question.semantic is not None:
-                hits = await self._find_meaning(connection, workspace, question, vectors, answer)
+                hits = await self._find_meaning(
+                    connection, workspace, question, words, vectors, answer
+                )
                 name, leg = "semantic", question.semantic
             else:
                 hits, _ = await self._find_words(connection, workspace, question, words, answer)
@@ -188,7 +191,7 @@ class Searcher:
         """Return the semantic leg's candidates in order; raise if it has to stay away."""
         vectors = await self._embed(question, words, answer)
         async with self._reading(workspace, question) as connection:
-            return await self._find_meaning(connection, workspace, question, vectors, answer)
+            return await self._find_meaning(connection, workspace, question, words, vectors, answer)
 
     def _reading(
         self, workspace: UUID, question: Question
@@ -244,6 +247,7 @@ class Searcher:
             question.kinds,
             question.documents,
             question.after,
+            await self._named(connection, workspace, question, words),
         )
         hits: list[Hit] = []
         if found.documents:
@@ -261,6 +265,7 @@ class Searcher:
         connection: Connection,
         workspace: UUID,
         question: Question,
+        words: Words,
         vectors: Sequence[QueryVector],
         answer: Answer,
     ) -> list[Hit]:
@@ -282,7 +287,9 @@ class Searcher:
             self._probe.offer(Sample(scope, wanted, tuple(nearest)))
         if hybrid:
             around = await self._around(connection, workspace, question, legs.similar(nearest), ())
-            ordered = legs.by_meaning_around(nearest, around, _most(question, leg))
+            named = await self._named(connection, workspace, question, words)
+            authors = frozenset[str]().union(*named.values())
+            ordered = legs.by_meaning_around(nearest, around, _most(question, leg), authors)
             answer.sought = Sought(generation, values)
             if leg.score_min:
                 found = [hit.subject for hit in ordered]
@@ -292,6 +299,14 @@ class Searcher:
             ordered = legs.by_meaning(nearest)
         answer.timings.semantic = self._clock() - started
         return ordered
+
+    async def _named(
+        self, connection: Connection, workspace: UUID, question: Question, words: Words
+    ) -> Mapping[str, frozenset[str]]:
+        """Return which words of a hybrid search name authors, and whom; none where a filter says who wrote it."""
+        if not question.is_hybrid or question.filter.author_ids is not None:
+            return NOBODY
+        return await self._roster.named(connection, workspace, words.meaning)
 
     async def _around(
         self,

@@ -1,6 +1,6 @@
 """What search reads from the database: one function a query, always inside a transaction of one workspace."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from operator import attrgetter
@@ -200,6 +200,27 @@ async def match_documents(
         arguments = (*chosen.arguments(), kinds, any_query, *weighed, scan_limit, limit)
     text, values = statement(name, kinds, chosen.conditions)
     return [_document(row) for row in await connection.fetch(text, *arguments, *values)]
+
+
+async def authors(
+    connection: Connection, workspace: UUID, after: str, limit: int
+) -> list[tuple[str, list[str]]]:
+    """Return the next authors after an id, in order: their ids, and the names that they write under."""
+    rows = await connection.fetch(_text("authors"), workspace, after, limit)
+    return [(row["id"], row["names"]) for row in rows]
+
+
+async def written(
+    connection: Connection,
+    workspace: UUID,
+    authors: Collection[str],
+    word: str,
+    limits: tuple[int, int],
+) -> tuple[int, int]:
+    """Return how much authors wrote, and how many messages have a word, each counted up to a limit."""
+    arguments = (workspace, list(authors), word, *limits)
+    (row,) = await connection.fetch(_text("written"), *arguments)
+    return row["written"], row["having"]
 
 
 async def words_like(connection: Connection, start: str, limit: int) -> list[str]:

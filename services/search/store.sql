@@ -64,6 +64,34 @@ limit $16::int;
 -- name: words_like
 select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*'), $1, $2::int) w;
 
+-- name: authors
+-- The next few people by their ids, with the names of the first and the last of their messages that are there: each is a step in the
+-- index, however much they wrote. Who wrote nothing that is left, and what bots are called, is left out; the row is there still.
+with recursive author as (
+  (select m.author_external_id as id from ingest.message m
+   where m.workspace_id = $1 and m.author_external_id > $2 order by m.author_external_id limit 1)
+  union all
+  select (select m.author_external_id from ingest.message m
+          where m.workspace_id = $1 and m.author_external_id > a.id order by m.author_external_id limit 1)
+  from author a where a.id is not null)
+select a.id, array(
+  (select m.author_name from ingest.message m
+   where m.workspace_id = $1 and m.author_external_id = a.id and m.deleted_at is null and not m.author_is_bot
+   order by m.sent_at limit 1)
+  union all
+  (select m.author_name from ingest.message m
+   where m.workspace_id = $1 and m.author_external_id = a.id and m.deleted_at is null and not m.author_is_bot
+   order by m.sent_at desc limit 1)) as names
+from (select id from author where id is not null limit $3::int) a;
+
+-- name: written
+-- How much some authors wrote, and how many messages have a word, each counted up to a limit.
+select (select count(*) from (
+    select from ingest.message m
+    where m.workspace_id = $1 and m.author_external_id = any ($2::text[]) and m.deleted_at is null limit $4::int) w) as written,
+  (select coalesce(sum(c.documents), 0)::bigint
+   from search.count_documents(array['message'], array[phraseto_tsquery('spine.chat', $3)], $5::int) c) as having;
+
 -- name: vicinity
 -- The messages around others and these themselves: what each is, and on which side of which other it stands. Who is seen from
 -- several others comes as often. Those before, those after and the other itself are told apart by their side and come as they

@@ -66,6 +66,16 @@ TIME_WORDS: Final = frozenset(
     неделю месяц месяца месяце год года году выходные выходных""".replace("'", APOSTROPHE).split()
 )
 
+# Nor need one have these: that it was said is told by its being there.
+SAYING_WORDS: Final = frozenset(
+    """say says said saying tell tells told telling talk talks talked talking mention mentions mentioned write writes
+    wrote written discuss discussed think thinks thought explain explained suggest suggested opinion happen happened
+    каже кажуть казав казала казали сказав сказала сказали говорить говорив говорила говорили розповів розповіла
+    пише писав писала написав написала написали думає думав думала думка думки згадував згадала обговорювали
+    обговорили пояснив пояснила запропонував запропонувала говорит говорил говорила говорили сказал сказала сказали
+    пишет писал писала написал написала думает думал думала обсуждали""".split()
+)
+
 # A quote within a word opens nothing: f"…", 24".
 _PIECE = re.compile(
     r"""(?P<minus>(?<!\S)-)?(?:(?<![^\s(\[-])"(?P<phrase>[^"]*)"|(?P<bare>[^\s"]+))"""

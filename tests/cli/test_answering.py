@@ -1,12 +1,12 @@
 """Answers: only what the cited messages say, or quotes, or that nothing is known."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from services.cli.answering import Passage, Sentence, answer, is_grounded
+from services.cli.answering import AskedAnswer, Passage, Sentence, answer, is_grounded
 from services.cli.asking import read_passages
 from services.common.errors import ItemFailed, ModelUnavailable
 from winnow.search.v1 import search_pb2 as pb
@@ -231,3 +231,34 @@ def test_what_may_answer_a_question_is_told_to_it() -> None:
     found = read_passages(packed)
     assert [each.citation for each in found if each.asks] == [1]
     assert [each.citation for each in found if each.answers] == [2, 7]
+
+
+LACKING = [
+    Passage(1, "[1] Priya: the new intern starts monday", True, True, words=0.3),
+    Passage(2, "[2] Orla: a laptop is ordered", False, False, words=0.1),
+]
+
+
+async def test_what_lacks_the_word_that_decides_is_no_answer() -> None:
+    """Where nothing has enough of the question, that must be said, with the word, and what is nearest be shown."""
+    question = "What is the salary of the new intern?"
+    found = await answer(question, LACKING, None, ["salary", "a", "b", "c"])
+    assert found == AskedAnswer("unknown", (), missing=("salary", "a", "b"), nearest=(1,))
+    enough = [replace(LACKING[0], words=0.5), LACKING[1]]
+    assert (await answer(question, enough, None, ["salary"])).kind == "quoted"
+
+
+async def test_what_has_no_word_in_common_may_be_near_enough() -> None:
+    """In another language nothing may have a word of the question: then nearness alone must decide."""
+    near = [replace(each, words=0.0) for each in LACKING]
+    assert (await answer("Яка зарплата?", near, None, ["зарплата"])).kind == "quoted"
+
+
+async def test_a_model_decides_whether_it_knows_though_a_word_is_missing() -> None:
+    """Who reads may find the answer in other words; if nothing it says is grounded, the word is missing after all."""
+    question = "What is the salary of the new intern?"
+    told = said(("She starts on Monday.", 1, "new intern starts monday"))
+    assert (await answer(question, LACKING, told, ["salary"])).kind == "generated"
+    invented = said(("It is 500.", 1, "the salary is 500"))
+    found = await answer(question, LACKING, invented, ["salary"])
+    assert (found.kind, found.missing, found.ungrounded) == ("unknown", ("salary",), 1)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from services.search import legs, ranking
-from services.search.keyword import KeywordCandidates, Lookup, candidate_query
+from services.search.keyword import KeywordCandidates, candidate_query
+from services.search.lookup import Lookup
 from services.search.ranking import Fused, Fusion, Hit
 from services.search.semantic import EXACT_ROWS_MAX, Plan, choose_plan, unite
 from services.search.statistics import TERM_DOCUMENTS_MAX
@@ -200,12 +201,22 @@ def test_coverage_is_the_share_of_the_weight_that_occurs() -> None:
     assert Lookup((), (), (), ()).coverage == 0
 
 
-@pytest.mark.parametrize("when", ["Monday", "понеділок", "пʼятницю", "вчера"])
+@pytest.mark.parametrize("when", ["Monday", "понеділок", "пʼятницю", "вчера", "say", "казала"])
 def test_what_tells_when_covers_nothing_and_leaves_nothing_uncovered(when: str) -> None:
-    """A message of that day has no need to name it: that nothing does says nothing of the rest of the question."""
+    """No message need say its day, nor that it was said: that none does says nothing of the rest of the question."""
     assert Lookup((when, "outage"), ("q", "r"), (0, 5), (3.0, 1.0), 9).coverage == 1
     assert Lookup((when, "outage"), ("q", "r"), (0, 0), (3.0, 3.0), 9).coverage == 0
     assert Lookup((when, "outage"), ("q", "r"), (5, 0), (1.0, 3.0), 9).coverage == 0.25
+
+
+def test_a_share_of_the_words_counts_each_once() -> None:
+    """Of what is asked a share must be held by some terms, and the rest be lacking, the weightiest first."""
+    known = Lookup(("intern", "monday", "salary"), ("i", "m", "s"), (5, 0, 0), (1.0, 9.0, 3.0), 9)
+    assert known.share(0b001) == 0.25
+    assert known.share(0b101) == known.share(0b111) == 1
+    assert known.lacking(0b001) == ["salary"]
+    assert known.lacking(0) == ["salary", "intern"]
+    assert Lookup((), (), (), ()).share(0) == 0
 
 
 def test_the_better_of_two_cosines_counts() -> None:

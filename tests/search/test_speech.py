@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from services.search import legs
-from services.search.keyword import KeywordCandidates, Lookup
+from services.search.keyword import KeywordCandidates
+from services.search.lookup import Lookup
 from services.search.speech import ASKING_SHARE, TO_OTHERS, TO_THEM, Speech, hear
 from services.search.store import Document, Near, Subject
 from tests.search.vicinities import Utterance, said_by, vicinity_of

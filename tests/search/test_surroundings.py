@@ -144,6 +144,27 @@ async def test_what_is_packed_tells_how_far_it_bears_on_the_question(desk: Desk)
     assert await bears("when does the accountant start") == set()
 
 
+async def test_what_is_packed_tells_which_words_it_has_and_which_are_missing(desk: Desk) -> None:
+    """Each word must count once, said by an item, next to it or in what it rests on; what nothing has is told."""
+    library = desk.library
+    await library.add_messages(
+        ["the intern starts on monday", "she gets the intern desk"], [unit(1, 0.1)] * 2
+    )
+    request = pb.PackContextRequest(
+        query="what did they say of the salary and desk of the intern on friday",
+        query_vector=unit(1).tolist(),
+    )
+    reply = await call(desk, "PackContext", request)
+    assert list(reply.missing_words) == ["salary"]
+    assert len(reply.items) == 2
+    for item in reply.items:
+        assert 0.3 < item.words < 0.7
+    request.query = "intern desk"
+    reply = await call(desk, "PackContext", request)
+    assert not reply.missing_words
+    assert [item.words for item in reply.items] == pytest.approx([1, 1])
+
+
 async def test_what_is_to_be_erased_is_not_shown(desk: Desk) -> None:
     """Words of a message that an erasure has written down stand in no result, around none and beside no evidence."""
     said = ["the deploy is stuck", "zanzibarine did it", "the deploy goes on"]

@@ -1955,6 +1955,7 @@ class ContextItem(_message.Message):
     MESSAGE_IDS_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     BEARING_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
     citation: _builtins.int
     """Its number, from 1: what an answer cites it by."""
     text: _builtins.str
@@ -1966,6 +1967,10 @@ class ContextItem(_message.Message):
     bearing: _builtins.float
     """How far it bears on the question, by meaning and by the words that it and what stands around it have: from 1 on it may answer it;
     below, it is no more than what comes nearest. Unlike scores it can be compared from question to question.
+    """
+    words: _builtins.float
+    """The share of the question's words, by weight, that it, the messages it is grounded in or what stands around these have, each word
+    once and in any form, from 0 to 1. What was written by somebody whom a word names has that word.
     """
     @_builtins.property
     def result(self) -> Global___SearchResult:
@@ -1984,10 +1989,11 @@ class ContextItem(_message.Message):
         message_ids: _abc.Iterable[_builtins.str] | None = ...,
         tokens: _builtins.int = ...,
         bearing: _builtins.float = ...,
+        words: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearing", b"bearing", "citation", b"citation", "message_ids", b"message_ids", "result", b"result", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearing", b"bearing", "citation", b"citation", "message_ids", b"message_ids", "result", b"result", "text", b"text", "tokens", b"tokens", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2008,6 +2014,7 @@ class PackContextResponse(_message.Message):
     FRESHNESS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     NEAR_SCORE_FIELD_NUMBER: _builtins.int
+    MISSING_WORDS_FIELD_NUMBER: _builtins.int
     tokens: _builtins.int
     """How many tokens they are estimated to take together."""
     candidates: _builtins.int
@@ -2032,6 +2039,10 @@ class PackContextResponse(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the caller should know, for example that one leg did not answer."""
 
+    @_builtins.property
+    def missing_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The question's words that no item has, nor what stands around one, the weightiest first; none that only tell when or who said it."""
+
     def __init__(
         self,
         *,
@@ -2044,10 +2055,11 @@ class PackContextResponse(_message.Message):
         freshness: Global___Freshness | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         near_score: _builtins.float = ...,
+        missing_words: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "coverage", b"coverage", "duplicates", b"duplicates", "freshness", b"freshness", "items", b"items", "near_score", b"near_score", "over_budget", b"over_budget", "tokens", b"tokens", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "coverage", b"coverage", "duplicates", b"duplicates", "freshness", b"freshness", "items", b"items", "missing_words", b"missing_words", "near_score", b"near_score", "over_budget", b"over_budget", "tokens", b"tokens", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

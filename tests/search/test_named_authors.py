@@ -1,0 +1,128 @@
+"""Hybrid searches that name somebody: what they wrote comes before what only mentions them, and nothing is left out."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from services.common.vectors import Matrix
+from tests.search.asking import call
+from tests.search.conftest import Desk
+from tests.search.library import START, texts, unit
+from winnow.search.v1 import search_pb2 as pb
+from winnow.types.v1 import types_pb2 as types
+
+QUERY = "what did Olena decide about the release"
+MENTIONS = ("Olena asked what the release needs", "ask Olena about the release", "Olena is away")
+DECISION = "the release goes out on thursday"
+
+
+async def write(desk: Desk, author: str, said: Sequence[str], vectors: Sequence[Matrix]) -> None:
+    """Save messages of an author, each in a thread of its own, so that none lends another anything."""
+    library = desk.library
+    for text, vector in zip(said, vectors, strict=True):
+        fields = {"author_external_id": author.casefold(), "author_name": author}
+        await library.add_message(text, vector, thread_id=text, **fields)
+
+
+async def search(desk: Desk, query: str, **fields: object) -> list[str]:
+    """Search by words and a vector that all messages are equally near to."""
+    reply = await desk.client.search(query, query_vector=unit(1).tolist(), **fields)
+    return texts(reply)
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("Olena", QUERY),
+        ("Olena Marchuk", "olena's decision on the release"),
+        ("Олена Марчук", QUERY),
+        ("Олена Марчук", "що вирішила Олена про release"),
+        ("Olena Marchuk", "рішення Олени про release"),
+    ],
+)
+async def test_what_somebody_wrote_comes_before_what_mentions_them(
+    desk: Desk, name: str, query: str
+) -> None:
+    """Who is named, in either script and any case, must be found by what they wrote of it, and mentions stay."""
+    await write(desk, "Bob", MENTIONS, [unit(1, 0.1)] * 3)
+    await write(desk, name, [DECISION], [unit(1, 0.1)])
+    await write(desk, "Eve", ["the release is late"], [unit(1, 0.1)])
+    found = await search(desk, query)
+    assert found[0] == DECISION
+    assert set(found) == {*MENTIONS, DECISION, "the release is late"}
+
+
+async def test_what_they_wrote_is_found_beyond_the_best_candidates(desk: Desk) -> None:
+    """In a workspace where very much has the other words, what the named one wrote must still come first."""
+    library = desk.library
+    crowd = [f"release note {i}" for i in range(600)]
+    await library.add_messages(crowd, author_external_id="bot", author_name="Bob")
+    long = "after the review of all that is open we move the release by one week, to be safe"
+    await library.add_message(
+        long, author_external_id="o", author_name="Olena", sent_at=START - timedelta(days=2)
+    )
+    assert (await search(desk, QUERY))[0] == long
+
+
+async def test_an_ordinary_word_is_no_name(desk: Desk) -> None:
+    """Whoever is called Will or Надія, what asks with that word must find what it found without them."""
+    said = ["the release will be late", "надія на release є"]
+    await write(desk, "Bob", said, [unit(1, 0.1)] * 2)
+    await write(desk, "Will", ["the release, again"], [unit(1, 0.1)])
+    await write(desk, "Надія", ["release!!"], [unit(1, 0.1)])
+    assert (await search(desk, "will the release be late"))[0] == said[0]
+    assert (await search(desk, "яка надія на release"))[0] == said[1]
+    assert (await search(desk, "what does Will say of the release"))[0] == "the release, again"
+
+
+async def test_a_name_that_nobody_mentions_is_not_taken_for_a_slip(desk: Desk) -> None:
+    """A word that occurs in no message but names an author must not be corrected, and covers its part of the query."""
+    await write(desk, "Bob", ["olenka wrote the release notes"], [unit(1, 0.1)])
+    await write(desk, "Olenna", [DECISION], [unit(1, 0.1)])
+    reply = await desk.client.search("olenna release", query_vector=unit(1).tolist())
+    assert not reply.warnings
+    assert texts(reply)[0] == DECISION
+    packed = await call(
+        desk,
+        "PackContext",
+        pb.PackContextRequest(query="olenna release", query_vector=unit(1).tolist()),
+    )
+    assert packed.coverage == pytest.approx(1)
+
+
+async def test_a_filter_decides_who_wrote_it(desk: Desk) -> None:
+    """Where authors are chosen by a filter, a name in the query must find who mentions it."""
+    await write(desk, "Bob", MENTIONS, [unit(1, 0.1)] * 3)
+    await write(desk, "Olena", [DECISION], [unit(1, 0.1)])
+    chosen = pb.SearchFilter(author_external_ids=["bob"])
+    assert set(await search(desk, QUERY, filter=chosen)) == set(MENTIONS)
+
+
+async def test_an_atom_is_theirs_if_it_rests_on_what_they_wrote(desk: Desk) -> None:
+    """Of two atoms alike that of the named one must come first."""
+    library = desk.library
+    for name in ("Bob", "Olena"):
+        said = f"thursday, says {name[0]}"
+        message = await library.add_message(said, author_external_id=name, author_name=name)
+        await library.add_atom(f"Release on thursday ({name[0]})", "the release", [message])
+    reply = await desk.client.search(
+        QUERY, query_vector=unit(1).tolist(), kinds=[types.SUBJECT_KIND_ATOM]
+    )
+    assert [each.atom.title for each in reply.results] == [
+        "Release on thursday (O)",
+        "Release on thursday (B)",
+    ]
+
+
+async def test_pages_go_on_where_somebody_is_named(desk: Desk) -> None:
+    """Two pages must hold what one would, in its order."""
+    await write(desk, "Bob", MENTIONS, [unit(1, 0.1)] * 3)
+    await write(desk, "Olena", [DECISION, "no release today"], [unit(1, 0.1)] * 2)
+    vector = unit(1).tolist()
+    whole = texts(await desk.client.search(QUERY, query_vector=vector))
+    first = await desk.client.search(QUERY, query_vector=vector, page_size=2)
+    rest = await desk.client.search(
+        QUERY, query_vector=vector, page_size=9, page_token=first.next_page_token
+    )
+    assert [*texts(first), *texts(rest)] == whole

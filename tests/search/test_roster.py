@@ -1,0 +1,97 @@
+"""Who writes in a workspace: read in parts, as they are called now and were called first, each workspace by itself."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.search import roster
+from services.search.roster import Roster
+from tests.search.conftest import Desk
+from tests.search.library import START, Library, as_search
+
+
+async def named(known: Roster, library: Library, query: str) -> dict[str, set[str]]:
+    """Ask a roster as search does."""
+    async with as_search(library) as connection:
+        found = await known.named(connection, library.workspace, query)
+    return {word: set(authors) for word, authors in found.items()}
+
+
+async def write(library: Library, *authors: tuple[str, str], **fields: Any) -> list[UUID]:
+    """Save a message of each of some authors, by id and name."""
+    return [
+        await library.add_message("hello", author_external_id=each, author_name=name, **fields)
+        for each, name in authors
+    ]
+
+
+async def test_who_was_renamed_is_known_by_both_names(desk: Desk) -> None:
+    """The names of an author's first and last messages must name them; who has no name is called by the id."""
+    await write(desk.library, ("u1", "Olena Bila"))
+    await write(desk.library, ("u1", "Olena Marchuk"), sent_at=START + timedelta(days=9))
+    await write(desk.library, ("priya", ""), ("", "Nobody"))
+    assert await named(Roster(), desk.library, "olena marchuk") == {
+        "olena": {"u1"},
+        "marchuk": {"u1"},
+    }
+    assert await named(Roster(), desk.library, "what bila told priya") == {
+        "bila": {"u1"},
+        "priya": {"priya"},
+    }
+    assert await named(Roster(), desk.library, "nobody") == {}
+
+
+async def test_who_is_gone_and_bots_are_nobody(desk: Desk) -> None:
+    """Who wrote nothing that is left, or is a bot, must not be named, once the roster is read again."""
+    now = [0.0]
+    known = Roster(lambda: now[0])
+    (message,) = await write(desk.library, ("u1", "Olena"))
+    await write(desk.library, ("u2", "Sentry"), author_is_bot=True)
+    assert await named(known, desk.library, "olena and sentry") == {"olena": {"u1"}}
+    await desk.library.admin.execute(
+        "update ingest.message set deleted_at = now() where id = $1", message
+    )
+    now[0] += 11
+    assert await named(known, desk.library, "olena and sentry") == {}
+
+
+async def test_workspaces_know_their_own_authors(desk: Desk) -> None:
+    """A name of one workspace must name nobody in another."""
+    await desk.deployment.other_workspace()
+    admin = desk.library.admin
+    workspace = await admin.fetchval(
+        "select workspace_id from spine.workspace where name = 'other'"
+    )
+    other = await Library(admin, workspace).open(dimensions=None)
+    await write(other, ("u1", "Olena"))
+    known = Roster()
+    assert await named(known, desk.library, "olena") == {}
+    assert await named(known, other, "olena") == {"olena": {"u1"}}
+
+
+async def test_a_large_roster_is_read_in_parts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each search must read one part, and what is known already be told meanwhile, also while it is read anew."""
+    monkeypatch.setattr(roster, "PART", 2)
+    now = [0.0]
+    known = Roster(lambda: now[0])
+    await write(desk.library, ("a", "Anna"), ("b", "Bohdan"), ("c", "Cyril"))
+    assert await named(known, desk.library, "anna cyril") == {"anna": {"a"}}
+    assert await named(known, desk.library, "anna cyril") == {"anna": {"a"}, "cyril": {"c"}}
+    await write(desk.library, ("d", "Daria"))
+    now[0] += 11
+    assert await named(known, desk.library, "anna daria") == {"anna": {"a"}}
+    assert await named(known, desk.library, "anna daria") == {"anna": {"a"}}
+    assert await named(known, desk.library, "anna daria") == {"anna": {"a"}, "daria": {"d"}}
+
+
+async def test_a_nickname_that_everybody_writes_is_a_word(desk: Desk) -> None:
+    """Who is called what many messages say must be named only where the word is written as a name."""
+    await desk.library.add_messages(
+        [f"grub fails on {i}" for i in range(15)], author_external_id="x"
+    )
+    await write(desk.library, ("u1", "Grub"))
+    known = Roster()
+    assert await named(known, desk.library, "why does grub fail") == {}
+    assert await named(known, desk.library, "why does Grub fail") == {"grub": {"u1"}}
