@@ -40,6 +40,14 @@ _NEVER: Final = (
     )
 )
 
+# By these people only look for something.
+_SEEKING: Final = frozenset(
+    """know knows known knew find show search look information info anything something everything знаємо знаєш знає
+    знати відомо знайти знайди покажи пошук інформація щось знаем знаешь знать известно найти найди поиск""".split()
+)
+
+# No part of an address, a path or what else is joined.
+_WORD: Final = re.compile(r"(?<![\w/.:=&?%+~\\])(?<!\w@)\w+(?:['’ʼ`]\w+)*(?![/\\]|[.:@=&?%+~]?\w)")
 _ASIDE: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _POSSESSIVE: Final = re.compile(r"['’ʼ`]s$", re.IGNORECASE)
 _CYRILLIC: Final = re.compile("[Ѐ-ӿ]")
@@ -102,7 +110,7 @@ class Names:
         """Return the words of a query that name authors, as `part_of` has them, each with whom it names."""
         if not self._authors:
             return {}
-        words = list(_TOKEN.finditer(unicodedata.normalize("NFKC", query)))
+        words = list(_WORD.finditer(unicodedata.normalize("NFKC", query)))
         called = [self._called(_bare(word[0])) for word in words]
         found: dict[str, Named] = {}
         for place, (word, authors) in enumerate(zip(words, called, strict=True)):
@@ -144,6 +152,12 @@ def _is_written_as_name(word: re.Match[str]) -> bool:
 def part_of(word: str) -> str:
     """A word as it is asked about: in small letters, without a possessive ending."""
     return _bare(word).casefold()
+
+
+def asks_more(terms: Iterable[str], named: Collection[str]) -> bool:
+    """Whether terms ask for more than for those who are named: of a name alone, what mentions it is wanted."""
+    rest = (set(parts_of(term)) - set(named) for term in terms)
+    return any(part not in _NEVER and part not in _SEEKING for parts in rest for part in parts)
 
 
 def parts_of(text: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from services.search.copies import Copies
 from services.search.freshness import FreshnessGauge, Serving
 from services.search.keyword import KeywordCandidates, KeywordLeg
 from services.search.losses import what_is_left
+from services.search.names import asks_more
 from services.search.nearness import Nearness
 from services.search.presenting import present
 from services.search.query_vectors import GenerationGone, QueryVector, QueryVectors
@@ -306,7 +307,8 @@ class Searcher:
         """Return which words of a hybrid search name authors, and whom; none where a filter says who wrote it."""
         if not question.is_hybrid or question.filter.author_ids is not None:
             return NOBODY
-        return await self._roster.named(connection, workspace, words.meaning)
+        named = await self._roster.named(connection, workspace, words.meaning)
+        return named if asks_more((term.text for term in words.terms), named) else NOBODY
 
     async def _around(
         self,

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.search import keyword
+from services.search import keyword, lookup
 from tests.search.asking import ALL_KINDS, KEYWORD, all_of, by, nest
 from tests.search.conftest import Desk
 from tests.search.library import START, texts, unit
@@ -207,7 +207,8 @@ async def test_a_word_that_is_everywhere_is_found_where_it_is_wanted(
 ) -> None:
     """Where not all that has a word is looked at, what an expression leaves of it must be found all the same."""
     monkeypatch.setattr(keyword, "SCANNED_MAX", 50)
-    monkeypatch.setattr(keyword, "TERM_DOCUMENTS_MAX", 50)
+    for module in (keyword, lookup):
+        monkeypatch.setattr(module, "TERM_DOCUMENTS_MAX", 50)
     library = desk.library
     await library.add_messages([f"wanted elsewhere {i}" for i in range(100)])
     last = await library.add_messages(["wanted too"] * 10, author_external_id="ann")

@@ -76,6 +76,14 @@ async def test_an_ordinary_word_is_no_name(desk: Desk) -> None:
     assert (await search(desk, "what does Will say of the release"))[0] == "the release, again"
 
 
+@pytest.mark.parametrize("query", ["Olena", "what do we know about Olena?", "що відомо про Olena?"])
+async def test_a_name_alone_asks_for_what_mentions_it(desk: Desk, query: str) -> None:
+    """Who types nothing but a name must find the messages that have it first, as with any other word."""
+    await write(desk, "Olena", [DECISION, "lunch"], [unit(1, 0.1)] * 2)
+    await write(desk, "Bob", ["Olena is away"], [unit(1, 0.1)])
+    assert (await search(desk, query))[0] == "Olena is away"
+
+
 async def test_a_name_that_nobody_mentions_is_not_taken_for_a_slip(desk: Desk) -> None:
     """A word that occurs in no message but names an author must not be corrected, and covers its part of the query."""
     await write(desk, "Bob", ["olenka wrote the release notes"], [unit(1, 0.1)])

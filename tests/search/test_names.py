@@ -59,6 +59,9 @@ def whom(query: str) -> dict[str, set[str]]:
         ("Mark's cells", "Mark Dolan"),
         ("will archer on the van", "Will Archer"),
         ("@jkowalski invoices", "jkowalski"),
+        ("jkowalski: invoices", "jkowalski"),
+        ("(jkowalski) invoices.", "jkowalski"),
+        ("invoices of jkowalski.", "jkowalski"),
         ("what PhD C said", "PhD C"),
     ],
 )
@@ -85,6 +88,9 @@ def test_a_name_is_known_in_any_form(query: str, name: str) -> None:
         "Acme invoices",
         "c or rust",
         "Tobi",
+        "https://olena.example.com/r/1",
+        "what is in src/olena/main.py",
+        "olena@example.com",
         "",
     ],
 )

@@ -201,6 +201,9 @@ async def test_nothing_gone_and_nothing_foreign_is_shown(
                 assert code == grpc.StatusCode.OK, (method, await call.details())
                 reply = await call
                 answered += 1
+                if isinstance(reply, pb.PackContextResponse):
+                    # Words of the question, which the caller knows.
+                    reply.ClearField("missing_words")
                 shown = str(reply)
                 # A warning may repeat what was asked for.
                 leaked = [word for word in mine.gone if word in shown]
