@@ -67,6 +67,27 @@ async def enqueue(
     return made
 
 
+async def enqueue_extraction(
+    connection: Connection,
+    workspace: UUID,
+    windows: Sequence[UUID],
+    specs: Sequence[str],
+    lanes: Sequence[int],
+    *,
+    reopen: bool = False,
+) -> int:
+    """Make the tasks that read windows, each in a lane; return how many are new, or reopened though they were done."""
+    made: int = await connection.fetchval(
+        "select spine.enqueue_extraction($1, $2, $3, $4, $5)",
+        workspace,
+        windows,
+        specs,
+        lanes,
+        reopen,
+    )
+    return made
+
+
 async def enqueue_embedding(
     connection: Connection,
     workspace: UUID,

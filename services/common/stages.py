@@ -33,7 +33,11 @@ def consumer_of(stage: str, lane: int) -> str:
 
 
 # Where tasks wait: every stage's fresh ones, and those behind them of the stages that have such.
-PLACES = (*((stage, FRESH) for stage in READERS), *(("embed", lane) for lane in BEHIND))
+PLACES = (
+    *((stage, FRESH) for stage in READERS),
+    *(("embed", lane) for lane in BEHIND),
+    ("extract", HISTORY),
+)
 
 # Which service reads the hints of each consumer.
 CONSUMERS = {consumer_of(stage, lane): READERS[stage] for stage, lane in PLACES}

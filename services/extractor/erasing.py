@@ -14,7 +14,7 @@ from services.common.database import Connection
 from services.common.outbox import Task, enqueue, enqueue_embedding
 from services.common.work import Result
 from services.extractor import bonds, store
-from services.extractor.subscriptions import enqueue_reading
+from services.extractor.readings import enqueue_reading
 from services.extractor.windows import WindowLimits
 
 QUERIES = sql.load(Path(__file__).with_name("erasing.sql"))

@@ -14,11 +14,13 @@ from services.common.ids import uuid7
 from services.common.outbox import enqueue
 from services.extractor.conversations import conversations
 from services.extractor.extraction import MessageId
-from services.extractor.subscriptions import enqueue_reading
+from services.extractor.readings import enqueue_reading
 from services.extractor.windows import WindowLimits
 
 QUERIES = sql.load(Path(__file__).with_name("manual.sql"))
 WINDOWS_PER_COMMIT: Final = 500
+# Who asks for no more windows waits for them; more are read behind what is fresh.
+WAITED_FOR_MAX: Final = 10
 # Where nothing was measured yet: what a token is in chat, what a prompt says besides, and how fast reading without a
 # model is.
 _CHARACTERS_PER_TOKEN: Final = 3.5
@@ -173,10 +175,16 @@ async def _add_open(
 
 
 async def ask(
-    connection: Connection, workspace: UUID, windows: Sequence[UUID], reading: Reading
+    connection: Connection,
+    workspace: UUID,
+    windows: Sequence[UUID],
+    reading: Reading,
+    *,
+    is_waited_for: bool,
 ) -> None:
     """Make the tasks that read closed windows, again if they were read before."""
-    await enqueue_reading(connection, workspace, windows, reading.engine_version, reopen=True)
+    wanted = (windows, reading.engine_version)
+    await enqueue_reading(connection, workspace, *wanted, reopen=True, is_waited_for=is_waited_for)
 
 
 async def ask_to_close(connection: Connection, workspace: UUID, sources: Sequence[UUID]) -> None:

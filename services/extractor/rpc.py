@@ -92,10 +92,13 @@ class ExtractorRpc(CuratingRpc):
     async def _read(self, workspace: UUID, plan: Plan) -> None:
         """Make the tasks of a plan, a commit for every few hundred windows."""
         size = manual.WINDOWS_PER_COMMIT
+        is_waited_for = len(plan.closed) <= manual.WAITED_FOR_MAX
         for start in range(0, len(plan.closed), size):
             async with self._database.transaction(workspace) as connection:
                 part = plan.closed[start : start + size]
-                await manual.ask(connection, workspace, part, self._reading)
+                await manual.ask(
+                    connection, workspace, part, self._reading, is_waited_for=is_waited_for
+                )
         async with self._database.transaction(workspace) as connection:
             await manual.ask_to_close(connection, workspace, plan.sources)
         self._kick()

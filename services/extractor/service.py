@@ -24,6 +24,7 @@ from services.common.rates import QuotaSettings
 from services.common.relay import Relay, RelaySettings
 from services.common.service import Service, Servicer
 from services.common.settings import Settings
+from services.common.stages import FRESH, HISTORY, backfill_of
 from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
 from services.extractor.aptitude import Aptitude, AptitudeNotes
@@ -173,19 +174,25 @@ def workers_of(
     # What a model has read is committed at once: when the provider fails after it, it is not paid for twice.
     batch_max = 1 if reader.model_name else 4
     erasing = EraseStage(reader.engine.version, relay.kick, limits)
-    return [
-        Worker(erasing, bus.hints(erasing.name, 16), tasks, database, options, batch_max=4),
-        Worker(cutting, bus.hints(cutting.name, 64), tasks, database, options, batch_max=64),
-        Worker(
+
+    def reads(consumer: str, lane: int) -> Worker[Any]:
+        return Worker(
             reading,
-            bus.hints(reading.name, 64),
+            bus.hints(consumer, 64),
             tasks,
             database,
             options,
             hints_max=1,
             batch_max=batch_max,
+            lanes=[lane],
             breaker=reader.breaker,
-        ),
+        )
+
+    return [
+        Worker(erasing, bus.hints(erasing.name, 16), tasks, database, options, batch_max=4),
+        Worker(cutting, bus.hints(cutting.name, 64), tasks, database, options, batch_max=64),
+        reads(reading.name, FRESH),
+        reads(backfill_of(reading.name), HISTORY),
         Worker(merging, bus.hints(merging.name, 64), tasks, database, options, batch_max=16),
     ]
 

@@ -5,8 +5,9 @@ import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from services.common import sql
@@ -15,15 +16,18 @@ from services.extractor.extraction import Extraction, WindowMessage
 from services.extractor.windows import WindowLimits
 
 QUERIES = sql.load(Path(__file__).with_name("store.sql"))
+# A conversation is closed and read long before.
+FRESH_AGE: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class WindowText:
-    """What a window says now: the hash of its live messages, and whether any is worth reading."""
+    """What a window says now: the hash of its live messages, if any is worth reading, and if any is of today."""
 
     window_id: UUID
     digest: str
     worth_reading: bool
+    is_fresh: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ async def window_texts(
     connection: Connection, workspace: UUID, windows: Sequence[UUID]
 ) -> list[WindowText]:
     """What each window says now; a window without live messages says nothing."""
-    rows = await connection.fetch(QUERIES["window_texts"], workspace, windows)
+    rows = await connection.fetch(QUERIES["window_texts"], workspace, windows, FRESH_AGE)
     lines: dict[UUID, list[Any]] = {window: [] for window in windows}
     for row in rows:
         lines[row["window_id"]].append(row)
@@ -154,6 +158,7 @@ async def window_texts(
             window,
             _digest((row["message_id"], row["text_sha256"]) for row in found),
             any(row["importance_label"] != "noise" for row in found),
+            any(row["is_fresh"] for row in found),
         )
         for window, found in lines.items()
     ]

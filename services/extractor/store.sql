@@ -163,7 +163,7 @@ order by w.window_id;
 
 -- name: window_texts
 -- What is to be erased is read no more, here and below.
-select w.window_id, m.id as message_id, m.text_sha256, m.importance_label
+select w.window_id, m.id as message_id, m.text_sha256, m.importance_label, m.sent_at >= now() - $3::interval as is_fresh
 from extractor.window_message w
 join ingest.message m on m.workspace_id = w.workspace_id and m.id = w.message_id
 where w.workspace_id = $1 and w.window_id = any ($2::uuid[]) and m.deleted_at is null

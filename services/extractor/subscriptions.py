@@ -18,6 +18,7 @@ from services.common.work import Result
 from services.extractor import bonds, knowledge, rules, store
 from services.extractor.conversations import close_window, conversations
 from services.extractor.extraction import Engine, Extraction, MessageId, Window, WindowMessage
+from services.extractor.readings import enqueue_reading
 from services.extractor.rules import NO_RULE, ApprovalRule
 from services.extractor.spending import Cost, Spending, metered
 from services.extractor.store import RunRecord
@@ -207,30 +208,6 @@ async def _now(connection: Connection, due: Sequence[datetime]) -> datetime:
     """
     now: datetime = await connection.fetchval("select now()")
     return max([now, *due])
-
-
-async def enqueue_reading(
-    connection: Connection,
-    workspace: UUID,
-    windows: Sequence[UUID],
-    engine_version: str,
-    *,
-    reopen: bool = False,
-) -> None:
-    """Ask for every window to be read as it stands now, unless it holds noise alone and never was."""
-    texts = await store.window_texts(connection, workspace, sorted(set(windows)))
-    known = await _windows_with_runs(connection, workspace, [text.window_id for text in texts])
-    wanted = [text for text in texts if text.worth_reading or text.window_id in known]
-    specs = [f"{engine_version}:{text.digest}" for text in wanted]
-    subjects = [text.window_id for text in wanted]
-    await enqueue(connection, workspace, "extract", subjects, specs, reopen=reopen)
-
-
-async def _windows_with_runs(
-    connection: Connection, workspace: UUID, windows: Sequence[UUID]
-) -> set[UUID]:
-    rows = await connection.fetch(store.QUERIES["windows_with_runs"], workspace, windows)
-    return {row["window_id"] for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import grpc
 import pytest
 
 from services.common.ids import uuid7
-from services.extractor import subscriptions
+from services.common.stages import FRESH, HISTORY
+from services.extractor import manual, subscriptions
 from tests.conftest import Deployment
 from tests.extractor.calling import asked, at
 from tests.extractor.known import knowing
@@ -39,6 +40,25 @@ async def test_chosen_messages_are_read_again(deployment: Deployment) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as failure:
             await call("ExtractMessages", message_ids=[str(uuid7())])
         assert failure.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_few_old_conversations_that_are_asked_for_are_read_first(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody waits for a few; what is more, and was said long ago, is read behind what is fresh."""
+    monkeypatch.setattr(manual, "WAITED_FOR_MAX", 1)
+    lanes = "select array_agg(lane order by lane) from spine.task where stage = 'extract' and state <> 'done'"
+    async with asked(deployment) as (knowledge, call):
+        _, first = await tell(knowledge, DISK, FRIDAY)
+        await pause(deployment)
+        await tell(knowledge, OTHER_DISK, SMALL_TALK[0])
+        await knowledge.settled()
+        await call("ExtractMessages", message_ids=[str(first[0])])
+        assert await deployment.admin.fetchval(lanes) == [FRESH]
+        await knowledge.settled()
+        await call("ExtractMessages", since=at(0), until=at(100))
+        assert await deployment.admin.fetchval(lanes) == [HISTORY, HISTORY]
+        await knowledge.settled()
 
 
 async def test_a_window_that_goes_on_is_counted_once(deployment: Deployment) -> None:
