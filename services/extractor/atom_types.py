@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from services.extractor import cues, labels, stakes, trouble
+from services.extractor import cues, labels, mishaps, stakes, trouble, verdicts
 from services.extractor.extraction import ATOM_TYPES, AtomType
 from services.extractor.titles import polish, sentences
 from services.extractor.utterances import Utterance, is_question
@@ -14,12 +14,16 @@ _CONCLUDED_WEIGHT: Final = 1.4
 _HEALED_WEIGHT: Final = 1.6
 _DELIBERATED_WEIGHT: Final = 2.4
 _LABELLED_WEIGHT: Final = 4.0
+_TROUBLED_WEIGHT: Final = 1.4
+# What a kind must weigh to be one that an answer may be of.
+_REPLY_LEAST: Final[Mapping[AtomType, float]] = {"requirement": 1.5, "risk": 1.5}
 
-Role = Literal["raised", "reply", "remark", "statement", "report"]
+Role = Literal["raised", "reply", "verdict", "remark", "statement", "report"]
 
 _PRIOR: Final[Mapping[Role, Mapping[AtomType, float]]] = {
     "raised": {"question": 0.6, "problem": 0.4},
     "reply": {"solution": 2.0, "insight": 0.9},
+    "verdict": {"decision": 3.0, "insight": 0.9},
     "remark": {"insight": 1.6, "solution": 0.8, "decision": 0.2, "problem": 0.2},
     "statement": {"insight": 1.4, "problem": 0.2, "decision": 0.2},
     "report": {"problem": 0.6, "requirement": 0.7},
@@ -28,23 +32,33 @@ _TOLD: Final[Mapping[AtomType, float]] = {"insight": 2.0, "solution": 0.9, "deci
 
 
 def weigh(
-    utterances: Sequence[Utterance], role: Role, asked: Sequence[Utterance] = ()
+    utterances: Sequence[Utterance],
+    role: Role,
+    asked: Sequence[Utterance] = (),
+    is_troubled: bool = False,
 ) -> dict[AtomType, float]:
-    """Weight of every type the role allows, given what was `asked`; the heaviest is the answer."""
+    """Weight of every type the role allows, given what was `asked` and `is_troubled`; the heaviest is the answer."""
     text = " \n ".join(utterance.body for utterance in utterances)
     asks = any(map(_asks, utterances))
     if role == "raised" and not asks and not cues.PROBLEM.search(text):
         role = "statement"
-    is_told = role == "reply" and _wants_no_way(asked) and not cues.ADVICE.search(text)
+    is_told = _wants_no_way(asked) and not cues.ADVICE.search(text)
+    is_told = role == "reply" and not is_troubled and (is_told or _is_suggested(asked))
     weights = dict(_TOLD if is_told else _PRIOR[role])
     for kind, weight in _cue_weights(text, utterances).items():
-        if kind in weights or role in ("statement", "raised", "remark") or weight >= 2.0:
+        least = _REPLY_LEAST.get(kind, 2.0)
+        if kind in weights or role in ("statement", "raised", "remark") or weight >= least:
             weights[kind] = weights.get(kind, 0.0) + weight
     is_other = stakes.RULE.search(text) or stakes.WARNING.search(text) or _suggests(text)
+    is_other = is_other or any(map(_threatens, sentences(text)))
     if role == "raised" and not asks and not is_other:
         weights["problem"] += 1.0
+    if is_troubled and role in ("statement", "raised") and not (asks or is_other):
+        weights["problem"] += _TROUBLED_WEIGHT
     for kind, weight in _weights_in_talk(text, utterances, role, asked).items():
         weights[kind] = weights.get(kind, 0.0) + weight
+    if weights.get("solution", 0.0) and role == "statement" and _heals(text, asked):
+        weights.pop("problem", None)
     said = [labels.labelled_as(utterance.body) for utterance in utterances]
     for kind in ATOM_TYPES:
         if kind in said:
@@ -57,9 +71,17 @@ def weigh(
 
 def _asks(utterance: Utterance) -> bool:
     """Whether someone asks, and does not first say what is going to be done: "We keep it. Ann, can you by Friday?"."""
+    if utterance.fails and not _asks_more(utterance.body):
+        return False
     first, *others = sentences(utterance.body) or [""]
     decides = bool(others) and bool(cues.DECIDING.search(first)) and not is_question(first)
     return (utterance.is_question or utterance.is_asking) and not decides
+
+
+def _asks_more(text: str) -> bool:
+    """Whether a text asks more than for any help there is: "any ideas?" asks nothing."""
+    rest = stakes.HELP_WANTED.sub(" ", text)
+    return rest == text or is_question(rest) or bool(cues.ASKING.search(rest))
 
 
 def _weights_in_talk(
@@ -69,6 +91,7 @@ def _weights_in_talk(
     found: dict[AtomType, float] = {}
     first = utterances[0].body
     concludes = stakes.CONCLUDING.match(first) and not cues.ADVICE.search(first)
+    concludes = concludes and not cues.PROBLEM.search(first)
     if role == "statement" and concludes:
         found["decision"] = _CONCLUDED_WEIGHT
     if role in ("statement", "reply") and _heals(text, asked):
@@ -77,17 +100,19 @@ def _weights_in_talk(
         return found
     if _deliberates(asked) or (_is_suggested(asked) and stakes.UNDERTAKEN.search(text)):
         found["decision"] = _DELIBERATED_WEIGHT
-    elif _asks_a_fact(asked) and not cues.ADVICE.search(text):
+    elif asks_a_fact(asked) and not cues.ADVICE.search(text):
         found["insight"] = _FACT_WEIGHT
     is_diagnosis = any(utterance.addressee for utterance in utterances)
     if not is_diagnosis and _finds_cause(text):
-        found["insight"] = found.get("insight", 0.0) + _FACT_WEIGHT
+        failed = any(utterance.puzzles for utterance in asked)
+        kind: AtomType = "problem" if asked and not failed and _fails(text) else "insight"
+        found[kind] = found.get(kind, 0.0) + _FACT_WEIGHT
     return found
 
 
 def _heals(text: str, asked: Sequence[Utterance]) -> bool:
     """Whether somebody says what they do or did about trouble, neither why it came nor what was settled."""
-    fails = any(cues.FAILURE.search(utterance.body) for utterance in asked)
+    fails = any(utterance.fails for utterance in asked)
     does = stakes.UNDERTAKEN.search(text) or cues.REMEDIED.search(text) or cues.commits(text)
     settles = cues.SETTLED.search(text) or stakes.CAUSE.search(text)
     return fails and bool(does) and not settles
@@ -98,7 +123,7 @@ def _deliberates(asked: Sequence[Utterance]) -> bool:
     questions = [utterance.body for utterance in asked if utterance.is_question]
     if not questions or cues.TAG.search(questions[-1]):
         return False
-    fails = any(cues.FAILURE.search(utterance.body) for utterance in asked)
+    fails = any(utterance.fails for utterance in asked)
     return not fails and bool(cues.DELIBERATED.search(questions[-1]))
 
 
@@ -122,12 +147,13 @@ def _wants_no_way(asked: Sequence[Utterance]) -> bool:
     return bool(asked) and not any(pattern.search(text) for pattern in wanted)
 
 
-def _asks_a_fact(asked: Sequence[Utterance]) -> bool:
+def asks_a_fact(asked: Sequence[Utterance]) -> bool:
     """Whether the last question is one for yes or no, for who, when or how much, not for a way or for help."""
     questions = [utterance for utterance in asked if utterance.is_question]
     if not questions:
         return False
-    body = polish(sentences(questions[-1].body)[-1] if sentences(questions[-1].body) else "")
+    said = sentences(questions[-1].body) or [""]
+    body = polish(next((each for each in reversed(said) if is_question(each)), said[-1]))
     if cues.FACT.match(body) or cues.TAG.search(body):
         return True
     return bool(cues.YES_OR_NO.match(body)) and not cues.WAY.search(body)
@@ -150,7 +176,8 @@ def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, f
         "problem": 0.9 * min(_counted(cues.PROBLEM, failing), 3)
         + 2.0 * bool(trouble.SHARED.search(text))
         + 0.8 * any(_fails(each) for each in said if each not in proposing),
-        "solution": 0.4 * min(cues.count(cues.ADVICE, text), 2),
+        "solution": 0.4 * min(cues.count(cues.ADVICE, text), 2)
+        + 1.4 * bool(mishaps.MEANWHILE.search(text) and any(map(verdicts.ORDERED.search, said))),
         "decision": 1.3 * min(decisions, 2)
         + 1.2 * min(_counted(cues.SETTLED, settling), 1)
         + 1.6 * any(map(cues.commits, settling)),
@@ -160,7 +187,8 @@ def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, f
         + 1.3 * min(_counted(cues.PLANNED, ruled), 1),
         "idea": 1.0 * min(cues.count(cues.IDEA, text), 2) + 2.1 * bool(proposing),
         "risk": 1.0 * min(cues.count(cues.RISK, text), 2)
-        + 1.6 * min(cues.count(stakes.WARNING, text) + len(feared), 1),
+        + 1.6 * min(cues.count(stakes.WARNING, text) + len(feared), 1)
+        + 0.8 * any(stakes.LOSS.search(each) and not stakes.HELD.search(each) for each in feared),
         "blocker": 2.2 * min(cues.count(cues.BLOCKER, text), 1),
         "pattern": 1.0 * min(cues.count(cues.PATTERN, text), 1),
     }

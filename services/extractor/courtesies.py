@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from services.extractor import cues, labels
+from services.extractor import cues, labels, stakes
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？])\s+(?=\S)|\n+")
 _MENTION: Final = re.compile(r"(?<!\w)@[\w.|-]+")
@@ -99,6 +99,15 @@ _CALL: Final = re.compile(
 )
 
 
+# What is said to who asks whether they may ask.
+_TO_ASK: Final = re.compile(
+    r"\s*(?:(?:please |you can |so )?just ask(?: your| the| a)?(?: question| away)?(?![\w ]*(?: to | for | him| her|"
+    r" them))|don['’]t ask to ask|ask away|"
+    r"просто (?:питай(?:те)?|запитай(?:те)?|спрашивай(?:те)?|задавай(?:те)? вопрос))",
+    re.IGNORECASE,
+)
+
+
 def sentences(text: str) -> list[str]:
     """The sentences of a text, by final marks and lines."""
     return [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
@@ -120,7 +129,9 @@ def says_nothing(text: str, people: Collection[str] = ()) -> bool:
 
 
 def is_bare(sentence: str, people: Collection[str] = ()) -> bool:
-    """Whether a sentence only asks to look, thanks, greets, agrees or promises; `people` are folded nicknames."""
+    """Whether a sentence only asks to look or ask, thanks, greets, agrees, promises; `people` are folded nicknames."""
+    if _TO_ASK.match(sentence):
+        return True
     if _only(sentence, people, frozenset()):
         asks = sentence.rstrip().endswith("?") and not _requests(sentence)
         return not asks and not _declares(sentence)
@@ -132,8 +143,9 @@ def is_bare(sentence: str, people: Collection[str] = ()) -> bool:
 
 
 def _declares(sentence: str) -> bool:
-    """Whether a sentence says that something helped, or what kind of thing it is."""
-    return bool(cues.WORKED.search(sentence)) or labels.labelled_as(sentence) is not None
+    """Whether a sentence says that something helped, settles it, or says what kind of thing it is."""
+    settles = stakes.GO_AHEAD.match(sentence)
+    return bool(settles or cues.WORKED.search(sentence)) or labels.labelled_as(sentence) is not None
 
 
 def _requests(sentence: str) -> bool:

@@ -8,14 +8,15 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from services.extractor import stakes, trouble
+from services.extractor import plans, stakes, trouble
 from services.extractor.patterns import words as _words
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
 
 GREETING: Final = _words(
     "hi", "hello", "hey", "hiya", "good (?:morning|evening|afternoon|day)", "morning", "greetings",
-    "привіт*", "вітаю", "добр(?:ий|ого) (?:день|дня|ранок|ранку|вечір|вечора)",
+    "привіт*", "вітаю", "добридень", "доброго (?:ранку|дня|вечора)", "доброе утро", "здоров(?:енькі)? були",
+    "добр(?:ий|ого) (?:день|дня|ранок|ранку|вечір|вечора)",
     "привет*", "здравствуй*", "добр(?:ый|ого|ое) (?:день|дня|утро|утра|вечер|вечера)",
     "hola", "salut", "bonjour", "hallo", "ciao", "ol[aá]", "cześć",
 )  # fmt: skip
@@ -85,11 +86,16 @@ WAY: Final = _words(
     "a way", "any way", "possible", "how", "where", "спосіб", "можна", "можливо", "як", "де",
     "способ", "можно", "возможно", "как", "где",
 )  # fmt: skip
+# Who knows, or learns, how to do something does not ask it.
+_NO_SKILL: Final = "".join(
+    rf"(?<!{word}\s)"
+    for word in "know remember again learn about see on and explains explain".split()
+)
 ASKING: Final = _words(
     "any(?:one|body) (?:know|knows|have|has|got|here|tried|seen|else)", "is there (?:a|an|any|some\\w*)",
-    "how (?:do|does|can|could|should|would|to|come)", "can (?:i|we|someone|somebody|anyone)",
+    f"(?:{_NO_SKILL}how to)", "how (?:do|does|can|could|should|would|come)", "can (?:i|we|someone|somebody|anyone)",
     "need (?:some |a little |a )?help", "help me", "looking for", "any (?:ideas?|suggestions?)",
-    "(?:don't|dont|do not) (?:\\w+ )?(?:understand|get|know) (?:why|how|what|if|is why|whether)",
+    "(?:don't|dont|do not) (?:\\w+ )?(?:understand|get|know) (?:why|how|what|if|is why|whether|the reason)",
     "not sure (?:how|why|what|whether|if)", "trying to (?:understand|figure|find)", "i don't get",
     "understand is (?:why|how)", "any recommendations?", "(?:one|a|quick) question", "will it",
     "should i", "what(?:'s| is) the", "is it possible", "do i (?:need|have)",
@@ -108,7 +114,7 @@ INVERTED: Final = _words(
     + _AUXILIARY,
     rf"(?:why|where|how)(?:'s| {_AUXILIARY}) (?!not)\w+",
     rf"how (?:many|much|long|often|far|big) (?:\w+ )?{_AUXILIARY}",
-    r"(?:when|who) (?:do|does|did|will|can|could|should) \w+",
+    r"(?:when|who) (?:do|does|did|will|can|could|should) \w+", "who (?:has|took|left) (?:the|my|our|an?)",
     r"(?:does|did) (?!not)\w+ \w+", "(?:do|have|would|could|can|will|are|were) you", "(?:is|are) there",
     "(?:has|have|did|does) any ?(?:one|body)",
     "чому", "навіщо", "скільки", r"чи (?!не )\w+", "почему", "зачем", "сколько",
@@ -123,12 +129,13 @@ PROBLEM: Final = _words(
     "errors?", "fail(?:s|ed|ing|ures?)?", "broken", "breaks", "crash\\w*", "bugs?", "exceptions?",
     "(?:doesn't|doesnt|does not|don't|didn't|isn't|not|never) (?:\\w+ )?(?:work\\w*|load\\w*|"
     "show\\w*|appear\\w*|respond\\w*|start\\w*|connect\\w*|build\\w*|compil\\w*)",
-    "stopped working", "wrong", "issues?", "problems?", "stuck", "hang(?:s|ing)?", "time(?:s|d)? ?out",
+    "stopped working", "wrong", "issues?", "(?<!no\\s)problems?", "stuck",
+    "hang(?:s|ing)?(?! (?:it|them|the|this|up|out|on|in the))", "time(?:s|d)? ?out",
     "missing", "invalid", "incorrect\\w*", "refused", "denied", "unexpected\\w*", "corrupt\\w*", "leak\\w*",
     "(?:can't|cannot|cant|unable to) (?:\\w+ )?(?:get|see|find|use|connect|access|log|make|figure|"
     "install|open|run|add|create|locate|seem)", "weird", "strange\\w*", "odd", "undefined",
-    "помил*", "не прац\\w*", "пада[єюе]\\w*", "впа[вл]\\w*", "злама\\w*", "проблем\\w*",
-    "не вда\\w*", "завис\\w*", "збій", "збо[їю]\\w*", "баг\\w*", "не можу", "не відкрива\\w*",
+    "помил*", "не прац\\w*", "пада[єюе]\\w*", "впа[вл]\\w*", "злама\\w*", "(?<!без\\s)(?<!не\\s)проблем\\w*",
+    "не вда\\w*", "завис\\w*", "збій", "збо[їю]\\w*", "баг(?:а|у|и|ів|ов|ом|ами|ах)?", "не можу", "не відкрива\\w*",
     "ошиб\\w*", "не работа\\w*", "сломал\\w*", "упал\\w*", "не уда\\w*", "не могу", "сбо[йия]\\w*",
     "не открыва\\w*", "глюч\\w*", "виснет", "не запуска\\w*",
     "broke", "buggy", "freez(?:es|ing)", "froze", "reject(?:s|ed|ing)", "traceback", "segfault\\w*", "panic\\w*",
@@ -138,7 +145,8 @@ PROBLEM: Final = _words(
     "alerts?(?!-)", "(?:is|are|was|were|went|goes|still|service|server|site|host) down",
     "скарж\\w*", "скарг\\w*", "відхил\\w*", "невірн\\w*", "неправильн\\w*", "некоректн\\w*", "тупит\\w*",
     "гальму\\w*", "повільн\\w*", "неможлив\\w*", "лама[єю]\\w*", "відмов\\w*", "втрат\\w*", "втрачен\\w*", "зник\\w*",
-    "дубл\\w*", "прострочен\\w*", "протермін\\w*", "винят\\w*", "таймаут\\w*", "переповнен\\w*", "недоступн\\w*",
+    "дубл\\w*", "прострочен\\w*", "протермін\\w*", "(?<!без\\s)винят\\w*", "таймаут\\w*", "переповнен\\w*",
+    "недоступн\\w*",
     "офлайн", "протіка\\w*", "тече", "обрива\\w*",
     "нема(?:є)? (?!за |у |в |з |що |чого |часу |сенсу |потреби |про )\\w+",
     "жалу[ею]\\w*", "жалоб\\w*", "отклон\\w*", "неверн\\w*", "некорректн\\w*", "тормоз\\w*", "медленн\\w*",
@@ -150,8 +158,9 @@ FAILURE: Final = _words(
     "errors?", "fail(?:s|ed|ing|ures?)?", "crash\\w*", "exceptions?", "stopped working", "broken",
     "(?:doesn't|doesnt|does not|don't|didn't|isn't|not) (?:\\w+ )?(?:work\\w*|load\\w*|connect\\w*)",
     "(?:can't|cannot|cant|unable to) (?:\\w+ )?(?:get|see|find|use|connect|access|log|make|install)",
-    "stuck", "weird", "hang(?:s|ing)", "refused", "denied", "undefined", "memory leak\\w*",
-    "помилк\\w*", "не прац\\w*", "пада[єю]\\w*", "впа[вл]\\w*", "злама\\w*", "не вда\\w*", "завис\\w*",
+    "stuck", "weird", "hang(?:s|ing)(?! (?:it|them|the|this|up|out|on|in the))", "refused", "denied", "undefined",
+    "memory leak\\w*",
+    "помилк\\w*", "не прац\\w*", "пада[єюе]\\w*", "впа[вл]\\w*", "злама\\w*", "не вда\\w*", "завис\\w*",
     "ошибк\\w*", "не работа\\w*", "сломал\\w*", "упал\\w*", "не уда\\w*", "виснет", "не запуска\\w*",
     "panic(?:s|ked)", "segfault\\w*", "(?:doesn't|doesnt|does not|didn't|won't) (?:build|compile|start|boot)", "404'?d",
     "(?:is|was|are|were|went) down", trouble.OPEN_NOT, *trouble.FAILING,
@@ -164,35 +173,12 @@ ADVICE: Final = _words(
     "замість", "достатньо", "попробу\\w*", "использ\\w*", "нужно", "надо", "можешь", "можете", "проверь\\w*",
     "добавь\\w*", "лучше", "вместо", "достаточно",
 )  # fmt: skip
-# A plan that takes the place of another.
-_ANEW: Final = "change of plans?|зміна планів|перер[іие]ш\\w+|передума(?:в|ла|ли|л)|домовляємо?с[ья]|договариваемся"
-# What many do from now on, as it follows from what was said.
-_THEN_WE: Final = (
-    "(?:тоді|отже|значить),? (?:не )?(?!буд|чека|поб|див)\\w+(?:[єеї]мо|имо)(?:с[ья])?|"
-    "(?:тогда|значит),? (?:не )?(?!буд|ждём|посм|увид)\\w+(?:[аяу]ем|[дрт]ём|[сдвз]им)(?:ся)?"
-)
-# What we see, know, wait for, hope, or are able to do is no plan; nor is what ends as such verbs do.
-_NO_PLANS: Final = (
-    "(?:по|у|ви|за|під)?(?:бач|зна|чека|жд|ма|мож|змож|хоч|дума|гада|вважа|счита|розумі|понима|пам'ята|помн|"
-    "сподіва|наде|див|смотр|посмотр|шука|ищ|встига|встигн|успева|успе|спробу|попробу|проб|намага|стара|бажа|мус|втрача|"
-    "втрат|теря|потеря|прорв|впора|справля|вклада|укладыва|жив|сид|сто|кул|користу|використову|пользу|использу|дяку|благодар|віта|"
-    "нагаду|напомина|прос|прош|каж|говор|отриму|получа|нагаду|буд)(?:[еєиїёю]|[аяу]е)?м|окрем|дем|мим|видим|терпим"
-)
-_CARRIED_OUT: Final = (
-    "(?:пере|при|от|про|до|за|с|вы|у|об|под|раз|ис)?(?:нос|ход|вод|воз|став|плат|пуст|мен|прав)"
-)
-# What many do or are going to do, as they tell a plan or a rule: "sessions we keep in PostgreSQL". No question,
-# nor what depends on something.
-_MANY_DO: Final = (
-    r"(?<!якщо )(?<!коли )(?<!як )(?<!що )(?<!де )(?<!если )(?<!когда )(?<!как )(?<!что )(?<!где )"
-    rf"(?!(?:{_NO_PLANS})о?(?:с[ья])?(?!\w))"
-    rf"(?:\w{{2,}}(?:[єеї]мо|имо)(?:с[ья])?|\w*дамо|\w{{3,}}(?:[аяу]ем|[адрт]ём)(?:ся)?|{_CARRIED_OUT}им(?:ся)?)(?!\w)"
-)
-PLANNED: Final = re.compile(rf"(?<!\w)(?<!чи ){_MANY_DO}(?![^.!?\n]*\?)", re.IGNORECASE)
+PLANNED: Final = re.compile(rf"(?<!\w)(?<!чи ){plans.MANY_DO}(?![^.!?\n]*\?)", re.IGNORECASE)
 # A question of what to do, to all: what is answered settles it.
 DELIBERATED: Final = re.compile(
-    r"(?<!\w)(?:(?<!how )(?<!what )(?<!why )(?<!where )(?<!when )(?:should|shall) we|"
-    rf"(?:чи )?{_MANY_DO}|чи (?:варто|треба|потрібн\w+)|(?:точно|взагалі|вообще) (?:потріб\w+|треба|нуж\w+|надо))"
+    r"(?<!\w)(?:(?<!how )(?<!what )(?<!why )(?<!where )(?<!when )(?:should we|shall we|"
+    r"do we (?!have|know|need|use|support|get|see|still|want)\w+)|"
+    rf"(?:чи )?{plans.MANY_DO}|чи (?:варто|треба|потрібн\w+)|(?:точно|взагалі|вообще) (?:потріб\w+|треба|нуж\w+|надо))"
     r"(?!\w)[^.!?\n]*\?",
     re.IGNORECASE,
 )
@@ -204,7 +190,7 @@ DECISION: Final = _words(
     "виріши\\w*", "домови\\w*", "давайте", "будемо", "зробимо", "беремо", "переходимо", "погоди\\w*",
     "ріш(?:ення|или)", "решили", "решено", "договорил\\w*", "будем", "сделаем", "берём", "перехо[дж]\\w*",
     "погоджено", "узгоджено", "затвердил\\w*", "затверджено", "согласовано", "согласовали", "утвердил\\w*",
-    "утверждено", "решение (?:такое|принят\\w*)", "вирішен\\w*", "домовлен\\w*", _ANEW, _THEN_WE,
+    "утверждено", "решение (?:такое|принят\\w*)", "вирішен\\w*", "домовлен\\w*", plans.ANEW, plans.THEN_WE,
 )  # fmt: skip
 SETTLED: Final = _words(
     "(?:we|it was|was|has been|have been|is|been) (?:\\w+ )?(?:decided|agreed|approved|settled)",
@@ -215,7 +201,7 @@ SETTLED: Final = _words(
     "рішення (?:таке|прийнят\\w*)", "погоджено", "узгоджено", "затвердил\\w*", "затверджено",
     "вирішил\\w*", "вирішено", "домовил\\w*", "домовлено", "погодили", "ухвалил\\w*",
     "решили", "решено", "договорил\\w*", "приняли решение", "утвердил\\w*",
-    "решение (?:такое|принят\\w*)", "согласовано", "согласовали", "утверждено", _ANEW, _THEN_WE,
+    "решение (?:такое|принят\\w*)", "согласовано", "согласовали", "утверждено", plans.ANEW, plans.THEN_WE,
 )  # fmt: skip
 # What tells that a sentence decides, by its words, and also by what many are going to do.
 DECIDED: Final = re.compile(f"{DECISION.pattern}|{SETTLED.pattern}", re.IGNORECASE)
@@ -241,9 +227,12 @@ INTENDED: Final = _words(
     "(?:я )?(?:планирую|собираюсь)", "(?:мы )?(?:планируем|собираемся|будем)",
 )  # fmt: skip
 _MONTHS: Final = (
-    "(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|"
-    "sept?|oct|nov|dec|січ(?:ня|ні)|лют(?:ого|ому)|берез(?:ня|ні)|квіт(?:ня|ні)|трав(?:ня|ні)|черв(?:ня|ні)|лип(?:ня|ні)|"
-    "серп(?:ня|ні)|верес(?:ня|ні)|жовт(?:ня|ні)|листопад[аі]|груд(?:ня|ні)|январ[яе]|феврал[яе]|март[ае]|апрел[яе]|ма[яе]|"
+    "(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|"
+    "jul|aug|"
+    "sept?|oct|nov|dec|січ(?:ня|ні)|лют(?:ого|ому)|берез(?:ня|ні)|квіт(?:ня|ні)|трав(?:ня|ні)|черв(?:ня|ні)|"
+    "лип(?:ня|ні)|"
+    "серп(?:ня|ні)|верес(?:ня|ні)|жовт(?:ня|ні)|листопад[аі]|груд(?:ня|ні)|январ[яе]|феврал[яе]|март[ае]|апрел[яе]|"
+    "ма[яе]|"
     "июн[яе]|июл[яе]|август[ае]|(?:сент|окт|но|дек)[ая]?бр[яе])"
 )
 SCHEDULED: Final = _words(
@@ -310,6 +299,10 @@ REMEDIED: Final = _words(
 # What adds to what the same speaker said before.
 ADDING: Final = _words(
     "(?:and )?also", "(?:і |й |та |а )?(?:ще|також|теж)", "(?:и |а )?(?:ещё|еще|также|тоже)"
+)
+REQUIRED: Final = re.compile(f"{REQUIREMENT.pattern}|{stakes.RULE.pattern}", re.IGNORECASE)
+FEARED: Final = re.compile(
+    f"{RISK.pattern}|{stakes.WARNING.pattern}|{stakes.LOSS.pattern}", re.IGNORECASE
 )
 PROPOSED: Final = re.compile(f"{IDEA.pattern}|{SUGGESTED.pattern}", re.IGNORECASE)
 OBJECTION: Final = _words(

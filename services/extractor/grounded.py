@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from statistics import mean, pstdev
 from typing import Final, Literal
 
-from services.extractor import atom_types, cues, titles
+from services.extractor import atom_types, cues, titles, verdicts
+from services.extractor.atom_types import Role
 from services.extractor.extraction import (
     AtomDraft,
     AtomType,
@@ -16,20 +17,26 @@ from services.extractor.extraction import (
     LinkType,
     Window,
 )
-from services.extractor.proposals import Proposal, Selection, propose
+from services.extractor.proposals import Proposal, propose
 from services.extractor.rounds import rounds
+from services.extractor.selection import Selection
 from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
 from services.extractor.utterances import Utterance, idf, people, read
 
-GROUNDED_VERSION: Final = "13"
+GROUNDED_VERSION: Final = "14"
 
 _ASKED_CHARACTERS_MAX: Final = 300
+_CONFIDENCES: Final[Mapping[Role, float]] = {
+    "raised": 0.5, "reply": 0.55, "verdict": 0.55, "remark": 0.5, "statement": 0.35, "report": 0.3,
+}  # fmt: skip
 
 # What the sentence has that titles an atom of a type.
 _MARKS: Final[Mapping[AtomType, re.Pattern[str]]] = {
     "decision": cues.DECIDED,
     "idea": cues.PROPOSED,
+    "requirement": cues.REQUIRED,
+    "risk": cues.FEARED,
 }
 
 SentenceSimilarity = Callable[[Sequence[str]], Sequence[Sequence[float]]]
@@ -109,10 +116,15 @@ def standing_out(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
 def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
     own = [utterance for utterance in proposal.utterances if not utterance.is_context]
     asked = proposal.answers
-    weights = atom_types.weigh(own, proposal.role, proposal.heard)
+    weights = atom_types.weigh(own, proposal.role, proposal.heard, proposal.is_troubled)
     kind = atom_types.heaviest(weights)
     whole = _asked(asked, rarity) if asked else ""
+    told = [utterance for utterance in own if utterance not in proposal.heard]
+    if told and len(told) < len(own) and not proposal.settling:
+        return _told(proposal, own, told, rarity)
     about = titles.shorten(whole)
+    if proposal.settling:
+        return _settled(proposal, own, rarity)
     asking = kind in ("question", "problem")
     mark = _MARKS.get(kind)
     draft = AtomDraft(
@@ -122,6 +134,42 @@ def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
             own, rarity, asking, about, mark, answering=asked is not None and not asking
         ),
         titles.content(own, whole),
+        tuple(_evidence(utterance) for utterance in own),
+        _confidence(proposal),
+    )
+    return Candidate(proposal, draft)
+
+
+def _told(
+    proposal: Proposal,
+    own: Sequence[Utterance],
+    told: Sequence[Utterance],
+    rarity: Callable[[str], float],
+) -> Candidate:
+    """A question and what was told to it in few words, titled by both."""
+    asked = [utterance for utterance in own if utterance not in told]
+    about = titles.question_title(asked) or titles.title(asked, rarity, asking=True)
+    draft = AtomDraft(
+        atom_types.heaviest(atom_types.weigh(told, proposal.role, proposal.heard)),
+        titles.settled_title(told, about),
+        titles.content(own),
+        tuple(_evidence(utterance) for utterance in own),
+        _confidence(proposal),
+    )
+    return Candidate(proposal, draft)
+
+
+def _settled(
+    proposal: Proposal, own: Sequence[Utterance], rarity: Callable[[str], float]
+) -> Candidate:
+    """What was settled, titled by who settled it and by what it settles."""
+    weights = atom_types.weigh(own, proposal.role, proposal.heard)
+    weighed = [u for u in proposal.heard if verdicts.waits(u.body)] or proposal.heard[:1]
+    about = titles.question_title(weighed[-1:]) or titles.title(weighed[-1:], rarity, asking=True)
+    draft = AtomDraft(
+        atom_types.heaviest(weights),
+        titles.settled_title(proposal.settling, about),
+        titles.content(own, "" if weighed[-1] in own else about),
         tuple(_evidence(utterance) for utterance in own),
         _confidence(proposal),
     )
@@ -151,9 +199,7 @@ def _evidence(utterance: Utterance) -> Evidence:
 
 def _confidence(proposal: Proposal) -> float:
     """How sure structure is: more said is surer, and a reply surer than what nobody asked for."""
-    base = {"raised": 0.5, "reply": 0.55, "remark": 0.5, "statement": 0.35, "report": 0.3}[
-        proposal.role
-    ]
+    base = _CONFIDENCES[proposal.role]
     return round(min(0.95, base + 0.02 * min(proposal.weight, 15.0)), 3)
 
 

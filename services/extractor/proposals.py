@@ -1,44 +1,27 @@
 """From rounds to proposals: which groups of utterances are worth keeping as one atom."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
 
-from services.extractor import cues, stakes
+from services.extractor import atom_types, cues, mishaps, stakes, verdicts
 from services.extractor.atom_types import Role
-from services.extractor.rounds import Round
+from services.extractor.round import Round
+from services.extractor.selection import Selection, apart, belonging, by_speaker, substance, total
 from services.extractor.utterances import Utterance, specific_words
 
 # A structure that was pasted, with nothing said to it.
 _PASTED: Final = re.compile(r"\s*(?:\{.*\}|\[.*\]|<\w.*>)[\s;,]*$", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """How much must be said for an atom, in units of `Utterance.substance`."""
-
-    raised_min: float = 4.0
-    question_min: float = 2.0
-    reply_min: float = 2.0
-    reply_single_min: float = 2.0
-    remark_min: float = 5.0
-    statement_min: float = 7.5
-    statement_single_min: float = 4.5
-    follow_up_min: float = 2.0
-    noise_factor: float = 0.7
-    declared_factor: float = 2.0
-    settled_factor: float = 3.0
-    report_min: float = 8.0
-    exchange_min: float = 9.0
-    apart: int = 4
-
-
 @dataclass(eq=False, slots=True)
 class Proposal:
     """Utterances that belong into one atom, the role they play and what they reply to.
 
-    What it replies to was `heard` even where that says too little for an atom.
+    What it replies to was `heard` even where that says too little for an atom. Of several utterances those of
+    `settling` settle what was heard. It `is_troubled` where trouble was told or answered.
     """
 
     role: Role
@@ -48,22 +31,8 @@ class Proposal:
     contradicts: bool = False
     continues: "Proposal | None" = field(default=None)
     heard: Sequence[Utterance] = ()
-
-
-def substance(utterance: Utterance, selection: Selection) -> float:
-    """What an utterance says: less when the importance gate held it for noise, more when it says it matters."""
-    factor = selection.noise_factor if utterance.message.label == "noise" else 1.0
-    if utterance.declares:
-        is_settled = cues.SETTLED.search(utterance.body)
-        factor *= selection.settled_factor if is_settled else selection.declared_factor
-    elif not utterance.is_question and (utterance.plans or stakes.CONCLUDING.match(utterance.body)):
-        factor *= selection.declared_factor
-    return utterance.substance * factor
-
-
-def total(utterances: Iterable[Utterance], selection: Selection) -> float:
-    """What a group of utterances says together."""
-    return sum(substance(utterance, selection) for utterance in utterances)
+    settling: Sequence[Utterance] = ()
+    is_troubled: bool = False
 
 
 def propose(
@@ -77,10 +46,65 @@ def propose(
 
 
 def _of_round(round_: Round, selection: Selection) -> Iterator[Proposal]:
-    if round_.is_asking or _is_problem(round_.raised):
+    if _is_remedy(round_):
+        yield from _of_remedy(round_, selection)
+    elif _is_told_fact(round_, selection):
+        yield from _of_fact(round_, selection)
+    elif round_.is_asking or _is_problem(round_.raised):
         yield from _of_asking(round_, selection)
     else:
         yield from _of_statement(round_, selection)
+
+
+def _is_remedy(round_: Round) -> bool:
+    """Whether somebody tells what they did about trouble that was told before, with why it came."""
+    asks = any(u.is_question or u.is_asking for u in round_.raised)
+    does = any(map(cues.REMEDIED.search, (u.body for u in round_.raised)))
+    still = any(map(mishaps.STILL.search, (u.body for u in round_.raised)))
+    bound = any(map(cues.SUBORDINATE.match, (u.body for u in round_.raised)))
+    return bool(round_.trouble) and does and not (asks or still or bound or round_.clarifying)
+
+
+def _is_told_fact(round_: Round, selection: Selection) -> bool:
+    """Whether a round of a slow talk is a question for a fact and a short answer: one piece of knowledge."""
+    if not (round_.is_slow and round_.replies) or round_.settling or round_.is_troubled:
+        return False
+    said = total(_first_told(round_), selection)
+    asked = [u for u in round_.raised if u.is_question]
+    wanted = any(verdicts.WANTED.search(u.body) for u in asked)
+    is_short = selection.fact_min <= said <= selection.fact_max
+    is_short = is_short and round_.replies[0].speaker != round_.speaker
+    return is_short and bool(asked) and (wanted or atom_types.asks_a_fact(asked))
+
+
+def _first_told(round_: Round) -> list[Utterance]:
+    """What the first to answer said."""
+    first = round_.replies[0]
+    later = [u.index for u in round_.raised if u.index > first.index]
+    until = min(later, default=round_.replies[-1].index + 1)
+    return list(takewhile(lambda u: u.speaker == first.speaker and u.index < until, round_.replies))
+
+
+def _of_fact(round_: Round, selection: Selection) -> Iterator[Proposal]:
+    """A question for a fact with the first answer, and what else was said to it."""
+    first = _first_told(round_)
+    wanted = any(verdicts.WANTED.search(u.body) for u in round_.raised)
+    role: Role = "verdict" if wanted else "reply"
+    told = sorted(round_.raised + first, key=lambda utterance: utterance.index)
+    yield Proposal(role, told, total(told, selection), heard=round_.raised)
+    rest = [
+        u for u in round_.replies[len(first) :] if substance(u, selection) >= selection.raised_min
+    ]
+    for theirs in by_speaker(rest):
+        yield Proposal("reply", theirs, total(theirs, selection), heard=round_.raised)
+
+
+def _of_remedy(round_: Round, selection: Selection) -> Iterator[Proposal]:
+    """What somebody did about trouble that was told before, and what was said to that."""
+    weight = total(round_.raised, selection)
+    if weight >= selection.raised_min:
+        yield Proposal("statement", round_.raised, weight, heard=round_.trouble)
+    yield from _said_to(round_, None, selection)
 
 
 def _is_problem(raised: Sequence[Utterance]) -> bool:
@@ -89,9 +113,38 @@ def _is_problem(raised: Sequence[Utterance]) -> bool:
 
 
 def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
+    """The matter, the replies to it as one answer, and what was settled."""
+    found = list(_asked_and_answered(round_, selection))
+    verdict = list(_verdict(round_, found, selection))
+    yield from found + verdict
+
+
+def _verdict(round_: Round, found: Sequence[Proposal], selection: Selection) -> Iterator[Proposal]:
+    """What was settled in a round, of which these proposals were made."""
+    weight = total(round_.settling, selection)
+    told = round_.raised + round_.clarifying + round_.replies
+    heard = sorted(told, key=lambda utterance: utterance.index)
+    if weight < selection.verdict_min:
+        return
+    settled = found[0] if found and found[0].role != "reply" else None
+    answers = [item for item in found if item.role == "reply"]
+    if answers and not round_.is_priced:
+        answers[-1].role, answers[-1].settling = "verdict", round_.settling
+        answers[-1].heard = heard
+        answers[-1].utterances = sorted(
+            answers[-1].utterances + round_.settling, key=lambda utterance: utterance.index
+        )
+        return
+    yield Proposal(
+        "verdict", round_.settling, weight, settled, heard=heard, settling=round_.settling
+    )
+
+
+def _asked_and_answered(round_: Round, selection: Selection) -> Iterator[Proposal]:
     """The matter, and the replies to it as one answer."""
     raised = [u for u in round_.raised if substance(u, selection) >= selection.follow_up_min]
     replies = [u for u in round_.replies if substance(u, selection) >= selection.reply_single_min]
+    raised, replies = belonging(raised, replies, selection)
     if _is_small_talk(round_.raised + round_.replies, selection) and round_.replies:
         return
     said = total(replies, selection)
@@ -104,7 +157,7 @@ def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
         and not _is_pasted(raised)
     ):
         role: Role = "raised" if round_.is_worded_so else "statement"
-        asked = Proposal(role, raised, total(raised, selection))
+        asked = Proposal(role, raised, total(raised, selection), is_troubled=round_.is_troubled)
         yield asked
     is_bare = not raised and any(utterance.is_bare for utterance in round_.raised)
     answers = (round_.is_worded_so and not is_bare) or _says_enough(replies, selection)
@@ -113,19 +166,29 @@ def _of_asking(round_: Round, selection: Selection) -> Iterator[Proposal]:
             yield from _remarks(replies, asked, selection)
             return
         heard = asked.utterances if asked else round_.raised
-        for part, is_last in _by_helper(replies, round_.speaker):
-            thanks = [u for u in round_.confirming if is_last and cues.WORKED.search(u.body)]
+        for part, is_last in _by_helper(replies, round_, selection):
+            thanks = [u for u in round_.confirming if is_last and _confirms(u)]
             cited = sorted(part + thanks, key=lambda utterance: utterance.index)
-            yield Proposal("reply", cited, total(part, selection), asked, heard=heard)
+            said = total(part, selection)
+            troubled = round_.is_troubled
+            yield Proposal("reply", cited, said, asked, heard=heard, is_troubled=troubled)
+
+
+def _confirms(utterance: Utterance) -> bool:
+    """Whether somebody says that it helped, or that they have done it."""
+    told = (cues.WORKED.search, cues.REMEDIED.search, stakes.SAYING_BACK.match)
+    return any(cue(utterance.body) for cue in told)
 
 
 def _by_helper(
-    replies: Sequence[Utterance], speaker: str
+    replies: Sequence[Utterance], round_: Round, selection: Selection
 ) -> Iterator[tuple[list[Utterance], bool]]:
     """What somebody did about their own trouble, and what the others said to it; the last is marked."""
-    own = [utterance for utterance in replies if utterance.speaker == speaker]
-    others = [utterance for utterance in replies if utterance.speaker != speaker]
-    parts = [part for part in (own, others) if part]
+    own = [utterance for utterance in replies if utterance.speaker == round_.speaker]
+    others = [utterance for utterance in replies if utterance.speaker != round_.speaker]
+    is_apart = round_.is_slow and not round_.settling
+    told = apart(others, selection) if is_apart else [others]
+    parts = [part for part in (own, *told) if part]
     for part in parts:
         yield part, part is parts[-1]
 
@@ -134,17 +197,9 @@ def _remarks(
     replies: Sequence[Utterance], asked: Proposal | None, selection: Selection
 ) -> Iterator[Proposal]:
     """What each speaker of a meeting says to a matter, as one piece where it says enough."""
-    for theirs in _by_speaker(replies):
+    for theirs in by_speaker(replies):
         if total(theirs, selection) >= selection.remark_min:
             yield Proposal("remark", theirs, total(theirs, selection), asked)
-
-
-def _by_speaker(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
-    """The utterances of each speaker, in order of their first."""
-    found: dict[str, list[Utterance]] = {}
-    for utterance in utterances:
-        found.setdefault(utterance.speaker, []).append(utterance)
-    return list(found.values())
 
 
 def _is_small_talk(said: Sequence[Utterance], selection: Selection) -> bool:
@@ -175,19 +230,32 @@ def _is_worded(raised: Sequence[Utterance]) -> bool:
 
 
 def _of_statement(round_: Round, selection: Selection) -> Iterator[Proposal]:
+    """What was stated, what the others said to it, and what was settled."""
+    found = list(_stated(round_, selection))
+    verdict = list(_verdict(round_, found, selection))
+    yield from found + verdict
+
+
+def _stated(round_: Round, selection: Selection) -> Iterator[Proposal]:
     """What was stated, and what each of the others said to it, as pieces where they say enough."""
     stated = [u for u in round_.raised if substance(u, selection) >= selection.follow_up_min]
     first = None
     for run in _runs(stated, selection):
-        if _says_enough(run, selection) and not _is_pasted(run):
+        if _says_enough(run, selection, round_.is_slow) and not _is_pasted(run):
             role: Role = "reply" if _is_reply(run) else "statement"
             first = Proposal(role, run, total(run, selection), heard=round_.trouble)
             yield first
+    yield from _said_to(round_, first, selection)
+
+
+def _said_to(round_: Round, first: Proposal | None, selection: Selection) -> Iterator[Proposal]:
+    """What each of the others said to a statement, as pieces where they say enough."""
     replies = [u for u in round_.replies if substance(u, selection) >= selection.follow_up_min]
-    for theirs in _by_speaker(replies):
-        if _says_enough(theirs, selection):
+    for theirs in by_speaker(replies):
+        if _says_enough(theirs, selection, round_.is_slow):
             objects = bool(cues.OBJECTION.match(theirs[0].body))
-            yield Proposal("statement", theirs, total(theirs, selection), None, objects, first)
+            role: Role = "reply" if _is_reply(theirs) else "statement"
+            yield Proposal(role, theirs, total(theirs, selection), None, objects, first)
 
 
 def _is_pasted(utterances: Sequence[Utterance]) -> bool:
@@ -214,11 +282,16 @@ def _runs(stated: Sequence[Utterance], selection: Selection) -> list[list[Uttera
     return runs
 
 
-def _says_enough(utterances: Sequence[Utterance], selection: Selection) -> bool:
+def _says_enough(
+    utterances: Sequence[Utterance], selection: Selection, is_slow: bool = False
+) -> bool:
+    """Whether a statement is worth an atom; where people write slowly what they write weighs more."""
+    factor = selection.slow_factor if is_slow else 1.0
     return (
         bool(utterances)
-        and total(utterances, selection) >= selection.statement_min
-        and max(substance(u, selection) for u in utterances) >= selection.statement_single_min
+        and total(utterances, selection) * factor >= selection.statement_min
+        and max(substance(u, selection) for u in utterances) * factor
+        >= selection.statement_single_min
     )
 
 
@@ -229,9 +302,11 @@ def _reports(utterances: Sequence[Utterance], selection: Selection) -> Iterator[
     for utterance in automatic:
         if utterance.index in taken or utterance.substance < selection.report_min:
             continue
-        if not cues.ANNOUNCED.search(utterance.body) or cues.ROUTINE.search(utterance.body):
+        if cues.ROUTINE.search(utterance.body):
             continue
         same = [u for u in automatic if u.index >= utterance.index and _same_subject(u, utterance)]
+        if not cues.ANNOUNCED.search(utterance.body) and len(same) < selection.report_again_min:
+            continue
         taken.update(u.index for u in same)
         yield Proposal("report", same, utterance.substance)
 

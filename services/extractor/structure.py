@@ -6,11 +6,13 @@ from itertools import pairwise
 from math import inf
 from typing import Final
 
-from services.extractor import cues
+from services.extractor import stakes
+from services.extractor.round import orders
 from services.extractor.utterances import Utterance, idf
 
 _REACH: Final = 24
 _AFFIRMING_REACH: Final = 3
+_ASKING_BACK_SUBSTANCE_MAX: Final = 4.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,8 @@ def affinity(
 ) -> float:
     """How strongly the signs say that one utterance belongs to an earlier one's thread.
 
-    `alike` is the likeness of their meanings, 0..1; after a `pause`, in minutes, what stands next goes on with nothing.
+    `alike` is the likeness of their meanings, 0..1; after a `pause`, in minutes, what stands next goes on with nothing,
+    and where pauses are long minutes count less.
     """
     if later.is_automatic != earlier.is_automatic:
         return -1.0
@@ -147,27 +150,35 @@ def affinity(
     minutes = (later.message.sent_at - earlier.message.sent_at).total_seconds() / 60
     score = _people(later, earlier, weights)
     shared = sum(rarity(word) for word in later.stems & earlier.stems)
+    if later.speaker == earlier.speaker and minutes >= pause and not shared:
+        score -= weights.same_speaker
     score += min(weights.words_max, weights.word * shared)
     if distance == 1 and _goes_on(later, earlier, minutes < pause):
         score += weights.adjacent
-    score += weights.step * distance + max(weights.minutes_max, weights.minute * minutes)
+    late = weights.minute * minutes * min(1.0, weights.pause_minutes_min / pause)
+    score += weights.step * distance + max(weights.minutes_max, late)
     score += weights.meaning * alike
     asked = earlier.is_question and later.speaker != earlier.speaker
     if later.affirms and asked and distance <= _AFFIRMING_REACH:
         score += weights.affirmed
     opens = later.is_question or (later.substance >= 5 and not shared and alike < 0.5)
     if opens and distance == 1 and minutes < pause and _may_answer(later, earlier):
-        opens = bool(cues.FAILURE.search(later.body))
+        opens = later.fails
+    if opens and distance == 1 and minutes < pause and _may_take_up(later, earlier):
+        opens = False
     if opens and not has_spoken and later.addressee is None:
         score += weights.opening
     return score
 
 
 def _goes_on(later: Utterance, earlier: Utterance, is_soon: bool) -> bool:
-    """Whether the next utterance may go on with the talk: soon, or as a late answer; nobody answers a thanks."""
-    if (earlier.is_social or earlier.is_bare) and not (later.is_social or later.is_bare):
+    """Whether the next utterance may go on with the talk: soon, by "then", or as a late answer; not with a thanks."""
+    settles = stakes.GO_AHEAD.match(later.body)
+    thanks = earlier.is_social or earlier.is_bare
+    if thanks and not (later.is_social or later.is_bare or settles):
         return False
-    return is_soon or _may_answer(later, earlier)
+    carries_on = stakes.CONCLUDING.match(later.body) or stakes.GOING_ON.match(later.body)
+    return is_soon or _may_answer(later, earlier) or bool(carries_on)
 
 
 def _may_answer(later: Utterance, earlier: Utterance) -> bool:
@@ -175,12 +186,26 @@ def _may_answer(later: Utterance, earlier: Utterance) -> bool:
     return earlier.is_question and not later.is_question and later.speaker != earlier.speaker
 
 
+def _may_take_up(later: Utterance, earlier: Utterance) -> bool:
+    """Whether an utterance may ask back, guess or say what to do about trouble that somebody else has just told."""
+    if later.speaker == earlier.speaker or not (earlier.fails or orders(later)):
+        return False
+    if later.is_question:
+        return later.substance < _ASKING_BACK_SUBSTANCE_MAX
+    return not later.fails or bool(stakes.GUESSED.search(later.body))
+
+
+def usual_gap(utterances: Sequence[Utterance]) -> float:
+    """Minutes between two messages as is usual among these: the median, of people alone where some are."""
+    spoken = [each for each in utterances if not each.is_automatic] or utterances
+    times = [utterance.message.sent_at for utterance in spoken]
+    gaps = sorted((b - a).total_seconds() / 60 for a, b in pairwise(times))
+    return gaps[len(gaps) // 2] if gaps else 0.0
+
+
 def _pause(utterances: Sequence[Utterance], weights: Weights) -> float:
     """Minutes after which people speak of something else, by what is usual among these utterances."""
-    times = [utterance.message.sent_at for utterance in utterances]
-    gaps = sorted((b - a).total_seconds() / 60 for a, b in pairwise(times))
-    usual = gaps[len(gaps) // 2] if gaps else 0.0
-    return max(weights.pause_minutes_min, weights.pause_factor * usual)
+    return max(weights.pause_minutes_min, weights.pause_factor * usual_gap(utterances))
 
 
 def _people(later: Utterance, earlier: Utterance, weights: Weights) -> float:

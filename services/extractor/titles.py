@@ -44,7 +44,8 @@ _ANSWERING: Final = (
     r"no|cool|right|all|team|everyone|good (?:point|idea|catch|question)|fair (?:enough|point)|nice(?: catch)?|"
     r"exactly|agreed|great|perfect|correct|weird|true|like|now|alright|k|man|dude|wait|wow|heck|welp|yay|interesting|"
     r"(?:one )?question|heads[ -]?up|fyi|"
-    r"колеги|друзі|народ|хлопці|коллеги|друзья|ребята|так|ні|нет|прийнято|принято"
+    r"колеги|друзі|народ|хлопці|дівчата|панове|девочки|девчата|девушки|коллеги|друзья|ребята|так|ні|нет|прийнято|"
+    r"принято"
 )
 # What announces a question, before a colon or a dash: "Питання, на яке …" goes on.
 _ANNOUNCING: Final = (
@@ -74,6 +75,7 @@ _GOES_ON: Final = re.compile(
 )
 _CONDITIONS: Final = "if|when|unless|once|якщо|коли|если|когда"
 _OPENED_WORDS_MIN: Final = 2
+_SETTLED_CHARACTERS_MAX: Final = 50
 _CLAUSE_END: Final = re.compile(rf"[,;:—–(]\s|\s[-–—]\s|\.{_NO_ABBREVIATION}\s", re.IGNORECASE)
 _ASIDE: Final = re.compile(r"(?<!\S)(\S+)\s+\([^()]*\)")
 # A condition after what only announces it, such as a colon: what follows from it is the point.
@@ -284,6 +286,14 @@ def question_title(
             if not is_thin(found) and len(found) <= characters_max and not _PASTED.search(found):
                 return found
     return ""
+
+
+def settled_title(utterances: Sequence[Utterance], about: str) -> str:
+    """What was settled as it was said, and what it is about where it is said in few words."""
+    said = polish(". ".join(utterance.body.rstrip(" .") for utterance in utterances))
+    if len(said) < _SETTLED_CHARACTERS_MAX and about:
+        return f"{said} — {shorten(about, TITLE_CHARACTERS_MAX - len(said) - 3)}"
+    return shorten(said)
 
 
 def title(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from services.extractor import courtesies, cues, labels
+from services.extractor import courtesies, cues, labels, stakes
 from services.extractor.extraction import WindowMessage
 
 _ADDRESSED: Final = re.compile(r"\s*[@<]?([^\s,:<>@]{2,32})(?:>|[:,](?=\s)|:$)\s*")
@@ -23,6 +23,8 @@ _CODE: Final = re.compile(
 _WORD: Final = re.compile(
     r"(?<![\w.,:])\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\w])|[^\W_](?:[\w'’.+#-]|(?<=\d),(?=\d{3}(?!\d)))*[\w+#]|[^\W_]"
 )
+# What packages are called: several words with hyphens, such as those of systems.
+_PACKAGE: Final = re.compile(r"(?<![\w/.-])[a-z][a-z0-9]+(?:-[a-z0-9]+){2,}(?![\w-])")
 _QUESTION_MARK: Final = re.compile(r"[?？؟;]\s*$|[?？؟](?=\s|$|[)\"'])")
 _STEM_CHARACTERS: Final = 6
 _READ_CHARACTERS_MAX: Final = 4000
@@ -40,7 +42,8 @@ _HEADING: Final = re.compile(
 )
 # What programs say of their routine: a bracketed name first, or a source in brackets and a link last.
 _NOTICE: Final = re.compile(
-    r"\s*\[[\w./ -]{2,40}\]\s+[^?]*$|[^?]{0,200}\[[\w.-]+/[\w./-]+\][^?]{0,200}https?://\S+\s*$"
+    r"\s*\[[\w./ -]{2,40}\]\s+[^?]*$|[^?]{0,200}(?:\[[\w.-]+/[\w./-]+\]|"
+    r"\[[\w./-]+\] \([\w./-]+\))[^?]{0,200}https?://\S+\s*$"
 )
 _ECHO_REACH: Final = 4
 _TURNING_WORDS_MIN: Final = 4
@@ -51,7 +54,7 @@ _SOCIAL: Final = (cues.THANKS, cues.GREETING, cues.LEAVING, cues.AUDIENCE, cues.
 class Utterance:
     """A message read by rules; `addressee` is a folded name, `body` lacks name, greeting and courtesies.
 
-    It `is_bare` where it only carries talk on.
+    It `is_bare` where it only carries talk on, `fails` where it tells a failure, `puzzles` where it tells trouble.
     """
 
     index: int
@@ -78,6 +81,8 @@ class Utterance:
     plans: bool
     is_minuted: bool
     is_bare: bool
+    fails: bool
+    puzzles: bool
 
 
 def folded_name(name: str) -> str:
@@ -120,6 +125,7 @@ def specific_words(text: str) -> frozenset[str]:
     """What a text names exactly: code, numbers, and words with a mark or a capital inside a sentence."""
     plain = _URL.sub(" ", text)
     found = {match.group().casefold() for match in _CODE.finditer(plain) if len(match.group()) > 2}
+    found.update(match.group() for match in _PACKAGE.finditer(plain))
     for number, match in enumerate(_WORD.finditer(plain)):
         word = match.group()
         inside = any(c.isdigit() or c in "._/+#" for c in word) or any(
@@ -189,7 +195,7 @@ def _utterance(
         frozenset(stem(word) for word in words),
         0.0 if is_social or is_bare else _substance(whole, all_words),
         is_question(body),
-        bool(cues.ASKING.search(body)),
+        bool(cues.ASKING.search(stakes.REPORTED.sub(" ", body))),
         is_social,
         speaker in automatic or message.author_is_bot,
         is_context,
@@ -204,6 +210,8 @@ def _utterance(
         not is_social and bool(cues.PLANNED.search(body)),
         is_minuted,
         is_bare,
+        bool(cues.FAILURE.search(body)),
+        bool(cues.PROBLEM.search(body)),
     )
 
 
@@ -315,7 +323,8 @@ def _confirms(body: str, words: Sequence[str]) -> bool:
 
 def _substance(body: str, words: Sequence[str]) -> float:
     """How much a text says: distinct content words, links and code, with a ceiling."""
-    marks = 1.5 * bool(_URL.search(body)) + 1.0 * bool(_CODE.search(body))
+    names = bool(_CODE.search(body) or _PACKAGE.search(body))
+    marks = 1.5 * bool(_URL.search(body)) + 1.0 * names
     marks += 0.5 * any(character.isdigit() for character in body)
     return min(14.0, len(set(words))) + marks
 

@@ -354,7 +354,23 @@ def test_versions_tell_engines_apart() -> None:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "unit",
-    ["a", "a.", "- ", "so, ", "`", "@a ", "can't ", "\n", "1", "/a", "_@", ">", "\U0001f600"],
+    [
+        "a",
+        "a.",
+        "- ",
+        "so, ",
+        "`",
+        "@a ",
+        "can't ",
+        "\n",
+        "1",
+        "/a",
+        "_@",
+        ">",
+        "\U0001f600",
+        "do we or ",
+        "3 kg ",
+    ],
 )
 async def test_long_repetitive_texts_do_not_stall(unit: str) -> None:
     """Texts of the largest accepted size, made to please a pattern, are read without stalling."""

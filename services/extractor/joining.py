@@ -1,0 +1,309 @@
+"""Whether an utterance goes on with a round, in which role, or opens a matter of its own."""
+
+from services.extractor import cues, labels, mishaps, stakes, verdicts
+from services.extractor.round import Round, is_answered, is_weighed, minutes, orders, said
+from services.extractor.titles import sentences
+from services.extractor.utterances import Utterance, content_words, is_question
+
+_ANEW_SUBSTANCE_MIN = 4.0
+_ANEW_OVERLAP_MAX = 0.34
+_CLARIFYING_SUBSTANCE_MAX = 7.0
+_TURN_MINUTES = 0.75
+_PAUSE = 6
+_REMEDY_MINUTES = 3
+_FOUND_OUT_MINUTES = 20
+_TOLD_WORDS_MIN = 4
+_SHARED_MAX = 1
+_ASKED_ANEW_MIN = 3.0
+_HELP_MINUTES = 60
+
+
+def joins(utterance: Utterance, current: Round) -> bool:
+    """Put the utterance into the round in its role; False when it opens a matter of its own."""
+    if _settles_it(utterance, current):
+        current.settling.append(utterance)
+        return True
+    if _declares(utterance) and not _helps_out(utterance, current):
+        return False
+    if current.raised and current.raised[0].is_minuted:
+        return utterance.is_social
+    if utterance.speaker == current.speaker:
+        return _joins_own(utterance, current)
+    if utterance.is_social:
+        if cues.WORKED.search(utterance.body) and utterance.addressee == current.speaker:
+            current.helped.append(utterance)
+        return True
+    if utterance.is_question:
+        return _joins_asking(utterance, current)
+    if utterance.addressee not in (None, current.speaker) and _is_outsider(utterance, current):
+        return False
+    if current.confirming and _is_unrelated(utterance, current):
+        return False
+    if _brings_trouble(utterance, current) or _settles(utterance, current):
+        return False
+    if _is_elsewhere(utterance, current):
+        return False
+    current.replies.append(utterance)
+    return True
+
+
+def _settles_it(utterance: Utterance, current: Round) -> bool:
+    """Whether somebody settles in few words what another proposed or weighed: says so, or says who is to do what."""
+    if utterance.is_question or utterance.is_social or utterance.message.reply_to is not None:
+        return False
+    sentences_said = sentences(utterance.body)
+    others = [u for u in current.raised + current.replies if u.speaker != utterance.speaker]
+    if not others or not is_weighed(current):
+        return False
+    if utterance.speaker == current.speaker and _chose(current) and is_answered(current):
+        return bool(utterance.stems & said(current))
+    return any(
+        stakes.GO_AHEAD.match(each) or verdicts.ORDERED.match(each) for each in sentences_said
+    )
+
+
+def _chose(current: Round) -> bool:
+    """Whether who raised the matter left a choice, which they then make themselves."""
+    return any(verdicts.CHOICE.search(utterance.body) for utterance in current.raised)
+
+
+def _brings_trouble(utterance: Utterance, current: Round) -> bool:
+    """Whether someone tells everybody of trouble that shares hardly a word with the round, or none with its trouble."""
+    told = utterance.addressee is None and utterance.message.reply_to is None
+    if not told or utterance.substance < _ANEW_SUBSTANCE_MIN:
+        return False
+    fails = utterance.fails and not stakes.GUESSED.search(utterance.body)
+    known = any(u.puzzles for u in current.raised)
+    if orders(utterance):
+        return False
+    if current.is_troubled and utterance.speaker in {reply.speaker for reply in current.replies}:
+        return False
+    fails_there = any(u.fails for u in current.raised)
+    if fails_there and (not current.replies or cues.POINTING.match(utterance.body)):
+        return False
+    shared_max = 0 if known else _SHARED_MAX
+    return bool(fails) and len(utterance.stems & said(current)) <= shared_max
+
+
+def concludes(text: str) -> bool:
+    """Whether a text draws a conclusion of what to do, not of what is wrong: "then the fuse is blown"."""
+    return (
+        bool(stakes.CONCLUDING.match(text))
+        and not cues.FAILURE.search(text)
+        and not cues.PROBLEM.search(text)
+    )
+
+
+def _settles(utterance: Utterance, current: Round) -> bool:
+    """Whether someone draws the conclusion from what several said, for all, and advises nobody."""
+    told = utterance.addressee is None and utterance.message.reply_to is None
+    settles = concludes(utterance.body) and not cues.ADVICE.search(utterance.body)
+    enough = utterance.substance >= _ANEW_SUBSTANCE_MIN
+    return told and enough and settles and len(current.replies) > 1
+
+
+def _is_unrelated(utterance: Utterance, current: Round) -> bool:
+    """Whether someone tells everybody something that shares no word with the round, as a newcomer or at length."""
+    told = utterance.addressee is None and utterance.message.reply_to is None
+    took_part = utterance.speaker in {
+        reply.speaker for reply in current.replies + current.clarifying
+    }
+    enough = not took_part or utterance.substance >= _ANEW_SUBSTANCE_MIN
+    return told and enough and not utterance.stems & said(current)
+
+
+def _is_elsewhere(utterance: Utterance, current: Round) -> bool:
+    """Whether someone tells everybody something in none of the words of a matter that has been answered."""
+    told = utterance.addressee is None and utterance.message.reply_to is None
+    if not told or utterance.affirms or utterance.substance < _ANEW_SUBSTANCE_MIN:
+        return False
+    said = current.raised + current.replies + current.clarifying + current.settling
+    last = max(said, key=lambda each: each.index)
+    if (
+        last.speaker == utterance.speaker
+        or last.is_question
+        or not (current.replies or current.settling)
+    ):
+        return False
+    goes_on = stakes.GOING_ON.match(utterance.body) or cues.POINTING.match(utterance.body)
+    is_matter = any(each.substance >= _ANEW_SUBSTANCE_MIN for each in current.raised)
+    own = is_matter or utterance.speaker != current.speaker
+    stems = frozenset().union(*(each.stems for each in said))
+    return own and not goes_on and not utterance.stems & stems
+
+
+def _declares(utterance: Utterance) -> bool:
+    """Whether someone tells everyone what was decided, or what kind of thing they say: a matter of its own."""
+    told = utterance.addressee is None and utterance.message.reply_to is None
+    return utterance.declares and told and not utterance.is_question and not utterance.affirms
+
+
+def _helps_out(utterance: Utterance, current: Round) -> bool:
+    """Whether somebody takes it on themselves to do something about another's trouble, which settles nothing else."""
+    fails = any(u.fails for u in current.raised)
+    settles = cues.SETTLED.search(utterance.body) or labels.labelled_as(utterance.body)
+    return fails and not settles and utterance.speaker != current.speaker
+
+
+def _is_outsider(utterance: Utterance, current: Round) -> bool:
+    """Whether someone turns to a replier of this round with something else."""
+    if utterance.speaker in {reply.speaker for reply in current.replies}:
+        return False
+    return len(utterance.stems & said(current)) < 2
+
+
+def _joins_own(utterance: Utterance, current: Round) -> bool:
+    if (current.replies and utterance.confirms and utterance.substance < 6) or (
+        is_answered(current)
+        and (_carries_out(utterance, current) or _says_back(utterance, current))
+    ):
+        current.confirming.append(utterance)
+    elif _turns_to_ask(utterance, current):
+        return False
+    elif utterance.is_social or _takes_note(utterance, current):
+        pass
+    elif _concludes(utterance, current) or _is_elsewhere(utterance, current):
+        return False
+    elif _tells_remedy(utterance, current) or _has_found_out(utterance, current):
+        current.replies.append(utterance)
+    elif _goes_further(utterance, current) or (
+        current.replies and _starts_anew(utterance, current)
+    ):
+        return False
+    else:
+        current.raised.append(utterance)
+    return True
+
+
+def _takes_note(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker only takes note, in few words, of what they were answered: "ok, I'll write to them"."""
+    if utterance.is_question or utterance.substance >= _ANEW_SUBSTANCE_MIN:
+        return False
+    return is_answered(current) and bool(stakes.NOTED.match(utterance.body))
+
+
+def _concludes(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker draws the conclusion from what they were answered: it stands for itself."""
+    told = not utterance.is_question and utterance.substance >= _ANEW_SUBSTANCE_MIN
+    return bool(current.replies) and told and concludes(utterance.body)
+
+
+def _tells_remedy(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker whose matter is trouble tells, a while later, what they did about it."""
+    does = cues.REMEDIED.search(utterance.body) or mishaps.MEANWHILE.search(utterance.body)
+    if utterance.is_question or not does:
+        return False
+    if mishaps.STILL.search(utterance.body):
+        return False
+    trouble = [u for u in current.raised if u.puzzles]
+    if not trouble or utterance.fails:
+        return False
+    return minutes(trouble[-1], utterance) >= _REMEDY_MINUTES
+
+
+def _has_found_out(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker tells, long after they asked and in words of the question, what they have learnt themselves."""
+    asked = [u for u in current.raised if u.is_question or u.is_asking]
+    if not asked or utterance.is_question or utterance.is_asking:
+        return False
+    if utterance.fails:
+        return False
+    if utterance.substance < _ANEW_SUBSTANCE_MIN or cues.ADDING.match(utterance.body):
+        return False
+    shares = bool(utterance.stems & asked[-1].stems)
+    return shares and minutes(asked[-1], utterance) >= _FOUND_OUT_MINUTES
+
+
+def _carries_out(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker tells, in few words, that they did what they were told to or what the others had found."""
+    if utterance.is_question or utterance.substance >= _ANEW_SUBSTANCE_MIN + 1:
+        return False
+    does = cues.REMEDIED.search(utterance.body) and not mishaps.STILL.search(utterance.body)
+    does = does if utterance.addressee is None else None
+    return bool(does) and minutes(current.replies[-1], utterance) < _HELP_MINUTES
+
+
+def _says_back(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker says back, in few words, what they have understood of the answer: "so I can leave it"."""
+    few = utterance.substance < _ANEW_SUBSTANCE_MIN and not utterance.is_asking
+    shares = utterance.stems & frozenset().union(*(reply.stems for reply in current.replies))
+    return few and bool(shares) and bool(stakes.SAYING_BACK.match(utterance.body))
+
+
+def _joins_asking(utterance: Utterance, current: Round) -> bool:
+    """A question by someone else: back to the one who raised the matter, or a matter itself."""
+    towards = utterance.addressee in (None, current.speaker)
+    small = utterance.substance < _CLARIFYING_SUBSTANCE_MAX
+    if _asks_anew(utterance, current):
+        return False
+    to_them = bool(cues.YOU.search(utterance.body))
+    back = to_them and current.is_asking
+    if towards and to_them and current.is_worded_so and _tells_first(utterance):
+        current.replies.append(utterance)
+        return True
+    if towards and (small or back or utterance.addressee == current.speaker):
+        current.clarifying.append(utterance)
+        return True
+    return False
+
+
+def _asks_anew(utterance: Utterance, current: Round) -> bool:
+    """Whether someone asks everybody something that shares no word with what was only told, and does not go on."""
+    told = utterance.addressee is None and utterance.message.reply_to is None
+    goes_on = stakes.GOING_ON.match(utterance.body) or cues.YOU.search(utterance.body)
+    if not told or current.is_worded_so or goes_on:
+        return False
+    return utterance.substance >= _ASKED_ANEW_MIN and not utterance.stems & said(current)
+
+
+def _turns_to_ask(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker who only told something now asks everybody something in none of its words."""
+    if current.is_worded_so or not utterance.is_question or utterance.addressee is not None:
+        return False
+    if stakes.GOING_ON.match(utterance.body) or cues.POINTING.search(utterance.body):
+        return False
+    apart = not current.raised or minutes(current.raised[-1], utterance) >= _TURN_MINUTES
+    least = 2.0 if cues.FACT.match(utterance.body) else _ASKED_ANEW_MIN
+    return apart and utterance.substance >= least and not utterance.stems & said(current)
+
+
+def _asks_elsewhere(utterance: Utterance, current: Round) -> bool:
+    """Whether who was answered asks everybody something in none of the words of before."""
+    if not utterance.is_question or utterance.addressee is not None:
+        return False
+    if stakes.GOING_ON.match(utterance.body) or cues.POINTING.search(utterance.body):
+        return False
+    enough = utterance.substance >= _ASKED_ANEW_MIN and is_answered(current)
+    return enough and not utterance.stems & said(current)
+
+
+def _tells_first(utterance: Utterance) -> bool:
+    """Whether someone says something before they ask back at the end."""
+    *told, last = sentences(utterance.body)
+    said = {word for sentence in told for word in content_words(sentence)}
+    return is_question(last) and len(said) >= _TOLD_WORDS_MIN and not any(map(is_question, told))
+
+
+def _goes_further(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker who asked, and was answered, now tells something else: no trouble, and no answer themselves."""
+    if utterance.is_question or utterance.is_asking or utterance.affirms or utterance.addressee:
+        return False
+    asked = any(u.is_question or u.is_asking for u in current.raised)
+    fails = any(u.puzzles for u in current.raised)
+    enough = utterance.substance >= _ANEW_SUBSTANCE_MIN
+    return asked and not fails and enough and is_answered(current)
+
+
+def _starts_anew(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker whose matter has been answered now raises another one."""
+    if _asks_elsewhere(utterance, current):
+        return True
+    if utterance.substance < _ANEW_SUBSTANCE_MIN:
+        return False
+    if current.confirming:
+        return True
+    if not (utterance.is_question or utterance.is_asking or utterance.puzzles):
+        return False
+    shared = len(utterance.stems & said(current)) / max(1, len(utterance.stems))
+    pause = utterance.index - current.raised[-1].index if current.raised else 0
+    return shared <= (_ANEW_OVERLAP_MAX if pause < _PAUSE else _ANEW_OVERLAP_MAX * 1.5)
