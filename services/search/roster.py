@@ -1,14 +1,21 @@
-"""Who writes in a workspace, remembered: read a part at a time, so that no search waits for a roster of thousands."""
+"""Who writes in a workspace, remembered: of thousands a search reads only some, and the rest is read beside it."""
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from services.common.database import Connection
+from services.common.errors import DatabaseUnavailable
 from services.search import store
 from services.search.names import Named, Names
+from services.search.reads import Reads
+
+log = logging.getLogger(__name__)
 
 # So many are read at once.
 PART: Final = 100
@@ -18,6 +25,8 @@ _WRITTEN_MAX: Final = 500
 # What is known is kept for as many seconds as there are authors, within these.
 _SECONDS_MIN: Final = 10.0
 _SECONDS_MAX: Final = 600.0
+# Who reads all of them leaves the database alone for so many times as long as a part took.
+_REST_FACTOR: Final = 9
 _WORKSPACES_MAX: Final = 1_000
 _WORDS_MAX: Final = 1_000
 
@@ -33,30 +42,35 @@ class _Known:
     until: float = 0.0
     coming: Names = field(default_factory=Names)
     after: str = ""
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_read_beside: bool = False
 
 
 class Roster:
-    """Knows the names of each workspace's authors."""
+    """Knows the names of each workspace's authors.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    A search reads the first of them. What there is beyond is read by `run`, one workspace at a time; meanwhile those
+    are known that were before, or that have been read.
+    """
+
+    def __init__(self, reads: Reads, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reads, self._clock = reads, clock
         self._known: dict[UUID, _Known] = {}
+        self._asked: asyncio.Queue[tuple[UUID, _Known]] = asyncio.Queue()
 
     async def named(
         self, connection: Connection, workspace: UUID, query: str
     ) -> Mapping[str, frozenset[str]]:
-        """Return which words of a query name authors, and whom, by their ids.
-
-        Authors are read on where not all are known: where there are many, the first searches know some of them.
-        """
+        """Return which words of a query name authors, and whom, by their ids."""
         known = self._known.get(workspace)
         if known is None:
             if len(self._known) >= _WORKSPACES_MAX:
                 self._known.clear()
             known = self._known[workspace] = _Known()
             known.names = known.coming
-        if known.until <= self._clock():
-            await self._read_on(connection, workspace, known)
+        if known.until <= self._clock() and not known.is_read_beside:
+            async with known.reading:
+                await self._renew(connection, workspace, known)
         found = known.names.named(query)
         return {
             word: named.authors
@@ -64,19 +78,46 @@ class Roster:
             if await _is_name(connection, workspace, known, word, named)
         }
 
-    async def _read_on(self, connection: Connection, workspace: UUID, known: _Known) -> None:
-        coming, after = known.coming, known.after
-        found = await store.authors(connection, workspace, after, PART)
-        if (known.coming, known.after) != (coming, after):
-            return  # another search has read the same meanwhile
+    async def run(self) -> None:
+        """Read who writes in large workspaces that are searched, for as long as the service runs."""
+        while True:
+            workspace, known = await self._asked.get()
+            try:
+                await self._reads.run(partial(self._read_all, workspace, known))
+            except DatabaseUnavailable as error:
+                log.warning("who writes could not be read: %s", error)
+                known.until = self._clock() + _SECONDS_MIN
+            known.is_read_beside = False
+
+    async def _renew(self, connection: Connection, workspace: UUID, known: _Known) -> None:
+        """Read all who write if they are few, unless another search just did; have them read if they are many."""
+        if known.until > self._clock() or known.is_read_beside:
+            return
+        is_large = len(known.names) >= PART
+        if is_large or not await self._read_part(connection, workspace, known):
+            known.is_read_beside = True
+            self._asked.put_nowait((workspace, known))
+
+    async def _read_all(self, workspace: UUID, known: _Known) -> None:
+        is_whole = False
+        while not is_whole:
+            started = self._clock()
+            async with self._reads.reading(workspace) as connection:
+                is_whole = await self._read_part(connection, workspace, known)
+            await asyncio.sleep(_REST_FACTOR * (self._clock() - started))
+
+    async def _read_part(self, connection: Connection, workspace: UUID, known: _Known) -> bool:
+        """Read some more; return whether that was the last of them, which are told from now on."""
+        found = await store.authors(connection, workspace, known.after, PART)
         for author, names in found:
-            coming.add(author, [name or author for name in names])
+            known.coming.add(author, [name or author for name in names])
         if len(found) == PART:
             known.after = found[-1][0]
-            return
-        seconds = min(max(float(len(coming)), _SECONDS_MIN), _SECONDS_MAX)
-        known.names, known.until, known.words = coming, self._clock() + seconds, {}
+            return False
+        seconds = min(max(float(len(known.coming)), _SECONDS_MIN), _SECONDS_MAX)
+        known.names, known.until, known.words = known.coming, self._clock() + seconds, {}
         known.coming, known.after = Names(), ""
+        return True
 
 
 async def _is_name(

@@ -66,7 +66,7 @@ class Searcher:
         self._keyword = KeywordLeg(self.statistics)
         self.semantic = SemanticLeg(self.statistics, copies)
         self.serving, self.freshness = Serving(clock), FreshnessGauge(reads, clock)
-        self._nearness, self._roster = Nearness(clock), Roster(clock)
+        self._nearness, self.roster = Nearness(clock), Roster(reads, clock)
         self._waiting = Waiting(reads, self.serving, clock)
         self._reranker, self._probe = reranker, probe
 
@@ -307,7 +307,7 @@ class Searcher:
         """Return which words of a hybrid search name authors, and whom; none where a filter says who wrote it."""
         if not question.is_hybrid or question.filter.author_ids is not None:
             return NOBODY
-        named = await self._roster.named(connection, workspace, words.meaning)
+        named = await self.roster.named(connection, workspace, words.meaning)
         return named if asks_more((term.text for term in words.terms), named) else NOBODY
 
     async def _around(

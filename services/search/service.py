@@ -60,6 +60,7 @@ async def open_service() -> AsyncIterator[Service]:
         searcher = Searcher(reads, vectors, reranker=reranker, probe=probe, copies=copies)
         loops = [
             searcher.freshness.run,
+            searcher.roster.run,
             probe.run,
             copies.run,
             *((replica.watch,) if replica else ()),
