@@ -49,7 +49,7 @@ def weigh(
         least = _REPLY_LEAST.get(kind, 2.0)
         if kind in weights or role in ("statement", "raised", "remark") or weight >= least:
             weights[kind] = weights.get(kind, 0.0) + weight
-    is_other = stakes.RULE.search(text) or stakes.WARNING.search(text) or _suggests(text)
+    is_other = stakes.RULE.search(text) or stakes.WARNING.search(text) or verdicts.proposes(text)
     is_other = is_other or any(map(_threatens, sentences(text)))
     if role == "raised" and not asks and not is_other:
         weights["problem"] += 1.0
@@ -129,7 +129,7 @@ def _deliberates(asked: Sequence[Utterance]) -> bool:
 
 def _is_suggested(asked: Sequence[Utterance]) -> bool:
     """Whether what was said last before proposes something to all."""
-    return bool(asked) and _suggests(asked[-1].body)
+    return bool(asked) and verdicts.proposes(asked[-1].body)
 
 
 def _finds_cause(text: str) -> bool:
@@ -165,7 +165,7 @@ def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, f
     said = sentences(text)
     ruled = [each for each in said if stakes.RULE.search(each) and not cues.SETTLED.search(each)]
     feared = [] if ruled else [each for each in said if _threatens(each)]
-    proposing = [each for each in said if _suggests(each)]
+    proposing = [each for each in said if verdicts.proposes(each)]
     failing = [each for each in said if each not in ruled + feared + proposing]
     asking = [each for each in proposing if is_question(each)]
     settling = [each for each in said if each not in asking and not stakes.HELD.search(each)]
@@ -201,8 +201,9 @@ def _counted(pattern: re.Pattern[str], said: Sequence[str]) -> int:
 
 def _threatens(sentence: str) -> bool:
     """Whether a sentence says what goes wrong under a condition, or unless something is done."""
-    harms = stakes.LOSS.search(sentence) or cues.PROBLEM.search(sentence)
-    return bool(harms and stakes.CONDITION.search(sentence)) and not is_question(sentence)
+    if not stakes.CONDITION.search(sentence) or is_question(sentence):
+        return False
+    return bool(stakes.LOSS.search(sentence) or cues.PROBLEM.search(sentence))
 
 
 def _fails(sentence: str) -> bool:
@@ -210,11 +211,6 @@ def _fails(sentence: str) -> bool:
     asks = cues.INVERTED.match(sentence) or cues.QUESTIONING.match(sentence)
     asks = asks or cues.ASKING.search(sentence)
     return bool(cues.FAILURE.search(sentence)) and not asks
-
-
-def _suggests(text: str) -> bool:
-    """Whether a sentence begins by proposing something to all."""
-    return any(cues.SUGGESTED.match(polish(sentence)) for sentence in sentences(text))
 
 
 def heaviest(weights: Mapping[AtomType, float]) -> AtomType:

@@ -51,15 +51,17 @@ def _settles_it(utterance: Utterance, current: Round) -> bool:
     """Whether somebody settles in few words what another proposed or weighed: says so, or says who is to do what."""
     if utterance.is_question or utterance.is_social or utterance.message.reply_to is not None:
         return False
-    sentences_said = sentences(utterance.body)
     others = [u for u in current.raised + current.replies if u.speaker != utterance.speaker]
-    if not others or not is_weighed(current):
+    if not others:
         return False
     if utterance.speaker == current.speaker and _chose(current) and is_answered(current):
-        return bool(utterance.stems & said(current))
-    return any(
-        stakes.GO_AHEAD.match(each) or verdicts.ORDERED.match(each) for each in sentences_said
-    )
+        settles = bool(utterance.stems & said(current))
+    else:
+        settles = any(
+            stakes.GO_AHEAD.match(each) or verdicts.ORDERED.match(each)
+            for each in sentences(utterance.body)
+        )
+    return settles and is_weighed(current)
 
 
 def _chose(current: Round) -> bool:

@@ -59,6 +59,8 @@ CHOICE: Final = words(
 
 def proposes(text: str) -> bool:
     """Whether a sentence of a text begins by proposing something to all."""
+    if not cues.SUGGESTED.search(text):
+        return False
     return any(cues.SUGGESTED.match(polish(sentence)) for sentence in sentences(text))
 
 
