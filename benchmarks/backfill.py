@@ -23,7 +23,7 @@ import uvloop
 
 from benchmarks.deployment import Deployed, deployed, resident_mb
 from benchmarks.freshness import load
-from benchmarks.ingest import make_corpus, read_corpus
+from benchmarks.load_corpus import make_corpus, read_corpus
 from services.common.addresses import NAMES
 
 SAMPLE_SECONDS = 2.0

@@ -33,7 +33,7 @@ import uvloop
 from benchmarks.deployment import Deployed, cpu_seconds, deployed
 from benchmarks.embedding_peers import EmbedList, installed_peers
 from benchmarks.freshness import load
-from benchmarks.ingest import make_corpus, read_corpus
+from benchmarks.load_corpus import make_corpus, read_corpus
 from services.common.llama import EmbeddingModel
 from services.common.llama.native import encodes_in_bytes, load_model
 from services.common.models import ModelStore

@@ -28,7 +28,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from benchmarks.deployment import Deployed, deployed, quantile
-from benchmarks.ingest import FRAME, make_corpus, read_corpus
+from benchmarks.ingest import FRAME
+from benchmarks.load_corpus import make_corpus, read_corpus
 from winnow.embedder.v1 import embedder_pb2
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 from winnow.events.v1.events_pb2 import TaskHint

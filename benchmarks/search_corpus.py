@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.ingest import make_corpus, read_corpus
+from benchmarks.load_corpus import make_corpus, read_corpus
 from services.common.llama import EmbeddingModel
 from services.common.models import ModelStore
 from winnow.ingest.v1 import ingest_pb2

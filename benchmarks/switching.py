@@ -27,7 +27,7 @@ import uvloop
 from benchmarks.backfill import WANTED
 from benchmarks.deployment import Deployed, deployed, quantile
 from benchmarks.freshness import load
-from benchmarks.ingest import make_corpus, read_corpus
+from benchmarks.load_corpus import make_corpus, read_corpus
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 from winnow.search.v1 import search_pb2

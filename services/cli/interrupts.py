@@ -3,24 +3,24 @@
 An exception would go through whatever is being imported then, and some of that swallows it or shows a traceback.
 """
 
-# What `signal` is made of, and there from the start: to load that, with its enums, takes as long as all before it.
-import _signal  # type: ignore[import-not-found]
 import os
+import signal
+from types import FrameType
 
 
 def end_at_once() -> None:
     """Have Ctrl-C end the process there and then, unless whoever started it has it ignored."""
-    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, _end)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
 
 
 def leave_to_the_command() -> None:
     """Have it raise KeyboardInterrupt again, as it does at first."""
-    if _signal.getsignal(_signal.SIGINT) is _end:
-        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) is _end:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _end(number: int, frame: object) -> None:
+def _end(number: int, frame: FrameType | None) -> None:
     try:
         os.write(2, b"winnow: interrupted\n")
     finally:

@@ -74,10 +74,10 @@ async def enqueue_extraction(
     specs: Sequence[str],
     lanes: Sequence[int],
     *,
-    reopen: bool = False,
-) -> int:
-    """Make the tasks that read windows, each in a lane; return how many are new, or reopened though they were done."""
-    made: int = await connection.fetchval(
+    reopen: bool,
+) -> None:
+    """Make the tasks that read windows, each in a lane; those that were done are left so unless they are reopened."""
+    await connection.execute(
         "select spine.enqueue_extraction($1, $2, $3, $4, $5)",
         workspace,
         windows,
@@ -85,7 +85,6 @@ async def enqueue_extraction(
         lanes,
         reopen,
     )
-    return made
 
 
 async def enqueue_embedding(

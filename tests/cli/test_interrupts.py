@@ -5,8 +5,6 @@ import sys
 
 import pytest
 
-from tools.guide import ROOT
-
 INTERRUPTED_AT = """
 import importlib.abc, os, signal, sys
 
@@ -35,29 +33,6 @@ def test_an_interruption_before_the_command_begins(module: str) -> None:
     """Whatever is being imported, Ctrl-C ends it quietly, with the code of an interruption."""
     ended = interrupted(module, "status")
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "winnow: interrupted\n")
-
-
-AT_FIRST = """
-import os, sys
-
-class Interrupted:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name == "enum":
-            os.kill(os.getpid(), 2)
-
-sys.path.insert(0, {root!r})
-sys.meta_path.insert(0, Interrupted)
-from services.__main__ import main
-main()
-"""
-
-
-def test_an_interruption_before_anything_is_loaded() -> None:
-    """The first that is loaded, and takes long, is loaded when Ctrl-C is seen to already."""
-    alone = [sys.executable, "-I", "-S", "-c", AT_FIRST.format(root=str(ROOT))]
-    ended = subprocess.run(alone, capture_output=True, text=True)
-    assert (ended.returncode, ended.stderr) == (130, "winnow: interrupted\n")
 
 
 def test_who_has_interruptions_ignored_has_them_ignored() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -14,6 +14,7 @@ import pytest
 
 from services.common.channels import CHANNEL_OPTIONS
 from services.common.ids import uuid7
+from services.common.models import UnknownModel
 from services.common.service import serving
 from services.common.testing import FakeEncoder
 from services.embedder.embedding import Encoder
@@ -258,3 +259,29 @@ def embedder(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Embedde
 async def chat(deployment: Deployment) -> Chat:
     """A chat in the deployment's workspace."""
     return await Chat(deployment.admin, deployment.workspace).open()
+
+
+MODELS = {
+    "first": fake_models(FakeEncoder(8), "first", query_prefix="1: "),
+    "second": fake_models(FakeEncoder(16), "second", query_prefix="2: "),
+    "vast": fake_models(FakeEncoder(4096), "vast"),
+}
+
+
+@asynccontextmanager
+async def open_model(name: str) -> AsyncIterator[LoadedModel]:
+    """Open one of two models by name."""
+    if name not in MODELS:
+        raise UnknownModel(name, list(MODELS))
+    async with MODELS[name](name) as loaded:
+        yield loaded
+
+
+Serve = Callable[[], AbstractAsyncContextManager[grpc.aio.Channel]]
+
+
+@pytest.fixture
+def two_models(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """Run the embedder, all its loops with it, over two models of different dimensions; the first is configured."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    return lambda: embedder.serving(open_model, reconciling=True)

@@ -1,35 +1,14 @@
 """An operator of generations, and the models that can be asked for."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import grpc
 
 from services.common.database import Database
-from services.common.models import UnknownModel
-from services.common.testing import FakeEncoder
 from services.embedder import generation_store
 from services.embedder.generations import Generations
-from services.embedder.models import LoadedModel
 from tests.conftest import Deployment
-from tests.embedder.conftest import Chat, fake_models
+from tests.embedder.conftest import Chat
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
-
-MODELS = {
-    "first": fake_models(FakeEncoder(8), "first", query_prefix="1: "),
-    "second": fake_models(FakeEncoder(16), "second", query_prefix="2: "),
-    "vast": fake_models(FakeEncoder(4096), "vast"),
-}
-
-
-@asynccontextmanager
-async def open_model(name: str) -> AsyncIterator[LoadedModel]:
-    """Open one of two models by name."""
-    if name not in MODELS:
-        raise UnknownModel(name, list(MODELS))
-    async with MODELS[name](name) as loaded:
-        yield loaded
 
 
 async def open_generations(database: Database) -> Generations:

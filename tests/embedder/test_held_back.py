@@ -13,8 +13,8 @@ from services.common.testing import FakeEncoder, spell
 from services.common.vectors import Matrix
 from services.embedder.embedding import Tokens
 from tests.conftest import Deployment, run_winnow
-from tests.embedder.conftest import Chat, Embedder, fake_models, until
-from tests.embedder.operating import MODELS, Operator, open_model, vector_counts
+from tests.embedder.conftest import MODELS, Chat, Embedder, fake_models, open_model, until
+from tests.embedder.operating import Operator, vector_counts
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 

@@ -17,13 +17,8 @@ from services.embedder.outages import Outages
 from services.embedder.shelf import Shelf
 from services.embedder.upkeep import Building, Upkeep
 from tests.conftest import Deployment
-from tests.embedder.conftest import Chat, Embedder, until
-from tests.embedder.operating import (
-    Operator,
-    open_generations,
-    open_model,
-    vector_counts,
-)
+from tests.embedder.conftest import Chat, Embedder, open_model, until
+from tests.embedder.operating import Operator, open_generations, vector_counts
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 

@@ -9,8 +9,8 @@ from services.common.llama import TooManyTokens
 from services.common.testing import FakeEncoder
 from services.embedder.embedding import Tokens
 from tests.conftest import Deployment
-from tests.embedder.conftest import Embedder, fake_models
-from tests.embedder.operating import MODELS, Operator, open_model
+from tests.embedder.conftest import MODELS, Embedder, fake_models, open_model
+from tests.embedder.operating import Operator
 
 
 @pytest.fixture
