@@ -7,6 +7,8 @@ from services.cli.interrupts import end_at_once
 
 # gRPC reports every fork of a process that uses it; starting children is what `up` does.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+# A further thread of numpy's OpenBLAS goes on turning after each product, on a processor that models and searches need.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def main() -> None:
