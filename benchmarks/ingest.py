@@ -1,6 +1,6 @@
 """Streams a corpus through a running ingest service, beside a bare COPY and row-at-a-time INSERTs of the same rows.
 
-    python -m benchmarks.ingest [--data PATH] [--messages 20000] [--rounds 3]
+    python -m benchmarks.ingest [--data PATH] [--messages 100000] [--rounds 3]
 
 Everything is on this machine: PostgreSQL (durable) and nats-server as `winnow up` starts them, the
 ingest service with its relay as a process of its own, and this client. A generation of vectors is
@@ -290,10 +290,10 @@ def asked_for(name: str) -> tuple[list[pb.MessageInput], int]:
     parser.add_argument(
         "--data", type=Path, help="a Telegram export, or a folder with the load corpus"
     )
-    parser.add_argument("--messages", type=int, help="at most this many (made up: 20,000)")
+    parser.add_argument("--messages", type=int, help="at most this many (made up: 100,000)")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    most = options.messages or (1 << 62 if options.data else 20_000)
+    most = options.messages or (1 << 62 if options.data else 100_000)
     corpus = read_corpus(options.data, most) if options.data else make_corpus(most)
     return corpus, options.rounds
 
