@@ -5,9 +5,10 @@
 Everything is on this machine: PostgreSQL (durable) and nats-server as `winnow up` starts them, the
 ingest service with its relay as a process of its own, and this client. A generation of vectors is
 open, so every message with text makes its task for embedding. The three ways take turns, each round
-in a workspace of its own; figures are medians of the rounds. PATH is a Telegram export, packed or
-not, or a folder with the load corpus (`ubuntu.result.json.xz`); without one a chat is made up. The
-last line is one JSON object.
+in a workspace of its own; figures are medians of the rounds. How fast the last tenth goes is compared
+with the first in messages and in bytes: those of the load corpus become a quarter longer on the way.
+PATH is a Telegram export, packed or not, or a folder with the load corpus (`ubuntu.result.json.xz`);
+without one a chat is made up. The last line is one JSON object.
 """
 
 import argparse
@@ -17,12 +18,12 @@ import json
 import os
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -39,6 +40,8 @@ from services.common.channels import CHANNEL_OPTIONS
 from services.ingest import compiled
 from services.ingest.streaming import AHEAD
 from winnow.ingest.v1 import ingest_pb2 as pb
+
+T = TypeVar("T")
 
 FRAME = 500
 INSERTED_SAMPLE = 2000
@@ -137,6 +140,7 @@ class Round:
 
     stream_rate: float = 0
     last_to_first: float | None = None
+    last_to_first_bytes: float | None = None
     acknowledged_last_to_first: float = 0
     copy_rate: float = 0
     insert_rate: float = 0
@@ -179,12 +183,14 @@ async def stream(bench: Bench, key: str, wire: Sequence[bytes], count: int, into
     into.acknowledged_last_to_first = _last_to_first([began, *marks])
     steady = _steadily([began, *marks])
     # Frames are committed in groups: of few, a tenth is no more than one.
-    into.last_to_first = _last_to_first(steady) if len(steady) > STEADY_FRAMES_MIN else None
+    if len(steady) > STEADY_FRAMES_MIN:
+        into.last_to_first = _last_to_first(steady)
+        into.last_to_first_bytes = into.last_to_first * _growth(_steadily([0, *map(len, wire)]))
     into.rss_mb, into.rss_growth_mb = max(memory), memory[-1] - memory[len(memory) // 10]
     into.cpu_us = {name: (after[name] - before[name]) / count * 1e6 for name in after}
 
 
-def _steadily(marks: Sequence[float]) -> Sequence[float]:
+def _steadily(marks: Sequence[T]) -> Sequence[T]:
     """What is between the frames that fill the stream and those that drain it.
 
     At first work is done on frames that are not acknowledged yet, and at the end none is begun, so that by
@@ -198,6 +204,12 @@ def _last_to_first(marks: Sequence[float]) -> float:
     """The rate of the last tenth over that of the first."""
     tenth = max(1, (len(marks) - 1) // 10)
     return (marks[tenth] - marks[0]) / (marks[-1] - marks[-1 - tenth])
+
+
+def _growth(sizes: Sequence[int]) -> float:
+    """How much larger the frames of the last tenth are than those of the first; what is before the first is none."""
+    tenth = max(1, (len(sizes) - 1) // 10)
+    return sum(sizes[-tenth:]) / sum(sizes[1 : 1 + tenth])
 
 
 async def saved_rows(admin: asyncpg.Connection, workspace: UUID) -> tuple[list[str], list[Any]]:
@@ -307,11 +319,14 @@ def processor_times(rounds: Sequence[Mapping[str, float]]) -> Iterator[str]:
 
 def show(rounds: Sequence[Round]) -> Iterator[str]:
     """A table of the rounds."""
-    yield "round   stream/s  last:first  acknowledged     copy/s  insert/s  stream:copy  stream:insert   rss MB (+)"
+    yield (
+        "round   stream/s  last:first  by bytes  acknowledged     copy/s"
+        "  insert/s  stream:copy  stream:insert   rss MB (+)"
+    )
     for number, r in enumerate(rounds, start=1):
-        steady = "too short" if r.last_to_first is None else f"{r.last_to_first:.2f}"
+        steady, by_bytes = map(_shown, (r.last_to_first, r.last_to_first_bytes))
         yield (
-            f"{number:5}  {r.stream_rate:9,.0f}  {steady:>10}  {r.acknowledged_last_to_first:12.2f}"
+            f"{number:5}  {r.stream_rate:9,.0f}  {steady:>10}  {by_bytes:>8}  {r.acknowledged_last_to_first:12.2f}"
             f"  {r.copy_rate:9,.0f}  {r.insert_rate:8,.0f}  {r.stream_rate / r.copy_rate:11.2f}"
             f"  {r.stream_rate / r.insert_rate:13.1f}  {r.rss_mb:7.1f} ({r.rss_growth_mb:+.1f})"
         )
@@ -321,9 +336,13 @@ def show(rounds: Sequence[Round]) -> Iterator[str]:
     yield f"on disk, without vectors  {spent:6.0f} bytes a message with its task and all indexes"
 
 
-def last_to_first_ratio(rounds: Sequence[Round]) -> float | None:
+def _shown(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def median_ratio(ratios: Iterable[float | None]) -> float | None:
     """The median of the rounds, None if they are too short to tell."""
-    known = [r.last_to_first for r in rounds if r.last_to_first is not None]
+    known = [ratio for ratio in ratios if ratio is not None]
     return round(statistics.median(known), 3) if known else None
 
 
@@ -345,7 +364,8 @@ async def main() -> None:
 
     figures = {
         "messages_per_second": round(median("stream_rate")),
-        "last_to_first_ratio": last_to_first_ratio(rounds),
+        "last_to_first_ratio": median_ratio(r.last_to_first for r in rounds),
+        "last_to_first_bytes_ratio": median_ratio(r.last_to_first_bytes for r in rounds),
         "acknowledged_last_to_first_ratio": round(median("acknowledged_last_to_first"), 3),
         "score_cpu_us": round(score_us, 1),
         "copy_messages_per_second": round(median("copy_rate")),
