@@ -26,26 +26,35 @@ _WAIT = click.option("--wait", is_flag=True, help="Return once all of it is read
 @click.option("--since", "--after", "since", type=MOMENT, help="Messages sent from then on (UTC).")
 @click.option("--until", "--before", "until", type=MOMENT, help="Messages sent before then (UTC).")
 @click.option("--source", type=ID, default="", help="Only of this source's id.")
+@click.option("--all", "everything", is_flag=True, help="All messages of the workspace.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be read and what it would cost.")
 @_WAIT
 @command
 async def extract(
     session: Session, messages: tuple[str, ...], since: datetime | None, until: datetime | None,
-    source: str, dry_run: bool, wait: bool,
+    source: str, everything: bool, dry_run: bool, wait: bool,
 ) -> None:  # fmt: skip
     """Read the conversations around chosen messages, again if they were read before.
 
     \b
       winnow extract --since 2026-01-01 --dry-run   what a year would cost
       winnow extract --message ID                   one message and its window
+      winnow extract --all                          everything, as after a new model
       winnow extract now --wait                     what waits in open windows
     """
     if subcommand := click.get_current_context().invoked_subcommand:
         _refuse_lost_options(subcommand)
         return
-    if not (messages or since or until or source):
-        raise click.UsageError("say what to read: --message, --since, --until or --source, or now")
-    request = pb.ExtractMessagesRequest(message_ids=messages, source_id=source, dry_run=dry_run)
+    chosen = messages or since or until or source
+    if not (chosen or everything):
+        raise click.UsageError(
+            "say what to read: --message, --since, --until, --source or --all, or now"
+        )
+    if chosen and everything:
+        raise click.UsageError("--all goes without --message, --since, --until and --source")
+    request = pb.ExtractMessagesRequest(
+        message_ids=messages, source_id=source, dry_run=dry_run, all=everything
+    )
     set_moment(request, "since", since)
     set_moment(request, "until", until)
     response = await session.call("extractor", ExtractorServiceStub, request)

@@ -212,6 +212,9 @@ async def test_extract_says_what_it_would_cost(winnow: Command) -> None:
     assert nothing == "no message is chosen: there is nothing to read\n"
     code, _, err = await winnow.run("extract", "--dry-run")
     assert (code, "--since" in err) == (2, True)
+    code, _, err = await winnow.run("extract", "--all", "--since", "2026-01-01")
+    assert (code, "--all goes without" in err) == (2, True)
+    assert (await winnow.json("extract", "--all", "--dry-run"))["messages"] == len(TALK)
     assert (await winnow.json("extract", "now"))["conversations"] == 0
 
 

@@ -79,6 +79,11 @@ def test_rules_of_whole_messages_name_a_field() -> None:
             extractor_pb2.ExtractMessagesRequest(message_ids=[UNKNOWN], since={"seconds": 1}),
             ["message_ids"],
         ),
+        (extractor_pb2.ExtractMessagesRequest(), ["message_ids"]),
+        (extractor_pb2.ExtractMessagesRequest(dry_run=True), []),
+        (extractor_pb2.ExtractMessagesRequest(all=True), []),
+        (extractor_pb2.ExtractMessagesRequest(until={"seconds": 1}), []),
+        (extractor_pb2.ExtractMessagesRequest(all=True, source_id=UNKNOWN), ["all"]),
     ],
 )
 def test_fields_that_do_not_go_together_are_named(request_: Message, fields: list[str]) -> None:

@@ -133,7 +133,7 @@ async def test_what_was_only_just_accepted_is_read(deployment: Deployment, metho
         assert reply.conversations == 1 if method == "ExtractNow" else reply.messages == 1
         await knowledge.settled()
         assert set(await knowledge.live()) == {title(DISK)}
-        await call(method)
+        await call(method, **({} if method == "ExtractNow" else {"all": True}))
         await knowledge.settled()
         assert set(await knowledge.live()) == {title(DISK), title(FRIDAY)}
         await deployment.admin.execute(NOW)

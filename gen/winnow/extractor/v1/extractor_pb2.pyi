@@ -522,7 +522,9 @@ Global___ExtractNowResponse: _TypeAlias = ExtractNowResponse  # noqa: Y015
 
 @_typing.final
 class ExtractMessagesRequest(_message.Message):
-    """Which messages to read: those named, or those of a period."""
+    """Which messages to read: those named, those of a source, of a period or both, or all. INVALID_ARGUMENT where nothing of these is
+    chosen, unless only the cost is asked for.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -531,10 +533,13 @@ class ExtractMessagesRequest(_message.Message):
     SINCE_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
     source_id: _builtins.str
     """Only of this source; all if empty."""
     dry_run: _builtins.bool
-    """Only say what would be read and what it would cost."""
+    """Only say what would be read and what it would cost; of all messages if none are chosen."""
+    all: _builtins.bool
+    """All messages of the workspace; then nothing else may be chosen."""
     @_builtins.property
     def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The ids of messages, at most 1,000; then neither source nor period may be set."""
@@ -555,10 +560,11 @@ class ExtractMessagesRequest(_message.Message):
         since: _timestamp_pb2.Timestamp | None = ...,
         until: _timestamp_pb2.Timestamp | None = ...,
         dry_run: _builtins.bool = ...,
+        all: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "message_ids", b"message_ids", "since", b"since", "source_id", b"source_id", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "dry_run", b"dry_run", "message_ids", b"message_ids", "since", b"since", "source_id", b"source_id", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
