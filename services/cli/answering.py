@@ -35,6 +35,8 @@ class Passage:
     Where that is told, the ids of the messages that it is or rests on; it `says_nothing` if it only carries talk on,
     `asks` if it is but a question, and may be among the `answers` to others that ask, by their numbers. Words is the
     share of the question's words, by weight, that it has.
+    Where the question names somebody: whether it is by or about them (`concerns_named`), and the share of its other
+    words that it has itself. It `is_near` to the question if it is by its meaning alone.
     """
 
     citation: int
@@ -46,6 +48,9 @@ class Passage:
     asks: bool = False
     answers: frozenset[int] = frozenset()
     words: float = 0.0
+    concerns_named: bool = False
+    own_words: float = 0.0
+    is_near: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,8 @@ class AskedAnswer:
 
     Missing is what the question names exactly, a version or a ticket, and nothing that was found mentions. Where that
     is all it names, the answer is unknown, and the nearest messages may still be shown; so it is, unless a model words
-    it, where nothing has enough of the question's words together: the weightiest that all lack are missing then.
+    it, where nothing has enough of the question's words together: the weightiest that all lack are missing then; or
+    where nothing that has the question is by those whom it names, or about them: they are silent then.
     """
 
     kind: str
@@ -72,6 +78,7 @@ class AskedAnswer:
     note: str = ""
     missing: tuple[str, ...] = ()
     nearest: tuple[int, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 class Writer(Protocol):
@@ -88,10 +95,11 @@ async def answer(
     passages: Sequence[Passage],
     writer: Writer | None,
     missing_words: Sequence[str] = (),
+    named_words: Sequence[str] = (),
 ) -> AskedAnswer:
     """Answer from passages: in a writer's words, or if it says nothing that is grounded, by quoting; or not at all.
 
-    Missing words are those of the question that no passage has.
+    Missing words are those of the question that no passage has, named words those that name people who write.
     """
     relevant = _relevant(passages)
     missing, is_all = _unmentioned(question, passages)
@@ -103,6 +111,10 @@ async def answer(
         absent = tuple(dict.fromkeys((*missing, *missing_words)))[:MISSING_MAX]
         shown = tuple(each.citation for each in found.sentences)
         return replace(found, kind="unknown", sentences=(), missing=absent, nearest=shown)
+    if found.kind == "quoted" and named_words and not _is_told_of_them(relevant):
+        shown = tuple(each.citation for each in found.sentences)
+        silent = tuple(named_words)
+        return AskedAnswer("unknown", (), found.ungrounded, found.note, (), shown, silent)
     return replace(found, missing=tuple(missing))
 
 
@@ -214,6 +226,19 @@ def _has_enough(relevant: Sequence[Passage], passages: Sequence[Passage]) -> boo
     """Whether any of what is relevant has most of the question; where nothing has a word, none are in common."""
     enough = any(each.words >= WORDS_MIN for each in relevant)
     return enough or not any(each.words for each in passages)
+
+
+def _is_told_of_them(relevant: Sequence[Passage]) -> bool:
+    """Whether something by or about who is named has enough of what else is asked, or is near to it.
+
+    What has none of the words may answer somebody who asked with them.
+    """
+    theirs = [each for each in relevant if each.concerns_named]
+    asked = {each.citation for each in relevant if each.asks and each.own_words >= WORDS_MIN}
+    return any(
+        each.own_words >= WORDS_MIN or each.answers & asked or (each.is_near and not each.asks)
+        for each in theirs
+    )
 
 
 def _is_relevant(passage: Passage) -> bool:

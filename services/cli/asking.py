@@ -74,11 +74,12 @@ async def ask(
     with ExitStack() as models:
         writer = None if quote or not packed.items else open_writer(models)
         passages = read_passages(packed)
+        words = (packed.missing_words, packed.named_words)
         if writer is None or session.as_json:
-            found = await answer(question, passages, writer, packed.missing_words)
+            found = await answer(question, passages, writer, *words)
         else:
             with session.progress.status("reading"):
-                found = await answer(question, passages, writer, packed.missing_words)
+                found = await answer(question, passages, writer, *words)
     if session.as_json:
         session.print_json(_as_json(question, found, packed))
         return
@@ -118,10 +119,10 @@ class LocalWriter:
 def read_passages(packed: pb.PackContextResponse) -> list[Passage]:
     """What was packed, as it is judged."""
     asking = [item for item in packed.items if _asks(item.result)]
-    return [_passage(item, asking) for item in packed.items]
+    return [_passage(item, asking, packed.near_score) for item in packed.items]
 
 
-def _passage(item: pb.ContextItem, asking: Sequence[pb.ContextItem]) -> Passage:
+def _passage(item: pb.ContextItem, asking: Sequence[pb.ContextItem], near_score: float) -> Passage:
     result, bears = item.result, item.bearing >= 1
     says_nothing = result.HasField("message") and result.message.importance.score < SAYING_SCORE_MIN
     messages = frozenset(item.message_ids)
@@ -138,6 +139,9 @@ def _passage(item: pb.ContextItem, asking: Sequence[pb.ContextItem]) -> Passage:
         asks,
         frozenset(answered),
         item.words,
+        item.concerns_named,
+        item.own_words,
+        is_near=0 < near_score <= result.semantic.score,
     )
 
 
@@ -205,6 +209,9 @@ def _show(session: Session, found: AskedAnswer, packed: pb.PackContextResponse) 
 def _heading(found: AskedAnswer) -> str:
     if found.kind == "unknown" and found.missing:
         return f"I do not know: nothing that was found mentions {_listed(found.missing)}."
+    if found.silent:
+        whom = _listed(found.silent)
+        return f"I do not know: nothing that was found of this is by {whom}, or about {whom}."
     return _HEADINGS[found.kind]
 
 
@@ -226,5 +233,6 @@ def _as_json(
         "note": found.note,
         "missing": list(found.missing),
         "nearest": list(found.nearest),
+        "silent": list(found.silent),
         "context": as_dict(packed),
     }

@@ -27,7 +27,9 @@ def explain(session: Session, how: pb.Explanation) -> None:
         table.add_row("joined", f"by {word(pb.Fusion, how.fusion)}; weights: {weights}")
     for term in how.terms:
         where = f"in {counted(term.documents, 'text')}, weight {term.weight:.1f}"
-        table.add_row("word", escape(f"{term.text} ({where}): {term.query}"))
+        table.add_row(
+            "name" if term.is_name else "word", escape(f"{term.text} ({where}): {term.query}")
+        )
     times = [f"{name} {_milliseconds(getattr(how, f'{name}_duration'))}" for name in _STEPS]
     table.add_row("took", ", ".join(time for time in times if not time.endswith(" 0 ms")))
     session.console.print(table)

@@ -78,11 +78,12 @@ def by_words(
         order = scores
     best = ranking.best_places(order, ids, limit)
     subjects = [document.subject for document in documents]
-    held = (counts[best] + credit[best] > 0) @ (1 << np.arange(len(weights)))
-    columns = (best, order[best].tolist(), scores[best].tolist(), held.tolist())
+    bits = 1 << np.arange(len(weights))
+    held, own_terms = (counts[best] + credit[best] > 0) @ bits, (counts[best] > 0) @ bits
+    columns = (order[best], scores[best], held, own_terms)
     return [
-        Hit(_subject(place, subjects, ids), value, score, terms)
-        for place, value, score, terms in zip(*columns, strict=True)
+        Hit(_subject(place, subjects, ids), *values)
+        for place, *values in zip(best, *(column.tolist() for column in columns), strict=True)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Final, Self
 
 from services.search import ranking
@@ -146,6 +147,24 @@ class Lookup:
     def share(self, held: int) -> float:
         """The share of the query's weight that some of its terms have, a bit each: every word counts once."""
         return sum(self._chosen(held)) / self.whole if self.whole else 0.0
+
+    def share_beside_names(self, held: int) -> float:
+        """The share of the query's weight that some of its terms have, a bit each, without those that name somebody.
+
+        Nor do those count that only tell when or that it was said; 1 if there are no others.
+        """
+        terms = zip(self.texts, self.weights, self.names, strict=True)
+        rest = [
+            0.0 if is_name or text.casefold() in _NEED_NOT_OCCUR else weight
+            for text, weight, is_name in terms
+        ]
+        had = sum(weight for place, weight in enumerate(rest) if held >> place & 1)
+        return had / sum(rest) if any(rest) else 1.0
+
+    @property
+    def named_words(self) -> tuple[str, ...]:
+        """The terms that name authors."""
+        return tuple(compress(self.texts, self.names))
 
     def lacking(self, held: int) -> list[str]:
         """The terms that are asked for beside some, a bit each, the weightiest first."""

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Final
+from typing import Final, Self
 
 from services.search.lexicon import Lexicon, ukrainian
 from services.search.transliteration import in_latin
@@ -89,6 +89,14 @@ class Names:
         # By the stem, those whose name is in Cyrillic letters, and those in Latin ones, which have no cases.
         self._cyrillic: dict[str, set[str]] = defaultdict(set)
         self._latin: dict[str, set[str]] = defaultdict(set)
+
+    @classmethod
+    def of(cls, words: Iterable[str]) -> Self:
+        """Those who are called by some words."""
+        made = cls()
+        for word in words:
+            made.add(word, [word])
+        return made
 
     def __len__(self) -> int:
         return len(self._authors)

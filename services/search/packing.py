@@ -15,6 +15,7 @@ from services.common.vectors import Matrix, from_halfvecs
 from services.search import store
 from services.search.answer import Answer
 from services.search.contents import Contents
+from services.search.names import Names
 from services.search.question import Question
 from services.search.ranking import Fused
 from services.search.searcher import Searcher
@@ -202,6 +203,16 @@ def _line(row: Row) -> str:
 def _author(row: Row) -> str:
     """The name of who said it, on one line."""
     return " ".join((row["author_name"] or row["author_external_id"] or "?").split())
+
+
+def concerns(item: Item, answer: Answer, called: Names) -> bool:
+    """Whether who is named wrote an item or a message that it rests on, or one of these mentions who is called so."""
+    rows = [answer.contents.messages[each] for each in item.messages]
+    authors = answer.lookup.authors if answer.lookup else frozenset()
+    if any(row["author_external_id"] in authors for row in rows):
+        return True
+    said = [*answer.contents.texts(item.fused.subject).values(), *(row["text"] for row in rows)]
+    return any(called.named(text) for text in said)
 
 
 def estimated_tokens(text: str) -> int:

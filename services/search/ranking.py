@@ -174,13 +174,14 @@ def surroundings(
 class Hit(NamedTuple):
     """A subject at its place in a leg: the score it is ordered by, and the leg's own score of it alone.
 
-    By words also which terms it, or what stands around it, has: a bit each.
+    By words also which terms it, or what stands around it, has, and which it has itself: a bit each.
     """
 
     subject: Subject
     order: float
     score: float
     held: int = 0
+    own: int = 0
 
 
 def emphasis(hits: Sequence[Hit]) -> float:

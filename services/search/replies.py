@@ -10,11 +10,12 @@ from uuid import UUID
 from google.protobuf.duration_pb2 import Duration
 
 from services.common.replies import REPLY_BYTES_MAX, Space
-from services.search import grouping, paging
+from services.search import grouping, packing, paging
 from services.search.answer import Answer, Group
 from services.search.backlog import Freshness
 from services.search.contents import Contents, message, timestamp, topic
 from services.search.fitting import fit, fit_items
+from services.search.names import Names
 from services.search.nearness import bearing
 from services.search.packing import Item, Packed
 from services.search.question import Place, Question
@@ -188,11 +189,12 @@ def freshness(known: Freshness, outcome: str = "") -> pb.Freshness:
 def explanation(question: Question, answer: Answer) -> pb.Explanation:
     """How a search was done."""
     semantic, timings, lookup = answer.semantic, answer.timings, answer.lookup
-    terms = (
-        zip(lookup.texts, lookup.queries, lookup.containing, lookup.weights, strict=True)
+    columns = (
+        (lookup.texts, lookup.queries, lookup.containing, lookup.weights, lookup.names)
         if lookup
         else ()
     )
+    terms = zip(*columns, strict=True)
     ordered = sorted(terms, key=lambda term: -term[3])
     return pb.Explanation(
         semantic_plan=semantic.plan,
@@ -204,8 +206,10 @@ def explanation(question: Question, answer: Answer) -> pb.Explanation:
         semantic_candidates=len(semantic.nearest),
         keyword_candidates=answer.keyword_candidates,
         terms=[
-            pb.TermExplanation(text=text, query=query, documents=documents, weight=weight)
-            for text, query, documents, weight in ordered
+            pb.TermExplanation(
+                text=text, query=query, documents=documents, weight=weight, is_name=is_name
+            )
+            for text, query, documents, weight, is_name in ordered
         ],
         wait_duration=_duration(timings.wait),
         embed_duration=_duration(timings.embed),
@@ -259,6 +263,12 @@ def packed_reply(packed: Packed) -> pb.PackContextResponse:
     answer = packed.answer
     held = [_held(item, answer) for item in packed.items]
     items = [_context_item(*each, answer) for each in zip(packed.items, held, strict=True)]
+    named = answer.lookup.named_words if answer.lookup else ()
+    if answer.lookup and named:
+        called = Names.of(named)
+        for item, made in zip(packed.items, items, strict=True):
+            made.own_words = answer.lookup.share_beside_names(_held(item, answer, alone=True))
+            made.concerns_named = packing.concerns(item, answer, called)
     fit_items(items)
     together = functools.reduce(operator.or_, held, 0)
     return pb.PackContextResponse(
@@ -272,14 +282,16 @@ def packed_reply(packed: Packed) -> pb.PackContextResponse:
         warnings=answer.warnings,
         near_score=answer.near_score,
         missing_words=answer.lookup.lacking(together) if answer.lookup else (),
+        named_words=named,
     )
 
 
-def _held(item: Item, answer: Answer) -> int:
-    """Which terms an item, the messages that it rests on and what stands around these have, a bit each."""
+def _held(item: Item, answer: Answer, *, alone: bool = False) -> int:
+    """Which terms an item and the messages that it rests on have, a bit each: alone, or with what stands around."""
     subjects = {item.fused.subject.id, *item.messages}
     found = (each.places.get("keyword") for each in answer.ranked if each.subject.id in subjects)
-    return functools.reduce(operator.or_, (at.hit.held for at in found if at), 0)
+    hits = (at.hit.own if alone else at.hit.held for at in found if at)
+    return functools.reduce(operator.or_, hits, 0)
 
 
 def _context_item(item: Item, held: int, answer: Answer) -> pb.ContextItem:

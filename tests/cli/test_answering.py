@@ -262,3 +262,33 @@ async def test_a_model_decides_whether_it_knows_though_a_word_is_missing() -> No
     invented = said(("It is 500.", 1, "the salary is 500"))
     found = await answer(question, LACKING, invented, ["salary"])
     assert (found.kind, found.missing, found.ungrounded) == ("unknown", ("salary",), 1)
+
+
+OF_SAM = [
+    Passage(1, "[1] Dana: I ordered two tubs of stock cubes", True, True, words=0.9, own_words=0.9),
+    Passage(2, "[2] Sam: makes sense", True, True, words=0.7, concerns_named=True),
+    Passage(3, "[3] Ann: stock cubes, who?", True, True, words=0.9, asks=True, own_words=0.5),
+]
+
+
+async def test_what_others_said_is_no_answer_of_somebody_who_is_named() -> None:
+    """Where what has the question is by others and mentions them not, that must be said, and they must be shown."""
+    question = "What did Sam decide about the stock cubes?"
+    found = await answer(question, OF_SAM, None, [], ["Sam"])
+    assert found == AskedAnswer("unknown", (), nearest=(1, 2, 3), silent=("Sam",))
+    assert (await answer(question, OF_SAM, None)).kind == "quoted"
+    told = said(("Dana ordered two tubs.", 1, "I ordered two tubs"))
+    assert (await answer(question, OF_SAM, told, [], ["Sam"])).kind == "generated"
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [{"own_words": 0.5}, {"is_near": True}, {"answers": frozenset({3})}],
+    ids=["has the words", "is near", "is told to who asked with them"],
+)
+async def test_what_who_is_named_said_of_it_answers(theirs: dict[str, Any]) -> None:
+    """What is theirs must answer by words of its own, by its meaning alone, or as an answer to who had the words."""
+    passages = [OF_SAM[0], replace(OF_SAM[1], **theirs), OF_SAM[2]]
+    assert (await answer("stock cubes of Sam?", passages, None, [], ["Sam"])).kind == "quoted"
+    others = [replace(each, concerns_named=False) for each in passages]
+    assert (await answer("stock cubes of Sam?", others, None, [], ["Sam"])).kind == "unknown"

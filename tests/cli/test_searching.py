@@ -39,6 +39,7 @@ async def told(deployment: Deployment) -> AsyncIterator[Told]:
         "did db-7 fail?": unit(1),
         "did db-7 or db-9 fail?": unit(1),
         "capital of Mongolia?": unit(0, 0, 1),
+        "what did Bob say of the backup?": unit(1),
     }
     async with embedder(deployment, library.generation, known), deployment.serving("search"):
         yield Told(Command(deployment), library)
@@ -103,6 +104,8 @@ async def test_a_search_explains_itself(told: Told) -> None:
     assert "0 by meaning, " in out
     assert "none" not in out
     assert "satisfy" not in out
+    lines = (await told.winnow.said("search", "what did Ann say of it?", "--explain")).splitlines()
+    assert [line.split()[:2] for line in lines if line.startswith("name")] == [["name", "Ann"]]
 
 
 async def test_what_is_forwarded_is_told_apart(told: Told) -> None:
@@ -159,6 +162,22 @@ async def test_asking_for_what_nothing_mentions_says_so(told: Told) -> None:
     assert "nothing that was found mentions db-7" in out + err
     assert "These messages speak of it" in out
     assert code == 0
+
+
+async def test_asking_what_somebody_never_said_says_so(told: Told) -> None:
+    """What only others said must be shown as what comes nearest, and whom nothing is by or about be named."""
+    bob = {"author_external_id": "bob", "author_name": "Bob"}
+    await told.library.add_message("lunch at noon then", unit(0, 1), thread_id="fun", **bob)
+    out = await told.winnow.said("ask", "what did Bob say of the backup?", "--quote")
+    head, _, nearest = out.partition("These come nearest:")
+    assert head.strip() == "I do not know: nothing that was found of this is by Bob, or about Bob."
+    assert "The backup failed: disk full" in nearest
+    found = await told.winnow.json("ask", "what did Bob say of the backup?", "--quote")
+    assert (found["kind"], found["silent"], found["sentences"]) == ("unknown", ["Bob"], [])
+    await told.library.add_message("the backup is mine", unit(1), thread_id="b", **bob)
+    assert "These messages speak" in await told.winnow.said(
+        "ask", "what did Bob say of the backup?", "--quote"
+    )
 
 
 async def test_asking_without_a_word_is_refused(told: Told) -> None:

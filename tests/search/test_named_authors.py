@@ -134,3 +134,55 @@ async def test_pages_go_on_where_somebody_is_named(desk: Desk) -> None:
         QUERY, query_vector=vector, page_size=9, page_token=first.next_page_token
     )
     assert [*texts(first), *texts(rest)] == whole
+
+
+async def test_what_is_packed_tells_what_is_theirs_and_has_the_words_itself(desk: Desk) -> None:
+    """What is by or about who is named must be told from what others said, and its own words from those around it."""
+    library = desk.library
+    said = {"Bob": "the release goes out on thursday", "Olena": "fine", "Eve": "ask Olena, release"}
+    for author, text in said.items():
+        fields = {"author_external_id": author, "author_name": author, "thread_id": "a"}
+        message = await library.add_message(text, unit(1, 0.1), **fields)
+        if author == "Olena":
+            await library.add_atom("Agreed", "it is agreed", [message], unit(1, 0.1))
+    request = pb.PackContextRequest(query=QUERY, query_vector=unit(1).tolist())
+    reply = await call(desk, "PackContext", request)
+    assert list(reply.named_words) == ["Olena"]
+    found = {
+        each.result.message.text or each.result.atom.title: (
+            each.concerns_named,
+            each.own_words > 0,
+            each.words > 0,
+        )
+        for each in reply.items
+    }
+    assert found[said["Bob"]] == (False, True, True)
+    assert found[said["Eve"]] == (True, True, True)
+    assert found.get(said["Olena"], found.get("Agreed")) == (True, False, True)
+    request.query = "release on thursday"
+    reply = await call(desk, "PackContext", request)
+    assert not reply.named_words
+    assert not any(each.concerns_named or each.own_words for each in reply.items)
+
+
+async def test_words_that_only_tell_that_it_was_said_ask_for_nothing_more(desk: Desk) -> None:
+    """Whoever said anything has all that is asked where nothing else is."""
+    await write(desk, "Olena", ["the release is late", "I said so"], [unit(1, 0.1)] * 2)
+    request = pb.PackContextRequest(query="what did Olena say", query_vector=unit(1).tolist())
+    reply = await call(desk, "PackContext", request)
+    assert [each.own_words for each in reply.items] == [1, 1]
+
+
+async def test_an_explanation_tells_names_from_words(desk: Desk) -> None:
+    """What was taken for a name must be told, and nothing be one where a filter says who wrote it."""
+    await write(desk, "Olena", [DECISION], [unit(1, 0.1)])
+    fields = {"query_vector": unit(1).tolist(), "explain": True}
+    reply = await desk.client.search(QUERY, **fields)
+    assert {term.text: term.is_name for term in reply.explanation.terms} == {
+        "Olena": True,
+        "decide": False,
+        "release": False,
+    }
+    chosen = pb.SearchFilter(author_external_ids=["olena"])
+    reply = await desk.client.search(QUERY, filter=chosen, **fields)
+    assert not any(term.is_name for term in reply.explanation.terms)

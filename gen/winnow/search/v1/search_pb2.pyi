@@ -1111,6 +1111,7 @@ class TermExplanation(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     DOCUMENTS_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
+    IS_NAME_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The word."""
     query: _builtins.str
@@ -1119,6 +1120,8 @@ class TermExplanation(_message.Message):
     """In how many documents it occurs, counted up to 5,000 a kind."""
     weight: _builtins.float
     """What it weighs: the rarer, the more."""
+    is_name: _builtins.bool
+    """Whether it was taken for the name of somebody who writes in the workspace: what they wrote has it."""
     def __init__(
         self,
         *,
@@ -1126,10 +1129,11 @@ class TermExplanation(_message.Message):
         query: _builtins.str = ...,
         documents: _builtins.int = ...,
         weight: _builtins.float = ...,
+        is_name: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "query", b"query", "text", b"text", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "is_name", b"is_name", "query", b"query", "text", b"text", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1956,6 +1960,8 @@ class ContextItem(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     BEARING_FIELD_NUMBER: _builtins.int
     WORDS_FIELD_NUMBER: _builtins.int
+    CONCERNS_NAMED_FIELD_NUMBER: _builtins.int
+    OWN_WORDS_FIELD_NUMBER: _builtins.int
     citation: _builtins.int
     """Its number, from 1: what an answer cites it by."""
     text: _builtins.str
@@ -1971,6 +1977,12 @@ class ContextItem(_message.Message):
     words: _builtins.float
     """The share of the question's words, by weight, that it, the messages it is grounded in or what stands around these have, each word
     once and in any form, from 0 to 1. What was written by somebody whom a word names has that word.
+    """
+    concerns_named: _builtins.bool
+    """Where the question names somebody (named_words): whether they wrote it or a message that it is grounded in, or are mentioned there."""
+    own_words: _builtins.float
+    """Where the question names somebody: the share of its other words, by weight, that it or the messages it is grounded in have
+    themselves, whatever stands around them, from 0 to 1.
     """
     @_builtins.property
     def result(self) -> Global___SearchResult:
@@ -1990,10 +2002,12 @@ class ContextItem(_message.Message):
         tokens: _builtins.int = ...,
         bearing: _builtins.float = ...,
         words: _builtins.float = ...,
+        concerns_named: _builtins.bool = ...,
+        own_words: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearing", b"bearing", "citation", b"citation", "message_ids", b"message_ids", "result", b"result", "text", b"text", "tokens", b"tokens", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bearing", b"bearing", "citation", b"citation", "concerns_named", b"concerns_named", "message_ids", b"message_ids", "own_words", b"own_words", "result", b"result", "text", b"text", "tokens", b"tokens", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2015,6 +2029,7 @@ class PackContextResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     NEAR_SCORE_FIELD_NUMBER: _builtins.int
     MISSING_WORDS_FIELD_NUMBER: _builtins.int
+    NAMED_WORDS_FIELD_NUMBER: _builtins.int
     tokens: _builtins.int
     """How many tokens they are estimated to take together."""
     candidates: _builtins.int
@@ -2043,6 +2058,10 @@ class PackContextResponse(_message.Message):
     def missing_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The question's words that no item has, nor what stands around one, the weightiest first; none that only tell when or who said it."""
 
+    @_builtins.property
+    def named_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The question's words that were taken for names of people who write in the workspace; none where a filter says who wrote it."""
+
     def __init__(
         self,
         *,
@@ -2056,10 +2075,11 @@ class PackContextResponse(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         near_score: _builtins.float = ...,
         missing_words: _abc.Iterable[_builtins.str] | None = ...,
+        named_words: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "coverage", b"coverage", "duplicates", b"duplicates", "freshness", b"freshness", "items", b"items", "missing_words", b"missing_words", "near_score", b"near_score", "over_budget", b"over_budget", "tokens", b"tokens", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "coverage", b"coverage", "duplicates", b"duplicates", "freshness", b"freshness", "items", b"items", "missing_words", b"missing_words", "named_words", b"named_words", "near_score", b"near_score", "over_budget", b"over_budget", "tokens", b"tokens", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
