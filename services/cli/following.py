@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 
 import click
 import grpc
@@ -11,7 +12,7 @@ from rich.text import Text
 from services.cli.failures import UNREACHABLE, Failure, described
 from services.cli.knowledge import atom_lines
 from services.cli.options import Session, command
-from services.cli.values import ID, Measure, counted, number, word
+from services.cli.values import ID, MOMENT, Measure, counted, number, set_moment, word
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -22,8 +23,10 @@ CONNECTED_SECONDS = 30.0
 
 
 @click.command()
-@click.option("--cursor", default="", help="Go on after this one; from the beginning if empty.")
-@click.option("--only-new", is_flag=True, help="Only what changes from now on.")
+@click.option("--cursor", default="", help="Go on after this one.")
+@click.option("--since", type=MOMENT, help="Begin with what changed from then on (UTC).")
+@click.option("--all", "everything", is_flag=True, help="Begin with all that there is.")
+@click.option("--only-new", is_flag=True, hidden=True)  # what it does without
 @click.option(
     "--kind",
     "kinds",
@@ -42,17 +45,23 @@ CONNECTED_SECONDS = 30.0
 )
 @command
 async def follow(
-    session: Session, cursor: str, only_new: bool, kinds: tuple[str, ...], source: str, limit: int,
-    patience: float,
+    session: Session, cursor: str, since: datetime | None, everything: bool, only_new: bool,
+    kinds: tuple[str, ...], source: str, limit: int, patience: float,
 ) -> None:  # fmt: skip
-    """Show atoms and topics, and then each that is new, changed or gone; with --json a line each.
+    """Show each atom and topic that is new, changed or gone from now on; with --json a line each.
 
-    A service that is replaced is waited for, and nothing is shown twice or missed. Each line of --json has the cursor
-    with which a later call goes on; with --only-new the first has nothing else.
+    --since and --all begin earlier, with what there is, each atom and topic once and as it is now. A service that is
+    replaced is waited for, and nothing is shown twice or missed. Each line of --json has the cursor with which a later
+    call goes on; without --cursor and --all the first has nothing else.
     """
+    if sum(map(bool, (cursor, since, everything, only_new))) > 1:
+        raise click.UsageError("--cursor, --since and --all exclude each other")
     numbers = [number(types.SubjectKind, kind) for kind in kinds]
     wanted = pb.StreamKnowledgeRequest(kinds=numbers, source_id=source)  # type: ignore[arg-type]
-    feed = _Feed(session, cursor, only_new, limit, wanted)
+    start = pb.StreamKnowledgeRequest(cursor=cursor)
+    start.only_new = not (cursor or since or everything)
+    set_moment(start, "since", since)
+    feed = _Feed(session, start, limit, wanted, cursor)
     away_since, pause = 0.0, 0.0
     while (why := await feed.read()) is not None:
         has_just_gone, now = feed.was_connected or not pause, time.monotonic()
@@ -72,12 +81,11 @@ class _Feed:
     """What is shown of the feed, and from where it goes on; the service is waited for once it was there."""
 
     session: Session
-    cursor: str
-    only_new: bool
+    start: pb.StreamKnowledgeRequest
     limit: int
-    wanted: pb.StreamKnowledgeRequest = field(default_factory=pb.StreamKnowledgeRequest)
+    wanted: pb.StreamKnowledgeRequest
+    cursor: str
     shown: int = 0
-    has_begun: bool = False
     was_there: bool = False
     was_connected: bool = False
 
@@ -98,16 +106,16 @@ class _Feed:
             self.was_connected |= time.monotonic() - began > CONNECTED_SECONDS
 
     async def _read(self) -> str | None:
-        request = pb.StreamKnowledgeRequest(
-            cursor=self.cursor, only_new=self.only_new and not self.has_begun
-        )
+        request = pb.StreamKnowledgeRequest(cursor=self.cursor)
+        if self.cursor == self.start.cursor:
+            request.CopyFrom(self.start)
         request.MergeFrom(self.wanted)
         target = self.session.target
         async with target.channel("extractor") as channel:
             call = ExtractorServiceStub(channel).StreamKnowledge(request, metadata=target.metadata)
             async for change in call:
                 self.cursor = change.cursor
-                self.has_begun = self.was_there = self.was_connected = True
+                self.was_there = self.was_connected = True
                 is_change = change.WhichOneof("change") is not None
                 if is_change or self.session.as_json:
                     show(self.session, change)

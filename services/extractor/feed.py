@@ -10,7 +10,7 @@ from services.common.database import Connection, Database
 from services.common.errors import FieldViolation, InvalidFields
 from services.common.waiting import wait_at_most
 from services.extractor import library, rendering
-from services.extractor.requests import read_atoms, uuid_of
+from services.extractor.requests import moment_of, read_atoms, uuid_of
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -49,8 +49,10 @@ class Feed:
 
     async def start(self, workspace: UUID, request: pb.StreamKnowledgeRequest) -> int:
         """The position after which a request wants to read; InvalidFields for one that no change has had yet."""
-        after = int(request.cursor or 0)
+        after, since = int(request.cursor or 0), moment_of(request, "since")
         async with self._database.transaction(workspace) as connection:
+            if since is not None:
+                return await library.feed_before(connection, workspace, since)
             end = await library.feed_end(connection, workspace)
         if after > end:
             raise InvalidFields(

@@ -193,6 +193,12 @@ async def feed_end(connection: Connection, workspace: UUID) -> int:
     return position
 
 
+async def feed_before(connection: Connection, workspace: UUID, since: datetime) -> int:
+    """The position of the last change before a time, 0 if there is none."""
+    position: int = await connection.fetchval(QUERIES["feed_before"], workspace, since)
+    return position
+
+
 async def changes(
     connection: Connection, workspace: UUID, after: int, limit: int, kinds: Sequence[str] = ()
 ) -> Sequence[Row]:

@@ -222,6 +222,14 @@ limit $4;
 -- name: feed_end
 select coalesce((select p.position from extractor.feed_position p where p.workspace_id = $1), 0);
 
+-- name: feed_before
+-- The position of the last change before a time: from the end backwards, over what changed since and no more.
+select coalesce((
+  select f.position from extractor.feed f
+  where f.workspace_id = $1 and coalesce(f.changed_at, '-infinity') < $2
+  order by f.position desc
+  limit 1), 0);
+
 -- name: changes
 select f.position, f.kind, f.subject_id from extractor.feed f
 where f.workspace_id = $1 and f.position > $2 and (cardinality($4::text[]) = 0 or f.kind = any ($4))

@@ -285,7 +285,7 @@ class ExtractorRpc(CuratingRpc):
         """Send what changed, and then what changes."""
         workspace = current_caller().workspace
         after = await self._feed.start(workspace, request)
-        if request.only_new:
+        if request.only_new or request.HasField("since"):
             yield pb.StreamKnowledgeResponse(cursor=str(after))
         async for change in self._feed.follow(workspace, after, wanted_of(request)):
             yield change

@@ -55,10 +55,11 @@ async def followed(
         (Ending(2, breaks=True), (), "Socket closed (UNAVAILABLE); go on with --cursor 42"),
         (Ending(0, breaks=False), ("--cursor", "7"), "go on with --cursor 7"),
         (Ending(0, breaks=False), ("--only-new",), "has stopped; go on with --cursor 40"),
-        (Ending(0, breaks=True), ("--only-new",), "(UNAVAILABLE); go on with --cursor 40"),
-        (Ending(2, breaks=False), ("--only-new",), "go on with --cursor 42"),
-        (Ending(0, breaks=False), (), "the service has stopped; start again"),
-        (Ending(0, breaks=True), (), "cannot reach Winnow"),
+        (Ending(0, breaks=False), (), "has stopped; go on with --cursor 40"),
+        (Ending(0, breaks=True), (), "(UNAVAILABLE); go on with --cursor 40"),
+        (Ending(2, breaks=False), ("--all",), "go on with --cursor 42"),
+        (Ending(0, breaks=False), ("--all",), "the service has stopped; start again"),
+        (Ending(0, breaks=True), ("--all",), "cannot reach Winnow"),
     ],
 )
 async def test_it_is_said_where_to_go_on(
@@ -79,6 +80,34 @@ async def test_what_is_asked_for_is_asked_for_again(monkeypatch: pytest.MonkeyPa
     assert [(list(each.kinds), each.source_id) for each in service.asked] == [([3], source)] * 2
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ((), {"only_new": True}),
+        (("--only-new",), {"only_new": True}),
+        (("--all",), {}),
+        (("--cursor", "7"), {"cursor": "7"}),
+        (("--since", "1970-01-01T00:00:09"), {"since": {"seconds": 9}}),
+    ],
+)
+async def test_it_begins_with_what_comes(
+    options: tuple[str, ...], asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was known before is shown where that is asked for; what broke off goes on behind what was shown."""
+    service = Ending(2, breaks=False)
+    await followed(service, monkeypatch, "--limit", "3", *options)
+    assert service.asked == [
+        pb.StreamKnowledgeRequest(**asked),
+        pb.StreamKnowledgeRequest(cursor="42"),
+    ]
+
+
+async def test_beginnings_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two beginnings neither is taken."""
+    code, lines = await followed(Ending(0, breaks=False), monkeypatch, "--all", "--cursor", "7")
+    assert (code, "exclude each other" in lines[-1]) == (2, True)
+
+
 class Replaced(Ending):
     """Breaks off in the middle, once; then goes on behind the cursor that it is given."""
 
@@ -87,6 +116,8 @@ class Replaced(Ending):
     ) -> AsyncIterator[pb.StreamKnowledgeResponse]:
         """Tell of the removals behind the cursor."""
         after = int(request.cursor or 0)
+        if request.only_new:
+            yield pb.StreamKnowledgeResponse(cursor="0")
         for number in range(after + 1, after + 3):
             yield pb.StreamKnowledgeResponse(
                 cursor=str(number), removal=pb.Removal(id=f"number {number}")

@@ -189,14 +189,14 @@ async def test_knowledge_is_followed_line_by_line(winnow: Command) -> None:
     """`winnow follow --limit` ends after so many changes, and its last cursor goes on from there."""
     lines = [
         json.loads(line)
-        for line in (await winnow.said("follow", "--limit", "2", "--json")).splitlines()
+        for line in (await winnow.said("follow", "--all", "--limit", "2", "--json")).splitlines()
     ]
     assert len(lines) == 2
     (third,) = (
         await winnow.said("follow", "--cursor", lines[-1]["cursor"], "--limit", "1", "--json")
     ).splitlines()
     assert int(json.loads(third)["cursor"]) > int(lines[-1]["cursor"])
-    assert await winnow.said("follow", "--limit", "1")
+    assert await winnow.said("follow", "--since", "2024-01-01", "--limit", "1")
 
 
 async def test_extract_says_what_it_would_cost(winnow: Command) -> None:

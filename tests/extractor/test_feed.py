@@ -120,6 +120,31 @@ async def test_only_what_is_new(following: Following) -> None:
         assert identity(change) == atom
 
 
+async def test_what_changed_since_a_time(following: Following) -> None:
+    """A stream begins with a cursor, then with what changed last from a time on, also with what is gone since."""
+    listed = (await following.call("ListAtoms", pb.ListAtomsRequest())).atoms
+    admin = following.deployment.admin
+    await admin.execute("update extractor.feed set changed_at = '2024-05-01'")
+    approve = pb.ReviewAtomRequest(
+        atom_id=listed[0].id, approval_state=types.APPROVAL_STATE_APPROVED
+    )
+    await following.call("ReviewAtom", approve)
+    await following.call("InvalidateAtom", pb.InvalidateAtomRequest(atom_id=listed[1].id))
+    begun, *changes = await take(following.stream(since={"seconds": 1_735_689_600}), 3)
+    assert (begun.cursor.isdigit(), begun.WhichOneof("change")) == (True, None)
+    assert [identity(change) for change in changes] == [listed[0].id, listed[1].id]
+    resumed = await take(following.stream(cursor=begun.cursor), 2)
+    assert [each.cursor for each in resumed] == [each.cursor for each in changes]
+    everything = {*await following.live(), listed[1].id}
+    _, *rest = await take(following.stream(since={"seconds": 0}), len(everything) + 1)
+    assert {identity(change) for change in rest} == everything
+    await admin.execute(
+        "update extractor.feed set changed_at = null where changed_at < '2025-01-01'"
+    )
+    _, *rest = await take(following.stream(since={"seconds": 0}), 3)
+    assert [identity(change) for change in rest] == [listed[0].id, listed[1].id]
+
+
 async def test_one_source_and_one_kind(following: Following) -> None:
     """Who follows one chat, or topics alone, is told of nothing else that lives, and of whatever is gone."""
     deployment = following.deployment
@@ -205,6 +230,8 @@ async def test_others_see_nothing_and_nonsense_is_refused(following: Following) 
     for fields, named in (
         ({"cursor": "x"}, "cursor: must be a cursor that was received"),
         ({"cursor": "1", "only_new": True}, "only_new: "),
+        ({"cursor": "1", "since": {"seconds": 1}}, "since: excludes cursor and only_new"),
+        ({"only_new": True, "since": {"seconds": 1}}, "since: excludes cursor and only_new"),
         ({"cursor": "9" * 18}, "cursor: is later than the workspace's last change"),
     ):
         with pytest.raises(grpc.aio.AioRpcError) as failure:

@@ -1744,6 +1744,7 @@ class StreamKnowledgeRequest(_message.Message):
     ONLY_NEW_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
     SOURCE_ID_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """The last cursor that was received; from the beginning if empty. INVALID_FIELD if it is later than the workspace's last change, as
     that of another workspace may be: what comes up to there would be missed.
@@ -1760,6 +1761,12 @@ class StreamKnowledgeRequest(_message.Message):
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.SubjectKind.ValueType]:
         """Only of these kinds, ATOM or TOPIC; both if empty."""
 
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """What changed from then on, in its last state, and then each change; `cursor` must be empty and `only_new` unset. What comes first,
+        and at once, is a cursor without a change. What changed last before there was this field had no time noted, and is left out.
+        """
+
     def __init__(
         self,
         *,
@@ -1767,10 +1774,11 @@ class StreamKnowledgeRequest(_message.Message):
         only_new: _builtins.bool = ...,
         kinds: _abc.Iterable[_types_pb2.SubjectKind.ValueType] | None = ...,
         source_id: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "kinds", b"kinds", "only_new", b"only_new", "source_id", b"source_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "kinds", b"kinds", "only_new", b"only_new", "since", b"since", "source_id", b"source_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
