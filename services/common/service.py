@@ -28,7 +28,6 @@ import protovalidate
 from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
-from grpc_reflection.v1alpha import reflection
 
 from services.common import metrics
 from services.common.addresses import AddressSettings
@@ -37,6 +36,7 @@ from services.common.auth import Authenticator
 from services.common.database import Database
 from services.common.errors import InvalidSetting
 from services.common.rates import QuotaSettings, Rate
+from services.common.reflecting import reflect
 from services.common.rpc import OPTIONS, Edge, RpcSettings
 from services.common.signals import stop_signals
 from services.common.tls import Callers, TlsSettings, server_credentials
@@ -229,8 +229,7 @@ async def _listen(
         _check_scopes(servicer)
         servicer.add(servicer.implementation, server)
     if settings.rpc_reflection:
-        shown = [*names, _HEALTH, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(shown, server)
+        reflect(server, [*names, _HEALTH])
     try:
         credentials = server_credentials(tls)
         port = (

@@ -13,7 +13,9 @@ from typing import Any
 import grpc
 import protovalidate
 import pytest
+from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
@@ -21,6 +23,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import InvalidSetting
 from services.common.pipeline import pipeline_servicer
+from services.common.reflecting import SERVICE_NAMES
 from services.common.service import Service, Servicer, serving
 from tests.common.edge import SERVICES, STREAM, UNARY, Handlers, call, servicers
 from tests.common.stages import make, states, until, until_true
@@ -127,6 +130,25 @@ async def test_reflection_shows_every_service(
         assert wanted <= listed
     else:
         assert listed == set()
+
+
+@pytest.mark.parametrize("name", SERVICE_NAMES)
+async def test_reflection_answers_by_both_of_its_names(deployment: Deployment, name: str) -> None:
+    """Clients ask for v1, or for v1alpha as older ones do, and each describes itself."""
+    path = f"/{name}/ServerReflectionInfo"
+    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol=name)
+    async with served(), grpc.aio.insecure_channel(deployment.address("search")) as channel:
+        call = channel.stream_stream(
+            path,
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        (reply,) = [each async for each in call(iter([request]))]
+    (file,) = reply.file_descriptor_response.file_descriptor_proto
+    contract = descriptor_pb2.FileDescriptorProto.FromString(file)
+    assert f"{contract.package}.{contract.service[0].name}" == name
+    (method,) = contract.service[0].method
+    assert method.output_type == f".{contract.package}.ServerReflectionResponse"
 
 
 def _reflected(address: str) -> set[str]:
