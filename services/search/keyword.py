@@ -12,7 +12,7 @@ from services.common.database import Connection
 from services.search import phrases, ranking, store
 from services.search.conditions import Condition
 from services.search.lookup import Lookup, Own, any_of
-from services.search.names import part_of
+from services.search.names import Named, part_of
 from services.search.question import Place
 from services.search.roster import NOBODY
 from services.search.statistics import TERM_DOCUMENTS_MAX, Statistics
@@ -24,6 +24,7 @@ from services.search.words import (
     Words,
     corrections,
     likely_starts,
+    spelt,
 )
 
 # Documents that have one of the rarest terms alone: so many at least, and up to so many.
@@ -100,13 +101,18 @@ class KeywordLeg:
         kinds: Sequence[str],
         limit: int,
         after: Place | None = None,
-        named: Mapping[str, frozenset[str]] = NOBODY,
+        names: Mapping[str, Named] = NOBODY,
     ) -> KeywordCandidates:
         """Return the best documents by their own words, at most limit; words that occur nowhere are corrected.
 
-        What those wrote whom a word names has that word. After an earlier page words weigh what they weighed there, and
-        its slips stay slips.
+        What those wrote whom a word names has that word, and so has what names them in other letters. After an earlier
+        page words weigh what they weighed there, and its slips stay slips.
         """
+        terms = [
+            spelt(term, names[part].spelt) if (part := part_of(term.text)) in names else term
+            for term in terms
+        ]
+        named = {word: each.authors for word, each in names.items() if each.authors}
         lookup = await self._look_up(connection, workspace, terms, kinds, named)
         corrected: tuple[str, ...] = ()
         slips, counts = 0, after.counts if after else ()

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final, Self
@@ -72,10 +72,14 @@ _FLEETING: Final = re.compile("[eo](?=[^aeiou]$)")
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Whom a word names, by their ids, and whether it is sure to be a name, since it is written as one."""
+    """Whom a word names, by their ids, and whether it is sure to be a name, since it is written as one.
+
+    `spelt` is what it is in their names, in small letters: Tom, for Тома.
+    """
 
     authors: frozenset[str]
     is_sure: bool
+    spelt: frozenset[str] = frozenset()
 
 
 class Names:
@@ -83,9 +87,11 @@ class Names:
 
     def __init__(self, lexicon: Lexicon | None = None) -> None:
         self._lexicon = lexicon or ukrainian()
-        self._authors: set[str] = set()
+        self._authors: dict[str, set[str]] = defaultdict(set)
         self._spelt: dict[str, set[str]] = defaultdict(set)
         self._whole: dict[str, set[str]] = defaultdict(set)
+        # Short ones in Latin letters, which are heard in Cyrillic words alone.
+        self._short: dict[str, set[str]] = defaultdict(set)
         # By the stem, those whose name is in Cyrillic letters, and those in Latin ones, which have no cases.
         self._cyrillic: dict[str, set[str]] = defaultdict(set)
         self._latin: dict[str, set[str]] = defaultdict(set)
@@ -103,14 +109,15 @@ class Names:
 
     def add(self, author: str, names: Iterable[str]) -> None:
         """Take an author, by id, and what they are called."""
-        self._authors.add(author)
+        parts = self._authors[author]
         for name in names:
             for part in _parts(name):
+                parts.add(part.casefold())
                 self._spelt[part.casefold()].add(author)
                 sound = heard(part)
                 stems = self._cyrillic if _CYRILLIC.search(part) else self._latin
-                if stems is self._cyrillic or len(sound) >= _HEARD_LETTERS_MIN:
-                    self._whole[sound].add(author)
+                is_heard = stems is self._cyrillic or len(sound) >= _HEARD_LETTERS_MIN
+                (self._whole if is_heard else self._short)[sound].add(author)
                 for stem in _stems(sound):
                     stems[stem].add(author)
 
@@ -128,8 +135,15 @@ class Names:
             if is_sure or not self._is_ordinary(part):
                 whom = together or authors
                 if whom and (together or len(word[0]) >= PART_LETTERS_MIN):
-                    found[part] = Named(whom, is_sure)
+                    found[part] = Named(whom, is_sure, self._spelt_by(whom, part))
         return found
+
+    def _spelt_by(self, authors: Iterable[str], word: str) -> frozenset[str]:
+        """The parts of authors' names that a word is, or is a case of."""
+        sound = heard(word)
+        stems = {sound, *_uninflected(sound)}
+        parts = {part for author in authors for part in self._authors[author]}
+        return frozenset(p for p in parts if not stems.isdisjoint((heard(p), *_stems(heard(p)))))
 
     def _called(self, word: str) -> frozenset[str]:
         """Return who is called so."""
@@ -137,6 +151,8 @@ class Names:
             return frozenset()
         sound = heard(word)
         found = self._spelt.get(word.casefold(), set()) | self._whole.get(sound, set())
+        if _CYRILLIC.search(word):
+            found |= self._short.get(sound, set())
         for stem in _uninflected(sound):
             found |= self._cyrillic.get(stem, set())
             if _CYRILLIC.search(word):
@@ -166,6 +182,11 @@ def asks_more(terms: Iterable[str], named: Collection[str]) -> bool:
     """Whether terms ask for more than for those who are named: of a name alone, what mentions it is wanted."""
     rest = (set(parts_of(term)) - set(named) for term in terms)
     return any(part not in _NEVER and part not in _SEEKING for parts in rest for part in parts)
+
+
+def mentioned(named: Mapping[str, Named]) -> Mapping[str, Named]:
+    """The same names where who mentions them is asked for, and not who wrote."""
+    return {word: replace(each, authors=frozenset()) for word, each in named.items()}
 
 
 def parts_of(text: str) -> Iterator[str]:

@@ -30,7 +30,7 @@ _REST_FACTOR: Final = 9
 _WORKSPACES_MAX: Final = 1_000
 _WORDS_MAX: Final = 1_000
 
-NOBODY: Final[Mapping[str, frozenset[str]]] = {}
+NOBODY: Final[Mapping[str, Named]] = {}
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Roster:
 
     async def named(
         self, connection: Connection, workspace: UUID, query: str
-    ) -> Mapping[str, frozenset[str]]:
+    ) -> Mapping[str, Named]:
         """Return which words of a query name authors, and whom, by their ids."""
         known = self._known.get(workspace)
         if known is None:
@@ -73,7 +73,7 @@ class Roster:
                 await self._renew(connection, workspace, known)
         found = known.names.named(query)
         return {
-            word: named.authors
+            word: named
             for word, named in found.items()
             if await _is_name(connection, workspace, known, word, named)
         }

@@ -21,7 +21,7 @@ from services.search.copies import Copies
 from services.search.freshness import FreshnessGauge, Serving
 from services.search.keyword import KeywordCandidates, KeywordLeg
 from services.search.losses import what_is_left
-from services.search.names import asks_more
+from services.search.names import Named, asks_more, mentioned
 from services.search.nearness import Nearness
 from services.search.presenting import present
 from services.search.query_vectors import GenerationGone, QueryVector, QueryVectors
@@ -289,7 +289,7 @@ class Searcher:
         if hybrid:
             around = await self._around(connection, workspace, question, legs.similar(nearest), ())
             named = await self._named(connection, workspace, question, words)
-            authors = frozenset[str]().union(*named.values())
+            authors = frozenset[str]().union(*(each.authors for each in named.values()))
             ordered = legs.by_meaning_around(nearest, around, _most(question, leg), authors)
             answer.sought = Sought(generation, values)
             if leg.score_min:
@@ -303,12 +303,12 @@ class Searcher:
 
     async def _named(
         self, connection: Connection, workspace: UUID, question: Question, words: Words
-    ) -> Mapping[str, frozenset[str]]:
+    ) -> Mapping[str, Named]:
         """Return which words of a hybrid search name authors, and whom; none where a filter says who wrote it."""
         if not question.is_hybrid or question.filter.author_ids is not None:
             return NOBODY
         named = await self.roster.named(connection, workspace, words.meaning)
-        return named if asks_more((term.text for term in words.terms), named) else NOBODY
+        return named if asks_more((term.text for term in words.terms), named) else mentioned(named)
 
     async def _around(
         self,

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -172,6 +172,12 @@ def parse(query: str, lexicon: Lexicon | None = None) -> Words:
         meaning,
         lexicon.translate(meaning),
     )
+
+
+def spelt(term: Term, others: Iterable[str]) -> Term:
+    """A term that other words satisfy as well, in their forms: the name of somebody as they spell it."""
+    forms = (form for other in others for form in _Word(other).forms())
+    return replace(term, alternatives=tuple(dict.fromkeys((*term.alternatives, *forms))))
 
 
 def is_blank(query: str) -> bool:

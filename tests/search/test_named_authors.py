@@ -84,6 +84,25 @@ async def test_a_name_alone_asks_for_what_mentions_it(desk: Desk, query: str) ->
     assert (await search(desk, query))[0] == "Olena is away"
 
 
+@pytest.mark.parametrize(
+    ("name", "mention", "query"),
+    [
+        ("Tom Hughes", "Tom is away", "що відомо про Тома?"),
+        ("Priya", "priya is away", "що Прія знає про відпустку"),
+        ("Ян", "Ян у відпустці", "what do we know about Ian?"),
+    ],
+)
+async def test_short_names_are_found_in_the_letters_that_they_are_written_in(
+    desk: Desk, name: str, mention: str, query: str
+) -> None:
+    """Who is called so is found where they are mentioned, in whichever script their name is and the query."""
+    await write(desk, "Bob", ["lunch", mention, "the release is late"], [unit(1, 0.1)] * 3)
+    await write(desk, name, ["hello"], [unit(0, 1)])
+    reply = await desk.client.search(query, query_vector=unit(1).tolist())
+    assert {each.message.text for each in reply.results if each.keyword.rank} >= {mention}
+    assert texts(reply)[0] == mention
+
+
 async def test_a_name_that_nobody_mentions_is_not_taken_for_a_slip(desk: Desk) -> None:
     """A word that occurs in no message but names an author must not be corrected, and covers its part of the query."""
     await write(desk, "Bob", ["olenka wrote the release notes"], [unit(1, 0.1)])

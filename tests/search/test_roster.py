@@ -26,7 +26,7 @@ async def named(known: Roster, library: Library, query: str) -> dict[str, set[st
     """Ask a roster as search does."""
     async with as_search(library) as connection:
         found = await known.named(connection, library.workspace, query)
-    return {word: set(authors) for word, authors in found.items()}
+    return {word: set(each.authors) for word, each in found.items()}
 
 
 async def write(library: Library, *authors: tuple[str, str], **fields: Any) -> list[UUID]:
