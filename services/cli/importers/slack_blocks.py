@@ -1,11 +1,13 @@
 """What a row of a Slack export says, as markup: its text, or what is in its blocks and attachments."""
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 
 from services.cli.importers.rows import Row, listed, nested, size, string
 
 _WORD = re.compile(r"\w+")
+_CODE_POINTS = re.compile(r"[0-9a-f]{2,6}(?:-[0-9a-f]{2,6}){0,15}", re.ASCII)
 # What Slack puts in place of a text that was not given.
 _NO_TEXTS = frozenset(("This content can't be displayed.", "[no preview available]"))
 # What an element may be made of, in reading order, and what stands between its parts: a new line if it is not said.
@@ -35,6 +37,36 @@ def markup_of(row: Row, is_bot: bool) -> str:
     return "\n".join(
         _told_once([text, _blocks(row), _lines(_attached(item) for item in attachments)])
     )
+
+
+def emoji_of(row: Row) -> dict[str, str]:
+    """The characters of a message's emoji, as its blocks tell them, by what stands for them in its text.
+
+    An emoji of the workspace's own has none, and stays a name; so do all in a message without such blocks.
+    """
+    found: dict[str, str] = {}
+    waiting = listed(row, "blocks")
+    while waiting:
+        item = waiting.pop()
+        if string(item, "type") == "emoji" and (characters := _characters(item)):
+            found[_short_name(item)] = characters
+        waiting.extend(_parts(item))
+    return found
+
+
+def _short_name(emoji: Row) -> str:
+    tone = size(emoji, "skin_tone")
+    return f":{string(emoji, 'name')}:" + (f":skin-tone-{tone}:" if tone else "")
+
+
+def _characters(emoji: Row) -> str:
+    """What an emoji is in Unicode; empty if that is not told."""
+    told = string(emoji, "unicode")
+    if not _CODE_POINTS.fullmatch(told):
+        return ""
+    points = [int(point, 16) for point in told.split("-")]
+    is_text = all(each <= sys.maxunicode and not 0xD800 <= each <= 0xDFFF for each in points)
+    return "".join(map(chr, points)) if is_text else ""
 
 
 def _said(row: Row, name: str) -> str:
@@ -108,7 +140,7 @@ def _element(item: Row) -> list[Part]:
         case "color":
             return [_escape(string(item, "value"))]
         case "emoji":
-            return [f":{_escape(string(item, 'name'))}:"]
+            return [_characters(item) or _escape(_short_name(item))]
         case "image":
             return [nested(item, "title") or _escape(string(item, "alt_text"))]
         case "rich_text_preformatted":

@@ -15,7 +15,7 @@ from services.cli.importers.rows import (
     string,
     within_range,
 )
-from services.cli.importers.slack_blocks import markup_of
+from services.cli.importers.slack_blocks import emoji_of, markup_of
 from services.cli.importers.slack_text import render
 
 PREFIX = "slack:"
@@ -93,7 +93,8 @@ def read_message(row: Row, chat_external_id: str, directory: Directory) -> Impor
     if row.get("subtype") == _GONE:
         return _deleted(stamp, sent_at, thread, chat_external_id)
     author, name, is_bot = _author(row, directory)
-    text, entities = render(markup_of(row, is_bot), directory.people, directory.channels)
+    names = (directory.people, directory.channels, emoji_of(row))
+    text, entities = render(markup_of(row, is_bot), *names)
     files = [file for file in (*listed(row, "files"), nested(row, "file")) if file]
     text = text or "\n".join(filter(None, map(_words, files)))
     attachments = tuple(map(_attachment, files))

@@ -8,21 +8,33 @@ from services.cli.importers.rendering import Rendering
 
 _TOKEN = re.compile(r"<([^<>]+)>")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_NO_EMOJI: Mapping[str, str] = {}
 _CONTACTS = {"mailto:": "email", "tel:": "phone"}
 
 
 def render(
-    markup: str, people: Mapping[str, str], channels: Mapping[str, str]
+    markup: str,
+    people: Mapping[str, str],
+    channels: Mapping[str, str],
+    emoji: Mapping[str, str] = _NO_EMOJI,
 ) -> tuple[str, tuple[ImportedEntity, ...]]:
-    """The text a reader sees and its spans; people and channels are names by id."""
+    """The text a reader sees and its spans; people and channels are names by id, emoji characters by short name."""
     rendering = Rendering()
     end = 0
     for match in _TOKEN.finditer(markup):
-        rendering.add(_unescape(markup[end : match.start()]))
+        rendering.add(_unescape(_shown(markup[end : match.start()], emoji)))
         _add_token(rendering, match[1], people, channels)
         end = match.end()
-    rendering.add(_unescape(markup[end:]))
+    rendering.add(_unescape(_shown(markup[end:], emoji)))
     return rendering.finish()
+
+
+def _shown(text: str, emoji: Mapping[str, str]) -> str:
+    if not emoji:
+        return text
+    # The longest first: with a tone of skin before without.
+    names = sorted(map(re.escape, emoji), key=len, reverse=True)
+    return re.sub("|".join(names), lambda name: emoji[name[0]], text)
 
 
 def _add_token(

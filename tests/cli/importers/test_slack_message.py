@@ -237,6 +237,45 @@ def test_rich_text_keeps_its_lines(tmp_path: Path) -> None:
     assert [entity.type for entity in message.entities] == ["code", "pre", "mention", "mention"]
 
 
+def _emoji(name: str, unicode: str = "", **fields: Any) -> dict[str, Any]:
+    return {"type": "emoji", "name": name, "unicode": unicode, **fields}
+
+
+def test_emoji_are_the_characters_that_slack_shows(tmp_path: Path) -> None:
+    """A short name becomes what the blocks say it is, in the text and out of them; the team's own ones stay names."""
+    blocks = _rich(
+        _section(
+            _emoji("white_check_mark", "2705"),
+            _text(" at 10:30:"),
+            _emoji("fire", "1f525"),
+            _text(" "),
+            _emoji("wave", "1f44b"),
+            _emoji("wave", "1f44b-1f3fc", skin_tone=3),
+            _emoji("+1::skin-tone-2", "1f44d-1f3fb"),
+            _emoji("flag-ua", "1f1fa-1f1e6"),
+            _emoji("party_ann"),
+            _text(" see :tada:"),
+        )
+    )
+    shown = "✅ at 10:30:🔥 👋👋🏼👍🏻🇺🇦:party_ann: see :tada:"
+    assert only(tmp_path, row(1, "", blocks=blocks)).text == shown
+    said = (
+        ":white_check_mark: at 10:30::fire: :wave::wave::skin-tone-3::+1::skin-tone-2::flag-ua::party_ann:"
+        " see :tada:"
+    )
+    assert only(tmp_path, row(1, said, blocks=blocks)).text == shown
+    link = "<https://a.test/:fire:|docs> :fire:"
+    message = only(tmp_path, row(1, link, blocks=blocks))
+    assert (message.text, message.entities[0].url) == ("docs 🔥", "https://a.test/:fire:")
+
+
+@pytest.mark.parametrize("unicode", ["d800", "110000", "fire", "1f525-", "", "-" * 99])
+def test_what_is_no_character_stays_a_name(tmp_path: Path, unicode: str) -> None:
+    """Whatever a file says that an emoji is, its text is one that can be stored."""
+    blocks = _rich(_section(_emoji("fire", unicode)))
+    assert only(tmp_path, row(1, ":fire:", blocks=blocks)).text == ":fire:"
+
+
 def test_blocks_of_apps(tmp_path: Path) -> None:
     """Every block that has words says them, and no two run together."""
     cell = {"type": "rich_text", "elements": [_section(_text("db"))]}
