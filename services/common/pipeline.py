@@ -1,6 +1,7 @@
 """PipelineService: every service answers for the rows, vectors and tasks of the caller's workspace."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
@@ -11,16 +12,14 @@ from services.common import pages, replies
 from services.common.database import Connection, Database
 from services.common.errors import NotFound
 from services.common.gauges import read_gauges
+from services.common.moments import ALWAYS, Span
 from services.common.rates import QuotaSettings
-from services.common.replies import Part
 from services.common.rpc import current_caller
 from services.common.service import Servicer
-from services.common.sifting import Span, sift
 from services.common.stages import STAGES
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1 import pipeline_pb2_grpc
 
-_NIL = UUID(int=0)
 # How many tasks are made ready in one transaction, in some tenths of a second.
 REPLAYED_MAX: Final = 5_000
 _STATES = {
@@ -71,25 +70,18 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
         """List tasks, oldest first."""
         size = pages.size_of(request.page_size)
         position = pages.decode(request, 1)
-        made = Span.read(request, "created_after", "created_before")
-        start = position.uuid(0) if position else made.first_id() or _NIL
+        wanted = Tasks(
+            _STATES[request.state],
+            request.stage,
+            request.error_class,
+            Span.read(request, "created_after", "created_before"),
+        )
+        after = position.uuid(0) if position else None
         workspace = current_caller().workspace
-        state = _STATES[request.state]
         async with self._database.transaction(workspace) as connection:
-
-            async def read(last: Any, limit: int) -> list[Any]:
-                after = last["id"] if last else start
-                return await list_tasks(connection, workspace, state, request.stage, after, limit)
-
-            rows, more = await sift(
-                read,
-                size,
-                lambda row: (
-                    row["created_at"] in made and request.error_class in ("", row["error_class"])
-                ),
-                lambda row: made.is_long_before(row["created_at"]),
-            )
-        tasks, token = _page(request, rows, more, _task)
+            rows = await list_tasks(connection, workspace, wanted, after, size)
+        tasks, last = replies.page(rows, size, _task)
+        token = pages.encode(request, [str(last["id"])]) if last else ""
         return pb.ListTasksResponse(tasks=tasks, next_page_token=token)
 
     async def GetMessageState(
@@ -125,9 +117,10 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
             async with self._database.transaction(workspace) as connection:
                 replayed = await _replay(connection, workspace, request, ids)
             return pb.ReplayTasksResponse(replayed=replayed)
-        replayed, after = 0, _NIL
+        replayed, after = 0, None
+        wanted = Tasks("dead", request.stage)
         while True:
-            place = (workspace, "dead", request.stage, after, REPLAYED_MAX)
+            place = (workspace, wanted, after, REPLAYED_MAX)
             async with self._database.transaction(workspace) as connection:
                 ids = [row["id"] for row in await list_tasks(connection, *place)]
                 if not ids:
@@ -142,56 +135,58 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
         size = pages.size_of(request.page_size)
         position = pages.decode(request, 1)
         begun = Span.read(request, "begun_after", "begun_before")
-        start = position.uuid(0) if position else begun.last_id()
+        before = position.uuid(0) if position else begun.last_id()
+        asked = (request.action, request.outcome, begun.first, begun.end, begun.first_id(), before)
         workspace = current_caller().workspace
         async with self._database.transaction(workspace) as connection:
-
-            async def read(last: Any, limit: int) -> list[Any]:
-                before = last["id"] if last else start
-                query = "select * from spine.actions($1, $2, $3)"
-                return list(await connection.fetch(query, workspace, before, limit))
-
-            rows, more = await sift(
-                read,
-                size,
-                lambda row: row["begun_at"] in begun and _is_asked_for(row, request),
-                lambda row: begun.is_long_after(row["begun_at"]),
-            )
-        entries, token = _page(request, rows, more, _entry)
+            rows = await _list_actions(connection, workspace, request.key_prefix, *asked, size)
+        entries, last = replies.page(rows, size, _entry)
+        token = pages.encode(request, [str(last["id"])]) if last else ""
         return pb.ListAuditEntriesResponse(entries=entries, next_page_token=token)
 
 
-def _page(
-    request: Any, rows: list[Any], more: Any, render: Callable[[Any], Part]
-) -> tuple[list[Part], str]:
-    """What of rows a reply can hold, and the token of the page after them, or after all that were read."""
-    parts, last = replies.page(rows, len(rows) + 1, render)
-    after = last or more
-    return parts, pages.encode(request, [str(after["id"])]) if after else ""
+@dataclass(frozen=True)
+class Tasks:
+    """Which tasks are asked for: of a state, a stage and a class of failure, all if it is empty, and made in a span."""
 
-
-def _is_asked_for(row: Any, request: pb.ListAuditEntriesRequest) -> bool:
-    action, wanted = row["action"], request.action
-    return (
-        request.key_prefix in ("", row["key_prefix"])
-        and request.outcome in ("", row["outcome"])
-        and wanted in ("", action, action.rpartition("/")[2])
-    )
+    state: str
+    stage: str
+    error_class: str = ""
+    made: Span = ALWAYS
 
 
 async def list_tasks(
-    connection: Connection, workspace: UUID, state: str, stage: str, after: UUID, limit: int
+    connection: Connection, workspace: UUID, wanted: Tasks, after: UUID | None, limit: int
 ) -> list[Any]:
-    """Return the next tasks after one of them, in order of id; every state or stage if it is empty.
+    """Return the next tasks after one of them, or the first, in order of id.
 
-    Those that are not done are looked for stage by stage, as their index has them: among all tasks they are few.
+    Those that are not done and those that failed are looked for stage by stage, as their indexes have them: among all
+    tasks they are few.
     """
-    stages = [stage] if stage or state in ("", "done") else STAGES
-    query = "select * from spine.tasks($1, $2, $3, $4, $5)"
+    are_few = wanted.error_class or wanted.state not in ("", "done")
+    stages = STAGES if are_few and not wanted.stage else [wanted.stage]
+    made = wanted.made
+    place = (made.first, made.end, after or made.first_id(), made.last_id(), limit)
+    query = "select * from spine.tasks($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     found: list[Any] = []
-    for each in stages:
-        found += await connection.fetch(query, workspace, state, each, after, limit)
+    for stage in stages:
+        asked = (workspace, wanted.state, stage, wanted.error_class)
+        found += await connection.fetch(query, *asked, *place)
     return sorted(found, key=itemgetter("id"))[:limit]
+
+
+async def _list_actions(
+    connection: Connection, workspace: UUID, key_prefix: str, *asked: object
+) -> list[Any]:
+    """What is on record as spine.actions takes it, but of a key by its public part, or of all if that is empty."""
+    key = None
+    if key_prefix:
+        query = "select spine.key_with_prefix($1, $2)"
+        key = await connection.fetchval(query, workspace, key_prefix)
+        if key is None:
+            return []
+    query = "select * from spine.actions($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    return list(await connection.fetch(query, workspace, key, *asked))
 
 
 async def _replay(

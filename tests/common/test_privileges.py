@@ -34,6 +34,7 @@ BOUND = {
         "release",
     ),
     *("replay", "tasks", "stages", "note_action", "end_action", "actions", "tokens_today"),
+    "key_with_prefix",
 }
 WRITERS = r"^\s*(insert|update|delete|with\b[\s\S]*\b(insert into|update|delete from))\b"
 
@@ -62,6 +63,9 @@ async def test_a_wrong_workspace_reaches_nothing(deployment: Deployment) -> None
     """In a transaction of one workspace no function can touch the tasks of another, whatever it is asked."""
     mine, other = deployment.workspace, uuid4()
     ids = await _make(deployment, other)
+    await deployment.admin.execute(
+        "insert into spine.audit (workspace_id, action) values ($1, 'x')", other
+    )
     before = await _states(deployment, other)
     lease = timedelta(seconds=60)
     harmless = [
@@ -70,6 +74,8 @@ async def test_a_wrong_workspace_reaches_nothing(deployment: Deployment) -> None
         ("select * from spine.complete($1, $2, $3, $4)", ids, [0] * 3, [1] * 3),
         ("select * from spine.fail($1, $2, $3, 'x', 'x', $4, 1)", ids, [0] * 3, lease),
         ("select * from spine.tasks($1, '', '', $2, 10)", UUID(int=0)),
+        ("select * from spine.tasks($1, '', '', '', null, null, null, null, 10)",),
+        ("select * from spine.actions($1, null, '', '', null, null, null, null, 10)",),
         ("select * from spine.stages($1)",),
     ]
     counting = [

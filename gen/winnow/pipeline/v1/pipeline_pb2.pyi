@@ -405,7 +405,7 @@ class ListTasksResponse(_message.Message):
     """Ask for the next page with this; empty on the last."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]:
-        """The tasks, oldest first. With filters a page may hold fewer than were asked for, or none, and not be the last."""
+        """The tasks, oldest first."""
 
     def __init__(
         self,
@@ -673,7 +673,7 @@ class ListAuditEntriesResponse(_message.Message):
     """Ask for the next page with this; empty on the last."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]:
-        """The entries, newest first. With filters a page may hold fewer than were asked for, or none, and not be the last."""
+        """The entries, newest first."""
 
     def __init__(
         self,
