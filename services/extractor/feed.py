@@ -1,7 +1,7 @@
 """Follows knowledge in the order it was committed: read from the feed by position, so any position can be resumed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +15,8 @@ from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
 CHANGES_MAX: Final = 100
+LOOKS_MAX: Final = 10_000
+"""Changes that one statement looks at for those that are asked for, in some tens of milliseconds."""
 _KINDS: Final = {"atom": types.SUBJECT_KIND_ATOM, "topic": types.SUBJECT_KIND_TOPIC}
 
 
@@ -25,11 +27,25 @@ class Wanted:
     kinds: Sequence[str]
     source: UUID | None
 
+    @property
+    def is_filter(self) -> bool:
+        """Whether something is left out."""
+        return bool(self.kinds or self.source)
+
 
 def wanted_of(request: pb.StreamKnowledgeRequest) -> Wanted:
     """What a request asks for."""
     kinds = [name for name, number in _KINDS.items() if number in request.kinds]
     return Wanted(kinds, uuid_of(request.source_id))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is told of some changes, the position of the last one looked at, and whether that is the last of all."""
+
+    responses: Sequence[pb.StreamKnowledgeResponse]
+    position: int
+    is_last: bool
 
 
 class Feed:
@@ -65,51 +81,25 @@ class Feed:
     ) -> AsyncIterator[pb.StreamKnowledgeResponse]:
         """Every change after a position, and those to come; no connection is held while nothing happens."""
         while not self._draining.is_set():
-            found = await self._read(workspace, after, wanted)
-            for position, response in found:
-                if response is not None:
-                    yield response
-                after = position
-            if len(found) < CHANGES_MAX:
+            part = await self._read(workspace, after, wanted)
+            for response in part.responses:
+                yield response
+            after = part.position
+            if part.is_last:
                 await wait_at_most(self._draining, self._poll_seconds)
 
-    async def _read(
-        self, workspace: UUID, after: int, wanted: Wanted
-    ) -> list[tuple[int, pb.StreamKnowledgeResponse | None]]:
-        """Positions with what is told there, None for what lives in other sources alone."""
+    async def _read(self, workspace: UUID, after: int, wanted: Wanted) -> Part:
         async with self._database.snapshot(workspace) as connection:
-            changes = await library.changes(connection, workspace, after, CHANGES_MAX, wanted.kinds)
-            if not changes:
-                return []
+            asked = (CHANGES_MAX, wanted.kinds, wanted.source, LOOKS_MAX)
+            changes = await library.changes(connection, workspace, after, *asked)
+            position = changes[-1]["position"] if changes else after
+            is_last = len(changes) < CHANGES_MAX
+            if is_last and wanted.is_filter:
+                looked, position = await library.looked_at(connection, workspace, after, LOOKS_MAX)
+                is_last = looked < LOOKS_MAX
             atoms = await _atoms(connection, workspace, _subjects(changes, "atom"))
             topics = await _topics(connection, workspace, _subjects(changes, "topic"))
-            elsewhere = await _elsewhere(connection, workspace, wanted.source, atoms, topics)
-        return [
-            (
-                row["position"],
-                None if row["subject_id"] in elsewhere else _response(row, atoms, topics),
-            )
-            for row in changes
-        ]
-
-
-async def _elsewhere(
-    connection: Connection,
-    workspace: UUID,
-    source: UUID | None,
-    atoms: Collection[UUID],
-    topics: Collection[UUID],
-) -> set[UUID]:
-    """Those of live atoms and topics that have nothing of a source; none if no source is asked for."""
-    if source is None:
-        return set()
-    found: list[Any] = []
-    for ids, list_live in ((list(atoms), library.atoms), (list(topics), library.topics)):
-        if ids:
-            found += await list_live(
-                connection, workspace, limit=CHANGES_MAX, source=source, ids=ids
-            )
-    return {*atoms, *topics} - {row["id"] for row in found}
+        return Part([_response(row, atoms, topics) for row in changes], position, is_last)
 
 
 def _subjects(changes: Sequence[Any], kind: str) -> list[UUID]:
@@ -120,6 +110,8 @@ async def _atoms(
     connection: Connection, workspace: UUID, ids: Sequence[UUID]
 ) -> dict[UUID, types.Atom]:
     """The live ones of atoms."""
+    if not ids:
+        return {}
     found = await read_atoms(connection, workspace, ids)
     return {
         identity: atom
@@ -131,6 +123,8 @@ async def _atoms(
 async def _topics(
     connection: Connection, workspace: UUID, ids: Sequence[UUID]
 ) -> dict[UUID, types.Topic]:
+    if not ids:
+        return {}
     rows = await library.topics(connection, workspace, limit=CHANGES_MAX, ids=ids)
     return {row["id"]: rendering.topic(row) for row in rows}
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.common import sql
 from services.common.database import Connection
+from services.common.moments import Span
 
 QUERIES = sql.load(Path(__file__).with_name("library.sql"))
 Row = Any
@@ -180,11 +181,14 @@ async def runs(
     before: UUID | None,
     window: UUID | None,
     source: UUID | None,
-    span: tuple[datetime | None, datetime | None],
+    made: Span,
 ) -> Sequence[Row]:
-    """Extraction runs, newest first; `span` is when they were committed."""
-    filters = (outcome, before, limit, window, source, *span)
-    return await connection.fetch(QUERIES["runs"], workspace, *filters)
+    """Extraction runs, newest first; `made` is when they were committed."""
+    place = (before or made.last_id(), limit)
+    filters = (outcome, *place, window, made.first, made.end, made.first_id())
+    if source is None:
+        return await connection.fetch(QUERIES["runs"], workspace, *filters)
+    return await connection.fetch(QUERIES["runs_of_source"], workspace, *filters, source)
 
 
 async def feed_end(connection: Connection, workspace: UUID) -> int:
@@ -200,7 +204,26 @@ async def feed_before(connection: Connection, workspace: UUID, since: datetime) 
 
 
 async def changes(
-    connection: Connection, workspace: UUID, after: int, limit: int, kinds: Sequence[str] = ()
+    connection: Connection,
+    workspace: UUID,
+    after: int,
+    limit: int,
+    kinds: Sequence[str],
+    source: UUID | None,
+    looks: int,
 ) -> Sequence[Row]:
-    """What changed after a position, in order: position, kind and subject of each; of some kinds, or of all."""
-    return await connection.fetch(QUERIES["changes"], workspace, after, limit, kinds)
+    """What changed after a position, in order: position, kind and subject of each.
+
+    At most `looks` changes are looked at for those of some kinds, or of all if there are none, and for those that are
+    not of what lives in other sources alone.
+    """
+    filters = (limit, kinds, source, looks)
+    return await connection.fetch(QUERIES["changes"], workspace, after, *filters)
+
+
+async def looked_at(
+    connection: Connection, workspace: UUID, after: int, looks: int
+) -> tuple[int, int]:
+    """How many changes `changes` looked at that did not fill its page, and the position of the last."""
+    [row] = await connection.fetch(QUERIES["looked_at"], workspace, after, looks)
+    return row["changes"], row["position"]

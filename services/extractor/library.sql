@@ -213,9 +213,21 @@ select r.id, r.window_id, r.engine, r.model, r.prompt_version, r.outcome, r.toke
 from extractor.run r
 where r.workspace_id = $1 and ($2 = '' or r.outcome = $2) and ($3::uuid is null or r.id < $3)
   and ($5::uuid is null or r.window_id = $5)
-  and ($6::uuid is null or r.window_id in (
-    select w.id from extractor.conversation_window w where w.workspace_id = $1 and w.source_id = $6))
-  and ($7::timestamptz is null or r.created_at >= $7) and ($8::timestamptz is null or r.created_at < $8)
+  and ($6::timestamptz is null or r.created_at >= $6) and ($7::timestamptz is null or r.created_at < $7)
+  and ($8::uuid is null or r.id > $8)
+order by r.id desc
+limit $4;
+
+-- name: runs_of_source
+-- A statement of its own, so that the planner may begin with the windows where they are few.
+select r.id, r.window_id, r.engine, r.model, r.prompt_version, r.outcome, r.tokens_in, r.tokens_out, r.model_calls,
+  r.duration_seconds, r.message_count, r.noise_count, r.atom_count, r.rejected, r.created_at
+from extractor.run r
+join extractor.conversation_window w on w.workspace_id = r.workspace_id and w.id = r.window_id
+where r.workspace_id = $1 and w.source_id = $9 and ($2 = '' or r.outcome = $2) and ($3::uuid is null or r.id < $3)
+  and ($5::uuid is null or r.window_id = $5)
+  and ($6::timestamptz is null or r.created_at >= $6) and ($7::timestamptz is null or r.created_at < $7)
+  and ($8::uuid is null or r.id > $8)
 order by r.id desc
 limit $4;
 
@@ -231,7 +243,42 @@ select coalesce((
   limit 1), 0);
 
 -- name: changes
-select f.position, f.kind, f.subject_id from extractor.feed f
-where f.workspace_id = $1 and f.position > $2 and (cardinality($4::text[]) = 0 or f.kind = any ($4))
+-- Of the next $6 after a position those of some kinds, and but for what lives in other sources than $5 alone. `offset 0` has each, and what it
+-- rests on, looked up by its key, and only as far as the page goes.
+select f.position, f.kind, f.subject_id
+from (
+  select n.position, n.kind, n.subject_id from extractor.feed n
+  where n.workspace_id = $1 and n.position > $2 order by n.position limit $6) f
+where (cardinality($4::text[]) = 0 or f.kind = any ($4))
+  and ($5::uuid is null
+    or f.kind = 'atom' and not exists (
+      select from extractor.atom a
+      where a.workspace_id = $1 and a.id = f.subject_id
+        and a.retired_at is null and a.invalidated_at is null and a.merged_into is null and a.source_id <> $5
+        and not exists (
+          select from (
+            select e.message_id, e.via_atom_id from extractor.atom_evidence e
+            where e.workspace_id = $1 and e.atom_id = a.id offset 0) e
+          cross join lateral (
+            select m.source_id from ingest.message m
+            where m.workspace_id = $1 and m.id = e.message_id and m.deleted_at is null offset 0) m
+          where e.via_atom_id is not null and m.source_id = $5)
+      offset 0)
+    or f.kind = 'topic' and not exists (
+      select from extractor.topic t
+      where t.workspace_id = $1 and t.id = f.subject_id and t.retired_at is null and t.source_id <> $5
+        and not exists (
+          select from extractor.topic_message o
+          cross join lateral (
+            select m.source_id from ingest.message m
+            where m.workspace_id = $1 and m.id = o.message_id and m.deleted_at is null offset 0) m
+          where o.workspace_id = $1 and o.topic_id = t.id and m.source_id = $5)
+      offset 0))
 order by f.position
 limit $3;
+
+-- name: looked_at
+-- How many changes that were, and the position of the last.
+select count(*) as changes, coalesce(max(f.position), $2) as position
+from (
+  select n.position from extractor.feed n where n.workspace_id = $1 and n.position > $2 order by n.position limit $3) f;

@@ -8,7 +8,7 @@ from uuid import UUID
 from services.common import pages, replies
 from services.common.database import Connection, Database
 from services.common.errors import NotFound
-from services.common.moments import read_span
+from services.common.moments import Span
 from services.common.rpc import current_caller
 from services.extractor import library, manual, neighbours, providing, rendering, store, topic_bonds
 from services.extractor.curating_rpc import CuratingRpc
@@ -256,7 +256,7 @@ class ExtractorRpc(CuratingRpc):
         workspace, size = current_caller().workspace, pages.size_of(request.page_size)
         position = pages.decode(request, 1)
         outcome = rendering.name(pb.RunOutcome, request.outcome)
-        span = read_span(request, "created_after", "created_before")
+        made = Span.read(request, "created_after", "created_before")
         before = position.uuid(0) if position else None
         async with self._database.snapshot(workspace) as connection:
             rows = await library.runs(
@@ -267,7 +267,7 @@ class ExtractorRpc(CuratingRpc):
                 before=before,
                 window=uuid_of(request.window_id),
                 source=uuid_of(request.source_id),
-                span=span,
+                made=made,
             )
         runs, last = replies.page(rows, size, rendering.run)
         token = pages.encode(request, [str(last["id"])]) if last else ""
