@@ -1,5 +1,7 @@
 """Where the services listen and where clients find them."""
 
+import ipaddress
+
 from services.common.settings import Address, Settings
 
 NAMES = ("ingest", "extractor", "embedder", "search")
@@ -16,3 +18,22 @@ class AddressSettings(Settings):
     def of(self, name: str) -> str:
         """The address of a service by its name."""
         return str(getattr(self, f"{name}_address"))
+
+
+def is_on_this_machine(host: str) -> bool:
+    """Whether a host, by its name or its number, is the machine itself, to which no proxy is a way."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().removesuffix(".") == "localhost"
+
+
+def host_of(address: str) -> str:
+    """The host of `host:port`, or of a target of gRPC such as `dns:///host:port`."""
+    return (
+        address.rpartition("/")[2]
+        .rpartition(":")[0]
+        .removeprefix("ipv4:")
+        .removeprefix("ipv6:")
+        .strip("[]")
+    )

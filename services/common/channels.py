@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 
+from services.common.addresses import host_of, is_on_this_machine
 from services.common.tls import PemFiles, TlsSettings, client_files
 
 REPLY_BYTES_MAX = 16 << 20
@@ -18,6 +19,8 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     # A name that stands for many replicas is called at all of them in turn.
     ("grpc.lb_policy_name", "round_robin"),
 ]
+# gRPC takes the way through the proxy of the environment to this machine as well.
+WITHOUT_PROXY: tuple[str, Any] = ("grpc.enable_http_proxy", 0)
 
 Stub = TypeVar("Stub")
 
@@ -41,7 +44,10 @@ def _open(
     files: PemFiles | None,
     interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
 ) -> grpc.aio.Channel:
-    options: dict[str, Any] = {"options": CHANNEL_OPTIONS, "interceptors": interceptors}
+    told = CHANNEL_OPTIONS
+    if is_on_this_machine(host_of(address)):
+        told = [*told, WITHOUT_PROXY]
+    options: dict[str, Any] = {"options": told, "interceptors": interceptors}
     if files is None:
         return grpc.aio.insecure_channel(address, **options)
     pem = files.pem

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 from pydantic import SecretStr
 
+from services.common.addresses import is_on_this_machine
 from services.common.errors import (
     InvalidSetting,
     ItemFailed,
@@ -70,7 +71,7 @@ class Endpoint:
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds),
-                httpx.AsyncClient(verify=self._tls, timeout=self._timeout_seconds) as client,
+                self._client() as client,
                 client.stream("POST", self._url, json=body, headers=self._headers) as response,
             ):
                 return await self._read(response)
@@ -83,6 +84,14 @@ class Endpoint:
             raise Unanswered(text, was_silent=True) from None
         except (httpx.HTTPError, OSError) as error:
             raise Unanswered(f"{self.host}: {type(error).__name__}") from error
+
+    def _client(self) -> httpx.AsyncClient:
+        # A proxy of the environment is no way to this machine.
+        return httpx.AsyncClient(
+            verify=self._tls,
+            timeout=self._timeout_seconds,
+            trust_env=not is_on_this_machine(self.host),
+        )
 
     async def _read(self, response: httpx.Response) -> bytes:
         self._check(response)

@@ -5,7 +5,6 @@ Nothing is armed unless WINNOW_FAILPOINTS says so, and with it a service that ot
 
 import asyncio
 import fnmatch
-import ipaddress
 import logging
 import os
 import random
@@ -15,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from services.common.addresses import NAMES, AddressSettings
+from services.common.addresses import NAMES, AddressSettings, host_of, is_on_this_machine
 from services.common.errors import InvalidSetting
 from services.common.settings import Settings
 
@@ -96,19 +95,11 @@ def arm(settings: FailpointSettings, addresses: AddressSettings) -> None:
     if not _armed:
         return
     for name in NAMES:
-        if not _is_local(addresses.of(name)):
+        if not is_on_this_machine(host_of(addresses.of(name))):
             raise InvalidSetting(
                 f"WINNOW_FAILPOINTS: only for tests on one machine, but {name} listens on {addresses.of(name)}"
             )
     log.warning("failpoints are armed: %s", settings.failpoints)
-
-
-def _is_local(address: str) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def reach(point: str, of: str = "") -> None:

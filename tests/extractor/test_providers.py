@@ -167,6 +167,17 @@ async def test_an_outage_is_the_providers_fault(double: Provider, fault: str) ->
     assert json.loads((await model.complete(CHAT, SCHEMA, 100)).text)
 
 
+async def test_no_proxy_stands_before_this_machine(
+    double: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model on this machine, as of Ollama, is asked itself, though the environment names a proxy."""
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    answered = await OpenAIModel(double.url, "double").complete(CHAT, SCHEMA, 100)
+    assert answered.text
+
+
 async def test_nobody_there(double: Provider) -> None:
     """A refused connection, a URL that is no API, and a host that does not exist are outages."""
     closed = "http://127.0.0.1:9/v1"

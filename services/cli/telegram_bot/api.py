@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from services.cli.importers.rows import Row, nested, string, whole
 from services.cli.threads import in_thread
+from services.common.addresses import is_on_this_machine
 from services.common.errors import InvalidSetting, WinnowError
 
 UPDATE_KINDS = ("message", "edited_message", "channel_post", "edited_channel_post")
@@ -44,8 +45,10 @@ class BotApi:
             raise InvalidSetting("the Telegram token does not look like 123456:ABC-…")
         self._root, self._token = root.rstrip("/"), token
         self._opener = urllib.request.OpenerDirector()  # follows no redirect: the address is secret
+        # To a server of the Bot API on this machine no proxy is a way.
+        proxies = {} if is_on_this_machine(urlsplit(root).hostname or "") else None
         for handler in (
-            urllib.request.ProxyHandler(),
+            urllib.request.ProxyHandler(proxies),
             urllib.request.HTTPHandler(),
             urllib.request.HTTPSHandler(),
         ):

@@ -184,6 +184,14 @@ async def test_nothing_listens() -> None:
     assert TOKEN not in str(failure.value)
 
 
+async def test_no_proxy_stands_before_this_machine(
+    telegram: BotApiDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server of the Bot API on this machine is asked itself, though the environment names a proxy."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert (await BotApi(telegram.root, TOKEN).call("getMe"))["username"] == "double"
+
+
 async def test_redirects_are_not_followed(telegram: BotApiDouble) -> None:
     """The address holds the token, so no answer sends it elsewhere."""
     telegram.inject(302)
