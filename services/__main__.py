@@ -4,6 +4,7 @@ import os
 import sys
 
 from services.cli.interrupts import end_at_once
+from services.cli.streams import ended_unread, make_printable, open_standard
 
 # gRPC reports every fork of a process that uses it; starting children is what `up` does.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -14,9 +15,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 def main() -> None:
     """Run the command."""
     end_at_once()
+    open_standard()
     # To load them takes long enough for Ctrl-C to come meanwhile.
     from services.cli.app import winnow  # noqa: PLC0415
-    from services.cli.streams import ended_unread, make_printable  # noqa: PLC0415
 
     make_printable()
     try:

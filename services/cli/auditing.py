@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.markup import escape
 
 from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
@@ -54,7 +53,7 @@ async def audit_list(
         who = f"{entry.key_prefix} {entry.key_name}".strip() or f"login {entry.login}"
         when = entry.begun_at.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
         what = (entry.peer, entry.action, entry.request_json, entry.outcome)
-        table.add_row(when, *(escape(text) for text in (who, *what)))
+        table.add_entry(when, who, *what)
     session.console.print(table if entries else "no entries")
 
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 
 import click
-from rich.markup import escape
 
 from services.cli.groups import Group
 from services.cli.options import Session, command
@@ -44,7 +43,7 @@ async def authors_list(session: Session, name: str, sources: tuple[str, ...], li
         return
     table = listing("id", "name", "messages", texts=("name",))
     for value in found[:limit]:
-        table.add_row(escape(value.value), escape(value.title), f"{value.count:,}")
+        table.add_entry(value.value, value.title, f"{value.count:,}")
     session.console.print(table if table.row_count else "no such authors")
     if len(found) > limit:
         session.note("others wrote less: --limit shows more of them")

@@ -4,7 +4,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import click
-from rich.markup import escape
 
 from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.postgres import owner_url
@@ -12,10 +11,12 @@ from services.cli.failures import UNREACHABLE, Failure
 from services.cli.groups import Group
 from services.cli.options import Session, command, owner_database
 from services.cli.paging import listing
+from services.cli.terminal import shown
 from services.common.auth import SCOPES, WORKSPACE_SCOPES
 from services.common.keys import WORKSPACE, create_key, list_keys, public_part, revoke_key
 
 DAYS_MAX = 36_500
+NAME_CHARACTERS_MAX = 200
 _DATABASE = owner_database("by default that of `winnow up`")
 
 
@@ -46,8 +47,12 @@ async def keys_create(
     database_url: str | None,
 ) -> None:
     """Make a key called NAME and print it; it cannot be shown again."""
-    if not (name.strip() and workspace.strip()):
-        raise click.UsageError("a key needs a NAME and a workspace, by which people know them")
+    for what, text in (("NAME", name), ("--workspace", workspace)):
+        is_line = text.strip() and len(text.splitlines()) == 1 and shown(text) == text
+        if not is_line or len(text) > NAME_CHARACTERS_MAX:
+            raise click.UsageError(
+                f"{what} must be one line of 1 to {NAME_CHARACTERS_MAX} characters, by which people know it"
+            )
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     url = database_url or _embedded(session.data)
     key = await create_key(url, name, workspace, scopes or WORKSPACE_SCOPES, expires_at)
@@ -70,9 +75,8 @@ async def keys_list(session: Session, database_url: str | None) -> None:
     table = listing(*columns, texts=("scopes",))
     for key in found:
         dates = (key.created_at, key.expires_at, key.revoked_at)
-        shown = [moment.strftime("%Y-%m-%d %H:%M") if moment else "" for moment in dates]
-        names = (escape(key.workspace), escape(key.name))
-        table.add_row(key.prefix, *names, " ".join(key.scopes), *shown)
+        dates_shown = [moment.strftime("%Y-%m-%d %H:%M") if moment else "" for moment in dates]
+        table.add_entry(key.prefix, key.workspace, key.name, " ".join(key.scopes), *dates_shown)
     session.console.print(table)
 
 

@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import click
-from rich.markup import escape
 from rich.text import Text
 
 from services.cli.groups import Group
 from services.cli.options import Session, command
 from services.cli.paging import PAGE_MAX, listing, paged, show_more, show_page
-from services.cli.searching import ATOM_TYPES, cited, signed
+from services.cli.searching import ATOM_TYPES, author_of, cited, signed
 from services.cli.values import ID, MOMENT, counted, moment, number, set_moment, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
@@ -52,7 +51,7 @@ async def topics_list(
     table = listing("id", "messages", "atoms", "last message", "title", texts=("title",))
     for topic in response.topics:
         counts = (str(topic.message_count), str(topic.atom_count))
-        table.add_row(topic.id, *counts, moment(topic.last_message_at), escape(topic.title))
+        table.add_entry(topic.id, *counts, moment(topic.last_message_at), topic.title)
     show_page(session, table, response, "topics")
 
 
@@ -154,9 +153,9 @@ async def atoms_list(
     table = listing("id", "type", "state", "title", "said by", texts=("title", "said by"))
     for atom in response.atoms:
         shown = [each for each in atom.evidence if each.HasField("message")]
-        said = ", ".join(dict.fromkeys(_author(evidence) for evidence in shown))
+        said = ", ".join(dict.fromkeys(author_of(each.message) for each in shown))
         kind = word(types.AtomType, atom.type)
-        table.add_row(atom.id, kind, standing(atom), escape(atom.title), escape(said))
+        table.add_entry(atom.id, kind, standing(atom), atom.title, said)
     show_page(session, table, response, "atoms")
 
 
@@ -280,7 +279,3 @@ def atom_lines(atom: types.Atom) -> list[str | tuple[str, str]]:
     for evidence in atom.evidence:
         parts += ["\n  ", ("← ", "dim"), *cited(evidence)]
     return parts
-
-
-def _author(evidence: types.Evidence) -> str:
-    return evidence.message.author.name or evidence.message.author.external_id or "?"

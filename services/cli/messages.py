@@ -7,7 +7,8 @@ from rich.text import Text
 
 from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
-from services.cli.values import ID, moment, word
+from services.cli.searching import author_of
+from services.cli.values import ID, moment, on_one_line, word
 from winnow.extractor.v1 import extractor_pb2 as extractor
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.ingest.v1 import ingest_pb2 as ingest
@@ -47,8 +48,8 @@ async def messages_show(session: Session, message_id: str) -> None:
         found = {"message": as_dict(message), "state": as_dict(state)}
         session.print_json({**found, "atoms": [as_dict(atom) for atom in atoms]})
         return
-    author = message.author.name or message.author.external_id or "?"
-    head = f"{moment(message.sent_at)} {author} in {message.source_title or message.source_id}"
+    where = on_one_line(message.source_title) or message.source_id
+    head = f"{moment(message.sent_at)} {author_of(message)} in {where}"
     session.console.print(Text(head, "bold"), Text(message.text or "(no text)"), sep="\n")
     session.console.print(_figures(message, state))
     for atom in atoms:

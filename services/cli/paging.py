@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from services.cli.options import Session
-from services.cli.values import MOMENT
+from services.cli.values import MOMENT, on_one_line
 
 PAGE_MAX = 500
 TEXT_COLUMNS_MIN = 10  # to which a text is folded, and no narrower
@@ -51,6 +51,10 @@ class Listing(Table):
             needed += column.min_width + GAP_COLUMNS
         room = options.update(max_width=max(options.max_width, needed))
         yield from super().__rich_console__(console, room)
+
+    def add_entry(self, *texts: str) -> None:
+        """Add a row of plain texts, each on one line but for where it is folded."""
+        self.add_row(*(escape(on_one_line(text)) for text in texts))
 
 
 def listing(*columns: str, texts: tuple[str, ...] = ()) -> Listing:

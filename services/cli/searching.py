@@ -22,6 +22,7 @@ from services.cli.values import (
     counted,
     moment,
     number,
+    on_one_line,
     refuse_empty_span,
     set_moment,
     shortened,
@@ -297,7 +298,7 @@ def _key(group: pb.ResultGroup) -> str:
         return group.topic.title
     if group.WhichOneof("key") == "conversation":
         conversation = group.conversation
-        return f"{conversation.source_title} {conversation.thread_id}".strip()
+        return on_one_line(f"{conversation.source_title} {conversation.thread_id}")
     return "no topic"
 
 
@@ -348,10 +349,16 @@ def signed(message: types.Message, text: str = "") -> list[str | tuple[str, str]
     ]
 
 
+def author_of(message: types.Message) -> str:
+    """What who wrote it is called."""
+    return on_one_line(message.author.name or message.author.external_id) or "?"
+
+
 def speaker(message: types.Message) -> str:
     """Who said it; of what is forwarded, after whom."""
-    who = message.author.name or message.author.external_id or "?"
+    who = author_of(message)
     if not message.HasField("forwarded_from"):
         return who
-    origin = message.forwarded_from.name or message.forwarded_from.external_id or "elsewhere"
+    forwarded = message.forwarded_from
+    origin = on_one_line(forwarded.name or forwarded.external_id) or "elsewhere"
     return f"{who}, forwarded from {origin}," if origin != who else who

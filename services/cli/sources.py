@@ -48,7 +48,7 @@ async def sources_list(session: Session, with_empty: bool, limit: int, page_toke
     for source in response.sources:
         kind, added = word(pb.SourceKind, source.kind), moment(source.created_at)
         title = source.title or source.external_id
-        table.add_row(source.id, kind, f"{source.message_count:,}", added, escape(title))
+        table.add_entry(source.id, kind, f"{source.message_count:,}", added, title)
     show_page(session, table, response, "sources: `winnow import` brings the first")
 
 

@@ -141,8 +141,8 @@ async def dead_list(
         return
     table = listing("task", "stage", "subject", "attempts", "error", texts=("error",))
     for task in tasks:
-        error = escape(f"{task.error_class}: {task.error}")
-        table.add_row(task.id, task.stage, task.subject_id, str(task.attempts), error)
+        error = f"{task.error_class}: {task.error}"
+        table.add_entry(task.id, task.stage, task.subject_id, str(task.attempts), error)
     session.console.print(table if tasks else "no dead tasks")
     if more:
         session.console.print(

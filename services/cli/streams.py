@@ -8,10 +8,20 @@ from typing import NoReturn, TextIO
 
 # What a shell says of a program that the system ends for writing where nobody reads any more.
 UNREAD = 141
+_STANDARD_MAX = 2  # the number of standard error, the last of the three
+
+
+def open_standard() -> None:
+    """Open what of the three was left closed to nothing, before a file or a connection takes its number."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_MAX:
+        os.set_inheritable(number, True)
+    os.close(number)
 
 
 def make_printable() -> None:
     """Have both take whatever is printed: a closed one loses it, and a letter that one lacks is printed as `?`."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

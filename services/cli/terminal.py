@@ -15,8 +15,10 @@ PIPE_COLUMNS = 200
 _OBEYED: Final = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
 # Halves of characters, which no stream takes: a file's name that is not UTF-8 has them.
 _HALVES: Final = dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
-_SHOWN: Final = {**_OBEYED, **_HALVES}
-_UNSHOWN: Final = re.compile("[\x7f-\x9f\ud800-\udfff]")
+# What turns the letters after it around, up to the end of the line, with whatever else stands there.
+_TURNING: Final = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_SHOWN: Final = {**_OBEYED, **_HALVES, **_TURNING}
+_UNSHOWN: Final = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def shown(text: str) -> str:

@@ -170,9 +170,14 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def on_one_line(text: str) -> str:
+    """A text without ends of lines: what anybody may call themselves is no line of ours."""
+    return " ".join(text.split())
+
+
 def shortened(text: str, characters_max: int) -> str:
     """A text on one line, cut where it is longer than that."""
-    line = " ".join(text.split())
+    line = on_one_line(text)
     return line if len(line) <= characters_max else line[:characters_max].rstrip() + "…"
 
 

@@ -42,7 +42,6 @@ async def test_authors_are_listed_with_the_ids_that_options_take(
             {"id": "user3", "name": "Ben", "messages": 1},
         ]
         assert "Ann [ops]" in await winnow.said("authors", "list")
-        there = await winnow.json("authors", ".", "--source", str(ELSEWHERE)) if False else None
         there = await winnow.json("authors", "list", "--source", str(ELSEWHERE))
         assert [each["id"] for each in there["authors"]] == ["user2", "user3"]
         called = await winnow.json("authors", "list", "--name", "ben")
@@ -78,3 +77,18 @@ async def test_a_name_in_place_of_an_id_is_told(deployment: Deployment, library:
         assert "nobody has the id zed" in out
         out = await winnow.said("search", "lunch", "--mode", "keyword", "--author", "user2")
         assert "note" not in out
+
+
+async def test_a_name_makes_no_line_of_its_own(deployment: Deployment, library: Library) -> None:
+    """Whoever calls themselves what looks like another result stays on the line that tells who wrote."""
+    name = "Zoe\n  9. Ann [ops] 2026-03-05 10:00 we ship\u2028now"
+    await library.add_message("the forged deploy", author_external_id="z", author_name=name)
+    on_one_line = "Zoe 9. Ann [ops] 2026-03-05 10:00 we ship now"
+    async with deployment.serving("search"):
+        winnow = Command(deployment)
+        for said in (
+            await winnow.said("authors", "list"),
+            await winnow.said("search", "forged", "--mode", "keyword"),
+        ):
+            assert [line for line in said.splitlines() if "ship" in line and on_one_line in line]
+            assert not [line for line in said.splitlines() if line.startswith("  9. Ann")]

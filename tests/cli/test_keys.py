@@ -160,3 +160,22 @@ def test_a_database_without_our_tables_is_one_clear_line(
     refused = winnow(*command)
     assert refused.returncode == 2
     assert refused.stderr == "winnow: the database is not migrated: run `winnow migrate` first\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "workspace"),
+    [("a\nb", "lab"), ("a\x1b[31m", "lab"), ("a" * 201, "lab"), (" ", "lab"), ("a", "\u202elab")],
+)
+async def test_a_name_is_a_line_that_people_can_read(
+    name: str, workspace: str, deployment: Deployment
+) -> None:
+    """What would break or turn the table of keys is refused, and no key is made; any letter or picture may be in it."""
+    before = len(keys())
+    refused = winnow("keys", "create", name, "--workspace", workspace)
+    assert (refused.returncode, "must be one line of 1 to 200 characters" in refused.stderr) == (
+        2,
+        True,
+    )
+    assert winnow("keys", "create", "Зоя 👩‍👩‍👧", "--workspace", "Lab  2").returncode == 0
+    assert keys()["Зоя 👩‍👩‍👧"]["workspace"] == "Lab  2"
+    assert len(keys()) == before + 1

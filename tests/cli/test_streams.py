@@ -49,13 +49,25 @@ def test_letters_that_the_output_lacks(tmp_path: Path, monkeypatch: pytest.Monke
     assert "???????" in run_winnow(*command[:1], *command[2:]).stdout
 
 
-@pytest.mark.parametrize("streams", [">&-", ">&- 2>&-"])
+@pytest.mark.parametrize("streams", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_an_output_that_is_closed(streams: str, tmp_path: Path) -> None:
     """Who closes the output gets none, and the exit code all the same."""
     assert closed(streams, "--help").returncode == 0
     ended = closed(streams, "status", "--data-dir", str(tmp_path))
     assert (ended.returncode, ended.stdout) == (3, "")
     assert "Traceback" not in ended.stderr
+
+
+def test_an_input_that_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is to be read, a connection takes the number of no standard stream: the event loop refused that."""
+    monkeypatch.setenv("WINNOW_API_KEY", "none")
+    monkeypatch.setenv("WINNOW_INGEST_ADDRESS", "127.0.0.1:1")
+    status = closed("<&-", "status", "--data-dir", str(tmp_path))
+    assert (status.returncode, status.stderr.partition(":")[0]) == (3, "winnow")
+    read = closed("<&-", "import", "jsonl", "-")
+    assert (read.returncode, "the file is empty" in read.stderr) == (4, True)
+    asked = closed("<&-", "erase", "source", "01a22a8d-0000-7000-8000-000000000001")
+    assert (asked.returncode, "--yes" in asked.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -58,3 +58,15 @@ def test_a_file_name_that_is_not_utf_8_is_printed(tmp_path: Path) -> None:
     console.print("export \udcff.json: 3 new")
     file.seek(0)
     assert file.read() == "export \ufffd.json: 3 new\n"
+
+
+def test_nobody_turns_a_line_around(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A name that turns what follows it must not turn the date and the words of others; Hebrew needs none of that."""
+    file = io.StringIO()
+    console = Console(file=file, width=80)
+    console.push_render_hook(Harmless())
+    name = "\u202eBen\u2066"
+    console.print(f"{name} 2026-03-03 06:00 \u05e9\u05dc\u05d5\u05dd \u200f!")
+    assert file.getvalue() == "Ben 2026-03-03 06:00 \u05e9\u05dc\u05d5\u05dd \u200f!\n"
+    Session(DataDirectory(tmp_path), True, console, console).print_json({"name": name})
+    assert capsys.readouterr().out == '{"name": "\\u202eBen\\u2066"}\n'

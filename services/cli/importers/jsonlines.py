@@ -142,7 +142,9 @@ def parse_line(data: bytes) -> Line:
         line = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise BadLine("not UTF-8", f"at byte {error.start}") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise BadLine("not JSON", "lists or objects too deep in each other") from error
+    except json.JSONDecodeError as error:
         is_spread = data.strip() in (b"[", b"{")
         raise BadLine("not JSON", ONE_A_LINE if is_spread else str(error)) from error
     except ValueError as error:

@@ -64,6 +64,6 @@ def _of_text(head: bytes) -> str:
         return "telegram"
     try:
         line = json.loads(head.lstrip().partition(b"\n")[0])
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return "jsonl" if isinstance(line, dict) and line.keys() >= {"id", "text"} else ""

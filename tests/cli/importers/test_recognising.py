@@ -61,3 +61,12 @@ def test_an_unpacked_export_is_known_by_its_files(tmp_path: Path) -> None:
     for name in ("users.json", "channels.json"):
         (tmp_path / name).write_text("[]")
     assert "`winnow import slack` reads it" in winnow("import", "telegram", str(tmp_path)).stderr
+
+
+@pytest.mark.parametrize("given", FILES)
+def test_a_file_that_is_nested_too_deep_is_told(given: str, tmp_path: Path) -> None:
+    """No command may end with a traceback for a file whose brackets nobody could read."""
+    file = tmp_path / "deep"
+    file.write_bytes(b"[" * 100_000)
+    ended = winnow("import", given, str(file))
+    assert (ended.returncode, ended.stderr.count("\n")) == (BAD_INPUT, 1)
