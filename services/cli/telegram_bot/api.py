@@ -46,7 +46,8 @@ class BotApi:
         self._root, self._token = root.rstrip("/"), token
         self._opener = urllib.request.OpenerDirector()  # follows no redirect: the address is secret
         # To a server of the Bot API on this machine no proxy is a way.
-        proxies = {} if is_on_this_machine(urlsplit(root).hostname or "") else None
+        is_here = is_on_this_machine(urlsplit(root).hostname or "")
+        proxies: dict[str, str] | None = {} if is_here else None
         for handler in (
             urllib.request.ProxyHandler(proxies),
             urllib.request.HTTPHandler(),
