@@ -7,6 +7,7 @@ import click
 from services.cli.embedded.files import write_private
 from services.cli.groups import Group
 from services.cli.options import Session, command
+from services.cli.values import Place
 from services.common.bus_access import SERVICES, permissions, users
 from services.common.errors import WinnowError
 from services.common.seeds import new_seed, public_key
@@ -18,7 +19,7 @@ def broker() -> None:
 
 
 @broker.command("users")
-@click.argument("seeds", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("seeds", type=Place(path_type=Path, file_okay=False))
 @command
 async def broker_users(session: Session, seeds: Path) -> None:
     """Make a key for each service in SEEDS/NAME.nkey, and print the users for the server's configuration.

@@ -37,7 +37,7 @@ from services.cli.importers.telegram import TelegramExport
 from services.cli.options import Session, command
 from services.cli.sending import Counts, Frame, Sender
 from services.cli.target import Target
-from services.cli.values import TELEGRAM_ACCOUNT, TIME_ZONE
+from services.cli.values import TELEGRAM_ACCOUNT, TIME_ZONE, Place
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -289,7 +289,7 @@ def import_group() -> None:
     """
 
 
-class _Readable(click.Path):
+class _Readable(Place):
     """A file that is read once, from its start to its end; `-` is standard input."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
@@ -358,7 +358,7 @@ async def import_jsonl(session: Session, file: Path, chat: str, timezone: ZoneIn
 
 
 @import_group.command("slack")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=Place(path_type=Path))
 @command
 async def import_slack(session: Session, path: Path) -> None:
     """Import an export of Slack: the zip, or the folder it was unpacked to.

@@ -23,6 +23,7 @@ from services.cli.failures import INTERRUPTED, Failure, explained, system_reason
 from services.cli.streams import has_every_letter
 from services.cli.target import Target, data_directory, find
 from services.cli.terminal import open_console, shown_json
+from services.cli.values import Place
 from services.common.settings import refuse_unknown
 
 CALL_SECONDS = 30.0
@@ -162,7 +163,7 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
 
     @click.option(
         "--data-dir",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=Place(path_type=Path, file_okay=False),
         help="Where the data of `winnow up` lives (default: WINNOW_DATA_DIR, or the user's data directory).",
     )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")

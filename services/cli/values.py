@@ -1,6 +1,7 @@
 """How the values of the contract are typed and shown: ids, times, numbers, and the words for enums."""
 
 import math
+import os
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -66,6 +67,18 @@ class Measure(click.FloatRange):
         if not math.isfinite(found):
             self.fail(f"{value!r} is no finite number", param, ctx)
         return found
+
+
+class Place(click.Path):
+    """A path; one without a letter, as a shell makes of a variable that is not set, is not where the command runs."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:  # as click has it: whatever `path_type` makes
+        """Check the path."""
+        if not os.fspath(value):
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class _TelegramAccount(click.ParamType[str]):

@@ -1,4 +1,4 @@
-"""What every command shares: that it says what it waits for."""
+"""What every command shares: that it says what it waits for, and where it works."""
 
 import asyncio
 import io
@@ -10,6 +10,7 @@ from rich.console import Console
 from services.cli import options
 from services.cli.embedded.paths import DataDirectory
 from services.cli.options import Session
+from tests.forked import winnow
 
 
 async def test_a_slow_service_is_named_once(
@@ -29,3 +30,20 @@ async def test_a_slow_service_is_named_once(
         with session.patience("search"):
             await asyncio.sleep(0.03)
     assert said.getvalue() == "waiting for search …\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status", "--data-dir", ""),
+        ("import", "slack", ""),
+        ("import", "telegram", ""),
+        ("import", "discord", ""),
+        ("import", "jsonl", ""),
+        ("broker", "users", ""),
+    ],
+)
+def test_a_path_that_is_empty_is_no_place(arguments: tuple[str, ...]) -> None:
+    """What a shell makes of a variable that is not set names neither the folder of the moment nor the data of others."""
+    ended = winnow(*arguments)
+    assert (ended.returncode, "the path is empty" in ended.stderr) == (2, True)
