@@ -44,6 +44,6 @@ async def test_a_slow_service_is_named_once(
     ],
 )
 def test_a_path_that_is_empty_is_no_place(arguments: tuple[str, ...]) -> None:
-    """What a shell makes of a variable that is not set names neither the folder of the moment nor the data of others."""
+    """What a shell makes of a variable that is not set names neither the folder of the moment nor other data."""
     ended = winnow(*arguments)
     assert (ended.returncode, "the path is empty" in ended.stderr) == (2, True)
