@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import asyncpg
 
@@ -31,6 +32,12 @@ from services.cli.embedded.supervisor import Child
 
 DATABASE = "winnow"
 USER = "postgres"
+# Who is at home on other servers has PGSSLMODE and the like set, which hold for all that a URL does not say.
+_WHATEVER_IS_SET = {
+    "sslmode": "disable",
+    "sslnegotiation": "postgres",
+    "target_session_attrs": "any",
+}
 
 # Not to be had otherwise: the product's promise rests on them.
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
@@ -185,7 +192,8 @@ class Postgres:
 def owner_url(data: DataDirectory, ports: Ports, database: str = DATABASE) -> str:
     """The superuser's login to the embedded PostgreSQL."""
     password = data.secret("postgres.password")
-    return f"postgresql://{USER}:{password}@{LOOPBACK}:{ports.postgres}/{database}"
+    place = f"{LOOPBACK}:{ports.postgres}/{database}"
+    return f"postgresql://{USER}:{password}@{place}?{urlencode(_WHATEVER_IS_SET)}"
 
 
 async def reclaim(data: DataDirectory) -> None:

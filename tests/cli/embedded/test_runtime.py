@@ -26,6 +26,7 @@ from services.cli.embedded.ports import Ports
 from services.cli.embedded.process import Account, minimal_environment, server_account, spawn, until
 from services.cli.embedded.runtime import EmbeddedRuntime
 from services.cli.embedded.supervisor import Child, RestartPolicy, State
+from services.cli.running import service_environment
 from tests.cli.embedded.conftest import ROOT, Events, free_ports, is_up, servers_of, up
 
 INTERPRETER = Path(sys.executable).resolve()
@@ -99,6 +100,30 @@ async def test_strangers_are_refused(made: DataDirectory, ports: dict[str, int])
         }
         for pid in servers_of(made):
             assert not any(secret in " ".join(arguments_of(pid)) for secret in secrets)
+
+
+async def test_what_is_set_for_other_servers_holds_for_them_alone(
+    made: DataDirectory, ports: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever works on servers that want TLS, or on standbys, has a server here all the same."""
+    others = {
+        "PGHOST": "192.0.2.1",
+        "PGPORT": "1",
+        "PGUSER": "somebody",
+        "PGPASSWORD": "other",
+        "PGDATABASE": "elsewhere",
+        "PGSERVICE": "elsewhere",
+        "PGSSLMODE": "require",
+        "PGSSLNEGOTIATION": "direct",
+        "PGTARGETSESSIONATTRS": "standby",
+    }
+    for name, value in others.items():
+        monkeypatch.setenv(name, value)
+    async with EmbeddedRuntime.open(made, ports=ports) as runtime:
+        admin = runtime.admin_database_url
+        service = service_environment(runtime, "search", {})["WINNOW_DATABASE_URL"]
+        assert await fetch(admin, "select current_database()") == ["winnow"]
+        assert service.partition("?")[2] == admin.partition("?")[2]
 
 
 async def test_postmaster_killed(
