@@ -98,10 +98,12 @@ class Names:
 
     @classmethod
     def of(cls, words: Iterable[str]) -> Self:
-        """Those who are called by some words."""
+        """Those who are called by some words, each a name or a case of one."""
         made = cls()
         for word in words:
             made.add(word, [word])
+            for stem in _uninflected(heard(word)) if _CYRILLIC.search(word) else ():
+                made._whole[stem].add(word)
         return made
 
     def __len__(self) -> int:
@@ -137,6 +139,15 @@ class Names:
                 if whom and (together or len(word[0]) >= PART_LETTERS_MIN):
                     found[part] = Named(whom, is_sure, self._spelt_by(whom, part))
         return found
+
+    def stands_in(self, text: str) -> bool:
+        """Whether a text has a word that names any of them, or may."""
+        return any(
+            self._called(_bare(word))
+            and (word[0].isupper() or not self._is_ordinary(part_of(word)))
+            for word in set(_TOKEN.findall(text))
+            if len(word) >= PART_LETTERS_MIN
+        )
 
     def _spelt_by(self, authors: Iterable[str], word: str) -> frozenset[str]:
         """The parts of authors' names that a word is, or is a case of."""

@@ -4,7 +4,7 @@ import asyncio
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -42,6 +42,8 @@ class Item:
     text: str
     messages: tuple[UUID, ...]
     tokens: int
+    # Where somebody is named: whether it is by them or mentions them.
+    concerns_named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ def choose(answer: Answer, vectors: Mapping[Subject, bytes], budget: Budget) -> 
     shown: dict[UUID, int] = {}
     left = list(range(len(candidates)))
     items: list[Item] = []
+    called = Names.of(answer.lookup.named_words if answer.lookup else ())
     duplicates = over_budget = spent = 0
     while left and len(items) < budget.items:
         at = max(left, key=lambda i: _marginal(i, taken, relevance, likeness, budget.diversity))
@@ -109,7 +112,7 @@ def choose(answer: Answer, vectors: Mapping[Subject, bytes], budget: Budget) -> 
             over_budget += 1
             continue
         taken.append(at)
-        items.append(item)
+        items.append(replace(item, concerns_named=_concerns(item, answer, called)))
         spent += item.tokens
         for message in item.messages:
             shown.setdefault(message, item.citation)
@@ -205,14 +208,16 @@ def _author(row: Row) -> str:
     return " ".join((row["author_name"] or row["author_external_id"] or "?").split())
 
 
-def concerns(item: Item, answer: Answer, called: Names) -> bool:
+def _concerns(item: Item, answer: Answer, called: Names) -> bool:
     """Whether who is named wrote an item or a message that it rests on, or one of these mentions who is called so."""
+    if not called:
+        return False
     rows = [answer.contents.messages[each] for each in item.messages]
     authors = answer.lookup.authors if answer.lookup else frozenset()
     if any(row["author_external_id"] in authors for row in rows):
         return True
     said = [*answer.contents.texts(item.fused.subject).values(), *(row["text"] for row in rows)]
-    return any(called.named(text) for text in said)
+    return any(called.stands_in(text) for text in said)
 
 
 def estimated_tokens(text: str) -> int:

@@ -10,12 +10,11 @@ from uuid import UUID
 from google.protobuf.duration_pb2 import Duration
 
 from services.common.replies import REPLY_BYTES_MAX, Space
-from services.search import grouping, packing, paging
+from services.search import grouping, paging
 from services.search.answer import Answer, Group
 from services.search.backlog import Freshness
 from services.search.contents import Contents, message, timestamp, topic
 from services.search.fitting import fit, fit_items
-from services.search.names import Names
 from services.search.nearness import bearing
 from services.search.packing import Item, Packed
 from services.search.question import Place, Question
@@ -265,10 +264,9 @@ def packed_reply(packed: Packed) -> pb.PackContextResponse:
     items = [_context_item(*each, answer) for each in zip(packed.items, held, strict=True)]
     named = answer.lookup.named_words if answer.lookup else ()
     if answer.lookup and named:
-        called = Names.of(named)
         for item, made in zip(packed.items, items, strict=True):
             made.own_words = answer.lookup.share_beside_names(_held(item, answer, alone=True))
-            made.concerns_named = packing.concerns(item, answer, called)
+            made.concerns_named = item.concerns_named
     fit_items(items)
     together = functools.reduce(operator.or_, held, 0)
     return pb.PackContextResponse(

@@ -106,3 +106,18 @@ def test_what_many_share_names_nobody() -> None:
         names.add(first, [f"{first} Contoso"])
     assert not names.named("what did Contoso promise")
     assert names.named("what did Dan Contoso promise")["dan"].authors == {"Dan"}
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "stands"),
+    [
+        ("Тома", "ask Tom about it", True),
+        ("Olena", "думка Олени така", True),
+        ("Will", "ask Will", True),
+        ("Will", "the vans will come", False),
+        ("Olena", "the vans come at 10", False),
+    ],
+)
+def test_a_text_is_known_to_mention_somebody(word: str, text: str, stands: bool) -> None:
+    """Whoever a question calls by some word is known in a text by any form and script, and not by what is a word."""
+    assert Names.of([word]).stands_in(text) is stands
