@@ -5,6 +5,7 @@ A sentence is known by its form: nothing is left of it without function words an
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 
 from services.extractor import cues, labels, stakes
@@ -15,6 +16,7 @@ _TOLD: Final = re.compile(r"https?://|www\.|\d|[`{}<>$/\\=#_]|\w\.\w|\w\(")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’ʼ-][^\W\d_]+)*")
 _WORDS_MAX: Final = 12
 _CHARACTERS_MAX: Final = 120
+_TEXTS_KEPT: Final = 2048
 
 
 def _words(text: str) -> frozenset[str]:
@@ -176,5 +178,7 @@ def _left(text: str, people: Collection[str], further: frozenset[str]) -> list[s
     ]
 
 
-def _folded(text: str) -> list[str]:
-    return [match.group().casefold().replace("’", "'") for match in _WORD.finditer(text)]
+@lru_cache(maxsize=_TEXTS_KEPT)
+def _folded(text: str) -> tuple[str, ...]:
+    words = (match.group().casefold() for match in _WORD.finditer(text))
+    return tuple(word.replace("’", "'") for word in words)

@@ -173,7 +173,10 @@ ADVICE: Final = _words(
     "замість", "достатньо", "попробу\\w*", "использ\\w*", "нужно", "надо", "можешь", "можете", "проверь\\w*",
     "добавь\\w*", "лучше", "вместо", "достаточно",
 )  # fmt: skip
-PLANNED: Final = re.compile(rf"(?<!\w)(?<!чи ){plans.MANY_DO}(?![^.!?\n]*\?)", re.IGNORECASE)
+# All its words have the letter that is looked for first.
+PLANNED: Final = re.compile(
+    rf"(?<!\w)(?=\w*м)(?<!чи ){plans.MANY_DO}(?![^.!?\n]*\?)", re.IGNORECASE
+)
 # A question of what to do, to all: what is answered settles it.
 DELIBERATED: Final = re.compile(
     r"(?<!\w)(?:(?<!how )(?<!what )(?<!why )(?<!where )(?<!when )(?:should we|shall we|"
@@ -206,13 +209,13 @@ SETTLED: Final = _words(
 # What tells that a sentence decides, by its words, and also by what many are going to do.
 DECIDED: Final = re.compile(f"{DECISION.pattern}|{SETTLED.pattern}", re.IGNORECASE)
 DECIDING: Final = re.compile(f"{DECIDED.pattern}|{PLANNED.pattern}", re.IGNORECASE)
-SUGGESTED: Final = _words(*(
-    rf"(?:\w+, )?{item}"
-    for item in (
-        "(?:maybe|perhaps|how about|shall) we", "why (?:not|don't we)", "we could", *stakes.PROPOSING,
-        "чому б (?:не|нам)", "почему бы (?:не|нам)",
-    )
-))  # fmt: skip
+_SUGGESTING: Final = (
+    "(?:maybe|perhaps|how about|shall) we", "why (?:not|don't we)", "we could", *stakes.PROPOSING,
+    "чому б (?:не|нам)", "почему бы (?:не|нам)",
+)  # fmt: skip
+SUGGESTED: Final = _words(*(rf"(?:\w+, )?{item}" for item in _SUGGESTING))
+# The same anywhere in a text, without the word before it that a sentence may begin with.
+SUGGESTING: Final = _words(*_SUGGESTING)
 COMMITTED: Final = _words(
     "leave (?:that|it|this) (?:to|with) me", "i(?:'m| am) on it", "i can (?:take|do|handle) (?:it|that|this)",
     "i(?: can|'ll| will)? volunteer", "(?:i|we)(?:'ve| have)? (?:\\w+ ){0,2}taken over", "consider it done",

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from services.extractor import courtesies, cues, labels, stakes
@@ -28,6 +29,8 @@ _PACKAGE: Final = re.compile(r"(?<![\w/.-])[a-z][a-z0-9]+(?:-[a-z0-9]+){2,}(?![\
 _QUESTION_MARK: Final = re.compile(r"[?？؟;]\s*$|[?？؟](?=\s|$|[)\"'])")
 _STEM_CHARACTERS: Final = 6
 _READ_CHARACTERS_MAX: Final = 4000
+# Texts whose reading is kept: the same ones are read again for titles, names and types.
+_TEXTS_KEPT: Final = 2048
 _NAME_CHARACTERS_MIN: Final = 3
 _STATUS_OPENINGS_MIN: Final = 3
 _ALSO: Final = re.compile(r"\s*(?:and|&|,|/|та|і|й|и)\s*@?([^\s,:]{2,32})[\s,:]+", re.IGNORECASE)
@@ -95,6 +98,7 @@ def stem(word: str) -> str:
     return word.casefold().strip("'’.-")[:_STEM_CHARACTERS]
 
 
+@lru_cache(maxsize=_TEXTS_KEPT)
 def content_words(text: str) -> tuple[str, ...]:
     """The words that carry meaning, folded, in order: no function words, no single letters."""
     words = (match.group().casefold() for match in _WORD.finditer(_URL.sub(" ", text)))
@@ -294,6 +298,7 @@ def strip_greeting(text: str) -> str:
     return rest.lstrip(" ,.!:-–)(")
 
 
+@lru_cache(maxsize=_TEXTS_KEPT)
 def is_question(text: str) -> bool:
     """Whether a text asks: a question mark outside links, or the wording of a question."""
     plain = _URL.sub(" ", text)

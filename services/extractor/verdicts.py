@@ -3,6 +3,7 @@
 English, Ukrainian and Russian.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from services.extractor import cues
@@ -57,9 +58,10 @@ CHOICE: Final = words(
 )
 
 
+@lru_cache(maxsize=1024)
 def proposes(text: str) -> bool:
     """Whether a sentence of a text begins by proposing something to all."""
-    if not cues.SUGGESTED.search(text):
+    if not cues.SUGGESTING.search(text):
         return False
     return any(cues.SUGGESTED.match(polish(sentence)) for sentence in sentences(text))
 

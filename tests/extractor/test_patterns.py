@@ -29,6 +29,24 @@ def test_alternatives_match_wherever_they_begin() -> None:
     assert len(found) == 8
 
 
+def test_what_may_be_left_out_lets_the_next_begin() -> None:
+    """An item that may be missing, a class, and a look around leave a branch to all letters it may begin with."""
+    parts = (
+        "(?:un)?do(?:ne)?",
+        "x{0,2}yes",
+        "b?at",
+        "[qz]\\w+",
+        "(?!no)n\\w+t",
+        "(?:is|are|it's) off",
+        "(?:a|b)*c{2}",
+    )
+    plain = re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)".replace("'", "['’ʼ]"), re.IGNORECASE)
+    said = "undone do yes xxyes at Bat QUIT zip not nit noot Are off it’s off cc abcc off none"
+    found = [match.group() for match in words(*parts).finditer(said)]
+    assert found == [match.group() for match in plain.finditer(said)]
+    assert len(found) == 13
+
+
 def test_the_tables_have_what_they_had() -> None:
     """Words of the tables are found in any case and with any apostrophe."""
     for said in ("It’s Crashing", "DOESN’T work", "Не Працює", "зламано", "Ошибка"):
