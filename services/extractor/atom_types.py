@@ -13,6 +13,7 @@ _FACT_WEIGHT: Final = 1.4
 _CONCLUDED_WEIGHT: Final = 1.4
 _HEALED_WEIGHT: Final = 1.6
 _DELIBERATED_WEIGHT: Final = 2.4
+_UNDERTAKEN_WEIGHT: Final = 1.3
 _LABELLED_WEIGHT: Final = 4.0
 _TROUBLED_WEIGHT: Final = 1.4
 # What a kind must weigh to be one that an answer may be of.
@@ -96,6 +97,8 @@ def _weights_in_talk(
         found["decision"] = _CONCLUDED_WEIGHT
     if role in ("statement", "reply") and _heals(text, asked):
         found["solution"] = _HEALED_WEIGHT
+    elif role != "raised" and stakes.WILL_DO.search(text):
+        found["decision"] = found.get("decision", 0.0) + _UNDERTAKEN_WEIGHT
     if role != "reply":
         return found
     if _deliberates(asked) or (_is_suggested(asked) and stakes.UNDERTAKEN.search(text)):
@@ -189,7 +192,8 @@ def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, f
         "risk": 1.0 * min(cues.count(cues.RISK, text), 2)
         + 1.6 * min(cues.count(stakes.WARNING, text) + len(feared), 1)
         + 0.8 * any(stakes.LOSS.search(each) and not stakes.HELD.search(each) for each in feared),
-        "blocker": 2.2 * min(cues.count(cues.BLOCKER, text), 1),
+        "blocker": 2.2
+        * min(_counted(cues.BLOCKER, [each for each in said if not is_question(each)]), 1),
         "pattern": 1.0 * min(cues.count(cues.PATTERN, text), 1),
     }
 

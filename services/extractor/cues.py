@@ -39,6 +39,7 @@ REACTION: Final = _words(
     "ok", "okay", "okey", "k", "yes", "yeah", "yea", "yep", "yup", "ya", "no", "nope", "nah",
     "sure", "right", "cool", "great", "nice", "neat", "awesome", "perfect", "excellent", "good",
     "fine", "np", "no (?:problem|worries)", "lol", "lmao", "rofl", "(?:ha){1,4}h?", "heh\\w*", "got it",
+    "[o0][._][o0]", "xd+",
     "gotcha", "i see", "ah+", "oh+", "hm+", "huh", "wow", "oops", "sorry", "argh", "ugh", "well",
     "so", "ack", "welcome", "you're welcome", "exactly", "indeed", "agreed", "true", "wait",
     "interesting", "anyone", "so", "very", "much", "too", "me", "you", "man", "that's", "it", "is",
@@ -272,7 +273,8 @@ RISK: Final = _words(
 )  # fmt: skip
 BLOCKER: Final = _words(
     "blockers?", "blocked (?:by|on)", "(?:is|are|am|still|this|it) block(?:s|ed|ing)", "on hold",
-    "(?:i'm|we're|still|are|am) waiting (?:for|on)", "can't (?:proceed|continue|move)", "stalled",
+    "(?:i'm|we're|still|are|am) waiting (?:for|on)", "waiting (?:for|on) (?:\\w+ ){1,3}to",
+    "can't (?:proceed|continue|move)", "stalled",
     *stakes.HOLDING, "(?<!не\\s)блоку\\w*", "(?<!не\\s)заблок\\w*", "блокер\\w*", "чека(?:ю|ємо) на",
     "не може(?:мо)? продовж\\w*", "блокир\\w*", "жд[уеё]\\w*", "не мо(?:гу|жем) продолж\\w*",
 )  # fmt: skip
@@ -282,6 +284,8 @@ PATTERN: Final = _words(
 )  # fmt: skip
 WORKED: Final = _words(
     "work(?:ed|s)(?: now| fine| great| perfectly)?", "working (?:now|fine)", "fixed", "solved",
+    "(?:runs|compiles|builds|loads|starts|boots) (?:just |all )?(?:fine|ok(?:ay)?)", "seem(?:s|ed) to work",
+    "(?:makes?|made|got) (?:it|this|that|them|everything|things)(?: all)?(?: to)? work(?:ing)?",
     "that did it", "that was it", "that's why", "did the trick", "perfect", "makes sense",
     "працює", "запрацювал\\w*", "допомогло", "вирішено", "вийшло", "полагодив\\w*",
     "работает", "заработал\\w*", "помогло", "решено", "получилось", "починил\\w*",

@@ -24,7 +24,7 @@ from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
 from services.extractor.utterances import Utterance, idf, people, read
 
-GROUNDED_VERSION: Final = "14"
+GROUNDED_VERSION: Final = "15"
 
 _ASKED_CHARACTERS_MAX: Final = 300
 _CONFIDENCES: Final[Mapping[Role, float]] = {

@@ -166,7 +166,11 @@ def _joins_own(utterance: Utterance, current: Round) -> bool:
         pass
     elif _concludes(utterance, current) or _is_elsewhere(utterance, current):
         return False
-    elif _tells_remedy(utterance, current) or _has_found_out(utterance, current):
+    elif (
+        _tells_remedy(utterance, current)
+        or _has_found_out(utterance, current)
+        or _says_what_works(utterance, current)
+    ):
         current.replies.append(utterance)
     elif _goes_further(utterance, current) or (
         current.replies and _starts_anew(utterance, current)
@@ -216,6 +220,16 @@ def _has_found_out(utterance: Utterance, current: Round) -> bool:
     return shares and minutes(asked[-1], utterance) >= _FOUND_OUT_MINUTES
 
 
+def _says_what_works(utterance: Utterance, current: Round) -> bool:
+    """Whether a speaker who wanted help tells at length what works: "setting both seems to make it work"."""
+    if utterance.is_question or utterance.is_asking or utterance.puzzles:
+        return False
+    if utterance.substance < _ANEW_SUBSTANCE_MIN or not current.is_worded_so:
+        return False
+    heard = current.replies or current.clarifying
+    return bool(heard) and bool(cues.WORKED.search(utterance.body))
+
+
 def _carries_out(utterance: Utterance, current: Round) -> bool:
     """Whether a speaker tells, in few words, that they did what they were told to or what the others had found."""
     if utterance.is_question or utterance.substance >= _ANEW_SUBSTANCE_MIN + 1:
@@ -236,11 +250,11 @@ def _joins_asking(utterance: Utterance, current: Round) -> bool:
     """A question by someone else: back to the one who raised the matter, or a matter itself."""
     towards = utterance.addressee in (None, current.speaker)
     small = utterance.substance < _CLARIFYING_SUBSTANCE_MAX
-    if _asks_anew(utterance, current):
+    if _asks_anew(utterance, current) or _asks_who_was_told(utterance, current):
         return False
     to_them = bool(cues.YOU.search(utterance.body))
     back = to_them and current.is_asking
-    if towards and to_them and current.is_worded_so and _tells_first(utterance):
+    if towards and to_them and current.is_worded_so and tells_too(utterance):
         current.replies.append(utterance)
         return True
     if towards and (small or back or utterance.addressee == current.speaker):
@@ -256,6 +270,13 @@ def _asks_anew(utterance: Utterance, current: Round) -> bool:
     if not told or current.is_worded_so or goes_on:
         return False
     return utterance.substance >= _ASKED_ANEW_MIN and not utterance.stems & said(current)
+
+
+def _asks_who_was_told(utterance: Utterance, current: Round) -> bool:
+    """Whether whoever was told something, as an answer is told, asks at length what is their matter."""
+    told = all(u.addressee == utterance.speaker for u in current.raised)
+    small = utterance.substance < _CLARIFYING_SUBSTANCE_MAX
+    return bool(current.raised) and told and not (small or current.is_worded_so)
 
 
 def _turns_to_ask(utterance: Utterance, current: Round) -> bool:
@@ -279,11 +300,25 @@ def _asks_elsewhere(utterance: Utterance, current: Round) -> bool:
     return enough and not utterance.stems & said(current)
 
 
+def tells_too(utterance: Utterance) -> bool:
+    """Whether someone who asks back says something to the matter besides."""
+    return utterance.is_question and (_tells_first(utterance) or _tells_then(utterance))
+
+
 def _tells_first(utterance: Utterance) -> bool:
     """Whether someone says something before they ask back at the end."""
     *told, last = sentences(utterance.body)
     said = {word for sentence in told for word in content_words(sentence)}
     return is_question(last) and len(said) >= _TOLD_WORDS_MIN and not any(map(is_question, told))
+
+
+def _tells_then(utterance: Utterance) -> bool:
+    """Whether someone asks back and then says something to it, as who guesses what is wrong does."""
+    said = sentences(utterance.body)
+    asked = [place for place, sentence in enumerate(said) if is_question(sentence)]
+    told = said[asked[-1] + 1 :] if asked else []
+    words = {word for sentence in told for word in content_words(sentence)}
+    return len(words) >= _TOLD_WORDS_MIN
 
 
 def _goes_further(utterance: Utterance, current: Round) -> bool:

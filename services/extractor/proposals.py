@@ -145,6 +145,10 @@ def _asked_and_answered(round_: Round, selection: Selection) -> Iterator[Proposa
     raised = [u for u in round_.raised if substance(u, selection) >= selection.follow_up_min]
     replies = [u for u in round_.replies if substance(u, selection) >= selection.reply_single_min]
     raised, replies = belonging(raised, replies, selection)
+    if not raised and total(replies, selection) >= selection.reply_min:
+        raised = [
+            u for u in round_.raised if _is_worded([u]) and u.substance >= selection.asked_min
+        ]
     if _is_small_talk(round_.raised + round_.replies, selection) and round_.replies:
         return
     said = total(replies, selection)
@@ -152,7 +156,7 @@ def _asked_and_answered(round_: Round, selection: Selection) -> Iterator[Proposa
     wanted = selection.question_min if _is_worded(raised) else selection.raised_min
     if (
         raised
-        and total(raised, selection) >= wanted
+        and (total(raised, selection) >= wanted or (replies and _is_worded(raised)))
         and not (_only_asks_back(raised) and not replies)
         and not _is_pasted(raised)
     ):
@@ -186,8 +190,7 @@ def _by_helper(
     """What somebody did about their own trouble, and what the others said to it; the last is marked."""
     own = [utterance for utterance in replies if utterance.speaker == round_.speaker]
     others = [utterance for utterance in replies if utterance.speaker != round_.speaker]
-    is_apart = round_.is_slow and not round_.settling
-    told = apart(others, selection) if is_apart else [others]
+    told = [others] if round_.settling else apart(others, selection)
     parts = [part for part in (own, *told) if part]
     for part in parts:
         yield part, part is parts[-1]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from services.extractor import labels
-from services.extractor.joining import joins
-from services.extractor.round import Round, advises
+from services.extractor.joining import joins, tells_too
+from services.extractor.round import Round, advises, minutes
 from services.extractor.structure import usual_gap
 from services.extractor.utterances import Utterance
 
@@ -12,6 +12,7 @@ _ANEW_SUBSTANCE_MIN = 4.0
 _REACH = 24
 _HEADINGS_MIN = 2
 _SLOW_MINUTES = 0.9
+_GOING_ON_MINUTES = 1.0
 
 
 def rounds(utterances: Sequence[Utterance], parent_of: Sequence[int | None]) -> list[Round]:
@@ -53,6 +54,9 @@ def _turn_round(item: Round) -> None:
     asked = next((u for u in item.raised if u.addressee is not None), None)
     if asked is None:
         return
+    before = item.raised[: item.raised.index(asked)]
+    if any(u.is_question or u.is_asking or u.puzzles for u in before):
+        return
     told = [u for u in item.raised if not u.is_question and u.addressee == asked.addressee]
     theirs = [u for u in item.replies if u.speaker == asked.addressee]
     if not told or not theirs or not _is_turned(asked, told, theirs):
@@ -85,7 +89,7 @@ def _is_turned(asked: Utterance, told: Sequence[Utterance], theirs: Sequence[Utt
     """Whether the opener asks back and then tells, or tells someone who then asks."""
     if asked.is_question:
         return told[-1].index > theirs[0].index
-    return any(u.is_question or u.is_asking or u.fails for u in theirs)
+    return any(_only_asks(u) or u.fails for u in theirs)
 
 
 def _addressed(utterance: Utterance, utterances: Sequence[Utterance]) -> int | None:
@@ -95,10 +99,22 @@ def _addressed(utterance: Utterance, utterances: Sequence[Utterance]) -> int | N
     for earlier in reversed(utterances[max(0, utterance.index - _REACH) : utterance.index]):
         if earlier.is_social or earlier.is_command:
             continue
-        heard = earlier.addressee in (None, utterance.speaker)
-        if heard and earlier.speaker == utterance.addressee:
+        if earlier.speaker != utterance.addressee:
+            continue
+        if _turned_to(earlier, utterances) in (None, utterance.speaker):
             return earlier.index
     return None
+
+
+def _turned_to(utterance: Utterance, utterances: Sequence[Utterance]) -> str | None:
+    """Whom somebody speaks to, also where they go on at once with what they said to one person."""
+    while utterance.addressee is None and utterance.index:
+        before = utterances[utterance.index - 1]
+        soon = minutes(before, utterance) <= _GOING_ON_MINUTES
+        if before.speaker != utterance.speaker or not soon:
+            return None
+        utterance = before
+    return utterance.addressee
 
 
 def _give_back(
@@ -125,7 +141,12 @@ def _give_back(
     round_of.update((u.index, moved) for u in own)
 
 
+def _only_asks(utterance: Utterance) -> bool:
+    """Whether an utterance asks and says nothing to the matter besides."""
+    return utterance.is_asking or (utterance.is_question and not tells_too(utterance))
+
+
 def _is_matter(own: Sequence[Utterance], current: Round) -> bool:
     """Whether replies may be a matter of their own: they ask or complain, or nothing was asked of them."""
-    asks = any(u.is_question or u.is_asking or u.puzzles for u in own)
+    asks = any(_only_asks(u) or u.puzzles for u in own)
     return asks or not current.is_asking

@@ -13,6 +13,7 @@ class Selection:
 
     raised_min: float = 4.0
     question_min: float = 2.0
+    asked_min: float = 1.0
     reply_min: float = 2.0
     reply_single_min: float = 2.0
     remark_min: float = 5.0

@@ -17,7 +17,10 @@ REMINDING: Final = (
 # What tells a rule: it is called to mind, holds from now on, or allows nothing else.
 RULE: Final = words(
     *REMINDING, "from now on", "going forward", "must (?:not|always|never|only)", "only (?:via|through)",
-    "(?:the |our )?(?:rule|policy) is", "за правилами", "по правилам", "правило(?: таке| такое)?\\s?[:—–-]",
+    "(?:the |our )?(?:rule|policy) is",
+    "(?:the )?(?:\\w+ )?deadline(?: for \\w+)? (?:is|was moved|moves)", "(?:is|are) due (?:on|by|before)",
+    "дедлайн(?: \\w+)? (?:у|в|до|на|\\d)", "(?:останній|крайній) (?:день|термін)",
+    "(?:последний|крайний) (?:день|срок)", "за правилами", "по правилам", "правило(?: таке| такое)?\\s?[:—–-]",
     "no exceptions?", "without exceptions?", "без винятків", "без исключений",
     "щоб (?:все|усе|всі|усі|кожен|кожна) (?:\\w+ ){0,2}(?:бул[ои]|мав|мала|мали)",
     "чтобы (?:вс[её]|все|каждый) (?:\\w+ ){0,2}(?:был[ои]|имел\\w?)",
@@ -118,8 +121,11 @@ _DOING: Final = (
     "выключ|восстановл|обновл|отдам|возьм"
 )
 # What somebody is about to do themselves: first persons of those verbs.
+_WILL_DO: Final = (f"(?:{_DOING})(?:[аяує]?ю|у|лю)(?:с[ья])?", "(?:до|пере|по|на|роз|від|от|с|з)?дам")
+# The same in Ukrainian and Russian alone: what "I'll add" is in English.
+WILL_DO: Final = words(*_WILL_DO)
 UNDERTAKEN: Final = words(
-    f"(?:{_DOING})(?:[аяує]?ю|у|лю)(?:с[ья])?", "дам", "віддам", "отдам", "let me \\w+",
+    *_WILL_DO, "let me \\w+",
     "i(?:'ll| will|'m going to|'m) (?!be |see |try |look |check |not )\\w+",
 )  # fmt: skip
 # What settles a matter by itself.

@@ -23,7 +23,7 @@ _ABBREVIATIONS: Final = (
 _NO_ABBREVIATION: Final = "".join(rf"(?<!\b{re.escape(each)}\.)" for each in _ABBREVIATIONS)
 # Code is passed over, so that no sentence ends within it.
 _SENTENCE_END: Final = re.compile(
-    rf"`[^`\n]{{1,200}}`|(?P<end>(?<=[.!?…。！？;]){_NO_ABBREVIATION}\s+(?=\S)|\n+)",
+    rf"`[^`\n]{{1,200}}`|(?P<end>(?<=[.!?…。！？;])(?<!\s\.\.\.){_NO_ABBREVIATION}\s+(?=\S)|\n+)",
     re.IGNORECASE,
 )
 _FACE: Final = r"(?:[:;=]['-]?[()\[\]DPpoO/\\|*3]{1,3}(?!\w)|[:;=]\s\)+|\^[._]?\^|\\o/|<3)"
@@ -69,6 +69,8 @@ _TAIL: Final = re.compile(
 _TAIL_CHARACTERS_MAX: Final = 200
 # A capital after a mention may go on with the name: "@Ben Ode please look".
 _MENTIONED: Final = re.compile(r"\s*@[\w.|-]+(?:\s*[,:][\s,:]*|\s+(?![\sA-ZА-ЯІЇЄҐ]))")
+# Who is thanked first.
+_THANKED: Final = re.compile(rf"\s*@[\w.|-]+\s+(?={cues.THANKS.pattern})", re.IGNORECASE)
 _GOES_ON: Final = re.compile(
     r"(?:and|but|or|because|which|that|than|then|since|unless|though|і|й|та|але|бо|що|який|яка|яке|які|"
     r"и|но|или|что|потому что|который|которая|которое|которые)\s"
@@ -152,6 +154,8 @@ def polish(sentence: str) -> str:
     plain = tidy(sentence)
     label = labels.MINUTED.match(plain) or labels.LABELLED.match(plain)
     plain = plain[label.end() :] if label else plain
+    thanked = _THANKED.match(plain)
+    plain = plain[thanked.end() :] if thanked else plain
     rest = _LEAD_IN.sub("", plain, count=1) if _LEAD_IN.match(plain) else plain
     rest = cues.THANKS.sub("", rest).strip() if cues.THANKS.match(rest) else rest
     rest = rest[:-_TAIL_CHARACTERS_MAX] + _TAIL.sub("", rest[-_TAIL_CHARACTERS_MAX:])

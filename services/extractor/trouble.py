@@ -83,6 +83,15 @@ GONE: Final = (
     "(?:вкра|украл|украд|поцупи|стяну|сти[бр]ри|загуби|посія)(?:л[иаои]?|в|ден[оаі]?)?|пропа(?:в|л[аои])|"
     "stole|(?:was|were|got|been|is|are) (?:stolen|worn out)|знош(?:ен|ув)\\w*|изно(?:шен|сил)\\w*"
 )
+# Trouble by its name, what does not come, and what does not build where nobody is about to do something.
+NAMED: Final = (
+    "(?<!no\\s)(?<!the\\s)(?<!without\\s)troubles?", "blank (?:page|screen)", "(?:page|screen) is blank",
+    "(?:not|n't|never) (?:getting|seeing|receiving|hearing) (?:any|an?|my|back)",
+    "(?:don't|doesn't|didn't|dont|doesnt) (?:get|see|receive|hear) (?:any|an?|my)(?! idea)",
+    "nothing (?:happens|happened|shows up|comes)", "no (?:output|response|effect|sound|signal)",
+    "dies|(?:would|will) die",
+    "не (?:збира[єю]ться|собира[ею]тся)(?! (?:\\w+ ){0,2}\\w+(?:ти|ть)(?!\\w))",
+)  # fmt: skip
 # What others did not accept.
 TURNED_DOWN: Final = "(?:заверну|забракува|відшили|отшили)(?:ли|в|ла)?"
 # Who asks whether others have it too tells trouble.
@@ -104,6 +113,6 @@ DONE: Final = (
 )  # fmt: skip
 # All that tells a failure by itself.
 FAILING: Final = (
-    DO_NOT, NOT_DONE, DOES_NOT, LACKING, HARMED, GONE, DELAYED, BROKE_DOWN, *TWICE, *SLOW, *MISHAPS,
+    DO_NOT, *NAMED, NOT_DONE, DOES_NOT, LACKING, HARMED, GONE, DELAYED, BROKE_DOWN, *TWICE, *SLOW, *MISHAPS,
     "(?:nothing|no longer) works?",
 )  # fmt: skip

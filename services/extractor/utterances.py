@@ -29,13 +29,12 @@ _PACKAGE: Final = re.compile(r"(?<![\w/.-])[a-z][a-z0-9]+(?:-[a-z0-9]+){2,}(?![\
 _QUESTION_MARK: Final = re.compile(r"[?？؟;]\s*$|[?？؟](?=\s|$|[)\"'])")
 _STEM_CHARACTERS: Final = 6
 _READ_CHARACTERS_MAX: Final = 4000
-# Texts whose reading is kept: the same ones are read again for titles, names and types.
 _TEXTS_KEPT: Final = 2048
 _NAME_CHARACTERS_MIN: Final = 3
 _STATUS_OPENINGS_MIN: Final = 3
 _ALSO: Final = re.compile(r"\s*(?:and|&|,|/|та|і|й|и)\s*@?([^\s,:]{2,32})[\s,:]+", re.IGNORECASE)
 _COMMAND: Final = re.compile(
-    r"\s*(?:\[(?:topic|link|agenda|vote|endvote|тема)\]|[#!/.][a-z]{2,}(?:\s|$)"
+    r"\s*(?:\[(?:topic|link|agenda|vote|endvote|тема)\]|(?:[#!/][a-z]|\.(?-i:[a-z]))[a-z]+(?:\s|$)"
     r"|meeting (?:started|ended|finished) at\s|commands available:|(?:action|agreed|idea|link|topic) received:)",
     re.IGNORECASE,
 )
@@ -321,9 +320,8 @@ def _is_social(body: str, words: Sequence[str]) -> bool:
 
 def _confirms(body: str, words: Sequence[str]) -> bool:
     """Whether a text says that something helped."""
-    if is_question(body):
-        return False
-    return bool(cues.WORKED.search(body)) or (len(words) <= 4 and bool(cues.THANKS.search(body)))
+    helped = cues.WORKED.search(body) or (len(words) <= 4 and cues.THANKS.search(body))
+    return bool(helped) and not is_question(body)
 
 
 def _substance(body: str, words: Sequence[str]) -> float:
