@@ -80,6 +80,15 @@ _REFUSED = (
 )
 
 
+# Nobody answers at the place that a URL names, or only to say that nobody is let in now.
+_NO_WAY_IN = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
 class DatabaseSettings(Settings):
     """Where the database is."""
 
@@ -111,7 +120,10 @@ async def translated() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def explained(setting: str) -> AsyncIterator[None]:
-    """Raise InvalidSetting if the server refuses the login, database or role of a URL, or the URL is none."""
+    """Raise InvalidSetting if the server refuses the login, database or role of a URL, or the URL is none.
+
+    Raises DatabaseUnavailable, with what the system or the server says of it, if there is no way in at the moment.
+    """
     try:
         yield
     except _REFUSED as error:
@@ -121,6 +133,9 @@ async def explained(setting: str) -> AsyncIterator[None]:
         raise InvalidSetting(text) from error
     except ValueError as error:
         raise InvalidSetting(f"{setting}: not a postgresql:// URL") from error
+    except _NO_WAY_IN as error:
+        why = getattr(error, "strerror", None) or str(error) or "no answer in time"
+        raise DatabaseUnavailable(f"{setting}: PostgreSQL cannot be reached: {why}") from error
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """What a database must be for a service to begin: let it in under its role, be new enough, and be migrated."""
 
+import asyncio
 import os
 from collections.abc import Callable
 
@@ -55,12 +56,39 @@ async def test_a_schema_that_lacks_migrations_is_told(
             pass
 
 
-async def test_no_server_is_said_so() -> None:
-    """A database that is not there is unavailable, not misconfigured."""
-    url = f"postgresql://u:p@127.0.0.1:{free_port()}/x"
-    with pytest.raises(DatabaseUnavailable):
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (lambda: f"127.0.0.1:{free_port()}/x", "Conn"),
+        (lambda: "winnow.invalid:5432/x", "not known|resolution"),
+        (lambda: f"{os.environ['WINNOW_DATABASE_URL'].partition('@')[2]}?sslmode=require", "SSL"),
+    ],
+)
+async def test_no_server_is_said_so(
+    deployment: Deployment, place: Callable[[], str], said: str
+) -> None:
+    """A database that is not there is unavailable, not misconfigured; why, and by which setting, is told."""
+    url = f"postgresql://u:hunter2@{place()}"
+    expected = f"WINNOW_DATABASE_URL: PostgreSQL cannot be reached: .*({said})"
+    with pytest.raises(DatabaseUnavailable, match=expected) as caught:
         async with Database.open(DatabaseSettings(database_url=url), "winnow_search"):  # type: ignore[arg-type]
             pass
+    assert "hun" not in str(caught.value)
+
+
+async def test_a_server_that_says_nothing_is_said_so() -> None:
+    """What listens and never answers is told as such, within the time that a connection may take."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"postgresql://u:p@127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+    async with server:
+        with pytest.raises(DatabaseUnavailable, match="cannot be reached: no answer in time"):
+            async with Database.open(DatabaseSettings(database_url=url), "winnow_search"):  # type: ignore[arg-type]
+                pass
 
 
 @pytest.mark.parametrize(

