@@ -28,7 +28,7 @@ from services.common import metrics
 from services.common.errors import InvalidSetting, Unavailable, WinnowError
 from services.common.failpoints import reach
 from services.common.hints import HINT_TASKS_MAX, TRANSIENT, Hint, HintStream, decode
-from services.common.seeds import public_key
+from services.common.seeds import check_seed, public_key
 from services.common.settings import Settings
 from services.common.signs import Repeats, SignsOfLife
 from services.common.streams import Streams
@@ -106,8 +106,10 @@ class Bus:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: BusSettings, name: str) -> AsyncIterator["Bus"]:
-        """Connect, for as long as the server takes to come up, and close at the end."""
+        """Connect, for as long as the server takes to come up, and close at the end. InvalidSetting names a bad file."""
         client, signs, told = Client(), SignsOfLife(), Repeats()
+        if settings.nats_nkey_file:
+            check_seed(settings.nats_nkey_file, "WINNOW_NATS_NKEY_FILE")
 
         async def report(error: Exception) -> None:
             signs.seen()

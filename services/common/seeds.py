@@ -1,10 +1,11 @@
 """Keys by which services show NATS who they are: the secret seed, and the public half that the server is told."""
 
 import os
+from pathlib import Path
 
 import nkeys
 
-from services.common.errors import WinnowError
+from services.common.errors import InvalidSetting, WinnowError
 
 
 def new_seed() -> str:
@@ -18,3 +19,14 @@ def public_key(seed: str) -> str:
         return bytes(nkeys.from_seed(bytearray(seed.encode())).public_key).decode()
     except (nkeys.NkeysError, ValueError) as error:
         raise WinnowError("is no seed of an NKEY, which begins with SU") from error
+
+
+def check_seed(file: Path, setting: str) -> None:
+    """Read the seed in a file that a setting names. Raises InvalidSetting, which tells nothing of what it holds."""
+    try:
+        public_key(file.read_text("utf-8").strip())
+    except OSError as error:
+        raise InvalidSetting(f"{setting}: {file}: {error.strerror}") from error
+    except (WinnowError, UnicodeDecodeError):
+        text = f"{setting}: {file}: is no seed of an NKEY, which begins with SU"
+        raise InvalidSetting(text) from None

@@ -265,6 +265,32 @@ def _written(file: Path, text: str) -> Path:
     return file
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file or directory"),
+        (b"", "no seed of an NKEY"),
+        (b"SUAA", "no seed of an NKEY"),
+        (b"root:x:0:0\n", "no seed of an NKEY"),
+        (b"\xff\xfe", "no seed of an NKEY"),
+    ],
+)
+async def test_a_file_without_a_seed_is_named(
+    content: bytes | None, said: str, tmp_path: Path
+) -> None:
+    """A secret that was put in the wrong place must not look like a NATS that is away, nor end with a traceback."""
+    file = tmp_path / "ingest.nkey"
+    if content is not None:
+        file.write_bytes(content)
+    settings = BusSettings(nats_url="nats://127.0.0.1:1", nats_nkey_file=file)  # type: ignore[arg-type]
+    with pytest.raises(
+        InvalidSetting, match=f"WINNOW_NATS_NKEY_FILE: .*ingest.nkey: .*{said}"
+    ) as caught:
+        async with Bus.open(settings, "ingest"):
+            pass
+    assert "root" not in str(caught.value)
+
+
 def test_every_stage_has_a_reader() -> None:
     """Whoever reads a stage may, and nobody reads another's."""
     for stage, reader in READERS.items():
