@@ -106,7 +106,7 @@ class Bus:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: BusSettings, name: str) -> AsyncIterator["Bus"]:
-        """Connect, for as long as the server takes to come up, and close it at last; InvalidSetting names a bad file."""
+        """Connect, for as long as the server takes to come up, and close at the end. InvalidSetting: a file is bad."""
         client, signs, told = Client(), SignsOfLife(), Repeats()
         if settings.nats_nkey_file:
             check_seed(settings.nats_nkey_file, "WINNOW_NATS_NKEY_FILE")
