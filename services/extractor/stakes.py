@@ -121,7 +121,10 @@ _DOING: Final = (
     "выключ|восстановл|обновл|отдам|возьм"
 )
 # What somebody is about to do themselves: first persons of those verbs.
-_WILL_DO: Final = (f"(?:{_DOING})(?:[аяує]?ю|у|лю)(?:с[ья])?", "(?:до|пере|по|на|роз|від|от|с|з)?дам")
+_WILL_DO: Final = (
+    f"(?:{_DOING})(?:[аяує]?ю|у|лю)(?:с[ья])?",
+    "(?:до|пере|по|на|роз|від|от|с|з)?дам",
+)
 # The same in Ukrainian and Russian alone: what "I'll add" is in English.
 WILL_DO: Final = words(*_WILL_DO)
 UNDERTAKEN: Final = words(
