@@ -122,7 +122,8 @@ class KeywordLeg:
             terms, corrected, slips = await self._corrected(connection, terms, lookup)
         if corrected or counts:
             lookup = await self._look_up(connection, workspace, terms, kinds, named, counts)
-        lookup = replace(lookup, slips=slips)
+        called = (each.spelt for each in names.values() if each.authors)
+        lookup = replace(lookup, slips=slips, called=frozenset().union(*called))
         if not lookup.found:
             return KeywordCandidates(lookup, await _with_phrases(connection, chosen, kinds, limit))
         asked, everything = candidate_query(lookup), lookup.any_term

@@ -37,6 +37,8 @@ class Lookup:
     own: tuple[Own, ...] = ()
     # The authors whom each term names, by their ids; empty where no term names anybody.
     named: tuple[frozenset[str], ...] = ()
+    # What they are called, in small letters, as their names have it: not the case of it that a term is.
+    called: frozenset[str] = frozenset()
 
     @property
     def authors(self) -> frozenset[str]:

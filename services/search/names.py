@@ -97,13 +97,11 @@ class Names:
         self._latin: dict[str, set[str]] = defaultdict(set)
 
     @classmethod
-    def of(cls, words: Iterable[str]) -> Self:
-        """Those who are called by some words, each a name or a case of one."""
+    def of(cls, parts: Collection[str]) -> Self:
+        """Whoever is called by some parts of names, as one: how many they are does not matter."""
         made = cls()
-        for word in words:
-            made.add(word, [word])
-            for stem in _uninflected(heard(word)) if _CYRILLIC.search(word) else ():
-                made._whole[stem].add(word)
+        if parts:
+            made.add("", parts)
         return made
 
     def __len__(self) -> int:

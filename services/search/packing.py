@@ -1,6 +1,7 @@
 """What a language model should read before it answers: the best atoms and messages, unlike each other, in a budget."""
 
 import asyncio
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -98,7 +99,7 @@ def choose(answer: Answer, vectors: Mapping[Subject, bytes], budget: Budget) -> 
     shown: dict[UUID, int] = {}
     left = list(range(len(candidates)))
     items: list[Item] = []
-    called = Names.of(answer.lookup.named_words if answer.lookup else ())
+    called = Names.of(answer.lookup.called if answer.lookup else ())
     duplicates = over_budget = spent = 0
     while left and len(items) < budget.items:
         at = max(left, key=lambda i: _marginal(i, taken, relevance, likeness, budget.diversity))
@@ -209,14 +210,21 @@ def _author(row: Row) -> str:
 
 
 def _concerns(item: Item, answer: Answer, called: Names) -> bool:
-    """Whether who is named wrote an item or a message that it rests on, or one of these mentions who is called so."""
+    """Whether who is named wrote an item or a message that it rests on, or one of these mentions who is called so.
+
+    What is forwarded from them is theirs.
+    """
     if not called:
         return False
     rows = [answer.contents.messages[each] for each in item.messages]
     authors = answer.lookup.authors if answer.lookup else frozenset()
+    origins = [json.loads(row["forwarded_from"]) for row in rows if row["forwarded_from"]]
     if any(row["author_external_id"] in authors for row in rows):
         return True
+    if any(origin.get("external_id") in authors for origin in origins):
+        return True
     said = [*answer.contents.texts(item.fused.subject).values(), *(row["text"] for row in rows)]
+    said += (origin.get("name", "") for origin in origins)
     return any(called.stands_in(text) for text in said)
 
 

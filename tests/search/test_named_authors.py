@@ -184,6 +184,32 @@ async def test_what_is_packed_tells_what_is_theirs_and_has_the_words_itself(desk
     assert not any(each.concerns_named or each.own_words for each in reply.items)
 
 
+@pytest.mark.parametrize(
+    ("author", "fields", "concerns"),
+    [
+        ("Боб", {"text": "Дмитро просив про release у четвер"}, True),
+        ("Боб", {"text": "release у четвер"}, False),
+        ("Боб", {"forwarded_from": '{"external_id": "", "name": "Дмитро К."}'}, True),
+        ("Боб", {"forwarded_from": '{"external_id": "дмитро", "name": ""}'}, True),
+        ("Боб", {"forwarded_from": '{"external_id": "x", "name": "Ева"}'}, False),
+    ],
+)
+async def test_what_is_packed_concerns_who_is_named_in_any_case_and_by_forwarding(
+    desk: Desk, author: str, fields: dict[str, str], concerns: bool
+) -> None:
+    """Whom a question has in a case is mentioned in another, and what is forwarded from them is theirs."""
+    await write(desk, "Дмитро", ["обід"], [unit(0, 1)])
+    said = {"text": "release у четвер", **fields}
+    said |= {"author_external_id": author.casefold(), "author_name": author}
+    await desk.library.add_message(said.pop("text"), unit(1, 0.1), **said)
+    query = "що відповіли Дмитрові про release"
+    request = pb.PackContextRequest(query=query, query_vector=unit(1).tolist())
+    reply = await call(desk, "PackContext", request)
+    assert list(reply.named_words) == ["Дмитрові"]
+    found = {each.result.message.author.name: each.concerns_named for each in reply.items}
+    assert found[author] is concerns
+
+
 async def test_words_that_only_tell_that_it_was_said_ask_for_nothing_more(desk: Desk) -> None:
     """Whoever said anything has all that is asked where nothing else is."""
     await write(desk, "Olena", ["the release is late", "I said so"], [unit(1, 0.1)] * 2)

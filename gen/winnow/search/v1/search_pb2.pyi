@@ -1979,7 +1979,9 @@ class ContextItem(_message.Message):
     once and in any form, from 0 to 1. What was written by somebody whom a word names has that word.
     """
     concerns_named: _builtins.bool
-    """Where the question names somebody (named_words): whether they wrote it or a message that it is grounded in, or are mentioned there."""
+    """Where the question names somebody (named_words): whether they wrote it or a message that it is grounded in, that was forwarded from
+    them, or they are mentioned there.
+    """
     own_words: _builtins.float
     """Where the question names somebody: the share of its other words, by weight, that it or the messages it is grounded in have
     themselves, whatever stands around them, from 0 to 1.
