@@ -8,6 +8,7 @@ from services.cli.importers.rows import Row, listed, nested, size, string
 
 _WORD = re.compile(r"\w+")
 _CODE_POINTS = re.compile(r"[0-9a-f]{2,6}(?:-[0-9a-f]{2,6}){0,15}", re.ASCII)
+_MARKUP = frozenset("<>&")
 # What Slack puts in place of a text that was not given.
 _NO_TEXTS = frozenset(("This content can't be displayed.", "[no preview available]"))
 # What an element may be made of, in reading order, and what stands between its parts: a new line if it is not said.
@@ -60,13 +61,16 @@ def _short_name(emoji: Row) -> str:
 
 
 def _characters(emoji: Row) -> str:
-    """What an emoji is in Unicode; empty if that is not told."""
+    """What an emoji is in Unicode; empty if that is not told, or is a control character or what markup is made of."""
     told = string(emoji, "unicode")
     if not _CODE_POINTS.fullmatch(told):
         return ""
     points = [int(point, 16) for point in told.split("-")]
-    is_text = all(each <= sys.maxunicode and not 0xD800 <= each <= 0xDFFF for each in points)
-    return "".join(map(chr, points)) if is_text else ""
+    is_text = all(
+        ord(" ") <= each <= sys.maxunicode and not 0xD800 <= each <= 0xDFFF for each in points
+    )
+    characters = "".join(map(chr, points)) if is_text else ""
+    return "" if _MARKUP.intersection(characters) else characters
 
 
 def _said(row: Row, name: str) -> str:

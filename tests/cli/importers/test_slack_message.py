@@ -269,11 +269,15 @@ def test_emoji_are_the_characters_that_slack_shows(tmp_path: Path) -> None:
     assert (message.text, message.entities[0].url) == ("docs 🔥", "https://a.test/:fire:")
 
 
-@pytest.mark.parametrize("unicode", ["d800", "110000", "fire", "1f525-", "", "-" * 99])
+@pytest.mark.parametrize(
+    "unicode",
+    ["d800", "110000", "fire", "1f525-", "", "-" * 99, "00", "1f525-0a", "3c", "26-6c-74-3b"],
+)
 def test_what_is_no_character_stays_a_name(tmp_path: Path, unicode: str) -> None:
     """Whatever a file says that an emoji is, its text is one that can be stored."""
     blocks = _rich(_section(_emoji("fire", unicode)))
     assert only(tmp_path, row(1, ":fire:", blocks=blocks)).text == ":fire:"
+    assert only(tmp_path, row(1, "", blocks=blocks)).text == ":fire:"
 
 
 def test_blocks_of_apps(tmp_path: Path) -> None:
