@@ -23,7 +23,7 @@ CONNECTED_SECONDS = 30.0
 
 
 @click.command()
-@click.option("--cursor", default="", help="Go on after this one.")
+@click.option("--cursor", help="Go on after this one.")
 @click.option("--since", type=MOMENT, help="Begin with what changed from then on (UTC).")
 @click.option("--all", "everything", is_flag=True, help="Begin with all that there is.")
 @click.option("--only-new", is_flag=True, hidden=True)  # what it does without
@@ -45,7 +45,7 @@ CONNECTED_SECONDS = 30.0
 )
 @command
 async def follow(
-    session: Session, cursor: str, since: datetime | None, everything: bool, only_new: bool,
+    session: Session, cursor: str | None, since: datetime | None, everything: bool, only_new: bool,
     kinds: tuple[str, ...], source: str, limit: int, patience: float,
 ) -> None:  # fmt: skip
     """Show each atom and topic that is new, changed or gone from now on; with --json a line each.
@@ -54,14 +54,16 @@ async def follow(
     replaced is waited for, and nothing is shown twice or missed. Each line of --json has the cursor with which a later
     call goes on; without --cursor and --all the first has nothing else.
     """
+    if cursor == "":
+        raise click.UsageError("--cursor is empty: leave it out, or begin with --all")
     if sum(map(bool, (cursor, since, everything, only_new))) > 1:
         raise click.UsageError("--cursor, --since and --all exclude each other")
     numbers = [number(types.SubjectKind, kind) for kind in kinds]
     wanted = pb.StreamKnowledgeRequest(kinds=numbers, source_id=source)  # type: ignore[arg-type]
-    start = pb.StreamKnowledgeRequest(cursor=cursor)
+    start = pb.StreamKnowledgeRequest(cursor=cursor or "")
     start.only_new = not (cursor or since or everything)
     set_moment(start, "since", since)
-    feed = _Feed(session, start, limit, wanted, cursor)
+    feed = _Feed(session, start, limit, wanted, start.cursor)
     away_since, pause = 0.0, 0.0
     while (why := await feed.read()) is not None:
         has_just_gone, now = feed.was_connected or not pause, time.monotonic()

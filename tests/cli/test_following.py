@@ -103,9 +103,11 @@ async def test_it_begins_with_what_comes(
 
 
 async def test_beginnings_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two beginnings neither is taken."""
+    """Of two beginnings neither is taken, nor an empty cursor, as a shell makes of a file with none, for none."""
     code, lines = await followed(Ending(0, breaks=False), monkeypatch, "--all", "--cursor", "7")
     assert (code, "exclude each other" in lines[-1]) == (2, True)
+    code, lines = await followed(Ending(0, breaks=False), monkeypatch, "--cursor", "")
+    assert (code, "--cursor is empty" in lines[-1]) == (2, True)
 
 
 class Replaced(Ending):
