@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import time_ns
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
@@ -15,6 +16,8 @@ from opentelemetry.trace import Link, NoOpTracer, Span, SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from pydantic import Field
 
+from services.common.addresses import is_on_this_machine
+from services.common.channels import WITHOUT_PROXY
 from services.common.settings import Settings
 
 if TYPE_CHECKING:
@@ -88,7 +91,10 @@ def _collector(endpoint: str) -> "SpanExporter | None":
         OTLPSpanExporter,
     )
 
-    return OTLPSpanExporter(endpoint=endpoint, timeout=_EXPORT_SECONDS)
+    host = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").hostname or ""
+    # The exporter hands all options on, whatever its type says that their values are.
+    options: Any = (WITHOUT_PROXY,) if is_on_this_machine(host) else None
+    return OTLPSpanExporter(endpoint=endpoint, timeout=_EXPORT_SECONDS, channel_options=options)
 
 
 def span(name: str, **attributes: Value) -> AbstractContextManager[Span | None]:

@@ -14,6 +14,7 @@ from services.cli.embedded.ports import Ports
 from services.cli.embedded.runtime import running_state
 from services.cli.validation import meters
 from services.cli.validation.conversation import sample
+from services.common.errors import WinnowError
 from services.extractor.service import ExtractorSettings
 from services.ingest.saving import FRESH_AGE
 from tests.servers import answering
@@ -56,6 +57,16 @@ def test_a_page_without_metrics_is_named(page: str) -> None:
     result = CliRunner().invoke(winnow, ["validate", "--metrics", page])
     assert result.exit_code == 1
     assert f"--metrics: what {page} shows are no metrics" in result.output
+
+
+async def test_no_proxy_is_asked_for_metrics_of_this_machine(
+    page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has a proxy in the environment is told of the metrics all the same: nothing was said of them."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with pytest.raises(WinnowError, match="are no metrics"):
+        await meters.read([page])
 
 
 def test_metrics_are_read_where_what_runs_shows_them(

@@ -1,9 +1,17 @@
 """What belongs to a trace is looked for, and held up by nothing that cannot be found."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID, uuid4
 
+import grpc
 import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.common import relay as relay_module
@@ -11,7 +19,7 @@ from services.common.bus import Bus
 from services.common.errors import DatabaseUnavailable
 from services.common.hints import Hint
 from services.common.relay import Hints
-from services.common.tracing import TraceSettings, tracing
+from services.common.tracing import TraceSettings, call_span, tracing
 from tests.common.relays import relaying
 from tests.common.stages import until_true
 from tests.conftest import Deployment
@@ -35,6 +43,39 @@ async def test_a_trace_that_cannot_be_read_holds_up_no_hint(
                 relay.hand(Hints(deployment.workspace, stage, [task]))
             for stage, task in tasks.items():
                 assert [hint.tasks for hint in await hinted(bus, stage)] == [(task,)]
+
+
+class _Collector(TraceServiceServicer):
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def Export(self, request: pb.ExportTraceServiceRequest, context: object) -> Any:
+        """Take what was traced."""
+        self.names += [
+            span.name
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+        return pb.ExportTraceServiceResponse()
+
+
+def test_no_proxy_is_a_way_to_a_collector_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a proxy in the environment has the traces all the same."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    collector = _Collector()
+    server = grpc.server(ThreadPoolExecutor(1))
+    add_TraceServiceServicer_to_server(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        settings = TraceSettings(traces_endpoint=f"http://127.0.0.1:{port}", traces_sampled_ratio=1)
+        with tracing(settings, "test"), call_span("a call", ()):
+            pass
+    finally:
+        server.stop(None)
+    assert collector.names == ["a call"]
 
 
 async def hinted(bus: Bus, stage: str) -> list[Hint]:

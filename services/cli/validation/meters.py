@@ -5,11 +5,12 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.cli.embedded.paths import RuntimeState
-from services.common.addresses import NAMES
+from services.common.addresses import NAMES, is_on_this_machine
 from services.common.errors import WinnowError
 from services.common.metrics import MetricsSettings
 
@@ -62,7 +63,11 @@ def _fetch(place: str) -> str:
     if not place.startswith(("http://", "https://")):
         return ""
     try:
-        with urllib.request.urlopen(place, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - checked above
+        is_here = is_on_this_machine(urlsplit(place).hostname or "")
+        opener = urllib.request.build_opener(
+            *([urllib.request.ProxyHandler({})] if is_here else [])
+        )
+        with opener.open(place, timeout=TIMEOUT_SECONDS) as answer:
             return str(answer.read().decode(errors="replace"))
     except (OSError, urllib.error.URLError):
         return ""
