@@ -113,7 +113,7 @@ async def answer(
         return replace(found, kind="unknown", sentences=(), missing=absent, nearest=shown)
     if found.kind == "quoted" and named_words and not _is_told_of_them(relevant):
         shown = tuple(each.citation for each in found.sentences)
-        silent = tuple(named_words)
+        silent = _whole_names(question, named_words)
         return AskedAnswer("unknown", (), found.ungrounded, found.note, (), shown, silent)
     return replace(found, missing=tuple(missing))
 
@@ -239,6 +239,15 @@ def _is_told_of_them(relevant: Sequence[Passage]) -> bool:
         each.own_words >= WORDS_MIN or each.answers & asked or (each.is_near and not each.asks)
         for each in theirs
     )
+
+
+def _whole_names(question: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Names as the question has them: words of it that stand beside each other are one."""
+    word = rf"\b(?:{'|'.join(map(re.escape, words))})\b"
+    found = re.findall(rf"{word}(?:\s+{word})*", question, re.IGNORECASE)
+    whole = dict.fromkeys(" ".join(name.split()) for name in found)
+    had = " ".join(whole).casefold()
+    return (*whole, *(each for each in words if each.casefold() not in had))
 
 
 def _is_relevant(passage: Passage) -> bool:

@@ -233,6 +233,19 @@ def test_what_may_answer_a_question_is_told_to_it() -> None:
     assert [each.citation for each in found if each.answers] == [2, 7]
 
 
+@pytest.mark.parametrize(
+    ("near_score", "score", "is_near"), [(0.4, 0.4, True), (0.4, 0.39, False), (0.0, 0.9, False)]
+)
+def test_what_is_near_by_its_meaning_is_told(
+    near_score: float, score: float, is_near: bool
+) -> None:
+    """From the cosine on that counts as near here; nothing is where none is known."""
+    item = _item(1, "ann", "logs are kept for 30 days", 0)
+    item.result.semantic.score, item.own_words, item.concerns_named = score, 0.5, True
+    (found,) = read_passages(pb.PackContextResponse(items=[item], near_score=near_score))
+    assert (found.is_near, found.own_words, found.concerns_named) == (is_near, 0.5, True)
+
+
 LACKING = [
     Passage(1, "[1] Priya: the new intern starts monday", True, True, words=0.3),
     Passage(2, "[2] Orla: a laptop is ordered", False, False, words=0.1),
@@ -279,6 +292,13 @@ async def test_what_others_said_is_no_answer_of_somebody_who_is_named() -> None:
     assert (await answer(question, OF_SAM, None)).kind == "quoted"
     told = said(("Dana ordered two tubs.", 1, "I ordered two tubs"))
     assert (await answer(question, OF_SAM, told, [], ["Sam"])).kind == "generated"
+
+
+async def test_a_name_of_several_words_is_one() -> None:
+    """Whoever is asked about is told as the question calls them, not part by part as if they were several."""
+    question = "Did Sam  O'Neill or Mo decide on the stock cubes?"
+    found = await answer(question, OF_SAM, None, [], ["sam", "O'Neill", "Mo", "Ann"])
+    assert found.silent == ("Sam O'Neill", "Mo", "Ann")
 
 
 @pytest.mark.parametrize(
