@@ -15,7 +15,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
 from services.common.ids import uuid7_floor
-from services.common.pipeline import pipeline_servicer
+from services.common.moments import Span
+from services.common.pipeline import Tasks, list_tasks, pipeline_servicer
 from services.common.service import Service, serving
 from tests.conftest import Deployment
 from winnow.pipeline.v1 import pipeline_pb2 as pb
@@ -223,6 +224,23 @@ async def test_a_rare_failure_is_found_among_all_tasks(deployment: Deployment, s
     await deployment.admin.execute("analyze spine.task")
     query = "select * from spine.tasks($1, $2, 'embed', $3, null, null, null, null, 50)"
     assert await rows_read(deployment, "task", query, state, "rare") <= 10
+
+
+async def test_a_span_of_tasks_is_begun_where_it_begins(deployment: Deployment) -> None:
+    """The newest tasks are found without reading those that were made before them."""
+    made = [DAY + timedelta(minutes=n) for n in range(2_000)]
+    rows = zip(identities(made), made, strict=True)
+    tasks = [(deployment.workspace, each, "embed", "done", "", moment) for each, moment in rows]
+    await add_tasks(deployment.admin, tasks)
+    await deployment.admin.execute("analyze spine.task")
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_search") as database,
+        database.transaction(deployment.workspace) as connection,
+    ):
+        wanted = Tasks("", "", made=Span(made[-3], None))
+        found = await list_tasks(connection, deployment.workspace, wanted, None, 50)
+        assert [row["created_at"] for row in found] == made[-3:]
+        assert await connection.fetchval(READ, "task") <= 20
 
 
 @pytest.mark.parametrize("rare", ["key", "method", "action", "outcome"])

@@ -1,12 +1,14 @@
 """Points in time as they come in."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.errors import InvalidFields
-from services.common.moments import read_moment, read_span
+from services.common.ids import uuid7_floor
+from services.common.moments import ALWAYS, Span, read_moment, read_span
 from winnow.search.v1.search_pb2 import TimeRange
 
 
@@ -52,3 +54,19 @@ def test_a_span_has_a_moment_or_is_refused() -> None:
             read_span(TimeRange(after=first, before=before), "after", "before", "sent.")
         (violation,) = refused.value.violations
         assert str(violation) == "sent.before: must be later than after"
+
+
+def test_what_is_near_an_end_of_a_span_is_looked_at_by_either_clock() -> None:
+    """An id may be of a clock that is before or behind that of the time: within both no row is passed over."""
+    first, end = datetime(2026, 5, 4, tzinfo=UTC), datetime(2026, 5, 5, tzinfo=UTC)
+    begins, ends = Span(first, end).first_id(), Span(first, end).last_id()
+    assert begins is not None
+    assert ends is not None
+    assert begins < uuid7_floor(first - timedelta(minutes=4)) < uuid7_floor(first) < ends
+    assert begins < uuid7_floor(end) < uuid7_floor(end + timedelta(minutes=4)) < ends
+    assert begins > uuid7_floor(first - timedelta(minutes=6))
+    assert ends < uuid7_floor(end + timedelta(minutes=6))
+    assert (ALWAYS.first_id(), ALWAYS.last_id()) == (None, None)
+    ever = Span(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+    assert ever.first_id() == UUID(int=uuid7_floor(datetime(1970, 1, 1, tzinfo=UTC)).int)
+    assert (ever.last_id() or begins) > ends
