@@ -1,6 +1,8 @@
 """Brings a database to the schema of this release: plain SQL files, forward only, each in one transaction."""
 
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,35 @@ from services.common.errors import InvalidSetting
 SCHEMA_DIRECTORY = Path(__file__).with_name("schema")
 _LOCK = 0x77696E6E6F77
 _SETTING = "--database-url"
+
+# Of a login that is no superuser PostgreSQL demands that it is a member of the roles that it gives functions to, and
+# that these may create in the functions' schemas.
+_GIVE = """
+do $$
+declare name text; place text;
+begin
+  foreach name in array array['winnow_spine', 'winnow_workspace'] loop
+    if not exists (select from pg_roles where rolname = name) then
+      execute format('create role %I nologin noinherit nosuperuser nobypassrls nocreatedb nocreaterole', name);
+    end if;
+    execute format('grant %I to %I with inherit true, set true', name, current_user);
+    execute format('alter default privileges grant create on schemas to %I', name);
+    for place in select nspname from pg_namespace where nspowner = current_user::regrole and nspname <> 'public' loop
+      execute format('grant create on schema %I to %I', place, name);
+    end loop;
+  end loop;
+end $$"""
+_TAKE_BACK = """
+do $$
+declare name text; place text;
+begin
+  foreach name in array array['winnow_spine', 'winnow_workspace'] loop
+    execute format('alter default privileges revoke create on schemas from %I', name);
+    for place in select nspname from pg_namespace where nspowner = current_user::regrole and nspname <> 'public' loop
+      execute format('revoke create on schema %I from %I', place, name);
+    end loop;
+  end loop;
+end $$"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +69,7 @@ def read(directory: Path = SCHEMA_DIRECTORY) -> list[Migration]:
 
 
 async def migrate(database_url: str, directory: Path = SCHEMA_DIRECTORY) -> list[Migration]:
-    """Apply what is missing, as a login that may create roles and extensions; return what was applied."""
+    """Apply what is missing, as a login that may create roles and extensions that are not there; return what was."""
     migrations = read(directory)
     async with translated():
         async with explained(_SETTING):
@@ -48,9 +79,23 @@ async def migrate(database_url: str, directory: Path = SCHEMA_DIRECTORY) -> list
                 await connection.execute("select pg_advisory_lock($1)", _LOCK)
                 await _check_versions(connection)
                 applied = await _applied(connection)
-                return [m for m in migrations if await _apply(connection, m, applied)]
+                async with _giving_functions(connection):
+                    return [m for m in migrations if await _apply(connection, m, applied)]
         finally:
             await connection.close(timeout=5)
+
+
+@asynccontextmanager
+async def _giving_functions(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Let a login that is no superuser give functions to the roles that own them."""
+    if await connection.fetchval("select rolsuper from pg_roles where rolname = current_user"):
+        yield
+        return
+    await connection.execute(_GIVE)
+    try:
+        yield
+    finally:
+        await connection.execute(_TAKE_BACK)
 
 
 async def _applied(connection: asyncpg.Connection) -> dict[int, str]:

@@ -57,17 +57,20 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def owner() -> Iterator[str]:
-    """The URL of an empty database's owner, who may create roles and extensions."""
+    """The URL of an empty database's owner, who may create roles."""
     with postgres(free_port(), PASSWORD) as url:
         asyncio.run(make_owner(url))
         yield f"{url.replace('postgres:', 'owner:', 1)}/winnow"
 
 
 async def make_owner(url: str) -> None:
-    """Make what the page starts from: a database of a login that may do what it says."""
+    """Make what the page starts from: a database with pgvector, of a login that may create roles and not much else."""
     connection = await asyncpg.connect(f"{url}/postgres")
-    await connection.execute(f"create role owner login superuser password '{PASSWORD}'")
+    await connection.execute(f"create role owner login createrole password '{PASSWORD}'")
     await connection.execute("create database winnow owner owner")
+    await connection.close()
+    connection = await asyncpg.connect(f"{url}/winnow")
+    await connection.execute("create extension vector")
     await connection.close()
 
 
@@ -135,6 +138,22 @@ def test_what_is_installed_works(installed: Installed) -> None:
     installed.until("winnow search backup | grep 'disk of db-2'", installed.key)
     assert "admin" in installed.winnow("audit list", installed.key, 1)
     assert asyncio.run(logins(installed.owner)) == {f"winnow_{name}_app" for name in NAMES}
+
+
+def test_who_owns_functions_may_create_nothing(installed: Installed) -> None:
+    """To be given them they had to be allowed to, by a login that is no superuser."""
+    assert asyncio.run(creators(installed.owner)) == []
+
+
+async def creators(owner: str) -> list[str]:
+    """Which roles of ours may create anything in any schema."""
+    connection = await asyncpg.connect(owner)
+    rows = await connection.fetch(
+        """select r.rolname from pg_roles r cross join pg_namespace n
+           where r.rolname like 'winnow\\_%' and has_schema_privilege(r.oid, n.oid, 'create')"""
+    )
+    await connection.close()
+    return [row["rolname"] for row in rows]
 
 
 async def logins(owner: str) -> set[str]:
