@@ -39,7 +39,7 @@ async def extract(
     \b
       winnow extract --since 2026-01-01 --dry-run   what a year would cost
       winnow extract --message ID                   one message and its window
-      winnow extract --all                          everything, as after a new model
+      winnow extract --all                          everything, for a new model
       winnow extract now --wait                     what waits in open windows
     """
     if subcommand := click.get_current_context().invoked_subcommand:
