@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,30 +17,24 @@ _SETTING = "--database-url"
 
 # Of a login that is no superuser PostgreSQL demands that it is a member of the roles that it gives functions to, and
 # that these may create in the functions' schemas.
-_GIVE = """
+_JOIN = """
 do $$
-declare name text; place text;
+declare name text;
 begin
   foreach name in array array['winnow_spine', 'winnow_workspace'] loop
     if not exists (select from pg_roles where rolname = name) then
       execute format('create role %I nologin noinherit nosuperuser nobypassrls nocreatedb nocreaterole', name);
     end if;
     execute format('grant %I to %I with inherit true, set true', name, current_user);
-    execute format('alter default privileges grant create on schemas to %I', name);
-    for place in select nspname from pg_namespace where nspowner = current_user::regrole and nspname <> 'public' loop
-      execute format('grant create on schema %I to %I', place, name);
-    end loop;
   end loop;
 end $$"""
-_TAKE_BACK = """
+_CREATING = """
 do $$
-declare name text; place text;
+declare place text;
 begin
-  foreach name in array array['winnow_spine', 'winnow_workspace'] loop
-    execute format('alter default privileges revoke create on schemas from %I', name);
-    for place in select nspname from pg_namespace where nspowner = current_user::regrole and nspname <> 'public' loop
-      execute format('revoke create on schema %I from %I', place, name);
-    end loop;
+  alter default privileges {give} create on schemas {to} winnow_spine, winnow_workspace;
+  for place in select nspname from pg_namespace where nspowner = current_user::regrole and nspname <> 'public' loop
+    execute format('{give} create on schema %I {to} winnow_spine, winnow_workspace', place);
   end loop;
 end $$"""
 
@@ -79,7 +73,8 @@ async def migrate(database_url: str, directory: Path = SCHEMA_DIRECTORY) -> list
                 await connection.execute("select pg_advisory_lock($1)", _LOCK)
                 await _check_versions(connection)
                 applied = await _applied(connection)
-                async with _giving_functions(connection):
+                is_complete = all(m.version in applied for m in migrations)
+                async with nullcontext() if is_complete else _giving_functions(connection):
                     return [m for m in migrations if await _apply(connection, m, applied)]
         finally:
             await connection.close(timeout=5)
@@ -91,11 +86,12 @@ async def _giving_functions(connection: asyncpg.Connection) -> AsyncIterator[Non
     if await connection.fetchval("select rolsuper from pg_roles where rolname = current_user"):
         yield
         return
-    await connection.execute(_GIVE)
+    await connection.execute(_JOIN)
+    await connection.execute(_CREATING.format(give="grant", to="to"))
     try:
         yield
     finally:
-        await connection.execute(_TAKE_BACK)
+        await connection.execute(_CREATING.format(give="revoke", to="from"))
 
 
 async def _applied(connection: asyncpg.Connection) -> dict[int, str]:
