@@ -1,4 +1,4 @@
-"""A nats-server that tests may kill, freeze and wipe, the whole contract behind the real edge, and the real models."""
+"""A nats-server that tests may kill, freeze and wipe, the pipeline, the whole contract behind the real edge, models."""
 
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -13,11 +13,13 @@ import pytest_asyncio
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
 from services.common.models import ModelStore, ResolvedModel
+from services.common.pipeline import pipeline_servicer
 from services.common.service import Service, serving
 from tests.common.edge import CONCURRENCY_MAX, Edge, Handlers, servicers
 from tests.common.model_files import digest, make_gguf, make_store, make_wheel, package_source
-from tests.conftest import free_port
+from tests.conftest import Deployment, free_port
 from tests.servers import NatsServer
+from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,15 @@ def e5() -> ResolvedModel:
 def smollm() -> ResolvedModel:
     """The default generation model, fetched if it is not in the cache."""
     return ModelStore.open().fetch("smollm2-135m-instruct", "generation")
+
+
+@pytest.fixture
+async def stub(deployment: Deployment) -> AsyncIterator[PipelineServiceStub]:
+    """The pipeline as search serves it."""
+    async with Database.open(DatabaseSettings.read(), "winnow_search") as database:
+        service = Service("search", database, [pipeline_servicer(database)])
+        async with serving(service) as address, grpc.aio.insecure_channel(address) as channel:
+            yield PipelineServiceStub(channel)
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 import itertools
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -16,8 +15,7 @@ from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
 from services.common.ids import uuid7_floor
 from services.common.moments import Span
-from services.common.pipeline import Tasks, list_tasks, pipeline_servicer
-from services.common.service import Service, serving
+from services.common.pipeline import Tasks, list_tasks
 from tests.conftest import Deployment
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
@@ -32,15 +30,6 @@ OUTCOMES = ("", "OK", "ABORTED", "none")
 SPANS = ((None, None), (40, None), (None, 9), (40, 41), (0, 60))
 READ = """select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
           where schemaname = 'spine' and relname = $1"""
-
-
-@pytest.fixture
-async def stub(deployment: Deployment) -> AsyncIterator[PipelineServiceStub]:
-    """The pipeline as search serves it."""
-    async with Database.open(DatabaseSettings.read(), "winnow_search") as database:
-        service = Service("search", database, [pipeline_servicer(database)])
-        async with serving(service) as address, grpc.aio.insecure_channel(address) as channel:
-            yield PipelineServiceStub(channel)
 
 
 def at(hour: int | None) -> datetime | None:

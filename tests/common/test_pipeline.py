@@ -1,6 +1,5 @@
 """Every service shows the tasks of the caller's workspace, and lets its people replay the dead ones."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,8 +12,6 @@ from services.common import pages, pipeline
 from services.common.database import Database, DatabaseSettings
 from services.common.ids import uuid7_floor
 from services.common.outbox import enqueue
-from services.common.pipeline import pipeline_servicer
-from services.common.service import Service, serving
 from services.common.stages import STAGES
 from tests.common.edge import details_of, failure
 from tests.common.stages import STAGE, make, states
@@ -31,15 +28,6 @@ SAY = """with place as (insert into ingest.source (workspace_id, id, kind, exter
              text_sha256, importance_score, importance_label, importance_factors, importance_version)
            select workspace_id, uuidv7(), id, '1', 'hello', now(), sha256('a'), sha256('a'), 0.5, 'weak', '{}', 'x'
            from place returning id"""
-
-
-@pytest.fixture
-async def stub(deployment: Deployment) -> AsyncIterator[PipelineServiceStub]:
-    """The pipeline as search serves it."""
-    async with Database.open(DatabaseSettings.read(), "winnow_search") as database:
-        service = Service("search", database, [pipeline_servicer(database)])
-        async with serving(service) as address, grpc.aio.insecure_channel(address) as channel:
-            yield PipelineServiceStub(channel)
 
 
 async def test_an_empty_workspace_owes_nothing(

@@ -57,3 +57,18 @@ def only(folder: Path, one: dict[str, Any]) -> ImportedMessage:
     """The message that an export of one row gives."""
     (message,) = messages(unpacked(folder, export(one)))
     return message
+
+
+def rich(*elements: dict[str, Any]) -> list[dict[str, Any]]:
+    """Blocks as people's messages have them."""
+    return [{"type": "rich_text", "elements": list(elements)}]
+
+
+def section(*elements: dict[str, Any]) -> dict[str, Any]:
+    """A line of such a block."""
+    return {"type": "rich_text_section", "elements": list(elements)}
+
+
+def spoken(text: str, **style: bool) -> dict[str, Any]:
+    """Words of such a line."""
+    return {"type": "text", "text": text, "style": style}

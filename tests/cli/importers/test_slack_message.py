@@ -15,7 +15,7 @@ from services.cli.importers import (
 )
 from services.cli.importers.slack_text import render
 from tests.cli.importers.reading import messages
-from tests.cli.importers.slack_export import export, only, row, unpacked
+from tests.cli.importers.slack_export import export, only, rich, row, section, spoken, unpacked
 
 
 def test_threads(tmp_path: Path) -> None:
@@ -193,96 +193,9 @@ def test_long_markup_is_bounded() -> None:
     assert entities[0] == ImportedEntity("mention", 0, 3, "slack://user?id=U1")
 
 
-def _rich(*elements: dict[str, Any]) -> list[dict[str, Any]]:
-    """Blocks as people's messages have them."""
-    return [{"type": "rich_text", "elements": list(elements)}]
-
-
-def _section(*elements: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "rich_text_section", "elements": list(elements)}
-
-
-def _text(text: str, **style: bool) -> dict[str, Any]:
-    return {"type": "text", "text": text, "style": style}
-
-
-def test_rich_text_keeps_its_lines(tmp_path: Path) -> None:
-    """Lists, quotes and code of a message that has blocks alone stand on lines of their own, as in Slack's texts."""
-    lists = [
-        {"type": "rich_text_list", "style": style, "indent": indent, "elements": lines}
-        for style, indent, lines in (
-            ("bullet", 0, [_section(_text("one")), _section(_text("two"))]),
-            ("ordered", 1, [_section(_text("first"))]),
-        )
-    ]
-    blocks = _rich(
-        _section(_text("Run "), _text("make", code=True), _text(":\n")),
-        *lists,
-        {"type": "rich_text_preformatted", "elements": [_text("a = 1\n  b")]},
-        {"type": "rich_text_quote", "elements": [_text("said")]},
-        _section(
-            {"type": "broadcast", "range": "here"},
-            _text(" "),
-            {"type": "usergroup", "usergroup_id": "S1"},
-            _text(" "),
-            {"type": "date", "timestamp": 1, "format": "{date}", "fallback": "May 1st"},
-            _text(" "),
-            {"type": "color", "value": "#ff0000"},
-        ),
-    )
-    message = only(tmp_path, row(1, "", blocks=blocks))
-    assert message.text == (
-        "Run `make`:\n• one\n• two\n    1. first\n```a = 1\n  b```\n> said\n@here @S1 May 1st #ff0000"
-    )
-    assert [entity.type for entity in message.entities] == ["code", "pre", "mention", "mention"]
-
-
-def _emoji(name: str, unicode: str = "", **fields: Any) -> dict[str, Any]:
-    return {"type": "emoji", "name": name, "unicode": unicode, **fields}
-
-
-def test_emoji_are_the_characters_that_slack_shows(tmp_path: Path) -> None:
-    """A short name becomes what the blocks say it is, in the text and out of them; the team's own ones stay names."""
-    blocks = _rich(
-        _section(
-            _emoji("white_check_mark", "2705"),
-            _text(" at 10:30:"),
-            _emoji("fire", "1f525"),
-            _text(" "),
-            _emoji("wave", "1f44b"),
-            _emoji("wave", "1f44b-1f3fc", skin_tone=3),
-            _emoji("+1::skin-tone-2", "1f44d-1f3fb"),
-            _emoji("flag-ua", "1f1fa-1f1e6"),
-            _emoji("party_ann"),
-            _text(" see :tada:"),
-        )
-    )
-    shown = "✅ at 10:30:🔥 👋👋🏼👍🏻🇺🇦:party_ann: see :tada:"
-    assert only(tmp_path, row(1, "", blocks=blocks)).text == shown
-    said = (
-        ":white_check_mark: at 10:30::fire: :wave::wave::skin-tone-3::+1::skin-tone-2::flag-ua::party_ann:"
-        " see :tada:"
-    )
-    assert only(tmp_path, row(1, said, blocks=blocks)).text == shown
-    link = "<https://a.test/:fire:|docs> :fire:"
-    message = only(tmp_path, row(1, link, blocks=blocks))
-    assert (message.text, message.entities[0].url) == ("docs 🔥", "https://a.test/:fire:")
-
-
-@pytest.mark.parametrize(
-    "unicode",
-    ["d800", "110000", "fire", "1f525-", "", "-" * 99, "00", "1f525-0a", "3c", "26-6c-74-3b"],
-)
-def test_what_is_no_character_stays_a_name(tmp_path: Path, unicode: str) -> None:
-    """Whatever a file says that an emoji is, its text is one that can be stored."""
-    blocks = _rich(_section(_emoji("fire", unicode)))
-    assert only(tmp_path, row(1, ":fire:", blocks=blocks)).text == ":fire:"
-    assert only(tmp_path, row(1, "", blocks=blocks)).text == ":fire:"
-
-
 def test_blocks_of_apps(tmp_path: Path) -> None:
     """Every block that has words says them, and no two run together."""
-    cell = {"type": "rich_text", "elements": [_section(_text("db"))]}
+    cell = {"type": "rich_text", "elements": [section(spoken("db"))]}
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": "Alert"}},
         {
@@ -319,13 +232,13 @@ def test_what_bots_say_beside_their_text(tmp_path: Path) -> None:
         "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "job 5"}}],
     }
     preview = {"from_url": "https://a.test", "text": "a page"}
-    same = _rich(_section(_text("Build failed", bold=True)))
+    same = rich(section(spoken("Build failed", bold=True)))
     said = only(
         tmp_path,
         row(1, "*Build failed*", attachments=[detail, coloured, preview], blocks=same, **bot),
     )
     assert said.text == "*Build failed*\njob 4\ncompile error\njob 5"
-    longer = _rich(_section(_text("The build has failed on main")))
+    longer = rich(section(spoken("The build has failed on main")))
     assert only(tmp_path, row(1, "build failed", blocks=longer, **bot)).text == (
         "The build has failed on main"
     )
