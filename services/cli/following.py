@@ -26,7 +26,6 @@ CONNECTED_SECONDS = 30.0
 @click.option("--cursor", help="Go on after this one.")
 @click.option("--since", type=MOMENT, help="Begin with what changed from then on (UTC).")
 @click.option("--all", "everything", is_flag=True, help="Begin with all that there is.")
-@click.option("--only-new", is_flag=True, hidden=True)  # what it does without
 @click.option(
     "--kind",
     "kinds",
@@ -45,7 +44,7 @@ CONNECTED_SECONDS = 30.0
 )
 @command
 async def follow(
-    session: Session, cursor: str | None, since: datetime | None, everything: bool, only_new: bool,
+    session: Session, cursor: str | None, since: datetime | None, everything: bool,
     kinds: tuple[str, ...], source: str, limit: int, patience: float,
 ) -> None:  # fmt: skip
     """Show each atom and topic that is new, changed or gone from now on; with --json a line each.
@@ -56,7 +55,7 @@ async def follow(
     """
     if cursor == "":
         raise click.UsageError("--cursor is empty: leave it out, or begin with --all")
-    if sum(map(bool, (cursor, since, everything, only_new))) > 1:
+    if sum(map(bool, (cursor, since, everything))) > 1:
         raise click.UsageError("--cursor, --since and --all exclude each other")
     numbers = [number(types.SubjectKind, kind) for kind in kinds]
     wanted = pb.StreamKnowledgeRequest(kinds=numbers, source_id=source)  # type: ignore[arg-type]

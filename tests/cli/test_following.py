@@ -54,7 +54,6 @@ async def followed(
         (Ending(2, breaks=False), (), "the service has stopped; go on with --cursor 42"),
         (Ending(2, breaks=True), (), "Socket closed (UNAVAILABLE); go on with --cursor 42"),
         (Ending(0, breaks=False), ("--cursor", "7"), "go on with --cursor 7"),
-        (Ending(0, breaks=False), ("--only-new",), "has stopped; go on with --cursor 40"),
         (Ending(0, breaks=False), (), "has stopped; go on with --cursor 40"),
         (Ending(0, breaks=True), (), "(UNAVAILABLE); go on with --cursor 40"),
         (Ending(2, breaks=False), ("--all",), "go on with --cursor 42"),
@@ -84,7 +83,6 @@ async def test_what_is_asked_for_is_asked_for_again(monkeypatch: pytest.MonkeyPa
     ("options", "asked"),
     [
         ((), {"only_new": True}),
-        (("--only-new",), {"only_new": True}),
         (("--all",), {}),
         (("--cursor", "7"), {"cursor": "7"}),
         (("--since", "1970-01-01T00:00:09"), {"since": {"seconds": 9}}),
