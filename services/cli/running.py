@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from services.cli.embedded.files import write_private
+from services.cli.embedded.files import read_word, write_private
 from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import LOOPBACK
 from services.cli.embedded.process import run, until
@@ -46,7 +46,7 @@ async def running(
     """Start the servers and the named services and lend them; stop everything at the end."""
     async with EmbeddedRuntime.open(data, ports=ports, on_event=on_event) as runtime:
         path = data.secrets / KEY_SECRET
-        known = path.read_text().strip() if path.exists() else None
+        known = read_word(path)
         key = await bring_up(runtime.admin_database_url, passwords(runtime.data), known)
         if key != known:
             write_private(path, key + "\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 
+from services.cli.embedded.files import read_word
 from services.cli.embedded.paths import DataDirectory
 from services.cli.failures import UNREACHABLE, USAGE, Failure, kept_running
 from services.cli.quotas import waiting_for_quota
@@ -60,7 +61,7 @@ def find(data: DataDirectory) -> Target:
         restarted = frozenset(NAMES) - told
         addresses |= {name: f"127.0.0.1:{ports[name]}" for name in restarted}
     if given := os.environ.get(KEY_VARIABLE):
-        return Target(addresses, _checked(given, KEY_VARIABLE), restarted)
+        return Target(addresses, _checked(given), restarted)
     key, placed = _local_key(data), told | restarted
     # Whoever else listens where such services are by default is not shown the key.
     if key is None or not placed:
@@ -74,14 +75,21 @@ def find(data: DataDirectory) -> Target:
 
 def _local_key(data: DataDirectory) -> str | None:
     path = data.secrets / KEY_SECRET
-    return _checked(path.read_text(), str(path)) if path.exists() else None
+    if not path.exists():
+        return None
+    if key := read_word(path):
+        return key
+    raise Failure(
+        f"{path}: is no API key, which looks like wk_PREFIX.SECRET: start `winnow up` again, which makes another",
+        USAGE,
+    )
 
 
-def _checked(text: str, where: str) -> str:
-    """A key without the spaces and ends of lines around it. Raises Failure for what no call could carry."""
+def _checked(text: str) -> str:
+    """The environment's key without what is blank around it. Raises Failure for what no call could carry."""
     key = text.strip()
     if not (key.isascii() and key.isprintable()) or not key:
-        raise Failure(f"{where}: is no API key, which looks like wk_PREFIX.SECRET", USAGE)
+        raise Failure(f"{KEY_VARIABLE}: is no API key, which looks like wk_PREFIX.SECRET", USAGE)
     return key
 
 

@@ -21,6 +21,15 @@ def public_key(seed: str) -> str:
         raise WinnowError("is no seed of an NKEY, which begins with SU") from error
 
 
+def is_seed(text: str) -> bool:
+    """Whether a text is the secret half of a key."""
+    try:
+        public_key(text)
+    except WinnowError:
+        return False
+    return True
+
+
 def check_seed(file: Path, setting: str) -> None:
     """Read the seed in a file that a setting names. Raises InvalidSetting, which tells nothing of what it holds."""
     try:

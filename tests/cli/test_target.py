@@ -1,6 +1,7 @@
 """Which deployment a command speaks to, and with what key."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,12 @@ def test_the_environment_names_the_data_directory(
     assert target.data_directory(None) == DataDirectory.default().resolved()
 
 
-@pytest.mark.parametrize("key", ["ключ", "wk_a\nb", "wk_\x00", " "])
+@pytest.mark.parametrize("key", ["ключ", "wk_a\nb", "wk_\x00", " ", "\udcff"])
 def test_what_is_no_key_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     """A key that no call can carry is told by where it stands; the end of a line after a good one is no part of it."""
     (tmp_path / "secrets").mkdir()
     file = tmp_path / "secrets" / "api-key"
-    file.write_text(key)
+    file.write_bytes(os.fsencode(key))
     monkeypatch.setenv("WINNOW_INGEST_ADDRESS", "127.0.0.1:9")
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     with pytest.raises(Failure, match=str(file)) as stopped:

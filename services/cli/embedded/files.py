@@ -29,8 +29,11 @@ def write_private(path: Path, text: str, account: Account | None = None) -> None
     sync_directory(path.parent)
 
 
-def read_model(path: Path, model: type[Model]) -> Model | None:
-    """Return what a file holds, None when there is no file; raise DataDirectoryUnusable when it makes no sense."""
+def read_model(path: Path, model: type[Model], remedy: str) -> Model | None:
+    """Return what a file holds, None when there is no file.
+
+    Raises DataDirectoryUnusable, with what to do about it, when it makes no sense.
+    """
     try:
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -38,7 +41,15 @@ def read_model(path: Path, model: type[Model]) -> Model | None:
     except OSError as error:
         raise DataDirectoryUnusable(f"{path} cannot be read ({error.strerror})") from error
     except ValidationError:
-        raise DataDirectoryUnusable(f"{path} cannot be understood: delete it") from None
+        raise DataDirectoryUnusable(f"{path} cannot be understood: {remedy}") from None
+
+
+def read_word(path: Path) -> str:
+    """Return the password or key that a file holds; empty when there is no file, or none in it."""
+    if not path.exists():
+        return ""
+    text = path.read_text("ascii", "replace").strip()
+    return text if text.isprintable() and text.isascii() else ""
 
 
 def give(path: Path, account: Account | None) -> None:

@@ -16,10 +16,16 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict
 
 from services.cli.embedded.errors import DataDirectoryBusy, DataDirectoryUnusable
-from services.cli.embedded.files import identity, make_open, read_model, write_private
+from services.cli.embedded.files import identity, make_open, read_model, read_word, write_private
 from services.cli.embedded.ports import Ports
-from services.cli.embedded.process import Account, ProcessIdentity, run, server_account
-from services.common.seeds import new_seed
+from services.cli.embedded.process import (
+    Account,
+    ProcessIdentity,
+    pid_in,
+    run,
+    server_account,
+)
+from services.common.seeds import is_seed, new_seed
 
 _SYSTEM_DIRECTORY = Path("/var/lib/winnow")
 
@@ -125,15 +131,12 @@ class DataDirectory:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory for this process alone; raise DataDirectoryBusy that names the holder."""
-        with self.lock.open("a+") as file:
+        with self.lock.open("a+", errors="replace") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                holder = file.read().strip()
-                raise DataDirectoryBusy(
-                    self.path, int(holder) if holder.isdecimal() else None
-                ) from None
+                raise DataDirectoryBusy(self.path, pid_in(file.read())) from None
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
@@ -141,26 +144,37 @@ class DataDirectory:
             file.truncate(0)
 
     def secret(self, name: str) -> str:
-        """Return the password called `name`, made at the first call and then kept."""
+        """Return the password called `name`, made at the first call or when it is lost, and kept."""
         path = self.secrets / name
-        if not path.exists():
+        if not read_word(path):
             write_private(path, secrets.token_urlsafe(24) + "\n")
-        return path.read_text().strip()
+        return read_word(path)
+
+    def owner_password(self) -> str:
+        """Return the password that PostgreSQL was made with; raise DataDirectoryUnusable when it is lost."""
+        path = self.secrets / "postgres.password"
+        if self.postgres.exists() and not read_word(path):
+            raise DataDirectoryUnusable(
+                f"{path} holds no password, without which the data cannot be reached: restore it"
+            )
+        return self.secret(path.name)
 
     def nats_seed_file(self, service: str) -> Path:
         """Return the file with the seed of a service's key to NATS."""
         return self.secrets / f"nats.{service}.nkey"
 
     def nats_seed(self, service: str) -> str:
-        """Return the seed of a service's key to NATS, made at the first call and then kept."""
+        """Return the seed of a service's key to NATS, made at the first call or when it is lost, and kept."""
         path = self.nats_seed_file(service)
-        if not path.exists():
+        if not is_seed(read_word(path)):
             write_private(path, new_seed() + "\n")
-        return path.read_text().strip()
+        return read_word(path)
 
     def ports(self) -> Ports | None:
         """Return the ports of the last start; None before the first."""
-        return read_model(self.path / "ports.json", Ports)
+        return read_model(
+            self.path / "ports.json", Ports, "delete it, and `winnow up` chooses ports anew"
+        )
 
     def remember_ports(self, ports: Ports) -> None:
         """Keep the ports for the next start."""
@@ -168,7 +182,11 @@ class DataDirectory:
 
     def runtime_state(self) -> RuntimeState | None:
         """Return where the servers are; None when none run, though they may on what this is a copy of."""
-        state = read_model(self.path / "runtime.json", RuntimeState)
+        state = read_model(
+            self.path / "runtime.json",
+            RuntimeState,
+            "start `winnow up` again, which writes it anew",
+        )
         if state is None or state.directory not in ("", identity(self.path)):
             return None
         return state if state.is_alive() else None

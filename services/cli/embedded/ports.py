@@ -5,14 +5,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.cli.embedded.errors import EmbeddedError, PortUnavailable
 
 LOOPBACK = "127.0.0.1"
 _RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _USER_PORTS = range(1024, 65536)
+Port = Annotated[int, Field(ge=_USER_PORTS.start, lt=_USER_PORTS.stop)]
 
 
 class Ports(BaseModel):
@@ -20,13 +22,13 @@ class Ports(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    postgres: int = 15432
-    nats: int = 14222
-    nats_monitor: int = 18222
-    ingest: int = 15051
-    extractor: int = 15052
-    embedder: int = 15053
-    search: int = 15054
+    postgres: Port = 15432
+    nats: Port = 14222
+    nats_monitor: Port = 18222
+    ingest: Port = 15051
+    extractor: Port = 15052
+    embedder: Port = 15053
+    search: Port = 15054
 
 
 class Claims:

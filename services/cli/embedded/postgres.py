@@ -116,9 +116,7 @@ class Postgres:
         _check_known(self.account)
         staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.data.path))
         give(staging, self.account)
-        write_private(
-            staging / "password", self.data.secret("postgres.password") + "\n", self.account
-        )
+        write_private(staging / "password", self.data.owner_password() + "\n", self.account)
         status, said = await run(self._initdb(staging), self.account)
         if status != 0:
             raise EmbeddedError(f"initdb failed: {' '.join(said.split())[-500:]}")
@@ -191,7 +189,7 @@ class Postgres:
 
 def owner_url(data: DataDirectory, ports: Ports, database: str = DATABASE) -> str:
     """The superuser's login to the embedded PostgreSQL."""
-    password = data.secret("postgres.password")
+    password = data.owner_password()
     place = f"{LOOPBACK}:{ports.postgres}/{database}"
     return f"postgresql://{USER}:{password}@{place}?{urlencode(_WHATEVER_IS_SET)}"
 

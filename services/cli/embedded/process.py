@@ -16,6 +16,7 @@ _PROC = Path("/proc")
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _NOBODY_ID = 65534
 _POLL_SECONDS = 0.01
+_PID_DIGITS_MAX = 10
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,12 @@ class RunningProcess:
     identity: ProcessIdentity
     arguments: tuple[str, ...]
     directory: Path | None
+
+
+def pid_in(text: str) -> int | None:
+    """The process id that a file says; None if what it says is none, as after a power cut."""
+    word = text.strip()
+    return int(word) if word.isdecimal() and len(word) <= _PID_DIGITS_MAX else None
 
 
 def running(program: str) -> Iterator[RunningProcess]:

@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 
 from services.cli.embedded.files import identity
-from services.cli.embedded.process import ProcessIdentity, end
+from services.cli.embedded.process import ProcessIdentity, end, pid_in
 
 _STOP_SECONDS = 5.0
 
@@ -27,7 +27,8 @@ async def end_recorded(directory: Path) -> None:
 
     Those of a directory that this is a copy of are left alone: they are somebody else's.
     """
-    left = [_parse(file.read_text(), identity(directory)) for file in _files(directory)]
+    told = [file.read_text(errors="replace") for file in _files(directory)]
+    left = [_parse(text, identity(directory)) for text in told]
     for number in (signal.SIGTERM, signal.SIGKILL):
         left = await end(left, number, _STOP_SECONDS)
     for file in _files(directory):
@@ -41,5 +42,5 @@ def _files(directory: Path) -> list[Path]:
 def _parse(text: str, here: str) -> ProcessIdentity:
     process, _, directory = text.strip().partition("\n")
     pid, _, began = process.partition(" ")
-    is_ours = pid.isdecimal() and directory in ("", here)
-    return ProcessIdentity(int(pid) if is_ours else 0, began)
+    is_ours = directory in ("", here)
+    return ProcessIdentity((pid_in(pid) or 0) if is_ours else 0, began)

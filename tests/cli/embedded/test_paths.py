@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.embedded.errors import DataDirectoryUnusable
+from services.cli.embedded.errors import DataDirectoryBusy, DataDirectoryUnusable
 from services.cli.embedded.files import read_model, write_private
 from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import Ports
 from services.cli.embedded.process import server_account
+from services.cli.embedded.records import end_recorded
+from services.common.seeds import is_seed
 
 
 async def test_full_disk(scratch: Path) -> None:
@@ -57,12 +59,54 @@ async def test_secrets_are_kept(data: DataDirectory) -> None:
     assert len(data.secret("one")) >= 24
 
 
-async def test_damaged_file(data: DataDirectory) -> None:
-    """A remembered file that makes no sense is named."""
+@pytest.mark.parametrize(
+    "text",
+    ["", '{"postgres": ', "[]", "\xff", '{"postgres": 99999}', '{"nats": 0}', '{"ingest": "x"}'],
+)
+async def test_damaged_file(data: DataDirectory, text: str) -> None:
+    """A remembered file that makes no sense is named, with what to do."""
     await data.prepare(server_account())
-    (data.path / "ports.json").write_text('{"postgres": ')
+    (data.path / "ports.json").write_text(text, "latin-1")
     with pytest.raises(DataDirectoryUnusable, match=r"ports\.json cannot be understood: delete it"):
         data.ports()
+    (data.path / "runtime.json").write_text(text, "latin-1")
+    with pytest.raises(DataDirectoryUnusable, match=r"runtime\.json cannot .*start `winnow up`"):
+        data.runtime_state()
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"\xff\n", b"\0" * 40])
+async def test_lost_secrets(data: DataDirectory, text: bytes) -> None:
+    """A secret of which nothing is left is made anew, but for the one that PostgreSQL was made with."""
+    await data.prepare(server_account())
+    seed = data.nats_seed("ingest")
+    assert data.owner_password()
+    for file in data.secrets.iterdir():
+        file.write_bytes(text)
+    (data.secrets / "other").write_bytes(text)
+    assert len(data.secret("other")) >= 24
+    assert is_seed(data.nats_seed("ingest"))
+    assert data.nats_seed("ingest") == data.nats_seed("ingest") != seed
+    data.postgres.mkdir()
+    with pytest.raises(DataDirectoryUnusable, match=r"postgres\.password holds no .*restore it"):
+        data.owner_password()
+
+
+async def test_damaged_lock(data: DataDirectory) -> None:
+    """Who holds a directory is told as somebody where the file does not say."""
+    await data.prepare(server_account())
+    with data.locked():
+        data.lock.write_bytes(b"\xff" + b"9" * 5000)
+        with pytest.raises(DataDirectoryBusy, match="another process"), data.locked():
+            pass
+
+
+async def test_damaged_records(data: DataDirectory) -> None:
+    """What a power cut made of the list of children is nobody's process id."""
+    await data.prepare(server_account())
+    for number, text in enumerate([b"", b"\xff", b"9" * 5000, b"\0" * 9]):
+        (data.records / f"{number}.pid").write_bytes(text)
+    await end_recorded(data.records)
+    assert not list(data.records.iterdir())
 
 
 def test_failed_write_leaves_the_old(tmp_path: Path) -> None:
@@ -71,7 +115,7 @@ def test_failed_write_leaves_the_old(tmp_path: Path) -> None:
     write_private(path, Ports().model_dump_json())
     with pytest.raises(UnicodeEncodeError):
         write_private(path, "\ud800")
-    assert read_model(path, Ports) == Ports()
+    assert read_model(path, Ports, "") == Ports()
     assert list(tmp_path.iterdir()) == [path]
 
 
