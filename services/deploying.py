@@ -12,7 +12,7 @@ import click
 import uvloop
 
 from services.cli.failures import FAILED, Failure, explained
-from services.cli.options import owner_database
+from services.cli.options import owner_database, owner_setting
 from services.common.addresses import NAMES, AddressSettings
 from services.common.bootstrap import SHARED_LOGIN, login_of, open_logins
 from services.common.errors import InvalidSetting
@@ -98,12 +98,12 @@ def migrate(
 ) -> None:
     """Bring a database to the schema of this release."""
     with explained():
-        applied = uvloop.run(apply_migrations(database_url))
+        applied = uvloop.run(apply_migrations(database_url, setting=owner_setting()))
         files = {SHARED_LOGIN: app_password_file} if app_password_file else {}
         if passwords_dir:
             files |= {login_of(name): passwords_dir / name for name in NAMES}
         if files:
-            uvloop.run(open_logins(database_url, _read_passwords(files)))
+            uvloop.run(open_logins(database_url, _read_passwords(files), owner_setting()))
     if as_json:
         click.echo(
             json.dumps({"applied": [{"version": m.version, "name": m.name} for m in applied]})

@@ -9,7 +9,7 @@ from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.postgres import owner_url
 from services.cli.failures import UNREACHABLE, Failure
 from services.cli.groups import Group
-from services.cli.options import Session, command, owner_database
+from services.cli.options import Session, command, owner_database, owner_setting
 from services.cli.paging import listing
 from services.cli.terminal import shown
 from services.common.auth import SCOPES, WORKSPACE_SCOPES
@@ -55,7 +55,9 @@ async def keys_create(
             )
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     url = database_url or _embedded(session.data)
-    key = await create_key(url, name, workspace, scopes or WORKSPACE_SCOPES, expires_at)
+    key = await create_key(
+        url, name, workspace, scopes or WORKSPACE_SCOPES, expires_at, owner_setting()
+    )
     if session.as_json:
         session.print_json({"key": key.text, "prefix": key.prefix, "workspace": workspace})
     else:
@@ -67,7 +69,7 @@ async def keys_create(
 @command
 async def keys_list(session: Session, database_url: str | None) -> None:
     """List keys without their secrets."""
-    found = await list_keys(database_url or _embedded(session.data))
+    found = await list_keys(database_url or _embedded(session.data), owner_setting())
     if session.as_json:
         session.print_json([{n: _plain(v) for n, v in asdict(key).items()} for key in found])
         return
@@ -87,7 +89,7 @@ async def keys_list(session: Session, database_url: str | None) -> None:
 async def keys_revoke(session: Session, prefix: str, database_url: str | None) -> None:
     """Revoke the key that starts with wk_PREFIX; services refuse it within ten seconds."""
     public = public_part(prefix)
-    await revoke_key(database_url or _embedded(session.data), public)
+    await revoke_key(database_url or _embedded(session.data), public, owner_setting())
     if session.as_json:
         session.print_json({"revoked": public})
     else:

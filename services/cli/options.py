@@ -24,7 +24,7 @@ from services.cli.streams import has_every_letter
 from services.cli.target import Target, data_directory, find
 from services.cli.terminal import open_console, shown_json
 from services.cli.values import Place
-from services.common.settings import refuse_unknown
+from services.common.settings import OWNER_LOGIN, refuse_unknown
 
 CALL_SECONDS = 30.0
 TOLD_AFTER_SECONDS = 2.0
@@ -118,19 +118,30 @@ def _with_numbers(kind: Any, raw: dict[str, Any]) -> dict[str, Any]:
     return raw
 
 
+_OWNER_VARIABLE = "WINNOW_ADMIN_DATABASE_URL"
+
+
 def owner_database(
     otherwise: str, *, required: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The option --database-url, whose password is taken from anywhere but the command line."""
     return click.option(
         "--database-url",
-        envvar="WINNOW_ADMIN_DATABASE_URL",
+        envvar=_OWNER_VARIABLE,
         show_envvar=True,
         required=required,
         callback=_without_password,
         help="The owner's login, with its password in WINNOW_ADMIN_DATABASE_URL or a password file; "
         + otherwise,
     )
+
+
+def owner_setting() -> str:
+    """Where the owner's login of the command that runs was given, for errors."""
+    given = click.get_current_context().get_parameter_source("database_url")
+    if given is ParameterSource.ENVIRONMENT:
+        return _OWNER_VARIABLE
+    return "--database-url" if given is ParameterSource.COMMANDLINE else OWNER_LOGIN
 
 
 def _without_password(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from services.common.keys import create_key, is_known, owner_connection
 from services.common.migrations import migrate
+from services.common.settings import OWNER_LOGIN
 
 # May act as every service: for those who would rather keep one password than four.
 SHARED_LOGIN = "winnow_app"
@@ -14,9 +15,11 @@ def login_of(service: str) -> str:
     return f"winnow_{service}_app"
 
 
-async def open_logins(admin_url: str, passwords: Mapping[str, str]) -> None:
+async def open_logins(
+    admin_url: str, passwords: Mapping[str, str], setting: str = OWNER_LOGIN
+) -> None:
     """Let logins in with their passwords."""
-    async with owner_connection(admin_url) as connection, connection.transaction():
+    async with owner_connection(admin_url, setting) as connection, connection.transaction():
         for login, password in sorted(passwords.items()):
             statement = await connection.fetchval(
                 "select format('alter role %I login password %L', $1::text, $2::text)",

@@ -1,6 +1,7 @@
 """PostgreSQL: a pool under one role, transactions bound to a workspace, and errors in our own words."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -80,6 +81,15 @@ _REFUSED = (
 )
 
 
+# The environment's word on what a URL leaves open, and of what only some values are any.
+_READ_BESIDE = (
+    "PGPORT",
+    "PGSSLMODE",
+    "PGSSLNEGOTIATION",
+    "PGSSLMINPROTOCOLVERSION",
+    "PGSSLMAXPROTOCOLVERSION",
+    "PGTARGETSESSIONATTRS",
+)
 # Nobody answers at the place that a URL names, or only to say that nobody is let in now.
 _NO_WAY_IN = (
     OSError,
@@ -132,7 +142,10 @@ async def explained(setting: str) -> AsyncIterator[None]:
         text = f"{setting}: the server cannot prove who it is: {error.verify_message}"
         raise InvalidSetting(text) from error
     except ValueError as error:
-        raise InvalidSetting(f"{setting}: not a postgresql:// URL") from error
+        wrong = " or ".join(
+            ["", *(f"{name} is wrong" for name in _READ_BESIDE if name in os.environ)]
+        )
+        raise InvalidSetting(f"{setting}: not a postgresql:// URL{wrong}") from error
     except _NO_WAY_IN as error:
         why = getattr(error, "strerror", None) or str(error) or "no answer in time"
         raise DatabaseUnavailable(f"{setting}: PostgreSQL cannot be reached: {why}") from error

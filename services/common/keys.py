@@ -12,10 +12,10 @@ import asyncpg
 from services.common.auth import SCOPES, NewKey, mint_key, store_key
 from services.common.database import explained, migrated, permitted, translated
 from services.common.errors import NotFound
+from services.common.settings import OWNER_LOGIN
 
 WORKSPACE = "default"
 PREFIX_CHARACTERS = 12
-_SETTING = "--database-url"
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,15 @@ class KeyRecord:
 
 
 @asynccontextmanager
-async def owner_connection(admin_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Connect as the owner of the schema."""
+async def owner_connection(
+    admin_url: str, setting: str = OWNER_LOGIN
+) -> AsyncIterator[asyncpg.Connection]:
+    """Connect as the owner of the schema; `setting` is where the URL was given, for errors."""
     async with translated():
-        async with explained(_SETTING):
+        async with explained(setting):
             connection = await asyncpg.connect(admin_url, timeout=10)
         try:
-            async with permitted(_SETTING), migrated():
+            async with permitted(setting), migrated():
                 yield connection
         finally:
             await connection.close()
@@ -50,10 +52,11 @@ async def create_key(
     workspace: str = WORKSPACE,
     scopes: tuple[str, ...] = SCOPES,
     expires_at: datetime | None = None,
+    setting: str = OWNER_LOGIN,
 ) -> NewKey:
     """Make a key for a workspace, which is made if it is new; only this reply holds the key's text."""
     key = mint_key()
-    async with owner_connection(admin_url) as connection, connection.transaction():
+    async with owner_connection(admin_url, setting) as connection, connection.transaction():
         workspace_id = await store_key(connection, workspace, name, key, scopes)
         await connection.execute(
             "update spine.api_key set expires_at = $3 where workspace_id = $1 and prefix = $2",
@@ -66,9 +69,9 @@ async def create_key(
     return key
 
 
-async def list_keys(admin_url: str) -> list[KeyRecord]:
+async def list_keys(admin_url: str, setting: str = OWNER_LOGIN) -> list[KeyRecord]:
     """All keys of all workspaces, oldest first."""
-    async with owner_connection(admin_url) as connection:
+    async with owner_connection(admin_url, setting) as connection:
         rows = await connection.fetch(
             """select k.prefix, w.name as workspace, k.name, k.scopes, k.created_at, k.expires_at, k.revoked_at
                from spine.api_key k join spine.workspace w using (workspace_id) order by k.id"""
@@ -88,10 +91,10 @@ def public_part(key_text: str) -> str:
     return key_text.removeprefix("wk_").partition(".")[0]
 
 
-async def revoke_key(admin_url: str, prefix: str) -> UUID:
+async def revoke_key(admin_url: str, prefix: str, setting: str = OWNER_LOGIN) -> UUID:
     """Revoke a key by its public part; services stop accepting it within ten seconds. Raises NotFound."""
     public = public_part(prefix)
-    async with owner_connection(admin_url) as connection, connection.transaction():
+    async with owner_connection(admin_url, setting) as connection, connection.transaction():
         row = await connection.fetchrow(
             """update spine.api_key set revoked_at = coalesce(revoked_at, now()) where prefix = $1
                returning workspace_id, id""",

@@ -10,10 +10,10 @@ import asyncpg
 
 from services.common.database import check_versions, explained, permitted, translated
 from services.common.errors import InvalidSetting
+from services.common.settings import OWNER_LOGIN
 
 SCHEMA_DIRECTORY = Path(__file__).with_name("schema")
 _LOCK = 0x77696E6E6F77
-_SETTING = "--database-url"
 
 # Of a login that is no superuser PostgreSQL demands that it is a member of the roles that it gives functions to, and
 # that these may create in the functions' schemas.
@@ -62,14 +62,19 @@ def read(directory: Path = SCHEMA_DIRECTORY) -> list[Migration]:
     return found
 
 
-async def migrate(database_url: str, directory: Path = SCHEMA_DIRECTORY) -> list[Migration]:
-    """Apply what is missing, as a login that may create roles and extensions that are not there; return what was."""
+async def migrate(
+    database_url: str, directory: Path = SCHEMA_DIRECTORY, setting: str = OWNER_LOGIN
+) -> list[Migration]:
+    """Apply what is missing, as a login that may create roles and extensions that are not there; return what was.
+
+    `setting` is where the URL was given, for errors.
+    """
     migrations = read(directory)
     async with translated():
-        async with explained(_SETTING):
+        async with explained(setting):
             connection = await asyncpg.connect(database_url, timeout=10)
         try:
-            async with permitted(_SETTING):
+            async with permitted(setting):
                 await connection.execute("select pg_advisory_lock($1)", _LOCK)
                 await _check_versions(connection)
                 applied = await _applied(connection)

@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.common.errors import InvalidSetting
 
 PREFIX = "WINNOW_"
+OWNER_LOGIN = "the login of the database's owner"
+"""What errors call the owner's URL where it is no setting of anybody's."""
 _PORT_MAX = 65_535
 
 

@@ -149,6 +149,24 @@ def test_a_login_that_does_not_do_is_one_clear_line(
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
     assert said in refused.stderr
+    assert "WINNOW_ADMIN_DATABASE_URL: " in refused.stderr
+    assert "--database-url" not in refused.stderr
+    monkeypatch.delenv("WINNOW_ADMIN_DATABASE_URL")
+    monkeypatch.setenv("PGPASSWORD", "wrong")
+    typed = database_url.replace(":test@", "@").replace("/test_", "/missing_")
+    assert "--database-url: PostgreSQL" in winnow(*command, "--database-url", typed).stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("PGSSLMODE", "on"), ("PGTARGETSESSIONATTRS", "x")]
+)
+def test_a_variable_that_spoils_a_good_login_is_named(
+    variable: str, value: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever's URL is right is told of what the environment says beside it."""
+    monkeypatch.setenv("WINNOW_ADMIN_DATABASE_URL", database_url)
+    monkeypatch.setenv(variable, value)
+    assert f"or {variable} is wrong" in winnow("keys", "list").stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS[:-1])
