@@ -1,6 +1,7 @@
 """`winnow audit`: what was done with an admin's rights in the workspace, by whom, and what came of it."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,10 +45,16 @@ async def audit_list(
         set_moment(request, "begun_before", before)
         return await session.call("ingest", PipelineServiceStub, request)
 
-    entries, _ = await gather(limit, "entries", page)
+    entries, more = await gather(limit, "entries", page)
     if session.as_json:
         session.print_json([_plain(entry) for entry in entries])
-        return
+    else:
+        _show(session, entries)
+    if more:
+        session.tell_more("--limit shows them")
+
+
+def _show(session: Session, entries: Sequence[pb.AuditEntry]) -> None:
     table = listing("when", "who", "from", "what", "asked", "outcome", texts=("asked",))
     for entry in entries:
         who = f"{entry.key_prefix} {entry.key_name}".strip() or f"login {entry.login}"

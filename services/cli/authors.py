@@ -40,13 +40,17 @@ async def authors_list(session: Session, name: str, sources: tuple[str, ...], li
             break
     if session.as_json:
         session.print_json({"authors": [_as_row(each) for each in found[:limit]]})
-        return
+    else:
+        _show(session, found[:limit])
+    if len(found) > limit:
+        session.tell_more("--limit shows those who wrote less")
+
+
+def _show(session: Session, found: Sequence[pb.FacetValue]) -> None:
     table = listing("id", "name", "messages", texts=("name",))
-    for value in found[:limit]:
+    for value in found:
         table.add_entry(value.value, value.title, f"{value.count:,}")
     session.console.print(table if table.row_count else "no such authors")
-    if len(found) > limit:
-        session.note("others wrote less: --limit shows more of them")
 
 
 async def ids_of(session: Session, typed: Sequence[str]) -> list[str]:

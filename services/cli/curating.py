@@ -8,7 +8,7 @@ from rich.text import Text
 
 from services.cli.knowledge import change_of, diff_lines, link_line, standing, topics
 from services.cli.options import Session, command
-from services.cli.paging import paged, show_more
+from services.cli.paging import paged, print_page, show_more
 from services.cli.reviewing import atoms, show
 from services.cli.values import ID, Measure, counted, moment, number, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -46,6 +46,7 @@ async def atoms_links(
     response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
         session.print_message(response)
+        _tell_truncated(session, response)
         return
     for neighbour in response.neighbours:
         atom = neighbour.atom
@@ -62,8 +63,14 @@ async def atoms_links(
                 session.console.print(f"  [dim]→[/dim] {link_line(link, atom.id)}")
     if not response.neighbours:
         session.console.print("no links")
+    _tell_truncated(session, response)
+
+
+def _tell_truncated(session: Session, response: pb.ListAtomLinksResponse) -> None:
     if response.truncated:
-        session.note("there are more than a reply holds: the nearest and surest are shown")
+        session.tell_more(
+            "the nearest and surest are shown, --limit shows others as far as a reply holds them"
+        )
 
 
 @atoms.command("merge")
@@ -99,7 +106,7 @@ async def topics_versions(session: Session, topic_id: str, limit: int, page_toke
     request = pb.ListTopicVersionsRequest(topic_id=topic_id, page_size=limit, page_token=page_token)
     response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
-        session.print_message(response)
+        print_page(session, response)
         return
     for version in response.versions:
         facts = f"{moment(version.created_at)} {change_of(version)}, {counted(version.message_count, 'message')}"

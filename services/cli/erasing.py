@@ -16,7 +16,7 @@ from rich.table import Table
 from services.cli.failures import FAILED, USAGE, Failure
 from services.cli.groups import Group
 from services.cli.options import TOLD_AFTER_SECONDS, Session, command
-from services.cli.paging import listing, paged, show_page
+from services.cli.paging import listing, paged, print_page, show_page
 from services.cli.queries import DashedCommand
 from services.cli.values import ID, MOMENT, counted, moment, refuse_empty_span, set_moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -184,7 +184,7 @@ async def operations_list(session: Session, limit: int, page_token: str) -> None
     request = pb.ListOperationsRequest(page_size=limit, page_token=page_token)
     response = await _ask(session, request)
     if session.as_json:
-        session.print_message(response)
+        print_page(session, response)
         return
     table = listing("id", "kind", "state", "created")
     for each in response.operations:

@@ -1,7 +1,8 @@
 """`winnow generations`: which models embed, and changing them while everything is served."""
 
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import click
 import grpc
@@ -11,12 +12,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 from services.cli.failures import Failure, described
 from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
-from services.cli.paging import listing
+from services.cli.paging import gather, listing
 from services.cli.values import ID, counted
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
 DEADLINE_SECONDS = 60
+PAGE_GENERATIONS = 100
 # The commands that call the methods which a refusal names.
 COMMANDS = {
     "PromoteGeneration": "that is `winnow generations promote ID`",
@@ -43,22 +45,32 @@ def generations() -> None:
 
 
 @generations.command("list")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
 @command
-async def generations_list(session: Session) -> None:
+async def generations_list(session: Session, limit: int) -> None:
     """List generations, newest first: the model, the state, the index, and the vectors in your workspace."""
-    response = await session.call(
-        "embedder", EmbedderServiceStub, pb.ListGenerationsRequest(page_size=100)
-    )
+
+    async def page(size: int, token: str) -> Any:
+        request = pb.ListGenerationsRequest(page_size=size, page_token=token)
+        return await session.call("embedder", EmbedderServiceStub, request)
+
+    found, more = await gather(limit, "generations", page, PAGE_GENERATIONS)
     if session.as_json:
-        session.print_json([as_dict(generation) for generation in response.generations])
-        return
+        session.print_json([as_dict(generation) for generation in found])
+    else:
+        _show_all(session, found)
+    if more:
+        session.tell_more("--limit shows them")
+
+
+def _show_all(session: Session, found: Sequence[pb.Generation]) -> None:
     table = listing("generation", "model", "dimensions", "state", "index", "vectors")
-    for each in response.generations:
+    for each in found:
         state, index = _state(each), _index(each)
         table.add_row(
             each.id, escape(each.model), str(each.dimensions), state, index, str(each.vectors)
         )
-    session.console.print(table if response.generations else "no generations yet")
+    session.console.print(table if found else "no generations yet")
 
 
 @generations.command("start")

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from services.cli.groups import Group
 from services.cli.options import Session, command
-from services.cli.paging import PAGE_MAX, listing, paged, show_more, show_page
+from services.cli.paging import PAGE_MAX, listing, paged, print_page, show_more, show_page
 from services.cli.searching import ATOM_TYPES, author_of, cited, signed
 from services.cli.values import ID, MOMENT, counted, moment, number, set_moment, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -46,7 +46,7 @@ async def topics_list(
     set_moment(request, "as_of", as_of)
     response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
-        session.print_message(response)
+        print_page(session, response)
         return
     table = listing("id", "messages", "atoms", "last message", "title", texts=("title",))
     for topic in response.topics:
@@ -81,8 +81,7 @@ async def topics_show(session: Session, topic_id: str, as_of: datetime | None) -
     for atom in listed.atoms:
         session.console.print(Text.assemble("\n", *atom_lines(atom)))
     if listed.next_page_token:
-        more = f"the newest {len(listed.atoms)} are shown: winnow atoms list --topic {topic_id}"
-        session.console.print(f"[dim]there are more, {more}[/dim]")
+        session.tell_more(f"`winnow atoms list --topic {topic_id}` goes through all atoms")
 
 
 @topics.command("messages")
@@ -98,7 +97,7 @@ async def topics_messages(
     set_moment(request, "as_of", as_of)
     response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
-        session.print_message(response)
+        print_page(session, response)
         return
     table = listing("id", "message", texts=("message",))
     for message in response.messages:
@@ -148,7 +147,7 @@ async def atoms_list(
     set_moment(request, "as_of", as_of)
     response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
-        session.print_message(response)
+        print_page(session, response)
         return
     table = listing("id", "type", "state", "title", "said by", texts=("title", "said by"))
     for atom in response.atoms:
@@ -193,7 +192,7 @@ async def atoms_versions(session: Session, atom_id: str, limit: int, page_token:
     request = pb.ListAtomVersionsRequest(atom_id=atom_id, page_size=limit, page_token=page_token)
     response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
-        session.print_message(response)
+        print_page(session, response)
         return
     for version in response.versions:
         session.console.print(Text.assemble(*version_lines(version)))

@@ -86,6 +86,10 @@ class Session:
         """Print what should be known beside a result."""
         self.console.print(f"[yellow]note:[/yellow] {escape(text)}")
 
+    def tell_more(self, how: str) -> None:
+        """Say, apart from the result, that there is more than it has, and how to get that."""
+        self.progress.print(f"[dim]there are more: {escape(how)}[/dim]", soft_wrap=True)
+
     def print_json(self, value: Any) -> None:
         """Print one JSON value on a line of its own."""
         click.echo(shown_json(value, is_plain=not has_every_letter(sys.stdout)))

@@ -75,19 +75,23 @@ def show_page(session: Session, table: Table, response: Any, what: str) -> None:
 def show_more(session: Session, response: Any) -> None:
     """Say how to get the next page, if there is one."""
     if response.next_page_token:
-        session.console.print(
-            f"[dim]there are more: repeat with --page-token {escape(response.next_page_token)}[/dim]"
-        )
+        session.tell_more(f"repeat with --page-token {response.next_page_token}")
+
+
+def print_page(session: Session, response: Any) -> None:
+    """Print one page as JSON and how to get the next."""
+    session.print_message(response)
+    show_more(session, response)
 
 
 async def gather(
-    limit: int, field: str, ask: Callable[[int, str], Awaitable[Any]]
+    limit: int, field: str, ask: Callable[[int, str], Awaitable[Any]], page_max: int = PAGE_MAX
 ) -> tuple[list[Any], bool]:
     """Up to `limit` of what replies have in a field, and whether there are more; `ask` takes a size and a token."""
     found: list[Any] = []
     token = ""
     while len(found) < limit:
-        reply = await ask(min(PAGE_MAX, limit - len(found)), token)
+        reply = await ask(min(page_max, limit - len(found)), token)
         found += getattr(reply, field)
         token = reply.next_page_token
         if not token:

@@ -6,7 +6,7 @@ import click
 
 from services.cli.groups import Group
 from services.cli.options import Session, command
-from services.cli.paging import listing, paged, show_page, spanned
+from services.cli.paging import listing, paged, print_page, show_page, spanned
 from services.cli.values import ID, moment, number, refuse_empty_span, set_moment, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
@@ -41,7 +41,7 @@ async def runs_list(
     set_moment(request, "created_before", before)
     response = await session.call("extractor", ExtractorServiceStub, request)
     if session.as_json:
-        session.print_message(response)
+        print_page(session, response)
         return
     columns = ("id", "when", "outcome", "messages", "atoms", "calls", "tokens", "took", "dropped")
     table = listing(*columns, texts=("dropped",))

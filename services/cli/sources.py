@@ -13,7 +13,7 @@ from services.cli.importers.telegram_accounts import (
     account_of,
 )
 from services.cli.options import Session, command
-from services.cli.paging import PAGE_MAX, listing, paged, show_page
+from services.cli.paging import PAGE_MAX, listing, paged, print_page, show_page
 from services.cli.values import ID, counted, moment, word
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.ingest.v1.ingest_pb2_grpc import IngestServiceStub
@@ -42,7 +42,7 @@ async def sources_list(session: Session, with_empty: bool, limit: int, page_toke
         del response.sources[:]
         response.sources.extend(live)
     if session.as_json:
-        session.print_message(response)
+        print_page(session, response)
         return
     table = listing("id", "kind", "messages", "added", "title", texts=("title",))
     for source in response.sources:

@@ -1,7 +1,7 @@
 """`winnow status` and `winnow dead`: how the pipeline is doing, and what to do about it."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -138,16 +138,18 @@ async def dead_list(
     tasks, more = await gather(limit, "tasks", page)
     if session.as_json:
         session.print_json([as_dict(task) for task in tasks])
-        return
+    else:
+        _show_dead(session, tasks)
+    if more:
+        session.tell_more("--limit shows them")
+
+
+def _show_dead(session: Session, tasks: Sequence[pb.Task]) -> None:
     table = listing("task", "stage", "subject", "attempts", "error", texts=("error",))
     for task in tasks:
         error = f"{task.error_class}: {task.error}"
         table.add_entry(task.id, task.stage, task.subject_id, str(task.attempts), error)
     session.console.print(table if tasks else "no dead tasks")
-    if more:
-        session.console.print(
-            f"[dim]there are more: the first {limit} are shown, see --limit[/dim]"
-        )
 
 
 @dead.command("replay")

@@ -91,7 +91,7 @@ async def test_filters_and_pages(winnow: Command) -> None:
         if not token:
             break
     assert seen == [atom["id"] for atom in everything]
-    assert "--page-token" in await winnow.said("atoms", "list", "--limit", "1")
+    assert "--page-token" in (await winnow.run("atoms", "list", "--limit", "1"))[2]
 
 
 async def test_topics_and_runs(winnow: Command) -> None:
@@ -244,9 +244,9 @@ async def test_topics_are_split_and_merged(winnow: Command) -> None:
     message = shown["message_ids"][0]
     listed = await winnow.json("topics", "messages", topic["id"])
     assert [each["id"] for each in listed["messages"]] == shown["message_ids"]
-    read = await winnow.said("topics", "messages", topic["id"], "--limit", "1")
+    _, read, beside = await winnow.run("topics", "messages", topic["id"], "--limit", "1")
     assert message in read
-    assert "--page-token" in read
+    assert "--page-token" in beside
     made = (await winnow.json("topics", "split", topic["id"], message, "--title", "Other"))["topic"]
     assert made["title"] in await winnow.said("topics", "list")
     merged = await winnow.json("topics", "merge", topic["id"], made["id"], "--title", "All of it")

@@ -76,4 +76,4 @@ async def test_a_list_names_those_whom_it_knows(monkeypatch: pytest.MonkeyPatch)
 
 async def test_links_tell_of_those_that_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neighbours that a reply does not hold are not passed over in silence."""
-    assert "more than a reply holds" in await said(monkeypatch, "atoms", "links", ATOM)
+    assert "there are more: the nearest" in await said(monkeypatch, "atoms", "links", ATOM)

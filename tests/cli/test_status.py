@@ -46,9 +46,9 @@ def test_what_starts_is_told_from_what_is_away() -> None:
 
 async def test_dead_tasks_are_listed_with_their_errors(winnow: Command) -> None:
     """An error is shown as it is, marks and all; and as many as are asked for, also beyond one page."""
-    table = await winnow.said("dead", "list", "--limit", "2")
+    _, table, beside = await winnow.run("dead", "list", "--limit", "2")
     assert table.count(ERROR) == 2
-    assert "there are more" in table
+    assert "there are more" in beside
     listed = await winnow.json("dead", "list", "--limit", "1000")
     assert len({task["id"] for task in listed}) == 520
 
