@@ -13,7 +13,8 @@ from tools.setting_names import EXTRA, names
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
 
-Environment variables; a misspelt one is refused by name. `make docs` writes this page from the code that reads them.
+Environment variables; a misspelt one is refused by name, and an empty one that names a file or folder is as
+one that is not set. `make docs` writes this page from the code that reads them.
 """
 BY_HAND = {
     "WINNOW_ADMIN_DATABASE_URL": "The owner's login, for `winnow migrate` and `winnow keys`.",

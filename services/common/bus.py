@@ -29,7 +29,7 @@ from services.common.errors import InvalidSetting, Unavailable, WinnowError
 from services.common.failpoints import reach
 from services.common.hints import HINT_TASKS_MAX, TRANSIENT, Hint, HintStream, decode
 from services.common.seeds import check_seed, public_key
-from services.common.settings import Settings
+from services.common.settings import OptionalPath, Settings
 from services.common.signs import Repeats, SignsOfLife
 from services.common.streams import Streams
 from services.common.tls import client_context
@@ -61,14 +61,14 @@ class BusSettings(Settings):
     nats_url: SecretStr = Field(
         description="nats:// URL, with credentials if the server wants any; several of a cluster by commas"
     )
-    nats_nkey_file: Path | None = Field(
+    nats_nkey_file: OptionalPath = Field(
         default=None, description="the seed of the service's NKEY, if the server knows it by one"
     )
-    nats_ca_file: Path | None = Field(
+    nats_ca_file: OptionalPath = Field(
         default=None, description="signs the server: set, it is called by TLS"
     )
-    nats_cert_file: Path | None = Field(default=None, description="PEM chain shown to the server")
-    nats_key_file: Path | None = Field(default=None, description="PEM key of the certificate")
+    nats_cert_file: OptionalPath = Field(default=None, description="PEM chain shown to the server")
+    nats_key_file: OptionalPath = Field(default=None, description="PEM key of the certificate")
     nats_replicas: int = Field(default=1, ge=1, le=5)
     nats_tasks_bytes_max: int = Field(default=256 << 20, ge=1 << 20)
     nats_events_bytes_max: int = Field(default=256 << 20, ge=1 << 20)

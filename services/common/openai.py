@@ -4,14 +4,13 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 
 from pydantic import Field, SecretStr
 
 from services.common.endpoint import Endpoint, read_key
 from services.common.errors import ItemFailed, Unanswered
-from services.common.settings import Settings
+from services.common.settings import OptionalPath, Settings
 
 ANSWER_BYTES_MAX: Final = 1 << 20
 CHOSEN_PROBABILITY: Final = 0.9
@@ -24,7 +23,7 @@ class ProviderSettings(Settings):
 
     generation_url: str = Field(default="", description="for example http://127.0.0.1:11434/v1")
     generation_api_key: SecretStr = SecretStr("")
-    generation_api_key_file: Path | None = None
+    generation_api_key_file: OptionalPath = None
     generation_timeout_seconds: float = Field(default=120, gt=0)
 
     def api_key(self) -> str:

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -25,7 +24,7 @@ from services.common.checking import violations_of
 from services.common.deadlines import Deadline
 from services.common.decoding import REQUEST_BYTES_MAX, Unread, tolerant
 from services.common.rates import Rate
-from services.common.settings import OptionalAddress, Settings
+from services.common.settings import OptionalAddress, OptionalPath, Settings
 from services.common.statuses import abort, code_of
 from services.common.tls import Callers, names_of
 
@@ -71,7 +70,7 @@ class RpcSettings(Settings):
     rpc_health_address: OptionalAddress = Field(
         default="", description="`host:port` that tells the health alone, without TLS: for probes"
     )
-    rpc_ready_file: Path | None = Field(
+    rpc_ready_file: OptionalPath = Field(
         default=None, description="has this process's id while it serves: for supervisors"
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.common.errors import InvalidSetting
@@ -27,6 +27,8 @@ def _address(text: str) -> str:
 
 Address = Annotated[str, AfterValidator(_address)]
 OptionalAddress = Annotated[str, AfterValidator(lambda text: text and _address(text))]
+# A shell makes an empty text of a variable that is not set, and a path makes `.` of that.
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda text: text or None)]
 
 
 class Settings(BaseSettings):

@@ -12,7 +12,7 @@ import grpc
 from pydantic import Field
 
 from services.common.errors import CallerNotAllowed, InvalidSetting
-from services.common.settings import Settings
+from services.common.settings import OptionalPath, Settings
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +23,14 @@ _ANY = "*"
 class TlsSettings(Settings):
     """The certificate that a process shows, and the authorities that it believes."""
 
-    tls_cert_file: Path | None = Field(
+    tls_cert_file: OptionalPath = Field(
         default=None, description="PEM chain shown to callers, and to the services that are called"
     )
-    tls_key_file: Path | None = Field(default=None, description="PEM key of the certificate")
-    tls_ca_file: Path | None = Field(
+    tls_key_file: OptionalPath = Field(default=None, description="PEM key of the certificate")
+    tls_ca_file: OptionalPath = Field(
         default=None, description="signs the services that are called: set, they are called by TLS"
     )
-    tls_client_ca_file: Path | None = Field(
+    tls_client_ca_file: OptionalPath = Field(
         default=None, description="signs callers: set, each of them must show a certificate"
     )
     tls_callers: str = Field(

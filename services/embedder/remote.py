@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +22,7 @@ from services.common.errors import (
     Unanswered,
 )
 from services.common.llama.batching import cut_evenly
-from services.common.settings import Settings
+from services.common.settings import OptionalPath, Settings
 from services.common.vectors import DIMENSIONS_MAX, Matrix
 from services.embedder.blaming import Reading, Row
 from services.embedder.embedding import ListsFailed, Tokens, UnusableVectors
@@ -59,7 +58,7 @@ class RemoteSettings(Settings):
 
     embedding_url: str = Field(default="", description="for example http://127.0.0.1:11434/v1")
     embedding_api_key: SecretStr = SecretStr("")
-    embedding_api_key_file: Path | None = None
+    embedding_api_key_file: OptionalPath = None
     embedding_timeout_seconds: float = Field(default=60, gt=0)
     embedding_batch_max: int = Field(default=64, ge=1, le=2048, description="texts a call")
     embedding_calls_max: int = Field(

@@ -1,8 +1,14 @@
 """Settings are read from the environment, and a mistake in it is one line that names the variable."""
 
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import get_args
+
 import pytest
 from pydantic import Field, SecretStr
 
+import services
 from services.common.addresses import NAMES, AddressSettings
 from services.common.bus import BusSettings
 from services.common.database import DatabaseSettings
@@ -10,7 +16,7 @@ from services.common.errors import InvalidSetting
 from services.common.metrics import MetricsSettings
 from services.common.relay import RelaySettings
 from services.common.rpc import RpcSettings
-from services.common.settings import Settings, known_names, refuse_unknown
+from services.common.settings import PREFIX, Settings, known_names, refuse_unknown
 from services.common.telemetry import LogSettings
 from services.common.worker import WorkerSettings
 from tools.setting_names import names
@@ -98,6 +104,23 @@ def test_only_what_may_be_off_has_no_address(monkeypatch: pytest.MonkeyPatch) ->
     assert not RpcSettings.read().rpc_health_address + MetricsSettings.read().metrics_address
     with pytest.raises(InvalidSetting, match="WINNOW_SEARCH_ADDRESS: must be"):
         AddressSettings.read()
+
+
+def test_an_empty_file_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that a shell left empty names no file, whichever it is: it was the folder of the moment."""
+    for each in pkgutil.walk_packages(services.__path__, "services."):
+        if not each.name.endswith(("__main__", "launcher")):
+            importlib.import_module(each.name)
+    groups, seen = list(Settings.__subclasses__()), set()
+    for group in groups:
+        groups += group.__subclasses__()
+        for name, field in group.model_fields.items():
+            if Path in (field.annotation, *get_args(field.annotation)):
+                monkeypatch.setenv(PREFIX + name.upper(), "")
+                seen.add(name)
+                data = {n: "x" for n, f in group.model_fields.items() if f.is_required()}
+                assert getattr(group(**data), name) is None, name
+    assert len(seen) >= 13
 
 
 def test_a_choice_is_told_by_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ from services.common.models.registry import (
     Role,
 )
 from services.common.models.sources import HUB_ENDPOINT_VARIABLE, fetch_hub, fetch_package
-from services.common.settings import Settings
+from services.common.settings import OptionalPath, Settings
 
 _STAGING: Final = ".fetch-"
 
@@ -41,8 +41,8 @@ _STAGING: Final = ".fetch-"
 class ModelSettings(Settings):
     """Where models are kept, and a file of further ones."""
 
-    models_dir: Path | None = None
-    models_file: Path | None = None
+    models_dir: OptionalPath = None
+    models_file: OptionalPath = None
 
 
 @dataclass(frozen=True, slots=True)
