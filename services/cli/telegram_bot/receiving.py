@@ -60,6 +60,7 @@ class Receiver:
     ) -> None:
         self._delivery, self._tell, self._account = delivery, tell, account
         self._chats, self._left_out = set(chats), set[str]()
+        self._moved = set[tuple[str, str]]()
         self.tally = Tally()
         self.level_at = 0.0  # seconds of Unix time
 
@@ -110,8 +111,11 @@ class Receiver:
         except grpc.aio.AioRpcError as error:
             if error.code() not in _STAYS:
                 raise
-            self._tell(
-                f"{told}; its earlier messages stay under the old id because {error.details()}"
-            )
-            return
-        self._tell(f"{told}; {counted(moved, 'message')} moved")
+            moved = 0
+            told += f"; its earlier messages stay under the old id because {error.details()}"
+        else:
+            told += f"; {counted(moved, 'message')} moved"
+        # Telegram says it in both chats, and again what a crash left unconfirmed.
+        if moved or (old, chat.external_id) not in self._moved:
+            self._tell(told)
+        self._moved.add((old, chat.external_id))

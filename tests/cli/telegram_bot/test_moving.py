@@ -104,6 +104,17 @@ async def test_a_group_of_which_nothing_is_known(bot: Bot) -> None:
     assert bot.told == [f"group -55 is now supergroup {TEAM_ID}; 0 messages moved"]
 
 
+async def test_a_move_is_told_once(bot: Bot) -> None:
+    """Telegram says in both chats that one became the other; who reads on must not think that nothing was moved."""
+    opened = message(1, "", migrate_from_chat_id=-55)
+    await bot.receiver.accept([*said(message(1, chat=GROUP)), MOVED, *said(opened)])
+    await bot.receiver.accept([MOVED])
+    assert bot.told == [f"group -55 is now supergroup {TEAM_ID}; 1 message moved"]
+    other = Receiver(bot.delivery, bot.tell, "helper")
+    await other.accept([*said(message(1, chat=GROUP)), MOVED, *said(opened)])
+    assert len(bot.told) == 2
+
+
 async def test_a_past_that_is_too_long(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     """A group with more messages than can be moved at once keeps them under its old id, and the bot goes on."""
     monkeypatch.setattr(moving, "MESSAGES_MAX", 1)
