@@ -1,0 +1,59 @@
+"""A hybrid search of which one leg fails: who asked, who watches and who reads the log are told the same."""
+
+import pytest
+
+from services.common import metrics
+from tests.conftest import Deployment
+from tests.search.library import Client, Library, texts, unit
+
+SLEEPS = """
+create or replace function search.count_documents(p_kinds text[], p_terms tsquery[], p_limit int)
+  returns table (kind text, term int, documents bigint) language plpgsql security definer as
+$$ begin perform pg_sleep(60); end $$"""
+
+
+def lost() -> dict[str, float]:
+    """How many searches have lost each leg since the process began."""
+    return {
+        leg: metrics.SEARCH_LEGS_LOST.labels(leg)._value.get() for leg in ("keyword", "semantic")
+    }
+
+
+async def test_words_that_take_too_long_are_told(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PostgreSQL cancels what looks words up: each search says so, is counted, and is in the log with the reason."""
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.5")
+    library = await Library(deployment.admin, deployment.workspace).open()
+    await library.add_message("found by meaning", unit(1))
+    await deployment.admin.execute(SLEEPS)
+    before = lost()
+    async with deployment.serving("search") as channel:
+        client = Client(channel, deployment.metadata)
+        for _ in range(2):
+            reply = await client.search("meaning", query_vector=unit(1).tolist())
+            assert texts(reply) == ["found by meaning"]
+            assert list(reply.warnings) == [
+                "words could not be looked up: these results were found by meaning alone"
+            ]
+    assert lost() == before | {"keyword": before["keyword"] + 2}
+    logged = [line for line in caplog.messages if "lost its keyword leg" in line]
+    assert len(logged) == 2
+    assert "canceling statement due to statement timeout" in logged[0]
+
+
+async def test_an_embedder_that_is_away_is_told(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody embeds the query: the search says so, is counted and is in the log, and finds by words."""
+    library = await Library(deployment.admin, deployment.workspace).open()
+    await library.add_message("found by words", unit(1))
+    before = lost()
+    async with deployment.serving("search") as channel:
+        reply = await Client(channel, deployment.metadata).search("words")
+    assert texts(reply) == ["found by words"]
+    assert list(reply.warnings) == [
+        "the embedder does not answer: these results were found by words alone"
+    ]
+    assert lost() == before | {"semantic": before["semantic"] + 1}
+    assert any(line.startswith("embedder: UNAVAILABLE") for line in caplog.messages)
