@@ -43,3 +43,20 @@ def test_no_question_ends_the_bot(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(told.encode("utf-16-le")) / 2 <= 4096
     assert answer("?" * 1001) == "No answer: query: too long"
     server.stop(None)
+
+
+def test_what_is_said_of_proxies_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a proxy in the environment gets no answer of this machine by it, and with `no_proxy` as without one."""
+    server, port = grpc.server(ThreadPoolExecutor(1)), free_port()
+    search_pb2_grpc.add_SearchServiceServicer_to_server(LongAnswers(), server)  # type: ignore[no-untyped-call]
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    monkeypatch.setenv("TELEGRAM_TOKEN", "1:a")
+    monkeypatch.setenv("WINNOW_API_KEY", "none")
+    monkeypatch.setenv("WINNOW_SEARCH_ADDRESS", f"127.0.0.1:{port}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert "No answer: " in runpy.run_path(str(BOT))["answer"]("what?")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert "🙂" in runpy.run_path(str(BOT))["answer"]("what?")
+    server.stop(None)
