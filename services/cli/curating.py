@@ -123,7 +123,10 @@ async def topics_versions(session: Session, topic_id: str, limit: int, page_toke
 async def topics_merge(
     session: Session, topic_id: str, others: tuple[str, ...], title: str
 ) -> None:
-    """Say that OTHERS are part of TOPIC_ID: their messages and atoms move there."""
+    """Say that OTHERS are part of TOPIC_ID: their messages and atoms move there.
+
+    `winnow topics split` takes it back, given the messages that were theirs: `winnow topics messages` lists them before.
+    """
     _refuse_itself(topic_id, others)
     request = pb.MergeTopicsRequest(
         topic_id=topic_id, merged_topic_ids=others, title=title, request_id=str(uuid4())

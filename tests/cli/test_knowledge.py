@@ -260,3 +260,17 @@ async def test_topics_are_split_and_merged(winnow: Command) -> None:
     assert (code, f"no topic {topic['id']} as of 1999-01-01T00:00:00Z" in err) == (1, True)
     versions = await winnow.said("topics", "versions", topic["id"])
     assert all(word in versions for word in ("edited", "merged", "parted", "extracted", "{+"))
+
+
+async def test_a_merge_of_topics_is_undone_by_a_split(winnow: Command) -> None:
+    """Whoever knows which messages were the other topic's has it again, title and atoms included."""
+    topic = (await winnow.json("topics", "list"))["topics"][0]
+    message = (await winnow.json("topics", "show", topic["id"]))["message_ids"][0]
+    split = ("topics", "split", topic["id"])
+    made = (await winnow.json(*split, message, "--title", "Other"))["topic"]
+    theirs = (await winnow.json("topics", "messages", made["id"]))["messages"]
+    await winnow.json("topics", "merge", topic["id"], made["id"])
+    parted = await winnow.json(*split, *(each["id"] for each in theirs), "--title", made["title"])
+    for field in ("title", "message_count", "atom_count"):
+        assert parted["topic"][field] == made[field]
+    assert parted["rest"]["message_count"] == topic["message_count"] - 1
