@@ -45,7 +45,7 @@ _HEADINGS: Final = {
     default=2000,
     show_default=True,
     type=click.IntRange(64, 32768),
-    help="How much may be read before answering.",
+    help="How many tokens of messages may be read.",
 )
 @click.option(
     "--quote", is_flag=True, help="Ask no language model: show the messages that speak of it."

@@ -9,7 +9,7 @@ import click
 
 from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
-from services.cli.paging import gather, listing, spanned
+from services.cli.paging import LIST_MAX, gather, limited, listing, spanned
 from services.cli.values import refuse_empty_span, set_moment
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.pipeline.v1.pipeline_pb2_grpc import PipelineServiceStub
@@ -25,7 +25,7 @@ def audit() -> None:
 @click.option("--action", default="", help="Only this method or command, such as EraseMessages.")
 @click.option("--outcome", default="", help="Only what ended with this status, such as OK.")
 @spanned("begun")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
+@limited(LIST_MAX)
 @command
 async def audit_list(
     session: Session, key: str, action: str, outcome: str, after: datetime | None,

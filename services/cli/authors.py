@@ -6,7 +6,7 @@ import click
 
 from services.cli.groups import Group
 from services.cli.options import Session, command
-from services.cli.paging import listing
+from services.cli.paging import limited, listing
 from services.cli.values import ID
 from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1.search_pb2_grpc import SearchServiceStub
@@ -24,8 +24,10 @@ def authors() -> None:
 
 @authors.command("list")
 @click.option("--name", default="", help="Only whose name has this in it, in any case.")
-@click.option("--source", "sources", multiple=True, type=ID, help="Only of this source's id.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, AUTHORS_MAX))
+@click.option(
+    "--source", "sources", multiple=True, type=ID, help="Only of this source's id; repeatable."
+)
+@limited(AUTHORS_MAX)
 @command
 async def authors_list(session: Session, name: str, sources: tuple[str, ...], limit: int) -> None:
     """List who wrote messages, most of them first: the id that --author and `winnow erase author` take, and the name.

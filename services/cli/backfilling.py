@@ -23,7 +23,9 @@ _NAMES = {number: name.removesuffix("s") for name, number in KINDS.items()}
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Count what is missing and change nothing.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(list(KINDS)), help="Only these.")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice(list(KINDS)), help="Only these; repeatable."
+)
 @click.option(
     "--batch-size", default=0, type=click.IntRange(0, 10_000), help="Tasks a transaction."
 )

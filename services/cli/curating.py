@@ -8,7 +8,7 @@ from rich.text import Text
 
 from services.cli.knowledge import change_of, diff_lines, link_line, standing, topics
 from services.cli.options import Session, command
-from services.cli.paging import paged, print_page, show_more
+from services.cli.paging import PAGE_MAX, limited, paged, print_page, show_more
 from services.cli.reviewing import atoms, show
 from services.cli.values import ID, Measure, counted, moment, number, word, words
 from winnow.extractor.v1 import extractor_pb2 as pb
@@ -22,10 +22,15 @@ _reason = click.option("--reason", default="", help="Why, for those who read it 
 
 @atoms.command("links")
 @click.argument("atom_id", type=ID)
-@click.option("--depth", default=1, show_default=True, type=click.IntRange(1, 2))
-@click.option("--type", "kinds", multiple=True, type=click.Choice(words(types.LinkType)))
-@click.option("--confidence", default=0.0, type=Measure(0, 1), help="Only links so sure.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
+@click.option(
+    "--depth", default=1, show_default=True, type=click.IntRange(1, 2), help="Links away."
+)
+@click.option(
+    "--type", "kinds", multiple=True, type=click.Choice(words(types.LinkType)),
+    help="Only links of this type; repeatable.",
+)  # fmt: skip
+@click.option("--confidence", default=0.0, type=Measure(0, 1), help="Only links at least so sure.")
+@limited(PAGE_MAX)
 @command
 async def atoms_links(
     session: Session,
@@ -125,7 +130,8 @@ async def topics_merge(
 ) -> None:
     """Say that OTHERS are part of TOPIC_ID: their messages and atoms move there.
 
-    `winnow topics split` takes it back, given the messages that were theirs: `winnow topics messages` lists them before.
+    `winnow topics split` takes it back, given the messages that were theirs: `winnow topics messages` lists them
+    before.
     """
     _refuse_itself(topic_id, others)
     request = pb.MergeTopicsRequest(

@@ -12,11 +12,12 @@ from rich.text import Text
 from services.cli.failures import UNREACHABLE, Failure, described
 from services.cli.knowledge import atom_lines
 from services.cli.options import Session, command
-from services.cli.values import ID, MOMENT, Measure, counted, number, set_moment, word
+from services.cli.values import ID, MOMENT, Measure, counted, set_moment, word
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 from winnow.types.v1 import types_pb2 as types
 
+KINDS = {"atoms": types.SUBJECT_KIND_ATOM, "topics": types.SUBJECT_KIND_TOPIC}
 AGAIN_SECONDS, AGAIN_SECONDS_MAX = 0.5, 10.0
 # Longer than gRPC takes to find that nobody answers at an address.
 CONNECTED_SECONDS = 30.0
@@ -24,14 +25,16 @@ CONNECTED_SECONDS = 30.0
 
 @click.command()
 @click.option("--cursor", help="Go on after this one.")
-@click.option("--since", type=MOMENT, help="Begin with what changed from then on (UTC).")
+@click.option(
+    "--since", "--after", "since", type=MOMENT, help="Begin with what changed from then on (UTC)."
+)
 @click.option("--all", "everything", is_flag=True, help="Begin with all that there is.")
 @click.option(
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(["atom", "topic"]),
-    help="Only of this kind.",
+    type=click.Choice(list(KINDS)),
+    help="Only these; repeatable.",
 )
 @click.option("--source", type=ID, default="", help="Only what is of this source's id, or gone.")
 @click.option("--limit", default=0, type=click.IntRange(0), help="End after so many; 0 is never.")
@@ -57,8 +60,8 @@ async def follow(
         raise click.UsageError("--cursor is empty: leave it out, or begin with --all")
     if sum(map(bool, (cursor, since, everything))) > 1:
         raise click.UsageError("--cursor, --since and --all exclude each other")
-    numbers = [number(types.SubjectKind, kind) for kind in kinds]
-    wanted = pb.StreamKnowledgeRequest(kinds=numbers, source_id=source)  # type: ignore[arg-type]
+    numbers = [KINDS[kind] for kind in kinds]
+    wanted = pb.StreamKnowledgeRequest(kinds=numbers, source_id=source)
     start = pb.StreamKnowledgeRequest(cursor=cursor or "")
     start.only_new = not (cursor or since or everything)
     set_moment(start, "since", since)

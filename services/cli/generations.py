@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from services.cli.failures import Failure, described
 from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
-from services.cli.paging import gather, listing
+from services.cli.paging import LIST_MAX, gather, limited, listing
 from services.cli.values import ID, counted
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
@@ -45,7 +45,7 @@ def generations() -> None:
 
 
 @generations.command("list")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
+@limited(LIST_MAX)
 @command
 async def generations_list(session: Session, limit: int) -> None:
     """List generations, newest first: the model, the state, the index, and the vectors in your workspace."""

@@ -14,17 +14,25 @@ from services.cli.options import Session
 from services.cli.values import MOMENT, on_one_line
 
 PAGE_MAX = 500
+LIST_MAX = 100_000  # gathered from many pages
 TEXT_COLUMNS_MIN = 10  # to which a text is folded, and no narrower
 CELL_COLUMNS_MAX = 300
 GAP_COLUMNS = 2
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def limited(most: int) -> Callable[[F], F]:
+    """Give a command --limit, of which the list is as long as `most` at most."""
+    kind = click.IntRange(1, most)
+    return click.option(
+        "--limit", default=50, show_default=True, type=kind, help="At most so many."
+    )
+
+
 def paged(function: F) -> F:
     """Give a command --limit and --page-token."""
-    limit = click.option("--limit", default=50, show_default=True, type=click.IntRange(1, PAGE_MAX))
-    token = click.option("--page-token", default="", help="Where the page before ended.")
-    return limit(token(function))
+    token = click.option("--page-token", default="", help="Go on after a page, with what it told.")
+    return limited(PAGE_MAX)(token(function))
 
 
 def spanned(what: str) -> Callable[[F], F]:

@@ -117,7 +117,7 @@ _NARROWING = (
     _many(
         "--lang",
         "languages",
-        "Only in this language; und is for others and for what is too short to tell.",
+        "Only in this language; und is for others and for what is too short to tell. Repeatable.",
         click.Choice(["en", "uk", "ru", "und"]),
     ),
     click.option(
@@ -173,7 +173,13 @@ def narrowed(request: Any, chosen: Narrowing) -> None:
 
 @click.command(cls=QueryCommand)
 @click.argument("query")
-@click.option("--mode", type=click.Choice(list(MODES)), default="hybrid", show_default=True)
+@click.option(
+    "--mode",
+    type=click.Choice(list(MODES)),
+    default="hybrid",
+    show_default=True,
+    help="What a search goes by.",
+)
 @click.option(
     "--fusion",
     type=click.Choice(list(FUSIONS)),
@@ -186,9 +192,11 @@ def narrowed(request: Any, chosen: Narrowing) -> None:
     "kinds",
     multiple=True,
     type=click.Choice(list(KINDS)),
-    help="Repeatable; messages and atoms by default.",
+    help="Only these; repeatable. Messages and atoms by default.",
 )
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100))
+@click.option(
+    "--limit", default=10, show_default=True, type=click.IntRange(1, 100), help="At most so many."
+)
 @click.option(
     "--page-token",
     default="",

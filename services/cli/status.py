@@ -13,7 +13,7 @@ from services.cli.failures import Failure
 from services.cli.groups import Group
 from services.cli.health import SERVING, tell_health
 from services.cli.options import Session, as_dict, command
-from services.cli.paging import gather, listing, spanned
+from services.cli.paging import LIST_MAX, gather, limited, listing, spanned
 from services.cli.values import ID, counted, refuse_empty_span, set_moment
 from services.common.stages import STAGES
 from winnow.pipeline.v1 import pipeline_pb2 as pb
@@ -117,7 +117,7 @@ def dead() -> None:
     "--error-class", default="", help="Only what failed in this way, as the list says it."
 )
 @spanned("made")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
+@limited(LIST_MAX)
 @command
 async def dead_list(
     session: Session, stage: str | None, error_class: str, after: datetime | None,

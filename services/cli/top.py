@@ -47,7 +47,13 @@ class Sample:
 
 
 @click.command()
-@click.option("--interval", default=1.0, show_default=True, type=Measure(0.2, 60), help="Seconds.")
+@click.option(
+    "--interval",
+    default=1.0,
+    show_default=True,
+    type=Measure(0.2, 60),
+    help="Seconds between looks.",
+)
 @command
 async def top(session: Session, interval: float) -> None:
     """Show the pipeline live: backlog, rates and ages by stage, and what must be 0 at rest. Ctrl-C ends it.

@@ -53,6 +53,24 @@ def test_help_fits_a_terminal() -> None:
         assert max(map(len, lines)) <= 80, names
 
 
+def test_every_option_says_what_it_is() -> None:
+    """No option is left to be guessed, and one that says when things began is called alike by all commands."""
+    for names in helps(winnow):
+        found: click.Command = winnow
+        for name in names:
+            assert isinstance(found, click.Group)
+            below = found.get_command(click.Context(found), name)
+            assert below
+            found = below
+        for option in (each for each in found.params if isinstance(each, click.Option)):
+            assert option.help, (names, option.opts)
+            for one, other in (("--since", "--after"), ("--until", "--before")):
+                if one in option.opts and names != ("atoms", "edit"):
+                    assert other in option.opts, names
+            if option.multiple:
+                assert "epeat" in option.help, (names, option.opts)
+
+
 def test_a_misspelt_command_is_answered_with_the_one_it_resembles() -> None:
     """Whoever mistypes a command is told which one there is; whoever types nonsense is told no other."""
     result = CliRunner().invoke(winnow, ["serach", "x"])

@@ -73,7 +73,7 @@ async def test_it_is_said_where_to_go_on(
 async def test_what_is_asked_for_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kinds and source are those of each call that goes on where one broke off."""
     service, source = Ending(2, breaks=False), "01a21a69-d42e-70ce-b63c-d11ad0805df1"
-    options = ("--kind", "topic", "--source", source, "--limit", "3")
+    options = ("--kind", "topics", "--source", source, "--limit", "3")
     code, _ = await followed(service, monkeypatch, *options)
     assert code == 0
     assert [(list(each.kinds), each.source_id) for each in service.asked] == [([3], source)] * 2

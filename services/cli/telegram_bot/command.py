@@ -52,8 +52,20 @@ def bot_group() -> None:
 @click.option(
     "--webhook", is_flag=True, help="Let Telegram push updates, rather than poll for them."
 )
-@click.option("--listen", default="127.0.0.1:8080", metavar="HOST:PORT", show_default=True)
-@click.option("--path", default="/telegram", metavar="/PATH", show_default=True)
+@click.option(
+    "--listen",
+    default="127.0.0.1:8080",
+    metavar="HOST:PORT",
+    show_default=True,
+    help="Where the webhook listens.",
+)
+@click.option(
+    "--path",
+    default="/telegram",
+    metavar="/PATH",
+    show_default=True,
+    help="The path of the webhook there.",
+)
 @click.option(
     "--secret-file",
     type=_FILE,
