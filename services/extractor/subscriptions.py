@@ -176,12 +176,7 @@ class WindowStage:
         looks = set(await awaited(connection, workspace, self.name, source, "tail:", None))
         windows: list[UUID] = []
         for talk in await conversations(connection, workspace, source, limits, before):
-            if not talk.is_whole:
-                # What is left goes on where this ends. A task that found all of it open is not repeated.
-                spec = f"{'close' if close else 'tail'}:{talk.waiting[-1].message_id}"
-                await enqueue(*place, [spec])
-                now = _NEVER
-            result = talk.cut(now, limits)
+            result = talk.cut(now if talk.is_whole else _NEVER, limits)
             for number, closed in enumerate(result.windows):
                 reason = "request" if close and closed.reason == "age" else closed.reason
                 own = talk.fresh(closed.window.own)
@@ -190,12 +185,17 @@ class WindowStage:
                     await close_window(connection, workspace, source, reason, own, goes_on)
                 )
                 await reach("window.window_added")
+            if not talk.is_whole:
+                # What is left goes on where this ends. A task that found all of it open is not repeated; one that made
+                # room for more is, though it was done before.
+                spec = f"{'close' if close else 'tail'}:{talk.waiting[-1].message_id}"
+                await enqueue(*place, [spec], reopen=bool(windows))
             if result.tail and result.look_again_at:
                 # The moment tells tails apart that end in the same message: the look at another one may be long done.
                 spec = f"tail:{result.tail[-1].message.id}:{result.look_again_at.isoformat()}"
                 if spec not in looks:
                     # A look that could not close it yet may be done, and the clock before its moment again.
-                    moment, reopen = result.look_again_at, now != _NEVER
+                    moment, reopen = result.look_again_at, talk.is_whole and now != _NEVER
                     await enqueue(*place, [spec], moment, reopen=reopen)
                 await reach("window.tail_asked")
         return windows

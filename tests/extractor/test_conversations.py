@@ -262,3 +262,24 @@ async def test_more_than_is_looked_at_in_one_go_is_cut_alike(
             found.append(await windows(deployment, source))
     assert found[0] == found[1]
     assert sum(map(len, found[0])) == len(TALK)
+
+
+async def test_looks_at_part_of_what_waits_leave_nothing_behind(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies behind the end of what is looked at is cut, also when all looks that were planned fall due together."""
+    monkeypatch.setattr(conversations, "PENDING_MAX", 25)
+    admin = deployment.admin
+    async with knowing(deployment, merges=False) as knowledge:
+        source, _ = await say(deployment, TALK)
+        await admin.execute(
+            """update ingest.message set sent_at = now(),
+                 thread_id = (substring(text from '\\d+')::int / 20)::text where source_id = $1""",
+            source,
+        )
+        await knowledge.settled()
+        assert await admin.fetchval("select count(*) from extractor.pending_message") == 60
+        due = "update spine.task set available_at = now() where state = 'ready' and spec like 'tail:%'"
+        while await admin.fetchval(f"with due as ({due} returning 1) select count(*) from due"):
+            await knowledge.settled()
+        assert await admin.fetchval("select count(*) from extractor.pending_message") == 0
