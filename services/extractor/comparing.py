@@ -48,7 +48,7 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 # What can stop holding because something newer was settled.
 _SETTLED: Final = frozenset({"decision", "requirement"})
-_SPEAKER: Final = re.compile(r"^\S{1,40}: ", re.MULTILINE)
+_SPEAKER: Final = re.compile(r"\S{1,40}: ")
 _QUOTED: Final = re.compile(r"\A«(.*?)…?»\s*\n", re.DOTALL)
 
 
@@ -56,8 +56,8 @@ _QUOTED: Final = re.compile(r"\A«(.*?)…?»\s*\n", re.DOTALL)
 class Claim:
     """An atom as it is compared.
 
-    `messages` are equal for the same message of two sources. `judgement` is a person's: whatever a person wrote is
-    approved, what was invalidated rejected.
+    `messages` are equal for the same message of two sources, and `speakers` who wrote them. `judgement` is a person's:
+    whatever a person wrote is approved, what was invalidated rejected.
     """
 
     id: UUID
@@ -69,6 +69,7 @@ class Claim:
     valid_from: datetime
     valid_to: datetime | None = None
     judgement: Judgement = ""
+    speakers: frozenset[str] = frozenset()
 
     @cached_property
     def text(self) -> str:
@@ -78,8 +79,14 @@ class Claim:
     @cached_property
     def own(self) -> str:
         """What it says, without who said it and without the question that it answers."""
-        own = _SPEAKER.sub("", _QUOTED.sub("", self.content, count=1))
-        return f"{self.title}\n{own}"
+        lines = _QUOTED.sub("", self.content, count=1).split("\n")
+        return "\n".join([self.title, *(self._without_speaker(line) for line in lines)])
+
+    def _without_speaker(self, line: str) -> str:
+        for speaker in self.speakers:
+            if line.startswith(f"{speaker}: "):
+                return line[len(speaker) + 2 :]
+        return _SPEAKER.sub("", line, count=1) if _SPEAKER.match(line) else line
 
     @cached_property
     def wording(self) -> Wording:
@@ -127,14 +134,18 @@ def says_same(one: Claim, other: Claim, relatedness: float) -> bool:
     if mine.is_negative != theirs.is_negative or _differ(mine, theirs):
         return False
     words = wording.shared(mine.stems, theirs.stems)
-    if not _has_title_of(one, other) and wording.swaps(mine.order, theirs.order):
-        return False
     enough = min(len(mine.stems), len(theirs.stems)) >= _STEMS_MIN
     covered = wording.covered(mine.stems, theirs.stems) if enough else 0.0
     measured = (relatedness, words, covered)
-    if one.kind != other.kind:
-        return "solution" not in (one.type, other.type) and _reaches(measured, SAME_ACROSS_KINDS)
-    return any(_reaches(measured, least) for least in SAME)
+    if one.kind == other.kind:
+        is_alike = any(_reaches(measured, least) for least in SAME)
+    else:
+        is_solution = "solution" in (one.type, other.type)
+        is_alike = not is_solution and _reaches(measured, SAME_ACROSS_KINDS)
+    # Aligning words takes longest, and so comes last.
+    return is_alike and (
+        _has_title_of(one, other) or not wording.swaps(mine.order, theirs.order)
+    )
 
 
 def _rests_on_same(one: Claim, other: Claim) -> bool:

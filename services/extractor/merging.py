@@ -266,6 +266,7 @@ def _claim(row: Any) -> Claim:
         row["valid_from"],
         row["valid_to"],
         row["judgement"],
+        frozenset(row["speakers"]),
     )
 
 

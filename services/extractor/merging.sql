@@ -17,7 +17,7 @@ select count(*) from (
 
 -- name: claims
 -- The live atoms among the given ones, and those that people invalidated, with their own evidence and how near their vectors are.
-select a.id, a.type, a.title, a.content, a.window_id, a.valid_from, a.valid_to, a.text_sha256, a.topic_id,
+select a.id, a.type, a.title, a.content, a.window_id, a.valid_from, a.valid_to,
   case
     when a.invalidated_at is not null or a.approval_state = 'rejected' and a.judged_by = 'person' then 'rejected'
     when a.origin = 'person' or a.approval_state = 'approved' and a.judged_by = 'person' then 'approved'
@@ -28,6 +28,10 @@ select a.id, a.type, a.title, a.content, a.window_id, a.valid_from, a.valid_to, 
         from extractor.atom_evidence e
         join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
         where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is null order by e.message_id) as messages,
+  array(select distinct coalesce(nullif(m.author_name, ''), m.author_external_id)
+        from extractor.atom_evidence e
+        join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
+        where e.workspace_id = a.workspace_id and e.atom_id = a.id and e.via_atom_id is null) as speakers,
   1 - (v.embedding <=> s.embedding) as cosine
 from extractor.atom a
 left join embedder.vector v on v.workspace_id = a.workspace_id and v.generation_id = $3 and v.kind = 'atom'
@@ -101,7 +105,7 @@ limit $4;
 
 -- name: topic_claims
 -- The live topics among the given ones, in which windows they were talked about, and whether a person gave them their titles.
-select t.id, t.title, t.title_key, t.source_id,
+select t.id, t.title, t.title_key,
   exists (select from extractor.topic_version v
     where v.workspace_id = t.workspace_id and v.topic_id = t.id and v.title = t.title
       and v.is_persons) as is_named,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Final
 
-from services.extractor.wording import EMPTY, stem
+from services.extractor.wording import EMPTY, normalized, stem
 
 _SENTENCE: Final = re.compile(r"[^.!?\n]+(?:[.!?]+(?=\S)[^.!?\n]+)*[.!?]*")
 _TOKEN: Final = re.compile(r"[\w']+(?:[-./:@#]\w+)*|[,;:()—–]|-(?=\s)")
@@ -134,7 +134,7 @@ class _Clause:
 
 def _clauses_of(text: str) -> list[_Clause]:
     """What is told by clauses, outside of questions, conditions and contrasts, with one denial each at most."""
-    normal = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
+    normal = normalized(text).casefold()
     return [
         found
         for sentence in _SENTENCE.findall(normal)

@@ -40,6 +40,8 @@ _NEGATIONS: Final = frozenset(
     не ні ніколи ніхто нічого немає нема без
     нет никогда никто ничего нельзя""".split()
 )
+_IGNORED: Final = EMPTY | _NEGATIONS
+_APOSTROPHES: Final = str.maketrans("’ʼ", "''")
 _CHANGES: Final = re.compile(
     r"(?<!\w)(?:instead|no longer|not any ?more|any ?more|changed?(?: our minds?)? to|moved? to|switch(?:ed|ing)? to"
     r"|revert(?:ed|ing)?"
@@ -104,13 +106,18 @@ class Wording:
     is_change: bool
 
 
+def normalized(text: str) -> str:
+    """A text with one character for what is written in several ways, the apostrophe among them."""
+    return unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
+
+
 @lru_cache(maxsize=4096)
 def read(text: str) -> Wording:
     """Take a text apart."""
-    normal = unicodedata.normalize("NFKC", text).replace("’", "'")
+    normal = normalized(text)
     tokens = _TOKEN.findall(normal)
     lower = [word for token in normal.casefold().split() for word in re.findall(r"[\w']+", token)]
-    order = [stem(word) for word in lower if len(word) > 1 and word not in EMPTY | _NEGATIONS]
+    order = [stem(word) for word in lower if len(word) > 1 and word not in _IGNORED]
     return Wording(
         " ".join(normal.casefold().split()),
         tuple(order),

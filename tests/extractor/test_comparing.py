@@ -106,6 +106,9 @@ def test_who_says_it_and_what_it_answers_are_not_compared() -> None:
     other = claim(BACKUP, content=f"bob: {BACKUP}")
     assert verdict(one, other, 0.9) == "same"
     assert one.text != other.text
+    lines = "Ann van der Berg: it is full\nbob: Note: all of it\nWhat is this: a line"
+    told = claim(BACKUP, content=lines, speakers=frozenset({"Ann van der Berg", "Ann", "bob"}))
+    assert told.own == f"{BACKUP}\nit is full\nNote: all of it\nWhat is this: a line"
 
 
 @pytest.mark.parametrize(
@@ -115,6 +118,7 @@ def test_who_says_it_and_what_it_answers_are_not_compared() -> None:
         ("We keep seven days of logs", "We keep fourteen days of logs"),
         ("We support the old protocol", "We no longer support the old protocol"),
         ("Реліз клієнта у п'ятницю", "Реліз клієнта перенесли на понеділок"),
+        ("Реліз клієнта у п\u02bcятницю", "Реліз клієнта перенесли на понеділок"),
         (
             "We release 3.2 on Wednesday. Feature freeze is Friday evening",
             "Change of plan: Ann needs prices live, so 3.2 goes out on Monday instead of Wednesday. Freeze tonight",
