@@ -252,7 +252,8 @@ def read_golds(data_dir: Path) -> list[GoldWindow]:
 
 def _golds(path: Path) -> Iterator[GoldWindow]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not `splitlines`: JSON may hold other ends of lines in its texts.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationDataError(f"{path}: cannot be read as text") from error
     for number, line in enumerate(lines, 1):

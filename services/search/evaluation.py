@@ -299,7 +299,8 @@ def _collection(path: Path) -> Collection:
 
 def _rows(path: Path, needed: Sequence[str]) -> Iterator[dict[str, Any]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not `splitlines`: JSON may hold other ends of lines in its texts.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise EvaluationDataError(f"{path}: cannot be read: {error.strerror}") from error
     for number, line in enumerate(lines, 1):

@@ -161,13 +161,22 @@ async def test_predictions_are_written_in_the_curated_shape(tmp_path: Path) -> N
     )
     out = tmp_path / "predictions.jsonl"
     await evaluate(folder(tmp_path, nested=False), PlannedEngine(extraction), out)
-    (row,) = map(json.loads, out.read_text(encoding="utf-8").splitlines())
+    row = json.loads(out.read_text(encoding="utf-8"))
     assert {"chat", "window", "message_ids", "topics", "atoms", "links"} <= set(row)
     assert row["atoms"][1]["message_ids"] == [2]
     assert row["links"] == [{"from": 1, "to": 0, "type": "solves"}]
     (tmp_path / "again").mkdir()
     (tmp_path / "again" / "extraction.jsonl").write_text(out.read_text(encoding="utf-8"))
     assert read_golds(tmp_path / "again")[0].atoms[1].type == "solution"
+
+
+async def test_ends_of_lines_within_a_label_end_no_line(tmp_path: Path) -> None:
+    """What JSON leaves as it is in a text, such as U+2028, does not part a curated window."""
+    folder(tmp_path, nested=False)
+    labels = tmp_path / "extraction.jsonl"
+    row = json.loads(labels.read_text(encoding="utf-8")) | {"note": "one\u2028two\x85three"}
+    labels.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert len(read_golds(tmp_path)) == 1
 
 
 async def test_the_scorer_labels_the_whole_chat(tmp_path: Path) -> None:

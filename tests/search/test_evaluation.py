@@ -14,7 +14,7 @@ from services.search.evaluation import EvaluationDataError, JudgedMessage, Judge
 MESSAGES = [
     {"chat": "a", "message_id": 1, "author": "ann", "text": "the deploy failed"},
     {"chat": "a", "message_id": 2, "author": "bob", "text": "rotate the key"},
-    {"chat": "b", "message_id": 1, "author": "eve", "text": "deploy on friday"},
+    {"chat": "b", "message_id": 1, "author": "eve", "text": "deploy on\u2028friday"},
 ]
 QUERIES = [
     {"query": "failed deploy", "chat": "a", "relevant_ids": [1]},
