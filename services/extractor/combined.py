@@ -3,6 +3,7 @@
 The model sees one note at a time, so that what one message says can change nothing about another's note.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
@@ -84,7 +85,7 @@ class CombinedEngine:
 
     async def extract(self, window: Window) -> Extraction:
         """Extract by structure, then let the model refine; its bad answers change nothing."""
-        reading = self.grounded.read(window)
+        reading = await asyncio.to_thread(self.grounded.read, window)
         candidates: list[Candidate | None] = list(reading.candidates)
         spent = Spent()
         budget = max(1, int(self.trust.calls_per_message * len(window.own)))
@@ -93,7 +94,8 @@ class CombinedEngine:
             for position in chosen(reading.candidates)[:budget]:
                 candidate = reading.candidates[position]
                 candidates[position] = await self._refined(self.model, candidate, spent)
-        extraction = assemble(reading, [c for c in candidates if c is not None])
+        kept = [candidate for candidate in candidates if candidate is not None]
+        extraction = await asyncio.to_thread(assemble, reading, kept)
         return replace(
             extraction,
             model_calls=spent.calls,

@@ -143,9 +143,7 @@ def says_same(one: Claim, other: Claim, relatedness: float) -> bool:
         is_solution = "solution" in (one.type, other.type)
         is_alike = not is_solution and _reaches(measured, SAME_ACROSS_KINDS)
     # Aligning words takes longest, and so comes last.
-    return is_alike and (
-        _has_title_of(one, other) or not wording.swaps(mine.order, theirs.order)
-    )
+    return is_alike and (_has_title_of(one, other) or not wording.swaps(mine.order, theirs.order))
 
 
 def _rests_on_same(one: Claim, other: Claim) -> bool:

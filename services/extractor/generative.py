@@ -1,5 +1,6 @@
 """The engine that lets a language model write all atoms: one constrained call a window, or one a half."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,6 +82,9 @@ class GenerativeEngine:
             border = own.index(worth[half])
             parts.append(await self._ask(context, own[:border]))
             parts.append(await self._ask(worth[max(0, half - 2) : half], own[border:]))
+        return await asyncio.to_thread(self._extracted, window, parts)
+
+    def _extracted(self, window: Window, parts: Sequence[Part]) -> Extraction:
         extraction = _joined(window, parts)
         return _completed(window, extraction, self.fallback) if self.fallback else extraction
 
@@ -103,7 +107,8 @@ class GenerativeEngine:
             # A provider may refuse what somebody said; the other half, and structure, can be read without it.
             log.warning("a call for %d messages failed: %s", len(worth), error)
             return Part("invalid", message_ids=ids)
-        part = _read(completion.text, completion.finish_reason == "length", worth)
+        is_cut_off = completion.finish_reason == "length"
+        part = await asyncio.to_thread(_read, completion.text, is_cut_off, worth)
         part.message_ids = ids
         part.tokens_in, part.tokens_out = completion.tokens_in, completion.tokens_out
         return part

@@ -1,5 +1,6 @@
 """The engine that needs no language model: structure finds the atoms, people's words tell them."""
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,7 +75,10 @@ class GroundedEngine:
         return f"grounded-{GROUNDED_VERSION}{'+vectors' if self.similarity else ''}"
 
     async def extract(self, window: Window) -> Extraction:
-        """Read a window by its structure alone; never calls a model."""
+        """Read a window by its structure alone, in a thread: long messages take seconds. Never calls a model."""
+        return await asyncio.to_thread(self._extracted, window)
+
+    def _extracted(self, window: Window) -> Extraction:
         reading = self.read(window)
         return assemble(reading, reading.candidates)
 

@@ -1,5 +1,6 @@
 """The engine without a language model: atoms, types, titles, topics and links from structure."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.extractor.combined import CombinedEngine
 from services.extractor.evaluation import is_valid
-from services.extractor.extraction import Extraction, Window
+from services.extractor.extraction import Engine, Extraction, Window
 from services.extractor.grounded import GroundedEngine
 from services.extractor.grounding import is_grounded
 from tests.extractor.conversation import ids, talk
@@ -307,6 +309,21 @@ def test_versions_tell_engines_apart() -> None:
 async def test_long_repetitive_texts_do_not_stall(unit: str) -> None:
     """Texts of the largest accepted size, made to please a pattern, are read without stalling."""
     await ENGINE.extract(talk(*(f"u{n % 5}: {unit * (16_000 // len(unit))}" for n in range(36))))
+
+
+@pytest.mark.parametrize("engine", [ENGINE, CombinedEngine(ENGINE)], ids=lambda each: each.name)
+async def test_long_messages_hold_nothing_up(engine: Engine) -> None:
+    """While a window is read the process goes on with everything else, such as health and leases."""
+    said = " ".join(f"we decided that service{n} must not use queue{n}." for n in range(100))
+    reading = asyncio.create_task(
+        engine.extract(talk(*(f"u{n % 5}: {n} {said}" for n in range(9))))
+    )
+    turns = 0
+    while not reading.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert reading.result().atoms
+    assert turns > 9
 
 
 LINES = st.builds(
