@@ -67,6 +67,11 @@ class Copy:
         """What it is a copy of."""
         return self.workspace, self.generation.id
 
+    @property
+    def size_bytes(self) -> int:
+        """The memory that it takes."""
+        return len(self) * Sketch.row_bytes(self.generation.dimensions)
+
     async def nearest(
         self, kinds: Sequence[str], vector: bytes, count: int, sure: int
     ) -> dict[str, list[UUID]]:
@@ -161,16 +166,20 @@ class Copies:
         if (now := self._clock()) >= self._checked_at + _CHECK_SECONDS:
             self._checked_at = now
             self._refused = {key: until for key, until in self._refused.items() if until > now}
-            for copy in list(self._held.values()):
-                await self._safely(self._check(copy))
+            # To make one anew may take the room of another that was not used for longer.
+            for copy in self._least_used():
+                if self._held.get(copy.key) is copy:
+                    await self._safely(self._check(copy))
         metrics.SEARCH_COPY_BYTES.set(self.bytes)
 
     @property
     def bytes(self) -> int:
         """The memory that the copies take."""
-        return sum(
-            len(copy) * Sketch.row_bytes(copy.generation.dimensions) for copy in self._held.values()
-        )
+        return sum(copy.size_bytes for copy in self._held.values())
+
+    def _least_used(self) -> list[Copy]:
+        """All copies, the one first that was not used for the longest time."""
+        return sorted(self._held.values(), key=lambda copy: copy.used_at)
 
     async def _wait(self) -> None:
         """Wait until something is asked for or to be checked."""
@@ -205,13 +214,19 @@ class Copies:
         log.info("copied %d vectors of a workspace", len(copy))
 
     def _make_room(self, wanted: int) -> bool:
-        """Give up copies that were not used lately until there is room for so many bytes; tell whether there is."""
-        before = self._clock() - _HELD_SECONDS
-        for copy in sorted(self._held.values(), key=lambda copy: copy.used_at):
-            if self.bytes + wanted <= self._bytes_max or copy.used_at > before:
+        """Give up copies that were not used lately if that makes room for so many bytes; tell whether there is."""
+        before, lacking = self._clock() - _HELD_SECONDS, self.bytes + wanted - self._bytes_max
+        given_up: list[Copy] = []
+        for copy in self._least_used():
+            if lacking <= 0 or copy.used_at > before:
                 break
+            given_up.append(copy)
+            lacking -= copy.size_bytes
+        if lacking > 0:
+            return False
+        for copy in given_up:
             del self._held[copy.key]
-        return self.bytes + wanted <= self._bytes_max
+        return True
 
     async def _follow(self, copy: Copy) -> None:
         """Take in what was written since a copy's snapshot."""

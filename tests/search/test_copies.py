@@ -1,7 +1,6 @@
 """Copies of vectors in memory: they propose, the database decides, and whatever was written since is found as well."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,83 +9,15 @@ import asyncpg
 import numpy as np
 import pytest
 
-from services.common.database import Database, DatabaseSettings
 from services.common.errors import DatabaseUnavailable
-from services.common.vectors import INDEX_SETTINGS, Matrix, to_halfvecs
+from services.common.vectors import to_halfvecs
 from services.search import aims, copying, semantic, store
 from services.search import copies as module
 from services.search.copies import Copies, Copy
-from services.search.semantic import Plan, SemanticCandidates, SemanticLeg
-from services.search.sketch import Sketch
-from services.search.statistics import Statistics
-from services.search.store import Filter, Generation, Scope
-from tests.conftest import Deployment
+from services.search.semantic import Plan
+from services.search.store import Filter
+from tests.search.copied import MANY, Reader
 from tests.search.library import DIMENSIONS, Library, sha, unit
-
-MANY = 300
-ROW = Sketch.row_bytes(DIMENSIONS)
-
-
-@dataclass
-class Reader:
-    """The semantic leg over a library, with copies whose loop does not run by itself."""
-
-    library: Library
-    database: Database
-    generation: Generation
-    copies: Copies
-    now: list[float] = field(default_factory=lambda: [0.0])
-
-    async def find(
-        self, *wanted: float, chosen: Filter | None = None, kinds: tuple[str, ...] = ("message",)
-    ) -> SemanticCandidates:
-        """Search by a vector."""
-        leg = SemanticLeg(Statistics(), self.copies)
-        sought = aims.plain(to_halfvecs(unit(*wanted).reshape(1, -1)))
-        scope = self.scope(kinds, chosen or Filter())
-        async with self.database.reading(scope.workspace) as connection:
-            return await leg.find(connection, scope, sought, 10)
-
-    def scope(self, kinds: tuple[str, ...], chosen: Filter) -> Scope:
-        """What is looked at."""
-        return Scope(self.library.workspace, self.generation, chosen, kinds)
-
-    async def nearest(self, *wanted: float) -> list[UUID]:
-        """Search a copy by a vector."""
-        found = await self.find(*wanted)
-        assert found.plan is Plan.MEMORY
-        return [near.subject.id for near in found.nearest]
-
-    async def copied(self) -> None:
-        """Have a copy made."""
-        assert (await self.find(1)).plan is Plan.HNSW
-        await self.copies.work()
-
-    @property
-    def held(self) -> int:
-        """How many vectors the copies hold."""
-        return self.copies.bytes // ROW
-
-
-@pytest.fixture
-async def reader(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reader]:
-    """A reader of a library whose every search is over too much to compare it all."""
-    monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", -1)
-    library = await Library(deployment.admin, deployment.workspace).open()
-    assert library.generation
-    await library.add_messages([f"m {i}" for i in range(MANY)], some_vectors())
-    now = [0.0]
-    async with Database.open(
-        DatabaseSettings.read(), "winnow_search", server_settings=INDEX_SETTINGS
-    ) as database:
-        generation = Generation(library.generation, "test", DIMENSIONS)
-        copies = Copies(database, 100_000, lambda: now[0])
-        yield Reader(library, database, generation, copies, now)
-
-
-def some_vectors() -> list[Matrix]:
-    """Vectors that have little to do with those that tests look for."""
-    return [unit(0, 0, 0, *each) for each in np.random.default_rng(3).standard_normal((MANY, 5))]
 
 
 async def test_a_copy_finds_what_everything_compared_finds(reader: Reader) -> None:
@@ -295,50 +226,6 @@ async def test_few_that_satisfy_a_filter_are_left_to_the_index(
     found = await reader.find(1, chosen=Filter(author_ids=("bob",)))
     assert found.plan is Plan.HNSW_ITERATIVE
     assert [near.subject.id for near in found.nearest] == [far]
-
-
-async def test_there_must_be_room(reader: Reader) -> None:
-    """What does not fit must not be copied; what others use must not be given up for it, what nobody uses must be."""
-    reader.copies = Copies(reader.database, MANY * ROW - 1, lambda: reader.now[0])
-    assert (await reader.find(1)).plan is Plan.HNSW
-    await reader.copies.work()
-    assert (await reader.find(1)).plan is Plan.HNSW
-    reader.copies = Copies(reader.database, MANY * ROW + 1, lambda: reader.now[0])
-    await reader.copied()
-    other = replace(reader.library, workspace=UUID(int=7), source=UUID(int=8), sent=0)
-    await other.admin.execute(
-        "insert into spine.workspace (workspace_id, name) values ($1, 'big')", other.workspace
-    )
-    await other.add_source(other.source)
-    await other.add_messages([f"o {i}" for i in range(MANY)], some_vectors())
-    mine, reader.library = reader.library, other
-    for moment, plan in ((59, Plan.HNSW), (120, Plan.MEMORY)):
-        reader.now[0] = moment
-        await reader.find(1)
-        await reader.copies.work()
-        assert (await reader.find(1)).plan is plan
-    reader.library = mine
-    assert (await reader.find(1)).plan is Plan.HNSW
-
-
-async def test_what_found_no_room_is_left_alone_for_a_minute(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """To see how much does not fit takes reading it all: once a minute, however often other copies have work done."""
-    counted: list[float] = []
-
-    async def counting(*place: Any) -> int:
-        counted.append(reader.now[0])
-        return await count(*place)
-
-    count = copying.count
-    monkeypatch.setattr(copying, "count", counting)
-    reader.copies = Copies(reader.database, MANY * ROW - 1, lambda: reader.now[0])
-    for moment in (0, 1, 59, 61):
-        reader.now[0] = moment
-        assert (await reader.find(1)).plan is Plan.HNSW
-        await reader.copies.work()
-    assert counted == [0, 61]
 
 
 async def test_nothing_is_copied_without_memory(reader: Reader) -> None:
