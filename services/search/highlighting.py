@@ -3,6 +3,7 @@
 import math
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -63,7 +64,7 @@ class Plain:
         if self.origins is None:
             return Span(name, start, length)
         first, last = self.origins[start], self.origins[start + length - 1]
-        end = next(each for each in self.origins[start + length :] if each > last)
+        end = self.origins[bisect_right(self.origins, last, start + length)]
         return Span(name, first, end - first)
 
 

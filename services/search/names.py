@@ -51,7 +51,9 @@ _WORD: Final = re.compile(r"(?<![\w/.:=&?%+~\\])(?<!\w@)\w+(?:['’ʼ`]\w+)*(?![
 _ASIDE: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _POSSESSIVE: Final = re.compile(r"['’ʼ`]s$", re.IGNORECASE)
 _CYRILLIC: Final = re.compile("[Ѐ-ӿ]")
-_SENTENCE_ENDS: Final = re.compile(r"(?:^|[.!?…\n])[\s«„“\"'(@#-]*$")
+_SENTENCE_ENDS: Final = ".!?…\n"
+# What may stand before a sentence's first word, as white space may.
+_OPENINGS: Final = "«„“\"'(@#-"
 # How a name sounds, whichever letters it is written in: Andriy, Andrii, Андрій; Hnatiuk, Gnatyuk, Гнатюк.
 _SOUNDS: Final = {
     "shch": "щ", "sch": "ш", "tch": "ч", "sh": "ш", "ch": "ч", "ck": "k", "ph": "f", "th": "t", "kh": "g", "zh": "ж",
@@ -131,11 +133,12 @@ class Names:
         for place, (word, authors) in enumerate(zip(words, called, strict=True)):
             beside = called[max(place - 1, 0) : place] + called[place + 1 : place + 2]
             together = frozenset[str]().union(*(authors & other for other in beside))
+            if not authors or not (together or len(word[0]) >= PART_LETTERS_MIN):
+                continue
             part, is_sure = part_of(word[0]), bool(together) or _is_written_as_name(word)
             if is_sure or not self._is_ordinary(part):
                 whom = together or authors
-                if whom and (together or len(word[0]) >= PART_LETTERS_MIN):
-                    found[part] = Named(whom, is_sure, self._spelt_by(whom, part))
+                found[part] = Named(whom, is_sure, self._spelt_by(whom, part))
         return found
 
     def stands_in(self, text: str) -> bool:
@@ -178,8 +181,14 @@ def _is_written_as_name(word: re.Match[str]) -> bool:
     text = word[0]
     if not text[:1].isupper() or text.isupper():
         return False
-    starts = _SENTENCE_ENDS.search(word.string[: word.start()])
-    return not starts or bool(_POSSESSIVE.search(text))
+    return not _begins_sentence(word.string, word.start()) or bool(_POSSESSIVE.search(text))
+
+
+def _begins_sentence(text: str, at: int) -> bool:
+    """Whether what stands at a place is the first word of a sentence; looked at backwards, only as far as it takes."""
+    while at and text[at - 1] != "\n" and (text[at - 1] in _OPENINGS or text[at - 1].isspace()):
+        at -= 1
+    return not at or text[at - 1] in _SENTENCE_ENDS
 
 
 def part_of(word: str) -> str:

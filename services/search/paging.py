@@ -45,7 +45,7 @@ def place_after(question: Question, answer: Answer) -> Place:
     if answer.gone:
         seen = answer.ranked.index(last) + 1 if last in answer.ranked else len(answer.ranked)
         offset = max(offset, seen + answer.gone)
-    return Place(min(offset, RESULTS_MAX - 1), last.score, last.subject.id)
+    return Place(offset, last.score, last.subject.id)
 
 
 def total_size(question: Question, answer: Answer) -> int:

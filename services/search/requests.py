@@ -146,7 +146,9 @@ def wait_of(request: Any) -> Wait | None:
 def page_token(request: pb.SearchRequest, question: Question, place: Place) -> str:
     """The token of the page after a place, of the ranking of what had been made when the first page was asked for."""
     bound = question.filter.made_until or uuid7()
-    last = [place.offset, place.score, str(place.id), place.key]
+    # Of results there are no more, but a result may be in many groups.
+    offset = min(place.offset, RESULTS_MAX - 1)
+    last = [offset, place.score, str(place.id), place.key]
     return pages.encode(request, [*last, str(bound), place.slips, place.sampled, *place.counts])
 
 
