@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,7 +16,7 @@ from services.common.llama import (
     TooManyTokens,
 )
 from services.common.llama.chat import ChatTemplate
-from services.common.llama.native import Weights, render_template
+from services.common.llama.native import Grammar, Weights, render_template
 from services.common.llama.sampling import log_softmax, pick_token
 from services.common.models import ResolvedModel, WrongRole
 
@@ -64,15 +63,10 @@ CHATS = [
 ]
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1.5])
 @pytest.mark.parametrize("chat", CHATS)
-async def test_constrained_text_always_parses(
-    writer: GenerationModel, chat: str, temperature: float
-) -> None:
-    """Whatever the chat and the temperature, the answer is JSON that obeys the schema."""
-    done = await writer.complete(
-        [{"role": "user", "content": chat}], ATOMS, 400, temperature=temperature, seed=7
-    )
+async def test_constrained_text_always_parses(writer: GenerationModel, chat: str) -> None:
+    """Whatever the chat, the answer is JSON that obeys the schema."""
+    done = await writer.complete([{"role": "user", "content": chat}], ATOMS, 400)
     atoms = json.loads(done.text)
     assert done.finish_reason == "stop"
     assert 1 <= len(atoms) <= 3
@@ -101,27 +95,6 @@ async def test_a_repeated_beginning_is_not_read_again(writer: GenerationModel) -
     assert second.text == first.text
 
 
-async def test_stop_texts_end_the_text(writer: GenerationModel) -> None:
-    """The text ends before the first stop text."""
-    done = await writer.complete("1, 2, 3, 4, 5, 6,", max_tokens=40, stop=["9", "8"])
-    assert done.finish_reason == "stop"
-    assert "7" in done.text
-    assert "8" not in done.text
-
-
-async def test_a_grammar_holds_the_text(writer: GenerationModel) -> None:
-    """A GBNF grammar constrains as a schema does."""
-    done = await writer.complete("Yes or no? Answer:", grammar='root ::= " yes" | " no"')
-    assert done.text in {" yes", " no"}
-
-
-async def test_cancelling_by_call_ends_between_tokens(writer: GenerationModel) -> None:
-    """When the callable says so the text so far is returned as cancelled."""
-    polls = iter([False] * 6)
-    done = await writer.complete("Once", max_tokens=400, cancelled=lambda: next(polls, True))
-    assert (done.finish_reason, done.tokens_out) == ("cancelled", 6)
-
-
 async def test_cancelling_the_task_frees_the_model(writer: GenerationModel) -> None:
     """A caller that leaves stops its work, and the next call is right."""
     with pytest.raises(TimeoutError):
@@ -133,13 +106,9 @@ async def test_cancelling_the_task_frees_the_model(writer: GenerationModel) -> N
 
 async def test_the_queue_of_calls_is_bounded(writer: GenerationModel) -> None:
     """Calls over the limit are refused at once; the others are answered in turn."""
-    left = threading.Event()
-    calls = [writer.complete("Once", max_tokens=99, cancelled=left.is_set) for _ in range(5)]
-    tasks = [asyncio.create_task(call) for call in calls]
-    await asyncio.sleep(0.05)
-    left.set()
-    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert sum(isinstance(one, Overloaded) for one in outcomes) == 2
+    calls = [writer.complete("Once", max_tokens=5) for _ in range(5)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [isinstance(one, Overloaded) for one in outcomes] == [False] * 3 + [True] * 2
 
 
 async def test_prompts_that_do_not_fit_are_refused(writer: GenerationModel) -> None:
@@ -149,11 +118,11 @@ async def test_prompts_that_do_not_fit_are_refused(writer: GenerationModel) -> N
 
 
 async def test_bad_constraints_are_refused(writer: GenerationModel) -> None:
-    """A schema or grammar that cannot be held is an error, and the model stays usable."""
+    """A schema that cannot be held is an error, and the model stays usable."""
     with pytest.raises(BadGrammar, match="type 'date'"):
         await writer.complete("x", {"type": "date"})
     with pytest.raises(BadGrammar, match="does not accept"):
-        await writer.complete("x", grammar="root ::= (")
+        Grammar(writer._weights, "root ::= (")
     assert (await writer.complete("x", max_tokens=1)).tokens_out == 1
 
 
@@ -216,11 +185,8 @@ async def test_a_closed_writer_says_so(smollm: ResolvedModel) -> None:
 def test_a_grammar_is_asked_about_likely_tokens_first() -> None:
     """The best allowed token is the same whether or not it is among the likely ones."""
     scores = np.linspace(0, 1, 1000)
-    random = np.random.default_rng(0)
-    assert pick_token(scores, None, 0, random) == 999
-    assert pick_token(scores, lambda tokens: tokens < 990, 0, random) == 989
-    assert pick_token(scores, lambda tokens: tokens < 5, 0, random) == 4
-    assert pick_token(scores, lambda tokens: tokens < 0, 0, random) is None
-    assert pick_token(scores, lambda tokens: tokens == 3, 1, random) == 3
-    assert pick_token(scores, lambda tokens: tokens < 0, 1, random) is None
+    assert pick_token(scores, None) == 999
+    assert pick_token(scores, lambda tokens: tokens < 990) == 989
+    assert pick_token(scores, lambda tokens: tokens < 5) == 4
+    assert pick_token(scores, lambda tokens: tokens < 0) is None
     assert np.exp(log_softmax(scores)).sum() == pytest.approx(1)

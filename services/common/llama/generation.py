@@ -1,4 +1,4 @@
-"""A model that writes text: free, held to a JSON schema or grammar, or choosing among options."""
+"""A model that writes text: free, held to a JSON schema, or choosing among options."""
 
 import asyncio
 import threading
@@ -44,16 +44,6 @@ class Completion:
     tokens_reused: int
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When and how a completion ends, and how freely its tokens are drawn."""
-
-    tokens_max: int
-    temperature: float
-    seed: int
-    stop: tuple[bytes, ...]
-
-
 class GenerationModel:
     """Loaded weights with one context, used by one call at a time; the others wait in a queue."""
 
@@ -92,29 +82,17 @@ class GenerationModel:
         return len(self._tokenize(prompt))
 
     async def complete(
-        self,
-        messages: Prompt,
-        schema: Mapping[str, Any] | None = None,
-        max_tokens: int = 512,
-        *,
-        grammar: str | None = None,
-        temperature: float = 0.0,
-        seed: int = 0,
-        stop: Sequence[str] = (),
-        cancelled: Callable[[], bool] = lambda: False,
+        self, messages: Prompt, schema: Mapping[str, Any] | None = None, max_tokens: int = 512
     ) -> Completion:
-        """Continue a text or answer a chat, held to a JSON schema or a GBNF grammar if given.
+        """Continue a text or answer a chat by the likeliest tokens, held to a JSON schema if one is given.
 
-        A text held to either is valid when it ends with "stop". Ends with "cancelled" when
-        `cancelled` says so between tokens; cancelling the task ends the work in the same way.
+        A text held to one is valid when it ends with "stop". Cancelling the task ends the work between tokens.
         Raises TooManyTokens, BadGrammar, ComputeFailed, Overloaded or ModelClosed.
         """
         tokens = self._tokenize(messages)
         self._check_room(len(tokens) + 1)
-        notation = schema_to_grammar(schema) if schema is not None else grammar
-        limits = Limits(max_tokens, temperature, seed, tuple(text.encode() for text in stop))
-        work = partial(self._complete, tokens, notation, limits)
-        return await self._run(work, cancelled)
+        notation = schema_to_grammar(schema) if schema is not None else None
+        return await self._run(partial(self._complete, tokens, notation, max_tokens))
 
     async def choose(self, prompt: Prompt, options: Sequence[str]) -> list[float]:
         """Return the log-probability of each option as the continuation, their sum being one.
@@ -126,18 +104,14 @@ class GenerationModel:
             raise ValueError("options must be texts that are not empty")
         start, endings = self._tokenize_options(prompt, options)
         self._check_room(len(start) + max(map(len, endings)))
-        scores = await self._run(partial(_score_endings, start, endings), lambda: False)
+        scores = await self._run(partial(_score_endings, start, endings))
         return [float(value) for value in log_softmax(np.array(scores))]
 
-    async def _run(
-        self,
-        work: Callable[[Callable[[], bool], TextContext], Result],
-        cancelled: Callable[[], bool],
-    ) -> Result:
+    async def _run(self, work: Callable[[Callable[[], bool], TextContext], Result]) -> Result:
         """Run the work in the lane; it learns at its next token that the caller has left."""
         left = threading.Event()
         try:
-            (result,) = await self._lane.run([partial(work, lambda: left.is_set() or cancelled())])
+            (result,) = await self._lane.run([partial(work, left.is_set)])
             return result
         except asyncio.CancelledError:
             left.set()
@@ -147,15 +121,16 @@ class GenerationModel:
         self,
         tokens: list[int],
         notation: str | None,
-        limits: Limits,
+        tokens_max: int,
         cancelled: Callable[[], bool],
         context: TextContext,
     ) -> Completion:
         grammar = Grammar(self._weights, notation) if notation is not None else None
         try:
             reused = context.rewind(tokens)
-            writer = _Writer(self._weights, context, grammar, limits, cancelled)
-            reason = writer.write(tokens[reused:], self._tokens_max - len(tokens))
+            writer = _Writer(self._weights, context, grammar, cancelled)
+            room = self._tokens_max - len(tokens)
+            reason = writer.write(tokens[reused:], min(tokens_max, room))
         finally:
             if grammar:
                 grammar.close()
@@ -198,15 +173,12 @@ class _Writer:
         weights: Weights,
         context: TextContext,
         grammar: Grammar | None,
-        limits: Limits,
         cancelled: Callable[[], bool],
     ) -> None:
         self._weights = weights
         self._context = context
         self._grammar = grammar
-        self._limits = limits
         self._cancelled = cancelled
-        self._random = np.random.default_rng(limits.seed)
         self._written = bytearray()
         self.count = 0
 
@@ -215,38 +187,24 @@ class _Writer:
         """What has been written; a character cut in half at the end is left out."""
         return self._written.decode("utf-8", "ignore")
 
-    def write(self, tokens: Sequence[int], room: int) -> FinishReason:
+    def write(self, tokens: Sequence[int], tokens_max: int) -> FinishReason:
         """Read the prompt's tokens, then write until something ends the text."""
         scores = self._context.feed(tokens, self._cancelled)
-        for _ in range(min(self._limits.tokens_max, room)):
+        for _ in range(tokens_max):
             if scores is None:
                 return "cancelled"
-            token = self._next(scores)
+            token = pick_token(scores, self._grammar.mask if self._grammar else None)
             if token is None or self._weights.ends_text(token):
                 return "stop"
             self._append(token)
-            if self._stopped():
-                return "stop"
             scores = self._context.feed([token], self._cancelled)
         return "length" if scores is not None else "cancelled"
-
-    def _next(self, scores: Vectors) -> int | None:
-        mask = self._grammar.mask if self._grammar else None
-        return pick_token(scores, mask, self._limits.temperature, self._random)
 
     def _append(self, token: int) -> None:
         self._written += self._weights.piece(token)
         self.count += 1
         if self._grammar:
             self._grammar.accept(token)
-
-    def _stopped(self) -> bool:
-        """Cut the text at the first stop text in it, if there is one."""
-        found = [self._written.find(text) for text in self._limits.stop]
-        found = [at for at in found if at >= 0]
-        if found:
-            del self._written[min(found) :]
-        return bool(found)
 
 
 def _score_endings(

@@ -1,4 +1,4 @@
-"""Pure sampling: which token follows, given the scores of all and what a grammar allows."""
+"""Which token follows, given the scores of all and what a grammar allows."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -19,24 +19,12 @@ def log_softmax(scores: Scores) -> Scores:
     return result
 
 
-def pick_token(
-    scores: Scores, mask: Mask | None, temperature: float, random: np.random.Generator
-) -> int | None:
-    """Return the next token: the best allowed one, or one drawn at random if temperature > 0.
+def pick_token(scores: Scores, mask: Mask | None) -> int | None:
+    """Return the best token that is allowed, None when nothing is.
 
-    None when nothing is allowed. A grammar is asked about few tokens first: asking about the
-    whole vocabulary costs more than the model itself, and the answer is the same.
+    A grammar is asked about few tokens first: asking about the whole vocabulary costs more than the model itself, and
+    the answer is the same.
     """
-    if temperature <= 0:
-        return _pick_best(scores, mask)
-    drawn = _draw(scores, temperature, random)
-    if mask is None or mask(np.array([drawn], np.int32))[0]:
-        return drawn
-    allowed = _allowed(scores, mask)
-    return _draw(allowed, temperature, random) if np.isfinite(allowed).any() else None
-
-
-def _pick_best(scores: Scores, mask: Mask | None) -> int | None:
     if mask is None:
         return int(scores.argmax())
     count = min(LIKELY_TOKENS, len(scores))
@@ -45,14 +33,5 @@ def _pick_best(scores: Scores, mask: Mask | None) -> int | None:
     accepted = likely[mask(likely)]
     if len(accepted):
         return int(accepted[0])
-    allowed = _allowed(scores, mask)
+    allowed = np.where(mask(np.arange(len(scores), dtype=np.int32)), scores, -np.inf)
     return int(allowed.argmax()) if np.isfinite(allowed).any() else None
-
-
-def _allowed(scores: Scores, mask: Mask) -> Scores:
-    """Return the scores with minus infinity for what the grammar forbids."""
-    return np.where(mask(np.arange(len(scores), dtype=np.int32)), scores, -np.inf)
-
-
-def _draw(scores: Scores, temperature: float, random: np.random.Generator) -> int:
-    return int(random.choice(len(scores), p=np.exp(log_softmax(scores / temperature))))
