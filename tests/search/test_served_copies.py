@@ -7,8 +7,8 @@ import pytest
 from services.search import semantic
 from services.search.semantic import Plan
 from tests.conftest import Deployment
+from tests.search.copied import MANY, some_vectors
 from tests.search.library import Client, Library, texts, unit
-from tests.search.test_copies import MANY, some_vectors
 from winnow.search.v1 import search_pb2 as pb
 
 
