@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 from asyncpg.exceptions import OutdatedSchemaCacheError
 from pydantic import Field, SecretStr
 
@@ -62,6 +63,17 @@ _CONFLICT = (
     asyncpg.InvalidCachedStatementError,
     OutdatedSchemaCacheError,
 )
+# What a database that answers lacks; what is not told here does not answer, or says no more than that.
+_LACKING: tuple[tuple[type[Exception], str], ...] = (
+    (asyncpg.DiskFullError, "the database's disk is full: nothing is saved until there is room"),
+    (asyncpg.TooManyConnectionsError, "the database takes no further connection now"),
+    (asyncpg.OutOfMemoryError, "the database has no memory left"),
+    (asyncpg.ReadOnlySQLTransactionError, "the database only reads: it is a replica, or set so"),
+    (
+        asyncpg.TargetServerAttributeNotMatched,
+        "only a replica of the database answers, which cannot write",
+    ),
+)
 _NO_DATA_FOUND = "P0002"
 _NOT_MIGRATED = "the database is not migrated: run `winnow migrate` first"
 _OUTDATED = (
@@ -78,6 +90,8 @@ _REFUSED = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidParameterValueError,
     asyncpg.InsufficientPrivilegeError,
+    # An older PostgreSQL does not know what we set.
+    asyncpg.UndefinedObjectError,
 )
 
 
@@ -96,6 +110,7 @@ _NO_WAY_IN = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.TargetServerAttributeNotMatched,
 )
 
 
@@ -125,7 +140,9 @@ async def translated() -> AsyncIterator[None]:
             raise LockedTooLong(
                 "another transaction locked for too long what the database needed"
             ) from error
-        raise DatabaseUnavailable("the database does not answer or cannot write") from error
+        told = (text for kind, text in _LACKING if isinstance(error, kind))
+        text = next(told, "the database does not answer or cannot write")
+        raise DatabaseUnavailable(text) from error
 
 
 @asynccontextmanager
@@ -148,6 +165,8 @@ async def explained(setting: str) -> AsyncIterator[None]:
         raise InvalidSetting(f"{setting}: not a postgresql:// URL{wrong}") from error
     except _NO_WAY_IN as error:
         why = getattr(error, "strerror", None) or str(error) or "no answer in time"
+        if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+            why = "only a replica answers, which cannot write"
         raise DatabaseUnavailable(f"{setting}: PostgreSQL cannot be reached: {why}") from error
 
 
@@ -203,24 +222,29 @@ class Database:
         size: int | None = None,
         server_settings: dict[str, str] | None = None,
         leaves_nothing: bool = False,
+        is_replica: bool = False,
         setting: str = "WINNOW_DATABASE_URL",
     ) -> AsyncIterator["Database"]:
         """Connect under a role, check the server, and close at the end.
 
         Who leaves nothing in a session, since all it sets is of a transaction, has its connections return to the pool
         without being asked to forget it, which would be a round trip a call. `setting` is the name of the setting that
-        holds the URL, for errors.
+        holds the URL, for errors. Of several servers, or of one that may have changed its part, only that which writes
+        will do unless it `is_replica`, or the URL says otherwise.
         """
-        timeout = settings.statement_timeout_seconds
+        timeout, url = settings.statement_timeout_seconds, settings.database_url.get_secret_value()
         async with translated(), explained(setting):
             pool = await asyncpg.create_pool(
-                settings.database_url.get_secret_value(),
+                url,
                 min_size=1,
                 max_size=size or settings.database_pool_size,
                 timeout=5,
                 command_timeout=timeout + 5,
                 init=_prepare_connection,
                 reset=_leave_as_is if leaves_nothing else None,
+                target_session_attrs=None
+                if is_replica or _chooses_server(url)
+                else SessionAttribute.primary,
                 server_settings={
                     "role": role,
                     "application_name": role,
@@ -228,7 +252,10 @@ class Database:
                     # What others hold is told from what takes too long.
                     "lock_timeout": str(int(min(timeout * 500, 10_000))),
                     "idle_in_transaction_session_timeout": "60000",
+                    "transaction_timeout": "0",
                     "jit": "off",
+                    # Whatever is the default of the database or of the login: our statements are written for it.
+                    "default_transaction_isolation": "read committed",
                     # A plan that was made while a table was empty reads all of it later, once for each row that is
                     # wanted, until the table is analysed; our statements handle batches, so planning is cheap.
                     "plan_cache_mode": "force_custom_plan",
@@ -252,6 +279,10 @@ class Database:
                 connection = await acquire(self._pool)
             try:
                 yield connection
+            except asyncpg.ReadOnlySQLTransactionError:
+                # The server has become a replica, or its sessions were told to read only: others may write again.
+                await self._pool.expire_connections()
+                raise
             finally:
                 await self._pool.release(connection)
 
@@ -321,6 +352,11 @@ async def _prepare_connection(connection: asyncpg.Connection) -> None:
         )
     except ValueError:
         check_versions(_POSTGRES_MIN, None)
+
+
+def _chooses_server(url: str) -> bool:
+    """Whether the URL or the environment says which of several servers, or a server in which part, is wanted."""
+    return "target_session_attrs" in url or "PGTARGETSESSIONATTRS" in os.environ
 
 
 async def _leave_as_is(connection: asyncpg.Connection) -> None:

@@ -7,6 +7,12 @@ import asyncpg
 from services.common.errors import DatabaseUnavailable
 
 ACQUIRE_SECONDS: Final = 10.0
+# Of a login that was let in before.
+_REFUSED = (
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidParameterValueError,
+)
 
 
 def is_exhausted(pool: asyncpg.Pool) -> bool:
@@ -15,9 +21,11 @@ def is_exhausted(pool: asyncpg.Pool) -> bool:
 
 
 async def acquire(pool: asyncpg.Pool) -> asyncpg.pool.PoolConnectionProxy:
-    """Wait for a connection; DatabaseUnavailable if all are lent for long, TimeoutError if none can be made."""
+    """Wait for a connection; DatabaseUnavailable if it is refused or all are lent, TimeoutError if none can be made."""
     try:
         return await pool.acquire(timeout=ACQUIRE_SECONDS)
+    except _REFUSED as error:
+        raise DatabaseUnavailable("the database refuses the login of the service") from error
     except TimeoutError as error:
         if not is_exhausted(pool):
             raise

@@ -205,6 +205,7 @@ async def open_replica(
                     "winnow_search",
                     server_settings=server_settings,
                     leaves_nothing=True,
+                    is_replica=True,
                     setting=_SETTING,
                 )
             )

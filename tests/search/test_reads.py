@@ -96,7 +96,7 @@ async def test_a_replica_is_read_only_within_its_bound(
     async with (
         copied(deployment, standby, monkeypatch) as connection,
         Database.open(DatabaseSettings.read(), "winnow_search", size=1) as primary,
-        Database.open(_replica_settings(), "winnow_search", size=1) as database,
+        Database.open(_replica_settings(), "winnow_search", size=1, is_replica=True) as database,
     ):
 
         async def opened() -> Database:
