@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from services.cli.embedded.paths import DataDirectory
-from services.cli.failures import INTERRUPTED, Failure, explained, system_reason
+from services.cli.failures import INTERRUPTED, UNREACHABLE, Failure, explained, system_reason
 from services.cli.streams import has_every_letter
 from services.cli.target import Target, data_directory, find
 from services.cli.terminal import open_console, shown_json
@@ -173,6 +173,11 @@ def _refuse_broken_texts(arguments: Mapping[str, Any]) -> None:
             raise click.BadParameter("is not text in UTF-8", context, parameter)
 
 
+def _lack(data: DataDirectory) -> str:
+    """What the servers that run on this machine have no room for, which may be why nobody answers; empty if nothing."""
+    return data.lack() if data.runtime_state() else ""
+
+
 def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """Give an async command --data-dir and --json, run it, and explain its failures."""
 
@@ -194,6 +199,10 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
             with explained():
                 refuse_unknown()
                 uvloop.run(function(session, **arguments))
+        except Failure as failure:
+            if failure.exit_code != UNREACHABLE or not (lack := _lack(session.data)):
+                raise
+            raise Failure(f"{failure.message}; {lack}", UNREACHABLE) from failure
         except (KeyboardInterrupt, asyncio.CancelledError):
             click.echo("winnow: interrupted", err=True)
             raise SystemExit(INTERRUPTED) from None

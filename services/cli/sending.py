@@ -116,6 +116,7 @@ class Sender:
         self._streams = self._failures = 0
         self._was_there = "ingest" in target.restarted
         self._away_since = 0.0
+        self._said: grpc.aio.AioRpcError | None = None
         self._is_told = False
         self.counts = Counts()
 
@@ -201,12 +202,14 @@ class Sender:
     def _has_answered(self) -> None:
         if self._is_told:
             self._tell("ingest answers again, going on")
-        self._failures, self._is_told, self._was_there = 0, False, True
+        self._failures, self._is_told, self._was_there, self._said = 0, False, True, None
 
     async def _wait_for_service(self, error: grpc.aio.AioRpcError) -> None:
         """Pause before the next attempt. Raises AioRpcError where none would help, or they have lasted too long."""
         if is_broken_stream(error):
-            error, self._was_there = _gone(error.details()), True
+            # The service may have said why just before, which gRPC then tells in words of its own.
+            error, self._was_there = self._said or _gone(error.details()), True
+        self._said = error if is_from_service(error) else None
         now = asyncio.get_running_loop().time()
         self._was_there |= is_from_service(error)
         self._away_since = self._away_since if self._failures else now

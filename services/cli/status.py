@@ -40,10 +40,11 @@ async def status(session: Session) -> None:
     """
     target = session.target
     state, services = await asyncio.gather(read_status(session), tell_health(target))
+    lack = session.data.lack() if target.restarted else ""
     if session.as_json:
-        session.print_json({**as_dict(state), "services": services})
+        session.print_json({**as_dict(state), "services": services, "lacking": lack})
         return
-    session.console.print(_figures(state, told_services(services, target.restarted)))
+    session.console.print(figures(state, told_services(services, target.restarted), lack))
     session.console.print(_stages(state))
 
 
@@ -58,11 +59,13 @@ def told_services(services: Mapping[str, str], restarted: Collection[str]) -> st
     return "; ".join([f"{len(serving)} serving", *away])
 
 
-def _figures(state: pb.GetStatusResponse, services: str) -> Table:
+def figures(state: pb.GetStatusResponse, services: str, lack: str) -> Table:
+    """The figures of a workspace, after what is known of the services and of what their disks lack."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     labels = f"{state.messages_signal:,} signal, {state.messages_weak:,} weak, {state.messages_noise:,} noise"
     rows = [
         ("services", services),
+        *([("disk", f"{escape(lack)}: once it is full, nothing new is saved")] if lack else []),
         ("messages", f"{state.messages:,}  ({labels})"),
         ("atoms", f"{state.atoms:,}"),
         ("topics", f"{state.topics:,}"),

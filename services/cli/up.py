@@ -22,13 +22,14 @@ from services.common.signals import stop_signals
 
 _PORT = click.IntRange(1, 65535)
 _PORTS = tuple(Ports.model_fields)
+_TOLD_ALWAYS = (State.DIED, State.WAITING, State.RENEWED, State.FULL, State.ROOM)
 
 
 def announce(console: Console, quiet: bool) -> Callable[[Event], None]:
     """Print what happens to the children, for as long as somebody reads it: nobody has to for them to run."""
 
     def tell(event: Event) -> None:
-        if not quiet or event.state in (State.DIED, State.WAITING):
+        if not quiet or event.state in _TOLD_ALWAYS:
             with suppress(OSError, SystemExit):  # rich exits where a pipe is broken
                 console.print(f"[dim]{escape(str(event))}[/dim]")
 

@@ -25,6 +25,7 @@ from services.cli.embedded.process import (
     run,
     server_account,
 )
+from services.cli.embedded.space import lack
 from services.common.seeds import is_seed, new_seed
 
 _SYSTEM_DIRECTORY = Path("/var/lib/winnow")
@@ -98,6 +99,17 @@ class DataDirectory:
     def programs(self) -> Path:
         """Return the directory for copies of programs that the servers' account cannot run in place."""
         return self.path / "programs"
+
+    @property
+    def needs(self) -> dict[Path, int]:
+        """Return what may be on disks of its own, with the bytes that must be free there for the servers to go on."""
+        # PostgreSQL makes its log in pieces of 16 MiB, and needs some more to end a recovery.
+        server = dict.fromkeys((self.postgres, self.postgres / "pg_wal"), 64 << 20)
+        return {**server, self.nats: 16 << 20, self.path: 16 << 20}
+
+    def lack(self) -> str:
+        """Return what lacks room for the servers to go on; empty if nothing does."""
+        return lack(self.needs)
 
     async def prepare(self, account: Account | None) -> None:
         """Create what is missing; raise DataDirectoryUnusable unless it can be used."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Self
 
 from services.cli.embedded import nats, postgres, programs
@@ -16,6 +17,7 @@ from services.cli.embedded.ports import Claims, Ports, choose_ports, ephemeral_p
 from services.cli.embedded.postgres import Postgres
 from services.cli.embedded.process import Account, ProcessIdentity, server_account
 from services.cli.embedded.records import end_recorded
+from services.cli.embedded.space import watch
 from services.cli.embedded.supervisor import (
     Child,
     Event,
@@ -61,12 +63,17 @@ class EmbeddedRuntime:
         await data.prepare(account)
         with data.locked(), Claims.open() as claims:
             supervisor = Supervisor(
-                data.logs, data.records, on_event, policy=policy or RestartPolicy()
+                data.logs,
+                data.records,
+                on_event,
+                policy=policy or RestartPolicy(),
+                lacking=data.lack,
             )
             try:
                 runtime = await cls._start(data, account, ports or {}, claims, supervisor)
                 data.announce(running_state(data, runtime.ports))
-                yield runtime
+                async with _room_watched(data, supervisor):
+                    yield runtime
             finally:
                 data.withdraw()
                 await supervisor.stop()
@@ -105,6 +112,28 @@ class EmbeddedRuntime:
         """Start children, then keep everything running until cancelled; raises ChildFailed when one is given up."""
         await self.start(*children)
         await self.supervisor.watch()
+
+
+@asynccontextmanager
+async def _room_watched(data: DataDirectory, supervisor: Supervisor) -> AsyncIterator[None]:
+    """Tell meanwhile when a disk is full and when it no longer is."""
+
+    def tell(lack: str) -> None:
+        told = (
+            (State.FULL, f"({lack}): once it is full, nothing new is saved")
+            if lack
+            else (State.ROOM,)
+        )
+        supervisor.on_event(Event("disk", *told))
+
+    # A nats-server whose disk was full stores nothing, or not everything, until it is started again.
+    renewed = {data.nats: partial(supervisor.renew, "nats", "its disk was full")}
+    watcher = asyncio.create_task(watch(data.needs, tell, renewed))
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        await asyncio.wait([watcher])
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from services.cli.embedded.errors import ChildFailed
 from services.cli.embedded.logs import rotate, tail
 from services.cli.embedded.process import Account, spawn
 from services.cli.embedded.records import forget, record
+from services.cli.embedded.space import until_room
 
 # A check that fails because its child dies may be told before the death is.
 _DEATH_SEEN_SECONDS = 1.0
@@ -33,6 +34,9 @@ class State(StrEnum):
     READY = "ready"
     DIED = "died"
     STOPPED = "stopped"
+    RENEWED = "is started again"
+    FULL = "lacks room"
+    ROOM = "has room again"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ async def started(pid: int) -> None:
 
 async def nothing() -> None:
     """Prepare nothing."""
+
+
+def enough() -> str:
+    """Lack nothing."""
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +109,12 @@ class Supervisor:
     records: Path
     on_event: OnEvent
     policy: RestartPolicy = RestartPolicy()
+    lacking: Callable[[], str] = enough  # what keeps every child from running, in words
     told_every_seconds: float = 10.0  # how often a child that is not ready yet is told of
     clock: Callable[[], float] = time.monotonic
     _groups: list[dict[str, asyncio.Task[NoReturn]]] = field(default_factory=list)
+    _living: dict[str, tuple[Child, asyncio.subprocess.Process]] = field(default_factory=dict)
+    _renewed: set[str] = field(default_factory=set)
 
     async def start(self, *children: Child) -> None:
         """Start children together and wait until all are ready; raise ChildFailed if any child is given up."""
@@ -120,6 +132,14 @@ class Supervisor:
         """Wait until a child is given up and raise its ChildFailed, or until `stop`."""
         await asyncio.wait(self._tasks(), return_when=asyncio.FIRST_COMPLETED)
         self._raise_failure()
+
+    async def renew(self, name: str, why: str) -> None:
+        """Stop a child that runs, for it to be started again; one that does not run is started again anyway."""
+        if living := self._living.get(name):
+            child, process = living
+            self._renewed.add(name)
+            self._tell(child, State.RENEWED, f"({why})")
+            await _stop(process, child)
 
     async def stop(self) -> None:
         """Stop everything, the last started first; those that were started together stop together."""
@@ -143,10 +163,18 @@ class Supervisor:
         rotate(log)
         deaths: deque[float] = deque(maxlen=self.policy.deaths_max)
         while True:
-            code = await self._live(child, log, ready)
-            status = _describe(code)
+            code, status = await self._end_of(child, log, ready)
+            if child.name in self._renewed:
+                self._renewed.discard(child.name)
+                continue
             if code in child.final_statuses and not ready.is_set():
                 raise ChildFailed(child.name, f"cannot run ({status})", log, tail(log), code)
+            if ready.is_set() and (lack := self.lacking()):
+                # No fault of the child, and no start would mend it.
+                deaths.clear()
+                self._tell(child, State.DIED, f"({status}): {lack}; starting again once it has")
+                await until_room(self.lacking)
+                continue
             deaths.append(self.clock())
             recent = sum(deaths[-1] - at <= self.policy.window_seconds for at in deaths)
             # A start that fails late, as on a slow machine, would otherwise be repeated for ever.
@@ -157,6 +185,19 @@ class Supervisor:
             delay = self.policy.delay(recent)
             self._tell(child, State.DIED, f"({status}), starting again in {delay:.1f} s")
             await asyncio.sleep(delay)
+
+    async def _end_of(self, child: Child, log: Path, ready: asyncio.Event) -> tuple[int, str]:
+        """Run a child once, and tell how it ended; that the system lets nothing be started is such an end, too.
+
+        Raises OSError where it has never been ready.
+        """
+        try:
+            code = await self._live(child, log, ready)
+        except OSError as error:
+            if not ready.is_set():
+                raise
+            return 1, f"cannot be started: {error.strerror or error}"
+        return code, _describe(code)
 
     async def _live(self, child: Child, log: Path, ready: asyncio.Event) -> int:
         """Run a child once, until it dies or we are cancelled; return its exit status, or minus the signal."""
@@ -183,8 +224,10 @@ class Supervisor:
             )
         try:
             record(self.records, child.name, process.pid)
+            self._living[child.name] = child, process
             yield process
         finally:
+            self._living.pop(child.name, None)
             if process.returncode is None:
                 await _stop(process, child)
                 self._tell(child, State.STOPPED)

@@ -242,3 +242,60 @@ async def says_something(log: Path) -> bool:
 
 async def _never(pid: int) -> None:
     await asyncio.Event().wait()
+
+
+async def test_a_child_that_lacks_room_is_not_given_up(
+    supervisor: Supervisor, events: Events, tmp_path: Path
+) -> None:
+    """However often a child dies for a full disk, it is started again once there is room, and the user reads why."""
+    lacks, marker = "/data has 3 MiB free, 64 MiB are needed", tmp_path / "full"
+    supervisor = replace(supervisor, lacking=lambda: lacks if marker.exists() else "")
+    script = f"[ -e {marker} ] && exit 1; exec sleep 60"
+    await supervisor.start(child("one", "/bin/sh", "-c", script))
+    marker.touch()
+    for times in range(1, FAST.deaths_max + 2):
+        os.kill(_pid(tmp_path), signal.SIGKILL)
+        await events.happened("one", State.DIED, times)
+        starting = events.count("one", State.STARTING)
+        assert events.count("one", State.READY) == starting == times
+        marker.unlink()
+        await events.happened("one", State.READY, times + 1)
+        marker.touch()
+    died = [event for event in events.seen if event.state is State.DIED]
+    assert {event.detail for event in died} == {
+        f"(killed by SIGKILL): {lacks}; starting again once it has"
+    }
+    await supervisor.stop()
+
+
+async def test_what_cannot_be_written_down_does_not_end_everything(
+    supervisor: Supervisor, events: Events, tmp_path: Path
+) -> None:
+    """A start that the system refuses later, as on a full disk, is a death like others: tried again."""
+    await supervisor.start(sleeper("one"))
+    first = _pid(tmp_path)
+    (tmp_path / "one.pid").unlink()
+    (tmp_path / "one.pid").mkdir()
+    os.kill(first, signal.SIGKILL)
+    await events.happened("one", State.DIED, 2)
+    assert "cannot be started: Is a directory" in events.seen[-1].detail
+    (tmp_path / "one.pid").rmdir()
+    await events.happened("one", State.READY, 2)
+    await supervisor.stop()
+
+
+async def test_a_child_is_renewed(supervisor: Supervisor, events: Events, tmp_path: Path) -> None:
+    """A child that is told to begin anew does, as often as it is told, and for none of its deaths."""
+    await supervisor.start(sleeper("one"))
+    for times in range(1, FAST.deaths_max + 2):
+        before = _pid(tmp_path)
+        await supervisor.renew("one", "to be sure")
+        await events.happened("one", State.READY, times + 1)
+        assert _pid(tmp_path) != before
+    assert events.count("one", State.DIED) == 0
+    await supervisor.stop()
+
+
+def _pid(folder: Path) -> int:
+    """The process of the child `one`."""
+    return int((folder / "one.pid").read_text().split()[0])

@@ -255,3 +255,29 @@ async def test_streams_that_keep_breaking_are_told_as_a_service_that_is_away(
         await _sent(Recovering(9, grpc.StatusCode.INTERNAL, None))
     (error,) = failed.value.exceptions
     assert error.code() == grpc.StatusCode.UNAVAILABLE
+
+
+class Broken(Away):
+    """Says once that it cannot save, and then breaks streams off, as gRPC does when many frames are under way."""
+
+    async def StreamMessages(
+        self, requests: AsyncIterator[pb.StreamMessagesRequest], context: Any
+    ) -> AsyncIterator[pb.StreamMessagesResponse]:
+        """Take nothing."""
+        self.calls += 1
+        trailing = (("grpc-status-details-bin", _SAID),) if self.calls == 1 else ()
+        code = grpc.StatusCode.INTERNAL if self.calls > 1 else grpc.StatusCode.UNAVAILABLE
+        await context.abort(code, "no database" if trailing else "Internal error", trailing)
+        yield pb.StreamMessagesResponse()
+
+
+@pytest.mark.timeout(50)
+async def test_what_a_service_said_is_told_though_streams_break_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A service that cannot save must not be told as one that cannot be reached when an import gives up."""
+    monkeypatch.setattr(sending, "WAIT_SECONDS", 0.3)
+    with pytest.RaisesGroup(grpc.aio.AioRpcError) as failed:
+        await _sent(Broken(calls=0))
+    (error,) = failed.value.exceptions
+    assert (error.details(), sending.is_from_service(error)) == ("no database", True)
