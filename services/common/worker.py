@@ -332,17 +332,18 @@ class Worker(Generic[R]):
         await reach("worker.postponed", self._stage.name)
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]], *, is_work: bool = False) -> T:
-        """Repeat what the database did not answer for as long as a lease lasts, so that work is not thrown away.
+        """Repeat what the database did not answer: work for as long as a lease lasts, so that it is not thrown away.
 
-        Work that was stopped for taking too long is not repeated: it would take as long again.
+        Work that was stopped for taking too long is not repeated: it would take as long again. What becomes of tasks is
+        said until the database has heard it, or others hold them: an attempt that ended without a word counts as one.
         """
         end = time.monotonic() + self._settings.task_lease_seconds
         while True:
             try:
                 return await attempt()
             except DatabaseUnavailable as error:
-                is_too_slow = is_work and isinstance(error, StatementTooSlow)
-                if is_too_slow or time.monotonic() > end:
+                is_over = isinstance(error, StatementTooSlow) or time.monotonic() > end
+                if is_work and is_over:
                     raise
                 log.warning("%s: %s", self._stage.name, error)
             await asyncio.sleep(PAUSE_SECONDS)

@@ -134,3 +134,18 @@ async def test_a_database_that_is_locked_kills_nothing(
             await deployment.admin.execute("lock table spine.task in access exclusive mode")
             await asyncio.sleep(3)
         await until(deployment.admin, done=1)
+
+
+async def test_a_database_that_is_locked_for_longer_than_a_lease_kills_nothing(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What becomes of a task is said however late: an attempt that ended without a word would count."""
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.8")
+    stage = Recorder(seconds=0.5)
+    async with running(stage, task_attempts_max=1, task_lease_seconds=1):
+        await make(deployment, "a")
+        await stage.started.wait()
+        async with deployment.admin.transaction():
+            await deployment.admin.execute("lock table spine.task in access exclusive mode")
+            await asyncio.sleep(5)
+        await until(deployment.admin, done=1)
