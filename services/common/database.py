@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
-from asyncpg.connect_utils import SessionAttribute
 from asyncpg.exceptions import OutdatedSchemaCacheError
 from pydantic import Field, SecretStr
 
@@ -24,7 +23,7 @@ from services.common.errors import (
     TransactionConflict,
     UnfitGeneration,
 )
-from services.common.pools import acquire
+from services.common.pools import acquire, wanted_server
 from services.common.reading import Local, Readings
 from services.common.settings import Settings
 
@@ -242,9 +241,7 @@ class Database:
                 command_timeout=timeout + 5,
                 init=_prepare_connection,
                 reset=_leave_as_is if leaves_nothing else None,
-                target_session_attrs=None
-                if is_replica or _chooses_server(url)
-                else SessionAttribute.primary,
+                target_session_attrs=None if is_replica else wanted_server(url),
                 server_settings={
                     "role": role,
                     "application_name": role,
@@ -352,11 +349,6 @@ async def _prepare_connection(connection: asyncpg.Connection) -> None:
         )
     except ValueError:
         check_versions(_POSTGRES_MIN, None)
-
-
-def _chooses_server(url: str) -> bool:
-    """Whether the URL or the environment says which of several servers, or a server in which part, is wanted."""
-    return "target_session_attrs" in url or "PGTARGETSESSIONATTRS" in os.environ
 
 
 async def _leave_as_is(connection: asyncpg.Connection) -> None:

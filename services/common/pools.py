@@ -1,8 +1,10 @@
 """Connections of a pool, and why there is none."""
 
+import os
 from typing import Final
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
 from services.common.errors import DatabaseUnavailable
 
@@ -13,6 +15,12 @@ _REFUSED = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidParameterValueError,
 )
+
+
+def wanted_server(url: str) -> SessionAttribute | None:
+    """Which of several servers is wanted: the one that writes, unless the URL or the environment says another."""
+    is_said = "target_session_attrs" in url or "PGTARGETSESSIONATTRS" in os.environ
+    return None if is_said else SessionAttribute.primary
 
 
 def is_exhausted(pool: asyncpg.Pool) -> bool:
