@@ -190,8 +190,9 @@ lock: setup-dev ## resolve requirements/*.in anew into hash-locked files; LOCK=-
 
 # --- proving that nothing is lost
 
-fuzz: setup-dev ## damaged inputs to every parser and RPC of ingest: INPUTS=100000 CALLS=10000 SEED=1
-	@$(BIN)/python -m tests.fuzzing --inputs $(INPUTS) --calls $(CALLS) --seed $(SEED)
+fuzz: setup-dev ## damaged inputs to every parser, and requests with a fault to every RPC: INPUTS=100000 CALLS=10000 SEED=1
+	@$(BIN)/python -m tests.fuzzing --inputs $(INPUTS) --seed $(SEED)
+	@FUZZ_CALLS=$(CALLS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/fuzzing
 
 attack: setup-dev ## damaged requests to every RPC, by one workspace against another: ATTACKS=100000 SEED=1
 	@ATTACK_CALLS=$(or $(ATTACKS),100000) ATTACK_SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/hostile

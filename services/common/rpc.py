@@ -16,7 +16,7 @@ import protovalidate
 from google.protobuf.message import Message
 from pydantic import Field
 
-from services.common import errors, metrics, tracing
+from services.common import errors, metrics, public, tracing
 from services.common.audit import AuditLog, is_recorded
 from services.common.auth import Authenticator, Caller
 from services.common.channels import REPLY_BYTES_MAX
@@ -37,7 +37,6 @@ _TELLING_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
-_PUBLIC = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 _caller: ContextVar[Caller] = ContextVar("caller")
 _authorization: ContextVar[str] = ContextVar("authorization")
 
@@ -125,8 +124,10 @@ class Edge(grpc.aio.ServerInterceptor):
         if (known := self._wrapped.get(call.method)) is not None:
             return known
         handler = await continuation(call)
-        if handler is None or call.method.startswith(_PUBLIC):
-            return handler
+        if handler is None:
+            return None
+        if call.method.startswith(public.PREFIXES):
+            return public.checked(handler)
         wrapped = self._wrapped[call.method] = self._wrap(handler, call)
         return wrapped
 

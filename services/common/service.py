@@ -27,7 +27,6 @@ import grpc
 import protovalidate
 from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
 
 from services.common import metrics
 from services.common.addresses import AddressSettings
@@ -35,6 +34,7 @@ from services.common.audit import AuditLog
 from services.common.auth import Authenticator
 from services.common.database import Database
 from services.common.errors import InvalidSetting
+from services.common.public import Health, Public
 from services.common.rates import QuotaSettings, Rate
 from services.common.reflecting import reflect
 from services.common.rpc import OPTIONS, Edge, RpcSettings
@@ -168,12 +168,12 @@ async def serving(service: Service) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _probed(status: health.HealthServicer, address: str) -> AsyncIterator[None]:
+async def _probed(status: Health, address: str) -> AsyncIterator[None]:
     """Tell the health at an address of its own as well, which needs no certificate: a prober has none."""
     if not address:
         yield
         return
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(interceptors=[Public()], options=OPTIONS)
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     try:
         server.add_insecure_port(address)
@@ -200,7 +200,7 @@ async def _finish(
 
 async def _listen(
     service: Service, settings: RpcSettings
-) -> tuple[grpc.aio.Server, Edge, health.HealthServicer, str]:
+) -> tuple[grpc.aio.Server, Edge, Health, str]:
     address = AddressSettings.read().of(service.name)
     scopes = {
         f"/{servicer.full_name}/{method}": scope
@@ -222,7 +222,7 @@ async def _listen(
         age = int(settings.rpc_connection_age_seconds * 1000)
         options.append(("grpc.max_connection_age_ms", age))
     server = grpc.aio.server(interceptors=[edge], options=options)
-    status = health.HealthServicer()
+    status = Health()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     names = [servicer.full_name for servicer in service.servicers]
     for servicer in service.servicers:

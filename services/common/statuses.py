@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 # What a status says must fit in the metadata of a reply, whose limit is 8 KiB.
 VIOLATIONS_MAX = 10
 TEXT_CHARACTERS_MAX = 200
+# As deep as conditions may be nested, a field is named whole.
+FIELD_CHARACTERS_MAX = 300
 
 
 def reason_name(reason: "ErrorReason.ValueType") -> str:
@@ -58,7 +60,7 @@ def status_of(error: Exception, request_id: str) -> tuple[status_pb2.Status, flo
     if isinstance(error, errors.InvalidFields):
         violations = [
             error_details_pb2.BadRequest.FieldViolation(
-                field=_short(v.field), description=_short(v.description)
+                field=_field(v.field), description=_short(v.description)
             )
             for v in error.violations[:VIOLATIONS_MAX]
         ]
@@ -101,6 +103,13 @@ def _first(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _field(path: str) -> str:
+    """A field that callers can find: of one that lies too deep to be named, what it lies in."""
+    if len(path) <= FIELD_CHARACTERS_MAX:
+        return path
+    return path[:FIELD_CHARACTERS_MAX].rpartition(".")[0]
 
 
 def _short(text: str) -> str:

@@ -32,6 +32,10 @@ async def test_health_is_told_at_a_port_of_its_own(
         service = Service("search", database, [pipeline_servicer(database)])
         async with serving(service), grpc.aio.insecure_channel(where) as channel:
             assert await is_serving(channel)
+            unread = await failure(
+                channel.unary_unary("/grpc.health.v1.Health/Check")(b"\x0a\x05no")
+            )
+            assert unread.code() == grpc.StatusCode.INVALID_ARGUMENT
             status = PipelineServiceStub(channel).GetStatus
             refused = await failure(status(pb.GetStatusRequest(), metadata=deployment.metadata))
             assert refused.code() == grpc.StatusCode.UNIMPLEMENTED

@@ -186,6 +186,24 @@ async def test_a_broken_limit_names_its_field(edge: Edge) -> None:
     assert edge.handlers.seen == []
 
 
+@pytest.mark.parametrize("levels", [8, 40])
+async def test_a_field_within_many_is_named(edge: Edge, levels: int) -> None:
+    """As deep as conditions may be, a field is named whole; of one that lies deeper, one that it lies in."""
+    request = search_pb2.SearchRequest(query="q")
+    condition, path = request.filter_expression, "filter_expression"
+    for _ in range(levels - 1):
+        condition = condition.none_of.expressions.add()
+        path += ".none_of.expressions[0]"
+    condition.author_external_ids.values.extend(["a\0"] * 100)
+    body = request.SerializeToString()
+    search = "/winnow.search.v1.SearchService/Search"
+    named = details_of(await failure(call(edge.channel, search, edge.metadata, body))).fields
+    if levels == 8:
+        assert f"{path}.author_external_ids.values[9]" in named
+    else:
+        assert [path.startswith(each) and each.endswith(("]", "of")) for each in named] == [True]
+
+
 async def test_countless_violations_still_arrive(edge: Edge) -> None:
     """A request with hundreds of wrong fields, or one very long one, is answered within the limit on metadata."""
     request = pipeline_pb2.ReplayTasksRequest(task_ids=["ї" * 1000] * 500, stage="ї" * 9999)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -31,6 +32,7 @@ CANARY = "quokka"
 AT_ONCE = 8
 STREAM_SECONDS = 0.15
 CALL_SECONDS = 60
+SETTLED_SECONDS = 100
 # Which model serves is the deployment's, so an admin of any workspace decides it for all.
 OF_THE_DEPLOYMENT = {
     *("StartGeneration", "PromoteGeneration", "RollBackGeneration", "RetireGeneration"),
@@ -153,10 +155,10 @@ async def own_ids(deployment: Deployment) -> list[str]:
 
 
 @asynccontextmanager
-async def attacking(deployment: Deployment) -> AsyncIterator[Attack]:
-    """Run all services, fill both workspaces, and let everything come to rest."""
+async def all_serving(deployment: Deployment) -> AsyncIterator[dict[str, grpc.aio.Channel]]:
+    """Run the four services, the embedder with a model that knows no meaning; yields a channel to each."""
+    channels = {}
     async with AsyncExitStack() as stack:
-        channels = {}
         for name in NAMES:
             if name != "embedder":
                 channels[name] = await stack.enter_async_context(deployment.serving(name))
@@ -165,6 +167,13 @@ async def attacking(deployment: Deployment) -> AsyncIterator[Attack]:
             address = await stack.enter_async_context(serving(service))
             channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
             channels[name] = await stack.enter_async_context(channel)
+        yield channels
+
+
+@asynccontextmanager
+async def attacking(deployment: Deployment) -> AsyncIterator[Attack]:
+    """Run all services, fill both workspaces, and let everything come to rest."""
+    async with all_serving(deployment) as channels:
         metadata = await deployment.other_workspace("victim")
         found = await deployment.admin.fetchval(
             "select workspace_id from spine.workspace where name = 'victim'"
@@ -172,7 +181,7 @@ async def attacking(deployment: Deployment) -> AsyncIterator[Attack]:
         for who, word in ((metadata, CANARY), (deployment.metadata, "wombat")):
             await _fill(channels["ingest"], who, word)
         for who in (metadata, deployment.metadata):
-            await _settled(channels["ingest"], who)
+            await settled(channels["ingest"], who)
         ids = frozenset(await ids_of(deployment.admin, str(found)))
         yield Attack(deployment, channels, Victim(str(found), metadata, ids))
 
@@ -191,15 +200,20 @@ async def _fill(
     await IngestServiceStub(channel).IngestMessages(request, metadata=metadata)
 
 
-async def _settled(channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...]) -> None:
+async def settled(
+    channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...], *, also_later: bool = True
+) -> None:
+    """Wait until nothing of a workspace waits to be read, embedded or compared; perhaps but for what is due later."""
     stub = PipelineServiceStub(channel)
-    async with asyncio.timeout(100):
-        while True:
-            state = await stub.GetStatus(GetStatusRequest(), metadata=metadata)
-            waiting = sum(s.ready + s.leased + s.scheduled for s in state.stages)
-            if state.atoms and not waiting and not state.messages_in_open_windows:
-                return
-            await asyncio.sleep(0.1)
+    latest = time.monotonic() + SETTLED_SECONDS
+    while True:
+        state = await stub.GetStatus(GetStatusRequest(), metadata=metadata)
+        later = sum(s.scheduled for s in state.stages) + state.messages_in_open_windows
+        waiting = sum(s.ready + s.leased for s in state.stages) + later * also_later
+        if state.atoms and not waiting:
+            return
+        assert time.monotonic() < latest, f"work waits on and on: {state}"
+        await asyncio.sleep(0.1)
 
 
 async def ids_of(admin: asyncpg.Connection, workspace: str) -> set[str]:

@@ -74,9 +74,47 @@ TEXTS: tuple[str, ...] = (
         "*",
         "a.b.c",
     ),
+    # What is a digit and no number, what grows where it is normalized, what ends a line or is nobody's.
+    *(
+        "²",
+        "１２",
+        "9" * 18,
+        "9" * 30,
+        "-0",
+        "ﷺ" * 200,
+        "İ" * 300,
+        "ß" * 300,
+        "\u2028\x85",
+        "\uffff\U0010ffff",
+    ),
+    # What a query could be taken for.
+    *(
+        '"' * 301,
+        "- " * 900,
+        '-"a" ' * 600,
+        '"a b" ' * 500,
+        "a " * 2000,
+        "漢字" * 600,
+        "\x1b[31m",
+        "a|b&c:*<->!d",
+    ),
 )
 INTEGERS = (0, 1, 2, 3, 5, 50, 500, 501, -1, 2**31 - 1, -(2**31), 2**32 - 1, 2**63 - 1, -(2**63))
-FLOATS = (0.0, 0.5, 1.0, -1.0, 2.0, math.nan, math.inf, -math.inf, 1e-45, 1e308)
+FLOATS = (
+    0.0,
+    0.5,
+    1.0,
+    -1.0,
+    2.0,
+    math.nan,
+    math.inf,
+    -math.inf,
+    1e-45,
+    1e-30,
+    3e38,
+    1e308,
+    -1e308,
+)
 JSON = (
     None,
     True,
@@ -125,7 +163,7 @@ class Forge:
         if self.dice.random() < 0.05:
             return self.dice.randbytes(self.dice.choice((0, 1, 2, 7, 64, 1000)))
         body = self.request(method).SerializeToString()
-        return self._damaged(body) if self.dice.random() < 0.25 else body
+        return self.damaged(body) if self.dice.random() < 0.25 else body
 
     def request(self, method: MethodDescriptor) -> Message:
         """A request with some of its fields filled, and a page token that was forged for it."""
@@ -164,15 +202,16 @@ class Forge:
                 getattr(message, each.name).SetInParent()
                 self._fill(getattr(message, each.name), depth + 1)
         else:
-            setattr(message, each.name, self._scalar(each))
+            setattr(message, each.name, self.scalar(each))
 
     def _append(self, items: Any, each: FieldDescriptor, depth: int) -> None:
         if each.message_type is None:
-            items.append(self._scalar(each))
+            items.append(self.scalar(each))
         elif depth < DEPTH_MAX:
             self._fill(items.add(), depth + 1)
 
-    def _scalar(self, each: FieldDescriptor) -> Any:
+    def scalar(self, each: FieldDescriptor) -> Any:
+        """A value for a field that is no message."""
         kind = each.cpp_type
         if kind in _INTEGER_BITS:
             least, most = _INTEGER_BITS[kind]
@@ -203,7 +242,7 @@ class Forge:
             return str(UUID(int=self.dice.getrandbits(128)))
         return self.dice.choice(self.texts)
 
-    def _damaged(self, body: bytes) -> bytes:
+    def damaged(self, body: bytes) -> bytes:
         """Bytes flipped, cut, repeated, or nested deeper than anything should be."""
         damaged = bytearray(body)
         for _ in range(self.dice.choice((1, 1, 2, 5))):
