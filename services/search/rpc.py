@@ -75,7 +75,10 @@ class SearchRpc(search_pb2_grpc.SearchServiceServicer):
                 failed = pb.BatchSearchError(code=code, reason=reason, message=str(error))
                 return pb.BatchSearchResult(error=failed)
 
-        results = await asyncio.gather(*(one(each) for each in request.requests))
+        # What is a defect of one ends the call, and with it the others: nobody waits for them.
+        async with asyncio.TaskGroup() as group:
+            searches = [group.create_task(one(each)) for each in request.requests]
+        results = [search.result() for search in searches]
         return sendable(pb.BatchSearchResponse(results=results), "requests")
 
     async def FindSimilar(

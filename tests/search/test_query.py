@@ -240,6 +240,30 @@ async def test_a_batch_answers_each_alone(desk: Desk) -> None:
     assert (empty.error.code, empty.error.message) == (3, "query: must not be empty")
 
 
+async def test_a_defect_of_one_search_ends_the_batch(desk: Desk) -> None:
+    """The call must fail with it, and no other of its searches go on for nobody."""
+    await desk.library.add_message("slow or broken")
+    await desk.library.admin.execute(
+        """create or replace function search.count_documents(p_kinds text[], p_terms tsquery[], p_limit int)
+             returns table (kind text, term int, documents bigint) language plpgsql security definer as $$
+           begin
+             if p_terms[1]::text ~ 'slow' then
+               perform pg_advisory_lock(7), pg_sleep(20);
+             end if;
+             while pg_try_advisory_lock(7) loop
+               perform pg_advisory_unlock(7), pg_sleep(0.01);
+             end loop;
+             raise division_by_zero;
+           end $$"""
+    )
+    requests = [pb.SearchRequest(query=query, mode=KEYWORD) for query in ("slow", "broken")]
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await call(desk, "BatchSearch", pb.BatchSearchRequest(requests=requests))
+    assert failure.value.code() == grpc.StatusCode.INTERNAL
+    sleeping = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
+    assert await desk.library.admin.fetchval(sleeping) == 0
+
+
 async def test_a_leg_that_breaks_costs_only_itself(desk: Desk) -> None:
     """If words cannot be looked up, hybrid must answer by meaning with a warning; words alone must fail."""
     await desk.library.add_message("found by meaning", unit(1))
