@@ -10,9 +10,9 @@ import grpc
 from services.common.addresses import host_of, is_on_this_machine
 from services.common.tls import PemFiles, TlsSettings, client_files
 
-REPLY_BYTES_MAX = 16 << 20
+RECEIVED_BYTES_MAX = 16 << 20
 CHANNEL_OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.max_receive_message_length", REPLY_BYTES_MAX),
+    ("grpc.max_receive_message_length", RECEIVED_BYTES_MAX),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.enable_retries", 1),

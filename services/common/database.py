@@ -30,9 +30,9 @@ from services.common.settings import Settings
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 T = TypeVar("T")
 
+_TRIES: Final = 4
 _POSTGRES_MIN = 18
 _PGVECTOR_MIN = (0, 8, 4)
-
 # The server went away, refuses us, or cannot write: the request is not at fault.
 _UNAVAILABLE = (
     OSError,
@@ -320,15 +320,15 @@ class Database:
                     raise
                 await self._readings.give_back(reading)
 
-    async def retrying(self, attempt: Callable[[], Awaitable[T]], tries: int = 4) -> T:
+    async def retrying(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run a whole transaction again that conflicted."""
-        for left in range(tries - 1, -1, -1):
+        for tried in range(1, _TRIES + 1):
             try:
                 return await attempt()
             except TransactionConflict as error:
-                if not left:
+                if tried == _TRIES:
                     raise DatabaseUnavailable("the transaction kept conflicting") from error
-                await asyncio.sleep(0.02 * (tries - left))
+                await asyncio.sleep(0.02 * tried)
         raise AssertionError("unreachable")
 
 

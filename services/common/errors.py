@@ -1,4 +1,4 @@
-"""One taxonomy of errors, raised anywhere and translated once: for callers in rpc.py, for tasks in worker.py."""
+"""One taxonomy of errors, raised anywhere and translated once: for callers in statuses.py, for tasks in worker.py."""
 
 from dataclasses import dataclass
 

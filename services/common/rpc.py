@@ -19,7 +19,7 @@ from pydantic import Field
 from services.common import errors, metrics, public, tracing
 from services.common.audit import AuditLog, is_recorded
 from services.common.auth import Authenticator, Caller
-from services.common.channels import REPLY_BYTES_MAX
+from services.common.channels import RECEIVED_BYTES_MAX
 from services.common.checking import violations_of
 from services.common.deadlines import Deadline
 from services.common.decoding import REQUEST_BYTES_MAX, Unread, tolerant
@@ -42,7 +42,7 @@ _authorization: ContextVar[str] = ContextVar("authorization")
 
 OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-    ("grpc.max_send_message_length", REPLY_BYTES_MAX),
+    ("grpc.max_send_message_length", RECEIVED_BYTES_MAX),
     ("grpc.max_metadata_size", METADATA_BYTES_MAX),
     # Without it, what is up to twice as large is refused by chance.
     ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),

@@ -26,6 +26,7 @@ from services.common.models.gguf import read_header
 # A second query does not wait for the first to be read.
 QUERY_CONTEXTS: Final = 2
 QUERY_BATCHES_MAX: Final = 64
+TOKENS_PER_BATCH: Final = 128
 PASSAGE_BATCHES_MAX: Final = 8192
 
 # Packing changes the order of additions; quantised weights round each activation block as well.
@@ -60,7 +61,6 @@ class EmbeddingModel:
         quantised: bool,
         passages: Lane[EncodingContext],
         queries: Lane[EncodingContext],
-        tokens_per_batch: int,
         part_tokens: int,
         ends: tuple[Tokens, Tokens],
     ) -> None:
@@ -68,7 +68,6 @@ class EmbeddingModel:
         self._quantised = quantised
         self._passages = passages
         self._queries = queries
-        self._tokens_per_batch = tokens_per_batch
         self._part_tokens = part_tokens
         self._head, self._tail = ends
 
@@ -79,7 +78,6 @@ class EmbeddingModel:
         *,
         contexts: int = 2,
         threads: int = 1,
-        tokens_per_batch: int = 128,
         part_tokens_max: int = 512,
         exact: bool = False,
     ) -> Self:
@@ -96,7 +94,7 @@ class EmbeddingModel:
             held.callback(weights.close)
             ends = _find_ends(weights)
             part_tokens = min(part_tokens_max, weights.context_tokens)
-            capacity = max(tokens_per_batch, part_tokens)
+            capacity = max(TOKENS_PER_BATCH, part_tokens)
             unpooled = header.pooling in ("none", "unspecified")
             made: list[EncodingContext] = []
             for number in range(QUERY_CONTEXTS + 1 + contexts):
@@ -110,7 +108,7 @@ class EmbeddingModel:
         asked, others = made[:QUERY_CONTEXTS], made[QUERY_CONTEXTS:]
         queries = Lane(path, "queries", asked, QUERY_BATCHES_MAX)
         passages = Lane(path, "texts", others[:1], PASSAGE_BATCHES_MAX, background=others[1:])
-        return cls(weights, quantised, passages, queries, tokens_per_batch, part_tokens, ends)
+        return cls(weights, quantised, passages, queries, part_tokens, ends)
 
     def close(self) -> None:
         """Wait for the batches that run, refuse those that wait, and free the memory."""
@@ -169,7 +167,7 @@ class EmbeddingModel:
             return np.empty((0, self.dimensions), np.float32)
         distinct, where = unite_equal(token_lists)
         lengths = [len(tokens) for tokens in distinct]
-        batches = plan_batches(lengths, self._tokens_per_batch, SEQUENCES_MAX)
+        batches = plan_batches(lengths, TOKENS_PER_BATCH, SEQUENCES_MAX)
         works = [partial(_encode_batch, [distinct[i] for i in batch]) for batch in batches]
         if urgent:
             encoded = await self._queries.run(works)
