@@ -13,7 +13,7 @@ from services.common.database import Connection
 from services.search import lookups, store
 from services.search.answer import Span
 from services.search.contents import Contents
-from services.search.lookup import Lookup
+from services.search.lookup import Lookup, any_of
 from services.search.spelling import PLUSES, apart, bare, joins, normal, signs_apart
 from services.search.store import Subject
 from services.search.words import parse
@@ -121,7 +121,7 @@ async def _marked(
     """Where any word of some queries stands in each text."""
     if not queries:
         return [[] for _ in texts]
-    marked = await lookups.mark(connection, texts, _any(queries), _MARKS)
+    marked = await lookups.mark(connection, texts, any_of(queries), _MARKS)
     return [[*marks(text, each)] for text, each in zip(texts, marked, strict=True)]
 
 
@@ -135,16 +135,12 @@ async def _standing_together(
     each_max = _share([len(each) for each in candidates if each])
     runs = [(place, run) for place, each in enumerate(candidates) for run in each[:each_max]]
     stretches = [texts[place][start : start + length] for place, (start, length) in runs]
-    matching = await lookups.matching(connection, stretches, _any(queries)) if runs else set()
+    matching = await lookups.matching(connection, stretches, any_of(queries)) if runs else set()
     found: list[list[Stretch]] = [[] for _ in texts]
     for number in sorted(matching):
         place, run = runs[number]
         found[place].append(run)
     return [_shortest(each) for each in found]
-
-
-def _any(queries: Iterable[str]) -> str:
-    return " | ".join(f"({each})" for each in queries)
 
 
 def _share(counts: Sequence[int]) -> int:

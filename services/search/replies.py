@@ -14,6 +14,7 @@ from services.search import grouping, paging
 from services.search.answer import Answer, Group
 from services.search.backlog import Freshness
 from services.search.contents import Contents, message, timestamp, topic
+from services.search.filters import KIND_NAMES
 from services.search.fitting import fit, fit_items
 from services.search.nearness import bearing
 from services.search.packing import Item, Packed
@@ -25,11 +26,7 @@ from services.search.store import Filter, Near, Subject
 from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
-KIND_NUMBERS: Final = {
-    "message": types.SUBJECT_KIND_MESSAGE,
-    "atom": types.SUBJECT_KIND_ATOM,
-    "topic": types.SUBJECT_KIND_TOPIC,
-}
+KIND_NUMBERS: Final = {name: number for number, name in KIND_NAMES.items()}
 _FUSIONS: Final = {Fusion.SCORE: pb.FUSION_SCORE, Fusion.RANK: pb.FUSION_RANK}
 _OUTCOMES: Final = {
     "": pb.WAIT_OUTCOME_UNSPECIFIED,

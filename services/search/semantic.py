@@ -118,7 +118,7 @@ class SemanticLeg:
 
     def _copy_of(self, scope: Scope, total: int) -> Copy | None:
         """The copy of the workspace's vectors, if there are so many that one pays and it is there."""
-        if self._copies is None or total <= min(COPIED_ROWS_MIN, EXACT_ROWS_MAX):
+        if self._copies is None or total <= COPIED_ROWS_MIN:
             return None
         return self._copies.of(scope.workspace, scope.generation)
 

@@ -35,7 +35,8 @@ async def desk(deployment: Deployment) -> AsyncIterator[Desk]:
 @pytest.fixture
 async def reader(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reader]:
     """A reader of a library whose every search is over too much to compare it all."""
-    monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", -1)
+    for least in ("EXACT_ROWS_MAX", "COPIED_ROWS_MIN"):
+        monkeypatch.setattr(semantic, least, -1)
     library = await Library(deployment.admin, deployment.workspace).open()
     assert library.generation
     await library.add_messages([f"m {i}" for i in range(MANY)], some_vectors())

@@ -166,7 +166,8 @@ async def test_nothing_gone_and_nothing_foreign_is_shown(
 ) -> None:
     """After any history, no reply may hold a word or an id of what is gone, or of another workspace."""
     if plan == "memory":
-        monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", -1)
+        for least in ("EXACT_ROWS_MAX", "COPIED_ROWS_MIN"):
+            monkeypatch.setattr(semantic, least, -1)
     searches = searches_by(plan)
     other_metadata = await deployment.other_workspace()
     other = await deployment.admin.fetchval(

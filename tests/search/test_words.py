@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from services.search.words import (
     TERMS_MAX,
-    Alternative,
     Match,
     corrections,
     is_blank,
@@ -255,4 +254,3 @@ def test_alternatives_are_distinct() -> None:
     """No alternative may be listed twice."""
     for term in parse("PaymentIntent міграцію a_b").terms:
         assert len(set(term.alternatives)) == len(term.alternatives)
-        assert all(isinstance(form, Alternative) for form in term.alternatives)
