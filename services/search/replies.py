@@ -27,6 +27,8 @@ from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
 KIND_NUMBERS: Final = {name: number for number, name in KIND_NAMES.items()}
+# What follows the results that are shown: the token of the next page, and what is said of those that are not.
+_ENDING_BYTES_MAX: Final = 2_048
 _FUSIONS: Final = {Fusion.SCORE: pb.FUSION_SCORE, Fusion.RANK: pb.FUSION_RANK}
 _OUTCOMES: Final = {
     "": pb.WAIT_OUTCOME_UNSPECIFIED,
@@ -49,8 +51,9 @@ def search_reply(
         explanation=explanation(question, answer) if question.dress.explain else None,
         total_size=answer.total,
         near_score=answer.near_score,
+        warnings=answer.warnings,
     )
-    space = Space(size_bytes - reply.ByteSize())
+    space = Space(size_bytes - reply.ByteSize() - _ENDING_BYTES_MAX)
     if answer.groups:
         shown, warnings = fit(
             reply.groups,
@@ -71,7 +74,7 @@ def search_reply(
             last = answer.page.index(answer.results[shown - 1])
             answer.page, answer.more = answer.page[: last + 1], True
     reply.next_page_token = _token(request, question, answer)
-    reply.warnings.extend([*answer.warnings, *warnings])
+    reply.warnings.extend(warnings)
     return reply
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.common.replies import REPLY_BYTES_MAX
 from tests.search.asking import SEMANTIC, call
 from tests.search.conftest import Desk
 from tests.search.library import unit
@@ -79,6 +80,23 @@ async def test_searches_of_a_batch_share_a_reply(desk: Desk) -> None:
     assert first.warnings
     assert len(ids) == len(set(ids)) > 1
     assert set(ids) <= set(expected)
+
+
+async def test_a_batch_is_no_larger_than_a_reply(desk: Desk) -> None:
+    """However little the results of each search leave of its part, the tokens and warnings of all fit as well."""
+    await desk.library.add_messages(["alpha"] * 61, [unit(1)] * 61)
+    fields = pb.SearchRequest(query="alpha", mode=SEMANTIC, page_size=60)
+    fields.query_vector.extend(unit(1).tolist())
+    alone = await desk.client.search("alpha", **ASKED)
+    size = alone.results[0].ByteSize() + 4
+    # Sixty results fill the part of a search but for a few bytes.
+    room = REPLY_BYTES_MAX // 20 - (alone.ByteSize() - 60 * size)
+    await desk.library.admin.execute(
+        "update ingest.message set text = repeat('x', $1)", room // 60 - size + 5
+    )
+    requests = pb.BatchSearchRequest(requests=[fields] * 20)
+    reply = await call(desk, "BatchSearch", requests)
+    assert all(each.response.next_page_token for each in reply.results)
 
 
 async def test_an_atom_that_rests_on_much_is_found(desk: Desk) -> None:
