@@ -13,6 +13,7 @@ from pydantic import Field
 
 from services.common.errors import CallerNotAllowed, InvalidSetting
 from services.common.settings import OptionalPath, Settings
+from services.common.signs import Repeats
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class PemFiles:
         self, certificate: Path | None, key: Path | None, authority: Path | None, setting: str
     ) -> None:
         self._paths = (certificate, key, authority)
-        self._authority_setting = setting
+        self._authority_setting, self._told = setting, Repeats()
         self._stamp = self._stamps()
         self._pem = self._read()
 
@@ -83,7 +84,9 @@ class PemFiles:
                 return False
             pem = self._read()
         except InvalidSetting as error:
-            log.warning("certificates: kept the earlier ones: %s", error)
+            # Each call of another service looks.
+            if self._told.is_news(str(error)):
+                log.warning("certificates: kept the earlier ones: %s", error)
             return False
         self._stamp, changed = stamp, pem != self._pem
         self._pem = pem

@@ -18,7 +18,7 @@ from services.common.channels import Link, dial
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import CallerNotAllowed, InvalidSetting
 from services.common.service import Service, serving
-from services.common.tls import Callers, TlsSettings
+from services.common.tls import Callers, PemFiles, TlsSettings
 from tests.common.certificates import LOOPBACK, Authority, Files
 from tests.common.edge import (
     BIDI,
@@ -309,6 +309,15 @@ async def test_broken_files_replace_nothing(
             break_it()
             assert await call_as(address, good, deployment)
             assert "kept the earlier ones" in caplog.text
+
+
+def test_a_broken_file_is_told_of_once(server: Files, caplog: pytest.LogCaptureFixture) -> None:
+    """Every call looks at the files: while one is broken the log is not to be full of that."""
+    files = PemFiles(server.certificate, server.key, None, "WINNOW_TLS_CA_FILE")
+    server.certificate.write_bytes(b"-----BEGIN CERT")
+    for _ in range(100):
+        assert not files.refresh()
+    assert caplog.text.count("kept the earlier ones") == 1
 
 
 @pytest.mark.parametrize(
