@@ -80,7 +80,7 @@ class Choice:
 
 
 class SemanticLeg:
-    """Reads the vectors of one generation."""
+    """Reads vectors: all that a filter leaves, what a copy proposes, or what the index finds."""
 
     def __init__(self, statistics: Statistics, copies: Copies | None = None) -> None:
         self._statistics, self._copies = statistics, copies
