@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
+from itertools import islice
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -73,7 +74,7 @@ class Replica:
         self._open_database, self._primary, self._clock = open_database, primary, clock
         self._database: Database | None = None
         self._staleness_max = staleness_seconds_max
-        self._notes: deque[tuple[float, int]] = deque(maxlen=_NOTES_MAX)
+        self._notes: deque[tuple[float, int]] = deque()
         self._shows_all_until = self._left_alone_until = -math.inf
 
     @property
@@ -112,6 +113,9 @@ class Replica:
             self._notes.append((at, await _place(self._primary, _PRIMARY_PLACE)))
         except DatabaseUnavailable as error:
             log.warning("the primary does not tell its place in the log: %s", error)
+        if len(self._notes) > _NOTES_MAX:
+            # Of a replica that is far behind every other one tells enough; the oldest is the first that it reaches.
+            self._notes = deque(islice(self._notes, 0, None, 2))
         try:
             self._database = self._database or await self._open_database()
             replayed = await _place(self._database, _REPLICA_PLACE)

@@ -9,6 +9,7 @@ import pytest
 
 from services.common import metrics
 from services.common.database import Database, DatabaseSettings
+from services.search import reads
 from services.search.reads import Replica, ReplicaSettings
 from tests.conftest import PASSWORD, Deployment, free_port
 from tests.search.library import Client, Library, unit
@@ -118,6 +119,30 @@ async def test_a_replica_is_read_only_within_its_bound(
         assert replica.staleness_seconds == 0
         replica.leave_alone()
         assert replica.database is None
+
+
+async def test_a_replica_that_is_far_behind_is_read_if_it_may_be(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How far it may be behind is told by the setting alone, not by how many places of the primary are noted."""
+    monkeypatch.setattr(reads, "_NOTES_MAX", 8)
+    now, behind = [0.0], 100
+
+    async def place(_: object, query: str) -> int:
+        return int(now[0]) - (behind if "replay" in query else 0)
+
+    monkeypatch.setattr(reads, "_place", place)
+    async with Database.open(DatabaseSettings.read(), "winnow_search", size=1) as database:
+
+        async def opened() -> Database:
+            return database
+
+        replica = Replica(opened, database, 2 * behind, lambda: now[0])
+        for moment in range(1_000, 2_000):
+            now[0] = moment
+            await replica.look()
+            assert replica.staleness_seconds >= behind
+        assert replica.database is database
 
 
 async def test_a_server_that_is_no_replica_is_not_read(
