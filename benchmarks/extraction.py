@@ -36,7 +36,7 @@ from services.extractor.extraction import Engine, Extraction, Window, WindowMess
 from services.extractor.generative import GenerativeEngine
 from services.extractor.grounded import GroundedEngine
 from services.extractor.service import ExtractorSettings, trusted_with
-from services.extractor.windows import Arrival, ClosedWindow, cut
+from services.extractor.windows import Arrival, cut, with_context
 
 DEMO = Path(__file__).parents[1] / "services" / "cli" / "demo" / "chat.json"
 ROUNDS = 3
@@ -93,11 +93,16 @@ def chats(folder: Path | None) -> Iterator[list[WindowMessage]]:
         yield list(read_export(path, label_messages).values())
 
 
-def windows_of(messages: Sequence[WindowMessage]) -> tuple[ClosedWindow, ...]:
-    """The windows that the extractor would cut of a chat that has ended."""
+def windows_of(messages: Sequence[WindowMessage]) -> Iterator[Window]:
+    """The windows that the extractor would cut of a chat that has ended, with their context."""
     limits = ExtractorSettings.read().limits()
-    arrivals = [Arrival(message, message.sent_at) for message in messages]
-    return cut(arrivals, datetime.now(UTC) + timedelta(days=1), limits).windows
+    arrivals = [Arrival(m.id, "", m.sent_at, m.sent_at, m.label) for m in messages]
+    known = {message.id: message for message in messages}
+    before: list[WindowMessage] = []
+    for run in cut(arrivals, datetime.now(UTC) + timedelta(days=1), limits).runs:
+        own = tuple(known[each.message_id] for each in run.messages)
+        yield with_context(own, before[-limits.seen_max :], known, limits)
+        before += own
 
 
 def raw(window: Window) -> Window:
@@ -147,12 +152,17 @@ async def with_model(
     return spent
 
 
-def gate(closed: Iterable[ClosedWindow], model: GenerationModel) -> dict[str, float]:
+def worth_reading(window: Window) -> list[WindowMessage]:
+    """The messages of a window that are no noise."""
+    return [message for message in window.own if message.label != "noise"]
+
+
+def gate(windows: Iterable[Window], model: GenerationModel) -> dict[str, float]:
     """Tokens that prompts of raw messages would take, and those that the gate leaves."""
     before = after = 0
-    for each in closed:
-        before += prompt_tokens(each.window.own, model)
-        worth = [message for message in each.window.own if message.label != "noise"]
+    for window in windows:
+        before += prompt_tokens(window.own, model)
+        worth = worth_reading(window)
         after += prompt_tokens(worth, model) if worth else 0
     return {
         "raw": before,
@@ -196,7 +206,7 @@ def show(rows: dict[str, dict[str, float]]) -> None:
 async def run(options: argparse.Namespace) -> dict[str, Any]:
     """All readings."""
     closed = [window for chat in chats(options.data) for window in windows_of(chat)]
-    windows = [each.window for each in closed if not each.is_empty]
+    windows = [window for window in closed if worth_reading(window)]
     if not windows:
         raise SystemExit(f"{options.data}: no export there, or nothing in it to read")
     say(f"{len(windows)} windows; reading them without a model …")

@@ -12,28 +12,10 @@ from uuid import UUID
 
 from services.common.database import Connection
 from services.common.ids import uuid7
-from services.extractor.extraction import WindowMessage
 from services.extractor.store import QUERIES
 from services.extractor.windows import Arrival, Cut, WindowLimits, cut
 
 PENDING_MAX = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A message that waits in the open window of its conversation."""
-
-    message_id: UUID
-    thread_id: str
-    sent_at: datetime
-    received_at: datetime
-    label: str
-
-    def arrival(self) -> Arrival:
-        """The message as cutting sees it: without its text."""
-        label = self.label
-        message = WindowMessage(self.message_id, "", "", self.sent_at, label=label)  # type: ignore[arg-type]
-        return Arrival(message, self.received_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +25,17 @@ class Conversation:
     Unless it `is_whole` more of it waits than is looked at in one go, and perhaps other conversations.
     """
 
-    waiting: tuple[Pending, ...]
+    waiting: tuple[Arrival, ...]
     window: UUID | None = None
-    kept: tuple[Pending, ...] = ()
+    kept: tuple[Arrival, ...] = ()
     is_whole: bool = True
 
     def cut(self, now: datetime, limits: WindowLimits) -> Cut:
-        """Close what can be closed."""
-        arrivals = [each.arrival() for each in self.waiting]
+        """Close what can be closed; what is kept begins the first run, or the tail."""
         # How long a window has been open is counted from what waits now.
-        first = min(arrival.received_at for arrival in arrivals)
-        before = [replace(each.arrival(), received_at=first) for each in self.kept]
-        return cut([*before, *arrivals], now, limits, kept=len(before))
-
-    def fresh(self, messages: Sequence[WindowMessage]) -> list[Pending]:
-        """Those of some messages that wait."""
-        found = {each.message_id: each for each in self.waiting}
-        return [found[message.id] for message in messages if message.id in found]  # type: ignore[index]
+        first = min(arrival.received_at for arrival in self.waiting)
+        before = [replace(each, received_at=first) for each in self.kept]
+        return cut([*before, *self.waiting], now, limits, kept=len(before))
 
 
 async def conversations(
@@ -73,7 +49,7 @@ async def conversations(
     rows = await connection.fetch(QUERIES["pending"], workspace, source, PENDING_MAX, before)
     waiting = {
         thread: tuple(group)
-        for thread, group in groupby((Pending(*row) for row in rows), lambda each: each.thread_id)
+        for thread, group in groupby((Arrival(*row) for row in rows), lambda each: each.thread_id)
     }
     firsts = [group[0].sent_at for group in waiting.values()]
     bounds = (limits.idle, limits.messages_max, limits.run_max)
@@ -91,19 +67,19 @@ async def conversations(
 
 async def _kept(
     connection: Connection, workspace: UUID, windows: Sequence[UUID]
-) -> dict[UUID, tuple[Pending, ...]]:
+) -> dict[UUID, tuple[Arrival, ...]]:
     """The live messages of windows."""
     rows = await connection.fetch(QUERIES["messages_of_windows"], workspace, windows)
     return {
-        window: tuple(Pending(*row[1:]) for row in group)
+        window: tuple(Arrival(*row[1:]) for row in group)
         for window, group in groupby((tuple(row) for row in rows), lambda row: row[0])
     }
 
 
 def _continued(
-    waiting: tuple[Pending, ...],
+    waiting: tuple[Arrival, ...],
     window: UUID | None,
-    kept: dict[UUID, tuple[Pending, ...]],
+    kept: dict[UUID, tuple[Arrival, ...]],
     limits: WindowLimits,
 ) -> Conversation:
     """The conversation with its window, if that goes on: labels and deletions since may have filled or ended it."""
@@ -121,7 +97,7 @@ async def close_window(
     workspace: UUID,
     source: UUID,
     closed_by: str,
-    messages: Sequence[Pending],
+    messages: Sequence[Arrival],
     window: UUID | None = None,
 ) -> UUID:
     """Move pending messages of one conversation into a new window, or into one that they continue."""

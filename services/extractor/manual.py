@@ -158,10 +158,10 @@ async def _add_open(
     windows = noise = 0
     read: list[MessageId] = []
     for talk in await conversations(connection, workspace, source, limits):
-        for number, closed in enumerate(talk.cut(now, at_once).windows):
+        for number, run in enumerate(talk.cut(now, at_once).runs):
             is_counted = chosen.get(talk.window) if talk.window and number == 0 else None
             known = {each.message_id for each in talk.kept} if is_counted is not None else set()
-            worth = [m.id for m in closed.window.own if m.label != "noise"]
+            worth = [each.message_id for each in run.messages if each.label != "noise"]
             read += [message for message in worth if message not in known]
             windows += bool(worth) and not is_counted
             noise += (not worth and is_counted is None) - (bool(worth) and is_counted is False)

@@ -177,10 +177,10 @@ class WindowStage:
         windows: list[UUID] = []
         for talk in await conversations(connection, workspace, source, limits, before):
             result = talk.cut(now if talk.is_whole else _NEVER, limits)
-            for number, closed in enumerate(result.windows):
-                reason = "request" if close and closed.reason == "age" else closed.reason
-                own = talk.fresh(closed.window.own)
+            for number, run in enumerate(result.runs):
+                reason = "request" if close and run.reason == "age" else run.reason
                 goes_on = talk.window if number == 0 else None
+                own = run.messages[len(talk.kept) :] if goes_on else run.messages
                 windows.append(
                     await close_window(connection, workspace, source, reason, own, goes_on)
                 )
@@ -192,7 +192,7 @@ class WindowStage:
                 await enqueue(*place, [spec], reopen=bool(windows))
             if result.tail and result.look_again_at:
                 # The moment tells tails apart that end in the same message: the look at another one may be long done.
-                spec = f"tail:{result.tail[-1].message.id}:{result.look_again_at.isoformat()}"
+                spec = f"tail:{result.tail[-1].message_id}:{result.look_again_at.isoformat()}"
                 if spec not in looks:
                     # A look that could not close it yet may be done, and the clock before its moment again.
                     moment, reopen = result.look_again_at, talk.is_whole and now != _NEVER

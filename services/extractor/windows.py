@@ -1,13 +1,13 @@
-"""Cutting a conversation into windows: pure decisions over ordered arrivals and a clock."""
+"""Where the windows of a conversation end, and what each sees besides its own messages. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import median
 from typing import Final, Literal
 
-from services.extractor.extraction import MessageId, Window, WindowMessage
+from services.extractor.extraction import Label, MessageId, Window, WindowMessage
 
 Reason = Literal["count", "idle", "age"]
 
@@ -48,92 +48,69 @@ class WindowLimits:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A message with the moment the system received it."""
+    """A message that is in no closed window, as cutting sees it: without what it says."""
 
-    message: WindowMessage
+    message_id: MessageId
+    thread_id: str
+    sent_at: datetime
     received_at: datetime
+    label: Label
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedWindow:
-    """A window that takes no more messages, and why."""
+class Run:
+    """The messages of a window that takes no more of them, and why."""
 
-    window: Window
+    messages: tuple[Arrival, ...]
     reason: Reason
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the window holds nothing but noise, and so costs nothing."""
-        return all(message.label == "noise" for message in self.window.own)
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Closed windows, the open tail, and when to look at the tail again (None: it is empty)."""
+    """What is closed, the open tail, and when to look at the tail again (None: it is empty)."""
 
-    windows: tuple[ClosedWindow, ...]
+    runs: tuple[Run, ...]
     tail: tuple[Arrival, ...]
     look_again_at: datetime | None
 
 
-def cut(
-    arrivals: Sequence[Arrival],
-    now: datetime,
-    limits: WindowLimits,
-    previous: Sequence[WindowMessage] = (),
-    parents: Mapping[MessageId, WindowMessage] | None = None,
-    kept: int = 0,
-) -> Cut:
+def cut(arrivals: Iterable[Arrival], now: datetime, limits: WindowLimits, kept: int = 0) -> Cut:
     """Close what can be closed of one conversation's unassigned messages, given in order.
 
-    `previous` are the last messages already assigned; `parents` are messages outside that
-    replies point at. The first `kept` make up a window that was closed early and goes on: they stay together.
+    The first `kept` make up a window that was closed early and goes on: they stay together.
     Count and idle closings depend on the order alone, never on batching.
     """
     runs, tail = _split(arrivals, limits, kept)
     moment = _closing_time(tail, limits)
     if moment is not None and moment <= now:
-        quiet = _quiet_at(tail, limits) <= now
-        runs.append((tail, "idle" if quiet else "age"))
+        runs.append(Run(tuple(tail), "idle" if _quiet_at(tail, limits) <= now else "age"))
         tail, moment = [], None
-    known = dict(parents or {})
-    closed: list[ClosedWindow] = []
-    before = tuple(previous)
-    for run, reason in runs:
-        own = tuple(arrival.message for arrival in run)
-        closed.append(ClosedWindow(with_context(own, before, known, limits), reason))
-        known.update((message.id, message) for message in own)
-        before = (before + own)[-limits.run_max :]
-    return Cut(tuple(closed), tuple(tail), moment)
+    return Cut(tuple(runs), tuple(tail), moment)
 
 
 def _split(
     arrivals: Iterable[Arrival], limits: WindowLimits, kept: int
-) -> tuple[list[tuple[list[Arrival], Reason]], list[Arrival]]:
+) -> tuple[list[Run], list[Arrival]]:
     """Runs closed by count or by an idle gap, in order, and the open rest; the first `kept` are not parted."""
-    runs: list[tuple[list[Arrival], Reason]] = []
+    runs: list[Run] = []
     run: list[Arrival] = []
     worth = 0
     for number, arrival in enumerate(arrivals):
         if run and number >= kept and _gap(run[-1], arrival) >= limits.idle:
-            runs.append((run, "idle"))
+            runs.append(Run(tuple(run), "idle"))
             run, worth = [], 0
         run.append(arrival)
-        worth += arrival.message.label != "noise"
+        worth += arrival.label != "noise"
         if worth >= limits.messages_max or len(run) >= limits.run_max:
             end = _pause(run, limits, 0 if runs else kept)
-            runs.append((run[:end], "count"))
+            runs.append(Run(tuple(run[:end]), "count"))
             run = run[end:]
-            worth = _worth(run)
+            worth = sum(arrival.label != "noise" for arrival in run)
     return runs, run
 
 
-def _worth(run: Sequence[Arrival]) -> int:
-    return sum(arrival.message.label != "noise" for arrival in run)
-
-
 def _gap(one: Arrival, other: Arrival) -> timedelta:
-    return other.message.sent_at - one.message.sent_at
+    return other.sent_at - one.sent_at
 
 
 def _pause(run: Sequence[Arrival], limits: WindowLimits, kept: int) -> int:
@@ -143,11 +120,12 @@ def _pause(run: Sequence[Arrival], limits: WindowLimits, kept: int) -> int:
     """
     gaps = [_gap(one, other).total_seconds() for one, other in pairwise(run)]
     usual = median(gaps) if gaps else 0.0
+    worth = accumulate((arrival.label != "noise" for arrival in run), initial=0)
     late = [
         end
-        for end in range(kept + 1, len(run))
-        if _worth(run[:end]) >= PAUSE_AFTER * limits.messages_max
-        or end >= PAUSE_AFTER * limits.run_max
+        for end, before in enumerate(worth)
+        if kept < end < len(run)
+        and (before >= PAUSE_AFTER * limits.messages_max or end >= PAUSE_AFTER * limits.run_max)
     ]
     longest = max(late, key=lambda end: (gaps[end - 1], end), default=len(run))
     stands_out = bool(late) and gaps[longest - 1] > PAUSE_FACTOR * usual
@@ -155,7 +133,7 @@ def _pause(run: Sequence[Arrival], limits: WindowLimits, kept: int) -> int:
 
 
 def _quiet_at(tail: Sequence[Arrival], limits: WindowLimits) -> datetime:
-    spoken = max(arrival.message.sent_at for arrival in tail) + limits.idle
+    spoken = max(arrival.sent_at for arrival in tail) + limits.idle
     settled = max(arrival.received_at for arrival in tail) + limits.settle
     return max(spoken, settled)
 
@@ -187,10 +165,9 @@ def with_context(
 def _overlap(
     own: Sequence[WindowMessage], previous: Sequence[WindowMessage], limits: WindowLimits
 ) -> Sequence[WindowMessage]:
-    """The last messages worth reading among `run_max` before the run, unless it was quiet."""
+    """The last messages worth reading before the run, unless it was quiet."""
     if not previous or not own or limits.overlap == 0:
         return ()
     if abs(own[0].sent_at - previous[-1].sent_at) >= limits.idle:
         return ()
-    recent = previous[-limits.run_max :]
-    return [message for message in recent if message.label != "noise"][-limits.overlap :]
+    return [message for message in previous if message.label != "noise"][-limits.overlap :]

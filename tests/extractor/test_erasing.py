@@ -8,11 +8,11 @@ import pytest
 from services.common.database import Database, DatabaseSettings
 from services.common.outbox import Task
 from services.extractor import store
-from services.extractor.conversations import Pending, close_window
+from services.extractor.conversations import close_window
 from services.extractor.erasing import EraseStage
 from services.extractor.grounded import GroundedEngine
 from services.extractor.subscriptions import ExtractStage
-from services.extractor.windows import WindowLimits
+from services.extractor.windows import Arrival, WindowLimits
 from tests.conftest import Deployment
 from tests.extractor.saved import BEGAN, TALK, erase_content, say
 
@@ -24,7 +24,7 @@ async def window_of(
 ) -> Task:
     """Put messages, said some minutes after the first, into a closed window; return the task that reads it as it is."""
     workspace, sent_at = deployment.workspace, BEGAN + timedelta(minutes=minutes)
-    own = [Pending(each, "", sent_at, sent_at, "signal") for each in ids]
+    own = [Arrival(each, "", sent_at, sent_at, "signal") for each in ids]
     async with database.transaction(workspace) as connection:
         window = await close_window(connection, workspace, source, "idle", own)
         (text,) = await store.window_texts(connection, workspace, [window])

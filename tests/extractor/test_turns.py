@@ -7,9 +7,10 @@ from uuid import UUID
 import pytest
 
 from services.common.database import Database, DatabaseSettings
-from services.extractor.conversations import Pending, close_window
+from services.extractor.conversations import close_window
 from services.extractor.grounded import GroundedEngine
 from services.extractor.readings import enqueue_reading
+from services.extractor.windows import Arrival
 from tests.common.stages import until_true
 from tests.conftest import Deployment
 from tests.extractor.saved import BEGAN, TALK, say
@@ -28,7 +29,7 @@ async def _to_be_read(
         "update ingest.message set sent_at = $1 where id = any ($2)", said, ids
     )
     times = [said + timedelta(minutes=number) for number in range(len(ids))]
-    own = [Pending(each, "", at, at, "signal") for each, at in zip(ids, times, strict=True)]
+    own = [Arrival(each, "", at, at, "signal") for each, at in zip(ids, times, strict=True)]
     async with database.transaction(workspace) as connection:
         window = await close_window(connection, workspace, source, "idle", own)
         await enqueue_reading(connection, workspace, [window], GroundedEngine().version)

@@ -7,8 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.extractor.extraction import Window, WindowMessage
-from services.extractor.windows import Arrival, WindowLimits, cut
+from services.extractor.windows import Arrival, Run, WindowLimits, cut
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 LIMITS = WindowLimits(
@@ -38,8 +37,7 @@ class Windows(RuleBasedStateMachine):
         for _ in range(many):
             self.numbers += 1
             sent_at = self.now + timedelta(minutes=minute)
-            said = WindowMessage(self.numbers, "ann", "text", sent_at, None, label)  # type: ignore[arg-type]
-            self.waiting[self.numbers] = Arrival(said, self.now)
+            self.waiting[self.numbers] = Arrival(self.numbers, "", sent_at, self.now, label)  # type: ignore[arg-type]
         self.look()
 
     @rule(which=st.integers(0, 99))
@@ -62,24 +60,23 @@ class Windows(RuleBasedStateMachine):
 
     def look(self) -> None:
         """Cut what can be cut, and plan the next look as the stage does: known by the tail's end and its moment."""
-        ordered = sorted(self.waiting.values(), key=lambda a: (a.message.sent_at, a.message.id))
+        ordered = sorted(self.waiting.values(), key=lambda a: (a.sent_at, a.message_id))
         result = cut(ordered, self.now, LIMITS)
-        for number, closed in enumerate(result.windows, len(self.cut) + 1):
-            self.keeps_limits(closed.window)
-            for message in closed.window.own:
-                assert message.id not in self.cut
-                self.cut[message.id] = number  # type: ignore[index]
-                del self.waiting[message.id]  # type: ignore[arg-type]
+        for number, run in enumerate(result.runs, len(self.cut) + 1):
+            self.keeps_limits(run)
+            for each in run.messages:
+                assert each.message_id not in self.cut
+                self.cut[each.message_id] = number  # type: ignore[index]
+                del self.waiting[each.message_id]  # type: ignore[arg-type]
         if result.tail and result.look_again_at:
-            self.planned.setdefault((result.tail[-1].message.id, result.look_again_at), True)
+            self.planned.setdefault((result.tail[-1].message_id, result.look_again_at), True)
 
-    def keeps_limits(self, window: Window) -> None:
-        """A window holds no more than it may, one stretch of talk, and no context of its own messages."""
-        own, context = window.own, window.messages[: window.context]
+    def keeps_limits(self, run: Run) -> None:
+        """A window holds no more than it may, in one stretch of talk."""
+        own = run.messages
         assert 1 <= len(own) <= LIMITS.run_max
         assert sum(message.label != "noise" for message in own) <= LIMITS.messages_max
         assert all(b.sent_at - a.sent_at < LIMITS.idle for a, b in pairwise(own))
-        assert not {message.id for message in own} & {message.id for message in context}
 
     @invariant()
     def what_waits_is_looked_at(self) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.extractor.extraction import Label, MessageId, Window, WindowMessage
-from services.extractor.windows import Arrival, Cut, WindowLimits, cut
+from services.extractor.extraction import Label, MessageId, WindowMessage
+from services.extractor.windows import Arrival, Cut, WindowLimits, cut, with_context
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LIMITS = WindowLimits(
@@ -33,12 +33,12 @@ def message(
 
 def arrivals(messages: Sequence[WindowMessage]) -> list[Arrival]:
     """The messages as received the moment they were sent."""
-    return [Arrival(item, item.sent_at) for item in messages]
+    return [Arrival(m.id, "", m.sent_at, m.sent_at, m.label) for m in messages]
 
 
 def ids(result: Cut) -> list[list[object]]:
-    """Own message ids of every closed window."""
-    return [[m.id for m in closed.window.own] for closed in result.windows]
+    """The message ids of every closed window."""
+    return [[each.message_id for each in run.messages] for run in result.runs]
 
 
 @st.composite
@@ -60,8 +60,8 @@ def test_every_message_is_in_exactly_one_window_or_the_tail(
 ) -> None:
     """Closed windows and the tail together are the conversation, in order, once each."""
     result = cut(arrivals(conversation), START + timedelta(minutes=minutes), LIMITS)
-    placed = [m.id for closed in result.windows for m in closed.window.own]
-    placed += [arrival.message.id for arrival in result.tail]
+    placed = [identity for run in ids(result) for identity in run]
+    placed += [arrival.message_id for arrival in result.tail]
     assert placed == [m.id for m in conversation]
 
 
@@ -69,44 +69,44 @@ def test_every_message_is_in_exactly_one_window_or_the_tail(
 def test_batching_does_not_change_decisions(
     conversation: list[WindowMessage], sizes: list[int]
 ) -> None:
-    """Arriving in pieces closes the same windows, with the same context, as arriving at once."""
+    """Arriving in pieces closes the same windows as arriving at once."""
     whole = cut(arrivals(conversation), START, LIMITS)
     pending = arrivals(conversation)
     waiting: list[Arrival] = []
-    previous: list[WindowMessage] = []
-    closed: list[Window] = []
-    known = {m.id: m for m in conversation}
+    closed: list[list[object]] = []
     for size in [*sizes, len(conversation)]:
         waiting, pending = waiting + pending[:size], pending[size:]
-        seen = {m.id: known[m.id] for m in previous}
-        part = cut(waiting, START - timedelta(days=1), LIMITS, previous, seen)
-        for item in part.windows:
-            closed.append(item.window)
-            previous.extend(item.window.own)
+        part = cut(waiting, START - timedelta(days=1), LIMITS)
+        closed += ids(part)
         waiting = list(part.tail)
-    assert closed == [item.window for item in whole.windows][: len(closed)]
+    assert closed == ids(whole)[: len(closed)]
     rest = ids(whole)[len(closed) :]
     assert len(rest) <= 1
-    assert [a.message.id for a in waiting] == [i for run in rest for i in run] + [
-        a.message.id for a in whole.tail
+    assert [a.message_id for a in waiting] == [i for run in rest for i in run] + [
+        a.message_id for a in whole.tail
     ]
 
 
 @given(conversations())
 def test_windows_are_bounded(conversation: list[WindowMessage]) -> None:
-    """No window exceeds its limits of messages, noise included, and of context."""
-    for closed in cut(arrivals(conversation), START, LIMITS).windows:
-        assert len(closed.window.own) <= LIMITS.run_max
-        assert sum(m.label != "noise" for m in closed.window.own) <= LIMITS.messages_max
-        assert closed.window.context <= LIMITS.overlap + LIMITS.parents_max
+    """No window exceeds its limits of messages, noise included."""
+    for run in cut(arrivals(conversation), START, LIMITS).runs:
+        assert len(run.messages) <= LIMITS.run_max
+        assert sum(each.label != "noise" for each in run.messages) <= LIMITS.messages_max
 
 
-@given(conversations())
-def test_context_is_never_part_of_the_window(conversation: list[WindowMessage]) -> None:
-    """Context and own messages share no id, and context was said before or replied to."""
-    for closed in cut(arrivals(conversation), START, LIMITS).windows:
-        context = {m.id for m in closed.window.messages[: closed.window.context]}
-        assert not context & {m.id for m in closed.window.own}
+@given(conversations(), st.integers(0, 60), st.integers(0, 60))
+def test_context_is_bounded_and_no_part_of_the_window(
+    conversation: list[WindowMessage], start: int, length: int
+) -> None:
+    """The window has its own messages and no more of others than it may, each once, in the order they were sent."""
+    before, own = conversation[:start], tuple(conversation[start : start + length])
+    window = with_context(own, before, {m.id: m for m in conversation}, LIMITS)
+    assert window.own == own
+    assert window.context <= LIMITS.overlap + LIMITS.parents_max
+    context = window.messages[: window.context]
+    assert len({m.id for m in window.messages}) == len(window.messages)
+    assert list(context) == sorted(context, key=lambda m: m.sent_at)
 
 
 def test_noise_does_not_count_towards_a_window() -> None:
@@ -117,20 +117,19 @@ def test_noise_does_not_count_towards_a_window() -> None:
 
 
 def test_a_flood_of_noise_closes_empty_windows() -> None:
-    """Noise alone still closes by its own limit, and such a window is marked as costing nothing."""
+    """Noise alone still closes by its own limit."""
     flood = [message(n, 0, "noise") for n in range(20)]
     result = cut(arrivals(flood), START, LIMITS)
-    assert [len(w.window.own) for w in result.windows] == [9, 9]
-    assert all(w.is_empty for w in result.windows)
+    assert [len(run.messages) for run in result.runs] == [9, 9]
 
 
 def test_an_idle_gap_closes_a_window() -> None:
-    """Half an hour of silence ends a window, and the next one takes no overlap across it."""
+    """Half an hour of silence ends a window, and the next one sees nothing across it."""
     talk = [message(0), message(1, 1), message(2, 40), message(3, 41)]
     result = cut(arrivals(talk), START + timedelta(days=1), LIMITS)
     assert ids(result) == [[0, 1], [2, 3]]
-    assert [w.reason for w in result.windows] == ["idle", "idle"]
-    assert result.windows[1].window.context == 0
+    assert [run.reason for run in result.runs] == ["idle", "idle"]
+    assert with_context(tuple(talk[2:]), talk[:2], {}, LIMITS).context == 0
 
 
 def test_a_full_window_ends_where_people_paused() -> None:
@@ -153,9 +152,9 @@ def test_what_was_closed_early_stays_together() -> None:
 def test_the_tail_waits_until_it_is_quiet_and_settled() -> None:
     """Old messages that have just arrived stay open until nothing more has come for a while."""
     received = START + timedelta(days=30)
-    imported = [Arrival(message(0), received)]
+    imported = [Arrival(0, "", START, received, "signal")]
     result = cut(imported, received + timedelta(seconds=19), LIMITS)
-    assert result.windows == ()
+    assert result.runs == ()
     assert result.look_again_at == received + LIMITS.settle
     assert ids(cut(imported, received + timedelta(seconds=20), LIMITS)) == [[0]]
 
@@ -164,28 +163,25 @@ def test_an_old_tail_closes_though_talk_goes_on() -> None:
     """A trickle never keeps a tail open beyond its maximum age."""
     talk = [message(0), message(1, 28), message(2, 56), message(3, 84, "noise")]
     before = cut(arrivals(talk), START + timedelta(minutes=100), LIMITS)
-    assert before.windows == ()
+    assert before.runs == ()
     talk.append(message(4, 110, "noise"))
     talk.append(message(5, 119, "noise"))
     result = cut(arrivals(talk), START + timedelta(hours=2), LIMITS)
-    assert [w.reason for w in result.windows] == ["age"]
+    assert [run.reason for run in result.runs] == ["age"]
 
 
 def test_overlap_and_reply_parents_become_context() -> None:
     """A window sees the last messages before it and what its messages reply to, in time order."""
     talk = [message(n, n) for n in range(4)] + [message(4, 5, reply_to=0)]
-    talk += [message(n, n + 1) for n in (5, 6, 7)]
-    result = cut(arrivals(talk), START, LIMITS)
-    second = result.windows[1].window
-    assert [m.id for m in second.messages[: second.context]] == [0, 2, 3]
+    window = with_context((talk[4],), talk[:4], {m.id: m for m in talk}, LIMITS)
+    assert [m.id for m in window.messages[: window.context]] == [0, 2, 3]
 
 
 def test_parents_outside_are_taken_only_as_far_as_allowed() -> None:
     """Replies to many old messages bring at most `parents_max` of them."""
     old: dict[MessageId, WindowMessage] = {n: message(n, -100 + n) for n in range(100, 110)}
     talk = [message(n, n, reply_to=100 + n) for n in range(4)]
-    result = cut(arrivals(talk), START, LIMITS, parents=old)
-    assert result.windows[0].window.context == LIMITS.parents_max
+    assert with_context(tuple(talk), (), old, LIMITS).context == LIMITS.parents_max
 
 
 def test_nothing_to_cut() -> None:
