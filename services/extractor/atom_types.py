@@ -76,7 +76,7 @@ def _asks(utterance: Utterance) -> bool:
         return False
     first, *others = sentences(utterance.body) or [""]
     decides = bool(others) and bool(cues.DECIDING.search(first)) and not is_question(first)
-    return (utterance.is_question or utterance.is_asking) and not decides
+    return utterance.asks and not decides
 
 
 def _asks_more(text: str) -> bool:

@@ -1,21 +1,31 @@
 """Whether an utterance goes on with a round, in which role, or opens a matter of its own."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from services.extractor import cues, labels, mishaps, stakes, verdicts
-from services.extractor.round import Round, is_answered, is_weighed, minutes, orders, said
+from services.extractor.round import (
+    HELP_MINUTES,
+    Round,
+    is_answered,
+    is_weighed,
+    minutes,
+    orders,
+    said,
+)
 from services.extractor.titles import sentences
 from services.extractor.utterances import Utterance, content_words, is_question
 
-_ANEW_SUBSTANCE_MIN = 4.0
-_ANEW_OVERLAP_MAX = 0.34
-_CLARIFYING_SUBSTANCE_MAX = 7.0
-_TURN_MINUTES = 0.75
-_PAUSE = 6
-_REMEDY_MINUTES = 3
-_FOUND_OUT_MINUTES = 20
-_TOLD_WORDS_MIN = 4
-_SHARED_MAX = 1
-_ASKED_ANEW_MIN = 3.0
-_HELP_MINUTES = 60
+ANEW_SUBSTANCE_MIN: Final = 4.0
+_ANEW_OVERLAP_MAX: Final = 0.34
+_CLARIFYING_SUBSTANCE_MAX: Final = 7.0
+_TURN_MINUTES: Final = 0.75
+_PAUSE: Final = 6
+_REMEDY_MINUTES: Final = 3
+_FOUND_OUT_MINUTES: Final = 20
+_TOLD_WORDS_MIN: Final = 4
+_SHARED_MAX: Final = 1
+_ASKED_ANEW_MIN: Final = 3.0
 
 
 def joins(utterance: Utterance, current: Round) -> bool:
@@ -71,20 +81,15 @@ def _chose(current: Round) -> bool:
 
 def _brings_trouble(utterance: Utterance, current: Round) -> bool:
     """Whether someone tells everybody of trouble that shares hardly a word with the round, or none with its trouble."""
-    told = utterance.addressee is None and utterance.message.reply_to is None
-    if not told or utterance.substance < _ANEW_SUBSTANCE_MIN:
-        return False
-    fails = utterance.fails and not stakes.GUESSED.search(utterance.body)
-    known = any(u.puzzles for u in current.raised)
-    if orders(utterance):
+    if not utterance.is_to_all or utterance.substance < ANEW_SUBSTANCE_MIN or orders(utterance):
         return False
     if current.is_troubled and utterance.speaker in {reply.speaker for reply in current.replies}:
         return False
-    fails_there = any(u.fails for u in current.raised)
-    if fails_there and (not current.replies or cues.POINTING.match(utterance.body)):
+    if current.fails and (not current.replies or cues.POINTING.match(utterance.body)):
         return False
-    shared_max = 0 if known else _SHARED_MAX
-    return bool(fails) and len(utterance.stems & said(current)) <= shared_max
+    shared_max = 0 if current.puzzles else _SHARED_MAX
+    fails = utterance.fails and not stakes.GUESSED.search(utterance.body)
+    return fails and len(utterance.stems & said(current)) <= shared_max
 
 
 def concludes(text: str) -> bool:
@@ -98,53 +103,47 @@ def concludes(text: str) -> bool:
 
 def _settles(utterance: Utterance, current: Round) -> bool:
     """Whether someone draws the conclusion from what several said, for all, and advises nobody."""
-    told = utterance.addressee is None and utterance.message.reply_to is None
     settles = concludes(utterance.body) and not cues.ADVICE.search(utterance.body)
-    enough = utterance.substance >= _ANEW_SUBSTANCE_MIN
-    return told and enough and settles and len(current.replies) > 1
+    enough = utterance.substance >= ANEW_SUBSTANCE_MIN
+    return utterance.is_to_all and enough and settles and len(current.replies) > 1
 
 
 def _is_unrelated(utterance: Utterance, current: Round) -> bool:
     """Whether someone tells everybody something that shares no word with the round, as a newcomer or at length."""
-    told = utterance.addressee is None and utterance.message.reply_to is None
     took_part = utterance.speaker in {
         reply.speaker for reply in current.replies + current.clarifying
     }
-    enough = not took_part or utterance.substance >= _ANEW_SUBSTANCE_MIN
-    return told and enough and not utterance.stems & said(current)
+    enough = not took_part or utterance.substance >= ANEW_SUBSTANCE_MIN
+    return utterance.is_to_all and enough and not utterance.stems & said(current)
 
 
 def _is_elsewhere(utterance: Utterance, current: Round) -> bool:
     """Whether someone tells everybody something in none of the words of a matter that has been answered."""
-    told = utterance.addressee is None and utterance.message.reply_to is None
-    if not told or utterance.affirms or utterance.substance < _ANEW_SUBSTANCE_MIN:
+    if not utterance.is_to_all or utterance.affirms or utterance.substance < ANEW_SUBSTANCE_MIN:
         return False
-    said = current.raised + current.replies + current.clarifying + current.settling
-    last = max(said, key=lambda each: each.index)
-    if (
-        last.speaker == utterance.speaker
-        or last.is_question
-        or not (current.replies or current.settling)
-    ):
+    if not (current.replies or current.settling):
+        return False
+    before = current.raised + current.replies + current.clarifying + current.settling
+    last = max(before, key=lambda each: each.index)
+    if last.speaker == utterance.speaker or last.is_question:
         return False
     goes_on = stakes.GOING_ON.match(utterance.body) or cues.POINTING.match(utterance.body)
-    is_matter = any(each.substance >= _ANEW_SUBSTANCE_MIN for each in current.raised)
+    is_matter = any(each.substance >= ANEW_SUBSTANCE_MIN for each in current.raised)
     own = is_matter or utterance.speaker != current.speaker
-    stems = frozenset().union(*(each.stems for each in said))
-    return own and not goes_on and not utterance.stems & stems
+    shares = any(utterance.stems & each.stems for each in before)
+    return own and not goes_on and not shares
 
 
 def _declares(utterance: Utterance) -> bool:
     """Whether someone tells everyone what was decided, or what kind of thing they say: a matter of its own."""
-    told = utterance.addressee is None and utterance.message.reply_to is None
-    return utterance.declares and told and not utterance.is_question and not utterance.affirms
+    is_told = not utterance.is_question and not utterance.affirms
+    return utterance.declares and utterance.is_to_all and is_told
 
 
 def _helps_out(utterance: Utterance, current: Round) -> bool:
     """Whether somebody takes it on themselves to do something about another's trouble, which settles nothing else."""
-    fails = any(u.fails for u in current.raised)
     settles = cues.SETTLED.search(utterance.body) or labels.labelled_as(utterance.body)
-    return fails and not settles and utterance.speaker != current.speaker
+    return current.fails and not settles and utterance.speaker != current.speaker
 
 
 def _is_outsider(utterance: Utterance, current: Round) -> bool:
@@ -183,14 +182,14 @@ def _joins_own(utterance: Utterance, current: Round) -> bool:
 
 def _takes_note(utterance: Utterance, current: Round) -> bool:
     """Whether a speaker only takes note, in few words, of what they were answered: "ok, I'll write to them"."""
-    if utterance.is_question or utterance.substance >= _ANEW_SUBSTANCE_MIN:
+    if utterance.is_question or utterance.substance >= ANEW_SUBSTANCE_MIN:
         return False
     return is_answered(current) and bool(stakes.NOTED.match(utterance.body))
 
 
 def _concludes(utterance: Utterance, current: Round) -> bool:
     """Whether a speaker draws the conclusion from what they were answered: it stands for itself."""
-    told = not utterance.is_question and utterance.substance >= _ANEW_SUBSTANCE_MIN
+    told = not utterance.is_question and utterance.substance >= ANEW_SUBSTANCE_MIN
     return bool(current.replies) and told and concludes(utterance.body)
 
 
@@ -209,12 +208,10 @@ def _tells_remedy(utterance: Utterance, current: Round) -> bool:
 
 def _has_found_out(utterance: Utterance, current: Round) -> bool:
     """Whether a speaker tells, long after they asked and in words of the question, what they have learnt themselves."""
-    asked = [u for u in current.raised if u.is_question or u.is_asking]
-    if not asked or utterance.is_question or utterance.is_asking:
+    asked = [u for u in current.raised if u.asks]
+    if not asked or utterance.asks or utterance.fails:
         return False
-    if utterance.fails:
-        return False
-    if utterance.substance < _ANEW_SUBSTANCE_MIN or cues.ADDING.match(utterance.body):
+    if utterance.substance < ANEW_SUBSTANCE_MIN or cues.ADDING.match(utterance.body):
         return False
     shares = bool(utterance.stems & asked[-1].stems)
     return shares and minutes(asked[-1], utterance) >= _FOUND_OUT_MINUTES
@@ -222,9 +219,9 @@ def _has_found_out(utterance: Utterance, current: Round) -> bool:
 
 def _says_what_works(utterance: Utterance, current: Round) -> bool:
     """Whether a speaker who wanted help tells at length what works: "setting both seems to make it work"."""
-    if utterance.is_question or utterance.is_asking or utterance.puzzles:
+    if utterance.asks or utterance.puzzles:
         return False
-    if utterance.substance < _ANEW_SUBSTANCE_MIN or not current.is_worded_so:
+    if utterance.substance < ANEW_SUBSTANCE_MIN or not current.is_worded_so:
         return False
     heard = current.replies or current.clarifying
     return bool(heard) and bool(cues.WORKED.search(utterance.body))
@@ -232,16 +229,16 @@ def _says_what_works(utterance: Utterance, current: Round) -> bool:
 
 def _carries_out(utterance: Utterance, current: Round) -> bool:
     """Whether a speaker tells, in few words, that they did what they were told to or what the others had found."""
-    if utterance.is_question or utterance.substance >= _ANEW_SUBSTANCE_MIN + 1:
+    if utterance.is_question or utterance.substance >= ANEW_SUBSTANCE_MIN + 1:
         return False
     does = cues.REMEDIED.search(utterance.body) and not mishaps.STILL.search(utterance.body)
     does = does if utterance.addressee is None else None
-    return bool(does) and minutes(current.replies[-1], utterance) < _HELP_MINUTES
+    return bool(does) and minutes(current.replies[-1], utterance) < HELP_MINUTES
 
 
 def _says_back(utterance: Utterance, current: Round) -> bool:
     """Whether a speaker says back, in few words, what they have understood of the answer: "so I can leave it"."""
-    few = utterance.substance < _ANEW_SUBSTANCE_MIN and not utterance.is_asking
+    few = utterance.substance < ANEW_SUBSTANCE_MIN and not utterance.is_asking
     shares = utterance.stems & frozenset().union(*(reply.stems for reply in current.replies))
     return few and bool(shares) and bool(stakes.SAYING_BACK.match(utterance.body))
 
@@ -265,9 +262,8 @@ def _joins_asking(utterance: Utterance, current: Round) -> bool:
 
 def _asks_anew(utterance: Utterance, current: Round) -> bool:
     """Whether someone asks everybody something that shares no word with what was only told, and does not go on."""
-    told = utterance.addressee is None and utterance.message.reply_to is None
     goes_on = stakes.GOING_ON.match(utterance.body) or cues.YOU.search(utterance.body)
-    if not told or current.is_worded_so or goes_on:
+    if not utterance.is_to_all or current.is_worded_so or goes_on:
         return False
     return utterance.substance >= _ASKED_ANEW_MIN and not utterance.stems & said(current)
 
@@ -281,23 +277,18 @@ def _asks_who_was_told(utterance: Utterance, current: Round) -> bool:
 
 def _turns_to_ask(utterance: Utterance, current: Round) -> bool:
     """Whether a speaker who only told something now asks everybody something in none of its words."""
-    if current.is_worded_so or not utterance.is_question or utterance.addressee is not None:
-        return False
-    if stakes.GOING_ON.match(utterance.body) or cues.POINTING.search(utterance.body):
-        return False
     apart = not current.raised or minutes(current.raised[-1], utterance) >= _TURN_MINUTES
     least = 2.0 if cues.FACT.match(utterance.body) else _ASKED_ANEW_MIN
-    return apart and utterance.substance >= least and not utterance.stems & said(current)
+    return not current.is_worded_so and apart and _asks_else(utterance, current, least)
 
 
-def _asks_elsewhere(utterance: Utterance, current: Round) -> bool:
-    """Whether who was answered asks everybody something in none of the words of before."""
+def _asks_else(utterance: Utterance, current: Round, substance_min: float) -> bool:
+    """Whether somebody asks, not one person, enough in none of the words of before, and does not go on."""
     if not utterance.is_question or utterance.addressee is not None:
         return False
     if stakes.GOING_ON.match(utterance.body) or cues.POINTING.search(utterance.body):
         return False
-    enough = utterance.substance >= _ASKED_ANEW_MIN and is_answered(current)
-    return enough and not utterance.stems & said(current)
+    return utterance.substance >= substance_min and not utterance.stems & said(current)
 
 
 def tells_too(utterance: Utterance) -> bool:
@@ -308,38 +299,38 @@ def tells_too(utterance: Utterance) -> bool:
 def _tells_first(utterance: Utterance) -> bool:
     """Whether someone says something before they ask back at the end."""
     *told, last = sentences(utterance.body)
-    said = {word for sentence in told for word in content_words(sentence)}
-    return is_question(last) and len(said) >= _TOLD_WORDS_MIN and not any(map(is_question, told))
+    return is_question(last) and _says_enough(told) and not any(map(is_question, told))
 
 
 def _tells_then(utterance: Utterance) -> bool:
     """Whether someone asks back and then says something to it, as who guesses what is wrong does."""
-    said = sentences(utterance.body)
-    asked = [place for place, sentence in enumerate(said) if is_question(sentence)]
-    told = said[asked[-1] + 1 :] if asked else []
-    words = {word for sentence in told for word in content_words(sentence)}
-    return len(words) >= _TOLD_WORDS_MIN
+    parts = sentences(utterance.body)
+    asked = [place for place, sentence in enumerate(parts) if is_question(sentence)]
+    return bool(asked) and _says_enough(parts[asked[-1] + 1 :])
+
+
+def _says_enough(told: Sequence[str]) -> bool:
+    """Whether some sentences have as many words of their own as what counts beside a question."""
+    return len({word for each in told for word in content_words(each)}) >= _TOLD_WORDS_MIN
 
 
 def _goes_further(utterance: Utterance, current: Round) -> bool:
     """Whether a speaker who asked, and was answered, now tells something else: no trouble, and no answer themselves."""
-    if utterance.is_question or utterance.is_asking or utterance.affirms or utterance.addressee:
+    if utterance.asks or utterance.affirms or utterance.addressee:
         return False
-    asked = any(u.is_question or u.is_asking for u in current.raised)
-    fails = any(u.puzzles for u in current.raised)
-    enough = utterance.substance >= _ANEW_SUBSTANCE_MIN
-    return asked and not fails and enough and is_answered(current)
+    enough = utterance.substance >= ANEW_SUBSTANCE_MIN
+    return current.asks and not current.puzzles and enough and is_answered(current)
 
 
 def _starts_anew(utterance: Utterance, current: Round) -> bool:
     """Whether a speaker whose matter has been answered now raises another one."""
-    if _asks_elsewhere(utterance, current):
+    if is_answered(current) and _asks_else(utterance, current, _ASKED_ANEW_MIN):
         return True
-    if utterance.substance < _ANEW_SUBSTANCE_MIN:
+    if utterance.substance < ANEW_SUBSTANCE_MIN:
         return False
     if current.confirming:
         return True
-    if not (utterance.is_question or utterance.is_asking or utterance.puzzles):
+    if not (utterance.asks or utterance.puzzles):
         return False
     shared = len(utterance.stems & said(current)) / max(1, len(utterance.stems))
     pause = utterance.index - current.raised[-1].index if current.raised else 0

@@ -58,11 +58,12 @@ def _of_round(round_: Round, selection: Selection) -> Iterator[Proposal]:
 
 def _is_remedy(round_: Round) -> bool:
     """Whether somebody tells what they did about trouble that was told before, with why it came."""
-    asks = any(u.is_question or u.is_asking for u in round_.raised)
     does = any(map(cues.REMEDIED.search, (u.body for u in round_.raised)))
     still = any(map(mishaps.STILL.search, (u.body for u in round_.raised)))
     bound = any(map(cues.SUBORDINATE.match, (u.body for u in round_.raised)))
-    return bool(round_.trouble) and does and not (asks or still or bound or round_.clarifying)
+    return (
+        bool(round_.trouble) and does and not (round_.asks or still or bound or round_.clarifying)
+    )
 
 
 def _is_told_fact(round_: Round, selection: Selection) -> bool:

@@ -3,16 +3,17 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from services.extractor import cues, mishaps, stakes, verdicts
 from services.extractor.utterances import Utterance
 
-_TYPED = re.compile(
+_TYPED: Final = re.compile(
     r"\s*[$`]?\s*(?:sudo|apt(?:-get)?|pip3?|npm|cargo|git|docker|kubectl|yum|dnf|brew|systemctl|service)\s+\S"
 )
-_CLAUSE_END = re.compile(r"[,.;!]\s+")
-_HELP_MINUTES = 60
-_SLOW_HELP_MINUTES = 180
+_CLAUSE_END: Final = re.compile(r"[,.;!]\s+")
+HELP_MINUTES: Final = 60
+_SLOW_HELP_MINUTES: Final = 180
 
 
 @dataclass(slots=True)
@@ -36,11 +37,25 @@ class Round:
     is_slow: bool = False
 
     @property
+    def asks(self) -> bool:
+        """Whether who raised the matter asks."""
+        return any(utterance.asks for utterance in self.raised)
+
+    @property
+    def fails(self) -> bool:
+        """Whether who raised the matter tells a failure."""
+        return any(utterance.fails for utterance in self.raised)
+
+    @property
+    def puzzles(self) -> bool:
+        """Whether who raised the matter tells trouble."""
+        return any(utterance.puzzles for utterance in self.raised)
+
+    @property
     def is_asking(self) -> bool:
         """Whether the matter is a question or a call for help, or was taken for one."""
-        asked = any(utterance.is_question or utterance.is_asking for utterance in self.raised)
         taken = self.clarifying or self.confirming or self.is_remedied
-        return asked or bool(taken) or self.is_troubled
+        return self.asks or bool(taken) or self.is_troubled
 
     @property
     def is_remedied(self) -> bool:
@@ -50,11 +65,13 @@ class Round:
     @property
     def trouble(self) -> list[Utterance]:
         """What was told of trouble in the round before this one, unless that was long before."""
-        known = self.before.raised if self.before else []
-        help_minutes = _SLOW_HELP_MINUTES if self.is_slow else _HELP_MINUTES
+        if self.before is None:
+            return []
+        known = self.before.raised
+        help_minutes = _SLOW_HELP_MINUTES if self.is_slow else HELP_MINUTES
         if not known or not self.raised or minutes(known[-1], self.raised[0]) > help_minutes:
             return []
-        heard = self.before.raised + self.before.replies if self.before else []
+        heard = known + self.before.replies
         stems = frozenset().union(*(utterance.stems for utterance in heard))
         if self.speaker not in {utterance.speaker for utterance in heard} and not any(
             utterance.stems & stems for utterance in self.raised
@@ -65,7 +82,7 @@ class Round:
     @property
     def is_troubled(self) -> bool:
         """Whether trouble was told: by its words, or by how the others took it, who say what to do, or mended it."""
-        if any(utterance.fails for utterance in self.raised):
+        if self.fails:
             return True
         if self.settling or any(map(_is_no_trouble, self.raised)) or _is_told_one(self.raised):
             return False
@@ -84,9 +101,7 @@ class Round:
     @property
     def is_worded_so(self) -> bool:
         """Whether the speaker's own words show that help was wanted: a question, a complaint, thanks."""
-        asked = any(utterance.is_question or utterance.is_asking for utterance in self.raised)
-        puzzled = any(utterance.puzzles for utterance in self.raised)
-        return asked or puzzled or bool(self.confirming) or self.is_troubled
+        return self.asks or self.puzzles or bool(self.confirming) or self.is_troubled
 
 
 def advises(utterance: Utterance) -> bool:
@@ -111,19 +126,18 @@ def _is_told_one(raised: Sequence[Utterance]) -> bool:
 
 def _is_no_trouble(utterance: Utterance) -> bool:
     """Whether an utterance asks, proposes, settles or tells a rule."""
-    asks = utterance.is_question or utterance.is_asking or utterance.declares or utterance.plans
-    return asks or verdicts.proposes(utterance.body) or bool(stakes.RULE.search(utterance.body))
+    is_other = utterance.asks or utterance.declares or utterance.plans
+    return is_other or verdicts.proposes(utterance.body) or bool(stakes.RULE.search(utterance.body))
 
 
 def is_weighed(current: Round) -> bool:
     """Whether something waits to be settled: a proposal, a choice, or what it costs."""
     told = current.raised + current.clarifying + current.replies
-    fails = any(utterance.fails for utterance in current.raised)
     if current.is_priced or any(verdicts.WANTED.search(utterance.body) for utterance in told):
         return True
     if current.is_slow and any(verdicts.OFFERED.search(utterance.body) for utterance in told):
         return True
-    return not fails and any(verdicts.weighs(utterance.body) for utterance in told)
+    return not current.fails and any(verdicts.weighs(utterance.body) for utterance in told)
 
 
 def said(current: Round) -> frozenset[str]:

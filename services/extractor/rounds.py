@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from services.extractor import labels
-from services.extractor.joining import joins, tells_too
+from services.extractor.joining import ANEW_SUBSTANCE_MIN, joins, tells_too
 from services.extractor.round import Round, advises, minutes
 from services.extractor.structure import usual_gap
 from services.extractor.utterances import Utterance
 
-_ANEW_SUBSTANCE_MIN = 4.0
 _REACH = 24
 _HEADINGS_MIN = 2
 _SLOW_MINUTES = 0.9
@@ -55,7 +54,7 @@ def _turn_round(item: Round) -> None:
     if asked is None:
         return
     before = item.raised[: item.raised.index(asked)]
-    if any(u.is_question or u.is_asking or u.puzzles for u in before):
+    if any(u.asks or u.puzzles for u in before):
         return
     told = [u for u in item.raised if not u.is_question and u.addressee == asked.addressee]
     theirs = [u for u in item.replies if u.speaker == asked.addressee]
@@ -133,7 +132,7 @@ def _give_back(
         return
     addressees = (None, utterance.speaker)
     own = [u for u in current.replies if u.speaker == theirs.speaker and u.addressee in addressees]
-    if sum(u.substance for u in own) < _ANEW_SUBSTANCE_MIN or not _is_matter(own, current):
+    if sum(u.substance for u in own) < ANEW_SUBSTANCE_MIN or not _is_matter(own, current):
         return
     current.replies = [u for u in current.replies if u not in own]
     moved = Round(theirs.speaker, own, previous=current)

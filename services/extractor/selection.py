@@ -73,8 +73,11 @@ def _is_stray(
 ) -> bool:
     """Whether somebody says little, to nobody, in words of their own, once a matter has been answered."""
     last = kept[-1]
-    told = utterance.addressee is None and utterance.message.reply_to is None
-    small = told and utterance.substance < selection.raised_min and not utterance.is_question
+    small = (
+        utterance.is_to_all
+        and utterance.substance < selection.raised_min
+        and not utterance.is_question
+    )
     answered = any(each not in raised for each in kept)
     is_next = utterance.index - last.index <= 2
     goes_on = (last.speaker == utterance.speaker and is_next) or last.is_question

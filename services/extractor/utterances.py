@@ -86,6 +86,16 @@ class Utterance:
     fails: bool
     puzzles: bool
 
+    @property
+    def asks(self) -> bool:
+        """Whether it is a question, or asks in other words."""
+        return self.is_question or self.is_asking
+
+    @property
+    def is_to_all(self) -> bool:
+        """Whether it speaks to nobody in particular, and replies to no message."""
+        return self.addressee is None and self.message.reply_to is None
+
 
 def folded_name(name: str) -> str:
     """A name as it is compared: case and marks around it do not matter."""
