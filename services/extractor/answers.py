@@ -21,7 +21,7 @@ from services.extractor.extraction import (
 )
 from services.extractor.grounding import ground
 from services.extractor.titles import tidy
-from services.extractor.utterances import content_words, links_in, specific_words, stem
+from services.extractor.tokens import content_words, links_in, specific_words, stem
 
 ANSWER_CHARACTERS_MAX: Final = 100_000
 ATOMS_MAX: Final = 16

@@ -11,7 +11,7 @@ from typing import Final
 from services.extractor import cues, labels, stakes
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？])\s+(?=\S)|\n+")
-_MENTION: Final = re.compile(r"(?<!\w)@[\w.|-]+")
+MENTION: Final = re.compile(r"(?<!\w)@[\w.|-]+")
 _TOLD: Final = re.compile(r"https?://|www\.|\d|[`{}<>$/\\=#_]|\w\.\w|\w\(")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’ʼ-][^\W\d_]+)*")
 _WORDS_MAX: Final = 12
@@ -141,7 +141,7 @@ def is_bare(sentence: str, people: Collection[str] = ()) -> bool:
     if promise is None or cues.SCHEDULED.search(sentence) or _declares(sentence):
         return False
     rest = sentence[promise.end() :]
-    return not _TOLD.search(_MENTION.sub(" ", rest)) and len(_left(rest, people, frozenset())) <= 1
+    return not _TOLD.search(MENTION.sub(" ", rest)) and len(_left(rest, people, frozenset())) <= 1
 
 
 def _declares(sentence: str) -> bool:
@@ -159,7 +159,7 @@ def _requests(sentence: str) -> bool:
 def _only(sentence: str, people: Collection[str], further: frozenset[str]) -> bool:
     if len(sentence) > _CHARACTERS_MAX:
         return False
-    said = _MENTION.sub(" ", sentence)
+    said = MENTION.sub(" ", sentence)
     words = _folded(said)
     if len(words) > _WORDS_MAX or _left(said, people, further) or _TOLD.search(said):
         return False

@@ -15,7 +15,7 @@ Role = Literal["name", "quality", "number", "link", "article", "verb", "other"]
 _DOERS: Final = lexicon.SUBJECTS | lexicon.MODALS | lexicon.HAVING
 _IDLE: Final = _DOERS | lexicon.BEING | lexicon.OBJECTS
 _WORDS_KEPT: Final = 8192
-_CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
+CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
 
 _MEASURE: Final = re.compile(r"\d+(?:[.,]\d+)?(?:ms|[smhkg]|min|[kmg]b|px|k|мс|с|хв|год|гб|мб|%)?$")
 _DRAWN_OUT: Final = re.compile(
@@ -76,7 +76,7 @@ OBLIQUE: Final = re.compile(
 @lru_cache(maxsize=_WORDS_KEPT)
 def is_verb(folded: str) -> bool:
     """Whether a folded word alone looks like a verb."""
-    if not _CYRILLIC.search(folded):
+    if not CYRILLIC.search(folded):
         return folded in lexicon.VERBS and folded not in lexicon.BOTH
     if folded in lexicon.VERBS_CYRILLIC or _VERB_STEM.fullmatch(folded):
         return True
@@ -104,7 +104,7 @@ def _role(written: str, word: str, before: str, after: str) -> Role:
         return "number"
     if _DRAWN_OUT.search(word):
         return "other"
-    if _CYRILLIC.search(word):
+    if CYRILLIC.search(word):
         return _role_cyrillic(word, before)
     if word in _IDLE:
         return "other"

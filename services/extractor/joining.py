@@ -14,7 +14,8 @@ from services.extractor.round import (
     said,
 )
 from services.extractor.titles import sentences
-from services.extractor.utterances import Utterance, content_words, is_question
+from services.extractor.tokens import content_words
+from services.extractor.utterances import Utterance, is_question
 
 ANEW_SUBSTANCE_MIN: Final = 4.0
 _ANEW_OVERLAP_MAX: Final = 0.34

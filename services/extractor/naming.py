@@ -11,8 +11,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from services.extractor import cues, grammar, lexicon
-from services.extractor.utterances import split_words, stem, unlinked
+from services.extractor import courtesies, cues, grammar, lexicon
+from services.extractor.tokens import split_words, stem, unlinked
 
 WORDS_MAX: Final = 6
 CHARACTERS_MAX: Final = 56
@@ -24,11 +24,9 @@ _BREAK: Final = re.compile(
 _CALLED: Final = re.compile(r"(?<=\w )[«“\"]([^\s«»“”\"]{2,30})[»”\"]")
 _CODE: Final = re.compile(r"[?&]\w+=|[$(]\w*[$(\['\"]|\w\(|[{}]|->")
 _EMPHASIS: Final = re.compile(r"`+|(?<!\w)_+|_+(?!\w)|(?<!\S)\d\d(?=[A-Z(])")
-_MENTION: Final = re.compile(r"(?<!\w)@[\w.|-]+")
 _PASTED: Final = re.compile(
     r"^\s*(?:[#$>]\s|[^\s@]+@[^\s:~]+[:~]|at\s+\S+\(|[{}]|\[\d)|[{};]\s*$|=>|\s\|\s"
 )
-_CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
 _CASE_ENDING: Final = re.compile("(?<=..)(?:ові|еві|єві|ом|ем|єм|ою|ею|єю|ой|ей|[аяуюіїиыеєо])$")
 # "Петрівна", "Петровичу": nobody is called so but people, and what stands before it is their first name.
 _PATRONYMIC: Final = re.compile("^\\w+(?:[іїое]вн(?:[аиіуеы]|ою|ой)|[ое]вич(?:[ауеі]|ем|ові)?)$")
@@ -78,7 +76,7 @@ def names(text: str, people: Collection[str]) -> Iterator[Name]:
     for line in text.splitlines():
         if _PASTED.search(line):
             continue
-        spoken = _CALLED.sub(r"\1", _MENTION.sub(" , ", unlinked(line)))
+        spoken = _CALLED.sub(r"\1", courtesies.MENTION.sub(" , ", unlinked(line)))
         told = " ".join("," if _CODE.search(word) else word for word in spoken.split())
         for part in _BREAK.split(_EMPHASIS.sub(" ", told)):
             yield from _of_part(split_words(part), people)
@@ -103,7 +101,7 @@ def _of_part(words: Sequence[str], people: Collection[str]) -> Iterator[Name]:
 @lru_cache(maxsize=_WORDS_KEPT)
 def _unbent(word: str) -> str:
     """What all cases of a Ukrainian or Russian name share; nothing of other words."""
-    return _CASE_ENDING.sub("", word) if _CYRILLIC.search(word) else ""
+    return _CASE_ENDING.sub("", word) if grammar.CYRILLIC.search(word) else ""
 
 
 def _runs(words: Sequence[str], roles: Sequence[grammar.Role]) -> Iterator[tuple[int, int]]:
@@ -191,7 +189,7 @@ def _may_end(words: Sequence[str], roles: Sequence[grammar.Role], begin: int, st
 
 def _is_bent(words: Sequence[str], begin: int) -> bool:
     """Whether a Cyrillic phrase begins in another case than it would have alone."""
-    if not _CYRILLIC.search(words[begin]):
+    if not grammar.CYRILLIC.search(words[begin]):
         return False
     word, before = plain(words[begin]), plain(words[begin - 1]) if begin else ""
     governed = before in lexicon.LINKS or before.isnumeric()

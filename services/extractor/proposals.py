@@ -10,7 +10,8 @@ from services.extractor import atom_types, cues, mishaps, stakes, verdicts
 from services.extractor.atom_types import Role
 from services.extractor.round import Round
 from services.extractor.selection import Selection, apart, belonging, by_speaker, substance, total
-from services.extractor.utterances import Utterance, specific_words
+from services.extractor.tokens import specific_words
+from services.extractor.utterances import Utterance
 
 # A structure that was pasted, with nothing said to it.
 _PASTED: Final = re.compile(r"\s*(?:\{.*\}|\[.*\]|<\w.*>)[\s;,]*$", re.DOTALL)

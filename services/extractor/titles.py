@@ -6,14 +6,8 @@ from typing import Final
 
 from services.extractor import cues, labels, lexicon
 from services.extractor.extraction import CONTENT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
-from services.extractor.utterances import (
-    Utterance,
-    content_words,
-    is_question,
-    specific_words,
-    stem,
-    unlinked,
-)
+from services.extractor.tokens import content_words, specific_words, stem, unlinked
+from services.extractor.utterances import Utterance, is_question
 
 # Abbreviations that something follows: streets, houses, sums, numbers.
 _ABBREVIATIONS: Final = (

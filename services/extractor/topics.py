@@ -10,7 +10,8 @@ from services.extractor import grammar, lexicon, naming
 from services.extractor.extraction import AtomDraft, MessageId, TopicDraft
 from services.extractor.naming import Name
 from services.extractor.titles import polish, shorten
-from services.extractor.utterances import Utterance, heading_text, stem
+from services.extractor.tokens import stem
+from services.extractor.utterances import Utterance, heading_text
 
 _SUBSTANCE_MIN: Final = 6.0
 _TITLE_CHARACTERS_MAX: Final = 60

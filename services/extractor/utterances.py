@@ -9,25 +9,12 @@ from typing import Final
 
 from services.extractor import courtesies, cues, labels, stakes
 from services.extractor.extraction import WindowMessage
+from services.extractor.tokens import CODE, PACKAGE, URL, content_words, split_words, stem
 
 _ADDRESSED: Final = re.compile(r"\s*[@<]?([^\s,:<>@]{2,32})(?:>|[:,](?=\s)|:$)\s*")
 _MENTION: Final = re.compile(r"(?<!\w)@([\w.|\-\[\]]{2,32})")
 _NAME_BEHIND: Final = re.compile(r"(?<!\w)@[\w.|-]{2,32}((?:[ \xa0][A-ZА-ЯІЇЄҐ][\w’'-]+){1,2})")
-_URL: Final = re.compile(
-    r"(?:https?://|\bwww\.)\S+|(?<![\w.-])[\w.-]{1,80}\.(?:com|org|net|io|dev)/\S*"
-)
-_LINK_TOLD: Final = re.compile(rf":\s+(?:{_URL.pattern})\s+[-–—]\s+")
-_CODE: Final = re.compile(
-    r"`[^`\n]{1,200}`|\b\w+(?:::|->|\(\)|_)\w*|\b\w+\.\w+\(|[{}]|\$\w+|--\w+|/\w+/\w+"
-)
-# A number may have its thousands apart by a space.
-_WORD: Final = re.compile(
-    r"(?<![\w.,:])\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\w])|[^\W_](?:[\w'’.+#-]|(?<=\d),(?=\d{3}(?!\d)))*[\w+#]|[^\W_]"
-)
-# What packages are called: several words with hyphens, such as those of systems.
-_PACKAGE: Final = re.compile(r"(?<![\w/.-])[a-z][a-z0-9]+(?:-[a-z0-9]+){2,}(?![\w-])")
 _QUESTION_MARK: Final = re.compile(r"[?？؟;]\s*$|[?？؟](?=\s|$|[)\"'])")
-_STEM_CHARACTERS: Final = 6
 _READ_CHARACTERS_MAX: Final = 4000
 _TEXTS_KEPT: Final = 2048
 _NAME_CHARACTERS_MIN: Final = 3
@@ -102,51 +89,9 @@ def folded_name(name: str) -> str:
     return name.casefold().strip("@_-^`|[]<>:, ")
 
 
-def stem(word: str) -> str:
-    """A word cut to what most of its forms share."""
-    return word.casefold().strip("'’.-")[:_STEM_CHARACTERS]
-
-
-@lru_cache(maxsize=_TEXTS_KEPT)
-def content_words(text: str) -> tuple[str, ...]:
-    """The words that carry meaning, folded, in order: no function words, no single letters."""
-    words = (match.group().casefold() for match in _WORD.finditer(_URL.sub(" ", text)))
-    return tuple(word for word in words if len(word) > 2 and word not in cues.COMMON)
-
-
 def heading_text(text: str) -> str:
     """A heading without the mark that makes it one."""
     return _HEADING.sub("", text, count=1).strip(" =")
-
-
-def split_words(text: str) -> list[str]:
-    """The words of a text as they are written."""
-    return [match.group() for match in _WORD.finditer(text)]
-
-
-def links_in(text: str) -> list[str]:
-    """The links of a text."""
-    return [match.group().rstrip(".,;:!?)") for match in _URL.finditer(text)]
-
-
-def unlinked(text: str) -> str:
-    """The text without its links and what pointed at them."""
-    return " ".join(_URL.sub(" ", _LINK_TOLD.sub(": ", text)).split()).rstrip(" -:>(")
-
-
-def specific_words(text: str) -> frozenset[str]:
-    """What a text names exactly: code, numbers, and words with a mark or a capital inside a sentence."""
-    plain = _URL.sub(" ", text)
-    found = {match.group().casefold() for match in _CODE.finditer(plain) if len(match.group()) > 2}
-    found.update(match.group() for match in _PACKAGE.finditer(plain))
-    for number, match in enumerate(_WORD.finditer(plain)):
-        word = match.group()
-        inside = any(c.isdigit() or c in "._/+#" for c in word) or any(
-            c.isupper() for c in word[1:]
-        )
-        if len(word) > 1 and (inside or (number and word[0].isupper() and word[1:].islower())):
-            found.add(word.casefold())
-    return frozenset(found)
 
 
 def read(messages: Sequence[WindowMessage], context: int = 0) -> list[Utterance]:
@@ -213,7 +158,7 @@ def _utterance(
         speaker in automatic or message.author_is_bot,
         is_context,
         _confirms(whole, all_words),
-        bool(_URL.search(body)),
+        bool(URL.search(body)),
         bool(_COMMAND.match(message.text)) and not is_minuted,
         bool(_HEADING.match(message.text)),
         bool(cues.GREETING.match(said.lstrip())),
@@ -310,7 +255,7 @@ def strip_greeting(text: str) -> str:
 @lru_cache(maxsize=_TEXTS_KEPT)
 def is_question(text: str) -> bool:
     """Whether a text asks: a question mark outside links, or the wording of a question."""
-    plain = _URL.sub(" ", text)
+    plain = URL.sub(" ", text)
     if _QUESTION_MARK.search(plain) and not plain.rstrip().endswith(";"):
         return True
     plain = plain.strip()
@@ -319,7 +264,7 @@ def is_question(text: str) -> bool:
 
 def _is_social(body: str, words: Sequence[str]) -> bool:
     """Whether a text only greets, thanks or reacts."""
-    if _URL.search(body) or _CODE.search(body):
+    if URL.search(body) or CODE.search(body):
         return False
     rest = cues.strip_all(body, _SOCIAL)
     left = [word for word in content_words(rest) if word in words]
@@ -336,8 +281,8 @@ def _confirms(body: str, words: Sequence[str]) -> bool:
 
 def _substance(body: str, words: Sequence[str]) -> float:
     """How much a text says: distinct content words, links and code, with a ceiling."""
-    names = bool(_CODE.search(body) or _PACKAGE.search(body))
-    marks = 1.5 * bool(_URL.search(body)) + 1.0 * names
+    names = bool(CODE.search(body) or PACKAGE.search(body))
+    marks = 1.5 * bool(URL.search(body)) + 1.0 * names
     marks += 0.5 * any(character.isdigit() for character in body)
     return min(14.0, len(set(words))) + marks
 
@@ -364,7 +309,7 @@ def _is_templated(texts: Sequence[str], names: Mapping[str, object]) -> bool:
     if any(opening in names for opening in openings):
         return False
     common = max(openings.values())
-    marked = sum(bool(_URL.search(text) or re.match(r"\s*[\[(\d]", text)) for text in texts)
+    marked = sum(bool(URL.search(text) or re.match(r"\s*[\[(\d]", text)) for text in texts)
     if len(texts) < _STATUS_OPENINGS_MIN:
         return common == marked == len(texts) and min(len(text) for text in texts) >= 40
     return common * 2 >= len(texts) and marked * 3 >= 2 * len(texts)
