@@ -161,9 +161,12 @@ def atom_of(item: Mapping[str, Any], numbered: Sequence[WindowMessage]) -> AtomD
     cited = cited_messages(item.get("ids"), numbered)
     if not cited:
         return "unknown_id"
-    evidence = _evidence(quote, f"{title} {content}", cited)
+    proofs = {message.id: _ground(quote, message) for message in cited}
+    if not any(proofs.values()):
+        return "quote_mismatch"
+    evidence = _evidence(proofs, f"{title} {content}", cited)
     if not evidence:
-        return "quote_mismatch" if not any(_ground(quote, m) for m in cited) else "unsupported"
+        return "unsupported"
     sources = [message for message in cited if message.id in {e.message_id for e in evidence}]
     if not (is_supported(title, sources) and is_supported(content, sources)):
         return "unsupported"
@@ -183,11 +186,10 @@ def cited_messages(ids: Any, numbered: Sequence[WindowMessage]) -> list[WindowMe
     return [numbered[number - 1] for number in sorted(set(ids))]
 
 
-def _evidence(quote: str, said: str, cited: Sequence[WindowMessage]) -> list[Evidence]:
+def _evidence(
+    proofs: Mapping[MessageId, Evidence | None], said: str, cited: Sequence[WindowMessage]
+) -> list[Evidence]:
     """The quote where it stands, other cited messages whole; of several only those that tell a part of the atom."""
-    proofs = {message.id: _ground(quote, message) for message in cited}
-    if not any(proofs.values()):
-        return []
     stems = {stem(word) for word in content_words(said)}
     evidence: list[Evidence] = []
     for message in cited:

@@ -169,7 +169,8 @@ def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, f
     ruled = [each for each in said if stakes.RULE.search(each) and not cues.SETTLED.search(each)]
     feared = [] if ruled else [each for each in said if _threatens(each)]
     proposing = [each for each in said if verdicts.proposes(each)]
-    failing = [each for each in said if each not in ruled + feared + proposing]
+    told_otherwise = {*ruled, *feared, *proposing}
+    failing = [each for each in said if each not in told_otherwise]
     asking = [each for each in proposing if is_question(each)]
     settling = [each for each in said if each not in asking and not stakes.HELD.search(each)]
     planning = [each for each in settling if each not in ruled]

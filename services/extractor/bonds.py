@@ -117,15 +117,20 @@ async def release(
 
     What people merged stays together: if the atom that stayed is gone, the oldest of the others takes its place.
     """
-    lost = sorted(set(gone))
+    lost = set(gone)
     atoms = sorted({*changed, *lost})
     result = Released()
     if not atoms:
         return result
     members = await connection.fetch(QUERIES["members"], workspace, atoms)
-    held = [row for row in members if row["merged_by"] == "person"]
+    orphans: dict[UUID, list[UUID]] = {}
+    for row in members:
+        if row["merged_by"] == "person" and row["merged_into"] in lost and row["id"] not in lost:
+            orphans.setdefault(row["merged_into"], []).append(row["id"])
     freed = [row["id"] for row in members if row["merged_by"] == "meaning"]
-    parted = await connection.fetch(QUERIES["part_atoms"], workspace, [*atoms, *freed], lost)
+    parted = await connection.fetch(
+        QUERIES["part_atoms"], workspace, [*atoms, *freed], sorted(lost)
+    )
     for row in parted:
         result.lenders.add(row["canonical"])
         if row["is_live"]:
@@ -133,12 +138,8 @@ async def release(
     left = sorted(result.lenders.difference(atoms))
     leaving = [row["id"] for row in parted]
     result.revived.update(await _leave(connection, workspace, left, leaving))
-    for canonical in lost:
-        own = [
-            row["id"] for row in held if row["merged_into"] == canonical and row["id"] not in lost
-        ]
-        if own:
-            await _succeed(connection, workspace, own, result)
+    for _, own in sorted(orphans.items()):
+        await _succeed(connection, workspace, own, result)
     await connection.execute(QUERIES["forget_own_end"], workspace, atoms)
     result.revived.update(await _hold_again(connection, workspace, atoms))
     await connection.execute(QUERIES["forget_conclusions"], workspace, atoms)

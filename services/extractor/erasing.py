@@ -101,7 +101,8 @@ async def _remove_atoms(
     lenders = released.lenders.difference(ids)
     await bonds.refresh(connection, workspace, lenders)
     # Atoms that had joined a removed one stand for themselves again.
-    again_live = {atom: text for atom, text in released.live.items() if atom not in ids}
+    gone = set(ids)
+    again_live = {atom: text for atom, text in released.live.items() if atom not in gone}
     hashes: list[bytes | None] = list(again_live.values())
     await enqueue_embedding(connection, workspace, "atom", list(again_live), hashes, reopen=True)
     await bonds.compare_again(connection, workspace, lenders | released.revived)

@@ -42,7 +42,7 @@ update extractor.atom a set invalidated_at = now(), retired_at = now()
 where a.workspace_id = $1 and a.id = $2 and a.invalidated_at is null;
 
 -- name: merged_atom
-select a.id, a.text_sha256, a.merged_into, a.version from extractor.atom a
+select a.merged_into, a.version from extractor.atom a
 where a.workspace_id = $1 and a.id = $2 and a.merged_into is not null
 for update;
 

@@ -188,8 +188,8 @@ where w.workspace_id = $1 and w.window_id = $2 and m.deleted_at is null
 order by w.position;
 
 -- name: messages_before
-select m.id, m.author_external_id, m.author_name, m.author_is_bot, m.text, m.sent_at, m.text_sha256, m.importance_label,
-  m.importance_score, null::uuid as parent_id
+select m.id, m.author_external_id, m.author_name, m.author_is_bot, m.text, m.sent_at, m.importance_label, m.importance_score,
+  null::uuid as parent_id
 from ingest.message m
 where m.workspace_id = $1 and m.source_id = $2 and m.thread_id = $3 and m.sent_at < $4 and m.deleted_at is null
   and not exists (
@@ -198,8 +198,8 @@ order by m.sent_at desc, m.id desc
 limit $5;
 
 -- name: messages_by_id
-select m.id, m.author_external_id, m.author_name, m.author_is_bot, m.text, m.sent_at, m.text_sha256, m.importance_label,
-  m.importance_score, null::uuid as parent_id
+select m.id, m.author_external_id, m.author_name, m.author_is_bot, m.text, m.sent_at, m.importance_label, m.importance_score,
+  null::uuid as parent_id
 from ingest.message m
 where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is null
   and not exists (

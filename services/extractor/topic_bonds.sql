@@ -28,7 +28,7 @@ select $1, n.id, n.version, n.title, $3, $4,
 from next n;
 
 -- name: lock_topics
-select t.id, t.title, t.source_id, t.text_sha256 from extractor.topic t
+select t.id, t.title from extractor.topic t
 where t.workspace_id = $1 and t.id = any ($2::uuid[]) and t.retired_at is null
 order by t.id for update;
 
@@ -57,7 +57,7 @@ select r.request_sha256, r.topic_ids from extractor.topic_request r where r.work
 insert into extractor.topic_request (workspace_id, request_id, request_sha256, topic_ids) values ($1, $2, $3, $4);
 
 -- name: messages_of
-select m.message_id, m.window_id, s.source_id
+select m.message_id, s.source_id
 from extractor.topic_message m
 join ingest.message s on s.workspace_id = m.workspace_id and s.id = m.message_id
 where m.workspace_id = $1 and m.topic_id = $2 and m.message_id = any ($3::uuid[])

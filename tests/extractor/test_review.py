@@ -297,9 +297,10 @@ async def test_quotes_are_found_where_they_move(talk: Reviewing) -> None:
         "update ingest.message set text = 'So: ' || text where id = $1", talk.messages[4]
     )
     await talk.reread()
-    for passage in (await talk.now()).evidence:
-        text = passage.message.text
-        assert text[passage.offset : passage.offset + len(passage.quote)] == passage.quote
+    (passage,) = (await talk.now()).evidence
+    text, end = passage.message.text, passage.offset + len(passage.quote)
+    assert text[passage.offset : end] == passage.quote
+    assert passage.offset >= len("So: ")
 
 
 async def test_a_request_counts_once(talk: Reviewing) -> None:
