@@ -63,13 +63,21 @@ LABELLING: Final = frozenset(
 )
 
 
+# Patterns that are blind to case take these letters of Turkish for an `i`; folding does not.
+_TURKISH: Final = str.maketrans("İı", "ii")
+
+
 def labelled_as(text: str) -> str | None:
     """The kind of knowledge that a text itself says it is, as in `Risk: …`."""
     minuted = MINUTED.match(text)
     if minuted is not None:
-        return MINUTES[next(word for word in minuted.groups() if word).casefold()]
+        return MINUTES[_folded(next(word for word in minuted.groups() if word))]
     match = LABELLED.match(text)
     if match is None:
         return None
-    named = match.group(1).casefold()
+    named = _folded(match.group(1))
     return next(kind for kind, words in LABELS.items() if named in words)
+
+
+def _folded(word: str) -> str:
+    return word.translate(_TURKISH).casefold()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.extractor.labels import labelled_as
 from services.extractor.utterances import (
     automatic_speakers,
     is_question,
@@ -36,6 +37,21 @@ NAMES = {"anna": "Anna", "олег": "Олег", "x_y": "x_y"}
 def test_address(text: str, addressee: str | None, body: str) -> None:
     """Whom a text speaks to is told from names before colons and commas, mentions and endings."""
     assert split_address(text, NAMES) == (addressee, body)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("RİSK: the queue may overflow", "risk"),
+        ("İdea: use a queue", "idea"),
+        ("rısk: it may overflow", "risk"),
+        ("[ACTİON] ann writes to them", "decision"),
+        ("DECİSİON: no queue", "decision"),
+    ],
+)
+def test_labels_in_turkish_letters(text: str, kind: str) -> None:
+    """A Turkish keyboard makes another capital of an `i`: the label is known all the same."""
+    assert labelled_as(text) == kind
 
 
 @pytest.mark.parametrize(
