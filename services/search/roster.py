@@ -28,6 +28,8 @@ _SECONDS_MAX: Final = 600.0
 # Who reads all of them leaves the database alone for so many times as long as a part took.
 _REST_FACTOR: Final = 9
 _WORKSPACES_MAX: Final = 1_000
+# Of all workspaces, 1.3 kB each.
+AUTHORS_MAX: Final = 200_000
 _WORDS_MAX: Final = 1_000
 
 NOBODY: Final[Mapping[str, Named]] = {}
@@ -62,12 +64,13 @@ class Roster:
         self, connection: Connection, workspace: UUID, query: str
     ) -> Mapping[str, Named]:
         """Return which words of a query name authors, and whom, by their ids."""
-        known = self._known.get(workspace)
+        known = self._known.pop(workspace, None)
         if known is None:
-            if len(self._known) >= _WORKSPACES_MAX:
-                self._known.clear()
-            known = self._known[workspace] = _Known()
+            self._forget()
+            known = _Known()
             known.names = known.coming
+        # The last one asked for stands last, so that the first is the one to forget.
+        self._known[workspace] = known
         if known.until <= self._clock() and not known.is_read_beside:
             async with known.reading:
                 await self._renew(connection, workspace, known)
@@ -77,6 +80,12 @@ class Roster:
             for word, named in found.items()
             if await _is_name(connection, workspace, known, word, named)
         }
+
+    def _forget(self) -> None:
+        """Forget workspaces that nobody has asked for the longest time, until there is room for another."""
+        authors = sum(len(each.names) for each in self._known.values())
+        while len(self._known) >= _WORKSPACES_MAX or authors > AUTHORS_MAX:
+            authors -= len(self._known.pop(next(iter(self._known))).names)
 
     async def run(self) -> None:
         """Read who writes in large workspaces that are searched, for as long as the service runs."""

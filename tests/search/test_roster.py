@@ -81,6 +81,23 @@ async def test_workspaces_know_their_own_authors(desk: Desk) -> None:
     assert await named(known, other, "olena") == {"olena": {"u1"}}
 
 
+async def test_only_so_many_are_remembered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where workspaces have many authors together, those are forgotten that were not asked for the longest time."""
+    monkeypatch.setattr(roster, "AUTHORS_MAX", 2)
+    known, libraries = few(), [desk.library]
+    for name in ("second", "third"):
+        workspace = await desk.library.admin.fetchval(
+            "insert into spine.workspace (name) values ($1) returning workspace_id", name
+        )
+        libraries.append(await Library(desk.library.admin, workspace).open(dimensions=None))
+    first, second, third = libraries
+    for library in libraries:
+        await write(library, ("u1", "Olena"), ("u2", "Anna"))
+    for library in (first, second, first, third):
+        assert await named(known, library, "olena") == {"olena": {"u1"}}
+    assert list(known._known) == [first.workspace, third.workspace]
+
+
 async def test_the_rest_of_a_large_roster_is_read_beside_searches(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
