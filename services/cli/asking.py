@@ -12,7 +12,7 @@ from services.cli.answering import AskedAnswer, Passage, Writer, answer
 from services.cli.modelling import ModelChoice
 from services.cli.options import Session, as_dict, command
 from services.cli.queries import QueryCommand
-from services.cli.searching import Narrowing, narrowed, narrowing, print_result
+from services.cli.searching import Narrowing, narrowed, narrowing, print_result, says_nothing
 from services.cli.values import counted
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
@@ -23,8 +23,6 @@ from winnow.types.v1 import types_pb2 as types
 
 # Smaller ones were measured to invent: they are not asked to word an answer, and the messages are quoted instead.
 WRITES_FROM_BYTES: Final = 800 << 20
-# What the gate scores lower is hardly ever more than "ok", "thanks" or a thumb: of 37 labelled ones 36 are noise.
-SAYING_SCORE_MIN: Final = 0.12
 # As many words a short question has at most, as search takes it.
 ASKING_WORDS_MAX: Final = 12
 # What is told so soon after a question, and is among so many of the best, may be its answer.
@@ -124,7 +122,6 @@ def read_passages(packed: pb.PackContextResponse) -> list[Passage]:
 
 def _passage(item: pb.ContextItem, asking: Sequence[pb.ContextItem], near_score: float) -> Passage:
     result, bears = item.result, item.bearing >= 1
-    says_nothing = result.HasField("message") and result.message.importance.score < SAYING_SCORE_MIN
     messages = frozenset(item.message_ids)
     has_words = result.keyword.score > 0
     asks = _asks(result)
@@ -135,7 +132,7 @@ def _passage(item: pb.ContextItem, asking: Sequence[pb.ContextItem], near_score:
         bears,
         has_words,
         messages,
-        says_nothing,
+        says_nothing(result),
         asks,
         frozenset(answered),
         item.words,

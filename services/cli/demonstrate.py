@@ -18,7 +18,7 @@ from services.cli.importing import run_import
 from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, as_dict, command
 from services.cli.running import check_settings, running, running_briefly
-from services.cli.searching import ask, show
+from services.cli.searching import ask, says_nothing, show
 from services.cli.target import Target
 from services.cli.up import announce
 from services.cli.values import counted
@@ -82,8 +82,8 @@ async def _demonstrate(session: Session, target: Target, chat: Path | None) -> N
     questions = _questions()
     answers = []
     for question in questions:
-        request = search_pb2.SearchRequest(query=question, page_size=ANSWERS)
-        answers.append(await ask(target, request))
+        request = search_pb2.SearchRequest(query=question, page_size=2 * ANSWERS)
+        answers.append(saying(await ask(target, request)))
     _report(session, status, questions, answers)
 
 
@@ -128,6 +128,14 @@ def is_stuck(status: pipeline_pb2.GetStatusResponse) -> bool:
     # A look at an open window is planned for later, too, and makes no vector of what is there.
     later = sum(stage.scheduled for stage in status.stages if stage.stage != "window")
     return bool(status.vectors_missing and status.tasks_dead) and not under_way + later
+
+
+def saying(answer: search_pb2.SearchResponse) -> search_pb2.SearchResponse:
+    """The best few results, without the thanks and smiles that stand beside an answer."""
+    chosen = [each for each in answer.results if not says_nothing(each)][:ANSWERS]
+    del answer.results[:]
+    answer.results.extend(chosen)
+    return answer
 
 
 def _questions() -> list[str]:

@@ -8,9 +8,9 @@ from typing import Final, Self
 from services.search import ranking
 from services.search.names import parts_of
 from services.search.statistics import TERM_DOCUMENTS_MAX
-from services.search.words import SAYING_WORDS, TIME_WORDS, Term
+from services.search.words import DEGREE_WORDS, SAYING_WORDS, TIME_WORDS, Term
 
-_NEED_NOT_OCCUR: Final = SAYING_WORDS | TIME_WORDS
+_NEED_NOT_OCCUR: Final = SAYING_WORDS | TIME_WORDS | DEGREE_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Lookup:
     def coverage(self) -> float:
         """The share of the query's weight that occurs anywhere, from 0 to 1: low when it is in another language.
 
-        What only tells when, and which no message says, does not count: what was sent then is not told so.
+        What only tells when, how often or that it was said does not count where no message has it: none need say so.
         """
         found = zip(self.weights, self.occurring, strict=True)
         total = self.whole
@@ -153,7 +153,7 @@ class Lookup:
     def share_beside_names(self, held: int) -> float:
         """The share of the query's weight that some of its terms have, a bit each, without those that name somebody.
 
-        Nor do those count that only tell when or that it was said; 1 if there are no others.
+        Nor do those count that only tell when, how often or that it was said; 1 if there are no others.
         """
         terms = zip(self.texts, self.weights, self.names, strict=True)
         rest = [

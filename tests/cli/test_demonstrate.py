@@ -1,9 +1,10 @@
-"""`winnow demo` ends where what it waits for will not come."""
+"""`winnow demo` ends where what it waits for will not come, and shows what says something."""
 
 import pytest
 
-from services.cli.demonstrate import is_stuck
+from services.cli.demonstrate import is_stuck, saying
 from winnow.pipeline.v1 import pipeline_pb2 as pb
+from winnow.search.v1 import search_pb2
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,15 @@ def test_dead_tasks_end_the_wait(
     """Vectors are waited for as long as anything may bring them, and no longer."""
     status = pb.GetStatusResponse(stages=stages, vectors_missing=vectors_missing, tasks_dead=dead)
     assert is_stuck(status) == stuck
+
+
+def test_thanks_are_no_answers() -> None:
+    """Of the results the best that say something are shown, atoms among them."""
+    found = search_pb2.SearchResponse()
+    for score in (0.9, 0.05, 0.5, 0.4, 0.3):
+        found.results.add().message.importance.score = score
+    found.results[3].atom.title = "Version 2.4 goes out on Thursday"
+    shown = saying(found).results
+    assert [each.message.importance.score for each in shown[:2]] == [0.9, 0.5]
+    assert len(shown) == 3
+    assert shown[2].atom.title

@@ -2058,7 +2058,7 @@ class PackContextResponse(_message.Message):
 
     @_builtins.property
     def missing_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The question's words that no item has, nor what stands around one, the weightiest first; none that only tell when or who said it."""
+        """The question's words that no item has, nor what stands around one, the weightiest first; none that only tell when, how often or who said it."""
 
     @_builtins.property
     def named_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
