@@ -56,7 +56,11 @@ class Damage:
         parts = parts_of(request)
         if not parts:
             return
-        message, each = self._dice.choice(parts)
+        # What is set more often than what is not.
+        is_set = [
+            part for part in parts if part[1].name in {f.name for f, _ in part[0].ListFields()}
+        ]
+        message, each = self._dice.choice(is_set if is_set and self._dice.random() < 0.5 else parts)
         if self._dice.random() < 0.1:
             message.ClearField(each.name)
         elif each.name == "page_token":
