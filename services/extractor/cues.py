@@ -42,12 +42,12 @@ REACTION: Final = _words(
     "[o0][._][o0]", "xd+",
     "gotcha", "i see", "ah+", "oh+", "hm+", "huh", "wow", "oops", "sorry", "argh", "ugh", "well",
     "so", "ack", "welcome", "you're welcome", "exactly", "indeed", "agreed", "true", "wait",
-    "interesting", "anyone", "so", "very", "much", "too", "me", "you", "man", "that's", "it", "is",
+    "interesting", "anyone", "very", "much", "too", "me", "you", "man", "that's", "it", "is",
     "that", "all", "a", "lot", "ton", "for", "the", "help", "and", "i", "will", "try", "let", "my",
     "так", "ага", "ні", "добре", "зрозуміл*", "ясно", "ок", "гаразд", "супер", "клас*", "точно",
     "угу", "окей", "прошу", "нема за що", "вибач*", "звісно", "да", "нет", "хорошо", "понял*",
     "понятно", "ладно", "отлично", "извини*", "конечно", "пожалуйста", "не за что", "принято",
-    "домовил[аи]?с[ья]", "домовлено", "договорил[аи]?с[ья]", "решено", "вирішено", "deal", "agreed",
+    "домовил[аи]?с[ья]", "домовлено", "договорил[аи]?с[ья]", "решено", "вирішено", "deal",
     "велике", "дуже", "большое", "очень", "за", "і", "и", "ну", "а", "о", "ой", "це", "это",
 )  # fmt: skip
 TURNING: Final = _words(
@@ -171,7 +171,7 @@ ADVICE: Final = _words(
     "using", "make sure", "instead", "just", "should", "i(?:'d| would)", "have you", "see", "check",
     "look at", "better", "recommend\\w*", "simply", "спробу\\w*", "використ\\w*", "треба",
     "потрібно", "можеш", "можете", "перевір(?:те|мо|ити|яй\\w*)?", "додай\\w*", "постав(?:те|мо|ити)?", "краще",
-    "замість", "достатньо", "попробу\\w*", "использ\\w*", "нужно", "надо", "можешь", "можете", "проверь\\w*",
+    "замість", "достатньо", "попробу\\w*", "использ\\w*", "нужно", "надо", "можешь", "проверь\\w*",
     "добавь\\w*", "лучше", "вместо", "достаточно",
 )  # fmt: skip
 # All its words have the letter that is looked for first.
@@ -343,7 +343,7 @@ ROUTINE: Final = _words(
 VAGUE: Final = frozenset(
     "few far last first second either yourself myself instead between kind lot bit case worst issue issues many "
     "months days several little useful reasonable possible able around keep probably wonder idea question thats "
-    "doesnt dont cant didnt isnt wont whole enough alone both none looks seems around anyway once again date "
+    "doesnt dont cant didnt isnt wont whole enough alone both none looks seems anyway once again date "
     "кілька декілька останній перший або хтось щось справа питання ідея місяців днів знову разом взагалі "
     "несколько последний первый либо кто-то что-то дело вопрос идея месяцев дней снова вместе вообще".split()
 )

@@ -54,7 +54,7 @@ MEETING: Final = re.compile(
 LABELLING: Final = frozenset(
     "ps note nb edit edited fyi btw error warning info debug todo fixme update question problem "
     "answer risk risks plan summary status result results reason fix fixed solution blocker blocked requirement "
-    "decision important reminder step steps problem issue bug "
+    "decision important reminder step steps issue bug "
     "ризик план підсумок статус результат причина рішення блокер вимога важливо проблема задача "
     "риск итог результат причина решение блокер требование важно проблема задача "
     "нагадую напоминаю нагадування напоминание "

@@ -1,5 +1,5 @@
 -- name: lock_atom
-select a.id, a.type, a.title, a.content, a.version, a.valid_from, a.valid_to, a.text_sha256, a.invalidated_at, a.retired_at
+select a.id, a.type, a.title, a.content, a.version, a.valid_from, a.text_sha256, a.invalidated_at, a.retired_at
 from extractor.atom a
 where a.workspace_id = $1 and a.id = $2 and (a.retired_at is null or a.invalidated_at is not null)
 for update;

@@ -337,6 +337,7 @@ LINES = st.builds(
                 "@bob use the --strict flag, see https://example.org/docs",
                 "чому не працює збірка на новій версії?",
                 "[TOPIC] next thing",
+                "RİSK: the queue may overflow when the consumer is late",
                 "we decided to move the database to the new region next week",
                 "",
             ]
