@@ -19,6 +19,7 @@ from services.common.errors import (
     WinnowError,
 )
 
+_NO_THREAD = "can't start new thread"  # as Python says it
 FAILED, USAGE, UNREACHABLE, BAD_INPUT, MISSING, INCOMPLETE, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
 
 
@@ -76,6 +77,18 @@ def explained() -> Iterator[None]:
         raise Failure(str(error), error.exit_code) from error
     except WinnowError as error:
         raise Failure(str(error), FAILED) from error
+    except MemoryError as error:
+        told = (
+            "this process gets no more memory: raise its limit (ulimit -v, that of the container)"
+        )
+        raise Failure(told, FAILED) from error
+    except RuntimeError as error:
+        if str(error) != _NO_THREAD:
+            raise
+        told = (
+            "no further thread can be started: raise the limit of processes (ulimit -u, pids.max)"
+        )
+        raise Failure(told, FAILED) from error
     except BaseExceptionGroup as group:
         raise _first(group) from group
 

@@ -1,5 +1,7 @@
 """What a client makes of the ways in which calls fail."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import grpc
@@ -142,3 +144,19 @@ def test_a_missing_login_is_told_with_its_variable() -> None:
     result = CliRunner().invoke(winnow, ["migrate"], env={"WINNOW_ADMIN_DATABASE_URL": None})
     assert result.exit_code == 2
     assert "WINNOW_ADMIN_DATABASE_URL" in result.output
+
+
+def test_a_limit_of_processes_is_one_line() -> None:
+    """What the system lets nobody start is told with the limit to raise, and without a traceback."""
+    program = """if True:
+        import resource, threading
+        from services.cli.failures import explained
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        threading.stack_size(8 << 30)
+        with explained():
+            threading.Thread(target=print).start()
+    """
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stderr.splitlines()[-1].endswith(
+        "no further thread can be started: raise the limit of processes (ulimit -u, pids.max)"
+    )

