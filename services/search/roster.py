@@ -28,7 +28,7 @@ _SECONDS_MAX: Final = 600.0
 # Who reads all of them leaves the database alone for so many times as long as a part took.
 _REST_FACTOR: Final = 9
 _WORKSPACES_MAX: Final = 1_000
-# Of all workspaces, 1.3 kB each.
+# Of all workspaces but the last one asked for, which may have more; 1.3 kB each.
 AUTHORS_MAX: Final = 200_000
 _WORDS_MAX: Final = 1_000
 
@@ -65,12 +65,14 @@ class Roster:
     ) -> Mapping[str, Named]:
         """Return which words of a query name authors, and whom, by their ids."""
         known = self._known.pop(workspace, None)
+        is_new = known is None
         if known is None:
-            self._forget()
             known = _Known()
             known.names = known.coming
         # The last one asked for stands last, so that the first is the one to forget.
         self._known[workspace] = known
+        if is_new:
+            self._forget()
         if known.until <= self._clock() and not known.is_read_beside:
             async with known.reading:
                 await self._renew(connection, workspace, known)
@@ -82,9 +84,11 @@ class Roster:
         }
 
     def _forget(self) -> None:
-        """Forget workspaces that nobody has asked for the longest time, until there is room for another."""
+        """Forget workspaces that nobody has asked for the longest time, until the rest, or one, is not too much."""
         authors = sum(len(each.names) for each in self._known.values())
-        while len(self._known) >= _WORKSPACES_MAX or authors > AUTHORS_MAX:
+        while len(self._known) > 1 and (
+            len(self._known) > _WORKSPACES_MAX or authors > AUTHORS_MAX
+        ):
             authors -= len(self._known.pop(next(iter(self._known))).names)
 
     async def run(self) -> None:
@@ -126,6 +130,7 @@ class Roster:
         seconds = min(max(float(len(known.coming)), _SECONDS_MIN), _SECONDS_MAX)
         known.names, known.until, known.words = known.coming, self._clock() + seconds, {}
         known.coming, known.after = Names(), ""
+        self._forget()
         return True
 
 

@@ -83,7 +83,7 @@ async def test_workspaces_know_their_own_authors(desk: Desk) -> None:
 
 async def test_only_so_many_are_remembered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where workspaces have many authors together, those are forgotten that were not asked for the longest time."""
-    monkeypatch.setattr(roster, "AUTHORS_MAX", 2)
+    monkeypatch.setattr(roster, "AUTHORS_MAX", 4)
     known, libraries = few(), [desk.library]
     for name in ("second", "third"):
         workspace = await desk.library.admin.fetchval(
