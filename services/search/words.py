@@ -76,19 +76,19 @@ SAYING_WORDS: Final = frozenset(
     пишет писал писала написал написала думает думал думала обсуждали""".split()
 )
 
-# Nor these, of how many, how often, whether the same and how sure: a message tells it by what it says.
+# Nor these, of how many, how often, whether the same and how sure: a message tells it by what it says. None that
+# may decide what is asked: "identical", "multiple", or "другого", which in Ukrainian is a number, too.
 DEGREE_WORDS: Final = frozenset(
-    """several various multiple numerous twice thrice often usually always sometimes repeatedly exactly actually really
-    currently already also another identical else anyone someone somebody anybody everyone everybody anything something
-    everything possibly
-    кілька кількох кільком декілька декількох багато багатьох небагато чимало двічі тричі часто зазвичай завжди іноді
-    інколи саме самий самого самому сама самої саму самі самих однаковий однакового однакова однакову однакове однакові
-    інший іншого інша іншої іншу інше інші інших якийсь якась якусь якесь якісь хтось когось щось чогось кожен кожного
-    кожна кожної кожну кожне взагалі насправді дійсно зараз наразі знову досі можливо
-    несколько нескольких много многих немного дважды трижды часто обычно всегда иногда именно самый самого самому самая
-    самой самую самое самые самых одинаковый одинакового одинаковая одинаковую одинаковое одинаковые другой другого
-    другая другую другое другие других каждый каждого каждая каждую каждое вообще действительно сейчас снова опять
-    возможно""".split()
+    """several various numerous twice thrice often usually always sometimes repeatedly exactly actually
+    really currently already also another else anyone someone somebody anybody everyone everybody anything
+    something everything possibly
+    кілька кількох кільком декілька декількох багато багатьох небагато чимало двічі тричі часто зазвичай
+    завжди іноді інколи саме самий самого самому сама самої саму самі самих інший іншого інша іншої іншу
+    інше інші інших якийсь якась якусь якесь якісь хтось когось щось чогось кожен кожного кожна кожної
+    кожну кожне взагалі насправді дійсно зараз наразі знову досі можливо
+    несколько нескольких много многих немного дважды трижды часто обычно всегда иногда именно самый самого
+    самому самая самой самую самое самые самых другой другая другую другое другие каждый каждого каждая
+    каждую каждое вообще действительно сейчас снова опять возможно""".split()
 )
 
 # A quote within a word opens nothing: f"…", 24".

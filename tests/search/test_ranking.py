@@ -215,6 +215,12 @@ def test_what_no_message_need_have_covers_nothing_and_leaves_nothing_uncovered(w
     assert Lookup((word, "outage"), ("q", "r"), (5, 0), (1.0, 3.0), 9).coverage == 0.25
 
 
+@pytest.mark.parametrize("word", ["identical", "multiple", "однакові", "другого"])
+def test_what_decides_a_question_is_asked_for(word: str) -> None:
+    """Of identical keys, or of the second of May, what is said of keys and of May alone is no answer."""
+    assert Lookup((word, "keys"), ("q", "r"), (0, 5), (3.0, 1.0), 9).coverage == 0.25
+
+
 def test_a_share_of_the_words_counts_each_once() -> None:
     """Of what is asked a share must be held by some terms, and the rest be lacking, the weightiest first."""
     known = Lookup(("intern", "monday", "salary"), ("i", "m", "s"), (5, 0, 0), (1.0, 9.0, 3.0), 9)
