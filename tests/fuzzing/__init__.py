@@ -1,1 +1,1 @@
-"""Fuzzing at scale: every parser of what comes from outside, and every RPC of ingest, by mutation."""
+"""Fuzzing at scale: every parser of what comes from outside, and every RPC of the four services."""

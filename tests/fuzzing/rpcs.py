@@ -8,7 +8,6 @@ import asyncio
 import logging
 import random
 import re
-import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -43,7 +42,8 @@ from winnow.search.v1.search_pb2_grpc import SearchServiceStub
 AT_ONCE = 8
 # Between two rounds what was erased, merged or moved away is replaced.
 ROUND_CALLS = 600
-CALL_SECONDS, SLOW_SECONDS = 60.0, 15.0
+# Whoever takes longer hangs.
+CALL_SECONDS = 60.0
 STREAM_SECONDS = 0.1
 PAGES_KEPT = 20
 TRIES = 30
@@ -166,11 +166,7 @@ class Fuzz:
         async with turns:
             count = dice.randint(1, 4) if method.client_streaming else 1
             frames = [self._body(method, dice) for _ in range(count)]
-            began = time.perf_counter()
             code, problems = await self._call(method, frames, dice)
-            spent = time.perf_counter() - began
-        if spent > SLOW_SECONDS:
-            problems.append(f"took {spent:.1f} s")
         self.codes[code] += 1
         shown = [_shown(method, frame) for frame in frames]
         self.wrong += [f"{number} {method.name}: {each}\n    {shown}" for each in problems]

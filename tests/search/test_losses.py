@@ -23,7 +23,7 @@ async def test_words_that_take_too_long_are_told(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """PostgreSQL cancels what looks words up: each search says so, is counted, and is in the log with the reason."""
-    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.5")
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "1.5")
     library = await Library(deployment.admin, deployment.workspace).open()
     await library.add_message("found by meaning", unit(1))
     await deployment.admin.execute(SLEEPS)
