@@ -86,7 +86,8 @@ class Claim:
         for speaker in self.speakers:
             if line.startswith(f"{speaker}: "):
                 return line[len(speaker) + 2 :]
-        return _SPEAKER.sub("", line, count=1) if _SPEAKER.match(line) else line
+        unknown = _SPEAKER.match(line)
+        return line[unknown.end() :] if unknown else line
 
     @cached_property
     def wording(self) -> Wording:
