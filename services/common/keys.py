@@ -12,6 +12,7 @@ import asyncpg
 from services.common.auth import SCOPES, NewKey, mint_key, store_key
 from services.common.database import explained, migrated, permitted, translated
 from services.common.errors import NotFound
+from services.common.pools import wanted_server
 from services.common.settings import OWNER_LOGIN
 
 WORKSPACE = "default"
@@ -38,7 +39,9 @@ async def owner_connection(
     """Connect as the owner of the schema; `setting` is where the URL was given, for errors."""
     async with translated():
         async with explained(setting):
-            connection = await asyncpg.connect(admin_url, timeout=10)
+            connection = await asyncpg.connect(
+                admin_url, timeout=10, target_session_attrs=wanted_server(admin_url)
+            )
         try:
             async with permitted(setting), migrated():
                 yield connection

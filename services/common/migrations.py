@@ -10,6 +10,7 @@ import asyncpg
 
 from services.common.database import check_versions, explained, permitted, translated
 from services.common.errors import InvalidSetting
+from services.common.pools import wanted_server
 from services.common.settings import OWNER_LOGIN
 
 SCHEMA_DIRECTORY = Path(__file__).with_name("schema")
@@ -72,7 +73,9 @@ async def migrate(
     migrations = read(directory)
     async with translated():
         async with explained(setting):
-            connection = await asyncpg.connect(database_url, timeout=10)
+            connection = await asyncpg.connect(
+                database_url, timeout=10, target_session_attrs=wanted_server(database_url)
+            )
         try:
             async with permitted(setting):
                 await connection.execute("select pg_advisory_lock($1)", _LOCK)

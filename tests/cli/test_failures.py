@@ -147,7 +147,7 @@ def test_a_missing_login_is_told_with_its_variable() -> None:
 
 
 def test_a_limit_of_processes_is_one_line() -> None:
-    """What the system lets nobody start is told with the limit to raise, and without a traceback."""
+    """What the system lets nobody start is told with the limit to raise."""
     program = """if True:
         import resource, threading
         from services.cli.failures import explained

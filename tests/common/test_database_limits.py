@@ -12,6 +12,7 @@ import pytest
 from services.common import migrations
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.errors import DatabaseUnavailable
+from services.common.keys import create_key
 from tests.common.stages import Recorder, make, running, until
 from tests.conftest import PASSWORD, Deployment, free_port
 from tests.servers import PostgresServer
@@ -85,6 +86,9 @@ async def test_of_several_servers_the_one_that_writes_is_taken(
         login = f"postgresql://winnow_app:{PASSWORD}"
         async with opened(database_url=f"{login}@{both}/{name}") as database:
             await write(database, deployment)
+        owner = f"{server.url.rpartition('@')[0]}@{both}/{name}"
+        assert await migrations.migrate(owner) == []
+        assert await create_key(owner, "made where it can be")
         alone = f"{login}@127.0.0.1:{standby.port}/{name}"
         with pytest.raises(DatabaseUnavailable, match=r"URL: .*only a replica answers"):
             async with opened(database_url=alone):
@@ -151,6 +155,10 @@ async def test_connections_that_others_take_are_told_and_waited_for(
             with pytest.raises(DatabaseUnavailable, match="takes no further connection"):
                 await write(database, deployment)
         await stack.aclose()
+        # A server lets go of a session a moment after its client has.
+        held = "select count(*) from pg_stat_activity where usename = 'winnow_app'"
+        while await deployment.admin.fetchval(held) > 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
         async with database.connection():
             await write(database, deployment)
 

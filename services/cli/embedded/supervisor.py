@@ -135,8 +135,8 @@ class Supervisor:
 
     async def renew(self, name: str, why: str) -> None:
         """Stop a child that runs, for it to be started again; one that does not run is started again anyway."""
-        if living := self._living.get(name):
-            child, process = living
+        child, process = self._living.get(name, (None, None))
+        if child and process and process.returncode is None:
             self._renewed.add(name)
             self._tell(child, State.RENEWED, f"({why})")
             await _stop(process, child)

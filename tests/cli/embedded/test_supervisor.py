@@ -296,6 +296,21 @@ async def test_a_child_is_renewed(supervisor: Supervisor, events: Events, tmp_pa
     await supervisor.stop()
 
 
+async def test_a_child_that_has_just_died_is_not_renewed(
+    supervisor: Supervisor, events: Events, tmp_path: Path
+) -> None:
+    """A death that nobody has dealt with yet is a death, and no error of who wants the child to begin anew."""
+    await supervisor.start(sleeper("one"))
+    process = supervisor._living["one"][1]
+    os.kill(process.pid, signal.SIGKILL)
+    while process.returncode is None:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await supervisor.renew("one", "to be sure")
+    await events.happened("one", State.READY, 2)
+    assert (events.count("one", State.DIED), events.count("one", State.RENEWED)) == (1, 0)
+    await supervisor.stop()
+
+
 def _pid(folder: Path) -> int:
     """The process of the child `one`."""
     return int((folder / "one.pid").read_text().split()[0])
