@@ -4,7 +4,7 @@ import os
 import sys
 
 from services.cli.interrupts import end_at_once
-from services.cli.streams import ended_unread, make_printable, open_standard
+from services.cli.streams import drop_unwritten, ended_unread, make_printable, open_standard
 
 # gRPC reports every fork of a process that uses it; starting children is what `up` does.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -26,6 +26,7 @@ def main() -> None:
     except OSError as error:  # of what is printed before a command begins, as --help on a full disk
         sys.exit(f"winnow: {error.strerror or error}")
     finally:
+        drop_unwritten()
         end_at_once()
 
 

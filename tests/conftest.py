@@ -20,6 +20,8 @@ from uuid import UUID, uuid4
 
 # Servers are started from processes that use gRPC, whose handlers of forks can end a new process before it begins.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+# Commands keep what they print, as they do where nobody sets this: it hides what becomes of what cannot be written.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 import asyncpg
 import grpc
@@ -39,10 +41,10 @@ PASSWORD, TEMPLATE = "test", "template_winnow"
 # Who is allowed more than this is likely to need long; what a model computes takes many times as long beside others.
 LONG_SECONDS, MODEL_SECONDS = 120, 600
 
-# How fast an example is says how busy the machine is, not whether the code is right.
 # A shell in the background ignores Ctrl-C, and so would every command that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# How fast an example is says how busy the machine is, not whether the code is right.
 settings.register_profile("winnow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("winnow")
 

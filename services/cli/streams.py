@@ -46,9 +46,14 @@ def ended_unread() -> Iterator[None]:
 
 def leave_unread() -> NoReturn:
     """End the command so; what is left to be written goes nowhere."""
+    drop_unwritten()
+    sys.exit(UNREAD)
+
+
+def drop_unwritten() -> None:
+    """Let what cannot be written go nowhere, and all that follows: Python would try again when it ends, and fail."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    sys.exit(UNREAD)

@@ -17,6 +17,7 @@ from services.cli.embedded.supervisor import Event, State
 from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, command
 from services.cli.running import Running, check_settings, running
+from services.cli.streams import drop_unwritten
 from services.cli.target import data_directory
 from services.common.signals import stop_signals
 
@@ -30,8 +31,10 @@ def announce(console: Console, quiet: bool) -> Callable[[Event], None]:
 
     def tell(event: Event) -> None:
         if not quiet or event.state in _TOLD_ALWAYS:
-            with suppress(OSError, SystemExit):  # rich exits where a pipe is broken
+            try:
                 console.print(f"[dim]{escape(str(event))}[/dim]")
+            except (OSError, SystemExit):  # rich exits where a pipe is broken
+                drop_unwritten()
 
     return tell
 
