@@ -12,42 +12,27 @@ import asyncpg
 import pytest
 from asyncpg.exceptions import OutdatedSchemaCacheError
 
-from services.common import migrations, pools
+from services.common import pools
 from services.common.database import Database, DatabaseSettings, translated
 from services.common.errors import DatabaseUnavailable
 from services.common.telemetry import LogSettings, start_logging
+from tests.common.own_server import fresh_database, own_server
 from tests.common.stages import Recorder, make, running, until
-from tests.conftest import PASSWORD, Deployment, free_port
+from tests.conftest import PASSWORD, Deployment
 from tests.servers import PostgresServer
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     """A PostgreSQL of this module's own, which its tests may kill."""
-    server = PostgresServer(free_port(), PASSWORD)
-    server.start()
-    asyncio.run(_migrate(server.url))
-    yield server
-    server.stop()
-    server.remove()
-
-
-async def _migrate(url: str) -> None:
-    connection = await asyncpg.connect(f"{url}/postgres")
-    await connection.execute("create database template_winnow")
-    await migrations.migrate(f"{url}/template_winnow")
-    await connection.execute(f"alter role winnow_app login password '{PASSWORD}'")
-    await connection.close()
+    with own_server() as server:
+        yield server
 
 
 @pytest.fixture
 async def database_url(server: PostgresServer) -> str:
     """The owner's URL of a fresh database on it."""
-    connection = await asyncpg.connect(f"{server.url}/postgres")
-    name = f"test_{uuid4().hex}"
-    await connection.execute(f"create database {name} template template_winnow strategy file_copy")
-    await connection.close()
-    return f"{server.url}/{name}"
+    return await fresh_database(server)
 
 
 @asynccontextmanager
