@@ -121,31 +121,23 @@ async def test_a_database_that_stops_everything_is_left_alone(
     assert (REGISTRY.get_sample_value(*ended) or 0) - before == 5
 
 
+@pytest.mark.parametrize(("lease_seconds", "locked_seconds"), [(20, 3), (1, 5)])
 async def test_a_database_that_is_locked_kills_nothing(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    lease_seconds: int,
+    locked_seconds: int,
 ) -> None:
-    """While the database lets nobody write, tasks wait, however few attempts they have; then they are done."""
+    """While the database lets nobody write, also for longer than a lease, tasks wait, however few attempts they have.
+
+    Then they are done: what becomes of one is said however late, for an attempt that ended without a word would count.
+    """
     monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.8")
     stage = Recorder(seconds=0.5)
-    async with running(stage, task_attempts_max=1, task_lease_seconds=20):
+    async with running(stage, task_attempts_max=1, task_lease_seconds=lease_seconds):
         await make(deployment, "a")
         await stage.started.wait()
         async with deployment.admin.transaction():
             await deployment.admin.execute("lock table spine.task in access exclusive mode")
-            await asyncio.sleep(3)
-        await until(deployment.admin, done=1)
-
-
-async def test_a_database_that_is_locked_for_longer_than_a_lease_kills_nothing(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What becomes of a task is said however late: an attempt that ended without a word would count."""
-    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.8")
-    stage = Recorder(seconds=0.5)
-    async with running(stage, task_attempts_max=1, task_lease_seconds=1):
-        await make(deployment, "a")
-        await stage.started.wait()
-        async with deployment.admin.transaction():
-            await deployment.admin.execute("lock table spine.task in access exclusive mode")
-            await asyncio.sleep(5)
+            await asyncio.sleep(locked_seconds)
         await until(deployment.admin, done=1)
