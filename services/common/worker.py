@@ -27,7 +27,8 @@ from services.common.errors import (
     WinnowError,
 )
 from services.common.failpoints import reach
-from services.common.hints import TRANSIENT, Hint, answer, by_workspace
+from services.common.heartbeat import Heartbeat
+from services.common.hints import Hint, answer, by_workspace
 from services.common.outbox import Task, TaskStore, complete
 from services.common.settings import Settings
 from services.common.stages import FRESH
@@ -87,6 +88,7 @@ class Worker(Generic[R]):
         # Fails with each task that stands alone and whose statement is stopped, and succeeds with each commit.
         self._statements = Breaker()
         self._draining = asyncio.Event()
+        self._heartbeat = Heartbeat(stage.name, store, settings.task_lease_seconds / 3)
 
     def drain(self) -> None:
         """Take no more work; `run` returns when what was taken is done."""
@@ -186,6 +188,7 @@ class Worker(Generic[R]):
         parents = await self._store.traces(tasks) if tracing.is_on() else {}
         held = metrics.TASKS_HELD.labels(self._stage.name)
         held.inc(len(tasks))
+        self._heartbeat.work_on(tasks)
         try:
             async with asyncio.timeout(None) as lease:
                 with tracing.batch_span(self._stage.name, parents, len(tasks)):
@@ -193,25 +196,28 @@ class Worker(Generic[R]):
         except TimeoutError:
             if not lease.expired():
                 raise
-            self._count(len(tasks), "lost")
+            left = self._heartbeat.left(tasks)
+            self._ended(left, "lost")
             log.warning(
-                "%s: stopped work on %d tasks: others hold them", self._stage.name, len(tasks)
+                "%s: stopped work on %d tasks: others hold them", self._stage.name, len(left)
             )
         except asyncio.CancelledError:
             await self._hand_back(tasks)
             raise
         finally:
+            self._heartbeat.ended(tasks)
             held.dec(len(tasks))
 
-    def _count(self, tasks: int, outcome: str) -> None:
-        metrics.TASKS_ENDED.labels(self._stage.name, outcome).inc(tasks)
+    def _ended(self, tasks: Sequence[Task], outcome: str) -> None:
+        self._heartbeat.ended(tasks)
+        metrics.TASKS_ENDED.labels(self._stage.name, outcome).inc(len(tasks))
 
     async def _attempt_alive(
         self, batches: Sequence[Sequence[Task]], hints: Sequence[Hint], lease: asyncio.Timeout
     ) -> None:
         """Attempt batch after batch while leases and hints are extended; the lease runs out when every task is lost."""
         tasks = [task for batch in batches for task in batch]
-        beat = asyncio.create_task(self._beat(tasks, hints, lease))
+        beat = asyncio.create_task(self._heartbeat.beat(tasks, hints, lease))
         try:
             for batch in batches:
                 await self._attempt(batch)
@@ -229,6 +235,7 @@ class Worker(Generic[R]):
 
     async def _attempt(self, tasks: Sequence[Task]) -> None:
         """Perform and commit; halve a failing batch until the culprit stands alone."""
+        self._heartbeat.work_on(tasks)
         try:
             await self._perform_and_commit(tasks)
         except Postponed as error:
@@ -291,28 +298,28 @@ class Worker(Generic[R]):
 
     async def _commit(self, results: Sequence[Result[R]]) -> None:
         name = self._stage.name
-        workspace = results[0].task.workspace
+        tasks = [result.task for result in results]
+        workspace = tasks[0].workspace
 
-        async def commit() -> int:
+        async def commit() -> set[UUID]:
             async with self._database.transaction(workspace) as connection:
                 if isinstance(self._stage, Locking):
                     await self._stage.lock(connection, workspace, results)
-                held = await complete(
-                    connection, [r.task for r in results], [r.count for r in results]
-                )
+                held = await complete(connection, tasks, [result.count for result in results])
                 await reach("worker.completed", name)
                 kept = [result for result in results if result.task.id in held]
                 if kept:
                     await self._stage.write(connection, workspace, kept)
                 await reach("worker.written", name)
-            return len(kept)
+            return held
 
+        self._heartbeat.end(tasks)
         with metrics.timed(metrics.COMMIT_SECONDS.labels(name)), tracing.span(f"{name} commit"):
             done = await self._insist(lambda: self._database.retrying(commit), is_work=True)
         self._statements.succeeded()
         await reach("worker.committed", name)
-        self._count(done, "done")
-        self._count(len(results) - done, "lost")
+        self._ended([task for task in tasks if task.id in done], "done")
+        self._ended([task for task in tasks if task.id not in done], "lost")
         self._stage.after_commit()
 
     async def _park(self, parked: Sequence[Parked]) -> None:
@@ -325,7 +332,7 @@ class Worker(Generic[R]):
 
     async def _put_off(self, tasks: Sequence[Task], why: Reason) -> None:
         """Give back what cannot be done now: for a while, or until it is woken."""
-        self._count(len(tasks), "postponed")
+        self._ended(tasks, "postponed")
         await self._insist(
             lambda: self._store.release(tasks, why.error_class, why.text, why.seconds)
         )
@@ -356,7 +363,7 @@ class Worker(Generic[R]):
 
     async def _release(self, tasks: Sequence[Task], error: Unavailable) -> None:
         delay = max(self._wait_seconds(), error.retry_seconds)
-        self._count(len(tasks), "given_back")
+        self._ended(tasks, "given_back")
         log.warning("%s: gave %d tasks back: %s", self._stage.name, len(tasks), error)
         name, text = type(error).__name__, str(error)
         await self._insist(lambda: self._store.release(tasks, name, text, delay))
@@ -374,25 +381,10 @@ class Worker(Generic[R]):
         # A defect is looked for where it happened.
         defect = None if isinstance(error, WinnowError) else error
         log.warning("%s: task %s failed: %r", self._stage.name, task.id, error, exc_info=defect)
+        self._heartbeat.end([task])
         ended = await self._insist(lambda: self._store.fail([task], error_class, text, delay))
         await reach("worker.failed", self._stage.name)
         died = ended.get(task.id)
-        self._count(1, "lost" if died is None else "dead" if died else "failed")
+        self._ended([task], "lost" if died is None else "dead" if died else "failed")
         if died:
             log.error("%s: task %s is dead: %s", self._stage.name, task.id, error_class)
-
-    async def _beat(
-        self, tasks: Sequence[Task], hints: Sequence[Hint], lease: asyncio.Timeout
-    ) -> None:
-        """Extend leases and hints at a third of the lease; stop the work once all of its tasks are lost or ended."""
-        while True:
-            await asyncio.sleep(self._settings.task_lease_seconds / 3)
-            try:
-                if not await self._store.extend(tasks):
-                    lease.reschedule(0)
-                    return
-                await reach("worker.extended", self._stage.name)
-                for hint in hints:
-                    await hint.in_progress()
-            except (Unavailable, *TRANSIENT) as error:
-                log.warning("%s: heartbeat: %s", self._stage.name, error)

@@ -9,9 +9,8 @@ import pytest
 from services.common.errors import ItemFailed
 from services.common.metrics import REGISTRY
 from services.common.outbox import Task, TaskStore
-from services.common.work import (
-    Result,
-)
+from services.common.work import Parked, Reason, Result
+from services.common.worker import PARKED_PER_SECOND
 from tests.common.stages import (
     STAGE,
     Recorder,
@@ -95,12 +94,16 @@ async def _taken_over(
     return await store.claim(deployment.workspace, STAGE, ids, uuid4())
 
 
-OUTCOMES = ("done", "failed", "dead", "lost")
+OUTCOMES = ("done", "failed", "dead", "postponed", "lost")
 
 
 def _ended(outcome: str) -> float:
     labels = {"stage": STAGE, "outcome": outcome}
     return REGISTRY.get_sample_value("winnow_tasks_ended_total", labels) or 0
+
+
+def _held() -> float:
+    return REGISTRY.get_sample_value("winnow_tasks_held", {"stage": STAGE}) or 0
 
 
 class Robbed(Recorder):
@@ -135,6 +138,27 @@ async def test_what_others_hold_is_counted_as_lost(
         await make(deployment, "a", "b")
         await eventually(lambda: sum(_ended(each) - before[each] for each in OUTCOMES) >= 2)
     assert {each: _ended(each) - before[each] for each in wanted} == wanted
+
+
+class Parking(Recorder):
+    """A stage that can do nothing of what it is given, for an hour."""
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Parked]:  # type: ignore[override]
+        """Put everything off."""
+        self.calls.append(len(tasks))
+        return [Parked(task, Reason("away", "its model is not here", 3600)) for task in tasks]
+
+
+async def test_what_has_just_ended_is_not_lost(deployment: Deployment) -> None:
+    """A heartbeat that finds none of its tasks held since all have ended stops nothing, and counts none twice."""
+    before = {outcome: _ended(outcome) for outcome in OUTCOMES}
+    stage, number = Parking(), PARKED_PER_SECOND // 2
+    # The worker rests for half a second once they are parked, in which its heart beats several times.
+    async with running(stage, task_lease_seconds=0.3):
+        await make(deployment, *(f"parked {n}" for n in range(number)))
+        await eventually(lambda: sum(stage.calls) == number and not _held())
+    ended = {each: _ended(each) - before[each] for each in OUTCOMES}
+    assert ended == dict.fromkeys(OUTCOMES, 0) | {"postponed": number}
 
 
 async def test_long_work_keeps_its_lease(deployment: Deployment) -> None:
