@@ -4,10 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.common.database import Connection
+from services.common.database import Connection, Database
+from services.common.errors import Postponed
 from services.common.outbox import Task
 from services.common.work import Result
 from services.embedder import store
+from services.embedder.generation_store import is_any_being_indexed
+
+# How soon it is looked at again whether an index is still being built.
+INDEXED_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,19 @@ class EraseStage:
 
     name = "erase_embedder"
 
-    def __init__(self, after_commit: Callable[[], None]) -> None:
+    def __init__(self, database: Database, after_commit: Callable[[], None]) -> None:
+        self._database = database
         self.after_commit = after_commit
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Chunk]]:
-        """Read what is asked."""
+        """Read what is asked; Postponed while an index is built.
+
+        From a generation that is being indexed nothing can be removed, and who waited for that would keep out all who
+        write vectors of the workspace.
+        """
+        async with self._database.connection() as connection:
+            if await is_any_being_indexed(connection):
+                raise Postponed("the index of a generation is being built", INDEXED_SECONDS)
         return [Result(task, Chunk.read(task), 0) for task in tasks]
 
     async def write(

@@ -226,6 +226,12 @@ async def index_state(connection: Connection, generation: UUID) -> IndexState:
     return IndexState(row["state"], row["phase"] or "", row["done"] / total if total else 0.0)
 
 
+async def is_any_being_indexed(connection: Connection) -> bool:
+    """Return whether the index of some live generation is being built: nothing can be written to that one meanwhile."""
+    found: bool = await connection.fetchval(QUERIES["is_any_being_indexed"])
+    return found
+
+
 async def build_index(connection: Connection, generation: UUID, memory_mb: int) -> bool:
     """Build the index of a generation if it has no valid one; return whether there was anything to do."""
     async with connection.transaction():

@@ -225,7 +225,7 @@ def _worker(
 
 
 def _eraser(database: Database, bus: Bus, relay: Relay) -> Worker[Chunk]:
-    stage, options = EraseStage(relay.kick), WorkerSettings.read()
+    stage, options = EraseStage(database, relay.kick), WorkerSettings.read()
     tasks = TaskStore(database, options.task_lease_seconds, options.task_attempts_max)
     reader = bus.hints(stage.name, waiting_max=16)
     return Worker(stage, reader, tasks, database, options, batch_max=4)

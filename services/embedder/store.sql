@@ -51,6 +51,10 @@ select embedder.drop_generation($1);
 -- name: index_state
 select state, phase, done, total from embedder.index_state($1);
 
+-- name: is_any_being_indexed
+select exists (select from embedder.generation g cross join lateral embedder.index_state(g.id) i
+  where g.state <> 'retired' and i.state = 'building');
+
 -- name: build_index
 select embedder.build_index($1, $2);
 

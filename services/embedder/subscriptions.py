@@ -12,7 +12,7 @@ from services.common.outbox import Task, announce, enqueue
 from services.common.work import Failed, Parked, Reason, Result
 from services.embedder import store
 from services.embedder.embedding import Encoder, Unread, embed_each
-from services.embedder.generation_store import lock_for_writing
+from services.embedder.generation_store import index_state, lock_for_writing
 from services.embedder.generations import Generation, Generations
 from services.embedder.outages import Outages
 from services.embedder.specs import Spec, generation_of, parse
@@ -50,6 +50,12 @@ Made = SubjectVectors | ItemFailed | Reason
 # Woken by whoever has the model; the hour is for replicas of a release that wakes nobody.
 MODEL_MISSING = Reason(
     "model_missing", "the embedder that was asked lacks the model of the generation", 3600
+)
+# Whoever waited for the lock of a build would hold others for as long, which keep up all that is written.
+INDEX_BUILDING = Reason(
+    "index_building",
+    "the index of the generation is being built, which takes no vectors until then",
+    10,
 )
 
 
@@ -104,12 +110,21 @@ class EmbedStage:
         encoder = self._generations.encoder(generation)
         if encoder is None:
             return [Parked(task, MODEL_MISSING) for task, _ in asked]
+        if await self._is_being_indexed(generation):
+            return [Parked(task, INDEX_BUILDING) for task, _ in asked]
         subjects = await self._read(asked, generation.id)
         await reach("embed.read")
         wanted = [text for text in map(_wanted_of(subjects), asked) if text and not text.vectors]
         made = await self._make(generation, encoder, wanted)
         await reach("embed.encoded")
         return [_result(task, spec, subjects, made) for task, spec in asked]
+
+    async def _is_being_indexed(self, generation: Generation) -> bool:
+        """Whether nothing can be written; one that serves has its index, so it is not asked for each batch."""
+        if generation.state == "serving":
+            return False
+        async with self._database.connection() as connection:
+            return (await index_state(connection, generation.id)).state == "building"
 
     async def _make(
         self, generation: Generation, encoder: Encoder, wanted: Sequence[SubjectText]
@@ -258,7 +273,7 @@ async def write_current(
     """Write vectors and return those written; the vectors of texts that changed meanwhile are left out.
 
     The texts are looked at after the rows are written: a change that commits later makes a task whose own
-    write waits for these rows, so the newest text always wins.
+    write waits for these rows, so the newest text always wins. LockTimeout if another holds for long what is written.
     """
     may_add = True
     while vectors:
@@ -274,6 +289,9 @@ async def write_current(
                     raise _OutdatedError(current)
             return vectors
         except (Duplicate, LockTimeout):
+            if not may_add:
+                # Trying on would keep the locks of this transaction for as long, and all who wait for them.
+                raise
             may_add = False
         except _OutdatedError as error:
             vectors = error.current
