@@ -22,6 +22,7 @@ from services.extractor.extraction import (
 from services.extractor.grounding import ground
 from services.extractor.titles import tidy
 from services.extractor.tokens import content_words, links_in, specific_words, stem
+from services.extractor.writing import composed, straight
 
 ANSWER_CHARACTERS_MAX: Final = 100_000
 ATOMS_MAX: Final = 16
@@ -33,7 +34,7 @@ SUPPORT_MIN: Final = 0.6
 TOPIC_SUPPORT_MIN: Final = 0.5
 PART_MIN: Final = 0.3
 # What answers are checked for, as far as no prompt tells it.
-CHECKS_VERSION: Final = "2"
+CHECKS_VERSION: Final = "3"
 # What JSON can say and no table can hold: NUL, and half of a pair, which models leave of an emoji.
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _MARK: Final = re.compile(r"\[(?:\d+|-)\]\s*")
@@ -92,7 +93,7 @@ def headline_of(text: str) -> str:
 def _text(item: Mapping[str, Any], key: str) -> str:
     """What an item says under a key, as one line that can be stored; empty if it says nothing."""
     text = item.get(key)
-    return tidy(_UNSTORABLE.sub("", text)) if isinstance(text, str) else ""
+    return composed(tidy(_UNSTORABLE.sub("", text))) if isinstance(text, str) else ""
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -193,7 +194,7 @@ def _evidence(
     stems = {stem(word) for word in content_words(said)}
     evidence: list[Evidence] = []
     for message in cited:
-        shared = stems & {stem(word) for word in content_words(message.text)}
+        shared = stems & {stem(word) for word in content_words(composed(message.text))}
         if len(cited) == 1 or len(shared) >= max(2, PART_MIN * len(stems)):
             proof = proofs[message.id] or ground(message.text, message)
             evidence += [proof] if proof else []
@@ -217,16 +218,20 @@ def support(said: str, sources: Sequence[WindowMessage]) -> float:
     words = {stem(word) for word in content_words(said)}
     if not words:
         return 0.0
-    known = " ".join(f"{message.author} {message.text}" for message in sources)
-    stems = {stem(word) for word in content_words(known)}
+    stems = {stem(word) for word in content_words(_known(sources))}
     return len(words & stems) / len(words)
+
+
+def _known(sources: Sequence[WindowMessage]) -> str:
+    """What messages and the names of their authors tell, as it is compared."""
+    return straight(composed(" ".join(f"{message.author} {message.text}" for message in sources)))
 
 
 def is_supported(
     said: str, sources: Sequence[WindowMessage], share_min: float = SUPPORT_MIN
 ) -> bool:
     """Whether enough of a text's words, and all that it names exactly, stand in the cited messages."""
-    known = " ".join(f"{message.author} {message.text}" for message in sources).casefold()
+    said, known = straight(said), _known(sources).casefold()
     stems = {stem(word) for word in content_words(known)}
     plain = frozenset(said.casefold().split()) if is_title_case(said) else frozenset[str]()
     named = (

@@ -9,11 +9,12 @@ from functools import lru_cache
 from typing import Final
 
 from services.extractor import cues, labels, stakes
+from services.extractor.writing import any_apostrophe, straight
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？])\s+(?=\S)|\n+")
 MENTION: Final = re.compile(r"(?<!\w)@[\w.|-]+")
 _TOLD: Final = re.compile(r"https?://|www\.|\d|[`{}<>$/\\=#_]|\w\.\w|\w\(")
-_WORD: Final = re.compile(r"[^\W\d_]+(?:['’ʼ-][^\W\d_]+)*")
+_WORD: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _WORDS_MAX: Final = 12
 _CHARACTERS_MAX: Final = 120
 _TEXTS_KEPT: Final = 2048
@@ -74,10 +75,12 @@ writing pass passing get back on it mine that's дивлюся дивлюсь г
 напишу спрошу уточню попробую исправлю исправляю пишу это
 """
 _PROMISE: Final = re.compile(
-    r"\s*(?:(?:ok(?:ay)?|sure|yes|yep|так|добре|гаразд|ок|да|хорошо|ладно)[,.!]?\s+)?(?:"
-    r"(?:i(?:['’]ll| will|['’]m| am)|will|let me)\s+(?:do|look|check|see|try|ask|tell|handle|pass)\w*|"
-    r"(?:я\s+)?(?:передам|гляну|подивлюс[ья]|перевірю|зроблю|спитаю|скажу|уточню|напишу)|"
-    r"(?:я\s+)?(?:гляну|посмотрю|проверю|сделаю|спрошу|скажу|уточню|напишу))(?!\w)",
+    any_apostrophe(
+        r"\s*(?:(?:ok(?:ay)?|sure|yes|yep|так|добре|гаразд|ок|да|хорошо|ладно)[,.!]?\s+)?(?:"
+        r"(?:i(?:'ll| will|'m| am)|will|let me)\s+(?:do|look|check|see|try|ask|tell|handle|pass)\w*|"
+        r"(?:я\s+)?(?:передам|гляну|подивлюс[ья]|перевірю|зроблю|спитаю|скажу|уточню|напишу)|"
+        r"(?:я\s+)?(?:гляну|посмотрю|проверю|сделаю|спрошу|скажу|уточню|напишу))(?!\w)"
+    ),
     re.IGNORECASE,
 )
 
@@ -95,17 +98,21 @@ _ABOUT: Final = _words(
     "какая какое какие где куда сколько"
 )
 _CALL: Final = re.compile(
-    r"(?:^|[,.!]\s*)\s*(?:anyone|anybody|who(?:['’]s| is)?|хто|кто)\s+"
-    r"(?:up for|in for|wants?(?! to)|fancies|joining|йде|за|хоче|буде|идёт|идет|хочет|будет)(?!\w)",
+    any_apostrophe(
+        r"(?:^|[,.!]\s*)\s*(?:anyone|anybody|who(?:'s| is)?|хто|кто)\s+"
+        r"(?:up for|in for|wants?(?! to)|fancies|joining|йде|за|хоче|буде|идёт|идет|хочет|будет)(?!\w)"
+    ),
     re.IGNORECASE,
 )
 
 
 # What is said to who asks whether they may ask.
 _TO_ASK: Final = re.compile(
-    r"\s*(?:(?:please |you can |so )?just ask(?: your| the| a)?(?: question| away)?(?![\w ]*(?: to | for | him| her|"
-    r" them))|don['’]t ask to ask|ask away|"
-    r"просто (?:питай(?:те)?|запитай(?:те)?|спрашивай(?:те)?|задавай(?:те)? вопрос))",
+    any_apostrophe(
+        r"\s*(?:(?:please |you can |so )?just ask(?: your| the| a)?(?: question| away)?(?![\w ]*(?: to | for | him|"
+        r" her| them))|don't ask to ask|ask away|"
+        r"просто (?:питай(?:те)?|запитай(?:те)?|спрашивай(?:те)?|задавай(?:те)? вопрос))"
+    ),
     re.IGNORECASE,
 )
 
@@ -180,5 +187,4 @@ def _left(text: str, people: Collection[str], further: frozenset[str]) -> list[s
 
 @lru_cache(maxsize=_TEXTS_KEPT)
 def _folded(text: str) -> tuple[str, ...]:
-    words = (match.group().casefold() for match in _WORD.finditer(text))
-    return tuple(word.replace("’", "'") for word in words)
+    return tuple(match.group().casefold() for match in _WORD.finditer(straight(text)))

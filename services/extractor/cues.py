@@ -10,6 +10,7 @@ from typing import Final
 
 from services.extractor import plans, stakes, trouble
 from services.extractor.patterns import words as _words
+from services.extractor.writing import any_apostrophe
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
 
@@ -80,7 +81,9 @@ FACT: Final = _words(
 )  # fmt: skip
 # How a statement ends that only asks whether it is so.
 TAG: Final = re.compile(
-    r"[,–—-]\s*(?:right|correct|yes|no|isn['’]t it|правильно|вірно|так|ні|да|верно|нет)\s*\??$",
+    any_apostrophe(
+        r"[,–—-]\s*(?:right|correct|yes|no|isn't it|правильно|вірно|так|ні|да|верно|нет)\s*\??$"
+    ),
     re.IGNORECASE,
 )
 WAY: Final = _words(
@@ -176,14 +179,16 @@ ADVICE: Final = _words(
 )  # fmt: skip
 # All its words have the letter that is looked for first.
 PLANNED: Final = re.compile(
-    rf"(?<!\w)(?=\w*м)(?<!чи ){plans.MANY_DO}(?![^.!?\n]*\?)", re.IGNORECASE
+    any_apostrophe(rf"(?<!\w)(?=\w*м)(?<!чи ){plans.MANY_DO}(?![^.!?\n]*\?)"), re.IGNORECASE
 )
 # A question of what to do, to all: what is answered settles it.
 DELIBERATED: Final = re.compile(
-    r"(?<!\w)(?:(?<!how )(?<!what )(?<!why )(?<!where )(?<!when )(?:should we|shall we|"
-    r"do we (?!have|know|need|use|support|get|see|still|want)\w+)|"
-    rf"(?:чи )?{plans.MANY_DO}|чи (?:варто|треба|потрібн\w+)|(?:точно|взагалі|вообще) (?:потріб\w+|треба|нуж\w+|надо))"
-    r"(?!\w)[^.!?\n]*\?",
+    any_apostrophe(
+        r"(?<!\w)(?:(?<!how )(?<!what )(?<!why )(?<!where )(?<!when )(?:should we|shall we|"
+        r"do we (?!have|know|need|use|support|get|see|still|want)\w+)|"
+        rf"(?:чи )?{plans.MANY_DO}|чи (?:варто|треба|потрібн\w+)|"
+        r"(?:точно|взагалі|вообще) (?:потріб\w+|треба|нуж\w+|надо))(?!\w)[^.!?\n]*\?"
+    ),
     re.IGNORECASE,
 )
 DECISION: Final = _words(

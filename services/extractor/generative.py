@@ -24,6 +24,7 @@ from services.extractor.extraction import (
 from services.extractor.grounded import GroundedEngine, assemble
 from services.extractor.structure import Weights, parents, threads
 from services.extractor.utterances import read
+from services.extractor.writing import as_read
 
 log = logging.getLogger(__name__)
 
@@ -90,11 +91,11 @@ class GenerativeEngine:
 
     async def _ask(self, context: Sequence[WindowMessage], own: Sequence[WindowMessage]) -> Part:
         worth = [message for message in own if message.label != "noise"]
-        language = prompting.dominant_language(message.text for message in worth)
+        language = prompting.dominant_language(as_read(message).text for message in worth)
         delimiter = self.delimiter()
         cap = prompting.fair_cap([m.text for m in (*context, *worth)], self.characters_max)
-        lines = [prompting.message_line("-", message, cap) for message in context]
-        lines += [prompting.message_line(str(n), m, cap) for n, m in enumerate(worth, 1)]
+        lines = [prompting.message_line("-", as_read(message), cap) for message in context]
+        lines += [prompting.message_line(str(n), as_read(m), cap) for n, m in enumerate(worth, 1)]
         prompt = [
             {"role": "system", "content": prompting.fill("extract", language, delimiter=delimiter)},
             {"role": "user", "content": prompting.fenced(lines, delimiter)},

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from services.extractor import cues, lexicon
+from services.extractor.writing import straight
 
 Role = Literal["name", "quality", "number", "link", "article", "verb", "other"]
 
@@ -89,7 +90,7 @@ def is_verb(folded: str) -> bool:
 
 def roles(words: Sequence[str]) -> list[Role]:
     """The part that each word of a clause plays."""
-    folded = [word.casefold().replace("’", "'").replace("ʼ", "'") for word in words]
+    folded = [straight(word).casefold() for word in words]
     around = zip(words, folded, ["", *folded], [*folded[1:], ""], strict=False)
     return [_role(written, word, before, after) for written, word, before, after in around]
 

@@ -17,6 +17,7 @@ from services.extractor.extraction import (
     LinkDraft,
     LinkType,
     Window,
+    WindowMessage,
 )
 from services.extractor.proposals import Proposal, propose
 from services.extractor.rounds import rounds
@@ -25,7 +26,7 @@ from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
 from services.extractor.utterances import Utterance, idf, people, read
 
-GROUNDED_VERSION: Final = "15"
+GROUNDED_VERSION: Final = "16"
 
 _ASKED_CHARACTERS_MAX: Final = 300
 _CONFIDENCES: Final[Mapping[Role, float]] = {
@@ -88,7 +89,8 @@ class GroundedEngine:
         parent_of = self._parents(utterances)
         rarity = idf(utterances)
         proposals = propose(rounds(utterances, parent_of), utterances, self.selection)
-        candidates = tuple(_candidate(proposal, rarity) for proposal in proposals)
+        proofs = tuple(map(_proof, window.messages))
+        candidates = tuple(_candidate(proposal, rarity, proofs) for proposal in proposals)
         return Reading(tuple(utterances), tuple(parent_of), candidates)
 
     def _parents(self, utterances: Sequence[Utterance]) -> list[int | None]:
@@ -117,7 +119,9 @@ def standing_out(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
     return [[min(1.0, max(0.0, (x - usual) / spread - 1.0) / 2.0) for x in row] for row in matrix]
 
 
-def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
+def _candidate(
+    proposal: Proposal, rarity: Callable[[str], float], proofs: Sequence[Evidence]
+) -> Candidate:
     own = [utterance for utterance in proposal.utterances if not utterance.is_context]
     asked = proposal.answers
     weights = atom_types.weigh(own, proposal.role, proposal.heard, proposal.is_troubled)
@@ -125,10 +129,10 @@ def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
     whole = _asked(asked, rarity) if asked else ""
     told = [utterance for utterance in own if utterance not in proposal.heard]
     if told and len(told) < len(own) and not proposal.settling:
-        return _told(proposal, own, told, rarity)
+        return _told(proposal, own, told, rarity, proofs)
     about = titles.shorten(whole)
     if proposal.settling:
-        return _settled(proposal, own, rarity)
+        return _settled(proposal, own, rarity, proofs)
     asking = kind in ("question", "problem")
     mark = _MARKS.get(kind)
     draft = AtomDraft(
@@ -138,7 +142,7 @@ def _candidate(proposal: Proposal, rarity: Callable[[str], float]) -> Candidate:
             own, rarity, asking, about, mark, answering=asked is not None and not asking
         ),
         titles.content(own, whole),
-        tuple(_evidence(utterance) for utterance in own),
+        tuple(proofs[utterance.index] for utterance in own),
         _confidence(proposal),
     )
     return Candidate(proposal, draft)
@@ -149,6 +153,7 @@ def _told(
     own: Sequence[Utterance],
     told: Sequence[Utterance],
     rarity: Callable[[str], float],
+    proofs: Sequence[Evidence],
 ) -> Candidate:
     """A question and what was told to it in few words, titled by both."""
     asked = [utterance for utterance in own if utterance not in told]
@@ -157,14 +162,17 @@ def _told(
         atom_types.heaviest(atom_types.weigh(told, proposal.role, proposal.heard)),
         titles.settled_title(told, about),
         titles.content(own),
-        tuple(_evidence(utterance) for utterance in own),
+        tuple(proofs[utterance.index] for utterance in own),
         _confidence(proposal),
     )
     return Candidate(proposal, draft)
 
 
 def _settled(
-    proposal: Proposal, own: Sequence[Utterance], rarity: Callable[[str], float]
+    proposal: Proposal,
+    own: Sequence[Utterance],
+    rarity: Callable[[str], float],
+    proofs: Sequence[Evidence],
 ) -> Candidate:
     """What was settled, titled by who settled it and by what it settles."""
     weights = atom_types.weigh(own, proposal.role, proposal.heard)
@@ -174,7 +182,7 @@ def _settled(
         atom_types.heaviest(weights),
         titles.settled_title(proposal.settling, about),
         titles.content(own, "" if weighed[-1] in own else about),
-        tuple(_evidence(utterance) for utterance in own),
+        tuple(proofs[utterance.index] for utterance in own),
         _confidence(proposal),
     )
     return Candidate(proposal, draft)
@@ -193,12 +201,12 @@ def _asked(proposal: Proposal, rarity: Callable[[str], float]) -> str:
     )
 
 
-def _evidence(utterance: Utterance) -> Evidence:
-    """The whole message as its own proof, without the space around it."""
-    text = utterance.message.text
+def _proof(message: WindowMessage) -> Evidence:
+    """The whole message as its own proof, as it is stored, without the space around it."""
+    text = message.text
     start = len(text) - len(text.lstrip())
     end = len(text.rstrip())
-    return Evidence(utterance.message.id, text[start:end], start, end)
+    return Evidence(message.id, text[start:end], start, end)
 
 
 def _confidence(proposal: Proposal) -> float:

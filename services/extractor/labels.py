@@ -6,6 +6,8 @@ English, Ukrainian and Russian.
 import re
 from typing import Final
 
+from services.extractor.writing import any_apostrophe, straight
+
 _SETTLED_LABELS: Final = (
     "рішення", "вирішили", "вирішено", "погоджено", "узгоджено", "затверджено",
     "решение", "решили", "решено", "согласовано", "утверждено",
@@ -29,9 +31,10 @@ LABELS: Final = {
     "risk": ("risk", "risks", "ризик", "риск"),
     "requirement": ("requirement", "вимога", "требование"),
 }
+_LABELS: Final = any_apostrophe("|".join(word for words in LABELS.values() for word in words))
 LABELLED: Final = re.compile(
     r"\s*(?:(?:ok(?:ay)?|so|well|all ?right|ок|ну|так|отже|тоді|итак|тогда)[\s,.:!]+){0,2}"
-    rf"[\[(*]{{0,2}}({'|'.join(word for words in LABELS.values() for word in words)})[\])*]{{0,2}}\s*:\s+",
+    rf"[\[(*]{{0,2}}({_LABELS})[\])*]{{0,2}}\s*:\s+",
     re.IGNORECASE,
 )
 MINUTES: Final = {
@@ -80,4 +83,4 @@ def labelled_as(text: str) -> str | None:
 
 
 def _folded(word: str) -> str:
-    return word.translate(_TURKISH).casefold()
+    return straight(word).translate(_TURKISH).casefold()

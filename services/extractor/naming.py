@@ -13,6 +13,7 @@ from typing import Final
 
 from services.extractor import courtesies, cues, grammar, lexicon
 from services.extractor.tokens import split_words, stem, unlinked
+from services.extractor.writing import straight
 
 WORDS_MAX: Final = 6
 CHARACTERS_MAX: Final = 56
@@ -57,14 +58,14 @@ class Name:
 @lru_cache(maxsize=_WORDS_KEPT)
 def plain(word: str) -> str:
     """A word folded, with one kind of apostrophe and without a possessive ending."""
-    return word.casefold().replace("’", "'").replace("ʼ", "'").removesuffix("'s").strip("'")
+    return straight(word).casefold().removesuffix("'s").strip("'")
 
 
 @lru_cache(maxsize=_WORDS_KEPT)
 def names_something(word: str) -> bool:
     """Whether a word alone could stand in a name: no function word, no bare number, no shred."""
     folded = plain(word)
-    if not any(character.isalpha() for character in folded) or ("'" in folded and word.isascii()):
+    if not any(character.isalpha() for character in folded) or ("'" in folded and folded.isascii()):
         return False
     if folded in cues.COMMON or folded in cues.VAGUE or folded in lexicon.EMPTY:
         return False

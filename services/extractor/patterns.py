@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from services.extractor.writing import any_apostrophe
+
 _STEM_END: Final = re.compile(r"(?<=\w)(?<!\\w)\*")
 _QUANTIFIED: Final = re.compile(r"(?P<none>[?*]|\{0?,\d*\})|\+|\{[\d,]+\}")
 _AROUND: Final = ("(?!", "(?=", "(?<!", "(?<=")
@@ -16,7 +18,7 @@ def words(*alternatives: str) -> re.Pattern[str]:
     They are tried only where a word begins with a letter that they may begin with.
     """
     spelt = (_STEM_END.sub(r"\\w*", item).replace(" ", r"\s+") for item in alternatives)
-    parts = [item.replace("'", "['’ʼ]") for item in spelt]
+    parts = [any_apostrophe(item) for item in spelt]
     return re.compile(rf"(?<!\w)(?:{'|'.join(_by_letter(parts))})(?!\w)", re.IGNORECASE)
 
 

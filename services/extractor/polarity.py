@@ -6,7 +6,6 @@ to have put it otherwise, and what is demanded is no denial of its not being don
 """
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -189,7 +188,7 @@ def _read(texts: Iterable[str]) -> _Said:
     """What texts say outside of their questions."""
     found = _Said()
     for text in texts:
-        normal = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
+        normal = normalized(text).casefold()
         found.signs |= {_root(sign) for sign in _SIGNS.findall(normal)}
         found.is_wish |= bool(_WISHING.search(normal))
         for sentence in _SENTENCE.findall(_GOING_ON.sub(", ", normal)):

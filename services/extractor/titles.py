@@ -8,6 +8,7 @@ from services.extractor import cues, labels, lexicon
 from services.extractor.extraction import CONTENT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX
 from services.extractor.tokens import content_words, specific_words, stem, unlinked
 from services.extractor.utterances import Utterance, is_question
+from services.extractor.writing import straight
 
 # Abbreviations that something follows: streets, houses, sums, numbers.
 _ABBREVIATIONS: Final = (
@@ -165,7 +166,7 @@ def polish(sentence: str) -> str:
 
 def _raised(text: str) -> str:
     """The text with its first letter raised where it begins with a word, which code and names with marks do not."""
-    first = text.partition(" ")[0].rstrip(",:").replace("'", "").replace("’", "")
+    first = straight(text.partition(" ")[0]).rstrip(",:").replace("'", "")
     return text[0].upper() + text[1:] if text[:1].islower() and first.isalpha() else text
 
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from services.extractor import cues
+from services.extractor.writing import straight
 
 URL: Final = re.compile(
     r"(?:https?://|\bwww\.)\S+|(?<![\w.-])[\w.-]{1,80}\.(?:com|org|net|io|dev)/\S*"
@@ -25,13 +26,13 @@ _TEXTS_KEPT: Final = 2048
 
 def stem(word: str) -> str:
     """A word cut to what most of its forms share."""
-    return word.casefold().strip("'’.-")[:_STEM_CHARACTERS]
+    return straight(word).casefold().strip("'.-")[:_STEM_CHARACTERS]
 
 
 @lru_cache(maxsize=_TEXTS_KEPT)
 def content_words(text: str) -> tuple[str, ...]:
     """The words that carry meaning, folded, in order: no function words, no single letters."""
-    words = (match.group().casefold() for match in _WORD.finditer(URL.sub(" ", text)))
+    words = (match.group().casefold() for match in _WORD.finditer(straight(URL.sub(" ", text))))
     return tuple(word for word in words if len(word) > 2 and word not in cues.COMMON)
 
 

@@ -12,6 +12,7 @@ from services.extractor.naming import Name
 from services.extractor.titles import polish, shorten
 from services.extractor.tokens import stem
 from services.extractor.utterances import Utterance, heading_text
+from services.extractor.writing import straight
 
 _SUBSTANCE_MIN: Final = 6.0
 _TITLE_CHARACTERS_MAX: Final = 60
@@ -135,7 +136,7 @@ def _joined(first: Name, second: "Name | str") -> str:
 
 def _raised(text: str) -> str:
     """The text with its first letter raised, unless it begins with code."""
-    first = re.sub("['’ʼ]", "", text.partition(" ")[0])
+    first = straight(text.partition(" ")[0]).replace("'", "")
     return (
         text[:1].upper() + text[1:]
         if first.isalpha() or ("-" in first and first.islower())

@@ -10,6 +10,7 @@ from typing import Final
 from services.extractor import courtesies, cues, labels, stakes
 from services.extractor.extraction import WindowMessage
 from services.extractor.tokens import CODE, PACKAGE, URL, content_words, split_words, stem
+from services.extractor.writing import as_read, straight
 
 _ADDRESSED: Final = re.compile(r"\s*[@<]?([^\s,:<>@]{2,32})(?:>|[:,](?=\s)|:$)\s*")
 _MENTION: Final = re.compile(r"(?<!\w)@([\w.|\-\[\]]{2,32})")
@@ -86,7 +87,7 @@ class Utterance:
 
 def folded_name(name: str) -> str:
     """A name as it is compared: case and marks around it do not matter."""
-    return name.casefold().strip("@_-^`|[]<>:, ")
+    return straight(name).casefold().strip("@_-^`|[]<>:, ")
 
 
 def heading_text(text: str) -> str:
@@ -95,7 +96,8 @@ def heading_text(text: str) -> str:
 
 
 def read(messages: Sequence[WindowMessage], context: int = 0) -> list[Utterance]:
-    """Read a window's messages in order; the first `context` are marked as such."""
+    """Read a window's messages in order, their letters in one; the first `context` are marked as such."""
+    messages = [as_read(message) for message in messages]
     names = {folded_name(message.author): message.author for message in messages}
     automatic = automatic_speakers(messages)
     utterances = [

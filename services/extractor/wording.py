@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Final
 
+from services.extractor.writing import straight
+
 # Sentences this alike are made after one pattern; a swap is of at most so many words.
 ALIKE: Final = 0.6
 SWAPPED_MAX: Final = 2
@@ -41,7 +43,6 @@ _NEGATIONS: Final = frozenset(
     нет никогда никто ничего нельзя""".split()
 )
 _IGNORED: Final = EMPTY | _NEGATIONS
-_APOSTROPHES: Final = str.maketrans("’ʼ", "''")
 _CHANGES: Final = re.compile(
     r"(?<!\w)(?:instead|no longer|not any ?more|any ?more|changed?(?: our minds?)? to|moved? to|switch(?:ed|ing)? to"
     r"|revert(?:ed|ing)?"
@@ -108,7 +109,7 @@ class Wording:
 
 def normalized(text: str) -> str:
     """A text with one character for what is written in several ways, the apostrophe among them."""
-    return unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
+    return straight(unicodedata.normalize("NFKC", text))
 
 
 @lru_cache(maxsize=4096)

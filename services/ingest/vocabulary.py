@@ -6,6 +6,7 @@ other endings too.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -42,12 +43,24 @@ _ROOT_LETTERS = 3
 Value = TypeVar("Value")
 
 
+def as_composed(text: str) -> str:
+    """A text as most write it: letters with their marks in one, as macOS does not send them, and one apostrophe."""
+    if text.isascii():
+        return text
+    if not unicodedata.is_normalized("NFC", text):
+        text = unicodedata.normalize("NFC", text)
+    return text.replace("’", "'").replace("ʼ", "'")
+
+
 def fold(text: str) -> str:
     """Small letters, one way of writing: е for ё, no apostrophe within a word."""
     text = text.lower()
     if text.isascii():
         return text
-    return _APOSTROPHE.sub("", text.replace("ё", "е"))
+    text = text.replace("ё", "е")
+    if "'" in text or "’" in text or "ʼ" in text or "`" in text:
+        return _APOSTROPHE.sub("", text)
+    return text
 
 
 def words_of(*names: str) -> list[str]:

@@ -3,7 +3,7 @@
 Printed by `benchmarks/fit_importance.py`; VERSION changes whenever a score could.
 """
 
-VERSION = "importance-8"
+VERSION = "importance-9"
 UNIT = 1024
 BASE = 192
 WEIGHTS: dict[str, int] = {

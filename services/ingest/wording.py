@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from services.ingest.chunks import COURTESY, MASK, UNSPECIFIC, WORDS, take_apart
 from services.ingest.programs import is_program
-from services.ingest.vocabulary import fold, stem_of
+from services.ingest.vocabulary import as_composed, fold, stem_of
 
 TEXT_MAX = 1000
 CONTEXT_MESSAGES = 10
@@ -115,13 +115,17 @@ _BOT_STARTS = ("bot-", "bot_", "bot ", "бот-", "бот_", "бот ")
 def read(message: ScoredInput, context: Context) -> Reading:
     """Take a message apart; the names of those who spoke before tell whom it addresses, and say nothing else."""
     text = message.text[:TEXT_MAX]
+    is_ascii = text.isascii()
+    if not is_ascii:
+        # A few letters are longer when composed.
+        text = as_composed(text)[:TEXT_MAX]
     links = 0
     body = text
     if "://" in text or "www." in text:
         body, links = _LINK.subn(" ", text)
     body, addressee = _split_address(body.strip(), context.recent)
     words, counts, content, specific = take_apart(body)
-    if content and not body.isascii():
+    if content and not is_ascii:
         _leave_names_out(content, specific, counts, context.recent)
     called, name_forms, is_bot = _author_traits(message.author)
     return Reading(
@@ -164,7 +168,8 @@ def asks(text: str) -> bool:
 @lru_cache(maxsize=4096)
 def _author_traits(author: str) -> tuple[str, frozenset[str], bool]:
     """The name by which others call an author, the stems of its forms, and whether it is a bot's."""
-    name = author.lower()
+    author = as_composed(author)
+    name = fold(author)
     is_bot = name.rstrip(_BOT_ENDS)[-3:] in ("bot", "бот") or name.startswith(_BOT_STARTS)
     return name.partition(" ")[0], _name_forms(author), is_bot or is_program(author[:_NAME_MAX])
 
@@ -205,10 +210,12 @@ def _split_address(body: str, recent: Sequence[Reading]) -> tuple[str, str]:
     """The text without `name:`, `name,` or @mentions, and the name it is addressed to, or an empty one."""
     addressee = ""
     if "@" in body and (mention := _MENTION.search(body)):
-        addressee = mention[1].lower()
+        addressee = fold(mention[1])
         body = _MENTION.sub(" ", body).strip()
     first, _, rest = body.partition(" ")
     name = first.rstrip(":,").lower()
+    if not name.isascii():
+        name = fold(name)
     if not name or not rest or WORDS[name][0][0] in UNSPECIFIC:
         return body, addressee
     if first[-1] == ":":
