@@ -81,24 +81,25 @@ Condition = Leaf | All | Any_ | None_ | Said | Listed
 
 # A condition of these leaves little, and an index finds it.
 _NARROW: Final = frozenset({Attribute.AUTHOR, Attribute.THREAD, Attribute.TOPIC})
+# Where conditions stand the workspace is $10.
 NO_FILTER: Final = "row(null, null, null, null, null, null, null, null, null)::search.filter"
 
 _OF_MESSAGES: Final = """exists (
       select from extractor.topic_message tm
       join ingest.message m on m.workspace_id = tm.workspace_id and m.id = tm.message_id and m.deleted_at is null
-      where tm.workspace_id = spine.current_workspace() and tm.topic_id = s.id and {condition})"""
+      where tm.workspace_id = $10 and tm.topic_id = s.id and {condition})"""
 _OF_EVIDENCE: Final = """exists (
       select from extractor.atom_evidence e
       join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id and m.deleted_at is null
-      where e.workspace_id = spine.current_workspace() and e.atom_id = s.id and {condition})"""
+      where e.workspace_id = $10 and e.atom_id = s.id and {condition})"""
 _CONTAINING: Final = (
-    "s.id in (select c.id from search.containing('{kind}', {value}::text::tsquery) c (id))"
+    "s.id in (select c.id from search.containing($10, '{kind}', {value}::text::tsquery) c (id))"
 )
 # Of each row by itself: joined with all others, every text would be looked at.
 _PHRASE: Final = """(select strpos({text}, {letters}::text) > 0
         and spine.plain({text}) collate "pg_c_utf8" ~* {pattern}::text
-      from {table} x where x.workspace_id = spine.current_workspace() and x.id = s.id)"""
-_LIST: Final = "select s.id from search.live_{kind}s({filter}) s where {condition}"
+      from {table} x where x.workspace_id = $10 and x.id = s.id)"""
+_LIST: Final = "select s.id from search.live_{kind}s({filter}, $10) s where {condition}"
 
 _FIRST: Final = "'-infinity'"
 _LAST: Final = "'infinity'"
@@ -141,7 +142,7 @@ _FRAGMENTS: Final[dict[Attribute, dict[str, str]]] = {
     Attribute.TOPIC: {
         "message": """exists (
       select from extractor.topic_message tm
-      where tm.workspace_id = spine.current_workspace() and tm.message_id = s.id
+      where tm.workspace_id = $10 and tm.message_id = s.id
         and tm.topic_id = any ({value}::uuid[]))""",
         "atom": "(s.topic_id is not null and s.topic_id = any ({value}::uuid[]))",
         "topic": "s.id = any ({value}::uuid[])",

@@ -45,7 +45,9 @@ class Counting:
         else:
             kinds = requests.kinds_of(request.kinds)
             async with self._searcher.reads.reading(workspace) as connection:
-                counts = await lookups.count_all(connection, requests.filter_of(request), kinds)
+                counts = await lookups.count_all(
+                    connection, workspace, requests.filter_of(request), kinds
+                )
         return pb.CountResponse(
             count=sum(counts.values()),
             kinds=[

@@ -119,18 +119,19 @@ class KeywordLeg:
         if after is not None:
             lookup = lookup.before(terms, after.slips)
         if lookup.missing:
-            terms, corrected, slips = await self._corrected(connection, terms, lookup)
+            terms, corrected, slips = await self._corrected(connection, workspace, terms, lookup)
         if corrected or counts:
             lookup = await self._look_up(connection, workspace, terms, kinds, named, counts)
         called = (each.spelt for each in names.values() if each.authors)
         lookup = replace(lookup, slips=slips, called=frozenset().union(*called))
+        where = (connection, workspace, chosen, kinds)
         if not lookup.found:
-            return KeywordCandidates(lookup, await _with_phrases(connection, chosen, kinds, limit))
+            return KeywordCandidates(lookup, await _with_phrases(*where, limit))
         asked, everything = candidate_query(lookup), lookup.any_term
 
         async def match(query: str, scan_limit: int | None = SCANNED_MAX) -> list[Document]:
             words = (query, lookup.matched, lookup.matched_weights, ranking.SHAPE)
-            return await store.match_documents(connection, chosen, kinds, *words, scan_limit, limit)
+            return await store.match_documents(*where, *words, scan_limit, limit)
 
         documents = await match(asked)
         if len(documents) < limit and not chosen.is_empty:
@@ -139,7 +140,7 @@ class KeywordLeg:
                 documents = await match(everything)
             if len(documents) < limit and lookup.is_everywhere and chosen.condition is not None:
                 documents = await match(everything, None)
-        written = await _written(connection, chosen, kinds, lookup)
+        written = await _written(*where, lookup)
         documents = _together_with(written, documents, lookup, limit)
         return KeywordCandidates(
             lookup, documents, corrected, frozenset(d.subject for d in written)
@@ -189,7 +190,7 @@ class KeywordLeg:
         ).naming(named)
 
     async def _corrected(
-        self, connection: Connection, terms: Sequence[Term], lookup: Lookup
+        self, connection: Connection, workspace: UUID, terms: Sequence[Term], lookup: Lookup
     ) -> tuple[list[Term], tuple[str, ...], int]:
         """Replace words that occur nowhere by words of messages that look like them; return those, and which, as well.
 
@@ -203,7 +204,7 @@ class KeywordLeg:
         for term in slips[:CORRECTED_MAX]:
             word = term.text.casefold()
             for start in likely_starts(word):
-                known = await store.words_like(connection, start, _LIKE_MAX)
+                known = await store.words_like(connection, workspace, start, _LIKE_MAX)
                 # Thousands of comparisons: in a thread, so that nobody else waits.
                 others = await asyncio.to_thread(corrections, word, known, slips_max)
                 if others:
@@ -215,18 +216,22 @@ class KeywordLeg:
 
 
 async def _with_phrases(
-    connection: Connection, chosen: Filter, kinds: Sequence[str], limit: int
+    connection: Connection, workspace: UUID, chosen: Filter, kinds: Sequence[str], limit: int
 ) -> list[Document]:
     """What has phrases none of whose words the index has: each text is looked at."""
     if not phrases.demands(chosen.condition):
         return []
     return await store.match_documents(
-        connection, chosen, kinds, "", (), (), ranking.SHAPE, None, limit
+        connection, workspace, chosen, kinds, "", (), (), ranking.SHAPE, None, limit
     )
 
 
 async def _written(
-    connection: Connection, chosen: Filter, kinds: Sequence[str], lookup: Lookup
+    connection: Connection,
+    workspace: UUID,
+    chosen: Filter,
+    kinds: Sequence[str],
+    lookup: Lookup,
 ) -> list[Document]:
     """Return the best of what those wrote who are named, by the words that are no names."""
     terms = zip(lookup.queries, lookup.containing, lookup.names, strict=True)
@@ -235,7 +240,8 @@ async def _written(
         return []
     theirs = replace(chosen, author_ids=tuple(sorted(lookup.authors)))
     words = (others, lookup.matched, lookup.matched_weights, ranking.SHAPE)
-    return await store.match_documents(connection, theirs, kinds, *words, SCANNED_MAX, WRITTEN_MAX)
+    where = (connection, workspace, theirs, kinds)
+    return await store.match_documents(*where, *words, SCANNED_MAX, WRITTEN_MAX)
 
 
 def _together_with(

@@ -30,13 +30,15 @@ class Facets:
     subjects: int
 
 
-async def count_all(connection: Connection, chosen: Filter, kinds: Sequence[str]) -> dict[str, int]:
+async def count_all(
+    connection: Connection, workspace: UUID, chosen: Filter, kinds: Sequence[str]
+) -> dict[str, int]:
     """Return how many live subjects of each kind satisfy a filter."""
     if chosen.is_empty and chosen.made_until is None:
-        return await store.count_everything(connection, kinds)
+        return await store.count_everything(connection, workspace, kinds)
     chosen = chosen.enumerable
     text, values = statement("count_all", kinds, chosen.conditions)
-    rows = await connection.fetch(text, *chosen.arguments(), *values)
+    rows = await connection.fetch(text, *chosen.arguments(), workspace, *values)
     return {row["kind"]: row["documents"] for row in rows}
 
 
@@ -53,7 +55,7 @@ async def facets(
     everything = ids is None and chosen.is_empty
     name, chosen = "facets_of_everything" if everything else "facets", chosen.enumerable
     text, values = statement(name, kinds, chosen.conditions)
-    arguments = (ids, keys, workspace, values_max)
+    arguments = (workspace, ids, keys, values_max)
     found: dict[str, list[FacetValue]] = defaultdict(list)
     distinct: dict[str, int] = {}
     subjects = 0

@@ -19,7 +19,7 @@ select x.kind, x.documents from (
 with subject as {kept} (
   /*each union all*/
   select '{kind}' as kind, {columns}
-  from search.live_{kind}s({filter}) s where {condition} and {founded} and ($10::uuid[] is null or s.id = any ($10::uuid[]))
+  from search.live_{kind}s({filter}) s where {condition} and {founded} and ($11::uuid[] is null or s.id = any ($11::uuid[]))
   /*end*/),
 tallied as materialized (
   select s.kind, s.source_id, s.label, s.type, s.approval_state, s.language, s.month, s.author, s.author_name, s.thread, count(*) as n
@@ -29,39 +29,39 @@ tallied as materialized (
     (s.kind, s.source_id, s.label, s.type, s.approval_state, s.language, s.month), (s.author, s.author_name), (s.thread))),
 counted as (
   select 'kind' as key, t.kind as value, '' as title, sum(t.n)::bigint as n from tallied t
-  where 'kind' = any ($11::text[]) and t.kind is not null group by t.kind
+  where 'kind' = any ($12::text[]) and t.kind is not null group by t.kind
   union all
   select 'source', t.source_id::text, max(o.title), sum(t.n)::bigint from tallied t
-  join ingest.source o on o.workspace_id = $12 and o.id = t.source_id where 'source' = any ($11::text[]) group by t.source_id
+  join ingest.source o on o.workspace_id = $10 and o.id = t.source_id where 'source' = any ($12::text[]) group by t.source_id
   union all
   select 'author', t.author, max(t.author_name), sum(t.n)::bigint from tallied t
-  where 'author' = any ($11::text[]) and t.author is not null group by t.author
+  where 'author' = any ($12::text[]) and t.author is not null group by t.author
   union all
-  select 'thread', t.thread, '', t.n from tallied t where 'thread' = any ($11::text[]) and t.thread is not null
+  select 'thread', t.thread, '', t.n from tallied t where 'thread' = any ($12::text[]) and t.thread is not null
   union all
   select 'topic', t.id::text, t.title, b.n from (
     select x.topic_id as id, count(*) as n from (
       select s.topic_id from subject s where s.topic_id is not null
       union all
       select m.topic_id from subject s
-      join extractor.topic_message m on m.workspace_id = $12 and m.message_id = s.id where s.kind = 'message') x
-    where 'topic' = any ($11::text[]) group by x.topic_id) b
-  join extractor.topic t on t.workspace_id = $12 and t.id = b.id and t.retired_at is null
+      join extractor.topic_message m on m.workspace_id = $10 and m.message_id = s.id where s.kind = 'message') x
+    where 'topic' = any ($12::text[]) group by x.topic_id) b
+  join extractor.topic t on t.workspace_id = $10 and t.id = b.id and t.retired_at is null
   union all
   select 'label', t.label, '', sum(t.n)::bigint from tallied t
-  where 'label' = any ($11::text[]) and t.label is not null group by t.label
+  where 'label' = any ($12::text[]) and t.label is not null group by t.label
   union all
   select 'atom_type', t.type, '', sum(t.n)::bigint from tallied t
-  where 'atom_type' = any ($11::text[]) and t.type is not null group by t.type
+  where 'atom_type' = any ($12::text[]) and t.type is not null group by t.type
   union all
   select 'approval_state', t.approval_state, '', sum(t.n)::bigint from tallied t
-  where 'approval_state' = any ($11::text[]) and t.approval_state is not null group by t.approval_state
+  where 'approval_state' = any ($12::text[]) and t.approval_state is not null group by t.approval_state
   union all
   select 'language', t.language, '', sum(t.n)::bigint from tallied t
-  where 'language' = any ($11::text[]) and t.language is not null group by t.language
+  where 'language' = any ($12::text[]) and t.language is not null group by t.language
   union all
   select 'month', to_char(t.month, 'YYYY-MM'), '', sum(t.n)::bigint from tallied t
-  where 'month' = any ($11::text[]) and t.month is not null group by t.month),
+  where 'month' = any ($12::text[]) and t.month is not null group by t.month),
 placed as (
   select c.*, row_number() over (partition by c.key order by c.n desc, c.value) as place, count(*) over (partition by c.key) as distinct_values
   from counted c)

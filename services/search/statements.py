@@ -18,7 +18,7 @@ KINDS: Final = ("message", "atom", "topic")
 
 _FILTER = (
     "row($1::uuid[], $2::text[], $3::timestamptz, $4::timestamptz, $5::text[], $6::text[], $7::uuid[], $8::text[],"
-    " $9::text::tsquery)::search.filter"
+    " $9::text::tsquery)::search.filter, $10::uuid"
 )
 # The time of a row, as far as a kind has one.
 _MOMENTS: Final = {"message": "s.sent_at", "atom": "s.sent_at", "topic": "null::timestamptz"}
@@ -43,12 +43,12 @@ _FOUNDED: Final = {"atom": "s.id not in (select u.id from search.unfounded_atoms
 _EVERYTHING: Final = {
     "message": """(
       select from ingest.message m
-      where m.workspace_id = spine.current_workspace() and m.deleted_at is null and m.text <> ''
+      where m.workspace_id = $1 and m.deleted_at is null and m.text <> ''
       union all
       select from ingest.message m
-      where m.workspace_id = spine.current_workspace() and m.deleted_at is null and m.text = '') s""",
-    "atom": f"search.live_atoms({NO_FILTER}) s where {_FOUNDED['atom']}",
-    "topic": f"search.live_topics({NO_FILTER}) s",
+      where m.workspace_id = $1 and m.deleted_at is null and m.text = '') s""",
+    "atom": f"search.live_atoms({NO_FILTER}, $1) s where {_FOUNDED['atom']}",
+    "topic": f"search.live_topics({NO_FILTER}, $1) s",
 }
 _EACH = re.compile(r"/\*each ?(.*?)\*/(.*?)/\*end\*/", re.DOTALL)
 _PARAMETER = re.compile(r"\$(\d+)")
@@ -130,7 +130,7 @@ def _expand(
 def _columns(kind: str) -> str:
     """What facets read of a kind: null what it has not, and what is not asked for, which costs nothing then."""
     return ", ".join(
-        f"case when '{asked}' = any ($11::text[]) then {of_kind[kind]} end as {column}"
+        f"case when '{asked}' = any ($12::text[]) then {of_kind[kind]} end as {column}"
         if kind in of_kind
         else f"null::{of_type} as {column}"
         for column, (asked, of_type, of_kind) in _COUNTED.items()

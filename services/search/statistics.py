@@ -50,7 +50,7 @@ class Statistics:
         known = sum(self._recall(key) or 0 for key in keys.values())
         if not missing:
             return known
-        counted = await store.count_everything(connection, missing, DOCUMENTS_MAX)
+        counted = await store.count_everything(connection, workspace, missing, DOCUMENTS_MAX)
         together = sum(counted.values())
         # Small ones are cheap, and must see what was just written.
         if together >= _KEPT_FROM:
@@ -89,7 +89,9 @@ class Statistics:
         known = {query: self._sum(workspace, kinds, query, documents) for query in queries}
         missing = [query for query, count in known.items() if count is None]
         if missing:
-            counted = await store.count_documents(connection, kinds, missing, TERM_DOCUMENTS_MAX)
+            counted = await store.count_documents(
+                connection, workspace, kinds, missing, TERM_DOCUMENTS_MAX
+            )
             for position, query in enumerate(missing):
                 counts = {
                     (workspace, kind, query): each[position] for kind, each in counted.items()

@@ -164,11 +164,15 @@ async def compile_constraint(
 
 
 async def count_documents(
-    connection: Connection, kinds: Sequence[str], queries: Sequence[str], limit: int
+    connection: Connection,
+    workspace: UUID,
+    kinds: Sequence[str],
+    queries: Sequence[str],
+    limit: int,
 ) -> dict[str, list[int]]:
     """Return for each kind in how many live documents each query matches, counted up to a limit."""
     counts = {kind: [0] * len(queries) for kind in kinds}
-    rows = await connection.fetch(_text("count_documents"), kinds, queries, limit)
+    rows = await connection.fetch(_text("count_documents"), workspace, kinds, queries, limit)
     for row in rows:
         counts[row["kind"]][row["term"] - 1] = row["documents"]
     return counts
@@ -176,6 +180,7 @@ async def count_documents(
 
 async def match_documents(
     connection: Connection,
+    workspace: UUID,
     chosen: Filter,
     kinds: Sequence[str],
     any_query: str,
@@ -193,11 +198,11 @@ async def match_documents(
     if scan_limit is None:
         chosen = chosen.enumerable
         words = " & ".join(f"({each})" for each in (any_query, chosen.words) if each) or None
-        arguments = (*replace(chosen, words=words).arguments(), *weighed, limit)
+        arguments = (*replace(chosen, words=words).arguments(), workspace, *weighed, limit)
         name = "match_listed"
     else:
         name = "match_documents" if chosen.conditions is None else "match_documents_where"
-        arguments = (*chosen.arguments(), kinds, any_query, *weighed, scan_limit, limit)
+        arguments = (*chosen.arguments(), workspace, kinds, any_query, *weighed, scan_limit, limit)
     text, values = statement(name, kinds, chosen.conditions)
     return [_document(row) for row in await connection.fetch(text, *arguments, *values)]
 
@@ -223,9 +228,9 @@ async def written(
     return row["written"], row["having"]
 
 
-async def words_like(connection: Connection, start: str, limit: int) -> list[str]:
+async def words_like(connection: Connection, workspace: UUID, start: str, limit: int) -> list[str]:
     """Return words of live messages that start with some letters (letters and digits only)."""
-    rows = await connection.fetch(_text("words_like"), start, limit)
+    rows = await connection.fetch(_text("words_like"), workspace, start, limit)
     return [row["word"] for row in rows]
 
 
@@ -263,11 +268,11 @@ async def complete_generation(connection: Connection, generation: UUID) -> Gener
 
 
 async def count_everything(
-    connection: Connection, kinds: Sequence[str], limit: int | None = None
+    connection: Connection, workspace: UUID, kinds: Sequence[str], limit: int | None = None
 ) -> dict[str, int]:
     """Return how many live subjects of each kind there are, counted up to a limit if there is one."""
     text, _ = statement("count_everything", kinds)
-    return {row["kind"]: row["documents"] for row in await connection.fetch(text, limit)}
+    return {row["kind"]: row["documents"] for row in await connection.fetch(text, workspace, limit)}
 
 
 async def nearest_exact(

@@ -29,24 +29,24 @@ where p.nodes > 0;
 
 -- name: count_documents
 select c.kind, c.term, c.documents
-from search.count_documents($1::text[], $2::text[]::tsquery[], $3::int) c;
+from search.count_documents($1::uuid, $2::text[], $3::text[]::tsquery[], $4::int) c;
 
 -- name: match_documents
 select d.kind, d.id, d.terms, d.length
 from search.match_documents(
-  $10::text[], {filter}, $11::text::tsquery, $12::text[]::tsquery[], $13::float8[], $14::float8, $15::float8, $16::float8, $17::int,
-  $18::int, $19::int) d;
+  $11::text[], {filter}, $12::text::tsquery, $13::text[]::tsquery[], $14::float8[], $15::float8, $16::float8, $17::float8, $18::int,
+  $19::int, $20::int) d;
 
 -- name: match_documents_where
 select d.kind, d.id, d.terms, d.length
 from search.match_documents(
-  $10::text[], {filter}, $11::text::tsquery, $12::text[]::tsquery[], $13::float8[], $14::float8, $15::float8, $16::float8, $17::int,
-  $18::int, $18::int) with ordinality as d (kind, id, terms, length, place)
+  $11::text[], {filter}, $12::text::tsquery, $13::text[]::tsquery[], $14::float8[], $15::float8, $16::float8, $17::float8, $18::int,
+  $19::int, $19::int) with ordinality as d (kind, id, terms, length, place)
 where case d.kind
   /*each*/
   when '{kind}' then exists (select from search.live_{kind}s({filter}) s where s.id = d.id and {condition})
   /*end*/ end
-order by d.place limit $19::int;
+order by d.place limit $20::int;
 
 -- name: match_listed
 -- The best of all that satisfies conditions and has some words, which are a part of the filter: conditions come first.
@@ -57,12 +57,12 @@ with found as materialized (
 select d.kind, d.id, t.terms, length(d.words) as length
 from found d cross join lateral (
   select coalesce(sum(1::bigint << (x.n - 1)::int), 0)::bigint as terms, coalesce(sum(x.weight), 0) as weight
-  from unnest($10::text[]::tsquery[], $11::float8[]) with ordinality as x (query, weight, n) where d.words @@ x.query) t
-order by t.weight / (1 + $12::float8 * (1 - $13::float8 + $13::float8 * greatest(length(d.words), $15::int) / $14::float8)) desc, d.id
-limit $16::int;
+  from unnest($11::text[]::tsquery[], $12::float8[]) with ordinality as x (query, weight, n) where d.words @@ x.query) t
+order by t.weight / (1 + $13::float8 * (1 - $14::float8 + $14::float8 * greatest(length(d.words), $16::int) / $15::float8)) desc, d.id
+limit $17::int;
 
 -- name: words_like
-select w.word from search.words_like(to_tsquery('pg_catalog.simple', $1 || ':*'), $1, $2::int) w;
+select w.word from search.words_like($1, to_tsquery('pg_catalog.simple', $2 || ':*'), $2, $3::int) w;
 
 -- name: authors
 -- The next few people by their ids, with the names of the first and the last of their messages that are there: each is a step in the
@@ -90,7 +90,7 @@ select (select count(*) from (
     select from ingest.message m
     where m.workspace_id = $1 and m.author_external_id = any ($2::text[]) and m.deleted_at is null limit $4::int) w) as written,
   (select coalesce(sum(c.documents), 0)::bigint
-   from search.count_documents(array['message'], array[phraseto_tsquery('spine.chat', $3)], $5::int) c) as having;
+   from search.count_documents($1::uuid, array['message'], array[phraseto_tsquery('spine.chat', $3)], $5::int) c) as having;
 
 -- name: vicinity
 -- The messages around others and these themselves: what each is, and on which side of which other it stands. Who is seen from
@@ -160,7 +160,7 @@ select g.id, g.model, g.dimensions from embedder.generation g where g.id = $1 an
 -- name: count_everything
 -- Without a filter, counted up to a limit unless it is null. Messages with a text and those without have an index each, which tells it.
 /*each union all*/
-select '{kind}' as kind, (select count(*) from (select from {everything} limit $1::bigint) x) as documents
+select '{kind}' as kind, (select count(*) from (select from {everything} limit $2::bigint) x) as documents
 /*end*/;
 
 -- name: nearest_exact
@@ -286,7 +286,7 @@ select search.embedding_state($1::uuid, $2::uuid);
 select count(*) as pending from spine.missing_vectors($1::uuid, '00000000-0000-0000-0000-000000000000', $2::bigint);
 
 -- name: subject_vectors
-select v.part, v.embedding from search.live_{kind}s({no_filter}) s
+select v.part, v.embedding from search.live_{kind}s({no_filter}, $1) s
 join embedder.vector v on v.workspace_id = $1 and v.generation_id = '{generation}' and v.kind = '{kind}' and v.subject_id = s.id
   and v.text_sha256 = s.text_sha256
 where s.id = $2 order by v.part;

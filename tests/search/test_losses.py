@@ -7,7 +7,7 @@ from tests.conftest import Deployment
 from tests.search.library import Client, Library, texts, unit
 
 SLEEPS = """
-create or replace function search.count_documents(p_kinds text[], p_terms tsquery[], p_limit int)
+create or replace function search.count_documents(p_workspace uuid, p_kinds text[], p_terms tsquery[], p_limit int)
   returns table (kind text, term int, documents bigint) language plpgsql security definer as
 $$ begin perform pg_sleep(60); end $$"""
 

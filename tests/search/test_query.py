@@ -244,7 +244,8 @@ async def test_a_defect_of_one_search_ends_the_batch(desk: Desk) -> None:
     """The call must fail with it, and no other of its searches go on for nobody."""
     await desk.library.add_message("slow or broken")
     await desk.library.admin.execute(
-        """create or replace function search.count_documents(p_kinds text[], p_terms tsquery[], p_limit int)
+        """create or replace function search.count_documents(
+               p_workspace uuid, p_kinds text[], p_terms tsquery[], p_limit int)
              returns table (kind text, term int, documents bigint) language plpgsql security definer as $$
            begin
              if p_terms[1]::text ~ 'slow' then
@@ -268,7 +269,8 @@ async def test_a_leg_that_breaks_costs_only_itself(desk: Desk) -> None:
     """If words cannot be looked up, hybrid must answer by meaning with a warning; words alone must fail."""
     await desk.library.add_message("found by meaning", unit(1))
     await desk.library.admin.execute(
-        """create or replace function search.count_documents(p_kinds text[], p_terms tsquery[], p_limit int)
+        """create or replace function search.count_documents(
+               p_workspace uuid, p_kinds text[], p_terms tsquery[], p_limit int)
              returns table (kind text, term int, documents bigint) language plpgsql security definer as
            $$ begin raise query_canceled; end $$"""
     )

@@ -191,10 +191,21 @@ async def test_word_indexes_are_used(desk: Desk) -> None:
     """Words must be looked up in the GIN index, although rows are secured by workspace."""
     async with as_search(desk.library) as connection:
         before = await scans(desk.library, "message_words")
-        counts = await store.count_documents(connection, ["message"], ["'ann'", "'42'"], 100)
+        workspace, kinds = desk.library.workspace, ["message"]
+        terms = ["'ann'", "'42'"]
+        counts = await store.count_documents(connection, workspace, kinds, terms, 100)
         assert counts == {"message": [60, 1]}
         found = await store.match_documents(
-            connection, Filter(), ["message"], "'42'", ["'42'"], [1.0], (1.2, 0.5, 12, 5), 100, 10
+            connection,
+            workspace,
+            Filter(),
+            kinds,
+            "'42'",
+            ["'42'"],
+            [1.0],
+            (1.2, 0.5, 12, 5),
+            100,
+            10,
         )
         assert len(found) == 1
     assert await scans(desk.library, "message_words") >= before + 3
@@ -237,7 +248,7 @@ async def test_a_topic_is_read_by_its_messages(desk: Desk) -> None:
     vector = to_halfvecs(unit(1).reshape(1, -1))[0]
     async with as_search(desk.library) as connection:
         kind = ["message"]
-        assert await lookups.count_all(connection, chosen, kind) == {"message": 20}
+        assert await lookups.count_all(connection, workspace, chosen, kind) == {"message": 20}
         facets = await lookups.facets(connection, workspace, chosen, kind, ["label"], 10, None)
         assert facets.subjects == 20
         newest = (connection, workspace, generation, chosen, "message", 100)
@@ -266,7 +277,8 @@ async def test_what_is_listed_is_joined(desk: Desk, chosen: Filter) -> None:
 
 async def test_facets_are_counted_in_one_pass(desk: Desk) -> None:
     """All attributes must be counted at once, without sorting, and of everything no copy be kept for that."""
-    arguments = (*Filter().arguments(), None, ["source", "author", "month"], uuid4(), 10)
+    keys = ["source", "author", "month"]
+    arguments = (*Filter().arguments(), desk.library.workspace, None, keys, 10)
     async with as_search(desk.library) as connection:
         for name, copies in (("facets", 1), ("facets_of_everything", 0)):
             text, _ = statements.statement(name)
@@ -308,7 +320,9 @@ async def test_what_has_words_is_listed_by_their_index(desk: Desk) -> None:
     async with as_search(desk.library) as connection:
         # No index finds what lacks words.
         words = await store.compile_constraint(connection, [], ["ann"])
-        counts = await lookups.count_all(connection, Filter(words=words), ["message"])
+        counts = await lookups.count_all(
+            connection, desk.library.workspace, Filter(words=words), ["message"]
+        )
         assert counts == {"message": MANY - 60}
 
 
@@ -323,9 +337,11 @@ async def test_everything_is_counted_without_reading_it(desk: Desk) -> None:
         await desk.library.admin.execute(f"{vacuum} ingest.message")
     async with as_search(desk.library) as connection:
         for limit, counted in ((None, MANY + 1), (100, 100)):
-            found = await store.count_everything(connection, ["message"], limit)
+            found = await store.count_everything(
+                connection, desk.library.workspace, ["message"], limit
+            )
             assert found == {"message": counted}
-        assert await lookups.count_all(connection, Filter(), KINDS) == {
+        assert await lookups.count_all(connection, desk.library.workspace, Filter(), KINDS) == {
             "message": MANY + 1,
             "atom": 0,
             "topic": 0,
