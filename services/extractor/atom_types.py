@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from services.extractor import cues, labels, mishaps, stakes, trouble, verdicts
@@ -9,18 +10,65 @@ from services.extractor.extraction import ATOM_TYPES, AtomType
 from services.extractor.titles import polish, sentences
 from services.extractor.utterances import Utterance, is_question
 
+# What answers a question of fact, or tells why something came about.
 _FACT_WEIGHT: Final = 1.4
+# Who concludes from what was said ("then we …") decides.
 _CONCLUDED_WEIGHT: Final = 1.4
+# What somebody does or did about trouble that was told.
 _HEALED_WEIGHT: Final = 1.6
+# What answers a question of what to do.
 _DELIBERATED_WEIGHT: Final = 2.4
+# What somebody says they will do, where there was no trouble.
 _UNDERTAKEN_WEIGHT: Final = 1.3
+# A text that names its own kind ("Risk: …").
 _LABELLED_WEIGHT: Final = 4.0
+# What others take for trouble, though no word of it tells so.
 _TROUBLED_WEIGHT: Final = 1.4
+# Who raises a matter and asks nothing has trouble.
+_RAISED_WEIGHT: Final = 1.0
 # What a kind must weigh to be one that an answer may be of.
 _REPLY_LEAST: Final[Mapping[AtomType, float]] = {"requirement": 1.5, "risk": 1.5}
+_REPLY_LEAST_USUAL: Final = 2.0
 
 Role = Literal["raised", "reply", "verdict", "remark", "statement", "report"]
 
+
+@dataclass(frozen=True, slots=True)
+class _Cues:
+    """What each cue in people's words counts for its kind; `…s_max` is how many of one kind count at most."""
+
+    asks: float = 1.2
+    asks_again: float = 0.2
+    asked_max: int = 2
+    trouble: float = 0.9
+    troubles_max: int = 3
+    shared_trouble: float = 2.0
+    failure: float = 0.8
+    advice: float = 0.4
+    advices_max: int = 2
+    meanwhile: float = 1.4
+    decides: float = 1.3
+    decides_max: int = 2
+    settled: float = 1.2
+    commits: float = 1.6
+    requires: float = 0.7
+    requires_max: int = 2
+    rule: float = 1.6
+    several_rules: float = 0.8
+    planned_by_rule: float = 1.3
+    idea: float = 1.0
+    ideas_max: int = 2
+    proposal: float = 2.1
+    risk: float = 1.0
+    risks_max: int = 2
+    warning: float = 1.6
+    loss: float = 0.8
+    blocker: float = 2.2
+    pattern: float = 1.0
+
+
+_CUES: Final = _Cues()
+# What a kind weighs by the role of what is said alone; a kind that is not there needs cues of its own.
 _PRIOR: Final[Mapping[Role, Mapping[AtomType, float]]] = {
     "raised": {"question": 0.6, "problem": 0.4},
     "reply": {"solution": 2.0, "insight": 0.9},
@@ -29,6 +77,7 @@ _PRIOR: Final[Mapping[Role, Mapping[AtomType, float]]] = {
     "statement": {"insight": 1.4, "problem": 0.2, "decision": 0.2},
     "report": {"problem": 0.6, "requirement": 0.7},
 }
+# The same of an answer to who wanted neither a way nor help.
 _TOLD: Final[Mapping[AtomType, float]] = {"insight": 2.0, "solution": 0.9, "decision": 0.2}
 
 
@@ -47,13 +96,13 @@ def weigh(
     is_told = role == "reply" and not is_troubled and (is_told or _is_suggested(asked))
     weights = dict(_TOLD if is_told else _PRIOR[role])
     for kind, weight in _cue_weights(text, utterances).items():
-        least = _REPLY_LEAST.get(kind, 2.0)
+        least = _REPLY_LEAST.get(kind, _REPLY_LEAST_USUAL)
         if kind in weights or role in ("statement", "raised", "remark") or weight >= least:
             weights[kind] = weights.get(kind, 0.0) + weight
     is_other = stakes.RULE.search(text) or stakes.WARNING.search(text) or verdicts.proposes(text)
     is_other = is_other or any(map(_threatens, sentences(text)))
     if role == "raised" and not asks and not is_other:
-        weights["problem"] += 1.0
+        weights["problem"] += _RAISED_WEIGHT
     if is_troubled and role in ("statement", "raised") and not (asks or is_other):
         weights["problem"] += _TROUBLED_WEIGHT
     for kind, weight in _weights_in_talk(text, utterances, role, asked).items():
@@ -175,27 +224,31 @@ def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, f
     settling = [each for each in said if each not in asking and not stakes.HELD.search(each)]
     planning = [each for each in settling if each not in ruled]
     decisions = _counted(cues.DECISION, settling) + _counted(cues.PLANNED, planning)
+    blocking = [each for each in said if not is_question(each)]
+    failures = any(_fails(each) for each in said if each not in proposing)
+    losses = any(stakes.LOSS.search(each) and not stakes.HELD.search(each) for each in feared)
+    bridges = mishaps.MEANWHILE.search(text) and any(map(verdicts.ORDERED.search, said))
     return {
-        "question": 1.2 * min(asked, 1) + 0.2 * min(asked, 2),
-        "problem": 0.9 * min(_counted(cues.PROBLEM, failing), 3)
-        + 2.0 * bool(trouble.SHARED.search(text))
-        + 0.8 * any(_fails(each) for each in said if each not in proposing),
-        "solution": 0.4 * min(cues.count(cues.ADVICE, text), 2)
-        + 1.4 * bool(mishaps.MEANWHILE.search(text) and any(map(verdicts.ORDERED.search, said))),
-        "decision": 1.3 * min(decisions, 2)
-        + 1.2 * min(_counted(cues.SETTLED, settling), 1)
-        + 1.6 * any(map(cues.commits, settling)),
-        "requirement": 0.7 * min(cues.count(cues.REQUIREMENT, text), 2)
-        + 1.6 * bool(ruled)
-        + 0.8 * (_counted(stakes.RULE, ruled) > 1)
-        + 1.3 * min(_counted(cues.PLANNED, ruled), 1),
-        "idea": 1.0 * min(cues.count(cues.IDEA, text), 2) + 2.1 * bool(proposing),
-        "risk": 1.0 * min(cues.count(cues.RISK, text), 2)
-        + 1.6 * min(cues.count(stakes.WARNING, text) + len(feared), 1)
-        + 0.8 * any(stakes.LOSS.search(each) and not stakes.HELD.search(each) for each in feared),
-        "blocker": 2.2
-        * min(_counted(cues.BLOCKER, [each for each in said if not is_question(each)]), 1),
-        "pattern": 1.0 * min(cues.count(cues.PATTERN, text), 1),
+        "question": _CUES.asks * min(asked, 1) + _CUES.asks_again * min(asked, _CUES.asked_max),
+        "problem": _CUES.trouble * min(_counted(cues.PROBLEM, failing), _CUES.troubles_max)
+        + _CUES.shared_trouble * bool(trouble.SHARED.search(text))
+        + _CUES.failure * failures,
+        "solution": _CUES.advice * min(cues.count(cues.ADVICE, text), _CUES.advices_max)
+        + _CUES.meanwhile * bool(bridges),
+        "decision": _CUES.decides * min(decisions, _CUES.decides_max)
+        + _CUES.settled * min(_counted(cues.SETTLED, settling), 1)
+        + _CUES.commits * any(map(cues.commits, settling)),
+        "requirement": _CUES.requires * min(cues.count(cues.REQUIREMENT, text), _CUES.requires_max)
+        + _CUES.rule * bool(ruled)
+        + _CUES.several_rules * (_counted(stakes.RULE, ruled) > 1)
+        + _CUES.planned_by_rule * min(_counted(cues.PLANNED, ruled), 1),
+        "idea": _CUES.idea * min(cues.count(cues.IDEA, text), _CUES.ideas_max)
+        + _CUES.proposal * bool(proposing),
+        "risk": _CUES.risk * min(cues.count(cues.RISK, text), _CUES.risks_max)
+        + _CUES.warning * min(cues.count(stakes.WARNING, text) + len(feared), 1)
+        + _CUES.loss * losses,
+        "blocker": _CUES.blocker * min(_counted(cues.BLOCKER, blocking), 1),
+        "pattern": _CUES.pattern * min(cues.count(cues.PATTERN, text), 1),
     }
 
 

@@ -29,9 +29,20 @@ from services.extractor.utterances import Utterance, idf, people, read
 GROUNDED_VERSION: Final = "16"
 
 _ASKED_CHARACTERS_MAX: Final = 300
+# How sure structure is of a piece of talk by its role alone: of what others asked for or took up more than of the rest.
 _CONFIDENCES: Final[Mapping[Role, float]] = {
     "raised": 0.5, "reply": 0.55, "verdict": 0.55, "remark": 0.5, "statement": 0.35, "report": 0.3,
 }  # fmt: skip
+# What each unit of weight (about a word that carries meaning) adds to that, up to how many, and the surest there is.
+_SURER_BY: Final = 0.02
+_SURER_UNITS_MAX: Final = 15.0
+_CONFIDENCE_MAX: Final = 0.95
+# How sure a link is: what was answered, structure knows; that a later piece carries an earlier one on is a guess.
+_ANSWERS_CONFIDENCE: Final = 0.7
+_CONTINUES_CONFIDENCE: Final = 0.5
+# How many spreads above the usual one of its window a similarity counts from, and how many more it takes in full.
+_SPREADS_MIN: Final = 1.0
+_SPREADS_TO_FULL: Final = 2.0
 
 # What the sentence has that titles an atom of a type.
 _MARKS: Final[Mapping[AtomType, re.Pattern[str]]] = {
@@ -116,7 +127,10 @@ def standing_out(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
     if len(others) < 2:
         return [[0.0] * len(row) for row in matrix]
     usual, spread = mean(others), pstdev(others) or 1.0
-    return [[min(1.0, max(0.0, (x - usual) / spread - 1.0) / 2.0) for x in row] for row in matrix]
+    return [
+        [min(1.0, max(0.0, (x - usual) / spread - _SPREADS_MIN) / _SPREADS_TO_FULL) for x in row]
+        for row in matrix
+    ]
 
 
 def _candidate(
@@ -212,7 +226,8 @@ def _proof(message: WindowMessage) -> Evidence:
 def _confidence(proposal: Proposal) -> float:
     """How sure structure is: more said is surer, and a reply surer than what nobody asked for."""
     base = _CONFIDENCES[proposal.role]
-    return round(min(0.95, base + 0.02 * min(proposal.weight, 15.0)), 3)
+    said = _SURER_BY * min(proposal.weight, _SURER_UNITS_MAX)
+    return round(min(_CONFIDENCE_MAX, base + said), 3)
 
 
 def links(candidates: Sequence[Candidate]) -> tuple[LinkDraft, ...]:
@@ -224,10 +239,11 @@ def links(candidates: Sequence[Candidate]) -> tuple[LinkDraft, ...]:
         answered = position.get(id(proposal.answers))
         continued = position.get(id(proposal.continues))
         if answered is not None:
-            found.append(LinkDraft(index, answered, _answer_link(candidate.draft.type), 0.7))
+            link = _answer_link(candidate.draft.type)
+            found.append(LinkDraft(index, answered, link, _ANSWERS_CONFIDENCE))
         if continued is not None:
             kind: LinkType = "contradicts" if proposal.contradicts else "relates_to"
-            found.append(LinkDraft(index, continued, kind, 0.5))
+            found.append(LinkDraft(index, continued, kind, _CONTINUES_CONFIDENCE))
     return tuple(found)
 
 
