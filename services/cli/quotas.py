@@ -8,8 +8,11 @@ import grpc
 from google.rpc import error_details_pb2
 
 from services.cli.failures import details_of
+from services.common.statuses import reason_name
+from winnow.errors.v1.errors_pb2 import ErrorReason
 
 WAITS_SECONDS_MAX = 10.0  # of one call, all together
+_RATE_LIMITED = reason_name(ErrorReason.ERROR_REASON_RATE_LIMITED)
 
 Continuation = Callable[[Any, Any], Awaitable[Any]]
 
@@ -57,6 +60,16 @@ async def _in_time(attempt: Callable[[], Awaitable[Any]]) -> Any:
                 raise
             left_seconds -= seconds
         await sleep(seconds)
+
+
+def quota_seconds(error: grpc.aio.AioRpcError) -> float | None:
+    """After how long a call may be made again that a quota refused; None if it was refused for anything else."""
+    status = details_of(error)
+    for detail in status.details if status else ():
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info) and info.reason == _RATE_LIMITED:
+            return _hint_seconds(error)
+    return None
 
 
 def _hint_seconds(error: grpc.aio.AioRpcError) -> float | None:

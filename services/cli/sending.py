@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import grpc
 
 from services.cli.failures import is_broken_stream, is_from_service
+from services.cli.quotas import quota_seconds
 from services.cli.target import Target
 from services.cli.threads import in_thread
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -148,7 +149,7 @@ class Sender:
     async def _delete(
         self, stub: IngestServiceStub, request: pb.DeleteMessagesRequest
     ) -> pb.DeleteMessagesResponse:
-        """Delete, again and again while the service is away."""
+        """Delete, again and again while the service is away, or a quota has it wait."""
         metadata = self._target.metadata
         while True:
             try:
@@ -156,7 +157,12 @@ class Sender:
                     request, metadata=metadata, timeout=DELETION_SECONDS
                 )
             except grpc.aio.AioRpcError as error:
-                await self._wait_for_service(error)
+                if (seconds := quota_seconds(error)) is None:
+                    await self._wait_for_service(error)
+                    continue
+                # It may be for longer than a service may be away, and ends.
+                self._has_answered()
+                await asyncio.sleep(seconds)
             else:
                 self._has_answered()
                 return reply

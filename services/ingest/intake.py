@@ -19,7 +19,7 @@ from services.ingest.reading import Rejected, read_message, read_messages, store
 from services.ingest.renumbering import AS_SENT, Renumbering
 from services.ingest.saving import Saved, Saver
 from services.ingest.sources import Sources
-from services.ingest.store import SourceKey
+from services.ingest.store import KnownSource, SourceKey
 from winnow.ingest.v1 import ingest_pb2 as pb
 
 
@@ -139,39 +139,27 @@ class Intake:
         self, workspace: UUID, source: SourceKey, request: pb.UpdateMessageRequest
     ) -> Batch:
         """Make the next version of a stored message; raises NotFound or InvalidFields."""
-        source, key = await self._key_now(workspace, source, request.external_id)
-        async with self._database.transaction(workspace) as connection:
-            place = await self._source_id(connection, workspace, source)
-            row = await store.stored_draft(connection, workspace, place, key)
+        async with self._database.snapshot(workspace) as connection:
+            known, key = await _as_it_is(connection, workspace, source, request.external_id)
+            row = await store.stored_draft(connection, workspace, known.id, key)
         if row is None:
             raise NotFound("message", request.external_id)
         edited = read_message(self._validator, stored_input(row, request))
         if isinstance(edited, Rejected):
             raise InvalidFields(edited.violation)
+        if known.external_id != source.external_id:
+            source = SourceKey(source.kind, known.external_id)
         called = {key: request.external_id}
         return await self._score(workspace, source, [edited], Sender(), called)
 
     async def find(self, workspace: UUID, source: SourceKey, external_id: str) -> UUID:
         """The id of a message, which may be erased, by the key under which it was sent; raises NotFound."""
-        source, key = await self._key_now(workspace, source, external_id)
-        async with self._database.transaction(workspace) as connection:
-            place = await self._source_id(connection, workspace, source)
-            found = await store.message_by_key(connection, workspace, place, key)
+        async with self._database.snapshot(workspace) as connection:
+            known, key = await _as_it_is(connection, workspace, source, external_id)
+            found = await store.message_by_key(connection, workspace, known.id, key)
         if found is None:
             raise NotFound("message", external_id)
         return found
-
-    async def _key_now(
-        self, workspace: UUID, source: SourceKey, external_id: str
-    ) -> tuple[SourceKey, str]:
-        source, renumbering = await self.now(workspace, source)
-        return source, renumbering.key(external_id)
-
-    async def _source_id(self, connection: Connection, workspace: UUID, source: SourceKey) -> UUID:
-        known = await self._sources.find(connection, workspace, source)
-        if known is None:
-            raise NotFound("source", source.external_id)
-        return known.id
 
     async def now(self, workspace: UUID, source: SourceKey) -> tuple[SourceKey, Renumbering]:
         """The key that a source has now, and what its messages are called now, by those that they were sent with."""
@@ -223,6 +211,19 @@ class Intake:
         if winners:
             sender.prepared(batch)
         return batch
+
+
+async def _as_it_is(
+    connection: Connection, workspace: UUID, source: SourceKey, external_id: str
+) -> tuple[KnownSource, str]:
+    """A source and what its message is called, asked anew: what is remembered may have moved; raises NotFound.
+
+    Who writes by what is remembered is told so at the commit, and who reads would be told nothing, or another message.
+    """
+    known = await store.find_source(connection, workspace, source)
+    if known is None:
+        raise NotFound("source", source.external_id)
+    return known, known.renumbering.key(external_id)
 
 
 def _renumber(messages: Iterable[pb.MessageInput], renumbering: Renumbering) -> dict[str, str]:

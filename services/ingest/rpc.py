@@ -122,7 +122,9 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
         if request.HasField("deleted_at"):
             deleted_at = read_moment("deleted_at", request.deleted_at)
         workspace, sent = current_caller().workspace, request.external_ids
-        source, renumbering = await self._intake.now(workspace, read_source(request.source))
+        named = read_source(request.source)
+        self._rate.take(workspace, len(sent))
+        source, renumbering = await self._intake.now(workspace, named)
         keys = [renumbering.key(key) for key in sent]
         removed = await self._saver.delete(workspace, source, keys, deleted_at)
         return pb.DeleteMessagesResponse(

@@ -154,7 +154,7 @@ def _request(count: int, first: int = 0) -> ingest.IngestMessagesRequest:
 async def test_messages_over_the_quota_wait_or_are_refused(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch over the quota is refused whole; a stream is slowed down to the rate and loses nothing; status tells."""
+    """A batch or a deletion over the quota is refused whole; a stream is slowed and loses nothing; status tells."""
     monkeypatch.setenv("WINNOW_RATE_MESSAGES_PER_SECOND", "10")
     monkeypatch.setenv("WINNOW_RATE_BURST_SECONDS", "5")
     monkeypatch.setenv("WINNOW_LLM_TOKENS_PER_DAY", "1000")
@@ -162,6 +162,9 @@ async def test_messages_over_the_quota_wait_or_are_refused(
         stub, metadata = IngestServiceStub(channel), deployment.metadata
         await stub.IngestMessages(_request(100), metadata=metadata)
         error = await failure(stub.IngestMessages(_request(1, 900), metadata=metadata))
+        assert details_of(error).reason == "RATE_LIMITED"
+        deletion = ingest.DeleteMessagesRequest(source=_request(1).source, external_ids=["0"])
+        error = await failure(stub.DeleteMessages(deletion, metadata=metadata))
         assert details_of(error).reason == "RATE_LIMITED"
 
         async def frames() -> AsyncIterator[ingest.StreamMessagesRequest]:

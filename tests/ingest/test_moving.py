@@ -266,6 +266,24 @@ async def test_a_replica_that_remembers_the_former_key(ingest: Ingest, method: s
     assert last in {key for key, _ in await keys(ingest)}
 
 
+async def test_a_replica_that_remembers_the_former_key_reads_by_it(ingest: Ingest) -> None:
+    """A message is found and edited by the number that it had, also where that is another message's by now."""
+    first, second = [each.message_id for each in await ingest.send(message(1), message(2))]
+    await elsewhere(ingest)
+    await ingest.deployment.admin.execute(
+        "update ingest.message set external_id = '2', text = 'another' where external_id = $1",
+        now(1),
+    )
+    named = pb.GetMessageRequest(source=SOURCE, external_id="2")
+    got = (await ingest.stub.GetMessage(named, metadata=ingest.metadata)).message
+    assert (got.id, got.text) == (second, "message 2")
+    edit = pb.UpdateMessageRequest(source=SOURCE, external_id="2", text="new", edited_at=at(9))
+    edited = (await ingest.stub.UpdateMessage(edit, metadata=ingest.metadata)).result
+    assert (edited.message_id, edited.external_id, edited.outcome) == (second, "2", UPDATED)
+    rows = await ingest.rows("select id::text, text from ingest.message order by sent_at")
+    assert [tuple(row) for row in rows] == [(first, "another"), (second, "new")]
+
+
 async def test_a_replica_that_remembers_two_former_keys(ingest: Ingest) -> None:
     """Refused once, it looks for all of them again."""
     await ingest.send(message(1))

@@ -10,10 +10,10 @@ from typing import Any
 import grpc
 import pytest
 
-from services.cli import sending
+from services.cli import quotas, sending
 from services.cli.sending import Frame, Sender
 from services.cli.target import Target
-from services.common.errors import DatabaseUnavailable
+from services.common.errors import DatabaseUnavailable, RateLimited
 from services.common.statuses import status_of
 from tests.conftest import free_port
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -120,6 +120,38 @@ async def test_deletions_wait_for_the_service(monkeypatch: pytest.MonkeyPatch) -
         "ingest cannot be reached",
         "ingest answers again",
     ]
+
+
+class Limited(Away):
+    """Refuses the first calls that delete, since the workspace's quota is used up for a moment."""
+
+    async def DeleteMessages(
+        self, request: pb.DeleteMessagesRequest, context: Any
+    ) -> pb.DeleteMessagesResponse:
+        """Delete, once the quota has room."""
+        if self.calls:
+            self.calls -= 1
+            refused, _ = status_of(RateLimited("too many messages", 0.01), "request")
+            trailing = (("grpc-status-details-bin", refused.SerializeToString()),)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refused.message, trailing)
+        return pb.DeleteMessagesResponse(deleted=len(request.external_ids))
+
+
+@pytest.mark.timeout(50)
+async def test_deletions_wait_for_a_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quota may have deletions wait for longer than a service may be away: it says for how long, so it is there."""
+    monkeypatch.setattr(sending, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(quotas, "WAITS_SECONDS_MAX", 0)
+    server = grpc.aio.server()
+    ingest_pb2_grpc.add_IngestServiceServicer_to_server(Limited(calls=3), server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    sender = Sender(Target({"ingest": f"127.0.0.1:{port}"}, "key"), lambda: None)
+    try:
+        await sender.delete([(_FRAME.source, "1")])
+    finally:
+        await server.stop(None)
+    assert sender.counts.deleted == 1
 
 
 class Recovering(Away):
