@@ -28,10 +28,10 @@ from services.search.words import (
 )
 
 # Documents that have one of the rarest terms alone: so many at least, and up to so many.
-CANDIDATES_MIN: Final = 100
-CANDIDATES_MAX: Final = 500
+CANDIDATES_MIN: Final = 50
+CANDIDATES_MAX: Final = 250
 # About as many are weighed as this.
-MATCHED_MAX: Final = 2_000
+MATCHED_MAX: Final = 1_000
 # Terms of one query stand in one message so much more often than chance has it.
 _TOGETHER_TIMES: Final = 3
 SCANNED_MAX: Final = 10_000
