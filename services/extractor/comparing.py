@@ -16,6 +16,7 @@ from uuid import UUID
 from services.extractor import polarity, wording
 from services.extractor.extraction import LinkType
 from services.extractor.wording import Wording
+from services.extractor.writing import composed
 
 Verdict = Literal["same", "contradicts", "similar"]
 Judgement = Literal["", "approved", "rejected"]
@@ -74,18 +75,19 @@ class Claim:
     @cached_property
     def text(self) -> str:
         """All of its words, folded: equal for atoms that say the same letter by letter."""
-        return wording.read(f"{self.title}\n{self.content}").folded
+        return wording.folded(f"{self.title}\n{self.content}")
 
     @cached_property
     def own(self) -> str:
         """What it says, without who said it and without the question that it answers."""
-        lines = _QUOTED.sub("", self.content, count=1).split("\n")
+        lines = _QUOTED.sub("", composed(self.content), count=1).split("\n")
         return "\n".join([self.title, *(self._without_speaker(line) for line in lines)])
 
     def _without_speaker(self, line: str) -> str:
         for speaker in self.speakers:
-            if line.startswith(f"{speaker}: "):
-                return line[len(speaker) + 2 :]
+            name = f"{composed(speaker)}: "
+            if line.startswith(name):
+                return line[len(name) :]
         unknown = _SPEAKER.match(line)
         return line[unknown.end() :] if unknown else line
 

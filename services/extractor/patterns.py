@@ -19,7 +19,9 @@ def words(*alternatives: str) -> re.Pattern[str]:
     """
     spelt = (_STEM_END.sub(r"\\w*", item).replace(" ", r"\s+") for item in alternatives)
     parts = [any_apostrophe(item) for item in spelt]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(_by_letter(parts))})(?!\w)", re.IGNORECASE)
+    told = "|".join(_by_letter(parts))
+    # U+02BC is a letter, and stands between words as other apostrophes do.
+    return re.compile(rf"(?<![^\Wʼ])(?:{told})(?![^\Wʼ])", re.IGNORECASE)
 
 
 def branches(part: str) -> list[str]:

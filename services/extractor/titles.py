@@ -369,7 +369,7 @@ def opened(said: str) -> str:
     left = rest[match.end() :] if match else rest
     if left == said or len(content_words(left)) < _OPENED_WORDS_MIN:
         return said
-    return left[:1].upper() + left[1:] if left.partition(" ")[0].isalpha() else left
+    return left[:1].upper() + left[1:] if straight(left.partition(" ")[0]).isalpha() else left
 
 
 def _joined(line: str, said: str) -> str:

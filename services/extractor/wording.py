@@ -97,7 +97,6 @@ class Wording:
     Of the values it says that those `replaced` do not hold.
     """
 
-    folded: str
     order: tuple[str, ...]
     stems: frozenset[str]
     values: frozenset[str]
@@ -112,30 +111,33 @@ def normalized(text: str) -> str:
     return straight(unicodedata.normalize("NFKC", text))
 
 
+def folded(text: str) -> str:
+    """A text in small letters and one way of writing, its words a space apart."""
+    return " ".join(normalized(text).casefold().split())
+
+
 @lru_cache(maxsize=4096)
 def read(text: str) -> Wording:
     """Take a text apart."""
     normal = normalized(text)
     tokens = _TOKEN.findall(normal)
-    lower = [word for token in normal.casefold().split() for word in re.findall(r"[\w']+", token)]
+    small = normal.casefold()
+    lower = [word for token in small.split() for word in re.findall(r"[\w']+", token)]
     order = [stem(word) for word in lower if len(word) > 1 and word not in _IGNORED]
     return Wording(
-        " ".join(normal.casefold().split()),
         tuple(order),
         frozenset(order),
-        frozenset(_values(normal.casefold())),
-        frozenset(
-            value for told in _NO_LONGER.findall(normal.casefold()) for value in _values(told)
-        ),
+        frozenset(_values(small)),
+        frozenset(value for told in _NO_LONGER.findall(small) for value in _values(told)),
         frozenset(token.casefold().strip(".:") for token in tokens if _NAME.search(token)),
         any(word in _NEGATIONS for word in lower),
         bool(_CHANGES.search(normal)),
     )
 
 
-def _values(folded: str) -> set[str]:
-    words = re.findall(r"[\w']+", folded)
-    return ({_value(word) for word in words} | set(_NUMBER.findall(folded))) - {""}
+def _values(small: str) -> set[str]:
+    words = re.findall(r"[\w']+", small)
+    return ({_value(word) for word in words} | set(_NUMBER.findall(small))) - {""}
 
 
 def _value(word: str) -> str:

@@ -4,7 +4,6 @@ Patterns know letters in one, as most clients send them; file names of macOS, an
 apart. What people are shown keeps the apostrophes that they typed.
 """
 
-import re
 import unicodedata
 from dataclasses import replace
 from typing import Final
@@ -13,8 +12,6 @@ from services.extractor.extraction import WindowMessage
 
 # The part of a pattern that takes any apostrophe.
 APOSTROPHE: Final = "['’ʼ]"
-# U+02BC is a letter, which within Ukrainian words it may be.
-_LATIN: Final = re.compile("(?<=[a-zA-Z])ʼ(?=[a-zA-Z])")
 
 
 def composed(text: str) -> str:
@@ -37,8 +34,6 @@ def any_apostrophe(pattern: str) -> str:
 def as_read(message: WindowMessage) -> WindowMessage:
     """A message as patterns read it, which is no place to look for a quote's offsets in."""
     text, author = composed(message.text), composed(message.author)
-    if "ʼ" in text:
-        text = _LATIN.sub("’", text)
     if (text, author) == (message.text, message.author):
         return message
     return replace(message, text=text, author=author)

@@ -6,19 +6,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from services.evaluating import label_messages
-from services.extractor import cues, mishaps
+from services.extractor import cues, mishaps, wording
 from services.extractor.combined import stands
+from services.extractor.comparing import Claim
 from services.extractor.evaluation import read_export
 from services.extractor.extraction import Extraction, Window, WindowMessage
 from services.extractor.generative import GenerativeEngine
 from services.extractor.grounded import GroundedEngine
 from services.extractor.grounding import is_grounded
 from services.extractor.polarity import contradicts
-from tests.extractor.conversation import talk
+from tests.extractor.conversation import START, talk
 from tests.extractor.models import PlannedModel, answer, atom
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +83,18 @@ async def test_what_is_known_does_not_depend_on_how_letters_are_written(
         extraction = await engine.extract(written)
         assert known(extraction) == known(await engine.extract(as_it_is))
         assert all(is_grounded(each.evidence, written.messages) for each in extraction.atoms)
+
+
+@pytest.mark.parametrize("write", WAYS)
+async def test_who_says_it_is_known_in_any_characters(write: Write) -> None:
+    """A content names its speakers as they are read; when it is compared they are found by their stored names."""
+    window = talk(write("Дар'я Зайцева: сайт майстерні не приймає зайві файли"))
+    (found,) = (await GroundedEngine().extract(window)).atoms
+    claim = Claim(
+        *(UUID(int=1), found.type, found.title, found.content, UUID(int=2), frozenset({1}), START),
+        speakers=frozenset({window.messages[0].author}),
+    )
+    assert not (wording.read("Дар'я Зайцева").stems & wording.read(claim.own).stems)
 
 
 @pytest.mark.parametrize("write", WAYS)
