@@ -11,6 +11,7 @@ import protovalidate
 
 from services.common.checking import violations_of
 from services.common.errors import FieldViolation, InvalidFields
+from services.common.stored import part_of
 from services.ingest.messages import EPOCH, Draft, canonical, canonical_json, draft
 from services.ingest.plainness import is_plain
 from services.ingest.store import SourceKey
@@ -146,17 +147,17 @@ def _without_defaults(fields: dict[str, Any]) -> dict[str, Any]:
 
 def entities_of(listed: Iterable[dict[str, Any]]) -> list[types.Entity]:
     """Make spans from what is stored."""
-    return [types.Entity(**fields) for fields in listed]
+    return [part_of(types.Entity, fields) for fields in listed]
 
 
 def attachments_of(listed: Iterable[dict[str, Any]]) -> list[types.Attachment]:
     """Make files from what is stored."""
-    return [types.Attachment(**fields) for fields in listed]
+    return [part_of(types.Attachment, fields) for fields in listed]
 
 
 def origin_of(stored: str | None) -> types.ForwardOrigin | None:
     """Make where a message was forwarded from of what is stored."""
-    return None if stored is None else types.ForwardOrigin(**json.loads(stored))
+    return None if stored is None else part_of(types.ForwardOrigin, json.loads(stored))
 
 
 def stored_input(row: Any, edit: pb.UpdateMessageRequest) -> pb.MessageInput:

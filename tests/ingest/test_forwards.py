@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.ingest.conftest import CREATED, UNCHANGED, UPDATED, Ingest, message
+from tests.ingest.conftest import CREATED, SOURCE, UNCHANGED, UPDATED, Ingest, at, message
 from tests.ingest.test_rpc import get
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
@@ -47,6 +47,26 @@ async def test_what_is_not_forwarded_is_the_same_as_before(ingest: Ingest) -> No
     await ingest.send(message(1, "hello"))
     [row] = await ingest.rows("select encode(content_sha256, 'hex') as hash from ingest.message")
     assert row["hash"] == "9dbeddd17cccadce5e2a4e2f6494abd05d399f56ba1c6bba052c8ca843f8630b"
+
+
+async def test_what_a_later_release_has_stored_besides_is_left_out(ingest: Ingest) -> None:
+    """While replicas of two releases run, or after going back to the one before, what it knows of a message is told."""
+    span, file = types.Entity(type="bold", length=2), types.Attachment(type="photo", size_bytes=9)
+    said = message(1, "hello", forwarded_from=BOB, entities=[span], attachments=[file])
+    [result] = await ingest.send(said)
+    await ingest.deployment.admin.execute(
+        """update ingest.message set forwarded_from = forwarded_from || '{"later": 1}',
+             entities = jsonb_build_array(entities -> 0 || '{"later": {}}'),
+             attachments = jsonb_build_array(attachments -> 0 || '{"later": []}')"""
+    )
+    found = await get(ingest, result.message_id)
+    assert found.forwarded_from == BOB
+    assert (list(found.entities), list(found.attachments)) == ([span], [file])
+    edit = pb.UpdateMessageRequest(
+        source=SOURCE, external_id="1", text="hello there", edited_at=at(9)
+    )
+    edited = await ingest.stub.UpdateMessage(edit, metadata=ingest.metadata)
+    assert edited.result.outcome == UPDATED
 
 
 async def test_it_is_erased(ingest: Ingest) -> None:
