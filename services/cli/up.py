@@ -23,7 +23,9 @@ from services.common.signals import stop_signals
 
 _PORT = click.IntRange(1, 65535)
 _PORTS = tuple(Ports.model_fields)
-_TOLD_ALWAYS = (State.DIED, State.WAITING, State.RENEWED, State.FULL, State.ROOM)
+_TOLD_ALWAYS = (
+    *(State.DIED, State.WAITING, State.RENEWED, State.FULL, State.ROOM, State.UNWATCHED),
+)
 
 
 def announce(console: Console, quiet: bool) -> Callable[[Event], None]:

@@ -128,7 +128,14 @@ async def _room_watched(data: DataDirectory, supervisor: Supervisor) -> AsyncIte
 
     # A nats-server whose disk was full stores nothing, or not everything, until it is started again.
     renewed = {data.nats: partial(supervisor.renew, "nats", "its disk was full")}
-    watcher = asyncio.create_task(watch(data.needs, tell, renewed))
+
+    async def look() -> None:
+        try:
+            await watch(data.needs, tell, renewed)
+        except Exception as error:  # noqa: BLE001 - the servers go on without it, so whoever runs them is told at once
+            supervisor.on_event(Event("disk", State.UNWATCHED, f"({error!r})"))
+
+    watcher = asyncio.create_task(look())
     try:
         yield
     finally:

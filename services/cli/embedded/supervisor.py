@@ -37,6 +37,7 @@ class State(StrEnum):
     RENEWED = "is started again"
     FULL = "lacks room"
     ROOM = "has room again"
+    UNWATCHED = "is no longer looked at"
 
 
 @dataclass(frozen=True)
