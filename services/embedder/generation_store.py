@@ -213,7 +213,7 @@ async def undropped(connection: Connection) -> dict[UUID, float]:
 
 
 async def drop(connection: Connection, generation: UUID) -> None:
-    """Drop the vectors of a retired generation; DatabaseUnavailable if somebody keeps reading vectors for long."""
+    """Drop the vectors of a retired generation; LockedTooLong if somebody keeps reading vectors for long."""
     async with connection.transaction():
         await connection.execute("select set_config('lock_timeout', $1, true)", _LOCK_SECONDS)
         await connection.execute(QUERIES["drop_generation"], generation)

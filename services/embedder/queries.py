@@ -86,4 +86,5 @@ async def _embed(
         embedded = await embed_texts(encoder, texts, prefix, urgent=True)
     except (ItemFailed, ModelError) as error:
         raise ModelUnavailable(str(error)) from error
-    return [TextVector(vectors.rows[0], vectors.tokens) for vectors in embedded]
+    # A copy: what is remembered would keep all that was read beside it.
+    return [TextVector(vectors.rows[0].copy(), vectors.tokens) for vectors in embedded]

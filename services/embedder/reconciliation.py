@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from services.common.errors import Unavailable
+from services.common.errors import LockedTooLong, StatementTooSlow, Unavailable
 from services.common.waiting import wait_at_most
 from services.embedder.debts import Debts
 from services.embedder.generations import Generations
@@ -57,11 +57,17 @@ class Reconciliation:
         self._kicked.clear()
 
     async def mend(self) -> int:
-        """Ask for everything that is missing or stale and that nobody works on; return how many tasks it took."""
+        """Ask for everything that is missing or stale and that nobody works on; return how many tasks it took.
+
+        A workspace whose rows are locked, or take too long to compare, holds up no other.
+        """
         made = 0
         for generation in await self._generations.refresh():
             for workspace in await self._debts.workspaces():
-                made += await self._mend_workspace(workspace, generation.id)
+                try:
+                    made += await self._mend_workspace(workspace, generation.id)
+                except (LockedTooLong, StatementTooSlow) as error:
+                    log.warning("reconciliation: workspace %s: %s", workspace, error)
         return made
 
     async def _mend_workspace(self, workspace: UUID, generation: UUID) -> int:

@@ -52,7 +52,9 @@ class EmbedderSettings(Settings):
         description="compute with the numbers of a file, even where weights of 8 bits are faster",
     )
     embed_parallel: int = Field(default=2, ge=1, le=16, description="batches at once")
-    embed_hints_max: int = Field(default=4, ge=1, le=64, description="hints a batch, 64 tasks each")
+    embed_hints_max: int = Field(
+        default=4, ge=1, le=64, description="hints taken at a time, 64 tasks each"
+    )
     embed_reconcile_seconds: float = Field(default=30, gt=0)
     embed_queries_remembered_max: int = Field(default=2048, ge=0, le=1_000_000)
     embed_retired_seconds: float = Field(

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from services.common.database import Database
-from services.common.errors import Unavailable
+from services.common.errors import LockedTooLong, Unavailable
 from services.common.ids import uuid7
 from services.embedder import counting
 from services.embedder import generation_store as store
@@ -65,6 +65,7 @@ class Upkeep:
         self._drop_after_seconds, self._clock = drop_after_seconds, clock
         # When a generation that is being filled may be looked at again, and what had come in at the last look.
         self._looks: dict[UUID, tuple[float, UUID]] = {}
+        self._drop_again = 0.0
 
     async def follow(self) -> None:
         """Until cancelled: open the models of new generations, and end those retired."""
@@ -123,14 +124,24 @@ class Upkeep:
         return woken
 
     async def drop_retired(self) -> Sequence[UUID]:
-        """Drop the vectors of generations that were retired some time ago; return whose."""
+        """Drop the vectors of generations that were retired some time ago; return whose.
+
+        Where somebody reads vectors for long, as a backup does, that is left for later: who waits to drop some holds
+        up all who begin to read any.
+        """
+        if self._clock() < self._drop_again:
+            return []
         async with self._database.connection() as connection:
             waiting = await store.undropped(connection)
         ready = [each for each, age in waiting.items() if age >= self._drop_after_seconds]
         for generation in ready:
             await store.forget_tasks(self._database, generation)
-            async with self._database.connection() as connection:
-                await store.drop(connection, generation)
+            try:
+                async with self._database.connection() as connection:
+                    await store.drop(connection, generation)
+            except LockedTooLong:
+                self._drop_again = self._clock() + _LOOK_SECONDS
+                raise
             log.info("generation %s: dropped its vectors", generation)
         return ready
 

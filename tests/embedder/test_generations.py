@@ -10,6 +10,7 @@ import pytest
 
 from services.common.auth import WORKSPACE_SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
+from services.common.errors import LockedTooLong
 from services.common.testing import FakeEncoder
 from services.embedder.outages import Outages
 from services.embedder.shelf import Shelf
@@ -284,6 +285,31 @@ async def test_who_is_in_the_way_of_forgetting_only_delays_it(
             )
             await chat.admin.execute(locking, first_task["id"])
         assert await dropping == [UUID(second.id)]
+
+
+async def test_who_reads_vectors_for_long_is_not_asked_again_at_once(
+    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits to drop a generation keeps searches waiting: while a backup reads, it does so once a minute."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    async with embedder.serving(open_model, reconciling=True) as channel:
+        second = await Operator(channel, deployment).start("second")
+    await chat.admin.execute("select embedder.retire_generation($1)", UUID(second.id))
+    now = 0.0
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        parts = (await open_generations(database), Shelf(open_model), Outages(), Building(64))
+        upkeep = Upkeep(database, *parts, 0, lambda: now)
+        async with chat.admin.transaction():
+            await chat.admin.execute("lock table embedder.vector in access share mode")
+            with pytest.raises(LockedTooLong):
+                await upkeep.drop_retired()
+            now = 59.0
+            assert await upkeep.drop_retired() == []
+            now = 60.0
+            with pytest.raises(LockedTooLong):
+                await upkeep.drop_retired()
+        now = 120.0
+        assert await upkeep.drop_retired() == [UUID(second.id)]
 
 
 async def test_nobody_reads_half_a_promotion(

@@ -3,11 +3,15 @@
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
+
+from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
 from services.embedder.debts import Debts
 from services.embedder.generation_store import live_generations
 from services.embedder.generations import Generation, Generations
 from services.embedder.reconciliation import Reconciliation
+from tests.conftest import Deployment
 from tests.embedder.conftest import Chat, Embedder, sha256
 
 
@@ -92,6 +96,30 @@ async def _erasure(chat: Chat, message: UUID, ago: timedelta) -> UUID:
         ago,
     )
     return operation
+
+
+async def test_a_workspace_that_is_locked_holds_up_no_other(
+    embedder: Embedder, deployment: Deployment, chat: Chat, database_url: str
+) -> None:
+    """Of two that lack a vector each the second is mended while somebody keeps the tasks of the first."""
+    another = await store_key(deployment.admin, "other", "test", mint_key(), SCOPES)
+    chats = [chat, await Chat(deployment.admin, another).open()]
+    async with embedder.serving():
+        for each in chats:
+            await each.say(["text"])
+            await each.settled()
+    await chat.admin.execute("delete from embedder.vector")
+    settings = DatabaseSettings.read().model_copy(update={"statement_timeout_seconds": 1})
+    other = await asyncpg.connect(database_url)
+    async with Database.open(settings, "winnow_embedder") as database:
+        debts = Debts(database, _nothing)
+        first, second = await debts.workspaces()
+        async with other.transaction():
+            await other.execute("select from spine.task where workspace_id = $1 for update", first)
+            assert await Reconciliation(debts, _generations(database), 30).mend() == 1
+        ready = "select workspace_id from spine.task where state = 'ready'"
+        assert [row[0] for row in await other.fetch(ready)] == [second]
+    await other.close()
 
 
 async def test_open_tasks_are_left_alone(embedder: Embedder, chat: Chat) -> None:
