@@ -7,7 +7,12 @@ from typing import Final
 from uuid import UUID
 
 from services.common.database import Database
-from services.common.errors import DatabaseUnavailable
+from services.common.errors import (
+    DatabaseUnavailable,
+    LockedTooLong,
+    StatementTooSlow,
+    TransactionConflict,
+)
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +37,24 @@ class MergeReconciliation:
             await asyncio.sleep(self._seconds)
 
     async def look(self) -> int:
-        """Ask for all that is missing; return how many tasks are new."""
+        """Ask for all that is missing; return how many tasks are new.
+
+        A workspace that is locked or takes too long is left to the next pass, and keeps none behind it waiting.
+        """
         async with self._database.connection() as connection:
             rows = await connection.fetch(_WORKSPACES)
-        made = sum([await self._look_in(row["workspace_id"]) for row in rows])
+        made = sum([await self._try_in(row["workspace_id"]) for row in rows])
         if made:
             log.info("merges: %d atoms and topics are compared that never were", made)
             self._kick()
         return made
+
+    async def _try_in(self, workspace: UUID) -> int:
+        try:
+            return await self._look_in(workspace)
+        except (LockedTooLong, StatementTooSlow, TransactionConflict) as error:
+            log.warning("merges: workspace %s: %s", workspace, error)
+            return 0
 
     async def _look_in(self, workspace: UUID) -> int:
         made = 0

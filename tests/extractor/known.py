@@ -298,7 +298,7 @@ def _stages(databases: dict[str, Database], rule: ApprovalRule, engine: Engine) 
         EraseStage(engine.version, _nothing),
         ExtractStage(extractor, engine, "", LIMITS, _nothing, spending, rule),
         EmbedStage(embedder, generations, Outages(), _nothing),
-        EraseVectors(_nothing),
+        EraseVectors(embedder, _nothing),
         MergeStage(rule, _nothing),
     ]
 
