@@ -15,8 +15,7 @@ from services.common.errors import (
 )
 from services.common.models import UnknownModel
 from services.embedder import generation_store as store
-from services.embedder.counting import sum_missing
-from services.embedder.debts import Debts
+from services.embedder.counting import lacks_as_many
 from services.embedder.embedding import Encoder
 from services.embedder.generation_store import IndexSettings
 from services.embedder.generations import Generation, Generations
@@ -25,6 +24,7 @@ from services.embedder.shelf import Shelf
 
 T = TypeVar("T")
 
+_NOTHING = UUID(int=0)
 _PATHS = ("/", "\\", ".", "~")
 
 
@@ -44,12 +44,11 @@ class Changes:
         database: Database,
         generations: Generations,
         shelf: Shelf,
-        debts: Debts,
         settings: ChangeSettings,
         kick: Callable[[], None],
     ) -> None:
         self._database, self._generations, self._shelf = database, generations, shelf
-        self._debts, self._settings, self._kick = debts, settings, kick
+        self._settings, self._kick = settings, kick
 
     async def start(
         self, model: str, query_prefix: str | None, passage_prefix: str | None
@@ -77,7 +76,8 @@ class Changes:
             identity = replace(identity, passage_prefix=passage_prefix)
         _check_room(loaded.encoder, "query_prefix", identity.query_prefix)
         _check_room(loaded.encoder, "passage_prefix", identity.passage_prefix)
-        bulk = await self._count_everything() >= self._settings.bulk_rows_min
+        # What a generation without any vector would lack: a call is too short to count all of many millions.
+        bulk = await lacks_as_many(self._database, _NOTHING, self._settings.bulk_rows_min)
         return await self._change(
             lambda connection: store.start_generation(
                 connection, identity, self._settings.index, bulk=bulk
@@ -117,15 +117,6 @@ class Changes:
         changed = await self._database.retrying(attempt)
         await self._generations.refresh()
         return changed
-
-    async def _count_everything(self) -> int:
-        """Count what a generation without any vector would lack."""
-        nothing = UUID(int=0)
-        counts = [
-            sum_missing(await self._debts.count(workspace, nothing))
-            for workspace in await self._debts.workspaces()
-        ]
-        return sum(counts)
 
 
 def _check_reference(model: str) -> None:

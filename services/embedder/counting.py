@@ -1,7 +1,7 @@
 """How much a generation lacks, counted a part at a time: of some million rows one statement takes too long."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -34,18 +34,39 @@ async def count(
     until: UUID = LATEST,
 ) -> list[Debt]:
     """Count the subjects without a current vector among those that were there at a time (a UUIDv7), a kind each."""
-    missing, dead, after = Counter[str](), Counter[str](), UUID(int=0)
+    missing, dead = Counter[str](), Counter[str]()
+    async for debts in _counted(database, workspace, generation, kinds, until):
+        for each in debts:
+            missing[each.kind] += each.missing
+            dead[each.kind] += each.dead
+    return [Debt(kind, missing[kind], dead[kind]) for kind in sorted(missing)]
+
+
+async def _counted(
+    database: Database, workspace: UUID, generation: UUID, kinds: Sequence[str], until: UUID
+) -> AsyncIterator[Sequence[Debt]]:
+    """Yield what is missing of one part of the subjects after another."""
+    after = UUID(int=0)
     while after < until:
         async with database.transaction(workspace) as connection:
             last = await store.embeddable_until(connection, workspace, kinds, after, COUNTED_MAX)
             if last is None:
-                break
+                return
             span = (after, min(last, until))
-            for debt in await store.embedding_debt(connection, workspace, generation, kinds, span):
-                missing[debt.kind] += debt.missing
-                dead[debt.kind] += debt.dead
+            found = await store.embedding_debt(connection, workspace, generation, kinds, span)
+        yield found
         after = last
-    return [Debt(kind, missing[kind], dead[kind]) for kind in sorted(missing)]
+
+
+async def lacks_as_many(database: Database, generation: UUID, rows: int) -> bool:
+    """Return whether a generation lacks so many vectors in all workspaces; what it lacks beyond is not counted."""
+    missing = 0
+    for workspace in await _workspaces(database):
+        async for debts in _counted(database, workspace, generation, KINDS, LATEST):
+            missing += sum_missing(debts)
+            if missing >= rows:
+                return True
+    return missing >= rows
 
 
 async def debt(database: Database, generation: UUID, until: UUID = LATEST) -> tuple[int, int]:

@@ -113,7 +113,6 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             database,
             generations,
             shelf,
-            debts,
             ChangeSettings(index, settings.hnsw_after_rows_min),
             reconciliation.kick,
         )
