@@ -8,7 +8,7 @@ and may still hold what is gone: neither changes an answer but in which of the n
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -93,6 +93,27 @@ class Copy:
             for kind in kinds
             if kind in sketches
         }
+
+    async def nearest_among(
+        self, listed: Mapping[str, bytes], vector: bytes, count: int
+    ) -> tuple[dict[str, list[UUID]], bool]:
+        """Of some subjects of each kind, ids of 16 bytes, those nearest to a vector, best first.
+
+        They are those of so many rows of each kind; return also whether these are all rows that they have.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self.threads, self._nearest_among, listed, vector, count
+        )
+
+    def _nearest_among(
+        self, listed: Mapping[str, bytes], vector: bytes, count: int
+    ) -> tuple[dict[str, list[UUID]], bool]:
+        asked, sketches, is_all = from_halfvec(vector), self.sketches, True
+        found = dict[str, list[UUID]]()
+        for kind in listed.keys() & sketches.keys():
+            found[kind], rows = sketches[kind].nearest_among(asked, listed[kind], count)
+            is_all &= rows <= count
+        return found, is_all
 
     async def add(self, written: Sequence[Written], room: int = 0) -> None:
         """Take in vectors, in a thread: a thousand take a few milliseconds."""

@@ -22,6 +22,9 @@ _SAMPLED: Final = 16
 _GROWTH: Final = 1.25
 _ROWS_MIN: Final = 1_024
 _CODE_MAX: Final = 127
+# Rows that came since ids were put in order are looked through while they are fewer than this, or than such a share.
+_UNSORTED_ROWS_MAX: Final = 4_096
+_UNSORTED_SHARE: Final = 0.125
 # What is no farther from the middle is taken for the middle.
 _NEARLY_ZERO: Final = 1e-6
 
@@ -31,6 +34,8 @@ Places = npt.NDArray[np.intp]
 Bits = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.int8]
 Steps = npt.NDArray[np.uint16]
+Ids = npt.NDArray[np.uint8]
+Keys = npt.NDArray[np.uint64]
 
 
 class Sketch:
@@ -50,6 +55,8 @@ class Sketch:
         self._codes = np.zeros((room, len(middle)), np.int8)
         self._scales = np.zeros(room, np.float32)
         self._ids = np.zeros((room, 16), np.uint8)
+        # The keys of the first rows in order, and where they stand.
+        self._order = (np.zeros(0, np.uint64), np.zeros(0, np.uint32))
 
     @classmethod
     def of(cls, sample: Matrix, room: int = 0) -> "Sketch":
@@ -62,7 +69,7 @@ class Sketch:
     @staticmethod
     def row_bytes(dimensions: int) -> int:
         """The memory that a vector of so many numbers takes."""
-        return _bytes_of_levels(dimensions) + dimensions + 4 + 16
+        return _bytes_of_levels(dimensions) + dimensions + 4 + 16 + 12
 
     def add(self, ids: bytes, vectors: Matrix) -> None:
         """Add unit vectors, an (n, d) array, of subjects whose ids are 16 bytes each, one after another."""
@@ -89,10 +96,35 @@ class Sketch:
             return []
         asked = self._levels_of((vector - self._middle).reshape(1, -1))
         rows = fewest(_steps(levels[:size], asked), max(breadth, count))
-        # The middle's own share is the same in all of them.
-        shares = _products(codes[rows], vector) * scales[rows]
-        best = rows[np.argsort(-shares)[:count]]
-        return list(dict.fromkeys(UUID(bytes=each.tobytes()) for each in ids[best]))
+        return _subjects(ids[_best(rows, codes, scales, vector, count)])
+
+    def nearest_among(self, vector: Row, subjects: bytes, count: int) -> tuple[list[UUID], int]:
+        """Of some subjects, whose ids are 16 bytes each, those of the rows nearest to a unit vector, best first.
+
+        They are those of up to so many rows, by their codes; return also how many rows the subjects have.
+        """
+        size, codes, scales, ids = self._size, self._codes, self._scales, self._ids
+        rows = self._rows_of(np.frombuffer(subjects, np.uint8).reshape(-1, 16), ids[:size])
+        if not len(rows):
+            return [], 0
+        return _subjects(ids[_best(rows, codes, scales, vector, count)]), len(rows)
+
+    def _rows_of(self, wanted: Ids, ids: Ids) -> Places:
+        """Return which rows have one of some ids; a subject of several parts has several."""
+        keys, places = self._order
+        if len(ids) - len(keys) > max(_UNSORTED_ROWS_MAX, len(keys) * _UNSORTED_SHARE):
+            unsorted = _keys(ids)
+            places = np.argsort(unsorted).astype(np.uint32)
+            keys = unsorted[places]
+            self._order = keys, places
+        asked = np.unique(_keys(wanted))
+        first, last = np.searchsorted(keys, asked), np.searchsorted(keys, asked, "right")
+        counts = last - first
+        # From the first of each on, as many as there are.
+        steps = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        known = places[np.repeat(first, counts) + steps].astype(np.intp)
+        newer = len(keys) + np.flatnonzero(np.isin(_keys(ids[len(keys) :]), asked))
+        return np.concatenate([known, newer])
 
     def _levels_of(self, rest: Matrix) -> Bits:
         """Return the levels of (n, d) numbers, two bits each, a row of bytes for a row of numbers."""
@@ -113,6 +145,25 @@ def _grown(array: npt.NDArray[T], rows: int) -> npt.NDArray[T]:
     grown = np.zeros((rows, *array.shape[1:]), array.dtype)
     grown[: len(array)] = array
     return grown
+
+
+def _keys(ids: Ids) -> Keys:
+    """Return the last 8 bytes of each id as a number: all but two of their bits are drawn by lot."""
+    return np.ascontiguousarray(ids[:, 8:]).view(np.uint64)[:, 0]
+
+
+def _best(rows: Places, codes: Codes, scales: Row, vector: Row, count: int) -> Places:
+    """Return those of some rows whose codes are nearest to a vector, best first.
+
+    The middle's own share is the same in all of them.
+    """
+    shares = _products(codes[rows], vector) * scales[rows]
+    return rows[np.argsort(-shares)[:count]]
+
+
+def _subjects(ids: Ids) -> list[UUID]:
+    """Return the subjects of rows, each once."""
+    return list(dict.fromkeys(UUID(bytes=each.tobytes()) for each in ids))
 
 
 def _steps(levels: Bits, asked: Bits) -> Steps:

@@ -57,7 +57,7 @@ _PARAMETER = re.compile(r"\$(\d+)")
 @cache
 def _texts() -> Mapping[str, str]:
     loaded: dict[str, str] = {}
-    for name in ("store.sql", "lookups.sql", "copying.sql"):
+    for name in ("store.sql", "nearest.sql", "lookups.sql", "copying.sql"):
         loaded |= sql.load(Path(__file__).with_name(name))
     facets = loaded["facets"]
     loaded["facets"] = facets.replace("{kept}", "materialized")

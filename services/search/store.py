@@ -243,7 +243,7 @@ async def cosines(
 ) -> dict[Subject, float]:
     """Return each subject's best cosine with any of some vectors; those not embedded yet are left out."""
     text, _ = statement("cosines", KINDS, None, generation.id, generation.dimensions)
-    rows = await connection.fetch(text, workspace, *_parallel(subjects), vectors)
+    rows = await connection.fetch(text, workspace, *parallel(subjects), vectors)
     return {Subject(row["kind"], row["id"]): row["cosine"] for row in rows}
 
 
@@ -273,56 +273,6 @@ async def count_everything(
     """Return how many live subjects of each kind there are, counted up to a limit if there is one."""
     text, _ = statement("count_everything", kinds)
     return {row["kind"]: row["documents"] for row in await connection.fetch(text, workspace, limit)}
-
-
-async def nearest_exact(
-    connection: Connection,
-    scope: Scope,
-    vector: bytes,
-    limit: int,
-    rows_limit: int | None = None,
-) -> tuple[list[Near], int]:
-    """Compare a vector with everything that satisfies a filter; exact. Return how many rows that is as well.
-
-    If there are as many rows as their limit, none is compared and none counted beyond it.
-    """
-    scope = replace(scope, filter=scope.filter.enumerable)
-    text, values = scope.statement("nearest_exact")
-    arguments = (scope.workspace, vector, limit, rows_limit)
-    rows = await connection.fetch(text, *scope.filter.arguments(), *arguments, *values)
-    return [_near(row) for row in rows if row["kind"]], rows[0]["rows"]
-
-
-async def nearest_hnsw(
-    connection: Connection,
-    scope: Scope,
-    vector: bytes,
-    limit: int,
-) -> tuple[list[Near], int]:
-    """Walk the index until enough parts satisfy a filter; return their subjects and how many parts there were."""
-    text, values = scope.statement("nearest_hnsw")
-    arguments = (scope.workspace, vector, limit)
-    rows = await connection.fetch(text, *scope.filter.arguments(), *arguments, *values)
-    return [_near(row) for row in rows], rows[0]["parts"] if rows else 0
-
-
-async def nearest_known(
-    connection: Connection,
-    scope: Scope,
-    vector: bytes,
-    limit: int,
-    subjects: Sequence[Subject],
-    since: tuple[str, list[str]],
-    fresh_limit: int,
-) -> tuple[list[Near], int]:
-    """Return the nearest of some subjects and of what was written since a snapshot, and how many vectors that were.
-
-    If these are as many as their limit, what is returned lacks some of them.
-    """
-    text, values = scope.statement("nearest_known")
-    arguments = (scope.workspace, vector, limit, *_parallel(subjects), *since, fresh_limit)
-    rows = await connection.fetch(text, *scope.filter.arguments(), *arguments, *values)
-    return [_near(row) for row in rows if row["kind"]], rows[0]["fresh"]
 
 
 async def messages(connection: Connection, workspace: UUID, ids: Sequence[UUID]) -> dict[UUID, Row]:
@@ -364,11 +314,12 @@ async def vectors(
 ) -> dict[Subject, bytes]:
     """Return the vector of the first part of each subject that has one."""
     text, _ = statement("vectors", KINDS, None, generation.id, generation.dimensions)
-    rows = await connection.fetch(text, workspace, *_parallel(subjects))
+    rows = await connection.fetch(text, workspace, *parallel(subjects))
     return {Subject(row["kind"], row["id"]): row["embedding"] for row in rows}
 
 
-def _parallel(subjects: Sequence[Subject]) -> tuple[list[str], list[UUID]]:
+def parallel(subjects: Sequence[Subject]) -> tuple[list[str], list[UUID]]:
+    """Return the kinds and the ids of subjects."""
     return [each.kind for each in subjects], [each.id for each in subjects]
 
 
@@ -385,7 +336,3 @@ async def _by_id(
 
 def _document(row: Row) -> Document:
     return Document(Subject(row["kind"], row["id"]), row["terms"], row["length"])
-
-
-def _near(row: Row) -> Near:
-    return Near(Subject(row["kind"], row["id"]), 1.0 - row["distance"])

@@ -11,7 +11,7 @@ import pytest
 
 from services.common.errors import DatabaseUnavailable
 from services.common.vectors import to_halfvecs
-from services.search import aims, copying, semantic, store
+from services.search import aims, copying, semantic
 from services.search import copies as module
 from services.search.copies import Copies, Copy
 from services.search.semantic import Plan
@@ -153,21 +153,88 @@ async def test_a_filter_is_satisfied(reader: Reader) -> None:
     assert ([near.subject.id for near in found.nearest], found.plan) == ([far], Plan.MEMORY)
 
 
+IN_MEMORY = "what the filter leaves is compared in memory"
+
+
 async def test_what_a_filter_leaves_is_compared_if_it_is_few(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside a copy, little must be compared one by one, and more, though it could be, be looked up."""
+    """Of little that a filter leaves a copy must be asked alone, and of more, though it could be listed, all of it."""
     for author, count in (("ann", 20), ("bob", 200)):
         names, vectors = [f"n {i}" for i in range(count)], [unit(1, i) for i in range(count)]
         await reader.library.add_messages(names, vectors, author_external_id=author)
     await reader.copied()
-    for name, value in (("EXACT_ROWS_MAX", 5_000), ("COPIED_ROWS_MIN", 1)):
+    limits = {"EXACT_ROWS_MAX": 5_000, "COPIED_ROWS_MIN": 1, "_COMPARED_ROWS_MAX": 19}
+    listing = {"_LISTED_FOR_COPY": 0, "_LISTED_FOR_LOOKED_UP": 45}
+    for name, value in (limits | listing).items():
         monkeypatch.setattr(semantic, name, value)
-    monkeypatch.setattr(semantic, "_COMPARED_FOR_COPY", 0)
     few = await reader.find(1, chosen=Filter(author_ids=("ann",)))
-    assert (few.plan, few.estimated_rows, len(few.nearest)) == (Plan.EXACT, 20, 10)
+    assert few.reason.startswith(IN_MEMORY)
+    assert (few.plan, few.estimated_rows, len(few.nearest)) == (Plan.MEMORY, 20, 10)
+    monkeypatch.setattr(semantic, "_COMPARED_ROWS_MAX", 20)
+    fewer = await reader.find(1, chosen=Filter(author_ids=("ann",)))
+    assert (fewer.plan, fewer.nearest) == (Plan.EXACT, few.nearest)
     more = await reader.find(1, chosen=Filter(author_ids=("bob",)))
+    assert not more.reason.startswith(IN_MEMORY)
     assert (more.plan, len(more.nearest)) == (Plan.MEMORY, 10)
+
+
+async def test_what_is_listed_is_ordered_as_the_database_does(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a filter leaves must come in the order and with the cosines that comparing everything gives.
+
+    Also what has several parts, and what is newer than the copy; not what is gone or has no vector.
+    """
+    vectors = [*np.random.default_rng(9).standard_normal((150, DIMENSIONS)).astype(np.float32)]
+    vectors = [each / np.linalg.norm(each) for each in vectors]
+    names = [f"n {i}" for i in range(150)]
+    library = reader.library
+    ids = await library.add_messages(names, vectors, author_external_id="ann")
+    parts = [(ids[i], part) for i in range(0, 60, 2) for part in (1, 2, 3)]
+    for at, (message, part) in enumerate(parts):
+        await library.admin.execute(
+            """insert into embedder.vector (workspace_id, generation_id, kind, subject_id, part, text_sha256, embedding,
+                 source_id, sent_at)
+               select workspace_id, generation_id, kind, $1, $2, text_sha256, (
+                 select o.embedding from embedder.vector o where o.subject_id = $3 and o.part = 0), source_id, sent_at
+               from embedder.vector where subject_id = $1 and part = 0""",
+            message,
+            part,
+            ids[(7 * at) % 150],
+        )
+    await library.add_message("no vector", author_external_id="ann")
+    await reader.copied()
+    monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", 5_000)
+    monkeypatch.setattr(semantic, "_COMPARED_ROWS_MAX", 0)
+    gone = "update ingest.message set deleted_at = now() where id = any ($1::uuid[])"
+    await library.admin.execute(gone, ids[100:110])
+    await library.add_message("new", unit(1, 1), author_external_id="ann")
+    chosen, kinds = Filter(author_ids=("ann",)), ("message", "atom", "topic")
+    for wanted in (*vectors[:20], unit(1), unit(0, 1)):
+        found = await reader.find(*wanted.tolist(), chosen=chosen, kinds=kinds)
+        async with reader.database.reading(library.workspace) as connection:
+            sought = aims.plain(to_halfvecs(unit(*wanted.tolist()).reshape(1, -1)))
+            truth = await semantic.find_exactly(connection, reader.scope(kinds, chosen), sought, 10)
+        assert found.reason.startswith(IN_MEMORY)
+        assert found.nearest == truth
+
+
+async def test_more_of_what_is_listed_is_looked_up(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where what was looked up is gone, more of what a filter leaves must be, at last all of it."""
+    names, vectors = [f"n {i}" for i in range(40)], [unit(1, i / 10) for i in range(40)]
+    ids = await reader.library.add_messages(names, vectors, author_external_id="ann")
+    await reader.copied()
+    monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", 5_000)
+    monkeypatch.setattr(semantic, "_COMPARED_ROWS_MAX", 0)
+    # Changed since, and not embedded anew yet: listed, in the copy, and not to be found by it.
+    changed = "update ingest.message set text_sha256 = $2 where id = any ($1::uuid[])"
+    await reader.library.admin.execute(changed, ids[:35], sha("changed"))
+    monkeypatch.setattr(semantic, "among", lambda limit, rows: (limit, 2 * limit, rows))
+    found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
+    assert [near.subject.id for near in found.nearest] == ids[35:]
 
 
 async def test_what_was_looked_up_is_not_looked_up_again(
@@ -187,9 +254,9 @@ async def test_what_was_looked_up_is_not_looked_up_again(
         looked_up.append([subject.id for subject in arguments[4]])
         return await nearest_known(*arguments)
 
-    nearest_known = store.nearest_known
+    nearest_known = semantic.nearest_known
     monkeypatch.setattr(Copy, "nearest", propose)
-    monkeypatch.setattr(store, "nearest_known", known)
+    monkeypatch.setattr(semantic, "nearest_known", known)
     monkeypatch.setattr(semantic, "lookups_of", lambda *_: [(20, 4), (20, 8), (40, 40)])
     found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
     assert looked_up == [ids[10:14], ids[14:18], ids]
@@ -199,21 +266,22 @@ async def test_what_was_looked_up_is_not_looked_up_again(
     assert (found.plan, [near.subject.id for near in found.nearest]) == (Plan.MEMORY, ids[10:20])
 
 
-@pytest.mark.parametrize(("factor", "plan"), [(11, Plan.EXACT), (9, Plan.MEMORY)])
+@pytest.mark.parametrize(("factor", "is_listed"), [(11, True), (9, False)])
 async def test_what_is_less_work_is_done(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch, factor: int, plan: Plan
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, factor: int, is_listed: bool
 ) -> None:
-    """All that a filter leaves must be compared if that is less work than to look up enough that satisfies it."""
+    """All that a filter leaves must be listed if that is less work than to look up enough that satisfies it."""
     names = [f"n {i}" for i in range(60)]
     await reader.library.add_messages(names, [unit(1)] * 60, author_external_id="ann")
     await reader.copied()
     monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", 5_000)
+    monkeypatch.setattr(semantic, "_COMPARED_ROWS_MAX", 0)
     monkeypatch.setattr(semantic, "COPIED_ROWS_MIN", 0)
     # 62 or 56 of 360 rows.
-    monkeypatch.setattr(semantic, "_COMPARED_FOR_COPY", 0)
-    monkeypatch.setattr(semantic, "_COMPARED_FOR_LOOKED_UP", factor)
+    monkeypatch.setattr(semantic, "_LISTED_FOR_COPY", 0)
+    monkeypatch.setattr(semantic, "_LISTED_FOR_LOOKED_UP", factor)
     found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
-    assert (found.plan, len(found.nearest)) == (plan, 10)
+    assert (found.reason.startswith(IN_MEMORY), len(found.nearest)) == (is_listed, 10)
 
 
 async def test_few_that_satisfy_a_filter_are_left_to_the_index(

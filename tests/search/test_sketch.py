@@ -98,3 +98,30 @@ def test_the_fewest_steps_are_the_fewest(order: str, wanted: int) -> None:
     places = fewest(steps, wanted)
     assert len(set(places.tolist())) == wanted
     assert sorted(steps[places]) == sorted(steps)[:wanted]
+
+
+def test_rows_of_some_subjects_are_found() -> None:
+    """Of given subjects the nearest must be found, in order, wherever they stand; none of others or of nobody."""
+    vectors = similar_vectors(20_000, 64)
+    sketch, dice = filled(vectors), np.random.default_rng(8)
+    for count in (1, 30, 3_000, 20_000):
+        for query in similar_vectors(5, 64):
+            chosen = dice.permutation(20_000)[:count]
+            ids = b"".join(int(each).to_bytes(16, "big") for each in [*chosen, 999_999])
+            found, rows = sketch.nearest_among(query, ids, 10)
+            truth = chosen[np.argsort(-(vectors[chosen] @ query))][:10]
+            assert rows == count
+            assert len({each.int for each in found} & {*truth.tolist()}) >= min(count, 9)
+
+
+def test_subjects_are_found_while_it_grows() -> None:
+    """What was added after ids were put in order must be found as well, each subject once, with all of its rows."""
+    vectors = similar_vectors(12_000, 16)
+    sketch = Sketch.of(vectors[:1_000])
+    for start in range(0, 12_000, 500):
+        # The same subjects over and over: of each a row in every piece.
+        sketch.add(ids_of(range(500)), vectors[start : start + 500])
+        subjects, rows = sketch.nearest_among(vectors[start], ids_of(range(7, 9)), 100)
+        assert ({each.int for each in subjects}, rows) == ({7, 8}, 2 * (start // 500 + 1))
+    assert sketch.nearest_among(vectors[0], b"", 10) == ([], 0)
+    assert Sketch.of(vectors[:10]).nearest_among(vectors[0], ids_of(range(2)), 10) == ([], 0)

@@ -17,6 +17,7 @@ from services.common.vectors import Matrix, to_halfvecs
 from services.search import lookups, statements, store
 from services.search.conditions import All, Any_, Attribute, Leaf
 from services.search.copies import Copies
+from services.search.nearest import nearest_exact
 from services.search.semantic import KEPT_PLANS, Plan, SemanticLeg
 from services.search.statements import KINDS
 from services.search.statistics import Statistics
@@ -254,7 +255,7 @@ async def test_a_topic_is_read_by_its_messages(desk: Desk) -> None:
         newest = (connection, workspace, generation, chosen, "message", 100)
         assert {each for each, _ in await lookups.newest_vectors(*newest)} == {*said}
         scope = Scope(workspace, generation, chosen, ("message",))
-        nearest, rows = await store.nearest_exact(connection, scope, vector, 100)
+        nearest, rows = await nearest_exact(connection, scope, vector, 100)
         assert ({near.subject.id for near in nearest}, rows) == ({*said}, 20)
         assert await connection.fetchval(READ) < 10 * len(said)
 
@@ -294,9 +295,9 @@ async def test_too_many_rows_are_not_compared(desk: Desk) -> None:
     vector = to_halfvecs(unit(1).reshape(1, -1))[0]
     async with as_search(desk.library) as connection:
         scope = Scope(desk.library.workspace, generation, Filter(author_ids=("ann",)), KINDS)
-        assert await store.nearest_exact(connection, scope, vector, 10, 60) == ([], 60)
+        assert await nearest_exact(connection, scope, vector, 10, 60) == ([], 60)
         assert await connection.fetchval(VECTORS_READ) == 0
-        nearest, rows = await store.nearest_exact(connection, scope, vector, 10, 61)
+        nearest, rows = await nearest_exact(connection, scope, vector, 10, 61)
         assert (len(nearest), rows) == (10, 60)
         assert await connection.fetchval(VECTORS_READ) >= 60
 
@@ -314,7 +315,7 @@ async def test_what_has_words_is_listed_by_their_index(desk: Desk) -> None:
         assert "@@" not in plan
         before = await scans(desk.library, "message_words")
         scope = Scope(desk.library.workspace, generation, chosen, KINDS)
-        nearest, rows = await store.nearest_exact(connection, scope, vector, 100)
+        nearest, rows = await nearest_exact(connection, scope, vector, 100)
         assert (len(nearest), rows) == (58, 58)
     assert await scans(desk.library, "message_words") > before
     async with as_search(desk.library) as connection:
