@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,9 +122,12 @@ async def evaluate(
     """Run the engine over every curated window of a folder; nothing is fitted on it.
 
     `progress` is told of each window before it is read. Raises EvaluationDataError when the folder
-    lacks the labels or a chat they name, or when a label is not one.
+    lacks the labels or a chat they name, when a label is not one, or when predictions cannot be written.
     """
     golds = read_golds(data_dir)
+    if predictions_path is not None:
+        # A model may read for an hour before there is something to write.
+        await asyncio.to_thread(_require_writable, predictions_path)
     chats = {chat: read_chat(data_dir, chat, score) for chat in {gold.chat for gold in golds}}
     tallies: dict[str, Tally] = {}
     predictions: list[dict[str, Any]] = []
@@ -149,9 +153,24 @@ async def evaluate(
     }
 
 
+def _require_writable(path: Path) -> None:
+    """Raise EvaluationDataError for a file that cannot be written; one that is there keeps what it holds."""
+    with _writing(path):
+        path.open("a", encoding="utf-8").close()
+
+
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text("".join(lines), encoding="utf-8")
+    with _writing(path):
+        path.write_text("".join(lines), encoding="utf-8")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EvaluationDataError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def tally_window(gold: GoldWindow, window: Window, extraction: Extraction, seconds: float) -> Tally:
@@ -263,7 +282,7 @@ def _golds(path: Path) -> Iterator[GoldWindow]:
             yield _gold(json.loads(line))
         except _BadLabel as error:
             raise EvaluationDataError(f"{path}:{number}: {error}") from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise EvaluationDataError(f"{path}:{number}: not a curated window") from error
 
 
@@ -309,7 +328,7 @@ def read_export(path: Path, score: Score | None = None) -> dict[MessageId, Windo
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["messages"]
         messages = [_message(row) for row in rows if row.get("type") == "message"]
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise EvaluationDataError(f"{path}: cannot be read as an export") from error
     if score is not None:
         messages = list(_labelled(messages, score(messages)))
@@ -327,10 +346,10 @@ def _message(row: Mapping[str, Any]) -> WindowMessage:
     text = row["text"]
     if not isinstance(text, str):
         text = "".join(part if isinstance(part, str) else part["text"] for part in text)
-    return WindowMessage(
-        row["id"],
-        row.get("from") or "",
-        text,
-        datetime.fromtimestamp(int(row["date_unixtime"]), UTC),
-        row.get("reply_to_message_id"),
-    )
+    identity, author, parent = row["id"], row.get("from") or "", row.get("reply_to_message_id")
+    if type(identity) not in (int, str) or not isinstance(author, str):
+        raise TypeError("not an id, or not a name")
+    if type(parent) not in (int, str, type(None)):
+        raise TypeError("not the id of a message")
+    sent_at = datetime.fromtimestamp(int(row["date_unixtime"]), UTC)
+    return WindowMessage(identity, author, text, sent_at, parent)

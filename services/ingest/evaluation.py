@@ -22,6 +22,8 @@ from services.ingest.wording import CONTEXT_MESSAGES, Context, Reading, ScoredIn
 
 LABELS = (NOISE, WEAK, SIGNAL)
 BOOTSTRAP_DRAWS = 2000
+# What JSON of another shape than is wanted raises.
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 Report = dict[str, Any]
 
 
@@ -112,7 +114,7 @@ def _read_labels(file: Path) -> Iterator[tuple[str, int, int]]:
             if line.strip():
                 row = json.loads(line)
                 yield str(row["chat"]), int(row["message_id"]), LABELS.index(row["label"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (*_MALFORMED, OSError) as error:
         raise UnusableData(file, f"not a file of labels: {error}") from error
 
 
@@ -120,27 +122,28 @@ def _read_chat(data: Path, chat: str, wanted: dict[int, int]) -> Iterator[Labell
     """Reads the chat in order, as it would have been ingested."""
     recent: list[Reading] = []
     found = 0
-    for row in _messages(data, chat):
-        message = _as_input(row)
+    for number, message in _messages(data, chat):
         context = Context(recent[-CONTEXT_MESSAGES:])
         reading = read(message, context)
         recent = [*recent[1 - CONTEXT_MESSAGES :], reading]
-        if row["id"] in wanted:
+        if number in wanted:
             found += 1
             features = observe(reading, context)
-            yield Labelled(chat, row["id"], wanted[row["id"]], len(message.text), features)
+            yield Labelled(chat, number, wanted[number], len(message.text), features)
     if found < len(wanted):
         raise UnusableData(data, f"chat {chat} lacks {len(wanted) - found} labelled messages")
 
 
-def _messages(data: Path, chat: str) -> list[dict[str, Any]]:
+def _messages(data: Path, chat: str) -> list[tuple[int, ScoredInput]]:
+    """The messages of a chat by number, in order."""
     plain, packed = data / f"{chat}.result.json", data / f"{chat}.result.json.xz"
     file = packed if packed.is_file() and not plain.is_file() else plain
     try:
         content = lzma.decompress(file.read_bytes()) if file is packed else file.read_bytes()
         rows = json.loads(content, strict=False)["messages"]
-        return [row for row in rows if row.get("type", "message") == "message"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, lzma.LZMAError) as error:
+        said = [row for row in rows if row.get("type", "message") == "message"]
+        return [(int(row["id"]), _as_input(row)) for row in said]
+    except (*_MALFORMED, OSError, lzma.LZMAError) as error:
         raise UnusableData(file, f"not a chat export: {error}") from error
 
 
@@ -148,8 +151,11 @@ def _as_input(row: dict[str, Any]) -> ScoredInput:
     text = row.get("text") or ""
     if isinstance(text, list):
         text = "".join(part if isinstance(part, str) else part["text"] for part in text)
+    author = row.get("from") or ""
+    if not isinstance(author, str) or not isinstance(text, str):
+        raise TypeError("a name and a text must be texts")
     return ScoredInput(
-        author=row.get("from") or "",
+        author=author,
         text=text,
         message_id=str(row["id"]),
         reply_to=str(row.get("reply_to_message_id") or ""),

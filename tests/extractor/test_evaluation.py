@@ -89,6 +89,15 @@ def odd(**changes: object) -> str:
     return json.dumps({**window, "atoms": [atom], **changes})
 
 
+def export(**changes: object) -> str:
+    """An export of the window's messages, the first of them with some things changed."""
+    rows = [
+        {"id": number, "type": "message", "date_unixtime": "1760000000", "text": text}
+        for number, text in enumerate(TEXTS, 1)
+    ]
+    return json.dumps({"messages": [rows[0] | changes, *rows[1:]]})
+
+
 def gold(*numbers: int) -> GoldAtom:
     """A curated atom of these messages."""
     return GoldAtom("problem", frozenset(numbers), True)
@@ -212,7 +221,16 @@ async def test_the_scorer_labels_the_whole_chat(tmp_path: Path) -> None:
             r"atoms\[0\].type: 'gossip' is none of problem",
         ),
         ("labels/extraction.jsonl", odd(ids=[]), r"atoms\[0\].message_ids: not a list"),
+        ("labels/extraction.jsonl", "[" * 100_000, "extraction.jsonl:1: not a curated window"),
         ("dev.result.json", "{", "dev.result.json"),
+        ("dev.result.json", "[" * 100_000, "dev.result.json: cannot be read as an export"),
+        ("dev.result.json", export(id=[1]), "dev.result.json: cannot be read as an export"),
+        ("dev.result.json", export(**{"from": 5}), "dev.result.json: cannot be read as an export"),
+        (
+            "dev.result.json",
+            export(reply_to_message_id={}),
+            "dev.result.json: cannot be read as an export",
+        ),
         ("dev.result.json", '{"messages": []}', "window dev/w0 names message 1"),
     ],
 )
@@ -222,6 +240,22 @@ async def test_bad_folders_are_named(tmp_path: Path, name: str, text: str, said:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(EvaluationDataError, match=said):
         await evaluate(tmp_path, PlannedEngine(Extraction()))
+
+
+async def test_predictions_that_cannot_be_written_are_told_before_anything_is_read(
+    tmp_path: Path,
+) -> None:
+    """Who waits for a model learns at once that its answers have no place, and of which file."""
+    read: list[str] = []
+    nowhere = tmp_path / "nowhere" / "predictions.jsonl"
+    with pytest.raises(EvaluationDataError, match=r"nowhere/predictions\.jsonl: cannot be written"):
+        await evaluate(
+            folder(tmp_path),
+            PlannedEngine(Extraction()),
+            nowhere,
+            progress=lambda number, total, name: read.append(name),
+        )
+    assert read == []
 
 
 async def test_labels_that_are_no_text_are_named(tmp_path: Path) -> None:

@@ -104,6 +104,16 @@ def test_unusable(tmp_path: Path) -> None:
     (tmp_path / "one.result.json").write_text("{")
     with pytest.raises(UnusableData, match=r"one\.result\.json: not a chat export"):
         evaluate(tmp_path)
+    for broken in (
+        "[" * 100_000,
+        '{"messages": [{"text": "no id"}]}',
+        '{"messages": [{"id": [100], "text": "ok"}]}',
+        '{"messages": [{"id": 100, "from": 5, "text": "ok"}]}',
+        '{"messages": [{"id": 100, "text": [{"type": "bold"}]}]}',
+    ):
+        (tmp_path / "one.result.json").write_text(broken)
+        with pytest.raises(UnusableData, match=r"one\.result\.json: not a chat export"):
+            evaluate(tmp_path)
     (tmp_path / "one.result.json").write_text('{"messages": []}')
     with pytest.raises(UnusableData, match="lacks 18 labelled"):
         evaluate(tmp_path)
