@@ -107,15 +107,12 @@ class EmbedStage:
     ) -> list[Result[Outcome] | Failed | Parked]:
         if generation is None:
             return [Result(task, None, 0) for task, _ in asked]
-        encoder = self._generations.encoder(generation)
-        if encoder is None:
-            return [Parked(task, MODEL_MISSING) for task, _ in asked]
         if await self._is_being_indexed(generation):
             return [Parked(task, INDEX_BUILDING) for task, _ in asked]
         subjects = await self._read(asked, generation.id)
         await reach("embed.read")
         wanted = [text for text in map(_wanted_of(subjects), asked) if text and not text.vectors]
-        made = await self._make(generation, encoder, wanted)
+        made = await self._make(generation, wanted)
         await reach("embed.encoded")
         return [_result(task, spec, subjects, made) for task, spec in asked]
 
@@ -127,11 +124,14 @@ class EmbedStage:
             return (await index_state(connection, generation.id)).state == "building"
 
     async def _make(
-        self, generation: Generation, encoder: Encoder, wanted: Sequence[SubjectText]
+        self, generation: Generation, wanted: Sequence[SubjectText]
     ) -> dict[Subject, Made]:
         """Return what the model makes of texts, or why it is not asked; nothing else needs it."""
         if not wanted:
             return {}
+        encoder = self._generations.encoder(generation)
+        if encoder is None:
+            return {text.key: MODEL_MISSING for text in wanted}
         why_not = self._outages.why_not(generation.id, can_wait=self._can_wait)
         if why_not:
             return {text.key: why_not for text in wanted}

@@ -20,7 +20,7 @@ from services.embedder.shelf import Shelf
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS: Final = 1.0
-# Counting reads every row: it may take one tenth of the time.
+# Counting reads every row: it may take one tenth of the time. So may builds that fail.
 _REST_FACTOR: Final = 9
 # A model is opened before its generation is there, in a call of at most a minute.
 _OPENING_SECONDS: Final = 60.0
@@ -66,6 +66,8 @@ class Upkeep:
         # When a generation that is being filled may be looked at again, and what had come in at the last look.
         self._looks: dict[UUID, tuple[float, UUID]] = {}
         self._drop_again = 0.0
+        # When an index may be built again, after a build that failed.
+        self._build_again: dict[UUID, float] = {}
 
     async def follow(self) -> None:
         """Until cancelled: open the models of new generations, and end those retired."""
@@ -151,6 +153,8 @@ class Upkeep:
             found = await store.index_state(connection, generation.id)
         if found.state in ("ready", "building"):
             return False
+        if self._clock() < self._build_again.get(generation.id, 0.0):
+            return False
         is_left_for_later = generation.state == "building" and found.state == "none"
         if is_left_for_later and not await self._is_full(generation.id):
             return False
@@ -159,11 +163,23 @@ class Upkeep:
             generation.id,
             "invalid" if found.state == "invalid" else "not there",
         )
-        async with self._database.connection() as connection:
-            built = await store.build_index(connection, generation.id, self._building.memory_mb)
+        built = await self._build(generation.id)
         if built:
             log.info("generation %s: its index is ready", generation.id)
         return built
+
+    async def _build(self, generation: UUID) -> bool:
+        """Build an index; one that fails, as on a disk that it fills, is left alone for longer than it took."""
+        begun = self._clock()
+        try:
+            async with self._database.connection() as connection:
+                return await store.build_index(connection, generation, self._building.memory_mb)
+        except Unavailable:
+            ended = self._clock()
+            self._build_again[generation] = ended + max(
+                _LOOK_SECONDS, _REST_FACTOR * (ended - begun)
+            )
+            raise
 
     async def _is_full(self, generation: UUID) -> bool:
         """Whether a generation has all vectors that it will get of what was there when it was last looked at.

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from services.common.database import Database, DatabaseSettings
-from services.common.errors import StatementTooSlow
+from services.common.errors import LockedTooLong, StatementTooSlow
 from services.embedder import counting, upkeep
 from services.embedder.generation_store import Density
 from services.embedder.generations import Generation
@@ -167,6 +167,39 @@ async def _fill(channel: grpc.aio.Channel, deployment: Deployment, generation: s
     replies = EmbedderServiceStub(channel).Backfill(request, metadata=deployment.metadata)
     *_, last = [reply async for reply in replies]
     assert last.finished
+
+
+async def test_a_build_that_fails_is_not_begun_again_at_once(
+    embedder: Embedder, chat: Chat, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build may fail because it fills the disk: it is left alone for a minute, and ten times as long as it took."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    async with embedder.serving(open_model):
+        await chat.say(["one"])
+        await chat.settled()
+    ((name, _),) = await chat.admin.fetch(HNSW)
+    await chat.admin.execute(f"drop index embedder.{name}")
+    now = 0.0
+    settings = DatabaseSettings.read().model_copy(update={"statement_timeout_seconds": 0.4})
+    writer = await asyncpg.connect(database_url)
+    async with Database.open(settings, "winnow_embedder") as database:
+        generations = await open_generations(database)
+        (serving,) = await generations.refresh()
+        parts = (generations, Shelf(open_model), Outages(), Building(64), 0, lambda: now)
+        upkeep = Upkeep(database, *parts)
+        async with writer.transaction():
+            await writer.execute("lock table embedder.vector in row exclusive mode")
+            with pytest.raises(LockedTooLong):
+                await upkeep.mend_index(serving)
+            now = 59.0
+            assert not await upkeep.mend_index(serving)
+            now = 60.0
+            with pytest.raises(LockedTooLong):
+                await upkeep.mend_index(serving)
+        now = 120.0
+        assert await upkeep.mend_index(serving)
+    await writer.close()
+    assert await _is_mended(chat.admin, name)
 
 
 async def test_broken_indexes_are_mended(

@@ -189,6 +189,22 @@ async def test_what_lacks_a_model_is_parked_until_somebody_has_it(
             await until(lambda: _per_generation(chat, [6, 6]))
 
 
+async def test_what_is_removed_needs_no_model(
+    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vectors of a deleted message go though the model is not here that would make others."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
+    async with embedder.serving(both_models, reconciling=True) as channel:
+        request = pb.StartGenerationRequest(model="second")
+        await EmbedderServiceStub(channel).StartGeneration(request, metadata=deployment.metadata)
+        deleted, _, _ = await chat.say(["one", "two", "three"])
+        await until(lambda: _per_generation(chat, [3, 3]))
+    async with embedder.serving(first_model_alone, reconciling=True):
+        await chat.delete([deleted])
+        await until(lambda: _per_generation(chat, [2, 2]))
+        assert await chat.unfinished() == []
+
+
 async def _all_parked(chat: Chat, count: int) -> bool:
     rows = await chat.unfinished()
     return [row["error_class"] for row in rows] == ["model_missing"] * count
