@@ -1,12 +1,16 @@
 """How much of what exact comparison finds a generation's index finds too."""
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from services.common.database import Database
+from services.common.errors import StatementTooSlow
 from services.common.vectors import INDEX_SETTINGS
 from services.embedder.generations import Generation
+
+log = logging.getLogger(__name__)
 
 NEAREST: Final = 10
 _QUERIES_MAX: Final = 50
@@ -34,7 +38,18 @@ class Recall:
 
 
 async def measure_recall(database: Database, workspace: UUID, generation: Generation) -> Recall:
-    """Compare the index with exact comparison, vectors of the workspace itself being the queries."""
+    """Compare the index with exact comparison, vectors of the workspace itself being the queries.
+
+    None is compared of so many vectors that one exact comparison takes longer than a statement may.
+    """
+    try:
+        return await _measure(database, workspace, generation)
+    except StatementTooSlow as error:
+        log.warning("generation %s: its recall is not measured: %s", generation.id, error)
+        return Recall(0.0, 0)
+
+
+async def _measure(database: Database, workspace: UUID, generation: Generation) -> Recall:
     names = {
         "generation": generation.id,
         "dimensions": generation.model.dimensions,
