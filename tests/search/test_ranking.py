@@ -182,13 +182,13 @@ def test_candidates_come_from_the_rarest_words() -> None:
     assert candidate_query(lookup(900, TERM_DOCUMENTS_MAX)) == "(a)"
     everywhere = lookup(*[TERM_DOCUMENTS_MAX] * 3)
     assert candidate_query(everywhere) == "(a) & ((b) | (c))"
-    assert candidate_query(lookup(900, 600, 500)) == "(c) | (b) | (a)"
+    assert candidate_query(lookup(450, 300, 200)) == "(c) | (b) | (a)"
 
 
 def test_commoner_words_count_where_two_of_them_are() -> None:
     """Beside the rarest words, documents with two commoner ones must be asked for as far as these are not too many."""
-    counts, rarest = (60, 400, 900, 1_200, 4_000), "(a) | (b) | ((d) & ((c)))"
-    many, few = lookup(*counts, documents=10_000), lookup(*counts, documents=100_000)
+    counts, rarest = (30, 200, 450, 600, 2_000), "(a) | (b) | ((d) & ((c)))"
+    many, few = lookup(*counts, documents=5_000), lookup(*counts, documents=50_000)
     assert candidate_query(many) == rarest
     assert candidate_query(few) == f"{rarest} | ((e) & ((c) | (d)))"
 
