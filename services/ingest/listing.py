@@ -6,7 +6,6 @@ from uuid import UUID
 
 from services.common import pages, replies
 from services.common.database import Database
-from services.common.errors import FieldViolation, InvalidFields
 from services.common.moments import read_span
 from services.ingest import store
 from services.ingest.reading import SOURCE_KINDS
@@ -51,8 +50,6 @@ async def sources(
 
 
 def _filter(request: pb.ListMessagesRequest) -> MessageFilter:
-    if "\0" in request.author_external_id:
-        raise InvalidFields(FieldViolation("author_external_id", "must not contain NUL"))
     after, before = read_span(request, "sent_after", "sent_before")
     return MessageFilter(
         UUID(request.source_id) if request.source_id else None,

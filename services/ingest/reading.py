@@ -90,19 +90,7 @@ def _unsaid_violations(message: pb.MessageInput) -> list[FieldViolation]:
         found.append(FieldViolation("sent_at", _WRONG_NANOS))
     if message.HasField("edited_at") and not 0 <= message.edited_at.nanos < _SECOND:
         found.append(FieldViolation("edited_at", _WRONG_NANOS))
-    if message.entities:
-        found += _nul_types("entities", message.entities)
-    if message.attachments:
-        found += _nul_types("attachments", message.attachments)
     return found
-
-
-def _nul_types(name: str, items: Iterable[Any]) -> list[FieldViolation]:
-    return [
-        FieldViolation(f"{name}[{number}].type", "must not contain NUL")
-        for number, item in enumerate(items)
-        if "\0" in item.type
-    ]
 
 
 def _time(moment: Any) -> datetime:
