@@ -56,3 +56,6 @@ class Heartbeat:
                     await hint.in_progress()
             except (Unavailable, *TRANSIENT) as error:
                 log.warning("%s: heartbeat: %s", self._stage, error)
+            except Exception:
+                # Whatever it was, a heart that stood still would lose the work.
+                log.exception("%s: heartbeat", self._stage)

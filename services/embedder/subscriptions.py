@@ -55,7 +55,7 @@ MODEL_MISSING = Reason(
 INDEX_BUILDING = Reason(
     "index_building",
     "the index of the generation is being built, which takes no vectors until then",
-    60,
+    10,
 )
 
 

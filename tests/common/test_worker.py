@@ -172,6 +172,23 @@ async def test_long_work_keeps_its_lease(deployment: Deployment) -> None:
     assert await deployment.admin.fetchval("select fence from spine.task") == 1
 
 
+async def test_a_heartbeat_that_fails_is_told_and_goes_on(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody thought of keeps a lease from being extended once, not from then on, and is in the log at once."""
+    stage, admin = Recorder(seconds=3600), deployment.admin
+    extend = "execute on function spine.extend"
+    async with running(stage, task_lease_seconds=0.9) as parts:
+        await make(deployment, "slow")
+        await stage.started.wait()
+        await admin.execute(f"revoke {extend} from winnow_embedder")
+        await eventually(lambda: "permission denied" in caplog.text)
+        await admin.execute(f"grant {extend} to winnow_embedder")
+        until_now = await admin.fetchval("select lease_until from spine.task")
+        await until_true(admin, f"lease_until > '{until_now}' from spine.task")
+        parts.working.cancel()
+
+
 async def test_every_slot_comes_back(deployment: Deployment) -> None:
     """However many batches fail, the worker takes the next one."""
     stage = Recorder(poison=frozenset(f"bad{n}" for n in range(12)))
