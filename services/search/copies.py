@@ -77,8 +77,7 @@ class Copy:
     ) -> dict[str, list[UUID]]:
         """The subjects of each kind nearest to a vector (as vectors.to_halfvecs encodes it), best first.
 
-        About so many of each, several parts of one subject counted as several; of the first, as many as should be sure,
-        hardly one is missed.
+        So many of each; of the first, as many as should be sure, hardly one is missed.
         """
         return await asyncio.get_running_loop().run_in_executor(
             self.threads, self._nearest, kinds, vector, count, sure
@@ -97,9 +96,9 @@ class Copy:
     async def nearest_among(
         self, listed: Mapping[str, bytes], vector: bytes, count: int
     ) -> tuple[dict[str, list[UUID]], bool]:
-        """Of some subjects of each kind, ids of 16 bytes, those nearest to a vector, best first.
+        """Of some subjects of each kind, ids of 16 bytes, so many of those nearest to a vector, best first.
 
-        They are those of so many rows of each kind; return also whether these are all rows that they have.
+        Return also whether these are surely all that there are.
         """
         return await asyncio.get_running_loop().run_in_executor(
             self.threads, self._nearest_among, listed, vector, count

@@ -328,7 +328,7 @@ def lookups_of(chosen: Filter, limit: int) -> Sequence[tuple[int, int]]:
 
 
 def among(limit: int, rows: int) -> Sequence[int]:
-    """How many rows of what a filter leaves are looked up to find so many: more if some are gone, at last all."""
+    """How much of what a filter leaves is looked up to find so many: more if some are gone, at last all."""
     return limit + 40, 5 * limit + 150, rows
 
 

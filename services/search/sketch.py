@@ -36,6 +36,7 @@ Codes = npt.NDArray[np.int8]
 Steps = npt.NDArray[np.uint16]
 Ids = npt.NDArray[np.uint8]
 Keys = npt.NDArray[np.uint64]
+Order = tuple[Keys, npt.NDArray[np.uint32]]
 
 
 class Sketch:
@@ -56,7 +57,7 @@ class Sketch:
         self._scales = np.zeros(room, np.float32)
         self._ids = np.zeros((room, 16), np.uint8)
         # The keys of the first rows in order, and where they stand.
-        self._order = (np.zeros(0, np.uint64), np.zeros(0, np.uint32))
+        self._order: Order = (np.zeros(0, np.uint64), np.zeros(0, np.uint32))
 
     @classmethod
     def of(cls, sample: Matrix, room: int = 0) -> "Sketch":
@@ -86,9 +87,9 @@ class Sketch:
         self._size = size
 
     def nearest(self, vector: Row, count: int, breadth: int) -> list[UUID]:
-        """The subjects of the rows nearest to a unit vector, best first, up to so many rows.
+        """So many of the subjects nearest to a unit vector, best first.
 
-        They are the best by their codes among so many (the breadth) that differ least by their levels.
+        They are the best by their codes among so many rows (the breadth) that differ least by their levels.
         """
         size, levels = self._size, self._levels
         codes, scales, ids = self._codes, self._scales, self._ids
@@ -96,22 +97,25 @@ class Sketch:
             return []
         asked = self._levels_of((vector - self._middle).reshape(1, -1))
         rows = fewest(_steps(levels[:size], asked), max(breadth, count))
-        return _subjects(ids[_best(rows, codes, scales, vector, count)])
+        return _subjects(ids[_ordered(rows, codes, scales, vector)], count)
 
     def nearest_among(self, vector: Row, subjects: bytes, count: int) -> tuple[list[UUID], int]:
-        """Of some subjects, whose ids are 16 bytes each, those of the rows nearest to a unit vector, best first.
+        """Of some subjects, whose ids are 16 bytes each, so many of those nearest to a unit vector by their codes.
 
-        They are those of up to so many rows, by their codes; return also how many rows the subjects have.
+        The best comes first; return also how many rows the subjects have.
         """
+        # First: what is in order by now may have rows that are not in what is asked.
+        order = self._order
         size, codes, scales, ids = self._size, self._codes, self._scales, self._ids
-        rows = self._rows_of(np.frombuffer(subjects, np.uint8).reshape(-1, 16), ids[:size])
+        wanted = np.frombuffer(subjects, np.uint8).reshape(-1, 16)
+        rows = self._rows_of(wanted, ids[:size], order)
         if not len(rows):
             return [], 0
-        return _subjects(ids[_best(rows, codes, scales, vector, count)]), len(rows)
+        return _subjects(ids[_ordered(rows, codes, scales, vector)], count), len(rows)
 
-    def _rows_of(self, wanted: Ids, ids: Ids) -> Places:
+    def _rows_of(self, wanted: Ids, ids: Ids, order: Order) -> Places:
         """Return which rows have one of some ids; a subject of several parts has several."""
-        keys, places = self._order
+        keys, places = order
         if len(ids) - len(keys) > max(_UNSORTED_ROWS_MAX, len(keys) * _UNSORTED_SHARE):
             unsorted = _keys(ids)
             places = np.argsort(unsorted).astype(np.uint32)
@@ -152,18 +156,23 @@ def _keys(ids: Ids) -> Keys:
     return np.ascontiguousarray(ids[:, 8:]).view(np.uint64)[:, 0]
 
 
-def _best(rows: Places, codes: Codes, scales: Row, vector: Row, count: int) -> Places:
-    """Return those of some rows whose codes are nearest to a vector, best first.
+def _ordered(rows: Places, codes: Codes, scales: Row, vector: Row) -> Places:
+    """Put some rows in the order of how near their codes are to a vector, best first.
 
     The middle's own share is the same in all of them.
     """
     shares = _products(codes[rows], vector) * scales[rows]
-    return rows[np.argsort(-shares)[:count]]
+    return rows[np.argsort(-shares)]
 
 
-def _subjects(ids: Ids) -> list[UUID]:
-    """Return the subjects of rows, each once."""
-    return list(dict.fromkeys(UUID(bytes=each.tobytes()) for each in ids))
+def _subjects(ids: Ids, count: int) -> list[UUID]:
+    """Return so many subjects of rows, the first ones, each once: rows of one must not take the places of others."""
+    found = dict[UUID, None]()
+    for each in ids:
+        if len(found) == count:
+            break
+        found[UUID(bytes=each.tobytes())] = None
+    return list(found)
 
 
 def _steps(levels: Bits, asked: Bits) -> Steps:

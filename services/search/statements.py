@@ -1,4 +1,4 @@
-"""SQL of store.sql as the server gets it: for some kinds, under some conditions, of one generation.
+"""The SQL beside this module as the server gets it: for some kinds, under some conditions, of one generation.
 
 Between `/*each JOINT*/` and `/*end*/` stands what is said once for every kind, with JOINT between. All that is put into
 a statement is a fixed fragment, a name of a kind, an id or a number that was checked; values are always parameters.

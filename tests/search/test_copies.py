@@ -220,6 +220,27 @@ async def test_what_is_listed_is_ordered_as_the_database_does(
         assert found.nearest == truth
 
 
+@pytest.mark.parametrize("chosen", [Filter(), Filter(labels=("weak",), atom_types=("solution",))])
+async def test_the_parts_of_a_long_text_take_the_places_of_no_others(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, chosen: Filter
+) -> None:
+    """What is nearest after a text of many vectors must be found, also if things of another kind fill its place."""
+    library = reader.library
+    names, vectors = [f"n {i}" for i in range(20)], [unit(1, i / 100) for i in range(20)]
+    ids = await library.add_messages(names, vectors)
+    for part in range(1, 60):
+        await library.add_vectors("message", ids[:1], names[:1], [unit(1)], part=part)
+    for i in range(20):
+        await library.add_atom(f"a {i}", "b", [], unit(0, 1, i))
+    await reader.copied()
+    monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", 5_000)
+    monkeypatch.setattr(semantic, "_COMPARED_ROWS_MAX", 0)
+    found = await reader.find(1, chosen=chosen, kinds=("message", "atom"))
+    assert found.plan is Plan.MEMORY
+    assert found.reason.startswith(IN_MEMORY) is not chosen.is_empty
+    assert [near.subject.id for near in found.nearest] == ids[:10]
+
+
 async def test_more_of_what_is_listed_is_looked_up(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Vectors in memory: what is found among them, whatever their number and length."""
 
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -77,6 +78,18 @@ def test_a_subject_with_several_parts_is_found_once() -> None:
     assert sorted(each.int for each in sketch.nearest(vectors[0], 10, 10)) == [0, 1]
 
 
+def test_a_subject_takes_one_place() -> None:
+    """The many parts of one subject must not keep those out that are nearest after it."""
+    near, far = similar_vectors(1, 64), similar_vectors(30, 64)
+    sketch = Sketch.of(far)
+    sketch.add(ids_of(range(1)) * 60, np.repeat(near, 60, axis=0))
+    sketch.add(ids_of(range(1, 31)), far)
+    truth = [0, *(1 + np.argsort(-(far @ near[0]))[:9]).tolist()]
+    assert {each.int for each in sketch.nearest(near[0], 10, 90)} == {*truth}
+    found, rows = sketch.nearest_among(near[0], ids_of(range(31)), 10)
+    assert ({each.int for each in found}, rows) == ({*truth}, 90)
+
+
 def test_what_is_all_alike_is_found() -> None:
     """Vectors without any difference, as the first of a workspace may be, must not disturb."""
     same = np.repeat(similar_vectors(1, 64), 5, axis=0)
@@ -125,3 +138,22 @@ def test_subjects_are_found_while_it_grows() -> None:
         assert ({each.int for each in subjects}, rows) == ({7, 8}, 2 * (start // 500 + 1))
     assert sketch.nearest_among(vectors[0], b"", 10) == ([], 0)
     assert Sketch.of(vectors[:10]).nearest_among(vectors[0], ids_of(range(2)), 10) == ([], 0)
+
+
+def test_what_another_puts_in_order_meanwhile_does_not_disturb() -> None:
+    """One who asks while it grows, and another has put the new rows in order, must find what was there."""
+    vectors = similar_vectors(10_000, 16)
+
+    class Busy(Sketch):
+        """One that grows, and is asked by another, between the beginning of a question and its rows."""
+
+        def _rows_of(self, *asked: Any) -> Any:
+            if len(self) < 10_000:
+                self.add(ids_of(range(100)) * 50, vectors[5_000:])
+                self.nearest_among(vectors[0], ids_of(range(5)), 10)
+            return super()._rows_of(*asked)
+
+    sketch = Busy.of(vectors)
+    sketch.add(ids_of(range(5_000)), vectors[:5_000])
+    found, rows = sketch.nearest_among(vectors[7], ids_of(range(5, 10)), 10)
+    assert (len(found), rows, found[0].int) == (5, 5, 7)

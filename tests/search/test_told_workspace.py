@@ -1,10 +1,11 @@
 """What reads many rows is told the workspace: it is not found out for every row, and is no way into another."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from services.search import statements, store
+from services.search.conditions import NO_FILTER
 from services.search.statements import KINDS
 from services.search.store import Filter
 from tests.search.conftest import Desk
@@ -37,24 +38,50 @@ async def test_no_row_is_asked_for_the_setting(desk: Desk, name: str) -> None:
 
 async def test_another_workspace_is_closed(desk: Desk) -> None:
     """What runs as its owner must give nothing of another workspace than that of the transaction."""
-    await desk.library.add_message("the harbour crane is repaired")
-    other: UUID = await desk.library.admin.fetchval("select gen_random_uuid()")
+    await add_one_of_each(desk)
+    other = uuid4()
     async with as_search(desk.library) as connection:
         await check(connection, desk.library.workspace, 1)
         await connection.execute("select set_config('winnow.workspace_id', $1, true)", str(other))
         await check(connection, desk.library.workspace, 0)
 
 
+async def test_the_release_before_is_answered(desk: Desk) -> None:
+    """Who asks without the workspace must get what is of the transaction's, and of no other."""
+    await add_one_of_each(desk)
+    asked = """
+      select (select sum(c.documents)::int from search.count_documents($1::text[], array['crane'::tsquery], 9) c),
+        (select count(*) from search.match_documents(
+           $1, {none}, 'crane', array['crane'::tsquery], '{{1}}', 1.2, 0.5, 12, 5, 9, 9)),
+        (select count(*) from unnest($1) k cross join search.containing(k, 'crane')),
+        (select count(*) from search.live_messages({none})) + (select count(*) from search.live_atoms({none}))
+          + (select count(*) from search.live_topics({none})),
+        (select count(*) from search.words_like('cran:*', 'cran', 9))"""
+    text = asked.format(none=NO_FILTER)
+    async with as_search(desk.library) as connection:
+        (found,) = await connection.fetch(text, [*KINDS])
+        assert [*found.values()] == [3, 3, 3, 3, 1]
+        await connection.execute("select set_config('winnow.workspace_id', $1, true)", str(uuid4()))
+        (found,) = await connection.fetch(text, [*KINDS])
+        assert [*found.values()] == [0, 0, 0, 0, 0]
+
+
+async def add_one_of_each(desk: Desk) -> None:
+    """Save a message, an atom and a topic with one word."""
+    message = await desk.library.add_message("the harbour crane is repaired")
+    await desk.library.add_atom("crane", "repaired", [message])
+    await desk.library.add_topic("crane", [message])
+
+
 async def check(connection: store.Connection, workspace: UUID, expected: int) -> None:
-    """Ask each function for what a message of the workspace has."""
-    kinds, word = ["message"], "'crane'"
-    counts = await store.count_documents(connection, workspace, kinds, [word], 9)
-    assert counts == {"message": [expected]}
+    """Ask each function for what a message, an atom and a topic of the workspace have."""
+    word = "'crane'"
+    counts = await store.count_documents(connection, workspace, KINDS, [word], 9)
+    assert counts == {kind: [expected] for kind in KINDS}
     asked = (word, [word], [1.0], SHAPE, 9, 9)
-    found = await store.match_documents(connection, workspace, Filter(), kinds, *asked)
-    assert len(found) == expected
+    found = await store.match_documents(connection, workspace, Filter(), KINDS, *asked)
+    assert sorted(each.subject.kind for each in found) == sorted(KINDS * expected)
     assert len(await store.words_like(connection, workspace, "cran", 9)) == expected
-    ids = await connection.fetch(
-        "select search.containing($1, 'message', $2::text::tsquery)", workspace, word
-    )
-    assert len(ids) == expected
+    for kind in KINDS:
+        containing = "select search.containing($1, $2, $3::text::tsquery)"
+        assert len(await connection.fetch(containing, workspace, kind, word)) == expected
