@@ -157,3 +157,13 @@ def test_what_another_puts_in_order_meanwhile_does_not_disturb() -> None:
     sketch.add(ids_of(range(5_000)), vectors[:5_000])
     found, rows = sketch.nearest_among(vectors[7], ids_of(range(5, 10)), 10)
     assert (len(found), rows, found[0].int) == (5, 5, 7)
+
+
+def test_what_it_takes_is_what_it_says() -> None:
+    """The memory of a vector must be told with all that is kept of it, the order of ids as well."""
+    vectors = similar_vectors(5_000, 64)
+    sketch = Sketch.of(vectors, 5_000)
+    sketch.add(ids_of(range(5_000)), vectors)
+    sketch.nearest_among(vectors[0], ids_of(range(5)), 10)
+    kept = [sketch._levels, sketch._codes, sketch._scales, sketch._ids, *sketch._order]
+    assert sum(each.nbytes for each in kept) == 5_000 * Sketch.row_bytes(64)
