@@ -10,6 +10,7 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.replies import REPLY_BYTES_MAX, Space, fit_evidence
+from services.common.stored import part_of
 from services.extractor.differing import word_changes
 from services.extractor.manual import Plan
 from services.extractor.neighbours import Surroundings
@@ -121,7 +122,7 @@ def message(row: Row) -> types.Message:
 
 
 def _origin(stored: str | None) -> types.ForwardOrigin | None:
-    return None if stored is None else types.ForwardOrigin(**json.loads(stored))
+    return None if stored is None else part_of(types.ForwardOrigin, json.loads(stored))
 
 
 def link(row: Row) -> pb.AtomLink:

@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.database import Connection
 from services.common.replies import fit_evidence
+from services.common.stored import part_of
 from services.search import store
 from services.search.store import Row, Subject
 from winnow.search.v1 import search_pb2 as pb
@@ -114,7 +115,8 @@ def write_message(row: Row, into: types.Message) -> None:
     if row["attachments"]:
         into.attachments.extend(_parsed(row["attachments"], types.Attachment))
     if row["forwarded_from"] is not None:
-        into.forwarded_from.CopyFrom(types.ForwardOrigin(**json.loads(row["forwarded_from"])))
+        origin = part_of(types.ForwardOrigin, json.loads(row["forwarded_from"]))
+        into.forwarded_from.CopyFrom(origin)
     importance.score, importance.version = row["importance_score"], row["importance_version"]
     importance.label = number(types.ImportanceLabel, row["importance_label"])
     importance.factors.extend(_factors(row["importance_factors"]))

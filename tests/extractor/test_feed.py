@@ -70,7 +70,8 @@ async def take(stream: Any, count: int) -> list[pb.StreamKnowledgeResponse]:
 async def test_everything_and_then_each_change(following: Following) -> None:
     """What is live comes once with its evidence, which says who is cited; then edits, and removals by id."""
     live = await following.live()
-    forward = "update ingest.message set forwarded_from = jsonb_build_object('name', 'Bob')"
+    origin = "jsonb_build_object('name', 'Bob', 'of_a_later_release', 1)"
+    forward = f"update ingest.message set forwarded_from = {origin}"
     await following.deployment.admin.execute(forward)
     stream = following.stream()
     changes = await take(stream, len(live))

@@ -325,7 +325,7 @@ async def test_a_message_comes_whole(desk: Desk) -> None:
         edited_at=START,
         entities='[{"length":4,"offset":6,"type":"code"}]',
         attachments='[{"file_name":"a.png","size_bytes":12,"type":"photo"}]',
-        forwarded_from='{"external_id":"user9","name":"Bob"}',
+        forwarded_from='{"external_id":"user9","name":"Bob","of_a_later_release":1}',
     )
     response = await desk.client.search("code", mode=KEYWORD)
     message = response.results[0].message
