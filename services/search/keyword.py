@@ -32,6 +32,8 @@ CANDIDATES_MIN: Final = 50
 CANDIDATES_MAX: Final = 250
 # About as many are weighed as this.
 MATCHED_MAX: Final = 1_000
+# Where words alone are asked for, nothing else finds what they leave: twice as many of each.
+_TIMES_ALONE: Final = 2
 # Terms of one query stand in one message so much more often than chance has it.
 _TOGETHER_TIMES: Final = 3
 SCANNED_MAX: Final = 10_000
@@ -102,6 +104,8 @@ class KeywordLeg:
         limit: int,
         after: Place | None = None,
         names: Mapping[str, Named] = NOBODY,
+        *,
+        alone: bool = False,
     ) -> KeywordCandidates:
         """Return the best documents by their own words, at most limit; words that occur nowhere are corrected.
 
@@ -127,7 +131,8 @@ class KeywordLeg:
         where = (connection, workspace, chosen, kinds)
         if not lookup.found:
             return KeywordCandidates(lookup, await _with_phrases(*where, limit))
-        asked, everything = candidate_query(lookup), lookup.any_term
+        times = _TIMES_ALONE if alone else 1
+        asked, everything = candidate_query(lookup, times), lookup.any_term
 
         async def match(query: str, scan_limit: int | None = SCANNED_MAX) -> list[Document]:
             words = (query, lookup.matched, lookup.matched_weights, ranking.SHAPE)
@@ -274,14 +279,14 @@ def _like(term: Term, others: Sequence[str]) -> Term:
     return Term(others[0], tuple(alternatives))
 
 
-def candidate_query(lookup: Lookup) -> str:
+def candidate_query(lookup: Lookup, times: int = 1) -> str:
     """Ask for what has any term, if that is not too much; else for what has one of the rarest, or two of the others.
 
     Of the others, too, the rarer ones first, as far as they promise few enough documents: the commonest only weigh. If
-    even the rarest is everywhere, documents must contain it together with another term.
+    even the rarest is everywhere, documents must contain it together with another term. `times` as many of each.
     """
-    known = lookup.counted
-    if sum(count for count, _ in known) <= MATCHED_MAX:
+    known, matched_max = lookup.counted, MATCHED_MAX * times
+    if sum(count for count, _ in known) <= matched_max:
         return lookup.any_term
     rarest_count, rarest = known[0]
     if rarest_count >= TERM_DOCUMENTS_MAX and len(known) > 1:
@@ -289,12 +294,12 @@ def candidate_query(lookup: Lookup) -> str:
     chosen, others = [rarest], list[tuple[int, str]]()
     promised: float = rarest_count
     for count, query in known[1:]:
-        if promised < CANDIDATES_MIN or promised + count <= CANDIDATES_MAX:
+        if promised < CANDIDATES_MIN * times or promised + count <= CANDIDATES_MAX * times:
             chosen.append(query)
             promised += count
             continue
         promised += sum(_together(count, rarer, lookup.documents) for rarer, _ in others)
-        if promised > MATCHED_MAX:
+        if promised > matched_max:
             break
         if others:
             chosen.append(f"({query}) & ({any_of(rarer for _, rarer in others)})")

@@ -25,12 +25,7 @@ from services.search.names import Named, asks_more, mentioned
 from services.search.nearness import Nearness
 from services.search.presenting import present
 from services.search.query_vectors import GenerationGone, QueryVector, QueryVectors
-from services.search.question import (
-    HYBRID_LIMIT_DEFAULT,
-    RESULTS_MAX,
-    Leg,
-    Question,
-)
+from services.search.question import HYBRID_LIMIT_DEFAULT, RESULTS_MAX, Leg, Question
 from services.search.ranking import REACH, Fused, Hit, Standing
 from services.search.reads import Reads
 from services.search.recall import RecallProbe, Sample
@@ -249,6 +244,7 @@ class Searcher:
             question.documents,
             question.after,
             await self._named(connection, workspace, question, words),
+            alone=not question.is_hybrid,
         )
         hits: list[Hit] = []
         if found.documents:

@@ -185,6 +185,13 @@ def test_candidates_come_from_the_rarest_words() -> None:
     assert candidate_query(lookup(450, 300, 200)) == "(c) | (b) | (a)"
 
 
+def test_words_alone_reach_twice_as_far() -> None:
+    """Where nothing else finds what has the commoner words alone, twice as many must be weighed."""
+    assert candidate_query(lookup(800, 300)) == "(b)"
+    assert candidate_query(lookup(800, 300), 2) == "(b) | (a)"
+    assert candidate_query(lookup(1_800, 300, 90), 2) == "(c) | (b)"
+
+
 def test_commoner_words_count_where_two_of_them_are() -> None:
     """Beside the rarest words, documents with two commoner ones must be asked for as far as these are not too many."""
     counts, rarest = (30, 200, 450, 600, 2_000), "(a) | (b) | ((d) & ((c)))"
