@@ -67,5 +67,16 @@ async def nearest_known(
     return [_near(row) for row in rows if row["kind"]], rows[0]["fresh"]
 
 
+def unite(lists: Sequence[list[Near]]) -> list[Near]:
+    """Join lists of subjects, each with its best cosine, best first."""
+    if len(lists) == 1:
+        return lists[0]
+    best: dict[Subject, float] = {}
+    for near in (near for each in lists for near in each):
+        best[near.subject] = max(near.cosine, best.get(near.subject, -1.0))
+    joined = [Near(subject, cosine) for subject, cosine in best.items()]
+    return sorted(joined, key=lambda near: (-near.cosine, near.subject.id))
+
+
 def _near(row: Row) -> Near:
     return Near(Subject(row["kind"], row["id"]), 1.0 - row["distance"])

@@ -1,7 +1,7 @@
 """The semantic leg: reads all vectors that a filter leaves when they are few, else asks a copy or walks the index."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -11,10 +11,11 @@ from services.common.database import Connection
 from services.common.reading import Local
 from services.common.vectors import INDEX_SETTINGS
 from services.search.aims import Aim
-from services.search.copies import FRESH_ROWS_MAX, Copies, Copy
-from services.search.nearest import listed, nearest_exact, nearest_hnsw, nearest_known
+from services.search.copies import Copies, Copy
+from services.search.nearest import listed, nearest_exact, nearest_hnsw, unite
+from services.search.proposals import Proposals
 from services.search.statistics import Statistics
-from services.search.store import Filter, Near, Scope, Subject
+from services.search.store import Filter, Near, Scope
 
 # The rows that are compared with the query sooner than the index finds the best of them (about 4 µs each).
 EXACT_ROWS_MAX: Final = 5_000
@@ -148,22 +149,19 @@ class SemanticLeg:
             # Listed in less than half the time that it takes to compare as many.
             rows_max = min(2 * EXACT_ROWS_MAX, together)
             some, rows = await self._listed(connection, scope, rows_max)
-        found = list[list[Near]]()
-        for aim in aims:
-            nearest = (
-                await self._in_copy(copy, connection, scope, aim, limit)
-                if some is None
-                else await self._among(copy, connection, scope, aim, limit, some)
-            )
-            if nearest is None:
-                return None
-            found.append(nearest)
+        proposals = Proposals(copy, connection, scope, limit)
+        found = [await proposals.nearest(aim, some) for aim in aims]
+        if proposals.fresh and self._copies:
+            self._copies.fell_behind(copy)
+        complete = [nearest for nearest in found if nearest is not None]
+        if len(complete) < len(found):
+            return None
         reason = (
             "all vectors are in memory: the nearest by that are looked up"
             if some is None
             else "what the filter leaves is compared in memory: the nearest by that are looked up"
         )
-        return SemanticCandidates(Plan.MEMORY, reason, rows, total, nearest=unite(found)[:limit])
+        return SemanticCandidates(Plan.MEMORY, reason, rows, total, nearest=unite(complete)[:limit])
 
     async def _listed(
         self, connection: Connection, scope: Scope, rows_max: int
@@ -177,77 +175,6 @@ class SemanticLeg:
             self._statistics.remember_more(*filtering, rows_max)
             return None, rows
         return some, rows
-
-    async def _among(
-        self,
-        copy: Copy,
-        connection: Connection,
-        scope: Scope,
-        aim: Aim,
-        limit: int,
-        some: Mapping[str, bytes],
-    ) -> list[Near] | None:
-        """Look up those of some subjects that are nearest in a copy, or return None if it is too far behind."""
-        found = list[Near]()
-        for count in among(limit, len(copy)):
-            # What is written while the copy is asked is newer than this.
-            since = copy.moment.arguments
-            near, is_all = await copy.nearest_among(some, aim.value, count)
-            subjects = [Subject(kind, each) for kind in near for each in near[kind]]
-            nearest = await self._looked_up(copy, connection, scope, aim, limit, subjects, since)
-            if nearest is None:
-                return None
-            found = nearest
-            if is_all or len(found) >= limit:
-                break
-        return aim.measured(found)
-
-    async def _looked_up(
-        self,
-        copy: Copy,
-        connection: Connection,
-        scope: Scope,
-        aim: Aim,
-        limit: int,
-        subjects: Sequence[Subject],
-        since: tuple[str, list[str]],
-    ) -> list[Near] | None:
-        """Look up what a copy proposes, and what was written since; None if that is too much."""
-        known = (subjects, since, FRESH_ROWS_MAX)
-        nearest, fresh = await nearest_known(connection, scope, aim.value, limit, *known)
-        if fresh and self._copies:
-            self._copies.fell_behind(copy)
-        return nearest if fresh < FRESH_ROWS_MAX else None
-
-    async def _in_copy(
-        self,
-        copy: Copy,
-        connection: Connection,
-        scope: Scope,
-        aim: Aim,
-        limit: int,
-    ) -> list[Near] | None:
-        """Look up more of what is near in a copy until there are enough subjects, or None if there never are."""
-        asked = done = 0
-        near, found = dict[str, list[UUID]](), list[Near]()
-        for count, looked_up in lookups_of(scope.filter, limit):
-            if count > asked:
-                # What is written while the copy is asked is newer than this.
-                asked, since, rows = count, copy.moment.arguments, len(copy)
-                # A filter may leave any of them, and of what it drops nobody sees what stood before it.
-                sure = limit if scope.filter.is_empty else 2 * count
-                near, done = await copy.nearest(scope.kinds, aim.value, count, sure), 0
-            if looked_up <= done:
-                continue
-            places = slice(done, looked_up)
-            subjects = [Subject(kind, each) for kind in near for each in near[kind][places]]
-            nearest = await self._looked_up(copy, connection, scope, aim, limit, subjects, since)
-            if nearest is None:
-                return None
-            found, done = unite([found, nearest]), looked_up
-            if len(found) >= limit or looked_up >= rows:
-                return aim.measured(found[:limit])
-        return None
 
     async def _find_stored(
         self,
@@ -313,25 +240,6 @@ async def find_exactly(
     return unite(found)[:limit]
 
 
-def lookups_of(chosen: Filter, limit: int) -> Sequence[tuple[int, int]]:
-    """How many of the nearest in a copy are asked for, and how many of them looked up, to find so many.
-
-    Some are gone, and a filter drops others: each next step is taken where the one before gives too little. To ask for
-    more costs less than to ask again, and to look up costs more than both.
-    """
-    if chosen.is_empty:
-        few, more = limit + limit // 4 + 20, 4 * limit + 200
-        return (few, few), (more, more)
-    many, most = max(400, 4 * limit), max(2_000, 20 * limit)
-    first, second = limit + 40, 5 * limit + 150
-    return (many, first), (many, min(second, many)), (many, many), (most, most // 2), (most, most)
-
-
-def among(limit: int, rows: int) -> Sequence[int]:
-    """How much of what a filter leaves is looked up to find so many: more if some are gone, at last all."""
-    return limit + 40, 5 * limit + 150, rows
-
-
 def scan_breadth(chosen: Filter, limit: int) -> int:
     """How many candidates an index scan keeps: more if many are wanted, or if a filter will drop some."""
     if chosen.is_empty and limit <= SCAN_BREADTH:
@@ -359,17 +267,6 @@ async def _nearest_hnsw(
             break
         asked *= 4
     return aim.measured(nearest[:limit])
-
-
-def unite(lists: Sequence[list[Near]]) -> list[Near]:
-    """Join lists of subjects, each with its best cosine, best first."""
-    if len(lists) == 1:
-        return lists[0]
-    best: dict[Subject, float] = {}
-    for near in (near for each in lists for near in each):
-        best[near.subject] = max(near.cosine, best.get(near.subject, -1.0))
-    joined = [Near(subject, cosine) for subject, cosine in best.items()]
-    return sorted(joined, key=lambda near: (-near.cosine, near.subject.id))
 
 
 def choose_plan(rows: int, *, filtered: bool) -> Choice:

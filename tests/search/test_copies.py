@@ -11,7 +11,7 @@ import pytest
 
 from services.common.errors import DatabaseUnavailable
 from services.common.vectors import to_halfvecs
-from services.search import aims, copying, semantic
+from services.search import aims, copying, proposals, semantic
 from services.search import copies as module
 from services.search.copies import Copies, Copy
 from services.search.semantic import Plan
@@ -253,7 +253,7 @@ async def test_more_of_what_is_listed_is_looked_up(
     # Changed since, and not embedded anew yet: listed, in the copy, and not to be found by it.
     changed = "update ingest.message set text_sha256 = $2 where id = any ($1::uuid[])"
     await reader.library.admin.execute(changed, ids[:35], sha("changed"))
-    monkeypatch.setattr(semantic, "among", lambda limit, rows: (limit, 2 * limit, rows))
+    monkeypatch.setattr(proposals, "among", lambda limit, rows: (limit, 2 * limit, rows))
     found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
     assert [near.subject.id for near in found.nearest] == ids[35:]
 
@@ -275,14 +275,14 @@ async def test_what_was_looked_up_is_not_looked_up_again(
         looked_up.append([subject.id for subject in arguments[4]])
         return await nearest_known(*arguments)
 
-    nearest_known = semantic.nearest_known
+    nearest_known = proposals.nearest_known
     monkeypatch.setattr(Copy, "nearest", propose)
-    monkeypatch.setattr(semantic, "nearest_known", known)
-    monkeypatch.setattr(semantic, "lookups_of", lambda *_: [(20, 4), (20, 8), (40, 40)])
+    monkeypatch.setattr(proposals, "nearest_known", known)
+    monkeypatch.setattr(proposals, "lookups_of", lambda *_: [(20, 4), (20, 8), (40, 40)])
     found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
     assert looked_up == [ids[10:14], ids[14:18], ids]
     assert [near.subject.id for near in found.nearest] == ids[:10]
-    monkeypatch.setattr(semantic, "lookups_of", lambda *_: [(20, 4), (20, 8), (20, 12)])
+    monkeypatch.setattr(proposals, "lookups_of", lambda *_: [(20, 4), (20, 8), (20, 12)])
     found = await reader.find(1, chosen=Filter(author_ids=("ann",)))
     assert (found.plan, [near.subject.id for near in found.nearest]) == (Plan.MEMORY, ids[10:20])
 
@@ -311,7 +311,7 @@ async def test_few_that_satisfy_a_filter_are_left_to_the_index(
     """Where what is looked up does not hold enough that satisfies a filter, the index must be walked."""
     far = await reader.library.add_message("far", unit(-1), author_external_id="bob")
     await reader.copied()
-    monkeypatch.setattr(semantic, "lookups_of", lambda chosen, limit: [(20, 20), (40, 40)])
+    monkeypatch.setattr(proposals, "lookups_of", lambda chosen, limit: [(20, 20), (40, 40)])
     found = await reader.find(1, chosen=Filter(author_ids=("bob",)))
     assert found.plan is Plan.HNSW_ITERATIVE
     assert [near.subject.id for near in found.nearest] == [far]

@@ -8,8 +8,9 @@ import pytest
 from services.search import legs, ranking
 from services.search.keyword import KeywordCandidates, candidate_query
 from services.search.lookup import Lookup
+from services.search.nearest import unite
 from services.search.ranking import Fused, Fusion, Hit
-from services.search.semantic import EXACT_ROWS_MAX, Plan, choose_plan, unite
+from services.search.semantic import EXACT_ROWS_MAX, Plan, choose_plan
 from services.search.statistics import TERM_DOCUMENTS_MAX
 from services.search.store import Document, Near, Subject
 from tests.search.vicinities import around
