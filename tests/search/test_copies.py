@@ -122,7 +122,7 @@ async def test_too_much_unknown_is_left_to_the_index(
 ) -> None:
     """While more was written than may be compared, the index must answer; the copy must be brought up to date."""
     await reader.copied()
-    monkeypatch.setattr(semantic, "FRESH_ROWS_MAX", 5)
+    monkeypatch.setattr(proposals, "FRESH_ROWS_MAX", 5)
     new = await reader.library.add_messages(["a"] * 5, [unit(1)] * 5)
     found = await reader.find(1)
     assert found.plan is Plan.HNSW
