@@ -10,8 +10,5 @@ Part = TypeVar("Part", bound=Message)
 
 def part_of(kind: type[Part], stored: Mapping[str, Any]) -> Part:
     """Make a part of what is stored of it; what a later release has stored besides is left out."""
-    try:
-        return kind(**stored)
-    except ValueError:
-        known = kind.DESCRIPTOR.fields_by_name
+    known = kind.DESCRIPTOR.fields_by_name
     return kind(**{name: value for name, value in stored.items() if name in known})

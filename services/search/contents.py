@@ -8,7 +8,6 @@ from functools import cache, lru_cache
 from typing import Any, Final, Self
 from uuid import UUID
 
-from google.protobuf.json_format import ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.database import Connection
@@ -192,7 +191,7 @@ def _evidence(row: Row, grounds: Row) -> types.Evidence:
 
 def _parsed(value: str, kind: type[Any]) -> list[Any]:
     """Read a stored JSON list of spans or files."""
-    return [ParseDict(item, kind(), ignore_unknown_fields=True) for item in json.loads(value)]
+    return [part_of(kind, item) for item in json.loads(value)]
 
 
 @lru_cache(maxsize=4096)

@@ -27,7 +27,7 @@ COPIED_ROWS_MIN: Final = 1_000
 _LISTED_FOR_LOOKED_UP: Final = 300
 _LISTED_FOR_COPY: Final = 400
 # So few are compared by the statement that finds them, at 6 µs each, sooner than another looks up the nearest.
-_COMPARED_ROWS_MAX: Final = 400
+COMPARED_ROWS_MAX: Final = 400
 # As vectors.INDEX_SETTINGS has it.
 SCAN_BREADTH: Final = int(INDEX_SETTINGS["hnsw.ef_search"])
 # Of what a filter drops nobody sees how many better ones it stood before, so the scan is broader, and more is asked of
@@ -140,8 +140,7 @@ class SemanticLeg:
         """
         some, rows = None, total
         if not scope.filter.is_empty:
-            rows_max = min(EXACT_ROWS_MAX, _COMPARED_ROWS_MAX)
-            few, rows = await self._few(connection, scope, aims, limit, rows_max)
+            few, rows = await self._few(connection, scope, aims, limit, COMPARED_ROWS_MAX)
             if few is not None:
                 reason = "what the filter leaves is compared one by one"
                 return SemanticCandidates(Plan.EXACT, reason, rows, total, nearest=few)

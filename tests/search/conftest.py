@@ -35,7 +35,7 @@ async def desk(deployment: Deployment) -> AsyncIterator[Desk]:
 @pytest.fixture
 async def reader(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reader]:
     """A reader of a library whose every search is over too much to compare it all."""
-    for least in ("EXACT_ROWS_MAX", "COPIED_ROWS_MIN"):
+    for least in ("EXACT_ROWS_MAX", "COMPARED_ROWS_MAX", "COPIED_ROWS_MIN"):
         monkeypatch.setattr(semantic, least, -1)
     library = await Library(deployment.admin, deployment.workspace).open()
     assert library.generation

@@ -164,14 +164,14 @@ async def test_what_a_filter_leaves_is_compared_if_it_is_few(
         names, vectors = [f"n {i}" for i in range(count)], [unit(1, i) for i in range(count)]
         await reader.library.add_messages(names, vectors, author_external_id=author)
     await reader.copied()
-    limits = {"EXACT_ROWS_MAX": 5_000, "COPIED_ROWS_MIN": 1, "_COMPARED_ROWS_MAX": 19}
+    limits = {"EXACT_ROWS_MAX": 5_000, "COPIED_ROWS_MIN": 1, "COMPARED_ROWS_MAX": 19}
     listing = {"_LISTED_FOR_COPY": 0, "_LISTED_FOR_LOOKED_UP": 45}
     for name, value in (limits | listing).items():
         monkeypatch.setattr(semantic, name, value)
     few = await reader.find(1, chosen=Filter(author_ids=("ann",)))
     assert few.reason.startswith(IN_MEMORY)
     assert (few.plan, few.estimated_rows, len(few.nearest)) == (Plan.MEMORY, 20, 10)
-    monkeypatch.setattr(semantic, "_COMPARED_ROWS_MAX", 20)
+    monkeypatch.setattr(semantic, "COMPARED_ROWS_MAX", 20)
     fewer = await reader.find(1, chosen=Filter(author_ids=("ann",)))
     assert (fewer.plan, fewer.nearest) == (Plan.EXACT, few.nearest)
     more = await reader.find(1, chosen=Filter(author_ids=("bob",)))
@@ -206,7 +206,7 @@ async def test_what_is_listed_is_ordered_as_the_database_does(
     await library.add_message("no vector", author_external_id="ann")
     await reader.copied()
     monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", 5_000)
-    monkeypatch.setattr(semantic, "_COMPARED_ROWS_MAX", 0)
+    monkeypatch.setattr(semantic, "COMPARED_ROWS_MAX", 0)
     gone = "update ingest.message set deleted_at = now() where id = any ($1::uuid[])"
     await library.admin.execute(gone, ids[100:110])
     await library.add_message("new", unit(1, 1), author_external_id="ann")
@@ -234,7 +234,7 @@ async def test_the_parts_of_a_long_text_take_the_places_of_no_others(
         await library.add_atom(f"a {i}", "b", [], unit(0, 1, i))
     await reader.copied()
     monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", 5_000)
-    monkeypatch.setattr(semantic, "_COMPARED_ROWS_MAX", 0)
+    monkeypatch.setattr(semantic, "COMPARED_ROWS_MAX", 0)
     found = await reader.find(1, chosen=chosen, kinds=("message", "atom"))
     assert found.plan is Plan.MEMORY
     assert found.reason.startswith(IN_MEMORY) is not chosen.is_empty
@@ -249,7 +249,7 @@ async def test_more_of_what_is_listed_is_looked_up(
     ids = await reader.library.add_messages(names, vectors, author_external_id="ann")
     await reader.copied()
     monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", 5_000)
-    monkeypatch.setattr(semantic, "_COMPARED_ROWS_MAX", 0)
+    monkeypatch.setattr(semantic, "COMPARED_ROWS_MAX", 0)
     # Changed since, and not embedded anew yet: listed, in the copy, and not to be found by it.
     changed = "update ingest.message set text_sha256 = $2 where id = any ($1::uuid[])"
     await reader.library.admin.execute(changed, ids[:35], sha("changed"))
@@ -296,7 +296,7 @@ async def test_what_is_less_work_is_done(
     await reader.library.add_messages(names, [unit(1)] * 60, author_external_id="ann")
     await reader.copied()
     monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", 5_000)
-    monkeypatch.setattr(semantic, "_COMPARED_ROWS_MAX", 0)
+    monkeypatch.setattr(semantic, "COMPARED_ROWS_MAX", 0)
     monkeypatch.setattr(semantic, "COPIED_ROWS_MIN", 0)
     # 62 or 56 of 360 rows.
     monkeypatch.setattr(semantic, "_LISTED_FOR_COPY", 0)

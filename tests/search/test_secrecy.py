@@ -166,7 +166,7 @@ async def test_nothing_gone_and_nothing_foreign_is_shown(
 ) -> None:
     """After any history, no reply may hold a word or an id of what is gone, or of another workspace."""
     if plan == "memory":
-        for least in ("EXACT_ROWS_MAX", "COPIED_ROWS_MIN"):
+        for least in ("EXACT_ROWS_MAX", "COMPARED_ROWS_MAX", "COPIED_ROWS_MIN"):
             monkeypatch.setattr(semantic, least, -1)
     searches = searches_by(plan)
     other_metadata = await deployment.other_workspace()

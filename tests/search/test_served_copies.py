@@ -16,7 +16,7 @@ async def test_searches_of_the_service_are_answered_from_memory(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The served search must make the copy by itself, say so, and keep it up."""
-    for least in ("EXACT_ROWS_MAX", "COPIED_ROWS_MIN"):
+    for least in ("EXACT_ROWS_MAX", "COMPARED_ROWS_MAX", "COPIED_ROWS_MIN"):
         monkeypatch.setattr(semantic, least, -1)
     library = await Library(deployment.admin, deployment.workspace).open()
     await library.add_messages([f"m {i}" for i in range(MANY)], some_vectors())
