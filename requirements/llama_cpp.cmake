@@ -87,7 +87,7 @@ winnow_replace(ggml/src/ggml-cpu/amx/amx.cpp
                 break;
             case GGML_TYPE_F16:\n                alignment = 16;")
 
-# Where there are none, in 16 bits instead of 32-bit floats or blocks of 32.
+# Where there are none, in 8 or 16 bits instead of 32-bit floats or blocks of 32 weights.
 winnow_replace(ggml/src/ggml-cpu/repack.cpp
   "static const ggml::cpu::tensor_traits * ggml_repack_get_optimal_repack_type(const struct ggml_tensor * cur) {\n"
   "#include \"${CMAKE_CURRENT_LIST_DIR}/llama_simd_encoder.h\"
