@@ -90,6 +90,8 @@ inline void convert_row(int32_t * group, int m, int rows, const float * row, int
 template <class Do, int... M> inline __attribute__((always_inline)) void each_row(std::integer_sequence<int, M...>, Do act) { (act(std::integral_constant<int, M>()), ...); }
 
 template <int ROWS> void multiply(int K, const int32_t * A, const int8_t * W, const float * W_scales, float * C, int ldc) {
+    // A text reads all weights once: those of the next columns come nearer meanwhile.
+    const int8_t * next = W + (size_t) COLUMNS * K;
     constexpr auto rows = std::make_integer_sequence<int, ROWS>();
     Floats left[ROWS], right[ROWS];
     each_row(rows, [&](auto m) { left[m] = right[m] = zeros(); });
@@ -98,8 +100,10 @@ template <int ROWS> void multiply(int K, const int32_t * A, const int8_t * W, co
         Sums of_left[ROWS], of_right[ROWS];
         each_row(rows, [&](auto m) { of_left[m] = of_right[m] = repeated(A[ROWS + m]); });
         A += 2 * ROWS;
-        for (int quad = 0; quad < QUADS; ++quad, A += ROWS, W += 4 * COLUMNS) {
+        for (int quad = 0; quad < QUADS; ++quad, A += ROWS, W += 4 * COLUMNS, next += 4 * COLUMNS) {
             const Sums weights_left = four_of_each(W), weights_right = four_of_each(W + 4 * LANES);
+            _mm_prefetch((const char *) next, _MM_HINT_T1);
+            _mm_prefetch((const char *) next + 2 * COLUMNS, _MM_HINT_T1);
             each_row(rows, [&](auto m) {
                 const Sums a = repeated(A[m]);
                 of_left[m] = add_products(of_left[m], weights_left, a);
