@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+from services.common.cache import Cache
 from services.common.database import Connection
 from services.common.errors import DatabaseUnavailable
 from services.search import backlog, store
@@ -30,18 +31,17 @@ class Serving:
     """Remembers the serving generation for a second."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._kept: tuple[float, Generation] | None = None
+        self._kept = Cache[None, Generation | None](1, clock)
 
     @property
     def known(self) -> UUID | None:
         """The generation that served within the last second."""
-        kept = self._kept
-        return kept[1].id if kept and kept[0] > self._clock() else None
+        kept = self._kept.get(None)
+        return kept.id if kept else None
 
     def forget(self) -> None:
         """Look again next time: what was remembered is gone."""
-        self._kept = None
+        self._kept.forget(None)
 
     async def generation(self, connection: Connection, expected: UUID | None) -> Generation | None:
         """Return the generation that serves.
@@ -49,14 +49,11 @@ class Serving:
         The one that a query was embedded for is returned instead while it stands by, complete: between a query's
         vector and the search another one may have been promoted.
         """
-        kept = self._kept
-        if kept and kept[0] > self._clock() and expected in (None, kept[1].id):
-            return kept[1]
-        found = await store.serving_generation(connection)
-        self._kept = (self._clock() + _SECONDS, found) if found else None
-        if expected and found and found.id != expected:
-            return await store.complete_generation(connection, expected) or found
-        return found
+        look = partial(store.serving_generation, connection)
+        found = await self._kept.load(None, look, lambda found: _SECONDS if found else 0.0)
+        if found is None or expected in (None, found.id):
+            return found
+        return await store.complete_generation(connection, expected) or found
 
 
 @dataclass
@@ -76,8 +73,8 @@ class FreshnessGauge:
 
     def __init__(self, reads: Reads, clock: Callable[[], float] = time.monotonic) -> None:
         self._reads, self._clock = reads, clock
-        self._kept: dict[UUID, tuple[float, Freshness]] = {}
-        self._counts: dict[UUID, _Count] = {}
+        self._kept = Cache[UUID, Freshness](_WORKSPACES_MAX, clock, stale_seconds=_SECONDS_MAX)
+        self._counts = Cache[UUID, _Count](_WORKSPACES_MAX, clock)
         self._asked: asyncio.Queue[tuple[UUID, _Count]] = asyncio.Queue()
 
     async def read(
@@ -92,30 +89,25 @@ class FreshnessGauge:
 
         While one search looks, others are told what was seen before.
         """
-        kept, started = self._kept.get(workspace), self._clock()
-        if not anew and kept and kept[0] > started:
-            return kept[1]
-        if kept:
-            self._kept[workspace] = (started + _SECONDS_MAX, kept[1])
-        try:
-            found, is_all = await backlog.look(connection, workspace, generation)
-        except BaseException:
-            self._kept.pop(workspace, None)
-            raise
-        if not is_all:
-            found = self._counted(workspace, generation) or found
-        if len(self._kept) >= _WORKSPACES_MAX:
-            self._kept.clear()
-        self._kept[workspace] = (self._clock() + _SECONDS, found)
+        look = partial(self._look, connection, workspace, generation)
+        if not anew:
+            return await self._kept.load(workspace, look, lambda _: _SECONDS)
+        found = await look()
+        self._kept.put(workspace, found, _SECONDS)
         return found
+
+    async def _look(
+        self, connection: Connection, workspace: UUID, generation: Generation | None
+    ) -> Freshness:
+        found, is_all = await backlog.look(connection, workspace, generation)
+        return found if is_all else self._counted(workspace, generation) or found
 
     def _counted(self, workspace: UUID, generation: Generation | None) -> Freshness | None:
         """What was counted of a backlog; has it counted again if that is some time ago."""
         counted = self._counts.get(workspace)
         if counted is None or counted.generation != generation:
-            if len(self._counts) >= _WORKSPACES_MAX:
-                self._counts.clear()
-            counted = self._counts[workspace] = _Count(generation)
+            counted = _Count(generation)
+            self._counts.put(workspace, counted)
         if counted.again_at <= self._clock():
             counted.again_at = math.inf
             self._asked.put_nowait((workspace, counted))

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import numpy as np
 
+from services.common.cache import Cache
 from services.common.database import Connection
 from services.common.vectors import Matrix, from_halfvec
 from services.search import store
@@ -78,8 +79,7 @@ class Nearness:
     """Remembers each workspace's sample: for ten minutes once it is full, for ten seconds while it grows."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._kept: dict[tuple[UUID, UUID], tuple[float, Sampled]] = {}
+        self._kept = Cache[tuple[UUID, UUID], Sampled](_KEPT_MAX, clock)
 
     async def sampled(
         self,
@@ -90,15 +90,16 @@ class Nearness:
     ) -> Sampled:
         """Return the sample of a workspace in a generation; if a count is given, its first so many texts."""
         key = (workspace, generation.id)
+
+        async def first(texts: int = SAMPLE_MAX) -> Sampled:
+            vectors = await store.first_vectors(connection, workspace, generation, texts)
+            return Sampled.of(vectors)
+
+        if count is None or count >= SAMPLE_MAX:
+            return await self._kept.load(key, first, _seconds)
         kept = self._kept.get(key)
-        if kept and kept[0] > self._clock() and count in (None, kept[1].count):
-            return kept[1]
-        if count is not None and count < SAMPLE_MAX:
-            first = await store.first_vectors(connection, workspace, generation, count)
-            return Sampled.of(first)
-        found = Sampled.of(await store.first_vectors(connection, workspace, generation, SAMPLE_MAX))
-        if len(self._kept) >= _KEPT_MAX:
-            self._kept.clear()
-        seconds = _FULL_SECONDS if found.count == SAMPLE_MAX else _GROWING_SECONDS
-        self._kept[key] = (self._clock() + seconds, found)
-        return found
+        return kept if kept is not None and kept.count == count else await first(count)
+
+
+def _seconds(sampled: Sampled) -> float:
+    return _FULL_SECONDS if sampled.count == SAMPLE_MAX else _GROWING_SECONDS

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+from services.common.cache import Cache
 from services.common.database import Connection
 from services.common.errors import DatabaseUnavailable
 from services.search import store
@@ -34,13 +36,16 @@ _WORDS_MAX: Final = 1_000
 
 NOBODY: Final[Mapping[str, Named]] = {}
 
+# Whether words are names of some authors.
+Words = Cache[tuple[str, frozenset[str]], bool]
+
 
 @dataclass(slots=True)
 class _Known:
     """The names that are told and which words are names, until when; and the names that are read now, up to whom."""
 
     names: Names = field(default_factory=Names)
-    words: dict[tuple[str, frozenset[str]], bool] = field(default_factory=dict)
+    words: Words = field(default_factory=lambda: Words(_WORDS_MAX))
     until: float = 0.0
     coming: Names = field(default_factory=Names)
     after: str = ""
@@ -128,8 +133,8 @@ class Roster:
             known.after = found[-1][0]
             return False
         seconds = min(max(float(len(known.coming)), _SECONDS_MIN), _SECONDS_MAX)
-        known.names, known.until, known.words = known.coming, self._clock() + seconds, {}
-        known.coming, known.after = Names(), ""
+        known.names, known.until = known.coming, self._clock() + seconds
+        known.words, known.coming, known.after = Words(_WORDS_MAX), Names(), ""
         self._forget()
         return True
 
@@ -140,13 +145,10 @@ async def _is_name(
     """Whether a word that may be a name is used as one: where everybody writes it, it is a word besides."""
     if named.is_sure:
         return True
-    key = (word, named.authors)
-    is_name = known.words.get(key)
-    if is_name is None:
+
+    async def count() -> bool:
         limits = (_WRITTEN_MAX, _WRITTEN_MAX * WORD_TIMES)
         written, having = await store.written(connection, workspace, named.authors, word, limits)
-        is_name = having <= written * WORD_TIMES
-        if len(known.words) >= _WORDS_MAX:
-            known.words.clear()
-        known.words[key] = is_name
-    return is_name
+        return having <= written * WORD_TIMES
+
+    return await known.words.load((word, named.authors), count, lambda _: math.inf)

@@ -3,11 +3,12 @@ for the longer.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from services.common.cache import Cache
 from services.common.database import Connection
 from services.search import store
 from services.search.store import Filter
@@ -23,15 +24,11 @@ _TERM_KEPT_SECONDS: Final = 600.0
 _CHANGED_SHARE: Final = 0.1
 _ENTRIES_MAX: Final = 20_000
 
-_Key = tuple[UUID, str, str]
-_Filtering = tuple[UUID, tuple[str, ...], Filter]
 
+class _Counted(NamedTuple):
+    """A count, and of how many documents it is, 0 if it counts all of them."""
 
-class _Kept(NamedTuple):
-    """A count, until when it is remembered, and of how many documents it is, 0 if it counts all of them."""
-
-    until: float
-    counted: int
+    documents: int
     among: int = 0
 
 
@@ -39,43 +36,38 @@ class Statistics:
     """Remembers how many documents there are from a thousand on, and in how many a term is from a hundred on."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._kept: dict[_Key, _Kept] = {}
-        self._many: dict[_Filtering, _Kept] = {}
+        # By workspace, kind and the query of a term, which is empty for all documents.
+        self._counts = Cache[tuple[UUID, str, str], _Counted](_ENTRIES_MAX, clock)
+        # By what stands for a filter, which may hold a thousand texts.
+        self._many = Cache[int, int](_ENTRIES_MAX, clock)
 
     async def documents(self, connection: Connection, workspace: UUID, kinds: Sequence[str]) -> int:
         """How many live subjects of some kinds the workspace has, counted up to DOCUMENTS_MAX."""
-        keys = {kind: (workspace, kind, "") for kind in kinds}
-        missing = [kind for kind in kinds if self._recall(keys[kind]) is None]
-        known = sum(self._recall(key) or 0 for key in keys.values())
-        if not missing:
-            return known
-        counted = await store.count_everything(connection, workspace, missing, DOCUMENTS_MAX)
-        together = sum(counted.values())
-        # Small ones are cheap, and must see what was just written.
-        if together >= _KEPT_FROM:
-            until = self._clock() + _KEPT_SECONDS
-            self._keep({keys[kind]: _Kept(until, count) for kind, count in counted.items()})
-        return known + together
+        known = {kind: self._recall(workspace, kind) for kind in kinds}
+        missing = [kind for kind, count in known.items() if count is None]
+        if missing:
+            counted = await store.count_everything(connection, workspace, missing, DOCUMENTS_MAX)
+            # Small ones are cheap, and must see what was just written.
+            if sum(counted.values()) >= _KEPT_FROM:
+                for kind, count in counted.items():
+                    self._counts.put((workspace, kind, ""), _Counted(count), _KEPT_SECONDS)
+            known |= counted
+        return sum(count or 0 for count in known.values())
 
     def are_large(self, workspace: UUID, kinds: Sequence[str], together: int) -> bool:
         """Whether it is remembered that there are more than so many subjects, a thousand and more of each kind."""
-        counts = [self._recall((workspace, kind, "")) or 0 for kind in kinds]
+        counts = [self._recall(workspace, kind) or 0 for kind in kinds]
         return min(counts) >= _KEPT_FROM and sum(counts) > together
 
     def leaves_more(self, workspace: UUID, chosen: Filter, kinds: Sequence[str], rows: int) -> bool:
         """Whether it is remembered that a filter leaves more than so many rows."""
-        kept = self._many.get(_filtering(workspace, chosen, kinds))
-        return kept is not None and kept.until > self._clock() and kept.counted >= rows
+        return (self._many.get(_standing_for(workspace, chosen, kinds)) or 0) >= rows
 
     def remember_more(
         self, workspace: UUID, chosen: Filter, kinds: Sequence[str], rows: int
     ) -> None:
         """Remember that a filter leaves more than so many rows."""
-        if len(self._many) >= _ENTRIES_MAX:
-            self._many.clear()
-        kept = _Kept(self._clock() + _KEPT_SECONDS, rows)
-        self._many[_filtering(workspace, chosen, kinds)] = kept
+        self._many.put(_standing_for(workspace, chosen, kinds), rows, _KEPT_SECONDS)
 
     async def containing(
         self,
@@ -93,33 +85,31 @@ class Statistics:
                 connection, workspace, kinds, missing, TERM_DOCUMENTS_MAX
             )
             for position, query in enumerate(missing):
-                counts = {
-                    (workspace, kind, query): each[position] for kind, each in counted.items()
-                }
+                counts = {kind: of_kind[position] for kind, of_kind in counted.items()}
                 known[query] = together = sum(counts.values())
                 if together >= _TERM_KEPT_FROM:
-                    until = self._clock() + _TERM_KEPT_SECONDS * min(1.0, together / _KEPT_FROM)
-                    self._keep(
-                        {key: _Kept(until, count, documents) for key, count in counts.items()}
-                    )
+                    seconds = _TERM_KEPT_SECONDS * min(1.0, together / _KEPT_FROM)
+                    for kind, count in counts.items():
+                        key = (workspace, kind, query)
+                        self._counts.put(key, _Counted(count, documents), seconds)
         return [known[query] or 0 for query in queries]
 
     def _sum(self, workspace: UUID, kinds: Sequence[str], query: str, documents: int) -> int | None:
-        counts = [self._recall((workspace, kind, query), documents) for kind in kinds]
-        kept = [count for count in counts if count is not None]
-        return sum(kept) if len(kept) == len(counts) else None
+        total = 0
+        for kind in kinds:
+            count = self._recall(workspace, kind, query, documents)
+            if count is None:
+                return None
+            total += count
+        return total
 
-    def _recall(self, key: _Key, among: int = 0) -> int | None:
-        kept = self._kept.get(key)
-        if kept is None or kept.until <= self._clock():
+    def _recall(self, workspace: UUID, kind: str, query: str = "", among: int = 0) -> int | None:
+        kept = self._counts.get((workspace, kind, query))
+        if kept is None or abs(among - kept.among) > kept.among * _CHANGED_SHARE:
             return None
-        return kept.counted if abs(among - kept.among) <= kept.among * _CHANGED_SHARE else None
-
-    def _keep(self, counts: Mapping[_Key, _Kept]) -> None:
-        if len(self._kept) >= _ENTRIES_MAX:
-            self._kept.clear()
-        self._kept.update(counts)
+        return kept.documents
 
 
-def _filtering(workspace: UUID, chosen: Filter, kinds: Sequence[str]) -> _Filtering:
-    return workspace, tuple(kinds), replace(chosen, made_until=None)
+def _standing_for(workspace: UUID, chosen: Filter, kinds: Sequence[str]) -> int:
+    """A number for what is filtered: should another get the same by chance, it is read by another plan, and no more."""
+    return hash((workspace, tuple(kinds), replace(chosen, made_until=None)))

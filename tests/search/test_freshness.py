@@ -11,10 +11,11 @@ import pytest
 from services.common.database import Connection
 from services.common.errors import DatabaseUnavailable
 from services.common.waiting import end
-from services.search import backlog
+from services.search import backlog, store
 from services.search.backlog import Freshness
-from services.search.freshness import FreshnessGauge
+from services.search.freshness import FreshnessGauge, Serving
 from services.search.reads import Reads
+from services.search.store import Generation
 from tests.common.test_breaker import Clock
 
 NOWHERE = cast(Connection, None)
@@ -174,3 +175,34 @@ async def test_a_count_that_fails_is_made_again(counts: Answers) -> None:
         await settled()
         clock.now += 1.1
         assert await pending(gauge, workspace) == 1_000_000
+
+
+async def test_what_served_before_it_was_forgotten_is_not_told_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A look that began before a generation was seen to be gone must not make searches ask for it once more."""
+    looks, serving = Answers(), Serving(Clock())
+    monkeypatch.setattr(store, "serving_generation", looks)
+    old, new = (Generation(uuid4(), name, 8) for name in ("old", "new"))
+    early = asyncio.create_task(serving.generation(NOWHERE, None))
+    await settled()
+    serving.forget()
+    late = asyncio.create_task(serving.generation(NOWHERE, None))
+    await settled()
+    looks.asked[1].set_result(new)
+    assert await late == new
+    looks.asked[0].set_result(old)
+    assert await early == old
+    assert serving.known == new.id
+
+
+async def test_where_nothing_serves_each_search_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one is told of no generation, on a replica that is behind, must not be told to others."""
+    looks, serving = Answers(), Serving(Clock())
+    monkeypatch.setattr(store, "serving_generation", looks)
+    asked = [asyncio.create_task(serving.generation(NOWHERE, None)) for _ in range(2)]
+    await settled()
+    looks.asked[0].set_result(None)
+    await settled()
+    looks.asked[1].set_result(generation := Generation(uuid4(), "new", 8))
+    assert await asyncio.gather(*asked) == [None, generation]

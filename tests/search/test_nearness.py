@@ -1,10 +1,14 @@
 """From which cosine on a text is near."""
 
+import asyncio
+from typing import Any
+
 import numpy as np
 import pytest
 
 from services.common.vectors import to_halfvecs
-from services.search.nearness import NEAR_SHARE, Nearness, Sampled, bearing
+from services.search import store
+from services.search.nearness import NEAR_SHARE, SAMPLE_MAX, Nearness, Sampled, bearing
 from services.search.requests import search_question
 from services.search.store import Generation
 from tests.search.conftest import Desk
@@ -84,3 +88,27 @@ async def test_later_pages_take_the_texts_of_the_first(desk: Desk) -> None:
         same = await nearness.sampled(connection, *where, after.sampled)
         assert same.common.tolist() == first.common.tolist()
         assert (await nearness.sampled(connection, *where)).count == 8
+
+
+async def test_searches_at_once_read_one_sample(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of vectors must not be read by each of the searches that meet an expired sample together."""
+    library, reads = desk.library, list[int]()
+    assert library.generation
+    generation, read = Generation(library.generation, "test", DIMENSIONS), store.first_vectors
+
+    async def first_vectors(*arguments: Any) -> Any:
+        reads.append(arguments[-1])
+        return await read(*arguments)
+
+    monkeypatch.setattr(store, "first_vectors", first_vectors)
+    await library.add_messages(["w 1", "w 2"], [unit(1), unit(1, 1)])
+    nearness = Nearness()
+
+    async def sampled() -> int:
+        async with as_search(library) as connection:
+            return (await nearness.sampled(connection, library.workspace, generation)).count
+
+    assert await asyncio.gather(*(sampled() for _ in range(4))) == [2] * 4
+    assert reads == [SAMPLE_MAX]

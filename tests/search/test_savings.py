@@ -1,6 +1,9 @@
 """What spares searches work: counts that are kept, and candidates that have the rarest words."""
 
+import itertools
+import tracemalloc
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -100,6 +103,31 @@ async def test_a_filter_that_leaves_much_is_remembered_for_a_minute(desk: Desk) 
     assert not statistics.leaves_more(workspace, Filter(author_ids=("bob",)), ["message"], 100)
     now = 60.0
     assert not statistics.leaves_more(workspace, ann, ["message"], 100)
+
+
+async def test_what_expires_while_it_is_looked_up_is_counted(desk: Desk) -> None:
+    """A count that ends between two looks at the clock must be made anew, not taken for nothing."""
+    workspace, moments = desk.library.workspace, itertools.count(0.0, 25.0)
+    statistics = Statistics(lambda: next(moments))
+    await desk.library.add_messages([f"number {i}" for i in range(1_000)])
+    async with as_search(desk.library) as connection:
+        for _ in range(3):
+            assert await statistics.documents(connection, workspace, ["message"]) == 1_000
+
+
+def test_filters_take_little_memory() -> None:
+    """However large they are, what is remembered of thousands of them must not add up."""
+    statistics = Statistics()
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            authors = tuple(f"{number} {i}".ljust(256) for i in range(100))
+            statistics.remember_more(UUID(int=1), Filter(author_ids=authors), ["message"], 400)
+            assert statistics.leaves_more(UUID(int=1), Filter(author_ids=authors), ["message"], 400)
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 1_000_000
 
 
 async def test_words_that_are_everywhere_only_weigh(
