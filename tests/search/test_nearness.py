@@ -1,7 +1,8 @@
 """From which cosine on a text is near."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -90,25 +91,18 @@ async def test_later_pages_take_the_texts_of_the_first(desk: Desk) -> None:
         assert (await nearness.sampled(connection, *where)).count == 8
 
 
-async def test_searches_at_once_read_one_sample(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_searches_at_once_read_one_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of vectors must not be read by each of the searches that meet an expired sample together."""
-    library, reads = desk.library, list[int]()
-    assert library.generation
-    generation, read = Generation(library.generation, "test", DIMENSIONS), store.first_vectors
+    reads = list[int]()
 
     async def first_vectors(*arguments: Any) -> Any:
         reads.append(arguments[-1])
-        return await read(*arguments)
+        await asyncio.sleep(0)
+        return to_halfvecs(np.stack([unit(1), unit(1, 1)]))
 
     monkeypatch.setattr(store, "first_vectors", first_vectors)
-    await library.add_messages(["w 1", "w 2"], [unit(1), unit(1, 1)])
-    nearness = Nearness()
-
-    async def sampled() -> int:
-        async with as_search(library) as connection:
-            return (await nearness.sampled(connection, library.workspace, generation)).count
-
-    assert await asyncio.gather(*(sampled() for _ in range(4))) == [2] * 4
+    nearness, generation = Nearness(), Generation(uuid4(), "test", DIMENSIONS)
+    where = (cast(Any, None), uuid4(), generation)
+    found = await asyncio.gather(*(nearness.sampled(*where) for _ in range(4)))
+    assert [each.count for each in found] == [2] * 4
     assert reads == [SAMPLE_MAX]

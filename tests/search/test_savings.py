@@ -107,7 +107,7 @@ async def test_a_filter_that_leaves_much_is_remembered_for_a_minute(desk: Desk) 
 
 async def test_what_expires_while_it_is_looked_up_is_counted(desk: Desk) -> None:
     """A count that ends between two looks at the clock must be made anew, not taken for nothing."""
-    workspace, moments = desk.library.workspace, itertools.count(0.0, 25.0)
+    workspace, moments = desk.library.workspace, itertools.count(0.0, 35.0)
     statistics = Statistics(lambda: next(moments))
     await desk.library.add_messages([f"number {i}" for i in range(1_000)])
     async with as_search(desk.library) as connection:
