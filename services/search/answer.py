@@ -2,27 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 from uuid import UUID
 
-from services.common.database import Connection
-from services.search import store
+from services.search import ranking
 from services.search.backlog import Freshness
 from services.search.contents import Contents
+from services.search.finding import ByMeaning, ByWords, Sought
 from services.search.lookup import Lookup
-from services.search.ranking import Fused
+from services.search.ranking import Fused, Fusion, Hit, Standing
 from services.search.semantic import SemanticCandidates
-from services.search.store import Conversation, Generation, Subject
+from services.search.store import Conversation, Subject
 
 
 @dataclass(slots=True)
 class Timings:
-    """Seconds that each part took."""
+    """Seconds that each part took beside the legs."""
 
     wait: float = 0.0
-    embed: float = 0.0
-    semantic: float = 0.0
-    keyword: float = 0.0
     rerank: float = 0.0
     fetch: float = 0.0
     total: float = 0.0
@@ -53,25 +49,17 @@ class Group:
     members: tuple[Fused, ...]
 
 
-class Sought(NamedTuple):
-    """The vectors of a hybrid search, which is ordered by more than how near they are."""
-
-    generation: Generation
-    vectors: tuple[bytes, ...]
-
-    async def cosines(
-        self, connection: Connection, workspace: UUID, subjects: Sequence[Subject]
-    ) -> dict[Subject, float]:
-        """Return how near subjects are; those that are not embedded yet are left out."""
-        if not subjects:
-            return {}
-        return await store.cosines(connection, workspace, self.generation, subjects, self.vectors)
-
-
 @dataclass(slots=True)
 class Answer:
-    """What a search has found."""
+    """What a search has found: its ranking, what each leg that answered gave to it, and one page of it."""
 
+    ranked: Sequence[Fused] = ()
+    words: ByWords | None = None
+    meaning: ByMeaning | None = None
+    # What each leg that answered a hybrid search weighed.
+    weights: Mapping[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    rerank_scores: Mapping[Subject, float] = field(default_factory=dict)
     # The page as it was cut from the ranking, and what of it is still there.
     page: Sequence[Fused] = ()
     results: Sequence[Fused] = ()
@@ -79,25 +67,58 @@ class Answer:
     contents: Contents = field(default_factory=Contents)
     highlights: Mapping[Subject, Sequence[Span]] = field(default_factory=dict)
     around: Mapping[UUID, Around] = field(default_factory=dict)
-    # What the semantic leg of a hybrid search looked for, and how near to that is what is shown.
-    sought: Sought | None = None
+    # How near to what a hybrid search sought is what is shown.
     cosines: Mapping[Subject, float] = field(default_factory=dict)
-    rerank_scores: Mapping[Subject, float] = field(default_factory=dict)
-    ranked: Sequence[Fused] = ()
     # How many were taken out of the ranking since they may not be shown.
     gone: int = 0
     total: int = 0
     more: bool = False
-    warnings: list[str] = field(default_factory=list)
     freshness: Freshness = field(default_factory=lambda: Freshness(0, None))
     wait_outcome: str = ""
-    semantic: SemanticCandidates = field(default_factory=SemanticCandidates)
-    lookup: Lookup | None = None
-    keyword_candidates: int = 0
-    # The cosine from which on a text is near to the query; 0 if that is not known.
-    near_score: float = 0.0
-    # Of how many texts that was measured.
-    sampled: int = 0
-    # What each leg that answered a hybrid search weighed.
-    weights: dict[str, float] = field(default_factory=dict)
     timings: Timings = field(default_factory=Timings)
+
+    @property
+    def lookup(self) -> Lookup | None:
+        """How words were looked up, if they were."""
+        return self.words.lookup if self.words else None
+
+    @property
+    def semantic(self) -> SemanticCandidates:
+        """What was found by meaning, before it was ordered."""
+        return self.meaning.candidates if self.meaning else SemanticCandidates()
+
+    @property
+    def near_score(self) -> float:
+        """The cosine from which on a text is near to the query; 0 if that is not known."""
+        return self.meaning.near_score if self.meaning else 0.0
+
+    @property
+    def sought(self) -> Sought | None:
+        """What the semantic leg of a hybrid search looked for."""
+        return self.meaning.sought if self.meaning else None
+
+
+def alone(leg: ByWords | ByMeaning) -> Answer:
+    """The ranking of one leg, which was asked for by itself."""
+    if isinstance(leg, ByWords):
+        return Answer(_ranked("keyword", leg.hits), words=leg, warnings=[*leg.warnings])
+    return Answer(_ranked("semantic", leg.hits), meaning=leg)
+
+
+def _ranked(name: str, hits: Sequence[Hit]) -> list[Fused]:
+    return [
+        Fused(hit.subject, hit.score, {name: Standing(rank, hit)})
+        for rank, hit in enumerate(hits, 1)
+    ]
+
+
+def joined(
+    fusion: Fusion, words: ByWords | None, meaning: ByMeaning | None, losses: Sequence[str]
+) -> Answer:
+    """The ranking of both legs together, or of the one that answered; with warnings of what was lost."""
+    legs = {"semantic": meaning, "keyword": words}
+    answered = {name: leg for name, leg in legs.items() if leg is not None}
+    weights = {name: leg.weight for name, leg in answered.items()}
+    hits = {name: leg.hits for name, leg in answered.items()}
+    warnings = [*(words.warnings if words else ()), *losses]
+    return Answer(ranking.fuse(hits, weights, fusion), words, meaning, weights, warnings)

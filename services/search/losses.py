@@ -4,10 +4,14 @@ import logging
 from typing import Final
 
 from services.common import metrics
-from services.common.errors import DatabaseUnavailable, ModelUnavailable, NoServingGeneration
-from services.search.answer import Answer
+from services.common.errors import (
+    DatabaseUnavailable,
+    ModelUnavailable,
+    NoServingGeneration,
+    WinnowError,
+)
+from services.search.finding import ByMeaning, ByWords
 from services.search.query_vectors import GenerationGone
-from services.search.ranking import Hit
 
 log = logging.getLogger(__name__)
 
@@ -23,30 +27,29 @@ _NO_WORDS: Final = "words could not be looked up: these results were found by me
 
 
 def what_is_left(
-    by_words: tuple[list[Hit], float] | BaseException,
-    by_meaning: list[Hit] | BaseException,
-    answer: Answer,
-) -> tuple[tuple[list[Hit], float] | None, list[Hit] | None]:
-    """Return what both legs found, or that of the one that works with a warning; raise what neither survives."""
+    by_words: ByWords | BaseException, by_meaning: ByMeaning | BaseException
+) -> tuple[ByWords | None, ByMeaning | None, list[str]]:
+    """Return what both legs found, or the one that works, and what to warn of; raise what neither survives.
+
+    Of two that fail a defect is raised before what is only away for the moment.
+    """
     if isinstance(by_words, BaseException):
-        if isinstance(by_meaning, BaseException) or not isinstance(by_words, DatabaseUnavailable):
+        if isinstance(by_meaning, BaseException):
+            raise min(by_words, by_meaning, key=lambda error: isinstance(error, WinnowError))
+        if not isinstance(by_words, DatabaseUnavailable):
             raise by_words
-        _tell("keyword", by_words, _NO_WORDS, answer)
-        return None, by_meaning
+        return None, by_meaning, [_told("keyword", by_words, _NO_WORDS)]
     if not isinstance(by_meaning, BaseException):
-        return by_words, by_meaning
-    if isinstance(by_meaning, GenerationGone):
-        raise by_meaning
+        return by_words, by_meaning, []
     warning = next((text for kind, text in _LOST if isinstance(by_meaning, kind)), None)
-    if warning is None:
+    if warning is None or isinstance(by_meaning, GenerationGone):
         raise by_meaning
-    _tell("semantic", by_meaning, warning, answer)
-    return by_words, None
+    return by_words, None, [_told("semantic", by_meaning, warning)]
 
 
-def _tell(leg: str, error: BaseException, warning: str, answer: Answer) -> None:
-    """Say to whoever asked, to who watches and, where nobody else has, to who reads the log what was lost."""
+def _told(leg: str, error: BaseException, warning: str) -> str:
+    """Say to who watches and, where nobody else has, to who reads the log what was lost; return what to warn of."""
     metrics.SEARCH_LEGS_LOST.labels(leg).inc()
-    answer.warnings.append(warning)
     if isinstance(error, DatabaseUnavailable):
         log.warning("a search lost its %s leg: %s (%s)", leg, error, error.__cause__)
+    return warning

@@ -10,7 +10,7 @@ from services.common.database import Connection
 from services.search import grouping, highlighting, lookups, paging
 from services.search.answer import Answer, Around
 from services.search.contents import Contents
-from services.search.question import Question
+from services.search.question import Search
 from services.search.ranking import Fused
 from services.search.store import Filter, Subject
 from services.search.vicinity import Vicinity
@@ -19,19 +19,18 @@ from services.search.vicinity import Vicinity
 _AROUND_WITHIN: Final = timedelta(days=1_000_000)
 
 
-async def present(
-    connection: Connection, workspace: UUID, question: Question, answer: Answer
-) -> None:
+async def present(connection: Connection, search: Search, answer: Answer) -> None:
     """Put the page into the answer; what was deleted meanwhile is left out, and what comes next moves up."""
+    workspace, question = search.workspace, search.question
     if question.dress.group_by:
         # In the same groups, whichever page is asked for.
         await _drop_what_is_gone(connection, workspace, answer)
-    shown = await _cut(connection, workspace, question, answer)
+    shown = await _cut(connection, search, answer)
     if not question.dress.group_by and any(each.subject not in answer.contents for each in shown):
         await _drop_what_is_gone(connection, workspace, answer)
         cut_short = answer.more and paging.is_part(question, answer)
         gone = answer.page
-        shown = await _cut(connection, workspace, question, answer)
+        shown = await _cut(connection, search, answer)
         if cut_short:
             # Where nothing else was looked at the next page goes on after what is gone.
             answer.more, answer.page = True, answer.page or gone
@@ -54,11 +53,9 @@ async def present(
         )
 
 
-async def _cut(
-    connection: Connection, workspace: UUID, question: Question, answer: Answer
-) -> list[Fused]:
+async def _cut(connection: Connection, search: Search, answer: Answer) -> list[Fused]:
     """Cut the page out of the ranking and read it; return the results that are on it or in its groups."""
-    dress = question.dress
+    workspace, question, dress = search.workspace, search.question, search.question.dress
     if dress.group_by:
         groups = await grouping.group(connection, workspace, answer.ranked, dress.group_by)
         answer.groups, answer.more = grouping.page(groups, question.after, question.count)

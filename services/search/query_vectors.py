@@ -1,5 +1,6 @@
 """The vector of a query: given by the caller, or asked from the embedder in the caller's name."""
 
+import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Iterable
@@ -66,6 +67,19 @@ class QueryVectors:
         while it has not answered others.
         """
         return await self._silence.ask(lambda: self._ask(text, authorization, generation))
+
+    async def of_all(
+        self, texts: Iterable[str], authorization: str, generation: UUID
+    ) -> list[QueryVector]:
+        """Embed several texts at once; the first that fails ends the others, whose vectors nobody wants any more."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                asked = [
+                    group.create_task(self.of(text, authorization, generation)) for text in texts
+                ]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from failed
+        return [each.result() for each in asked]
 
     async def _ask(self, text: str, authorization: str, generation: UUID | None) -> QueryVector:
         wanted = str(generation) if generation else ""

@@ -1,6 +1,6 @@
 """What is asked: a query, its legs, what results must satisfy, and which page is wanted in what dress."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from services.search.query_vectors import QueryVector
 from services.search.ranking import Fusion
 from services.search.store import Filter
+from services.search.words import Words
 
 RESULTS_MAX: Final = 1_000
 HYBRID_LIMIT_DEFAULT: Final = 50
@@ -82,6 +83,12 @@ class Question:
     dress: Dress = field(default_factory=Dress)
     fusion: Fusion = Fusion.SCORE
 
+    def waiting_less(self, seconds: float) -> "Question":
+        """The same question after so many seconds of what it waits for have passed."""
+        if self.wait is None:
+            return self
+        return replace(self, wait=replace(self.wait, seconds=max(0.0, self.wait.seconds - seconds)))
+
     @property
     def is_hybrid(self) -> bool:
         """Whether both legs are asked for."""
@@ -113,3 +120,12 @@ class Question:
         if self.dress.group_by or least:
             return RESULTS_MAX
         return next((size for size in _POOLS if size >= self.end + 1), RESULTS_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A question that is being answered: in which workspace, and how its words are read."""
+
+    workspace: UUID
+    question: Question
+    words: Words

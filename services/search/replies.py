@@ -87,7 +87,8 @@ def _token(request: pb.SearchRequest, question: Question, answer: Answer) -> str
         place = grouping.place_after(answer.groups, before)
     else:
         place = paging.place_after(question, answer)
-    place = replace(place, sampled=answer.sampled)
+    if answer.meaning is not None:
+        place = replace(place, sampled=answer.meaning.sampled)
     if answer.lookup is not None:
         place = replace(place, counts=answer.lookup.counts, slips=answer.lookup.slips)
     return page_token(request, question, place)
@@ -188,6 +189,7 @@ def freshness(known: Freshness, outcome: str = "") -> pb.Freshness:
 def explanation(question: Question, answer: Answer) -> pb.Explanation:
     """How a search was done."""
     semantic, timings, lookup = answer.semantic, answer.timings, answer.lookup
+    words, meaning = answer.words, answer.meaning
     columns = (
         (lookup.texts, lookup.queries, lookup.containing, lookup.weights, lookup.names)
         if lookup
@@ -203,7 +205,7 @@ def explanation(question: Question, answer: Answer) -> pb.Explanation:
         selectivity=semantic.selectivity,
         index_breadth=semantic.breadth,
         semantic_candidates=len(semantic.nearest),
-        keyword_candidates=answer.keyword_candidates,
+        keyword_candidates=len(words.hits) if words else 0,
         terms=[
             pb.TermExplanation(
                 text=text, query=query, documents=documents, weight=weight, is_name=is_name
@@ -211,9 +213,9 @@ def explanation(question: Question, answer: Answer) -> pb.Explanation:
             for text, query, documents, weight, is_name in ordered
         ],
         wait_duration=_duration(timings.wait),
-        embed_duration=_duration(timings.embed),
-        semantic_duration=_duration(timings.semantic),
-        keyword_duration=_duration(timings.keyword),
+        embed_duration=_duration(meaning.embed_seconds if meaning else 0.0),
+        semantic_duration=_duration(meaning.seconds if meaning else 0.0),
+        keyword_duration=_duration(words.seconds if words else 0.0),
         rerank_duration=_duration(timings.rerank),
         fetch_duration=_duration(timings.fetch),
         total_duration=_duration(timings.total),

@@ -1,12 +1,14 @@
 """An embedder that takes questions and answers none holds up one search at a time, for a moment, until it is well."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
+from uuid import UUID, uuid4
 
 import grpc
 import pytest
 
 from services.common.errors import ModelUnavailable, Unanswered
+from services.search.query_vectors import QueryVector, QueryVectors
 from services.search.silence import Silence
 from tests.common.stages import eventually
 from tests.conftest import Deployment
@@ -141,3 +143,28 @@ async def test_searches_do_without_an_embedder_that_hangs(
         async with asyncio.timeout(60):
             while (await client.search("disk")).warnings:
                 pass
+
+
+class Asked(QueryVectors):
+    """An embedder that refuses one text and never answers another."""
+
+    def __init__(self) -> None:
+        super().__init__(cast(Any, None), 1)
+        self.given_up = list[str]()
+
+    async def of(self, text: str, authorization: str, generation: UUID | None) -> QueryVector:
+        """Refuse, or hang until nobody waits any more."""
+        try:
+            await asyncio.sleep(0 if text == "refused" else 60)
+        except asyncio.CancelledError:
+            self.given_up.append(text)
+            raise
+        raise ModelUnavailable("refused")
+
+
+async def test_nobody_is_left_asking_for_a_translation() -> None:
+    """If the query or its translation cannot be embedded, the other must not be asked for any longer."""
+    asked = Asked()
+    with pytest.raises(ModelUnavailable, match="refused"):
+        await asked.of_all(["refused", "its translation"], "", uuid4())
+    assert asked.given_up == ["its translation"]

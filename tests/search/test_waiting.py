@@ -2,15 +2,20 @@
 
 import asyncio
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.common.database import Database, DatabaseSettings
 from services.search.freshness import Serving
-from services.search.question import Wait
+from services.search.query_vectors import GenerationGone, QueryVector, QueryVectors
+from services.search.question import Leg, Question, Wait
+from services.search.reads import Reads
+from services.search.searcher import Searcher
+from services.search.store import Filter
 from services.search.waiting import Outcome, Waiting
 from tests.common.test_breaker import Clock
 from tests.search.asking import KEYWORD, SEMANTIC, stub
@@ -106,3 +111,32 @@ async def test_looks_that_take_long_are_rarer(monkeypatch: pytest.MonkeyPatch) -
     wait = Wait(seconds=12, message=None, accepted_until=None)
     assert await waiting.until(uuid4(), wait) == Outcome.TIMED_OUT
     assert slept == [4, 4, 1]
+
+
+class Retired(QueryVectors):
+    """An embedder for which every generation is retired."""
+
+    async def of(self, text: str, authorization: str, generation: UUID | None) -> QueryVector:
+        """Say so."""
+        raise GenerationGone("retired")
+
+
+async def test_a_search_that_begins_again_waits_no_longer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the generation is gone once the wait is over, no more is waited than what is left of the timeout."""
+    clock, waited = Clock(), list[float]()
+
+    async def until(_: Waiting, workspace: UUID, wait: Wait) -> Outcome:
+        waited.append(wait.seconds)
+        clock.now += 10
+        return Outcome.TIMED_OUT
+
+    monkeypatch.setattr(Waiting, "until", until)
+    async with Database.open(DatabaseSettings.read(), "winnow_search") as database:
+        searcher = Searcher(Reads(database), Retired(cast(Any, None), 1), clock)
+        wait = Wait(message=uuid4(), accepted_until=None, seconds=12)
+        question = Question("x", ("message",), Filter(), Leg(), None, wait=wait)
+        with pytest.raises(GenerationGone):
+            await searcher.search(desk.library.workspace, question)
+    assert waited == [12, 2]
