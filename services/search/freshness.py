@@ -117,6 +117,9 @@ class FreshnessGauge:
         """Count the backlogs of workspaces that are searched, for as long as the service runs."""
         while True:
             workspace, counted = await self._asked.get()
+            if self._counts.get(workspace) is not counted:
+                # It has been forgotten, or another generation serves by now.
+                continue
             started, rest = self._clock(), _SECONDS_MAX
             count = partial(backlog.count, self._reads, workspace, counted.generation)
             try:

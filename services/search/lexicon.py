@@ -195,12 +195,12 @@ def _plain(word: str) -> str:
     return _APOSTROPHES.sub("'", word.casefold())
 
 
-def _keys(plain: str) -> set[str]:
-    """Undo what inflection does to the inside of a word, where it may have done something."""
+def _keys(plain: str) -> tuple[str, ...]:
+    """Undo what inflection does to the inside of a word, where it may have done something; as it is comes first."""
     bare = _REFLEXIVE.sub("", plain)
     hard = bare[:-2] + _SOFTENED.get(bare[-2:], bare[-2:])
     forms = (bare, hard, _FLEETING.sub("", hard))
-    return {form.replace("і", "о") for form in forms}
+    return tuple(dict.fromkeys(form.replace("і", "о") for form in forms))
 
 
 def _nearest(found: Iterable[tuple[str, _Entry]]) -> tuple[str, ...]:

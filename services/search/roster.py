@@ -100,6 +100,9 @@ class Roster:
         """Read who writes in large workspaces that are searched, for as long as the service runs."""
         while True:
             workspace, known = await self._asked.get()
+            if self._known.get(workspace) is not known:
+                # It has been forgotten while it waited for its turn.
+                continue
             try:
                 await self._reads.run(partial(self._read_all, workspace, known))
             except DatabaseUnavailable as error:

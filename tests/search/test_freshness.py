@@ -177,6 +177,22 @@ async def test_a_count_that_fails_is_made_again(counts: Answers) -> None:
         assert await pending(gauge, workspace) == 1_000_000
 
 
+async def test_a_count_that_nobody_needs_any_more_is_not_made(counts: Answers) -> None:
+    """Once another generation serves, nothing must be counted of what waits for the one before."""
+    clock, workspace = Clock(), uuid4()
+    gauge = FreshnessGauge(READS, clock)
+    await pending(gauge, workspace)
+    clock.now += 1.1
+    await gauge.read(NOWHERE, workspace, Generation(uuid4(), "new", 8))
+    async with counting(gauge):
+        await settled()
+        counts.asked[0].set_result(Freshness(1_000_000, None))
+        await settled()
+        clock.now += 1.1
+        assert await pending(gauge, workspace) == 2_000
+        assert len(counts.asked) == 1
+
+
 async def test_what_served_before_it_was_forgotten_is_not_told_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

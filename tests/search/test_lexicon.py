@@ -1,5 +1,9 @@
 """Ukrainian queries in English words."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,6 +108,25 @@ def test_what_forms_begin_with_is_long_enough_to_tell_them() -> None:
         beginning(word) for word in ("коштувати", "розгорнути", "застосунок", "надійний", "час")
     ]
     assert found == ["кошт", "розгор", "застосун", "надійн", ""]
+
+
+def test_every_process_reads_a_word_alike() -> None:
+    """A form of two words must mean the same whichever replica is asked: its results would come in another order."""
+    forms = ["виборці", "гор", "дос", "міці", "падом", "покупці", "привес", "призвес", "ставлен"]
+    script = (
+        f"from services.search.lexicon import ukrainian as u; print([*map(u().meanings, {forms})])"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in range(1, 6)
+    }
+    assert len(told) == 1
 
 
 @given(st.text())

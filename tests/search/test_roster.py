@@ -122,6 +122,34 @@ async def test_the_rest_of_a_large_roster_is_read_beside_searches(
         reading.cancel()
 
 
+async def test_who_is_forgotten_is_not_read_beside_searches(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where more large workspaces are searched than are remembered, what waits to be read must not pile up."""
+    monkeypatch.setattr(roster, "PART", 1)
+    monkeypatch.setattr(roster, "_WORKSPACES_MAX", 1)
+    other = await desk.library.admin.fetchval(
+        "insert into spine.workspace (name) values ('other') returning workspace_id"
+    )
+    libraries = [desk.library, await Library(desk.library.admin, other).open(dimensions=None)]
+    read = store.authors
+    async with Database.open(DatabaseSettings.read(), "winnow_search") as database:
+        known, reads = Roster(Reads(database)), list[UUID]()
+        for library in libraries:
+            await write(library, ("a", "Anna"), ("b", "Bohdan"))
+            await named(known, library, "anna")
+
+        async def authors(connection: Connection, workspace: UUID, *where: Any) -> Any:
+            reads.append(workspace)
+            return await read(connection, workspace, *where)
+
+        monkeypatch.setattr(store, "authors", authors)
+        reading = asyncio.create_task(known.run())
+        await until(known, libraries[1], "anna bohdan", {"anna": {"a"}, "bohdan": {"b"}})
+        reading.cancel()
+    assert set(reads) == {other}
+
+
 async def until(known: Roster, library: Library, query: str, expected: dict[str, set[str]]) -> None:
     """Wait until a query names whom it should."""
     async with asyncio.timeout(60):
