@@ -1,12 +1,12 @@
 """Results put together by topic or by conversation."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from uuid import UUID, uuid5
 
 from services.common.database import Connection
 from services.search import lookups
 from services.search.answer import Group
+from services.search.paging import page_of
 from services.search.question import Place
 from services.search.ranking import Fused
 from services.search.store import Conversation
@@ -38,12 +38,8 @@ async def group(
 
 def page(groups: Sequence[Group], after: Place | None, count: int) -> tuple[list[Group], bool]:
     """Return the groups after a place, and whether there are more."""
-    start = 0
-    if after is not None:
-        last = next((i for i, each in enumerate(groups) if _name(each.key) == after.key), None)
-        by_score = bisect_right(groups, (-after.score, after.id, after.key), key=_position)
-        start = by_score if last is None else last + 1
-    return list(groups[start : start + count]), len(groups) > start + count
+    _, found, more = page_of(groups, after, count, _position)
+    return list(found), more
 
 
 def place_after(groups: Sequence[Group], offset: int) -> Place:

@@ -5,7 +5,7 @@ The id of the last result says where to go on; its score does so only if that re
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from services.search.answer import Answer
@@ -17,24 +17,25 @@ T = TypeVar("T")
 
 def page(ranked: Sequence[Fused], after: Place | None, count: int) -> tuple[list[Fused], bool]:
     """Return the results after a place, and whether there are more."""
-    start = 0
-    if after is not None:
-        last = next((i for i, each in enumerate(ranked) if each.subject.id == after.id), None)
-        by_score = bisect_right(ranked, (-after.score, after.id), key=_position)
-        start = by_score if last is None else last + 1
-    end = min(start + count, RESULTS_MAX)
-    return list(ranked[start:end]), len(ranked) > end and end < RESULTS_MAX
+    _, found, more = page_of(ranked[:RESULTS_MAX], after, count, _position)
+    return list(found), more
 
 
 def page_of(
-    found: Sequence[T], after: Place | None, count: int, position: Callable[[T], tuple[float, UUID]]
+    found: Sequence[T],
+    after: Place | None,
+    count: int,
+    position: Callable[[T], tuple[Any, ...]],
 ) -> tuple[int, Sequence[T], bool]:
-    """The results after a place, from which position on they are, and whether there are more; all in that order."""
+    """The results after a place, from which position on they are, and whether there are more; all in that order.
+
+    The last of what makes a position tells what stands there, the rest where that would stand.
+    """
     start = 0
     if after is not None:
-        last = next((i for i, each in enumerate(found) if position(each)[1] == after.id), None)
-        by_score = bisect_right(found, (-after.score, after.id), key=position)
-        start = by_score if last is None else last + 1
+        it = after.position[-1]
+        last = next((i for i, each in enumerate(found) if position(each)[-1] == it), None)
+        start = bisect_right(found, after.position, key=position) if last is None else last + 1
     return start, found[start : start + count], len(found) > start + count
 
 

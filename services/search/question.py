@@ -44,6 +44,11 @@ class Place:
     # How many texts told what all have in common.
     sampled: int = 0
 
+    @property
+    def position(self) -> tuple[float | UUID | str, ...]:
+        """What stands there among results or groups: the best score first, then by id and key."""
+        return (-self.score, self.id, self.key) if self.key else (-self.score, self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:
