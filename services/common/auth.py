@@ -7,8 +7,10 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
+from services.common.cache import Cache
 from services.common.database import Connection, Database
 from services.common.errors import InsufficientScope, InvalidCredentials
 
@@ -76,8 +78,8 @@ class Authenticator:
     """Knows callers by their keys; remembers each for ten seconds, so that a revoked key stops working soon."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
-        self._database, self._clock = database, clock
-        self._known: dict[str, tuple[float, bytes, Caller]] = {}
+        self._database = database
+        self._known = Cache[str, tuple[bytes, Caller]](_CACHE_KEYS_MAX, clock)
 
     async def caller(self, authorization: str) -> Caller:
         """Return the caller of an `authorization` value, or raise InvalidCredentials."""
@@ -86,23 +88,16 @@ class Authenticator:
         if scheme.lower() != "bearer" or not match:
             raise InvalidCredentials
         prefix, secret = match.groups()
-        expected, caller = await self._find(prefix)
+        read = partial(self._read, prefix)
+        expected, caller = await self._known.load(prefix, read, lambda _: CACHE_SECONDS)
         if not hmac.compare_digest(hashlib.sha256(secret.encode()).digest(), expected):
             raise InvalidCredentials
         return caller
 
-    async def _find(self, prefix: str) -> tuple[bytes, Caller]:
-        known = self._known.get(prefix)
-        if known and known[0] > self._clock():
-            return known[1], known[2]
+    async def _read(self, prefix: str) -> tuple[bytes, Caller]:
         async with self._database.connection() as connection:
             row = await connection.fetchrow("select * from spine.find_api_key($1)", prefix)
         if row is None:
-            self._known.pop(prefix, None)
             raise InvalidCredentials
         caller = Caller(row["workspace_id"], row["id"], frozenset(row["scopes"]))
-        if len(self._known) >= _CACHE_KEYS_MAX:
-            self._known.clear()
-        until = self._clock() + CACHE_SECONDS
-        self._known[prefix] = (until, row["secret_sha256"], caller)
         return row["secret_sha256"], caller
