@@ -26,6 +26,7 @@ from services.common.errors import (
     InvalidSetting,
     NoServingGeneration,
     NotFound,
+    StatementTooSlow,
 )
 from services.common.reading import Local
 from services.common.settings import Settings
@@ -173,7 +174,8 @@ class Reads:
             async with (replica or self._primary).reading(workspace, local) as connection:
                 yield connection
         except DatabaseUnavailable as error:
-            if replica is None:
+            # What takes too long on a replica that answers takes as long on the primary: the caller has no time for it.
+            if replica is None or isinstance(error, StatementTooSlow):
                 raise
             raise ReplicaLost from error
 

@@ -54,8 +54,9 @@ class Searcher:
         self.serving, self.freshness = Serving(clock), FreshnessGauge(reads, clock)
         self.roster, statistics = Roster(reads, clock), Statistics(clock)
         self._keyword, self.semantic = KeywordLeg(statistics), SemanticLeg(statistics, copies)
-        found_by = (self._keyword, self.semantic, self.serving, self.roster)
-        self._legs = Legs(reads, vectors, *found_by, probe, clock)
+        self._legs = Legs(
+            reads, vectors, self._keyword, self.semantic, self.serving, self.roster, probe, clock
+        )
         self._waiting = Waiting(reads, self.serving, clock)
 
     async def search(

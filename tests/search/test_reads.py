@@ -9,6 +9,7 @@ import pytest
 
 from services.common import metrics
 from services.common.database import Database, DatabaseSettings
+from services.common.errors import StatementTooSlow
 from services.search import reads
 from services.search.reads import Replica, ReplicaSettings
 from tests.conftest import PASSWORD, Deployment, free_port
@@ -171,6 +172,35 @@ async def test_a_replica_that_is_not_up_holds_nobody_up(
     monkeypatch.setenv("WINNOW_SEARCH_REPLICA_URL", url)
     async with deployment.serving("search") as channel:
         assert await Client(channel, deployment.metadata).meaning(unit(1)) == ["here"]
+
+
+async def test_what_takes_too_long_is_asked_once(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that a replica stops must not be run again on the primary, nor keep others from the replica."""
+    monkeypatch.setenv("WINNOW_STATEMENT_TIMEOUT_SECONDS", "0.2")
+    settings, asked = DatabaseSettings.read(), list[str]()
+    async with (
+        Database.open(settings, "winnow_search", size=1) as primary,
+        Database.open(settings, "winnow_search", size=1) as database,
+    ):
+
+        async def opened() -> Database:
+            return database
+
+        replica = Replica(opened, primary, 5, lambda: 0.0)
+        replica._database, replica._shows_all_until = database, 0.0
+        reading = reads.Reads(primary, replica)
+
+        async def work() -> None:
+            asked.append("again" if asked else "once")
+            async with reading.reading(deployment.workspace) as connection:
+                await connection.execute("select pg_sleep(60)")
+
+        with pytest.raises(StatementTooSlow):
+            await reading.run(work)
+        assert asked == ["once"]
+        assert replica.database is database
 
 
 def _replica_settings() -> DatabaseSettings:
