@@ -89,29 +89,25 @@ class ByMeaning:
         return self.leg.weight
 
 
+@dataclass(frozen=True, slots=True)
 class Legs:
     """Finds by words and by meaning."""
 
-    def __init__(
-        self,
-        reads: Reads,
-        vectors: QueryVectors,
-        keyword: KeywordLeg,
-        semantic: SemanticLeg,
-        serving: Serving,
-        roster: Roster,
-        probe: RecallProbe | None,
-        clock: Callable[[], float],
-    ) -> None:
-        self._reads, self._vectors, self._clock = reads, vectors, clock
-        self._keyword, self._semantic, self._probe = keyword, semantic, probe
-        self._serving, self._roster, self._nearness = serving, roster, Nearness(clock)
+    reads: Reads
+    vectors: QueryVectors
+    keyword: KeywordLeg
+    semantic: SemanticLeg
+    serving: Serving
+    nearness: Nearness
+    roster: Roster
+    probe: RecallProbe | None
+    clock: Callable[[], float]
 
     async def by_words(self, connection: Connection, search: Search) -> ByWords:
         """Return what has the query's words, ordered by them and those of the surroundings."""
-        started, question = self._clock(), search.question
+        started, question = self.clock(), search.question
         leg = question.keyword or Leg()
-        found = await self._keyword.find(
+        found = await self.keyword.find(
             connection,
             search.workspace,
             search.words.terms,
@@ -129,14 +125,14 @@ class Legs:
             hits = legs.by_words(found, around, _most(question, leg), heard=question.is_hybrid)
         warnings = found.warnings if question.text else ()
         kept = _cut(hits, question, leg)
-        return ByWords(kept, leg, found.lookup, warnings, self._clock() - started)
+        return ByWords(kept, leg, found.lookup, warnings, self.clock() - started)
 
     async def embed(self, search: Search) -> Embedded:
         """Return the vectors of the query and of its translation; none if nothing is looked for by meaning.
 
         Raises NoServingGeneration, GenerationGone and ModelUnavailable.
         """
-        question, started = search.question, self._clock()
+        question, started = search.question, self.clock()
         if question.semantic is None:
             return Embedded(())
         if question.vector is not None:
@@ -146,15 +142,15 @@ class Legs:
             raise NoServingGeneration
         texts = [search.words.meaning if question.is_hybrid else question.text]
         texts += [search.words.translation] if search.words.translation else []
-        vectors = await self._vectors.of_all(texts, question.authorization, serving)
-        return Embedded(vectors, self._clock() - started)
+        vectors = await self.vectors.of_all(texts, question.authorization, serving)
+        return Embedded(vectors, self.clock() - started)
 
     async def _serving_id(self) -> UUID | None:
         """The generation that serves; without one there is nothing to compare a vector with."""
-        if self._serving.known:
-            return self._serving.known
-        async with self._reads.connection() as connection:
-            serving = await self._serving.generation(connection, None)
+        if self.serving.known:
+            return self.serving.known
+        async with self.reads.connection() as connection:
+            serving = await self.serving.generation(connection, None)
         return serving.id if serving else None
 
     async def by_meaning(
@@ -162,18 +158,18 @@ class Legs:
     ) -> ByMeaning:
         """Return what is near to the vectors: by cosine; in a hybrid search by the surroundings as well."""
         generation = await self._generation(connection, embedded.vectors)
-        started, question = self._clock(), search.question
+        started, question = self.clock(), search.question
         leg, values = question.semantic or Leg(), tuple(each.value for each in embedded.vectors)
         scope = Scope(search.workspace, generation, question.filter, question.kinds)
         count = question.after.sampled if question.after else None
-        sampled = await self._nearness.sampled(connection, search.workspace, generation, count)
+        sampled = await self.nearness.sampled(connection, search.workspace, generation, count)
         hybrid = question.is_hybrid
         wanted = aims.less_common(values, sampled.common) if hybrid else aims.plain(values)
-        candidates = await self._semantic.find(
+        candidates = await self.semantic.find(
             connection, scope, wanted, question.candidates, question.end
         )
-        if candidates.plan is not Plan.EXACT and self._probe is not None:
-            self._probe.offer(Sample(scope, wanted, tuple(candidates.nearest)))
+        if candidates.plan is not Plan.EXACT and self.probe is not None:
+            self.probe.offer(Sample(scope, wanted, tuple(candidates.nearest)))
         sought = Sought(generation, values) if hybrid else None
         if sought is None:
             hits = legs.by_meaning(candidates.nearest)
@@ -187,7 +183,7 @@ class Legs:
             sampled.count,
             sought,
             embedded.seconds,
-            self._clock() - started,
+            self.clock() - started,
         )
 
     async def _with_surroundings(
@@ -210,7 +206,7 @@ class Legs:
         question, words = search.question, search.words
         if not question.is_hybrid or question.filter.author_ids is not None:
             return NOBODY
-        named = await self._roster.named(connection, search.workspace, words.meaning)
+        named = await self.roster.named(connection, search.workspace, words.meaning)
         return named if asks_more((term.text for term in words.terms), named) else mentioned(named)
 
     async def _around(
@@ -229,7 +225,7 @@ class Legs:
     ) -> Generation:
         """Return the serving generation, which the vectors must be of."""
         expected = vectors[0].generation if vectors else None
-        generation = await self._serving.generation(connection, expected)
+        generation = await self.serving.generation(connection, expected)
         if generation is None:
             raise NoServingGeneration
         for vector in vectors:

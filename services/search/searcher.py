@@ -20,6 +20,7 @@ from services.search.finding import ByMeaning, ByWords, Legs
 from services.search.freshness import FreshnessGauge, Serving
 from services.search.keyword import KeywordLeg
 from services.search.losses import what_is_left
+from services.search.nearness import Nearness
 from services.search.presenting import present
 from services.search.query_vectors import GenerationGone, QueryVectors
 from services.search.question import Question, Search
@@ -53,10 +54,9 @@ class Searcher:
         self.reads, self._reranker, self._clock = reads, reranker, clock
         self.serving, self.freshness = Serving(clock), FreshnessGauge(reads, clock)
         self.roster, statistics = Roster(reads, clock), Statistics(clock)
-        self._keyword, self.semantic = KeywordLeg(statistics), SemanticLeg(statistics, copies)
-        self._legs = Legs(
-            reads, vectors, self._keyword, self.semantic, self.serving, self.roster, probe, clock
-        )
+        keyword, self.semantic = KeywordLeg(statistics), SemanticLeg(statistics, copies)
+        known_by = (self.serving, Nearness(clock), self.roster)
+        self._legs = Legs(reads, vectors, keyword, self.semantic, *known_by, probe, clock)
         self._waiting = Waiting(reads, self.serving, clock)
 
     async def search(
@@ -104,7 +104,7 @@ class Searcher:
         words = parse(question.text) if needed else _NO_WORDS_AT_ALL
         if words.constrains and question.keyword is not None:
             async with self.reads.reading(workspace) as connection:
-                query, condition = await self._keyword.constraint(connection, words)
+                query, condition = await self._legs.keyword.constraint(connection, words)
             condition = both(question.filter.condition, condition)
             chosen = replace(question.filter, words=query, condition=condition)
             question = replace(question, filter=chosen)
