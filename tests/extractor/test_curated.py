@@ -12,7 +12,7 @@ CURATED = Path(__file__).parents[2] / "benchmarks" / "curated"
 
 
 @pytest.mark.parametrize("part", ["seen", "unseen"])
-@pytest.mark.parametrize("kind", ["developers", "teams"])
+@pytest.mark.parametrize("kind", ["developers", "teams", "workplaces"])
 def test_every_atom_cites_messages_of_its_window(part: str, kind: str) -> None:
     """What is curated stands within its window, and no window is there twice."""
     golds = read_golds(CURATED / part / kind)
