@@ -5,7 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from services.extractor import cues, labels, mishaps, stakes, trouble, verdicts
+from services.extractor import (
+    cues,
+    labels,
+    mishaps,
+    slavic_events,
+    stakes,
+    stances,
+    trouble,
+    verdicts,
+)
 from services.extractor.extraction import ATOM_TYPES, AtomType
 from services.extractor.titles import polish, sentences
 from services.extractor.utterances import Utterance, is_question
@@ -24,6 +33,8 @@ _UNDERTAKEN_WEIGHT: Final = 1.3
 _LABELLED_WEIGHT: Final = 4.0
 # What others take for trouble, though no word of it tells so.
 _TROUBLED_WEIGHT: Final = 1.4
+# What somebody has found out.
+_LEARNT_WEIGHT: Final = 1.4
 # Who raises a matter and asks nothing has trouble.
 _RAISED_WEIGHT: Final = 1.0
 # What a kind must weigh to be one that an answer may be of.
@@ -58,13 +69,15 @@ class _Cues:
     planned_by_rule: float = 1.3
     idea: float = 1.0
     ideas_max: int = 2
-    proposal: float = 2.1
+    proposal: float = 2.4
     risk: float = 1.0
     risks_max: int = 2
     warning: float = 1.6
     loss: float = 0.8
     blocker: float = 2.2
+    held_up: float = 2.4
     pattern: float = 1.0
+    recurs: float = 2.4
 
 
 _CUES: Final = _Cues()
@@ -90,7 +103,8 @@ def weigh(
     """Weight of every type the role allows, given what was `asked` and `is_troubled`; the heaviest is the answer."""
     text = " \n ".join(utterance.body for utterance in utterances)
     asks = any(map(_asks, utterances))
-    if role == "raised" and not asks and not cues.PROBLEM.search(text):
+    learnt = bool(slavic_events.LEARNT.match(text))
+    if role == "raised" and not asks and (learnt or not cues.PROBLEM.search(text)):
         role = "statement"
     is_told = _wants_no_way(asked) and not cues.ADVICE.search(text)
     is_told = role == "reply" and not is_troubled and (is_told or _is_suggested(asked))
@@ -100,7 +114,10 @@ def weigh(
         if kind in weights or role in ("statement", "raised", "remark") or weight >= least:
             weights[kind] = weights.get(kind, 0.0) + weight
     is_other = stakes.RULE.search(text) or stakes.WARNING.search(text) or verdicts.proposes(text)
-    is_other = is_other or any(map(_threatens, sentences(text)))
+    is_other = (
+        is_other or learnt or cues.SETTLED.search(text) or any(map(_is_no_trouble, sentences(text)))
+    )
+    is_other = is_other or stances.holds_up(text)
     if role == "raised" and not asks and not is_other:
         weights["problem"] += _RAISED_WEIGHT
     if is_troubled and role in ("statement", "raised") and not (asks or is_other):
@@ -117,6 +134,11 @@ def weigh(
         for kind in ("solution", "insight"):
             weights.pop(kind, None)
     return weights
+
+
+def _is_no_trouble(sentence: str) -> bool:
+    """Whether a sentence that may name trouble threatens with it, rules it out, or tells that it recurs."""
+    return _threatens(sentence) or stances.recurs(sentence) or stances.rules(sentence)
 
 
 def _asks(utterance: Utterance) -> bool:
@@ -144,6 +166,8 @@ def _weights_in_talk(
     concludes = concludes and not cues.PROBLEM.search(first)
     if role == "statement" and concludes:
         found["decision"] = _CONCLUDED_WEIGHT
+    if slavic_events.LEARNT.match(first):
+        found["insight"] = _LEARNT_WEIGHT
     if role in ("statement", "reply") and _heals(text, asked):
         found["solution"] = _HEALED_WEIGHT
     elif role != "raised" and stakes.WILL_DO.search(text):
@@ -151,8 +175,10 @@ def _weights_in_talk(
     if role != "reply":
         return found
     if _deliberates(asked) or (_is_suggested(asked) and stakes.UNDERTAKEN.search(text)):
-        found["decision"] = _DELIBERATED_WEIGHT
-    elif asks_a_fact(asked) and not cues.ADVICE.search(text):
+        return found | {"decision": _DELIBERATED_WEIGHT}
+    before = [each for each in asked if each.index < utterances[0].index]
+    is_fact = asks_a_fact(asked) or _asks_plainly(before) or _says_whether(first, before)
+    if is_fact and not cues.ADVICE.search(text) and not stances.rules(text):
         found["insight"] = _FACT_WEIGHT
     is_diagnosis = any(utterance.addressee for utterance in utterances)
     if not is_diagnosis and _finds_cause(text):
@@ -165,15 +191,18 @@ def _weights_in_talk(
 def _heals(text: str, asked: Sequence[Utterance]) -> bool:
     """Whether somebody says what they do or did about trouble, neither why it came nor what was settled."""
     fails = any(utterance.fails for utterance in asked)
-    does = stakes.UNDERTAKEN.search(text) or cues.REMEDIED.search(text) or cues.commits(text)
+    deeds = (stakes.UNDERTAKEN, cues.REMEDIED, slavic_events.DID)
+    does = any(deed.search(text) for deed in deeds) or cues.commits(text)
     settles = cues.SETTLED.search(text) or stakes.CAUSE.search(text)
-    return fails and bool(does) and not settles
+    return fails and does and not settles
 
 
 def _deliberates(asked: Sequence[Utterance]) -> bool:
     """Whether the last question is one of what to do, to all, not whether it is so, and nothing failed."""
     questions = [utterance.body for utterance in asked if utterance.is_question]
     if not questions or cues.TAG.search(questions[-1]):
+        return False
+    if stances.asks_who_knows(questions[-1]):
         return False
     fails = any(utterance.fails for utterance in asked)
     return not fails and bool(cues.DELIBERATED.search(questions[-1]))
@@ -211,21 +240,39 @@ def asks_a_fact(asked: Sequence[Utterance]) -> bool:
     return bool(cues.YES_OR_NO.match(body)) and not cues.WAY.search(body)
 
 
+def _asks_plainly(asked: Sequence[Utterance]) -> bool:
+    """The same of Ukrainian and Russian, where a question has the order of a statement, or a call before it."""
+    questions = [each.body for each in asked if each.is_question and stances.is_slavic(each.body)]
+    if not questions:
+        return False
+    said = [each for each in sentences(questions[-1]) if is_question(each)]
+    return stances.asks_a_fact(polish((said or questions)[-1]))
+
+
+def _says_whether(first: str, asked: Sequence[Utterance]) -> bool:
+    """Whether an answer says at once that something is so, or may be done, or not."""
+    return any(each.is_question for each in asked) and bool(slavic_events.YES_OR_NO.match(first))
+
+
 def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, float]:
     """What people's words count for: what a rule threatens with is no trouble, what "we" do under it no decision."""
     asked = sum(map(_asks, utterances))
     said = sentences(text)
-    ruled = [each for each in said if stakes.RULE.search(each) and not cues.SETTLED.search(each)]
+    ruled = [each for each in said if stances.rules(each) and not cues.SETTLED.search(each)]
     feared = [] if ruled else [each for each in said if _threatens(each)]
     proposing = [each for each in said if verdicts.proposes(each)]
-    told_otherwise = {*ruled, *feared, *proposing}
-    failing = [each for each in said if each not in told_otherwise]
-    asking = [each for each in proposing if is_question(each)]
+    recurring = [each for each in said if stances.recurs(each)]
+    free = " \n ".join(each for each in said if not stances.forebodes(each))
+    is_held = not ruled and stances.holds_up(free)
+    told_otherwise = {*ruled, *feared, *proposing, *recurring}
+    unsolved = [slavic_events.unsolved(each) for each in said if each not in told_otherwise]
+    failing = [] if is_held else unsolved
+    asking = [each for each in proposing if is_question(each) or not cues.SETTLED.search(each)]
     settling = [each for each in said if each not in asking and not stakes.HELD.search(each)]
     planning = [each for each in settling if each not in ruled]
     decisions = _counted(cues.DECISION, settling) + _counted(cues.PLANNED, planning)
     blocking = [each for each in said if not is_question(each)]
-    failures = any(_fails(each) for each in said if each not in proposing)
+    failures = any(_fails(each) for each in failing) or any(map(_fails, {*ruled, *feared}))
     losses = any(stakes.LOSS.search(each) and not stakes.HELD.search(each) for each in feared)
     bridges = mishaps.MEANWHILE.search(text) and any(map(verdicts.ORDERED.search, said))
     return {
@@ -247,8 +294,12 @@ def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, f
         "risk": _CUES.risk * min(cues.count(cues.RISK, text), _CUES.risks_max)
         + _CUES.warning * min(cues.count(stakes.WARNING, text) + len(feared), 1)
         + _CUES.loss * losses,
-        "blocker": _CUES.blocker * min(_counted(cues.BLOCKER, blocking), 1),
-        "pattern": _CUES.pattern * min(cues.count(cues.PATTERN, text), 1),
+        "blocker": max(
+            _CUES.blocker * min(_counted(cues.BLOCKER, blocking), 1), _CUES.held_up * is_held
+        ),
+        "pattern": max(
+            _CUES.pattern * min(cues.count(cues.PATTERN, text), 1), _CUES.recurs * bool(recurring)
+        ),
     }
 
 
@@ -259,6 +310,8 @@ def _counted(pattern: re.Pattern[str], said: Sequence[str]) -> int:
 
 def _threatens(sentence: str) -> bool:
     """Whether a sentence says what goes wrong under a condition, or unless something is done."""
+    if stances.forebodes(sentence):
+        return True
     if not stakes.CONDITION.search(sentence) or is_question(sentence):
         return False
     return bool(stakes.LOSS.search(sentence) or cues.PROBLEM.search(sentence))

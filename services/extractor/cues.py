@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from services.extractor import plans, stakes, trouble
+from services.extractor import plans, slavic, slavic_events, stakes, trouble
 from services.extractor.patterns import words as _words
 from services.extractor.writing import any_apostrophe
 
@@ -175,7 +175,7 @@ ADVICE: Final = _words(
     "look at", "better", "recommend\\w*", "simply", "спробу\\w*", "використ\\w*", "треба",
     "потрібно", "можеш", "можете", "перевір(?:те|мо|ити|яй\\w*)?", "додай\\w*", "постав(?:те|мо|ити)?", "краще",
     "замість", "достатньо", "попробу\\w*", "использ\\w*", "нужно", "надо", "можешь", "проверь\\w*",
-    "добавь\\w*", "лучше", "вместо", "достаточно",
+    "добавь\\w*", "лучше", "вместо", "достаточно", slavic_events.TOLD_TO,
 )  # fmt: skip
 # All its words have the letter that is looked for first.
 PLANNED: Final = re.compile(
@@ -195,11 +195,11 @@ DECISION: Final = _words(
     "let's", "lets", "we(?:'ll| will| decided| agreed| are going to|'re going to| went with)",
     "decided", "decision", "agreed to", "going with", "i(?:'ll| will) (?!be|see|try|look|check)\\w+",
     "(?:i|we)(?:'ve| have)? (?:\\w+ )?(?:moved|switched|chose|picked|postponed|dropped|taken over)",
-    "will do", "approved", "resolved to", "i think i(?:'ll| will)", "\\[agreed\\]", "\\[action\\]",
+    "will do", "approved", "resolved to", "i think i(?:'ll| will)", "\\[agreed\\]", "\\[action\\]", *slavic.RESCHEDULED,
     "виріши\\w*", "домови\\w*", "давайте", "будемо", "зробимо", "беремо", "переходимо", "погоди\\w*",
     "ріш(?:ення|или)", "решили", "решено", "договорил\\w*", "будем", "сделаем", "берём", "перехо[дж]\\w*",
     "погоджено", "узгоджено", "затвердил\\w*", "затверджено", "согласовано", "согласовали", "утвердил\\w*",
-    "утверждено", "решение (?:такое|принят\\w*)", "вирішен\\w*", "домовлен\\w*", plans.ANEW, plans.THEN_WE,
+    "утверждено", "решение (?:такое|принят\\w*)", "вирішен\\w*", "домовлен\\w*", *slavic.DECIDED, *plans.SETTLING,
 )  # fmt: skip
 SETTLED: Final = _words(
     "(?:we|it was|was|has been|have been|is|been) (?:\\w+ )?(?:decided|agreed|approved|settled)",
@@ -210,7 +210,7 @@ SETTLED: Final = _words(
     "рішення (?:таке|прийнят\\w*)", "погоджено", "узгоджено", "затвердил\\w*", "затверджено",
     "вирішил\\w*", "вирішено", "домовил\\w*", "домовлено", "погодили", "ухвалил\\w*",
     "решили", "решено", "договорил\\w*", "приняли решение", "утвердил\\w*",
-    "решение (?:такое|принят\\w*)", "согласовано", "согласовали", "утверждено", plans.ANEW, plans.THEN_WE,
+    "решение (?:такое|принят\\w*)", "согласовано", "согласовали", "утверждено", *slavic.DECIDED, *plans.SETTLING,
 )  # fmt: skip
 # What tells that a sentence decides, by its words, and also by what many are going to do.
 DECIDED: Final = re.compile(f"{DECISION.pattern}|{SETTLED.pattern}", re.IGNORECASE)
@@ -219,7 +219,7 @@ _SUGGESTING: Final = (
     "(?:maybe|perhaps|how about|shall) we", "why (?:not|don't we)", "we could", *stakes.PROPOSING,
     "чому б (?:не|нам)", "почему бы (?:не|нам)",
 )  # fmt: skip
-SUGGESTED: Final = _words(*(rf"(?:\w+, )?{item}" for item in _SUGGESTING))
+SUGGESTED: Final = _words(*(rf"(?:\w+[,:] )?{item}" for item in _SUGGESTING))
 # The same anywhere in a text, without the word before it that a sentence may begin with.
 SUGGESTING: Final = _words(*_SUGGESTING)
 COMMITTED: Final = _words(
@@ -279,8 +279,8 @@ RISK: Final = _words(
 BLOCKER: Final = _words(
     "blockers?", "blocked (?:by|on)", "(?:is|are|am|still|this|it) block(?:s|ed|ing)", "on hold",
     "(?:i'm|we're|still|are|am) waiting (?:for|on)", "waiting (?:for|on) (?:\\w+ ){1,3}to",
-    "can't (?:proceed|continue|move)", "stalled",
-    *stakes.HOLDING, "(?<!не\\s)блоку\\w*", "(?<!не\\s)заблок\\w*", "блокер\\w*", "чека(?:ю|ємо) на",
+    "can't (?:proceed|continue|move)", "stalled", *stakes.HOLDING, "(?<!не\\s)блоку\\w*", "блокер\\w*",
+    "(?<!не\\s)заблок(?:ован|ирован|ируе|ирую)\\w*", "чека(?:ю|ємо)(?! (?:на )?(?:вас|тебе|всіх|усіх|тут|там))",
     "не може(?:мо)? продовж\\w*", "блокир\\w*", "жд[уеё]\\w*", "не мо(?:гу|жем) продолж\\w*",
 )  # fmt: skip
 PATTERN: Final = _words(
@@ -312,7 +312,7 @@ REMEDIED: Final = _words(
 ADDING: Final = _words(
     "(?:and )?also", "(?:і |й |та |а )?(?:ще|також|теж)", "(?:и |а )?(?:ещё|еще|также|тоже)"
 )
-REQUIRED: Final = re.compile(f"{REQUIREMENT.pattern}|{stakes.RULE.pattern}", re.IGNORECASE)
+REQUIRED: Final = re.compile(f"{REQUIREMENT.pattern}|{stakes.REQUIRED}", re.IGNORECASE)
 FEARED: Final = re.compile(
     f"{RISK.pattern}|{stakes.WARNING.pattern}|{stakes.LOSS.pattern}", re.IGNORECASE
 )

@@ -34,7 +34,7 @@ LABELS: Final = {
 _LABELS: Final = any_apostrophe("|".join(word for words in LABELS.values() for word in words))
 LABELLED: Final = re.compile(
     r"\s*(?:(?:ok(?:ay)?|so|well|all ?right|ок|ну|так|отже|тоді|итак|тогда)[\s,.:!]+){0,2}"
-    rf"[\[(*]{{0,2}}({_LABELS})[\])*]{{0,2}}\s*:\s+",
+    rf"[\[(*]{{0,2}}({_LABELS})(?: (?:від|от|по|щодо|для) [\w-]+){{0,2}}[\])*]{{0,2}}\s*:\s+",
     re.IGNORECASE,
 )
 MINUTES: Final = {

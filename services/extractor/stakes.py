@@ -5,6 +5,7 @@ English, Ukrainian and Russian. Tuples are parts of patterns, for tables that sa
 
 from typing import Final
 
+from services.extractor import slavic
 from services.extractor.patterns import words
 
 _NO_END: Final = r"(?:[^.!?\n]|\.\d)"
@@ -19,8 +20,8 @@ RULE: Final = words(
     *REMINDING, "from now on", "going forward", "must (?:not|always|never|only)", "only (?:via|through)",
     "(?:the |our )?(?:rule|policy) is",
     "(?:the )?(?:\\w+ )?deadline(?: for \\w+)? (?:is|was moved|moves)", "(?:is|are) due (?:on|by|before)",
-    "дедлайн(?: \\w+)? (?:у|в|до|на|\\d)", "(?:останній|крайній) (?:день|термін)",
-    "(?:последний|крайний) (?:день|срок)", "за правилами", "по правилам", "правило(?: таке| такое)?\\s?[:—–-]",
+    "дедлайн(?: \\w+)? (?:у|в|до|на|\\d)", "(?<!в\\s)(?<!у\\s)(?:останній|крайній) (?:день|термін)",
+    "(?<!в\\s)(?:последний|крайний) (?:день|срок)", "за правилами", "по правилам", "правило(?: таке| такое)?\\s?[:—–-]",
     "no exceptions?", "without exceptions?", "без винятків", "без исключений",
     "щоб (?:все|усе|всі|усі|кожен|кожна) (?:\\w+ ){0,2}(?:бул[ои]|мав|мала|мали)",
     "чтобы (?:вс[её]|все|каждый) (?:\\w+ ){0,2}(?:был[ои]|имел\\w?)",
@@ -30,6 +31,7 @@ RULE: Final = words(
     "(?:в|на) будущ(?:ее|ем)", "впредь", "отныне", "нельзя", "запрещен\\w*", "запрещён\\w*", "обязательно",
     "(?:только|исключительно) (?:через|после|по|с)",
 )  # fmt: skip
+REQUIRED: Final = f"{RULE.pattern}|{slavic.OBLIGED.pattern}"
 # What may go wrong, as those say who warn.
 WARNING: Final = words(
     "(?:don't|do not) (?:merge|deploy|release|upgrade|update|touch|rotate|restart|delete|run)",
@@ -52,7 +54,17 @@ LOSS: Final = words(
     "не (?:прийд|прид|вистачит|хватит|витрима|выдерж)\\w*",
 )  # fmt: skip
 CONDITION: Final = words(
-    "if", "unless", "until", "otherwise", "якщо", "інакше", "поки", "если", "иначе", "пока"
+    "if",
+    "unless",
+    "until",
+    "otherwise",
+    "якщо",
+    "інакше",
+    "поки",
+    "если",
+    "иначе",
+    "пока",
+    *slavic.CONDITIONS,
 )
 _NOT_YET: Final = (
     "не (?:вийд|выйд|змож|смож|мож|поїд|поед|почн|начн|випуст|выпуст|запуст|пуст|прийм|прим|відкри|откр|зда|вид|"
@@ -63,8 +75,8 @@ HOLDING: Final = (
     f"(?:can't|cant|cannot|won't) {_NO_END}{{0,60}}(?<!\\w)(?:until|till)",
     f"(?:until|till) {_NO_END}{{0,60}}(?<!\\w)(?:can't|cant|cannot|won't)",
     "waits? (?:till|until|for)",
-    f"(?:поки|доки|пока) не {_NO_END}{{1,60}}(?<!\\w){_NOT_YET}",
-    f"{_NOT_YET}{_NO_END}{{0,60}} (?:поки|доки|пока) не",
+    f"(?:поки|доки|пока)(?: [\\w'-]+){{0,4}} не {_NO_END}{{1,60}}(?<!\\w){_NOT_YET}",
+    f"{_NOT_YET}{_NO_END}{{0,60}} (?:поки|доки|пока)(?: [\\w'-]+){{0,4}} не",
 )
 HELD: Final = words(*HOLDING)
 # How somebody proposes something to all, at the beginning of a sentence; "may" with an infinitive does.
@@ -74,11 +86,13 @@ PROPOSING: Final = (
     "we (?:might|may)(?! be| have| not)",
     "can we .{3,80} (?:instead|this time|rather|from now on|for once)(?=[^.!?\\n]*\\?)", "(?:how|what) about \\w+ing",
     "может,? (?:\\w+ ){0,2}\\w{2,}(?:[аяуе]ем|[её]м)(?:ся)?(?=[^.!?\\n]*\\?)",
-    "може,? (?:\\w+ ){0,2}(?!бути)\\w{2,}ти(?:с[ья])?", "(?:я )?пропону(?:ю|ємо)",
+    "може,? (?!не )(?:\\w+ ){0,2}(?!бути|стати|трапит|вияви|здат|показат)\\w{2,}ти(?:с[ья])?",
+    "(?:я )?пропону(?:ю|ємо)",
     "а що якщо", "(?:а )?якщо (?:\\w+ ){0,2}\\w{2,}ти(?:с[ья])?(?=[^.!?\\n]*\\?)", "(?:а )?давайте(?=[^.!?\\n]*\\?)",
-    "может,? (?:мы|нам|стоит|давайте)", "может,? (?:\\w+ ){0,2}(?!быть)\\w{2,}[аеиоуыя]ть(?:ся)?",
+    "может,? (?:мы|нам|стоит|давайте)",
+    "может,? (?!не )(?:\\w+ ){0,2}(?!быть|случ|получит|оказат|показат)\\w{2,}[аеиоуыя]ть(?:ся)?",
     "(?:я )?предлага(?:ю|ем)", "а что если",
-    "(?:а )?если (?:\\w+ ){0,2}\\w{2,}[аеиоуыя]ть(?:ся)?(?=[^.!?\\n]*\\?)",
+    "(?:а )?если (?:\\w+ ){0,2}\\w{2,}[аеиоуыя]ть(?:ся)?(?=[^.!?\\n]*\\?)", *slavic.PROPOSED,
 )  # fmt: skip
 # How somebody takes note of an answer and tells no more: who gives a reason or objects does.
 NOTED: Final = words(

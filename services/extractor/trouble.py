@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.extractor import slavic_events
 from services.extractor.mishaps import MENDED, MISHAPS
 from services.extractor.patterns import words
 
@@ -114,5 +115,6 @@ DONE: Final = (
 # All that tells a failure by itself.
 FAILING: Final = (
     DO_NOT, *NAMED, NOT_DONE, DOES_NOT, LACKING, HARMED, GONE, DELAYED, BROKE_DOWN, *TWICE, *SLOW, *MISHAPS,
+    *slavic_events.BEFALLEN,
     "(?:nothing|no longer) works?",
 )  # fmt: skip

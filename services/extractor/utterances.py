@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from services.extractor import courtesies, cues, labels, stakes
+from services.extractor import courtesies, cues, labels, slavic_events, stakes
 from services.extractor.extraction import WindowMessage
 from services.extractor.tokens import CODE, PACKAGE, URL, content_words, split_words, stem
 from services.extractor.writing import as_read, straight
@@ -145,6 +145,7 @@ def _utterance(
     all_words = _said(whole, names)
     words = all_words if body == whole else _said(body, names)
     is_social = _is_social(whole, all_words)
+    unsolved = slavic_events.unsolved(body)
     return Utterance(
         index,
         message,
@@ -170,8 +171,8 @@ def _utterance(
         not is_social and bool(cues.PLANNED.search(body)),
         is_minuted,
         is_bare,
-        bool(cues.FAILURE.search(body)),
-        bool(cues.PROBLEM.search(body)),
+        bool(cues.FAILURE.search(unsolved)),
+        bool(cues.PROBLEM.search(unsolved)),
     )
 
 

@@ -6,7 +6,7 @@ English, Ukrainian and Russian.
 from functools import lru_cache
 from typing import Final
 
-from services.extractor import cues
+from services.extractor import cues, slavic
 from services.extractor.patterns import words
 from services.extractor.titles import polish, sentences
 
@@ -61,6 +61,8 @@ CHOICE: Final = words(
 @lru_cache(maxsize=1024)
 def proposes(text: str) -> bool:
     """Whether a sentence of a text begins by proposing something to all."""
+    if slavic.WISHED.search(text):
+        return True
     if not cues.SUGGESTING.search(text):
         return False
     return any(cues.SUGGESTED.match(polish(sentence)) for sentence in sentences(text))
