@@ -109,7 +109,9 @@ def weigh(
     is_told = _wants_no_way(asked) and not cues.ADVICE.search(text)
     is_told = role == "reply" and not is_troubled and (is_told or _is_suggested(asked))
     weights = dict(_TOLD if is_told else _PRIOR[role])
-    for kind, weight in _cue_weights(text, utterances).items():
+    if is_told and cues.PLANNED.search(text):
+        weights = dict(_PRIOR["statement"]) | {"solution": 0.9}
+    for kind, weight in _cue_weights(text, utterances, role).items():
         least = _REPLY_LEAST.get(kind, _REPLY_LEAST_USUAL)
         if kind in weights or role in ("statement", "raised", "remark") or weight >= least:
             weights[kind] = weights.get(kind, 0.0) + weight
@@ -177,8 +179,8 @@ def _weights_in_talk(
     if _deliberates(asked) or (_is_suggested(asked) and stakes.UNDERTAKEN.search(text)):
         return found | {"decision": _DELIBERATED_WEIGHT}
     before = [each for each in asked if each.index < utterances[0].index]
-    is_fact = asks_a_fact(asked) or _asks_plainly(before) or _says_whether(first, before)
-    if is_fact and not cues.ADVICE.search(text) and not stances.rules(text):
+    is_fact = (asks_a_fact(asked) or _asks_plainly(before)) and not stakes.RULE.search(text)
+    if (is_fact or _says_whether(first, before)) and not cues.ADVICE.search(text):
         found["insight"] = _FACT_WEIGHT
     is_diagnosis = any(utterance.addressee for utterance in utterances)
     if not is_diagnosis and _finds_cause(text):
@@ -191,10 +193,12 @@ def _weights_in_talk(
 def _heals(text: str, asked: Sequence[Utterance]) -> bool:
     """Whether somebody says what they do or did about trouble, neither why it came nor what was settled."""
     fails = any(utterance.fails for utterance in asked)
-    deeds = (stakes.UNDERTAKEN, cues.REMEDIED, slavic_events.DID)
-    does = any(deed.search(text) for deed in deeds) or cues.commits(text)
+    does = any(deed.search(text) for deed in (stakes.UNDERTAKEN, cues.REMEDIED))
+    does = does or cues.commits(text)
+    did = None if does else slavic_events.DID.search(text)
+    does = does or (did is not None and not cues.PROBLEM.search(did.group()))
     settles = cues.SETTLED.search(text) or stakes.CAUSE.search(text)
-    return fails and does and not settles
+    return fails and bool(does) and not settles
 
 
 def _deliberates(asked: Sequence[Utterance]) -> bool:
@@ -254,11 +258,13 @@ def _says_whether(first: str, asked: Sequence[Utterance]) -> bool:
     return any(each.is_question for each in asked) and bool(slavic_events.YES_OR_NO.match(first))
 
 
-def _cue_weights(text: str, utterances: Sequence[Utterance]) -> dict[AtomType, float]:
+def _cue_weights(text: str, utterances: Sequence[Utterance], role: Role) -> dict[AtomType, float]:
     """What people's words count for: what a rule threatens with is no trouble, what "we" do under it no decision."""
     asked = sum(map(_asks, utterances))
     said = sentences(text)
-    ruled = [each for each in said if stances.rules(each) and not cues.SETTLED.search(each)]
+    # What must be is told in an answer as advice.
+    rules = stakes.RULE.search if role == "reply" else stances.rules
+    ruled = [each for each in said if rules(each) and not cues.SETTLED.search(each)]
     feared = [] if ruled else [each for each in said if _threatens(each)]
     proposing = [each for each in said if verdicts.proposes(each)]
     recurring = [each for each in said if stances.recurs(each)]

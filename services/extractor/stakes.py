@@ -75,8 +75,8 @@ HOLDING: Final = (
     f"(?:can't|cant|cannot|won't) {_NO_END}{{0,60}}(?<!\\w)(?:until|till)",
     f"(?:until|till) {_NO_END}{{0,60}}(?<!\\w)(?:can't|cant|cannot|won't)",
     "waits? (?:till|until|for)",
-    f"(?:поки|доки|пока)(?: [\\w'-]+){{0,4}} не {_NO_END}{{1,60}}(?<!\\w){_NOT_YET}",
-    f"{_NOT_YET}{_NO_END}{{0,60}} (?:поки|доки|пока)(?: [\\w'-]+){{0,4}} не",
+    f"(?:поки|доки|пока)(?: [^\\s,.;:!?]+){{0,4}} не {_NO_END}{{1,60}}(?<!\\w){_NOT_YET}",
+    f"{_NOT_YET}{_NO_END}{{0,60}} (?:поки|доки|пока)(?: [^\\s,.;:!?]+){{0,4}} не",
 )
 HELD: Final = words(*HOLDING)
 # How somebody proposes something to all, at the beginning of a sentence; "may" with an infinitive does.

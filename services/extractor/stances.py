@@ -42,7 +42,7 @@ def holds_up(text: str) -> bool:
 @lru_cache(maxsize=_TEXTS_KEPT)
 def forebodes(sentence: str) -> bool:
     """Whether a sentence says what may go wrong: foreseen, under a condition, or unless people do something."""
-    if not is_slavic(sentence) or is_question(sentence):
+    if not is_slavic(sentence) or is_question(sentence) or stakes.HELD.search(sentence):
         return False
     if slavic.FORESEEN.search(sentence):
         return True
