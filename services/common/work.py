@@ -20,11 +20,15 @@ _DOUBLINGS_MAX: Final = 30
 
 @dataclass(frozen=True)
 class Result(Generic[R]):
-    """What one task came to: its value, and how many rows the value makes."""
+    """What one task came to: its value, and how many rows the value makes.
+
+    Unless the provider of the stage `answered`, it says nothing about the provider.
+    """
 
     task: Task
     value: R
     count: int
+    answered: bool = True
 
 
 @dataclass(frozen=True)

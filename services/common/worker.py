@@ -85,7 +85,8 @@ class Worker(Generic[R]):
         self._batch_max, self._parallel, self._lanes = batch_max, parallel, lanes
         self._owner = uuid4()
         self._breaker = breaker or Breaker()
-        # Fails with each task that stands alone and whose statement is stopped, and succeeds with each commit.
+        # Fails when the database is away, and with each task that stands alone and whose statement is stopped; succeeds
+        # with each commit.
         self._statements = Breaker()
         self._draining = asyncio.Event()
         self._heartbeat = Heartbeat(stage.name, store, settings.task_lease_seconds / 3)
@@ -112,7 +113,8 @@ class Worker(Generic[R]):
 
     async def _next_hints(self) -> list[Hint]:
         wait = self._wait_seconds()
-        is_open = wait > 0 or self._breaker.is_open or self._has_open_breaker()
+        has_failed = self._breaker.is_open or self._statements.is_open
+        is_open = wait > 0 or has_failed or self._has_open_breaker()
         metrics.show_breaker(self._stage.name, self._owner, is_open=is_open)
         if wait:
             await self._pause(min(wait, 1))
@@ -273,7 +275,8 @@ class Worker(Generic[R]):
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
         parked = [outcome for outcome in outcomes if isinstance(outcome, Parked)]
         await reach("worker.performed", name)
-        self._breaker.succeeded()
+        if failures or any(result.answered for result in results):
+            self._breaker.succeeded()
         if results:
             await self._save(
                 {result.task.id: result for result in results}, [result.task for result in results]
@@ -356,7 +359,9 @@ class Worker(Generic[R]):
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _give_back(self, tasks: Sequence[Task], error: Unavailable) -> None:
-        if not isinstance(error, ProviderFailing):
+        if isinstance(error, DatabaseUnavailable):
+            self._statements.failed(error=str(error))
+        elif not isinstance(error, ProviderFailing):
             asked_seconds = error.retry_seconds if isinstance(error, ProviderBusy) else 0
             self._breaker.failed(asked_seconds, str(error))
         await self._release(tasks, error)

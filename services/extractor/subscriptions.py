@@ -252,7 +252,7 @@ class ExtractStage:
             )
         await reach("extract.read")
         if erasing or task.spec.rpartition(":")[2] != stored.digest:
-            return Result(task, None, 0)
+            return Result(task, None, 0, answered=False)
         # What is gone is taken away without a model, however much was spent.
         if self._model and self._spending and stored.noise_count < len(stored.messages):
             await self._spending.check(task.workspace)
@@ -276,7 +276,8 @@ class ExtractStage:
         times: dict[UUID, datetime] = {m.id: m.sent_at for m in window.messages}  # type: ignore[misc]
         context: dict[UUID, str] = {m.id: m.text for m in window.messages[: window.context]}  # type: ignore[misc]
         reading = Reading(stored.source_id, record, extraction, times, context)
-        return Result(task, reading, len(extraction.atoms))
+        asked = not self._model or extraction.model_calls > 0
+        return Result(task, reading, len(extraction.atoms), answered=asked)
 
     async def _extract(self, workspace: UUID, window: Window) -> Extraction:
         with tracing.span(

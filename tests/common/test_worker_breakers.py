@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
+from services.common.breaker import Breaker
 from services.common.bus import Hint, HintReader
 from services.common.errors import ProviderFailing
 from services.common.metrics import REGISTRY
@@ -119,6 +120,41 @@ async def test_a_breaker_is_shown_as_open_beside_a_worker_that_has_nothing_to_do
         await working
     first = idle.shown.index(1)
     assert set(idle.shown[first : first + 20]) == {1}
+
+
+class Asking(Recorder):
+    """A stage whose provider is away, and is not asked for tasks that are called so."""
+
+    async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[str]]:
+        """Fail unless nothing is asked."""
+        if {task.spec for task in tasks} == {"nothing to ask"}:
+            return [Result(task, task.spec, 0, answered=False) for task in tasks]
+        return await super().perform(tasks)
+
+
+class Heard(Breaker):
+    """A breaker that counts how often its provider has answered."""
+
+    answers = 0
+
+    def succeeded(self) -> None:
+        """Count it."""
+        self.answers += 1
+        super().succeeded()
+
+
+async def test_a_task_that_asks_nothing_does_not_close_the_breaker(deployment: Deployment) -> None:
+    """A provider that fails is left alone after three failures, whatever is done without it in between."""
+    stage, breaker = Asking(outage=True), Heard()
+    async with running(stage, again_seconds=0.2, batch_max=1, breaker=breaker):
+        await make(deployment, "asks")
+        await eventually(lambda: breaker.failures > 0)
+        await make(deployment, "nothing to ask")
+        await until(deployment.admin, done=1, ready=1)
+        assert breaker.answers == 0
+        stage.outage = False
+        await until(deployment.admin, done=2)
+        assert breaker.answers == 1
 
 
 async def test_a_failing_provider_holds_up_its_own_tasks_alone(deployment: Deployment) -> None:

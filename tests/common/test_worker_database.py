@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from services.common.breaker import Breaker
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.errors import DatabaseUnavailable
 from services.common.metrics import REGISTRY
@@ -63,11 +64,12 @@ class Away(Recorder):
 
 
 async def test_a_stage_without_its_database_is_no_failure(deployment: Deployment) -> None:
-    """When a stage cannot read the database its tasks are given back, uncounted."""
-    stage = Away()
-    async with running(stage, task_attempts_max=1):
+    """When a stage cannot read the database its tasks are given back, uncounted, and nobody blames its provider."""
+    stage, provider = Away(), Breaker()
+    async with running(stage, breaker=provider, task_attempts_max=1):
         await make(deployment, "a")
         await eventually(lambda: len(stage.calls) >= 2)
+    assert (provider.failures, provider.last_error) == (0, "")
     assert await states(deployment.admin) in ({"ready": 1}, {"leased": 1})
     assert await deployment.admin.fetchval("select attempts from spine.task") <= 1
 

@@ -1,18 +1,26 @@
 """Who reads conversations, and how the model behind it does, as people can ask."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.common.breaker import Breaker
+from services.common.database import Database, DatabaseSettings
 from services.extractor.aptitude import Aptitude, AptitudeNotes
+from services.extractor.combined import CombinedEngine
+from services.extractor.generative import GenerativeEngine
+from services.extractor.grounded import GroundedEngine
 from services.extractor.service import ExtractorSettings, model_digest
+from services.extractor.subscriptions import ExtractStage
 from tests.cli.test_knowledge import Command
 from tests.common.stages import until_true
 from tests.conftest import Deployment
+from tests.extractor.models import PlannedModel, answer
 from tests.extractor.provider import provider
 from tests.extractor.saved import TALK, say, settled
+from tests.extractor.test_erasing import LIMITS, window_of
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
 
@@ -90,6 +98,24 @@ async def test_a_provider_that_fails_is_seen_to(
             assert "double by 127.0.0.1, trusted with extract" in await Command(deployment).said(
                 "provider"
             )
+
+
+async def test_a_window_that_no_model_is_asked_about_says_nothing_of_the_provider(
+    deployment: Deployment,
+) -> None:
+    """What has changed since, or gives a model nothing to do, is done without it, and closes no breaker."""
+    model = PlannedModel([answer([])])
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+        source, ids = await say(deployment, TALK)
+        task = await window_of(database, deployment, source, ids)
+        for engine, spec, answered in (
+            (GenerativeEngine(model, "planned"), task.spec, True),
+            (GenerativeEngine(model, "planned"), "version:another", False),
+            (CombinedEngine(GroundedEngine(), model, "none", "planned"), task.spec, False),
+        ):
+            stage = ExtractStage(database, engine, "planned", LIMITS, lambda: None)
+            (read,) = await stage.perform([replace(task, spec=spec)])
+            assert read.answered is answered
 
 
 def test_an_open_breaker_names_its_error() -> None:
