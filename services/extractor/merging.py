@@ -5,6 +5,7 @@ Comparing and writing are one step under the lock of the workspace's knowledge, 
 replica read them, the one that is compared later finds the other.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -194,7 +195,9 @@ async def _place_atom(
         for row in rows
         if row["id"] != request.subject
     ]
-    decision = decide(_claim(subjects[0]), known, await _kept_apart(connection, workspace, ids))
+    apart = await _kept_apart(connection, workspace, ids)
+    # Long texts take up to a second to compare.
+    decision = await asyncio.to_thread(decide, _claim(subjects[0]), known, apart)
     await _conclude(connection, workspace, request.subject, decision)
     return [decision.into or request.subject]
 
