@@ -63,7 +63,10 @@ class Metered:
     ) -> Completed:
         """Answer a chat."""
         completion = await self._model.complete(messages, schema, max_tokens)
-        _count(completion.tokens_in, completion.tokens_out)
+        # A provider that does not say what an answer took would never be over a quota.
+        said = "\n".join(message["content"] for message in messages)
+        tokens_in = completion.tokens_in or self._model.count_tokens(said)
+        _count(tokens_in, completion.tokens_out or self._model.count_tokens(completion.text))
         return completion
 
     async def choose(self, prompt: str, options: Sequence[str]) -> list[float]:

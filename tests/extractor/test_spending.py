@@ -12,7 +12,7 @@ from services.common.database import Database, DatabaseSettings
 from services.common.errors import ModelUnavailable, Postponed
 from services.extractor.extraction import Completed
 from services.extractor.generative import GenerativeEngine
-from services.extractor.spending import WAIT_SECONDS_MAX, Cost, Metered, Spending
+from services.extractor.spending import WAIT_SECONDS_MAX, Cost, Metered, Spending, metered
 from services.extractor.subscriptions import ExtractStage
 from tests.common.stages import until_true
 from tests.conftest import Deployment
@@ -230,3 +230,11 @@ async def test_a_cost_that_cannot_be_counted_hides_no_error(
         with pytest.raises(ModelUnavailable):
             await reading
     assert "100 tokens are not counted" in caplog.text
+
+
+async def test_a_provider_that_counts_nothing_is_counted() -> None:
+    """Some servers do not say what an answer took: a quota must stop those as well."""
+    model = PlannedModel([Answer("four words of answer", 0, 0)])
+    with metered() as cost:
+        await Metered(model).complete([{"role": "user", "content": "three words asked"}], None, 10)
+    assert (cost.tokens_in, cost.tokens_out, cost.model_calls) == (3, 4, 1)
