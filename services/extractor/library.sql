@@ -133,10 +133,13 @@ order by a.id desc
 limit $7;
 
 -- name: evidence
+-- What is to be erased is shown no more, here and below.
 select e.atom_id, e.message_id, e.quote, e.quote_offset
 from extractor.atom_evidence e
 join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.message_id
 where e.workspace_id = $1 and e.atom_id = any ($2::uuid[]) and m.deleted_at is null and ($3::timestamptz is null or m.sent_at <= $3)
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id)
 order by e.atom_id, e.position;
 
 -- name: messages
@@ -144,7 +147,9 @@ select m.id, m.source_id, m.external_id, m.thread_id, m.reply_to_external_id, m.
   m.author_is_bot, m.text, m.sent_at, m.edited_at, m.forwarded_from, m.importance_score, m.importance_label, s.title as source_title
 from ingest.message m
 join ingest.source s on s.workspace_id = m.workspace_id and s.id = m.source_id
-where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is null;
+where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.deleted_at is null
+  and not exists (
+    select from ingest.message_to_erase t where t.workspace_id = m.workspace_id and t.message_id = m.id);
 
 -- name: links
 -- Links between live atoms, at least one of them given: those of a merged atom are those of the one it was merged into, and the

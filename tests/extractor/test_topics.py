@@ -188,8 +188,8 @@ async def test_a_message_that_goes_while_its_topic_is_read_is_no_error(
         assert [each.text for each in (await reading).messages] == lines
 
 
-async def test_what_is_to_be_erased_is_not_shown_in_its_topic(deployment: Deployment) -> None:
-    """A message that an erasure has still to reach is not read in its topic any more."""
+async def test_what_is_to_be_erased_is_not_shown(deployment: Deployment) -> None:
+    """A message that an erasure has still to reach is read neither in its topic nor as evidence any more."""
     async with asked(deployment) as (knowledge, call):
         lines = [f"[Backup retention policy] {line}" for line in (DISK, FRIDAY)]
         _, said = await tell(knowledge, *lines)
@@ -202,6 +202,10 @@ async def test_what_is_to_be_erased_is_not_shown_in_its_topic(deployment: Deploy
         )
         listed = (await call("ListTopicMessages", topic_id=topic.id)).messages
         assert [each.text for each in listed] == [lines[1]]
+        found = (await call("ListAtoms", include_messages=True)).atoms
+        found.extend([(await call("GetAtom", atom_id=each.id)).atom for each in found])
+        cited = {passage.message_id for each in found for passage in each.evidence}
+        assert cited == {str(said[1])}
 
 
 async def test_a_request_is_carried_out_once(deployment: Deployment) -> None:
