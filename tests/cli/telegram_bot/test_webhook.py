@@ -177,6 +177,19 @@ async def test_malformed_requests(lone_bot: Bot, data: bytes, status: int) -> No
         assert (await sent(url, data)).startswith(f"HTTP/1.1 {status} ".encode())
 
 
+@pytest.mark.parametrize("value", ["x" + " " * 16_000 + "\x7f", " " * 16_000 + "\x7f"])
+async def test_a_value_of_spaces(lone_bot: Bot, value: str) -> None:
+    """A header that is nearly all spaces is refused like any other: nobody else waits while its end is looked for."""
+    async with webhook(lone_bot) as url:
+        assert (await sent(url, request(b"", f"X: {value}"))).startswith(b"HTTP/1.1 400 ")
+
+
+def test_spaces_around_a_value_are_no_part_of_it() -> None:
+    """A value has neither the spaces and tabs before it nor those after it; those within it stay."""
+    head = parse_head(b"POST / HTTP/1.1\r\nA: \t b \tc\t \r\nD:\r\nE:  \r\n\r\n")
+    assert [head.single(name) for name in ("a", "d", "e")] == [b"b \tc", b"", b""]
+
+
 async def test_slow_and_broken_callers(bot: Bot) -> None:
     """Who does not send is told so in time, who goes away is forgotten, and others are served."""
     async with webhook(bot, read_seconds=2) as url:
