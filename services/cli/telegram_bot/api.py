@@ -111,10 +111,10 @@ class BotApi:
 
     def _shown(self, what: object) -> str:
         """One line without the token."""
-        line = " ".join(str(what).split())[:300]
-        return line.replace(self._token, _REDACTED).replace(
-            self._token.partition(":")[2], _REDACTED
-        )
+        line = " ".join(str(what).split())
+        for secret in (self._token, self._token.partition(":")[2]):
+            line = line.replace(secret, _REDACTED)
+        return line[:300]
 
 
 def is_update(value: object) -> bool:
