@@ -1,5 +1,6 @@
 """Slack exports, zipped or unpacked, streamed a day at a time in constant memory."""
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +78,7 @@ class SlackExport:
         directory, chats = self._read_indexes(files)
         failure: ImportFailure | None = None
         for folder, days in self._layout.days.items():
-            chat = chats.get(folder) or self._unlisted(folder)
+            chat = chats.get(_composed(folder)) or self._unlisted(folder)
             self.summary.chats += 1
             yield chat
             for day in days:
@@ -136,7 +137,7 @@ class SlackExport:
                 elif number := key(row, "id"):
                     chat = _chat(row, number, index, directory)
                     folder = string(row, "name")[:NAME_CHARACTERS_MAX] or number
-                    chats[folder] = chats[number] = chat
+                    chats[_composed(folder)] = chats[number] = chat
                     directory.channels[number] = chat.title
         return directory, chats
 
@@ -161,6 +162,11 @@ class SlackExport:
     def _skip(self, where: str, reason: str, detail: str, *, is_event: bool = False) -> SkippedRow:
         self.summary.skip(reason, is_event=is_event)
         return SkippedRow(where, reason, detail, is_event=is_event)
+
+
+def _composed(name: str) -> str:
+    """A folder's name with its letters and their marks in one: macOS takes them apart when it unpacks."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _chat(row: Row, number: str, index: str, directory: Directory) -> ImportedChat:
