@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from services.cli.importers.rows import Row, listed, nested, size, string
 
+# As many as Slack takes; each is compared with all others.
+_ATTACHMENTS_MAX = 100
 _WORD = re.compile(r"\w+")
 _CODE_POINTS = re.compile(r"[0-9a-f]{2,6}(?:-[0-9a-f]{2,6}){0,15}", re.ASCII)
 _MARKUP = frozenset("<>&")
@@ -30,7 +32,7 @@ def markup_of(row: Row, is_bot: bool) -> str:
     A person's text is all of it, but for a message that it shares: the blocks say the same, other attachments are
     previews of links. A bot may put the most of it, and anybody all of it, into attachments and blocks.
     """
-    text, attachments = _said(row, "text"), listed(row, "attachments")
+    text, attachments = _said(row, "text"), listed(row, "attachments")[:_ATTACHMENTS_MAX]
     if text and not is_bot:
         shared = (_attached(item) for item in attachments if item.get("is_share") is True)
         return "\n".join(_told_once([text, *shared]))

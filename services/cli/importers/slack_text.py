@@ -30,11 +30,24 @@ def render(
 
 
 def _shown(text: str, emoji: Mapping[str, str]) -> str:
+    """The text with emoji for their names, in one look at each: a file may tell of any number."""
     if not emoji:
         return text
-    # The longest first: with a tone of skin before without.
-    names = sorted(map(re.escape, emoji), key=len, reverse=True)
-    return re.sub("|".join(names), lambda name: emoji[name[0]], text)
+    first, *parts = text.split(":")
+    said, at = [first], 0
+    while at < len(parts):
+        name, *after = parts[at : at + 4]
+        # With a tone of skin before without.
+        if len(after) == 3 and not after[0] and (toned := f":{name}::{after[1]}:") in emoji:
+            said += [emoji[toned], after[2]]
+            at += 4
+        elif after and f":{name}:" in emoji:
+            said += [emoji[f":{name}:"], after[0]]
+            at += 2
+        else:
+            said += [":", name]
+            at += 1
+    return "".join(said)
 
 
 def _add_token(

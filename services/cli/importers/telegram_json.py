@@ -60,7 +60,7 @@ class BrokenJson(Exception):
 
 
 class ValueTooLarge(Exception):
-    """One JSON value has more than VALUE_EVENTS_MAX parts, or a text of more than about VALUE_BYTES_MAX."""
+    """One JSON value has more than VALUE_EVENTS_MAX parts, or texts of more than about VALUE_BYTES_MAX together."""
 
 
 class EscapeFilter:
@@ -149,8 +149,11 @@ def build_value(events: Iterator[Event], first: Event) -> Any:
     root: Any = {} if kind == "start_map" else []
     stack: list[tuple[Any, str]] = []
     current, key = root, ""
+    characters = 0
     for count, (kind, value) in enumerate(events):
-        if count > VALUE_EVENTS_MAX:
+        if type(value) is str:
+            characters += len(value)
+        if count > VALUE_EVENTS_MAX or characters > VALUE_BYTES_MAX:
             raise ValueTooLarge
         if kind == "map_key":
             key = value

@@ -2,10 +2,11 @@
 
 import io
 import tracemalloc
+import unicodedata
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -133,6 +134,16 @@ def test_unlisted_channel(tmp_path: Path) -> None:
     assert source.summary.notes == {UNLISTED: 1}
 
 
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_folder_as_macos_names_it(tmp_path: Path, form: Literal["NFC", "NFD"]) -> None:
+    """A channel is found by its folder however its letters are written: macOS takes й apart when it unpacks."""
+    channels = [{"id": "C7", "name": unicodedata.normalize("NFC", "новий-список-її")}]
+    day = unicodedata.normalize(form, "новий-список-її") + "/2024-05-01.json"
+    source = zipped(tmp_path, {"channels.json": channels, day: [row(1)]})
+    assert list(source)[0] == ImportedChat("slack:C7", "новий-список-її", "channel")
+    assert source.summary.notes == {}
+
+
 def test_skipped_rows_are_counted(tmp_path: Path) -> None:
     """Rows that nobody said are reported one by one and counted by reason."""
     rows = [
@@ -256,6 +267,15 @@ def test_an_index_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     people = [{"id": f"U{number}", "name": "x"} for number in range(101)]
     with pytest.raises(UnreadableExport, match=r"users\.json: more than 100 people and channels"):
         list(zipped(tmp_path, export(row(1)) | {"users.json": people}))
+
+
+def test_a_row_without_end(tmp_path: Path) -> None:
+    """A small archive that unpacks to a row of any size does not fill the memory: it is refused by its file."""
+    endless = row(1, attachments=[{"text": "x" * 1_000_000}] * 40)
+    items, failure = drain(zipped(tmp_path, export(row(2), endless)))
+    assert [message.text for message in messages(items)] == ["hello"]
+    assert isinstance(failure, UnreadableExport)
+    assert failure.reason == "one value is too large for a message; 1 whole message was read"
 
 
 def test_names_without_end(tmp_path: Path) -> None:

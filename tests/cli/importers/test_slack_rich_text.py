@@ -80,3 +80,18 @@ def test_what_is_no_character_stays_a_name(tmp_path: Path, unicode: str) -> None
     blocks = rich(section(_emoji("fire", unicode)))
     assert only(tmp_path, row(1, ":fire:", blocks=blocks)).text == ":fire:"
     assert only(tmp_path, row(1, "", blocks=blocks)).text == ":fire:"
+
+
+def test_emoji_without_end(tmp_path: Path) -> None:
+    """Any number of emoji and of places for them is read in one go; the text is refused later, for its length."""
+    names = [f"e{number}" for number in range(20_000)]
+    blocks = rich(section(*(_emoji(name, "1f525") for name in names)))
+    typed = "".join(f"<@U1>:{name}:" for name in names)
+    assert only(tmp_path, row(1, typed, blocks=blocks)).text == "@Ada🔥" * len(names)
+
+
+def test_attachments_without_end(tmp_path: Path) -> None:
+    """Of more attachments than Slack takes the first are read: each is compared with the others."""
+    many = [{"text": f"a{number}"} for number in range(100_000)]
+    text = only(tmp_path, row(1, "", attachments=many)).text
+    assert text.splitlines() == [f"a{number}" for number in range(100)]
