@@ -129,7 +129,7 @@ class Memory:
         self._tails: OrderedDict[Key, Tail] = OrderedDict()
         self._messages: dict[Key, Reading] = {}
         self._older: dict[Key, Reading] = {}
-        self._revisions: dict[SourceKey, int] = {}
+        self._revisions: dict[tuple[str, str], int] = {}
         self._tails_max, self._messages_max = tails_max, messages_max
 
     def forget(self) -> None:
@@ -140,11 +140,16 @@ class Memory:
 
     def agrees_with(self, source: SourceKey, revision: int) -> bool:
         """Whether all that was written to a source up to a revision is what is remembered."""
-        return self._revisions.get(source) == revision
+        return self._revisions.get((source.kind, source.external_id)) == revision
 
     def wrote(self, source: SourceKey, revision: int) -> None:
-        """Take the next revision of a source for one's own."""
-        self._revisions[source] = revision
+        """Take the next revision of a source for one's own; the source that was written to last stands last."""
+        place = (source.kind, source.external_id)
+        self._revisions.pop(place, None)
+        self._revisions[place] = revision
+        # A source of which no tail is left is asked for again, so there is one for each tail, and for those being saved.
+        if len(self._revisions) > 2 * self._tails_max:
+            del self._revisions[next(iter(self._revisions))]
 
     def recall(self, source: SourceKey, ordered: Sequence[Draft]) -> Recalled:
         """Gather what is known around a batch that is in the order of sending."""
@@ -177,7 +182,7 @@ class Memory:
     def keep(self, source: SourceKey, ordered: Sequence[Draft], recalled: Recalled) -> None:
         """Keep what a batch has added to its conversations."""
         if recalled.revision is not None:
-            self._revisions.setdefault(source, recalled.revision)
+            self._revisions.setdefault((source.kind, source.external_id), recalled.revision)
         most = max(2 * CONTEXT_MESSAGES, 2 * self._messages_max // max(1, len(self._tails)))
         for thread, tail in recalled.tails.items():
             place = (source.kind, source.external_id, thread)

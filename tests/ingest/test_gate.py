@@ -242,3 +242,12 @@ def test_memory_is_bounded() -> None:
         if not memory.recall(ROOM, [said("x", 30, f"thread {number}")[0]]).cold_threads
     ]
     assert warm == [17, 18, 19]
+
+
+def test_memory_of_sources_is_bounded() -> None:
+    """However many sources a stream writes to, only the last are known by what was written to them, by any title."""
+    memory = Memory(tails_max=3)
+    for number in range(20):
+        memory.wrote(SourceKey("api", f"chat {number}"), number)
+    known = [n for n in range(20) if memory.agrees_with(SourceKey("api", f"chat {n}", "Chat"), n)]
+    assert known == [14, 15, 16, 17, 18, 19]
