@@ -147,7 +147,7 @@ class Memory:
         place = (source.kind, source.external_id)
         self._revisions.pop(place, None)
         self._revisions[place] = revision
-        # A source of which no tail is left is asked for again, so there is one for each tail, and for those being saved.
+        # A source without a tail is asked for again, so there is room for one a tail, and for those being saved.
         if len(self._revisions) > 2 * self._tails_max:
             del self._revisions[next(iter(self._revisions))]
 

@@ -140,7 +140,8 @@ def test_a_folder_as_macos_names_it(tmp_path: Path, form: Literal["NFC", "NFD"])
     channels = [{"id": "C7", "name": unicodedata.normalize("NFC", "новий-список-її")}]
     day = unicodedata.normalize(form, "новий-список-її") + "/2024-05-01.json"
     source = zipped(tmp_path, {"channels.json": channels, day: [row(1)]})
-    assert list(source)[0] == ImportedChat("slack:C7", "новий-список-її", "channel")
+    items = list(source)
+    assert items[0] == ImportedChat("slack:C7", "новий-список-її", "channel")
     assert source.summary.notes == {}
 
 
