@@ -34,6 +34,7 @@ class Sender:
         self.surprises = 0
         self._writing, self._committing = asyncio.Lock(), asyncio.Lock()
         self._is_stale = False
+        self._counted: Batch | None = None
         self._unsaved: list[Batch] = []
         self._all_saved = asyncio.Event()
 
@@ -49,9 +50,11 @@ class Sender:
     def knows(self, batch: "Batch", revision: int, changes: bool) -> bool:
         """Whether a batch was scored by what is stored at a revision of its source; the next one is what it changes.
 
-        One that changes nothing has no scores that matter, so only others can have disturbed what it holds.
+        One that changes nothing has no scores that matter, so only others can have disturbed what it holds. One that is
+        asked of again was rolled back, and what others have written since is counted as it was.
         """
-        agreed = self.memory.agrees_with(batch.source, revision)
+        agreed = self._counted is not batch and self.memory.agrees_with(batch.source, revision)
+        self._counted = batch
         self.memory.wrote(batch.source, revision + changes)
         return agreed and (not changes or batch.surprises == self.surprises)
 

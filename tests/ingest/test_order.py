@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, groupby
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.common.errors import TransactionConflict
+from services.ingest import saving
 from tests.ingest.conftest import Ingest, at, message
 from winnow.ingest.v1 import ingest_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
@@ -98,6 +101,39 @@ async def apply(ingest: Ingest, source: pb.SourceRef, given: Iterable[Update]) -
                     source=source, external_ids=external_ids, deleted_at=at(moment)
                 )
                 await ingest.stub.DeleteMessages(request, metadata=ingest.metadata)
+
+
+@pytest.fixture
+def conflicting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Has the next batch conflict once all is written; what is put here is done before it is written again."""
+    reach, meanwhile = saving.reach, list[Any]()
+
+    async def conflict(point: str) -> None:
+        await reach(point)
+        if point == "ingest.announced" and len(meanwhile) == 1:
+            meanwhile.append(None)
+            raise TransactionConflict("another transaction was in the way")
+        if point == "ingest.source_found" and len(meanwhile) == 2:
+            meanwhile.append(None)
+            await meanwhile[0]()
+
+    monkeypatch.setattr(saving, "reach", conflict)
+    return meanwhile
+
+
+async def test_a_batch_that_is_written_again(ingest: Ingest, conflicting: list[Any]) -> None:
+    """What another has written since a batch was rolled back is not taken for what the batch had written itself."""
+    said = [Put(2, None, "hello"), Put(4, None, TEXTS[1], "ann"), Put(6, None, TEXTS[3], "x")]
+    hello, question, answer = (each.sent() for each in said)
+    raced, in_order = new_source(), new_source()
+    for source in (raced, in_order):
+        await ingest.send(hello, source=source)
+    conflicting.append(partial(ingest.send, question, source=raced))
+    await ingest.send(answer, source=raced)
+    assert len(conflicting) == 3
+    for each in (question, answer):
+        await ingest.send(each, source=in_order)
+    assert await state(ingest, raced) == await state(ingest, in_order)
 
 
 async def state(ingest: Ingest, source: pb.SourceRef) -> list[dict[str, Any]]:
