@@ -1,12 +1,17 @@
 -- name: find_source
--- By the key that it has, or by one that it had.
+-- By the key that it has, or by one that it had; of a move that kept the numbers, those of the next that did not hold.
 select s.id, s.external_id, 0::bigint as number_shift, '' as key_suffix
 from ingest.source s
 where s.workspace_id = $1 and s.kind = $2 and s.external_id = $3
 union all
-select s.id, s.external_id, f.number_shift, f.key_suffix
+select s.id, s.external_id, coalesce(n.number_shift, 0), coalesce(n.key_suffix, '')
 from ingest.former_source f
 join ingest.source s on s.workspace_id = f.workspace_id and s.id = f.source_id
+left join lateral (
+  select l.number_shift, l.key_suffix from ingest.former_source l
+  where l.workspace_id = f.workspace_id and l.kind = f.kind and l.source_id = f.source_id and l.number_shift <> 0
+    and l.moved_at >= f.moved_at
+  order by l.moved_at limit 1) n on true
 where f.workspace_id = $1 and f.kind = $2 and f.external_id = $3;
 
 -- name: make_source

@@ -191,6 +191,23 @@ async def test_a_new_key_without_new_numbers(ingest: Ingest) -> None:
     assert tuple(row) == ("hall", "Room")
 
 
+async def test_new_numbers_after_a_move_without(ingest: Ingest) -> None:
+    """Who still calls a source as before both moves means the same messages, not those that got their numbers since."""
+    await ingest.send(message(1), message(2))
+    await move(ingest, number_shift=0, key_suffix="")
+    assert (await move(ingest, source=HALL, external_id="loft")).renumbered == 2
+    loft = pb.SourceRef(kind=SOURCE.kind, external_id="loft")
+    assert await outcomes(ingest, loft, message(1, "new")) == [("1", CREATED, False)]
+    for former in (SOURCE, HALL):
+        assert await outcomes(ingest, former, message(1), message(2)) == [
+            ("1", UNCHANGED, False),
+            ("2", UNCHANGED, False),
+        ]
+    assert (await ingest.delete("1")).deleted == 1
+    rows = await ingest.rows("select external_id from ingest.message where deleted_at is null")
+    assert {row["external_id"] for row in rows} == {now(2), "1"}
+
+
 REFUSED: list[tuple[dict[str, Any], grpc.StatusCode, str]] = [
     ({"source": pb.SourceRef(kind=SOURCE.kind, external_id="den")}, grpc.StatusCode.NOT_FOUND, "no source den"),
     ({"external_id": "taken"}, grpc.StatusCode.ALREADY_EXISTS, "there is a source taken already"),
