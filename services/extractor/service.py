@@ -37,6 +37,7 @@ from services.extractor.grounded import GroundedEngine
 from services.extractor.manual import Reading
 from services.extractor.merge_reconciliation import MergeReconciliation
 from services.extractor.merging import MergeStage
+from services.extractor.probing import Probed
 from services.extractor.providing import Provider
 from services.extractor.rpc import SCOPES, ExtractorRpc
 from services.extractor.rules import ApprovalRule
@@ -204,14 +205,15 @@ def open_engine(settings: ExtractorSettings, models: ExitStack) -> Reader:
         return Reader(grounded, "")
     if settings.extraction_engine == "generative":
         model, name = open_model(settings, models)
-        return Reader(GenerativeEngine(Metered(model), name, grounded), name, "extract")
+        return Reader(GenerativeEngine(Metered(Probed(model)), name, grounded), name, "extract")
     chosen = settings.extraction_capability
     capability = trusted_with(settings) if chosen == "auto" else chosen
     log.info("model %s is trusted with %s", settings.generation_model, capability)
     if capability == "none":
         return Reader(CombinedEngine(grounded), "")
     model, name = open_model(settings, models)
-    return Reader(CombinedEngine(grounded, Metered(model), capability, name), name, capability)
+    asked = Metered(Probed(model))
+    return Reader(CombinedEngine(grounded, asked, capability, name), name, capability)
 
 
 def open_model(settings: ExtractorSettings, models: ExitStack) -> tuple[Model, str]:

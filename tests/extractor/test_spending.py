@@ -99,7 +99,8 @@ async def test_what_a_failed_reading_cost_counts(
 ) -> None:
     """Calls that were answered before the provider failed are counted, beside those of the reading that follows."""
     with provider() as model:
-        model.plan = ["wrong", "failing"]
+        # The second failure is that of the probe.
+        model.plan = ["wrong", "failing", "failing"]
         monkeypatch.setenv("WINNOW_EXTRACTION_ENGINE", "generative")
         monkeypatch.setenv("WINNOW_GENERATION_URL", model.url)
         monkeypatch.setenv("WINNOW_GENERATION_MODEL", "double")
@@ -111,7 +112,7 @@ async def test_what_a_failed_reading_cost_counts(
             found = await ExtractorServiceStub(channel).GetProviderStatus(
                 pb.GetProviderStatusRequest(), metadata=deployment.metadata
             )
-        assert len(model.requests) == 3
+        assert len(model.requests) == 5
     assert (found.model_calls_today, found.tokens_in_today) == (2, 14)
     today = await deployment.admin.fetchval("select spine.tokens_today($1)", deployment.workspace)
     assert today == found.tokens_in_today + found.tokens_out_today
