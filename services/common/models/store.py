@@ -24,6 +24,7 @@ from services.common.models.files import (
     exclusive_lock,
     file_digest,
     ignore_progress,
+    stamp_of,
 )
 from services.common.models.gguf import GgufHeader, read_header
 from services.common.models.registry import (
@@ -160,8 +161,9 @@ class ModelStore:
     def _digest(self, path: Path, verify: bool) -> str:
         known = None if verify else self._notes.recall(path)
         if known is None:
+            stamp = stamp_of(path)
             known = file_digest(path)
-            self._notes.remember(path, known)
+            self._notes.remember(path, known, stamp)
         return known
 
     def _is_whole(self, entry: ModelEntry) -> bool:
@@ -194,6 +196,7 @@ class ModelStore:
 
     def _adopt(self, entry: ModelEntry, made: Path, progress: Progress) -> None:
         """Check the finished file, make it durable and give it its name in one step."""
+        stamp = stamp_of(made)
         digest = file_digest(made, progress)
         if digest != entry.sha256:
             raise WrongHash(entry.name, made.name, str(entry.sha256), digest)
@@ -201,7 +204,7 @@ class ModelStore:
             os.fsync(file.fileno())
         path = self._path(entry)
         made.replace(path)
-        self._notes.remember(path, digest)
+        self._notes.remember(path, digest, stamp)
 
     def _sweep(self, entry: ModelEntry) -> None:
         """Remove what a killed fetch left; the lock says that no other is at work."""
