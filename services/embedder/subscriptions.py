@@ -75,6 +75,8 @@ class EmbedStage:
     ) -> None:
         self._database, self._generations, self._outages = database, generations, outages
         self._can_wait = can_wait
+        # Generations whose index was seen to be there: it takes vectors from then on.
+        self._indexed: set[UUID] = set()
         self.after_commit = after_commit
 
     def divide(self, tasks: Sequence[Task]) -> Sequence[Sequence[Task]]:
@@ -117,11 +119,14 @@ class EmbedStage:
         return [_result(task, spec, subjects, made) for task, spec in asked]
 
     async def _is_being_indexed(self, generation: Generation) -> bool:
-        """Whether nothing can be written; one that serves has its index, so it is not asked for each batch."""
-        if generation.state == "serving":
+        """Whether nothing can be written, also to one that was promoted before its index was there."""
+        if generation.id in self._indexed:
             return False
         async with self._database.connection() as connection:
-            return (await index_state(connection, generation.id)).state == "building"
+            found = await index_state(connection, generation.id)
+        if found.state == "ready":
+            self._indexed.add(generation.id)
+        return found.state == "building"
 
     async def _make(
         self, generation: Generation, wanted: Sequence[SubjectText]

@@ -17,7 +17,7 @@ from services.embedder.generation_store import IndexSettings, start_generation
 from services.embedder.subscriptions import write_current
 from tests.conftest import Deployment
 from tests.embedder.conftest import Chat, Embedder, open_model, until
-from tests.embedder.operating import vector_counts
+from tests.embedder.operating import Operator, vector_counts
 from tests.embedder.test_indexes import started_beside
 from tests.embedder.test_walk import MODEL, circle, made
 
@@ -78,6 +78,31 @@ async def test_an_index_that_is_built_keeps_up_no_other_generation(
         async with being_indexed(database_url, second):
             await chat.delete(said[:1])
             said = said[1:]
+            for n in range(4):
+                said += await chat.say([f"more {n}"])
+                await until(of_others(chat, second, said), 30)  # type: ignore[arg-type]
+            waiting = "select distinct error_class from spine.task where state <> 'done'"
+            await until(lambda: _all_wait(chat, waiting))
+        await chat.admin.execute(
+            "update spine.task set available_at = now(), hint_at = now() where state = 'ready'"
+        )
+        await until(lambda: vector_counts(chat, [5, 5]))
+
+
+async def test_a_generation_may_be_promoted_while_its_index_is_built(
+    embedder: Embedder,
+    deployment: Deployment,
+    chat: Chat,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its texts wait until it can be written to, and those of other generations do not wait with them."""
+    second = await started_beside(embedder, deployment, chat, monkeypatch)
+    async with embedder.serving(open_model) as channel:
+        said = await chat.say(["two"])
+        await until(lambda: vector_counts(chat, [1, 1]))
+        async with being_indexed(database_url, second):
+            await Operator(channel, deployment).promote(str(second), force=True)
             for n in range(4):
                 said += await chat.say([f"more {n}"])
                 await until(of_others(chat, second, said), 30)  # type: ignore[arg-type]
