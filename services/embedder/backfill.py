@@ -34,18 +34,18 @@ class Progress:
     finished: bool
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scope:
-    """The subjects that a backfill is about."""
+    """The subjects that a backfill plans; those of a kind that a later one plans are no longer among them."""
 
     workspace: UUID
     generation: UUID
-    kinds: frozenset[str]
+    kinds: list[str]
 
-    def meets(self, other: "Scope") -> bool:
-        """Whether both are about some subject."""
-        of_one = (self.workspace, self.generation) == (other.workspace, other.generation)
-        return of_one and not self.kinds.isdisjoint(other.kinds)
+    def leave_to(self, later: "Scope") -> None:
+        """Leave to a later backfill what both are about."""
+        if (self.workspace, self.generation) == (later.workspace, later.generation):
+            self.kinds[:] = [kind for kind in self.kinds if kind not in later.kinds]
 
 
 class Plans:
@@ -71,9 +71,10 @@ class Plans:
             await asyncio.gather(*plans._open, return_exceptions=True)
 
     def begin(self, scope: Scope, plan: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Make a plan, which ends those of the same subjects; whoever waits for it may leave."""
+        """Make a plan, which ends others where they are of the same subjects; whoever waits for it may leave."""
         for making, other in self._open.items():
-            if scope.meets(other):
+            other.leave_to(scope)
+            if not other.kinds:
                 making.cancel()
         made = asyncio.create_task(plan)
         self._open[made] = scope
@@ -125,8 +126,8 @@ class Backfill:
         debts = await self._count()
         self._missing = missing_by_kind(debts)
         yield self._progress(debts)
-        scope = Scope(self._workspace, self._generation.id, frozenset(self._kinds))
-        making = self._plans.begin(scope, self._make_tasks(batch_size, rate_per_second))
+        scope = Scope(self._workspace, self._generation.id, list(self._kinds))
+        making = self._plans.begin(scope, self._make_tasks(scope, batch_size, rate_per_second))
         rest = self._progress_seconds
         while not (await asyncio.wait([making], timeout=rest))[0]:
             started = self._clock()
@@ -138,12 +139,12 @@ class Backfill:
         async for progress in self._watch():
             yield progress
 
-    async def _make_tasks(self, batch_size: int, rate_per_second: float) -> None:
+    async def _make_tasks(self, scope: Scope, batch_size: int, rate_per_second: float) -> None:
         batches = self._debts.ask_for_missing(
-            self._workspace,
-            self._generation.id,
+            scope.workspace,
+            scope.generation,
             batch_size,
-            self._kinds,
+            scope.kinds,
             rate_per_second,
             take_over=True,
         )

@@ -54,9 +54,10 @@ class Debts:
         """Make the tasks that nobody has made, a transaction a batch; yields how many each batch made.
 
         With a rate each batch becomes available that much after the one before. Who takes over plans what waits for
-        its first attempt as well: with a rate all of it, without one what was put off.
+        its first attempt as well: with a rate all of it, without one what was put off. Each batch is of the kinds that
+        are listed by then.
         """
-        after, total, begun = _FIRST, 0, datetime.now(UTC)
+        after, total, begun = _FIRST, 0, await self._now()
         due_after = (_EVER if rate_per_second else begun) if take_over else None
         while True:
             wait = min(total / rate_per_second, _WAIT_SECONDS_MAX) if rate_per_second else 0.0
@@ -70,6 +71,11 @@ class Debts:
                 self._after_commit()
                 yield made
             after, total = last, total + (made or 0)
+
+    async def _now(self) -> datetime:
+        """The time by the database's clock, by which tasks are due."""
+        async with self._database.connection() as connection:
+            return await store.now(connection)
 
     async def _ask_for_batch(
         self,

@@ -210,6 +210,12 @@ async def erase_vectors(
     await connection.execute(QUERIES["add_erasure"], *place, count)
 
 
+async def now(connection: Connection) -> datetime:
+    """Return the time by the database's clock."""
+    moment: datetime = await connection.fetchval(QUERIES["now"])
+    return moment
+
+
 async def workspaces(connection: Connection) -> list[UUID]:
     """Return the ids of all workspaces."""
     return [row["workspace_id"] for row in await connection.fetch(QUERIES["workspaces"])]

@@ -197,6 +197,9 @@ where v.workspace_id = $1 and v.generation_id = $2 and v.kind = any ($3::text[])
   and not exists (
     select from current c where c.kind = v.kind and c.subject_id = v.subject_id and c.text_sha256 = v.text_sha256);
 
+-- name: now
+select now();
+
 -- name: workspaces
 select workspace_id from spine.workspaces();
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from uuid import UUID
 
@@ -15,12 +16,15 @@ from services.common.llama.lanes import Lane
 from services.common.stages import HISTORY
 from services.common.testing import FakeEncoder, Tokens
 from services.common.vectors import Matrix
+from services.embedder import debts
 from services.embedder.debts import Debts
+from services.embedder.specs import KINDS
 from tests.common.stages import until_true
 from tests.conftest import Deployment
 from tests.embedder.conftest import Chat, Embedder, fake_models, sha256, until
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
+from winnow.types.v1 import types_pb2
 
 
 class Held(FakeEncoder):
@@ -167,6 +171,55 @@ async def test_a_rate_holds_for_what_a_cancelled_call_had_not_asked_for_yet(
         hasty = stub.Backfill(pb.BackfillRequest(), metadata=deployment.metadata, timeout=60)
         *_, last = [reply async for reply in hasty]
     assert (last.remaining, last.finished) == (0, True)
+
+
+async def test_a_backfill_of_one_kind_leaves_others_their_plan(
+    embedder: Embedder, deployment: Deployment, chat: Chat
+) -> None:
+    """Whoever hurries the atoms while a slow backfill of everything is planned does not end the plan of messages."""
+    count = 400
+    await chat.say([f"text {n}" for n in range(count)], tasks=False)
+    async with embedder.serving() as channel:
+        stub = EmbedderServiceStub(channel)
+        slow = stub.Backfill(pb.BackfillRequest(rate_per_second=0.01), metadata=deployment.metadata)
+        await slow.read()
+        await until(lambda: _planned(chat))
+        atoms = pb.BackfillRequest(kinds=[types_pb2.SUBJECT_KIND_ATOM])
+        assert not await _tasks(chat, count)
+        *_, last = [r async for r in stub.Backfill(atoms, metadata=deployment.metadata)]
+        assert last.finished
+        await until(lambda: _tasks(chat, count), 30)
+        slow.cancel()
+    assert await _is_spread(chat, 100 * (count - 1))
+
+
+async def _planned(chat: Chat) -> bool:
+    return not await _tasks(chat, 0)
+
+
+async def test_a_rate_is_kept_by_the_clock_of_the_database(
+    embedder: Embedder, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process whose clock is an hour ahead plans a backfill that begins now all the same."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls.fromtimestamp(time.time() + 3600, tz)
+
+    monkeypatch.setattr(debts, "datetime", Ahead)
+    await chat.say(["one", "two"], tasks=False)
+    async with embedder.serving():
+        generation = await chat.admin.fetchval("select id from embedder.generation")
+    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
+        asked = Debts(database, lambda: None).ask_for_missing(
+            chat.workspace, generation, 1, KINDS, 0.01, take_over=True
+        )
+        assert [made async for made in asked] == [1, 1]
+    due = await chat.admin.fetch(
+        "select available_at <= now() as is_due from spine.task order by 1"
+    )
+    assert [row["is_due"] for row in due] == [False, True]
 
 
 async def test_a_backfill_paces_what_waits_already(
