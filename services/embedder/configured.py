@@ -60,7 +60,7 @@ class ConfiguredModel:
             await asyncio.sleep(AGAIN_SECONDS)
             try:
                 await self._open()
-            except (ModelError, InvalidSetting, Unavailable) as error:
+            except (ModelError, InvalidSetting, Unavailable, OSError) as error:
                 self._tell(error)
 
     async def _open(self) -> None:

@@ -24,7 +24,7 @@ from services.common.errors import (
 from services.common.llama.batching import cut_evenly
 from services.common.settings import OptionalPath, Settings
 from services.common.vectors import DIMENSIONS_MAX, Matrix
-from services.embedder.blaming import Reading, Row
+from services.embedder.blaming import FAILURES_ALONE, Reading, Row
 from services.embedder.embedding import ListsFailed, Tokens, UnusableVectors
 from services.embedder.generations import ModelIdentity
 from services.embedder.models import LoadedModel
@@ -157,17 +157,19 @@ class RemoteEncoder:
         """Whether a text so long is read to its end."""
         beginning = (_DENSE * characters)[: characters - characters // 32]
         texts = [(beginning + end * characters)[:characters] for end in ("кішка ", "lock 0042 ")]
-        try:
-            vectors = await self._ask(texts)
-        except ItemFailed:
-            return False
-        except Unanswered as error:
-            # llama-server answers what is longer than its batch as if it were at fault itself.
-            if error.was_silent:
-                raise
-            await self._probe()
-            return False
-        return float(vectors[0] @ vectors[1]) < _CUT_COSINE
+        for _ in range(FAILURES_ALONE):
+            try:
+                vectors = await self._ask(texts)
+            except ItemFailed:
+                return False
+            except Unanswered as error:
+                # llama-server answers what is longer than its batch as if it were at fault itself.
+                if error.was_silent:
+                    raise
+                await self._probe()
+            else:
+                return float(vectors[0] @ vectors[1]) < _CUT_COSINE
+        return False
 
     async def _ask_urgently(self, texts: list[str]) -> list[Row | ItemFailed]:
         return list(await self._ask_alike(texts))

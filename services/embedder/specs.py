@@ -7,7 +7,8 @@ from uuid import UUID
 from services.common.errors import ItemFailed
 
 KINDS = ("message", "atom", "topic")
-_SPEC = re.compile(rf"({'|'.join(KINDS)}):([0-9a-f-]{{36}}):([0-9a-f]{{64}}|gone)")
+_ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_SPEC = re.compile(rf"({'|'.join(KINDS)}):({_ID}):([0-9a-f]{{64}}|gone)")
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,30 @@ async def test_others_are_served_until_it_answers(
         assert missing() == 0
 
 
+async def test_a_file_that_cannot_be_read_ends_nothing(
+    serve: Serve,
+    embedder: Embedder,
+    chat: Chat,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whatever keeps a model from being opened while it is awaited, such as a broken disk, it is tried again."""
+    failures: list[Exception] = [ModelUnavailable("away"), OSError("input/output error")]
+
+    def open_late(name: str) -> AbstractAsyncContextManager[LoadedModel]:
+        if name == "late" and failures:
+            raise failures.pop(0)
+        return fake_models(FakeEncoder(16), name)(name)
+
+    async with serve():
+        await chat.say(["one"])
+        await until(lambda: vector_counts(chat, [1]))
+    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "late")
+    async with embedder.serving(open_late, reconciling=True):
+        await until(lambda: vector_counts(chat, [1, 1]))
+    assert "input/output error" in caplog.text
+
+
 async def test_nobody_at_its_address_is_no_reason_not_to_start(
     serve: Serve, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:

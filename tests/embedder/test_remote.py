@@ -258,6 +258,15 @@ async def test_what_is_too_long_for_a_provider_is_found(provider: Provider, refu
             pass
 
 
+async def test_one_failure_does_not_shorten_what_is_read(provider: Provider) -> None:
+    """A provider that fails once while it is tried gets texts as long as any other, so that all replicas cut alike."""
+    well, failed = (200, {}), (502, {})
+    provider.status = [*[well] * 4, failed]
+    async with opened(provider) as model:
+        assert not provider.status
+        assert model.encoder.context_tokens == 2000
+
+
 def first_tokens(text: str, tokens_max: int = 512) -> str:
     """What a model reads of a text whose tokens are four letters of English each, and one of any other script."""
     read = itertools.accumulate(1 if ord(letter) > 127 else 0.25 for letter in text)

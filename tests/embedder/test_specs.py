@@ -21,7 +21,14 @@ GENERATION = "019a0000-0000-7000-8000-000000000000"
 
 
 @pytest.mark.parametrize(
-    "spec", ["", "message", f"photo:{GENERATION}:gone", f"atom:{GENERATION}:abc"]
+    "spec",
+    [
+        "",
+        "message",
+        f"photo:{GENERATION}:gone",
+        f"atom:{GENERATION}:abc",
+        f"atom:{'-' * 36}:gone",
+    ],
 )
 def test_other_specs_are_refused(spec: str) -> None:
     """Whatever else is asked is an error that quotes it."""
