@@ -32,6 +32,9 @@ EVENTS_MAX = 100
 CHECK_SECONDS = 2.0
 # How long facts wait after one was not stored: hints, on which work waits, are not to wait for each try.
 FACTS_PAUSE_SECONDS = 5.0
+# How long facts are published before those that were are forgotten: hints wait meanwhile, and the server ends a session
+# without a statement after a minute.
+FACTS_SECONDS = 5.0
 # How long a hint that was taken may take to be published.
 PUBLISHING = timedelta(seconds=2)
 # How many lost hints of a stage and lane are repeated at a look: some tens of microseconds each.
@@ -228,6 +231,7 @@ class Relay:
             raise
 
     async def _relay_events(self) -> int:
+        end, published = time.monotonic() + FACTS_SECONDS, list[UUID]()
         async with self._database.connection() as connection, connection.transaction():
             rows = await connection.fetch(
                 "select * from spine.take_events($1, $2)", EVENTS_MAX, FACTS
@@ -243,9 +247,11 @@ class Relay:
                     )
                 await reach("relay.fact_published")
                 metrics.EVENTS_PUBLISHED.labels(row["fact"]).inc()
-            if rows:
-                ids = [row["id"] for row in rows]
-                await connection.execute("select spine.forget_events($1)", ids)
+                published.append(row["id"])
+                if time.monotonic() > end:
+                    break
+            if published:
+                await connection.execute("select spine.forget_events($1)", published)
             await reach("relay.facts_forgotten")
         await reach("relay.facts_committed")
         return len(rows)

@@ -1,16 +1,21 @@
 """The relay publishes every fact at least once, and forgets only what the broker has."""
 
+import asyncio
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from services.common import relay as relay_module
 from services.common import streams as streams_module
-from services.common.bus import EVENTS_STREAM, MESSAGE_BYTES_MIN
+from services.common.bus import EVENTS_STREAM, MESSAGE_BYTES_MIN, Bus, BusSettings
+from services.common.database import Database, DatabaseSettings
 from services.common.facts import events
 from services.common.outbox import FACTS, announce
+from services.common.relay import Relay
 from tests.common.relays import (
+    LIMITS,
     announced,
     lose_files,
     published,
@@ -164,3 +169,27 @@ async def test_a_rolled_back_fact_is_never_announced(deployment: Deployment) -> 
         kept = await announced(deployment, 1)
         await until_quiet(relay, deployment.admin)
         assert [event.atoms_extracted.run_id for event in await published(bus)] == kept
+
+
+async def test_a_slow_broker_gets_every_fact(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was published is forgotten before the database ends a session that has nothing to say for too long."""
+    monkeypatch.setattr(relay_module, "FACTS_SECONDS", 0.1)
+    impatient = {"idle_in_transaction_session_timeout": "2000"}
+    async with (
+        Database.open(
+            DatabaseSettings.read(), "winnow_relay", size=2, server_settings=impatient
+        ) as database,
+        Bus.open(BusSettings(), "test") as bus,
+    ):
+        publish = bus.publish_event
+
+        async def publish_slowly(*arguments: Any) -> None:
+            await asyncio.sleep(0.4)
+            await publish(*arguments)
+
+        monkeypatch.setattr(bus, "publish_event", publish_slowly)
+        runs = await announced(deployment, 8)
+        await until_quiet(Relay(database, bus, LIMITS), deployment.admin)
+        assert [event.atoms_extracted.run_id for event in await published(bus)] == runs
