@@ -21,12 +21,12 @@ revision = "v1"
 """
 
 
-def make_gguf(path: Path, architecture: str = "bert") -> Path:
+def make_gguf(path: Path, architecture: str = "bert", pooling: int = 2) -> Path:
     """Write a tiny but valid GGUF file."""
     fields = Fields(architecture)
     fields.number("{arch}.embedding_length", 8)
     fields.number("{arch}.context_length", 64)
-    fields.number("{arch}.pooling_type", 2)
+    fields.number("{arch}.pooling_type", pooling)
     fields.texts("tokenizer.ggml.tokens", [b"one", "дві".encode()])
     fields.reals("tokenizer.ggml.scores", [0.5, -1.0])
     data = np.arange(4000, dtype="<f4")

@@ -142,6 +142,13 @@ def test_a_known_model_is_used_for_what_it_is_for(tmp_path: Path) -> None:
             store.resolve(name, role)
 
 
+def test_what_ranks_texts_cannot_embed(tmp_path: Path) -> None:
+    """A reranker gives a score and no vector, which nobody finds out by reading beyond it."""
+    path = make_gguf(tmp_path / "reranker.gguf", pooling=4)
+    with pytest.raises(WrongRole, match="reranker cannot be used for embedding: it only ranks"):
+        ModelStore(tmp_path / "cache", Registry.load()).resolve(path, "embedding")
+
+
 def test_an_encoder_cannot_write(tmp_path: Path) -> None:
     """A model that only encodes is refused for generation."""
     path = make_gguf(tmp_path / "mine.gguf")

@@ -245,6 +245,9 @@ def _check_role(name: str, header: GgufHeader, role: Role) -> None:
         raise BadModelFile(header.path, "holds a vocabulary without weights")
     if header.architecture == "clip":
         raise WrongRole(name, role, "it reads images")
+    if role == "embedding" and header.pooling == "rank":
+        # llama.cpp gives one number for a text, and what lies behind it in memory would be read for a vector.
+        raise WrongRole(name, role, "it only ranks texts")
     if role == "generation" and not header.causal:
         raise WrongRole(name, role, f"{header.architecture} models do not write text")
 
