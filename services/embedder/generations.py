@@ -46,6 +46,8 @@ class Generations:
     ) -> None:
         self._read_live, self._encoder_of = read_live, encoder_of
         self._live: dict[UUID, Generation] = {}
+        # How many reads have begun, and which of them is known: one that began earlier may end later.
+        self._begun, self._known = 0, 0
 
     @property
     def live(self) -> Collection[UUID]:
@@ -54,8 +56,11 @@ class Generations:
 
     async def refresh(self) -> Sequence[Generation]:
         """Read and return the live generations: another process may have started or promoted one."""
+        self._begun += 1
+        this = self._begun
         live = await self._read_live()
-        self._live = {generation.id: generation for generation in live}
+        if this > self._known:
+            self._known, self._live = this, {generation.id: generation for generation in live}
         return live
 
     async def find(self, generation: UUID) -> Generation | None:

@@ -1,5 +1,6 @@
 """Vectors that were asked for lately are remembered, and no others."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import numpy as np
@@ -32,11 +33,38 @@ def test_nothing_may_be_remembered() -> None:
     assert recent.get(key) is None  # type: ignore[arg-type]
 
 
+def serving_through(encoder: FakeEncoder) -> Generation:
+    """A new generation that serves."""
+    model = ModelIdentity("fake", "0" * 64, encoder.dimensions, "mean", "", "")
+    return Generation(uuid7(), model, "serving", datetime.now(UTC))
+
+
+async def test_a_late_answer_does_not_undo_a_promotion() -> None:
+    """What was read before another generation was promoted is not believed once that is known."""
+    encoder = FakeEncoder()
+    before, after = serving_through(encoder), serving_through(encoder)
+    is_read = asyncio.Event()
+    answers = iter([before, after])
+
+    async def read_live() -> list[Generation]:
+        answer = next(answers)
+        if answer is before:
+            await is_read.wait()
+        return [answer]
+
+    generations = Generations(read_live, lambda _: encoder)
+    slow = asyncio.create_task(generations.refresh())
+    await asyncio.sleep(0)
+    await generations.refresh()
+    is_read.set()
+    await slow
+    assert generations.serving()[0] == after
+
+
 async def test_what_is_remembered_keeps_nothing_else() -> None:
     """The vector of a text among others, or of a text in parts, holds no memory of theirs."""
     encoder = FakeEncoder(context_tokens=16)
-    model = ModelIdentity("fake", "0" * 64, encoder.dimensions, "mean", "", "")
-    serving = Generation(uuid7(), model, "serving", datetime.now(UTC))
+    serving = serving_through(encoder)
 
     async def read_live() -> list[Generation]:
         return [serving]
