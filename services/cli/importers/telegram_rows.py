@@ -7,6 +7,8 @@ from typing import Any
 from services.cli.importers.rows import WrongShape, string, whole
 from services.cli.importers.telegram_json import Event, build_value, skip_value
 
+TYPE_CHARACTERS_MAX = 64  # it is looked through for every row
+
 
 @dataclass(frozen=True, slots=True)
 class ChatHeader:
@@ -106,4 +108,4 @@ def _header(fields: dict[str, Any]) -> ChatHeader:
         raise WrongShape(
             "not a Telegram export: a chat has no whole-number `id` before its `messages`"
         )
-    return ChatHeader(number, string(fields, "name"), string(fields, "type"))
+    return ChatHeader(number, string(fields, "name"), string(fields, "type")[:TYPE_CHARACTERS_MAX])

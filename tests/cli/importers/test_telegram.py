@@ -224,6 +224,14 @@ def test_a_value_without_end(tmp_path: Path, filling: bytes) -> None:
     assert failure.reason == "one value is too large for a message"
 
 
+def test_a_type_without_end(tmp_path: Path) -> None:
+    """Of what kind a chat is no more is kept than any kind has: every row is read by it."""
+    data = {"id": 1, "name": "n", "type": "x" * 100_000, "messages": []}
+    items, failure = drain(write(tmp_path, json.dumps(data).encode()))
+    assert failure is None
+    assert items == [ImportedChat("1", "n", "x" * 64)]
+
+
 def test_missing_file(tmp_path: Path) -> None:
     """A file that is not there is refused at once, and a folder of pages is told to be the other form of an export."""
     with pytest.raises(UnreadableExport, match="No such file"):
