@@ -30,11 +30,12 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What has gone, how much of it counts, and the windows that may say some of it still."""
+    """What has gone, how much of it counts, the windows that may say some of it still, and atoms to compare again."""
 
     ids: list[UUID]
     windows: set[UUID]
     counts: tuple[int, ...]
+    again: frozenset[UUID] = frozenset()
 
 
 class EraseStage:
@@ -62,12 +63,17 @@ class EraseStage:
         self, connection: Connection, workspace: UUID, results: Sequence[Result[Chunk]]
     ) -> None:
         """Remove chunk after chunk."""
+        again: set[UUID] = set()
         for result in sorted(
             results, key=lambda result: (result.value.operation, result.value.number)
         ):
-            await self._erase(connection, workspace, result.value)
+            again |= await self._erase(connection, workspace, result.value)
+        await bonds.compare_again(connection, workspace, again)
 
-    async def _erase(self, connection: Connection, workspace: UUID, chunk: Chunk) -> None:
+    async def _erase(
+        self, connection: Connection, workspace: UUID, chunk: Chunk
+    ) -> frozenset[UUID]:
+        """Remove a chunk; return the atoms that must be compared again once all embedding is asked for."""
         place = (workspace, chunk.operation, chunk.number)
         messages: list[UUID] = await connection.fetchval(QUERIES["messages_of_chunk"], *place)
         saw = await store.windows_that_saw(connection, workspace, messages, self._limits)
@@ -83,6 +89,7 @@ class EraseStage:
         await enqueue_reading(connection, workspace, windows, self._engine_version, reopen=True)
         spec = f"knowledge:{chunk.number}"
         await enqueue(connection, workspace, "erase_embedder", [chunk.operation], [spec])
+        return atoms.again
 
 
 async def _remove_atoms(
@@ -105,11 +112,11 @@ async def _remove_atoms(
     again_live = {atom: text for atom, text in released.live.items() if atom not in gone}
     hashes: list[bytes | None] = list(again_live.values())
     await enqueue_embedding(connection, workspace, "atom", list(again_live), hashes, reopen=True)
-    await bonds.compare_again(connection, workspace, lenders | released.revived)
     live = [row for row in rows if row["is_live"]]
     shared = {row["window_id"] for row in live if row["rests_on_others"]}
     again = sum(row["rests_on_others"] for row in live)
-    return Removed(ids, shared, (evidence, len(live) - again, again))
+    counts = (evidence, len(live) - again, again)
+    return Removed(ids, shared, counts, frozenset(lenders | released.revived))
 
 
 async def _remove_topics(

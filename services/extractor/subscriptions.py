@@ -323,6 +323,7 @@ class ExtractStage:
         subjects = [subject for subject in subjects if subject not in erasing]
         texts = await store.window_texts(connection, workspace, subjects)
         current = {(text.window_id, text.digest) for text in texts}
+        revived: set[UUID] = set()
         for result in sorted(results, key=lambda result: result.task.subject):
             task, reading = result.task, result.value
             is_current = (task.subject, task.spec.rpartition(":")[2]) in current
@@ -331,15 +332,19 @@ class ExtractStage:
                 and is_current
                 and await store.still_say(connection, workspace, reading.context)
             ):
-                await self._save(connection, workspace, reading)
+                revived |= await self._save(connection, workspace, reading)
                 continue
             if is_current:
                 # What it was read from is gone; or it was another text for a moment, and whoever changed it back found
                 # this task taken.
                 spec = [task.spec]
                 await enqueue(connection, workspace, self.name, [task.subject], spec, reopen=True)
+        await bonds.compare_again(connection, workspace, revived)
 
-    async def _save(self, connection: Connection, workspace: UUID, reading: Reading) -> None:
+    async def _save(
+        self, connection: Connection, workspace: UUID, reading: Reading
+    ) -> frozenset[UUID]:
+        """Save a reading; return the atoms that must be compared again once all embedding is asked for."""
         run, window = uuid7(), reading.record.window_id
         await store.add_run(connection, workspace, run, reading.record, reading.extraction)
         await reach("extract.run_added")
@@ -353,7 +358,6 @@ class ExtractStage:
                 connection, workspace, kind, list(subjects), hashes, reopen=True
             )
             await reach("extract.vectors_asked", kind)
-        await bonds.compare_again(connection, workspace, change.revived)
         fact = AtomsExtracted(
             run_id=str(run),
             window_id=str(window),
@@ -362,6 +366,7 @@ class ExtractStage:
         )
         await announce(connection, workspace, "atoms_extracted", fact)
         await reach("extract.announced")
+        return change.revived
 
     def after_commit(self) -> None:
         """The relay may find atoms to embed."""

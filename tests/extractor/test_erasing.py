@@ -1,13 +1,15 @@
 """What is being read when its messages are erased is not written down."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from services.common import outbox
 from services.common.database import Database, DatabaseSettings
 from services.common.outbox import Task
-from services.extractor import store
+from services.extractor import bonds, erasing, store
 from services.extractor.conversations import close_window
 from services.extractor.erasing import EraseStage
 from services.extractor.grounded import GroundedEngine
@@ -127,3 +129,30 @@ async def test_a_window_is_read_when_its_erasure_has_passed(
             await erasing.write(connection, workspace, chunk)
     assert await deployment.admin.fetchval(asked) == 1
     assert await deployment.admin.fetchval("select count(*) from extractor.atom") == 0
+
+
+async def test_no_embedding_is_asked_for_after_comparing(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes vectors locks the tasks that embed before those that compare: so must who erases several chunks."""
+    asked_for: list[str] = []
+
+    async def enqueue_embedding(*about: Any, **how: Any) -> int:
+        asked_for.append(about[2])
+        return await outbox.enqueue_embedding(*about, **how)
+
+    async def compare_again(*about: Any) -> None:
+        asked_for.append("compare")
+        await compare(*about)
+
+    compare = bonds.compare_again
+    monkeypatch.setattr(erasing, "enqueue_embedding", enqueue_embedding)
+    monkeypatch.setattr(bonds, "compare_again", compare_again)
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+        _, ids = await say(deployment, TALK)
+        stage = EraseStage("version", lambda: None)
+        chunks = await stage.perform([await erase(deployment, each) for each in ids[:2]])
+        async with database.transaction(deployment.workspace) as connection:
+            await stage.lock(connection, deployment.workspace, chunks)
+            await stage.write(connection, deployment.workspace, chunks)
+    assert asked_for == ["atom", "atom", "compare"]

@@ -1,17 +1,22 @@
 """What is read again: what people choose, and what late changes touch."""
 
+from typing import Any
 from uuid import UUID
 
 import grpc
 import pytest
 
+from services.common import outbox
+from services.common.database import Database, DatabaseSettings
 from services.common.ids import uuid7
 from services.common.stages import FRESH, HISTORY
-from services.extractor import manual, subscriptions
+from services.extractor import bonds, manual, subscriptions
+from services.extractor.subscriptions import ExtractStage
 from tests.conftest import Deployment
 from tests.extractor.calling import asked, at
-from tests.extractor.known import knowing
+from tests.extractor.known import SayingEngine, knowing
 from tests.extractor.saved import change, say
+from tests.extractor.test_erasing import LIMITS, window_of
 from tests.extractor.test_merging import DISK, FRIDAY, OTHER_DISK, SMALL_TALK, tell, title
 
 
@@ -109,6 +114,37 @@ async def test_late_changes_read_only_what_they_touch(deployment: Deployment) ->
         await tell(knowledge, SMALL_TALK[2], source=source)
         assert await readings() == [2, 3, 1]
         assert title(SMALL_TALK[0]) not in await knowledge.live()
+
+
+async def test_no_embedding_is_asked_for_after_comparing(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes vectors locks the tasks that embed before those that compare: so must who reads several windows."""
+    asked_for: list[str] = []
+
+    async def enqueue_embedding(*about: Any, **how: Any) -> int:
+        asked_for.append(about[2])
+        return await outbox.enqueue_embedding(*about, **how)
+
+    async def compare_again(*about: Any) -> None:
+        asked_for.append("compare")
+        await compare(*about)
+
+    compare = bonds.compare_again
+    monkeypatch.setattr(subscriptions, "enqueue_embedding", enqueue_embedding)
+    monkeypatch.setattr(bonds, "compare_again", compare_again)
+    workspace = deployment.workspace
+    async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
+        stage = ExtractStage(database, SayingEngine(), "", LIMITS, lambda: None)
+        tasks = []
+        for line in (DISK, FRIDAY):
+            source, ids = await say(deployment, [("ann", line)])
+            tasks.append(await window_of(database, deployment, source, ids))
+        read = await stage.perform(tasks)
+        async with database.transaction(workspace) as connection:
+            await stage.lock(connection, workspace, read)
+            await stage.write(connection, workspace, read)
+    assert asked_for == ["atom", "topic", "atom", "topic", "compare"]
 
 
 LATER = "update spine.task set available_at = now() + interval '1 hour' where state = 'ready'"
