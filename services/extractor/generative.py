@@ -91,15 +91,8 @@ class GenerativeEngine:
 
     async def _ask(self, context: Sequence[WindowMessage], own: Sequence[WindowMessage]) -> Part:
         worth = [message for message in own if message.label != "noise"]
-        language = prompting.dominant_language(as_read(message).text for message in worth)
-        delimiter = self.delimiter()
-        cap = prompting.fair_cap([m.text for m in (*context, *worth)], self.characters_max)
-        lines = [prompting.message_line("-", as_read(message), cap) for message in context]
-        lines += [prompting.message_line(str(n), as_read(m), cap) for n, m in enumerate(worth, 1)]
-        prompt = [
-            {"role": "system", "content": prompting.fill("extract", language, delimiter=delimiter)},
-            {"role": "user", "content": prompting.fenced(lines, delimiter)},
-        ]
+        # The language of a window of long messages takes a tenth of a second to tell.
+        prompt = await asyncio.to_thread(self._prompt, context, worth)
         schema = answers.extract_schema(len(worth))
         ids = frozenset(message.id for message in own)
         try:
@@ -113,6 +106,19 @@ class GenerativeEngine:
         part.message_ids = ids
         part.tokens_in, part.tokens_out = completion.tokens_in, completion.tokens_out
         return part
+
+    def _prompt(
+        self, context: Sequence[WindowMessage], worth: Sequence[WindowMessage]
+    ) -> list[dict[str, str]]:
+        language = prompting.dominant_language(as_read(message).text for message in worth)
+        delimiter = self.delimiter()
+        cap = prompting.fair_cap([m.text for m in (*context, *worth)], self.characters_max)
+        lines = [prompting.message_line("-", as_read(message), cap) for message in context]
+        lines += [prompting.message_line(str(n), as_read(m), cap) for n, m in enumerate(worth, 1)]
+        return [
+            {"role": "system", "content": prompting.fill("extract", language, delimiter=delimiter)},
+            {"role": "user", "content": prompting.fenced(lines, delimiter)},
+        ]
 
 
 def _read(text: str, is_cut_off: bool, worth: Sequence[WindowMessage]) -> Part:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from dataclasses import replace
 
 import pytest
@@ -331,3 +332,18 @@ async def test_where_nobody_finds_anything_the_failure_stays_one() -> None:
     """Without an atom behind it, a bad answer stays the outcome, so that what was known before is kept."""
     window = talk("ann: hello there", "bob: hello")
     assert (await backed(BAD).extract(window)).outcome == "invalid"
+
+
+async def test_prompts_are_made_beside_the_event_loop() -> None:
+    """Telling the language of long messages takes a tenth of a second: calls of the process go on meanwhile."""
+    threads: list[threading.Thread] = []
+
+    def delimiter() -> str:
+        threads.append(threading.current_thread())
+        return "==="
+
+    await GenerativeEngine(PlannedModel([answer([])]), "planned", delimiter=delimiter).extract(
+        DEPLOY
+    )
+    assert threads
+    assert threading.main_thread() not in threads
