@@ -12,8 +12,10 @@ from services.common.llama import (
     BadGrammar,
     BadTemplate,
     GenerationModel,
+    LoadFailed,
     ModelClosed,
     TooManyTokens,
+    generation,
 )
 from services.common.llama.chat import ChatTemplate
 from services.common.llama.native import Grammar, Weights, render_template
@@ -35,6 +37,27 @@ def test_an_encoder_cannot_write(e5: ResolvedModel) -> None:
     """An embedding model is refused for generation by name."""
     with pytest.raises(WrongRole, match="only encodes"):
         GenerationModel.open(e5.path)
+
+
+def test_what_is_loaded_in_part_is_let_go(
+    smollm: ResolvedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where memory suffices for the weights alone, they are given back."""
+    closed: list[Weights] = []
+
+    class Watched(Weights):
+        def close(self) -> None:
+            closed.append(self)
+            super().close()
+
+    def scarce(weights: Weights, *_: object, **__: object) -> None:
+        raise LoadFailed(weights.path, "no memory is left")
+
+    monkeypatch.setattr(generation, "Weights", Watched)
+    monkeypatch.setattr(generation, "TextContext", scarce)
+    with pytest.raises(LoadFailed, match="no memory"):
+        GenerationModel.open(smollm.path)
+    assert len(closed) == 1
 
 
 ATOMS = {

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -60,10 +61,13 @@ class GenerationModel:
         """Load the model; BadModelFile, LoadFailed, or WrongRole if it cannot write."""
         if not read_header(path).causal:
             raise WrongRole(path.stem, "generation", "it only encodes texts")
-        weights = Weights(path)
-        tokens_max = min(context_tokens, weights.context_tokens)
-        batch_tokens = min(BATCH_TOKENS, tokens_max)
-        context = TextContext(weights, tokens_max, batch_tokens, threads, steps_back=True)
+        with ExitStack() as held:
+            weights = Weights(path)
+            held.callback(weights.close)
+            tokens_max = min(context_tokens, weights.context_tokens)
+            batch_tokens = min(BATCH_TOKENS, tokens_max)
+            context = TextContext(weights, tokens_max, batch_tokens, threads, steps_back=True)
+            held.pop_all()
         lane = Lane(path, "prompts", [], calls_max, background=[context])
         return cls(weights, lane, tokens_max)
 
