@@ -313,7 +313,8 @@ def measure_libraries(bench: Bench, queries: Matrix, report: Report) -> None:
                 report.show(f"library {name}: not done within {LIBRARY_SECONDS_MAX} s")
                 continue
             if ran.returncode:
-                report.show(f"library {name}: failed: {ran.stderr.strip().splitlines()[-1][:200]}")
+                said = ran.stderr.strip().splitlines() or [f"ended with {ran.returncode}"]
+                report.show(f"library {name}: failed: {said[-1][:200]}")
                 continue
             rows[name] = found = json.loads(ran.stdout.splitlines()[-1])
             report.show(
