@@ -41,6 +41,8 @@ _RAISED_WEIGHT: Final = 1.0
 _REPLY_LEAST: Final[Mapping[AtomType, float]] = {"requirement": 1.5, "risk": 1.5}
 _REPLY_LEAST_USUAL: Final = 2.0
 
+_AFTER_COLON: Final = re.compile(r"[:—–]\s+")
+
 Role = Literal["raised", "reply", "verdict", "remark", "statement", "report"]
 
 
@@ -58,6 +60,7 @@ class _Cues:
     advice: float = 0.4
     advices_max: int = 2
     meanwhile: float = 1.4
+    instruction: float = 2.4
     decides: float = 1.3
     decides_max: int = 2
     settled: float = 1.2
@@ -104,7 +107,8 @@ def weigh(
     text = " \n ".join(utterance.body for utterance in utterances)
     asks = any(map(_asks, utterances))
     learnt = bool(slavic_events.LEARNT.match(text))
-    if role == "raised" and not asks and (learnt or not cues.PROBLEM.search(text)):
+    is_known = learnt or not cues.PROBLEM.search(text) or any(map(_instructs, sentences(text)))
+    if role == "raised" and not asks and is_known:
         role = "statement"
     is_told = _wants_no_way(asked) and not cues.ADVICE.search(text)
     is_told = role == "reply" and not is_troubled and (is_told or _is_suggested(asked))
@@ -265,14 +269,15 @@ def _cue_weights(text: str, utterances: Sequence[Utterance], role: Role) -> dict
     # What must be is told in an answer as advice.
     rules = stakes.RULE.search if role == "reply" else stances.rules
     ruled = [each for each in said if rules(each) and not cues.SETTLED.search(each)]
-    feared = [] if ruled else [each for each in said if _threatens(each)]
+    instructing = [each for each in said if _instructs(each)]
+    feared = [] if ruled else [e for e in said if _threatens(e) and e not in instructing]
     proposing = [each for each in said if verdicts.proposes(each)]
     recurring = [each for each in said if stances.recurs(each)]
     free = " \n ".join(each for each in said if not stances.forebodes(each))
     is_held = not ruled and stances.holds_up(free)
-    told_otherwise = {*ruled, *feared, *proposing, *recurring}
+    told_otherwise = {*ruled, *instructing, *feared, *proposing, *recurring}
     unsolved = [slavic_events.unsolved(each) for each in said if each not in told_otherwise]
-    failing = [] if is_held else unsolved
+    failing = [] if is_held or stakes.REMINDS.match(text) else unsolved
     asking = [each for each in proposing if is_question(each) or not cues.SETTLED.search(each)]
     settling = [each for each in said if each not in asking and not stakes.HELD.search(each)]
     planning = [each for each in settling if each not in ruled]
@@ -287,7 +292,8 @@ def _cue_weights(text: str, utterances: Sequence[Utterance], role: Role) -> dict
         + _CUES.shared_trouble * bool(trouble.SHARED.search(text))
         + _CUES.failure * failures,
         "solution": _CUES.advice * min(cues.count(cues.ADVICE, text), _CUES.advices_max)
-        + _CUES.meanwhile * bool(bridges),
+        + _CUES.meanwhile * bool(bridges)
+        + _CUES.instruction * bool(instructing),
         "decision": _CUES.decides * min(decisions, _CUES.decides_max)
         + _CUES.settled * min(_counted(cues.SETTLED, settling), 1)
         + _CUES.commits * any(map(cues.commits, settling)),
@@ -321,6 +327,13 @@ def _threatens(sentence: str) -> bool:
     if not stakes.CONDITION.search(sentence) or is_question(sentence):
         return False
     return bool(stakes.LOSS.search(sentence) or cues.PROBLEM.search(sentence))
+
+
+def _instructs(sentence: str) -> bool:
+    """Whether a sentence says what to do should something go wrong: "If it does not connect: remove the profile"."""
+    if not stakes.CONDITION.match(sentence) or not cues.PROBLEM.search(sentence):
+        return False
+    return any(verdicts.ORDERED.match(clause) for clause in _AFTER_COLON.split(sentence)[1:])
 
 
 def _fails(sentence: str) -> bool:

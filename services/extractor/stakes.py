@@ -15,6 +15,7 @@ REMINDING: Final = (
     "(?:(?:just )?a )?(?:gentle |friendly |quick )?reminder(?=\\s?[:,–—-]| that| to)", "нагадую", "напоминаю",
     "(?:ще|ещё|еще) раз (?:для|всім|всем)", "once (?:again|more) (?:for|to) (?:all|every)",
 )  # fmt: skip
+REMINDS: Final = words(*REMINDING)
 # What tells a rule: it is called to mind, holds from now on, or allows nothing else.
 RULE: Final = words(
     *REMINDING, "from now on", "going forward", "must (?:not|always|never|only)", "only (?:via|through)",
