@@ -1,8 +1,9 @@
 """ExtractorService: requests to the library and back; what a person changes is in curating_rpc."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from services.common import pages, replies
@@ -18,6 +19,8 @@ from services.extractor.providing import Provider
 from services.extractor.requests import ids_of, moment_of, read_atom, read_atoms, uuid_of
 from winnow.extractor.v1 import extractor_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
+
+T = TypeVar("T")
 
 CONTENTS_MAX: Final = 1_000
 LINKS_MAX: Final = 1_000
@@ -65,10 +68,14 @@ class ExtractorRpc(CuratingRpc):
     ) -> pb.ExtractNowResponse:
         """Ask for open windows to be closed, also those that messages have yet to be put into."""
         workspace, source = current_caller().workspace, uuid_of(request.source_id)
-        async with self._database.transaction(workspace) as connection:
+
+        async def ask(connection: Connection) -> dict[UUID, int]:
             await manual.require_source(connection, workspace, source)
             found = await store.open_conversations(connection, workspace, source)
             await manual.ask_to_close(connection, workspace, list(found))
+            return found
+
+        found = await self._committed(workspace, ask)
         self._kick()
         return pb.ExtractNowResponse(conversations=sum(found.values()))
 
@@ -94,14 +101,29 @@ class ExtractorRpc(CuratingRpc):
         size = manual.WINDOWS_PER_COMMIT
         is_waited_for = len(plan.closed) <= manual.WAITED_FOR_MAX
         for start in range(0, len(plan.closed), size):
-            async with self._database.transaction(workspace) as connection:
-                part = plan.closed[start : start + size]
-                await manual.ask(
-                    connection, workspace, part, self._reading, is_waited_for=is_waited_for
-                )
-        async with self._database.transaction(workspace) as connection:
-            await manual.ask_to_close(connection, workspace, plan.sources)
+            part = plan.closed[start : start + size]
+            await self._committed(workspace, partial(self._ask, workspace, part, is_waited_for))
+        await self._committed(workspace, lambda c: manual.ask_to_close(c, workspace, plan.sources))
         self._kick()
+
+    async def _ask(
+        self,
+        workspace: UUID,
+        windows: Sequence[UUID],
+        is_waited_for: bool,
+        connection: Connection,
+    ) -> None:
+        place = (connection, workspace, windows)
+        await manual.ask(*place, self._reading, is_waited_for=is_waited_for)
+
+    async def _committed(self, workspace: UUID, act: Callable[[Connection], Awaitable[T]]) -> T:
+        """Act in a transaction, again if workers that hold the same tasks were in the way."""
+
+        async def attempt() -> T:
+            async with self._database.transaction(workspace) as connection:
+                return await act(connection)
+
+        return await self._database.retrying(attempt)
 
     async def ListTopics(
         self, request: pb.ListTopicsRequest, context: Any

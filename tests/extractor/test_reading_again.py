@@ -1,8 +1,10 @@
 """What is read again: what people choose, and what late changes touch."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import grpc
 import pytest
 
@@ -12,12 +14,13 @@ from services.common.ids import uuid7
 from services.common.stages import FRESH, HISTORY
 from services.extractor import bonds, manual, subscriptions
 from services.extractor.subscriptions import ExtractStage
+from tests.common.stages import until_true
 from tests.conftest import Deployment
 from tests.extractor.calling import asked, at
 from tests.extractor.known import SayingEngine, knowing
 from tests.extractor.saved import change, say
 from tests.extractor.test_erasing import LIMITS, window_of
-from tests.extractor.test_merging import DISK, FRIDAY, OTHER_DISK, SMALL_TALK, tell, title
+from tests.extractor.test_merging import DISK, FRIDAY, OTHER_DISK, SMALL_TALK, WAITS, tell, title
 
 
 async def test_chosen_messages_are_read_again(deployment: Deployment) -> None:
@@ -114,6 +117,34 @@ async def test_late_changes_read_only_what_they_touch(deployment: Deployment) ->
         await tell(knowledge, SMALL_TALK[2], source=source)
         assert await readings() == [2, 3, 1]
         assert title(SMALL_TALK[0]) not in await knowledge.live()
+
+
+async def test_who_asks_for_readings_meets_a_deadlock(
+    deployment: Deployment, database_url: str
+) -> None:
+    """Workers lock the same tasks in another order: what PostgreSQL stops of it is asked for again."""
+    async with asked(deployment) as (knowledge, call):
+        for line in (DISK, FRIDAY):
+            await tell(knowledge, line)
+        lock = "select id from spine.task where id = $1 for update"
+        rows = await deployment.admin.fetch(
+            "select id from spine.task where stage = 'extract' order by subject_id"
+        )
+        first, last = (row["id"] for row in rows)
+        other = await asyncpg.connect(database_url)
+        try:
+            # Who waits first is the one that PostgreSQL stops.
+            await other.execute("set deadlock_timeout = '1min'")
+            async with other.transaction():
+                await other.execute(lock, last)
+                reading = asyncio.create_task(call("ExtractMessages", all=True))
+                await until_true(deployment.admin, WAITS)
+                await other.execute(lock, first)
+            assert (await reading).windows == 2
+        finally:
+            await other.close()
+        open_tasks = "select count(*) from spine.task where stage = 'extract' and state = 'ready'"
+        assert await deployment.admin.fetchval(open_tasks) == 2
 
 
 async def test_no_embedding_is_asked_for_after_comparing(
