@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from services.extractor.extraction import Window, WindowMessage
+from services.extractor.grounded import GroundedEngine
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -23,3 +24,9 @@ def talk(*lines: str, context: int = 0, seconds: int = 40) -> Window:
 def ids(atoms: Sequence[object]) -> list[list[object]]:
     """The message ids that each atom cites."""
     return [list(atom.message_ids) for atom in atoms]  # type: ignore[attr-defined]
+
+
+async def kinds(*lines: str, seconds: int = 240) -> list[str]:
+    """The types of what a small talk tells."""
+    found = await GroundedEngine().extract(talk(*lines, seconds=seconds))
+    return [atom.type for atom in found.atoms]

@@ -1,21 +1,20 @@
 """What is being read when its messages are erased is not written down."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from services.common import outbox
 from services.common.database import Database, DatabaseSettings
 from services.common.outbox import Task
-from services.extractor import bonds, erasing, store
+from services.extractor import erasing, store
 from services.extractor.conversations import close_window
 from services.extractor.erasing import EraseStage
 from services.extractor.grounded import GroundedEngine
 from services.extractor.subscriptions import ExtractStage
 from services.extractor.windows import Arrival, WindowLimits
 from tests.conftest import Deployment
+from tests.extractor.asking import recorded
 from tests.extractor.saved import BEGAN, TALK, erase_content, say
 
 LIMITS = WindowLimits(36, 144, timedelta(hours=1), timedelta(0), timedelta(hours=2), 4)
@@ -135,19 +134,7 @@ async def test_no_embedding_is_asked_for_after_comparing(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who writes vectors locks the tasks that embed before those that compare: so must who erases several chunks."""
-    asked_for: list[str] = []
-
-    async def enqueue_embedding(*about: Any, **how: Any) -> int:
-        asked_for.append(about[2])
-        return await outbox.enqueue_embedding(*about, **how)
-
-    async def compare_again(*about: Any) -> None:
-        asked_for.append("compare")
-        await compare(*about)
-
-    compare = bonds.compare_again
-    monkeypatch.setattr(erasing, "enqueue_embedding", enqueue_embedding)
-    monkeypatch.setattr(bonds, "compare_again", compare_again)
+    asked_for = recorded(monkeypatch, erasing)
     async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
         _, ids = await say(deployment, TALK)
         stage = EraseStage("version", lambda: None)

@@ -4,14 +4,9 @@ import pytest
 
 from services.extractor import cues
 from services.extractor.grounded import GroundedEngine
-from tests.extractor.conversation import ids, talk
+from tests.extractor.conversation import ids, kinds, talk
 
 ENGINE = GroundedEngine()
-
-
-async def kinds(*lines: str, seconds: int = 240) -> list[str]:
-    """The types of what a small talk tells."""
-    return [atom.type for atom in (await ENGINE.extract(talk(*lines, seconds=seconds))).atoms]
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,20 @@
 """What is read again: what people choose, and what late changes touch."""
 
 import asyncio
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 import grpc
 import pytest
 
-from services.common import outbox
 from services.common.database import Database, DatabaseSettings
 from services.common.ids import uuid7
 from services.common.stages import FRESH, HISTORY
-from services.extractor import bonds, manual, subscriptions
+from services.extractor import manual, subscriptions
 from services.extractor.subscriptions import ExtractStage
 from tests.common.stages import until_true
 from tests.conftest import Deployment
+from tests.extractor.asking import recorded
 from tests.extractor.calling import asked, at
 from tests.extractor.known import SayingEngine, knowing
 from tests.extractor.saved import change, say
@@ -151,19 +150,7 @@ async def test_no_embedding_is_asked_for_after_comparing(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who writes vectors locks the tasks that embed before those that compare: so must who reads several windows."""
-    asked_for: list[str] = []
-
-    async def enqueue_embedding(*about: Any, **how: Any) -> int:
-        asked_for.append(about[2])
-        return await outbox.enqueue_embedding(*about, **how)
-
-    async def compare_again(*about: Any) -> None:
-        asked_for.append("compare")
-        await compare(*about)
-
-    compare = bonds.compare_again
-    monkeypatch.setattr(subscriptions, "enqueue_embedding", enqueue_embedding)
-    monkeypatch.setattr(bonds, "compare_again", compare_again)
+    asked_for = recorded(monkeypatch, subscriptions)
     workspace = deployment.workspace
     async with Database.open(DatabaseSettings.read(), "winnow_extractor") as database:
         stage = ExtractStage(database, SayingEngine(), "", LIMITS, lambda: None)

@@ -3,16 +3,8 @@
 import pytest
 
 from services.extractor.atom_types import heaviest, weigh
-from services.extractor.grounded import GroundedEngine
 from services.extractor.utterances import read
-from tests.extractor.conversation import talk
-
-ENGINE = GroundedEngine()
-
-
-async def kinds(*lines: str, seconds: int = 240) -> list[str]:
-    """The types of what a small talk tells."""
-    return [atom.type for atom in (await ENGINE.extract(talk(*lines, seconds=seconds))).atoms]
+from tests.extractor.conversation import kinds, talk
 
 
 @pytest.mark.parametrize(
