@@ -75,7 +75,7 @@ class EmbedStage:
     ) -> None:
         self._database, self._generations, self._outages = database, generations, outages
         self._can_wait = can_wait
-        # Generations whose index was seen to be there: it takes vectors from then on.
+        # Generations whose index was seen to be there.
         self._indexed: set[UUID] = set()
         self.after_commit = after_commit
 
@@ -119,8 +119,8 @@ class EmbedStage:
         return [_result(task, spec, subjects, made) for task, spec in asked]
 
     async def _is_being_indexed(self, generation: Generation) -> bool:
-        """Whether nothing can be written, also to one that was promoted before its index was there."""
-        if generation.id in self._indexed:
+        """Whether nothing can be written; of one that serves it is not asked again once its index was there."""
+        if generation.state == "serving" and generation.id in self._indexed:
             return False
         async with self._database.connection() as connection:
             found = await index_state(connection, generation.id)

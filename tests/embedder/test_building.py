@@ -63,6 +63,23 @@ def of_others(chat: Chat, generation: UUID, subjects: Sequence[UUID]) -> object:
     return ask
 
 
+async def others_go_on(chat: Chat, second: UUID, said: list[UUID]) -> None:
+    """What is said now is embedded in other generations at once, and waits in this one."""
+    for n in range(4):
+        said += await chat.say([f"more {n}"])
+        await until(of_others(chat, second, said), 30)  # type: ignore[arg-type]
+    waiting = "select distinct error_class from spine.task where state <> 'done'"
+    await until(lambda: _all_wait(chat, waiting))
+
+
+async def all_are_written(chat: Chat) -> None:
+    """What waited is written once it is asked for again."""
+    await chat.admin.execute(
+        "update spine.task set available_at = now(), hint_at = now() where state = 'ready'"
+    )
+    await until(lambda: vector_counts(chat, [5, 5]))
+
+
 async def test_an_index_that_is_built_keeps_up_no_other_generation(
     embedder: Embedder,
     deployment: Deployment,
@@ -78,15 +95,8 @@ async def test_an_index_that_is_built_keeps_up_no_other_generation(
         async with being_indexed(database_url, second):
             await chat.delete(said[:1])
             said = said[1:]
-            for n in range(4):
-                said += await chat.say([f"more {n}"])
-                await until(of_others(chat, second, said), 30)  # type: ignore[arg-type]
-            waiting = "select distinct error_class from spine.task where state <> 'done'"
-            await until(lambda: _all_wait(chat, waiting))
-        await chat.admin.execute(
-            "update spine.task set available_at = now(), hint_at = now() where state = 'ready'"
-        )
-        await until(lambda: vector_counts(chat, [5, 5]))
+            await others_go_on(chat, second, said)
+        await all_are_written(chat)
 
 
 async def test_a_generation_may_be_promoted_while_its_index_is_built(
@@ -103,15 +113,8 @@ async def test_a_generation_may_be_promoted_while_its_index_is_built(
         await until(lambda: vector_counts(chat, [1, 1]))
         async with being_indexed(database_url, second):
             await Operator(channel, deployment).promote(str(second), force=True)
-            for n in range(4):
-                said += await chat.say([f"more {n}"])
-                await until(of_others(chat, second, said), 30)  # type: ignore[arg-type]
-            waiting = "select distinct error_class from spine.task where state <> 'done'"
-            await until(lambda: _all_wait(chat, waiting))
-        await chat.admin.execute(
-            "update spine.task set available_at = now(), hint_at = now() where state = 'ready'"
-        )
-        await until(lambda: vector_counts(chat, [5, 5]))
+            await others_go_on(chat, second, said)
+        await all_are_written(chat)
 
 
 async def _all_wait(chat: Chat, query: str) -> bool:
