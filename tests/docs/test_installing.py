@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from services.common.addresses import NAMES
+from tests.common.stages import until_true
 from tests.conftest import PASSWORD, free_port, make_scratch
 from tests.docs.shell import Shell, shell
 from tests.servers import NatsServer, postgres
@@ -137,7 +138,7 @@ def test_what_is_installed_works(installed: Installed) -> None:
     installed.until("winnow import jsonl said.jsonl", installed.key)
     installed.until("winnow search backup | grep 'disk of db-2'", installed.key)
     assert "admin" in installed.winnow("audit list", installed.key, 1)
-    assert asyncio.run(logins(installed.owner)) == {f"winnow_{name}_app" for name in NAMES}
+    asyncio.run(until_connected(installed.owner, {f"winnow_{name}_app" for name in NAMES}))
 
 
 def test_who_owns_functions_may_create_nothing(installed: Installed) -> None:
@@ -156,14 +157,14 @@ async def creators(owner: str) -> list[str]:
     return [row["rolname"] for row in rows]
 
 
-async def logins(owner: str) -> set[str]:
-    """Who is connected to the database besides its owner."""
+async def until_connected(owner: str, logins: set[str]) -> None:
+    """Wait until just these are connected to the database besides its owner: what is found needs no extractor yet."""
     connection = await asyncpg.connect(owner)
-    rows = await connection.fetch(
-        "select distinct usename from pg_stat_activity where datname = 'winnow' and usename <> 'owner'"
-    )
+    names = "array_agg(distinct usename::text order by usename::text)"
+    others = "pg_stat_activity where datname = 'winnow' and usename <> 'owner'"
+    wanted = ",".join(sorted(logins))
+    await until_true(connection, f"(select {names} from {others}) = '{{{wanted}}}'::text[]")
     await connection.close()
-    return {row["usename"] for row in rows}
 
 
 def test_keys_are_rotated(installed: Installed) -> None:
