@@ -85,7 +85,7 @@ async def queries_of(connection: Connection, query: str, lookup: Lookup | None) 
     if lookup is not None:
         return lookup.queries
     compiled = await store.compile_terms(connection, parse(query).terms)
-    return tuple(compiled.values())
+    return tuple(map(any_of, compiled.values()))
 
 
 async def highlights(

@@ -1,8 +1,9 @@
 """The keyword leg: finds documents by the word indexes and weighs them by how rare their words are."""
 
 import asyncio
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from services.search.words import (
     Term,
     Words,
     corrections,
+    is_cyrillic,
     likely_starts,
     spelt,
 )
@@ -167,32 +169,58 @@ class KeywordLeg:
         for place, term in enumerate(terms):
             part = part_of(term.text)
             if place not in compiled and part in named and part.isalnum():
-                compiled[place] = f"'{part}'"
-        compiled = dict(sorted(compiled.items()))
-        queries = list(compiled.values())
-        if not queries:
+                compiled[place] = [f"'{part}'"]
+        places = sorted(compiled)
+        if not places:
             return Lookup((), (), (), ())
-        if len(counts) == len(queries) + 1:
+        forms = [compiled[place] for place in places]
+        if len(counts) == len(forms) + 1:
+            queries = [any_of(each) for each in forms]
             total, *containing = counts
         else:
             total = await self._statistics.documents(connection, workspace, kinds)
             where = (connection, workspace, kinds)
-            containing = await self._statistics.containing(*where, queries, total)
-        weights = {i: ranking.rarity(total, n) for i, n in zip(compiled, containing, strict=True)}
-        looked_up = [i for i in compiled if i < len(terms)]
+            queries, containing = await self._counted(*where, forms, total)
+        weights = {i: ranking.rarity(total, n) for i, n in zip(places, containing, strict=True)}
+        looked_up = [i for i in places if i < len(terms)]
         own = [
             Own(query, count, weights[i] - weights[typed[i - len(terms)]] if count else 0.0)
-            for (i, query), count in zip(compiled.items(), containing, strict=True)
+            for i, query, count in zip(places, queries, containing, strict=True)
             if i >= len(terms)
         ]
         return Lookup(
             tuple(terms[i].text for i in looked_up),
-            tuple(compiled[i] for i in looked_up),
+            tuple(queries[: len(looked_up)]),
             tuple(containing[: len(looked_up)]),
             tuple(weights[i] for i in looked_up),
             total,
             own=tuple(own),
         ).naming(named)
+
+    async def _counted(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        kinds: Sequence[str],
+        forms: Sequence[Sequence[str]],
+        documents: int,
+    ) -> tuple[list[str], list[int]]:
+        """Return the query of each term, and in how many documents it is.
+
+        Forms in Cyrillic letters that occur nowhere, all but every one where English is written, are left out: terms
+        match the same without them, and sooner.
+        """
+        where, cyrillic = (connection, workspace, kinds), filter(is_cyrillic, chain(*forms))
+        doubtful = {form for form in cyrillic if not self._statistics.occurs(workspace, form)}
+        if doubtful:
+            queries = _without(doubtful, forms)
+            asked = [*queries, any_of(sorted(doubtful))]
+            *counts, occurring = await self._statistics.containing(*where, asked, documents)
+            if not occurring:
+                return queries, counts
+            doubtful -= await self._statistics.occurring(*where, doubtful)
+        queries = _without(doubtful, forms)
+        return queries, await self._statistics.containing(*where, queries, documents)
 
     async def _corrected(
         self, connection: Connection, workspace: UUID, terms: Sequence[Term], lookup: Lookup
@@ -218,6 +246,11 @@ class KeywordLeg:
         named = tuple(other for others in found.values() for other in others)
         replaced = sum(1 << i for i, term in enumerate(terms) if term.text in found)
         return [_like(term, found.get(term.text, ())) for term in terms], named, replaced
+
+
+def _without(absent: Container[str], forms: Iterable[Sequence[str]]) -> list[str]:
+    """The query of each term without some of its forms; with all of them if it has no other."""
+    return [any_of([form for form in each if form not in absent] or each) for each in forms]
 
 
 async def _with_phrases(

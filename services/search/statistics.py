@@ -3,8 +3,9 @@ for the longer.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -40,6 +41,7 @@ class Statistics:
         self._counts = Cache[tuple[UUID, str, str], _Counted](_ENTRIES_MAX, clock)
         # By what stands for a filter, which may hold a thousand texts.
         self._many = Cache[int, int](_ENTRIES_MAX, clock)
+        self._occurring = Cache[tuple[UUID, str], bool](_ENTRIES_MAX, clock)
 
     async def documents(self, connection: Connection, workspace: UUID, kinds: Sequence[str]) -> int:
         """How many live subjects of some kinds the workspace has, counted up to DOCUMENTS_MAX."""
@@ -68,6 +70,20 @@ class Statistics:
     ) -> None:
         """Remember that a filter leaves more than so many rows."""
         self._many.put(_standing_for(workspace, chosen, kinds), rows, _KEPT_SECONDS)
+
+    def occurs(self, workspace: UUID, form: str) -> bool:
+        """Whether it is remembered that a form of a word occurs; that one does not is never remembered."""
+        return self._occurring.get((workspace, form)) is not None
+
+    async def occurring(
+        self, connection: Connection, workspace: UUID, kinds: Sequence[str], forms: Collection[str]
+    ) -> set[str]:
+        """Return which forms of words occur, and remember these."""
+        counted = await store.count_documents(connection, workspace, kinds, list(forms), 1)
+        found = {*compress(forms, map(any, zip(*counted.values(), strict=True)))}
+        for form in found:
+            self._occurring.put((workspace, form), True, _TERM_KEPT_SECONDS)
+        return found
 
     async def containing(
         self,

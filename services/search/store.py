@@ -143,8 +143,8 @@ class Document(NamedTuple):
     length: int
 
 
-async def compile_terms(connection: Connection, terms: Sequence[Term]) -> dict[int, str]:
-    """Return a tsquery for each term by its place; terms of stop words alone are left out."""
+async def compile_terms(connection: Connection, terms: Sequence[Term]) -> dict[int, list[str]]:
+    """Return the tsqueries of each term's forms by its place; terms of stop words alone are left out."""
     forms = [(place, form) for place, term in enumerate(terms) for form in term.alternatives]
     rows = await connection.fetch(
         _text("compile_terms"),
@@ -152,7 +152,7 @@ async def compile_terms(connection: Connection, terms: Sequence[Term]) -> dict[i
         [form.match.value for _, form in forms],
         [form.text for _, form in forms],
     )
-    return {row["term"]: row["query"] for row in rows}
+    return {row["term"]: row["forms"] for row in rows}
 
 
 async def compile_constraint(

@@ -9,7 +9,7 @@ with compiled as materialized (
       else to_tsquery('pg_catalog.simple', a.text || ':*') end as query
     from unnest($1::int[], $2::text[], $3::text[]) as a (term, match, text)) t
   where numnode(t.query) > 0)
-select c.term, string_agg('(' || c.query || ')', ' | ' order by c.query) as query
+select c.term, array_agg(c.query order by c.query) as forms
 from compiled c
 where not exists (select from compiled b where b.term = c.term and b.query = c.query || ':*')
 group by c.term order by c.term;

@@ -195,6 +195,11 @@ def spelt(term: Term, others: Iterable[str]) -> Term:
     return replace(term, alternatives=tuple(dict.fromkeys((*term.alternatives, *forms))))
 
 
+def is_cyrillic(text: str) -> bool:
+    """Whether any letter is a Cyrillic one."""
+    return _CYRILLIC.search(text) is not None
+
+
 def is_blank(query: str) -> bool:
     """Whether nothing is asked: no letter, no digit, and no sign that means something by itself, such as an emoji."""
     return not any(

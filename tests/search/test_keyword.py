@@ -1,5 +1,7 @@
 """What words find, in the languages of the team."""
 
+import re
+
 import pytest
 
 from services.search import keyword, store
@@ -115,10 +117,29 @@ async def test_what_two_forms_come_to_is_asked_for_once(desk: Desk) -> None:
     async with as_search(desk.library) as connection:
         compiled = await store.compile_terms(connection, words.terms)
     assert [*compiled.values()] == [
-        "('deploy':*) | ('деплоймент':*)",
-        "('server':*) | ('srv') | ('сервер':*)",
-        "('cat')",
+        ["'deploy':*", "'деплоймент':*"],
+        ["'server':*", "'srv'", "'сервер':*"],
+        ["'cat'"],
     ]
+
+
+async def test_forms_that_occur_nowhere_are_not_looked_up(desk: Desk) -> None:
+    """Where English is written Ukrainian words cost nothing, and each is found as soon as somebody writes it."""
+
+    async def looked_up() -> tuple[list[str], list[str], int]:
+        reply = await desk.client.search("the server", mode=KEYWORD, explain=True)
+        (term,) = reply.explanation.terms
+        return texts(reply), re.findall("'([^']+)'", term.query), term.documents
+
+    await desk.library.add_message("restart the server")
+    assert await looked_up() == (["restart the server"], ["server", "srv"], 1)
+    await desk.library.add_message("новий сервер")
+    for _ in range(2):
+        found, forms, documents = await looked_up()
+        assert {*found} == {"restart the server", "новий сервер"}
+        assert (forms, documents) == (["server", "srv", "серв", "сервер"], 2)
+    await desk.library.add_message("серверна гаряча")
+    assert len((await looked_up())[0]) == 3
 
 
 async def test_phrases_must_occur_and_exclusions_must_not(desk: Desk) -> None:
