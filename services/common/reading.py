@@ -1,8 +1,9 @@
 """Read-only transactions of one workspace, each lent to one call after another for a moment.
 
 Beginning and ending a transaction is two of the four round trips of a plain search. One that only reads holds no
-snapshot between its statements, so the next call of the same workspace sees what is committed by then; only `now()`
-stands still. The workspace is bound to the transaction, as everywhere, and so are its settings.
+snapshot between its statements, so the next call of the same workspace sees what is committed by then. Only `now()`
+stands still, so that statements take the time from `statement_timestamp()`. The workspace is bound to the transaction,
+as everywhere, and so are its settings.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from services.common.pools import acquire, is_exhausted
 Local = tuple[tuple[str, str], ...]
 
 # For how long a transaction is kept for the next call, and how old it may get: locks on tables last as long.
-IDLE_SECONDS: Final = 0.01
+IDLE_SECONDS: Final = 0.03
 AGE_SECONDS: Final = 0.05
 
 log = logging.getLogger(__name__)

@@ -76,27 +76,33 @@ async def gone(connection: Connection, workspace: UUID, subjects: Sequence[Subje
     return {row["id"] for row in rows}
 
 
-async def ended(
-    connection: Connection, workspace: UUID, subjects: Sequence[Subject]
-) -> dict[UUID, Set[UUID]]:
-    """Return which of some messages prove nothing that holds any more, each with what replaced that, if anything did.
-
-    What ended last comes first.
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """What holds results back: messages that prove nothing any more, with what replaced that, what ended last first;
+    and messages and atoms that only ask, with what was told to that, atoms and messages.
     """
-    text, _ = statement("ended")
+
+    ended: dict[UUID, Set[UUID]]
+    asking: dict[UUID, Set[UUID]]
+
+
+async def settling(
+    connection: Connection,
+    workspace: UUID,
+    subjects: Sequence[Subject],
+    *,
+    asked: bool,
+) -> Settling:
+    """Look up what holds some subjects back; which of them only ask, if anything was asked that somebody was told."""
+    text, _ = statement("settling")
     messages = [each.id for each in subjects if each.kind == "message"]
-    rows = await connection.fetch(text, workspace, messages)
-    return {row["id"]: frozenset(row["successors"]) for row in rows}
-
-
-async def asking(
-    connection: Connection, workspace: UUID, subjects: Sequence[Subject]
-) -> dict[UUID, Set[UUID]]:
-    """Return which of some messages and atoms only ask, each with what was told to that, atoms and messages."""
-    text, _ = statement("asking")
-    of_kind = ([each.id for each in subjects if each.kind == kind] for kind in ("message", "atom"))
-    rows = await connection.fetch(text, workspace, *of_kind, ASKING_WORDS_MAX)
-    return {row["id"]: frozenset(row["answers"]) for row in rows}
+    atoms = [each.id for each in subjects if each.kind == "atom"]
+    asking = (messages, atoms) if asked else ((), ())
+    rows = await connection.fetch(text, workspace, messages, *asking, ASKING_WORDS_MAX)
+    found: dict[str, dict[UUID, Set[UUID]]] = {"ended": {}, "asking": {}}
+    for row in rows:
+        found[row["what"]][row["id"]] = frozenset(row["others"])
+    return Settling(**found)
 
 
 async def topics_of(

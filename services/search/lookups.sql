@@ -80,43 +80,43 @@ left join ingest.message m on m.workspace_id = e.workspace_id and m.id = e.messa
 where e.workspace_id = $1 and e.atom_id = any ($3::uuid[])
 group by e.atom_id having bool_or(strpos(m.text, e.quote) > 0) is not true;
 
--- name: ended
+-- name: settling
 -- Of some messages those that prove nothing that holds any more, each atom that rests on one being replaced or ended by a person:
 -- with what took their place and the messages that say so, what ended last first.
-select x.id, coalesce(array_agg(distinct y.id) filter (where y.id is not null), '{}') as successors
+select 'ended' as what, x.id, coalesce(array_agg(distinct y.id) filter (where y.id is not null), '{}') as others, x.ended_at
 from (
   select e.message_id as id, max(a.valid_to) as ended_at, array_agg(a.superseded_by) as successors
   from extractor.atom_evidence e
   join extractor.atom a on a.workspace_id = $1 and a.id = e.atom_id and a.retired_at is null and a.approval_state <> 'rejected'
   where e.workspace_id = $1 and e.message_id = any ($2::uuid[])
-  group by e.message_id having bool_and(coalesce(a.valid_to <= now(), false))) x
+  group by e.message_id having bool_and(coalesce(a.valid_to <= statement_timestamp(), false))) x
 left join lateral (
   select unnest(x.successors) as id
   union all
   select s.message_id from extractor.atom_evidence s where s.workspace_id = $1 and s.atom_id = any (x.successors)) y on y.id <> x.id
-group by x.id, x.ended_at order by x.ended_at desc, x.id;
-
--- name: asking
+group by x.id, x.ended_at
+union all
 -- Of some messages and atoms those that only ask, with what was told to that: the atoms that tell it and the messages they rest on.
 -- A message does if all that was read from it are questions and it says little else; what also tells is not put behind what it is told.
-select x.id, coalesce(array_agg(distinct y.id) filter (where y.id is not null), '{}') as answers
+select 'asking', x.id, coalesce(array_agg(distinct y.id) filter (where y.id is not null), '{}'), null
 from (
-  select a.id, a.id as atom_id from extractor.atom a where a.workspace_id = $1 and a.id = any ($3::uuid[]) and a.type = 'question'
+  select a.id, a.id as atom_id from extractor.atom a where a.workspace_id = $1 and a.id = any ($4::uuid[]) and a.type = 'question'
   union all
   select e.message_id, (array_agg(e.atom_id))[1]
   from extractor.atom_evidence e
   join extractor.atom a on a.workspace_id = $1 and a.id = e.atom_id and a.retired_at is null and a.approval_state <> 'rejected'
-  join ingest.message m on m.workspace_id = $1 and m.id = e.message_id and length(m.words) <= $4::int
-  where e.workspace_id = $1 and e.message_id = any ($2::uuid[])
+  join ingest.message m on m.workspace_id = $1 and m.id = e.message_id and length(m.words) <= $5::int
+  where e.workspace_id = $1 and e.message_id = any ($3::uuid[])
   group by e.message_id having bool_and(a.type = 'question')) x
 left join lateral (
   select unnest(b.id || array(
     select e.message_id from extractor.atom_evidence e where e.workspace_id = $1 and e.atom_id = b.id)) as id
   from extractor.atom_link l
   join extractor.atom b on b.workspace_id = $1 and b.id = l.from_atom_id and b.type not in ('question', 'problem')
-    and b.retired_at is null and b.approval_state <> 'rejected' and coalesce(b.valid_to > now(), true)
+    and b.retired_at is null and b.approval_state <> 'rejected' and coalesce(b.valid_to > statement_timestamp(), true)
   where l.workspace_id = $1 and l.to_atom_id = x.atom_id and l.type in ('solves', 'relates_to')) y on y.id <> x.id
-group by x.id order by x.id;
+group by x.id
+order by ended_at desc, id;
 
 -- name: group_by_topic
 select 'message' as kind, tm.message_id as id, t.id as topic_id

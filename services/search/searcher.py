@@ -155,13 +155,10 @@ class Searcher:
     ) -> Sequence[Fused]:
         """Put what no longer holds after what replaced it, and answers before their questions."""
         subjects = [each.subject for each in ranked]
-        ended = await lookups.ended(connection, search.workspace, subjects)
-        ranked = ranking.lower(ranked, ended)
         # One word is looked for where it stands: nothing was asked that somebody was told.
-        if len(search.words.terms) != 1:
-            asking = await lookups.asking(connection, search.workspace, subjects)
-            ranked = ranking.answers_first(ranked, asking)
-        return ranked
+        asked = len(search.words.terms) != 1
+        held = await lookups.settling(connection, search.workspace, subjects, asked=asked)
+        return ranking.answers_first(ranking.lower(ranked, held.ended), held.asking)
 
     async def _reordered(self, search: Search, answer: Answer) -> Answer:
         """Let a model order the best anew, outside any transaction, then finish."""

@@ -180,7 +180,7 @@ select a.id, a.source_id, a.type, a.title, a.content, a.confidence, a.approval_s
 from extractor.atom a
 left join extractor.topic t on t.workspace_id = a.workspace_id and t.id = a.topic_id
 where a.workspace_id = $1 and a.id = any ($2::uuid[]) and a.retired_at is null and a.approval_state <> 'rejected'
-  and (a.valid_to is null or a.valid_to > now());
+  and (a.valid_to is null or a.valid_to > statement_timestamp());
 
 -- name: evidence
 select e.atom_id, e.message_id, e.quote, e.quote_offset

@@ -9,9 +9,11 @@ import grpc
 import pytest
 
 from services.common import metrics
-from services.search import semantic
+from services.search import lookups, semantic, store
+from services.search.store import Filter, Subject
 from tests.conftest import Deployment
-from tests.search.library import Library, sha, texts, unit
+from tests.search.conftest import Desk
+from tests.search.library import Library, as_search, sha, texts, unit
 from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1.search_pb2_grpc import SearchServiceStub
 from winnow.types.v1 import types_pb2 as types
@@ -26,7 +28,7 @@ ENDS = {
     "atom": [
         "update extractor.atom set approval_state = 'rejected' where id = $1",
         "update extractor.atom set retired_at = now() where id = $1",
-        "update extractor.atom set valid_to = now() - interval '1 second' where id = $1",
+        "update extractor.atom set valid_to = now() where id = $1",
     ],
     "topic": ["update extractor.topic set retired_at = now() where id = $1"],
 }
@@ -235,3 +237,24 @@ async def test_nothing_gone_and_nothing_foreign_is_shown(
 def searches_by(plan: str) -> float:
     """How many searches were answered by a plan."""
     return metrics.REGISTRY.get_sample_value("winnow_searches_total", {"plan": plan}) or 0
+
+
+async def test_what_ends_while_a_transaction_is_kept_has_ended(desk: Desk) -> None:
+    """A transaction is lent to one search after another: each must be told what holds now, not when it began."""
+    workspace = desk.library.workspace
+    message = await desk.library.add_message("the crane is red")
+    atom = await desk.library.add_atom("The crane is red", "", [message])
+    asked = Subject("message", message)
+    async with as_search(desk.library) as connection:
+
+        async def seen() -> tuple[int, int, int, bool]:
+            counts = await lookups.count_all(connection, workspace, Filter(), ("atom",))
+            having = await store.count_documents(connection, workspace, ("atom",), ("'crane'",), 9)
+            read = await store.atoms(connection, workspace, [atom])
+            held = await lookups.settling(connection, workspace, [asked], asked=False)
+            return counts["atom"], having["atom"][0], len(read), message in held.ended
+
+        assert await seen() == (1, 1, 1, False)
+        ends = "update extractor.atom set valid_to = now() where id = $1"
+        await desk.library.admin.execute(ends, atom)
+        assert await seen() == (0, 0, 0, True)
