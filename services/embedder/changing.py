@@ -11,6 +11,7 @@ from services.common.errors import (
     InvalidFields,
     InvalidSetting,
     ModelError,
+    ModelRefused,
     ModelUnavailable,
 )
 from services.common.models import UnknownModel
@@ -53,15 +54,21 @@ class Changes:
     async def start(
         self, model: str, query_prefix: str | None, passage_prefix: str | None
     ) -> Generation:
-        """Open a model and its generation, and have it filled; InvalidFields if the model cannot be used."""
+        """Open a model and its generation, and have it filled.
+
+        Raises InvalidFields for a model that cannot be used, and ModelUnavailable for one whose provider is away.
+        """
         _check_reference(model)
         try:
             started = await self._start(model, query_prefix, passage_prefix)
         except UnknownModel as error:
             description = f"unknown model {error.name!r}: {_accepted(error.known)}"
             raise InvalidFields(FieldViolation("model", description)) from error
-        except (ModelError, ModelUnavailable, InvalidSetting) as error:
+        except (ModelError, ModelRefused, InvalidSetting) as error:
             raise InvalidFields(FieldViolation("model", str(error))) from error
+        except ModelUnavailable as error:
+            text = f"{model} cannot be tested now: {error}"
+            raise ModelUnavailable(text, error.retry_seconds) from error
         self._kick()
         return started
 

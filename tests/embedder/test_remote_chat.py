@@ -147,6 +147,50 @@ async def test_a_silent_provider_does_not_hold_up_a_start(
         assert "its model is missing" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (SILENT, "127.0.0.1 did not answer within 0.5 s"),
+        (DROPPED, "127.0.0.1: "),
+        (503, "127.0.0.1 answered with HTTP 503"),
+        (429, "127.0.0.1 answered with HTTP 429"),
+    ],
+)
+async def test_a_model_is_not_refused_because_its_provider_is_away(
+    beside: Serve,
+    deployment: Deployment,
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    said: str,
+) -> None:
+    """Who starts a generation meanwhile is told to come again, and does so with the same request."""
+    monkeypatch.setenv("WINNOW_EMBEDDING_TIMEOUT_SECONDS", "0.5")
+    async with beside() as channel:
+        operator = Operator(channel, deployment)
+        provider.away, provider.refusal = True, status
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await operator.start("openai:m")
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert str(caught.value.details()).startswith(f"openai:m cannot be tested now: {said}")
+        assert "openai:m" not in await operator.listed()
+        provider.away = False
+        assert (await operator.start("openai:m")).model == "openai:m"
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+async def test_a_model_that_its_provider_refuses_cannot_be_started(
+    beside: Serve, deployment: Deployment, provider: Provider, status: int
+) -> None:
+    """A name, an address or a key that a provider does not take is the fault of the request or the settings."""
+    async with beside() as channel:
+        provider.away, provider.refusal = True, status
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await Operator(channel, deployment).start("openai:m")
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details().startswith("model: ")
+
+
 async def _has_vectors(chat: Chat, generation: str, count: int) -> bool:
     query = "select count(*) = $2 from embedder.vector where generation_id = $1"
     return bool(await chat.admin.fetchval(query, UUID(generation), count))

@@ -141,7 +141,8 @@ class EmbedderServiceServicer:
     def StartGeneration(self, request, context):
         """Starts a generation of another model or of other prefixes, which is filled beside the serving one; one that is there
         already is returned. Generations belong to the deployment, not to a workspace. Fails with INVALID_FIELD if the model
-        cannot be opened or fails its self-test. Needs scope `operate`.
+        cannot be opened or fails its self-test, and with MODEL_UNAVAILABLE while its provider does not answer. Needs scope
+        `operate`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,8 @@ class EmbedderServiceStub:
     StartGeneration: _aio.UnaryUnaryMultiCallable[_embedder_pb2.StartGenerationRequest, _embedder_pb2.StartGenerationResponse]
     """Starts a generation of another model or of other prefixes, which is filled beside the serving one; one that is there
     already is returned. Generations belong to the deployment, not to a workspace. Fails with INVALID_FIELD if the model
-    cannot be opened or fails its self-test. Needs scope `operate`.
+    cannot be opened or fails its self-test, and with MODEL_UNAVAILABLE while its provider does not answer. Needs scope
+    `operate`.
     """
     WatchGeneration: _aio.UnaryStreamMultiCallable[_embedder_pb2.WatchGenerationRequest, _embedder_pb2.WatchGenerationResponse]
     """Streams how far a generation is, until it is complete and indexed, or indexed and lacks only what failed too often;
@@ -119,7 +120,8 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_embedder_pb2.StartGenerationResponse]:
         """Starts a generation of another model or of other prefixes, which is filled beside the serving one; one that is there
         already is returned. Generations belong to the deployment, not to a workspace. Fails with INVALID_FIELD if the model
-        cannot be opened or fails its self-test. Needs scope `operate`.
+        cannot be opened or fails its self-test, and with MODEL_UNAVAILABLE while its provider does not answer. Needs scope
+        `operate`.
         """
 
     @_abc_1.abstractmethod
