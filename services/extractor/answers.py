@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, cast
 
 from services.extractor import polarity
@@ -19,9 +20,9 @@ from services.extractor.extraction import (
     TopicDraft,
     WindowMessage,
 )
-from services.extractor.grounding import ground
+from services.extractor.grounding import Fold, fold, ground
 from services.extractor.titles import tidy
-from services.extractor.tokens import content_words, links_in, specific_words, stem
+from services.extractor.tokens import content_stems, links_in, specific_words, stem
 from services.extractor.writing import composed, straight
 
 ANSWER_CHARACTERS_MAX: Final = 100_000
@@ -135,8 +136,10 @@ def check(
 ) -> Checked:
     """Ground every atom and topic of an answer in the messages it numbers from 1."""
     checked = Checked()
+    # Many items may cite the same long messages.
+    folded_of = cache(fold)
     for item in answer["atoms"][: 4 * ATOMS_MAX]:
-        outcome = atom_of(item, numbered)
+        outcome = _atom_of(item, numbered, folded_of)
         if isinstance(outcome, str):
             checked.rejected[outcome] += 1
         elif any(_is_same(outcome, known) for known in checked.atoms):
@@ -150,7 +153,9 @@ def check(
     return checked
 
 
-def atom_of(item: Mapping[str, Any], numbered: Sequence[WindowMessage]) -> AtomDraft | Rejection:
+def _atom_of(
+    item: Mapping[str, Any], numbered: Sequence[WindowMessage], folded_of: Fold
+) -> AtomDraft | Rejection:
     """The atom an item describes, grounded, or the reason why it is refused."""
     title, content, quote = (_text(item, key) for key in ("title", "content", "quote"))
     if not (title and content and quote):
@@ -162,10 +167,10 @@ def atom_of(item: Mapping[str, Any], numbered: Sequence[WindowMessage]) -> AtomD
     cited = cited_messages(item.get("ids"), numbered)
     if not cited:
         return "unknown_id"
-    proofs = {message.id: _ground(quote, message) for message in cited}
+    proofs = {message.id: _ground(quote, message, folded_of) for message in cited}
     if not any(proofs.values()):
         return "quote_mismatch"
-    evidence = _evidence(proofs, f"{title} {content}", cited)
+    evidence = _evidence(proofs, f"{title} {content}", cited, folded_of)
     if not evidence:
         return "unsupported"
     sources = [message for message in cited if message.id in {e.message_id for e in evidence}]
@@ -188,51 +193,56 @@ def cited_messages(ids: Any, numbered: Sequence[WindowMessage]) -> list[WindowMe
 
 
 def _evidence(
-    proofs: Mapping[MessageId, Evidence | None], said: str, cited: Sequence[WindowMessage]
+    proofs: Mapping[MessageId, Evidence | None],
+    said: str,
+    cited: Sequence[WindowMessage],
+    folded_of: Fold,
 ) -> list[Evidence]:
     """The quote where it stands, other cited messages whole; of several only those that tell a part of the atom."""
-    stems = {stem(word) for word in content_words(said)}
+    stems = content_stems(said)
     evidence: list[Evidence] = []
     for message in cited:
-        shared = stems & {stem(word) for word in content_words(composed(message.text))}
+        shared = stems & content_stems(composed(message.text))
         if len(cited) == 1 or len(shared) >= max(2, PART_MIN * len(stems)):
-            proof = proofs[message.id] or ground(message.text, message)
+            proof = proofs[message.id] or ground(message.text, message, folded_of)
             evidence += [proof] if proof else []
     return evidence
 
 
-def _ground(quote: str, message: WindowMessage) -> Evidence | None:
+def _ground(quote: str, message: WindowMessage, folded_of: Fold) -> Evidence | None:
     """Evidence for a quote, which may bear the number and the author that stand before the text in a prompt."""
-    proof = ground(quote, message)
+    proof = ground(quote, message, folded_of)
     if proof is not None:
         return proof
     spoken = _MARK.sub("", quote, count=1) if _MARK.match(quote) else quote
     author, colon, rest = spoken.partition(":")
     if colon and author.casefold() == message.author.casefold():
         spoken = rest
-    return ground(spoken, message) if spoken != quote else None
+    return ground(spoken, message, folded_of) if spoken != quote else None
 
 
 def support(said: str, sources: Sequence[WindowMessage]) -> float:
     """The share of content words that stand in the cited messages or are their authors' names."""
-    words = {stem(word) for word in content_words(said)}
-    if not words:
-        return 0.0
-    stems = {stem(word) for word in content_words(_known(sources))}
-    return len(words & stems) / len(words)
+    words = content_stems(said)
+    return len(words & _stems(sources)) / len(words) if words else 0.0
 
 
-def _known(sources: Sequence[WindowMessage]) -> str:
-    """What messages and the names of their authors tell, as it is compared."""
-    return straight(composed(" ".join(f"{message.author} {message.text}" for message in sources)))
+def _stems(sources: Sequence[WindowMessage]) -> frozenset[str]:
+    """The stems of what messages and the names of their authors tell."""
+    return frozenset[str]().union(*(content_stems(_told(message)) for message in sources))
+
+
+def _told(message: WindowMessage) -> str:
+    """What a message and the name of its author tell, as it is compared."""
+    return straight(composed(f"{message.author} {message.text}"))
 
 
 def is_supported(
     said: str, sources: Sequence[WindowMessage], share_min: float = SUPPORT_MIN
 ) -> bool:
     """Whether enough of a text's words, and all that it names exactly, stand in the cited messages."""
-    said, known = straight(said), _known(sources).casefold()
-    stems = {stem(word) for word in content_words(known)}
+    said, stems = straight(said), _stems(sources)
+    known = " ".join(map(_told, sources)).casefold()
     plain = frozenset(said.casefold().split()) if is_title_case(said) else frozenset[str]()
     named = (
         word

@@ -1,7 +1,8 @@
 """Grounding: a quote is believed only where its words stand in the message it names."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from services.extractor.extraction import Evidence, WindowMessage
@@ -21,8 +22,12 @@ class FoldedText:
     """Comparable characters of a text, each with the span of code points it came from."""
 
     characters: str
-    starts: tuple[int, ...]
-    ends: tuple[int, ...]
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+
+Fold = Callable[[str], FoldedText]
+"""Folds a text, or knows it folded: who looks for many quotes in the same texts remembers them."""
 
 
 def _clusters(text: str) -> Iterator[tuple[int, int]]:
@@ -46,8 +51,7 @@ def _fold_cluster(cluster: str) -> str:
 def fold(text: str) -> FoldedText:
     """Fold case, compatibility forms, typographic marks and runs of space; keep the offsets."""
     characters: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
+    starts, ends = array("I"), array("I")
     for start, end in _clusters(text) if text else ():
         for character in _fold_cluster(text[start:end]):
             if character == " " and characters[-1:] == [" "]:
@@ -56,24 +60,24 @@ def fold(text: str) -> FoldedText:
             characters.append(character)
             starts.append(start)
             ends.append(end)
-    return FoldedText("".join(characters), tuple(starts), tuple(ends))
+    return FoldedText("".join(characters), starts, ends)
 
 
-def locate(quote: str, text: str) -> tuple[int, int] | None:
+def locate(quote: str, text: str, folded_of: Fold = fold) -> tuple[int, int] | None:
     """Offsets `[start, end)` in code points of the quote in the text, or None; case is ignored."""
-    wanted = fold(quote).characters.strip(" .…\"'")
+    wanted = folded_of(quote).characters.strip(" .…\"'")
     if not any(character.isalnum() for character in wanted):
         return None
-    folded = fold(text)
+    folded = folded_of(text)
     position = folded.characters.find(wanted)
     if position < 0:
         return None
     return folded.starts[position], folded.ends[position + len(wanted) - 1]
 
 
-def ground(quote: str, message: WindowMessage) -> Evidence | None:
+def ground(quote: str, message: WindowMessage, folded_of: Fold = fold) -> Evidence | None:
     """Evidence for a quote of this message, or None when it is not there or proves nothing."""
-    span = locate(quote, message.text)
+    span = locate(quote, message.text, folded_of)
     if span is None:
         return None
     start, end = span

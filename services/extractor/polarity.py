@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Final
 
@@ -53,6 +54,8 @@ _WISHING: Final = re.compile(
 )
 _PLURAL: Final = re.compile(r"(?<=[a-z]{3})s$")
 _ENDING_MAX: Final = 2
+# More than a window has messages.
+_TEXTS_KEPT: Final = 256
 
 
 def _root(word: str) -> str:
@@ -187,13 +190,27 @@ def _is_alike(one: str, other: str) -> bool:
 def _read(texts: Iterable[str]) -> _Said:
     """What texts say outside of their questions."""
     found = _Said()
-    for text in texts:
-        normal = normalized(text).casefold()
-        found.signs |= {_root(sign) for sign in _SIGNS.findall(normal)}
-        found.is_wish |= bool(_WISHING.search(normal))
-        for sentence in _SENTENCE.findall(_GOING_ON.sub(", ", normal)):
-            if not sentence.endswith("?") and not _DEPENDING.search(sentence):
-                _hear(sentence, found)
+    for said in map(_read_one, texts):
+        for mine, theirs in ((found.denied, said.denied), (found.affirmed, said.affirmed)):
+            for root, words in theirs.items():
+                mine[root] |= words
+        found.signs |= said.signs
+        found.undone |= said.undone
+        found.unusual |= said.unusual
+        found.called_for |= said.called_for
+        found.is_wish |= said.is_wish
+    return found
+
+
+# Many atoms may rest on the same long messages.
+@lru_cache(maxsize=_TEXTS_KEPT)
+def _read_one(text: str) -> _Said:
+    found, normal = _Said(), normalized(text).casefold()
+    found.signs |= {_root(sign) for sign in _SIGNS.findall(normal)}
+    found.is_wish |= bool(_WISHING.search(normal))
+    for sentence in _SENTENCE.findall(_GOING_ON.sub(", ", normal)):
+        if not sentence.endswith("?") and not _DEPENDING.search(sentence):
+            _hear(sentence, found)
     return found
 
 

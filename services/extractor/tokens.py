@@ -22,6 +22,8 @@ _WORD: Final = re.compile(
 PACKAGE: Final = re.compile(r"(?<![\w/.-])[a-z][a-z0-9]+(?:-[a-z0-9]+){2,}(?![\w-])")
 _STEM_CHARACTERS: Final = 6
 _TEXTS_KEPT: Final = 2048
+# More than a window has messages.
+_STEMS_KEPT: Final = 256
 
 
 def stem(word: str) -> str:
@@ -34,6 +36,12 @@ def content_words(text: str) -> tuple[str, ...]:
     """The words that carry meaning, folded, in order: no function words, no single letters."""
     words = (match.group().casefold() for match in _WORD.finditer(straight(URL.sub(" ", text))))
     return tuple(word for word in words if len(word) > 2 and word not in cues.COMMON)
+
+
+@lru_cache(maxsize=_STEMS_KEPT)
+def content_stems(text: str) -> frozenset[str]:
+    """The stems of the words that carry meaning."""
+    return frozenset(map(stem, content_words(text)))
 
 
 def split_words(text: str) -> list[str]:
