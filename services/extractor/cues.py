@@ -22,8 +22,8 @@ GREETING: Final = _words(
     "hola", "salut", "bonjour", "hallo", "ciao", "ol[aá]", "cześć",
 )  # fmt: skip
 LEAVING: Final = _words(
-    "bye", "good ?bye", "cya", "see (?:you|ya)(?: later| soon)?", "(?:talk|ttyl|catch you)(?: to you)? later", "ttyl",
-    "later", "bbl", "brb", "gtg", "good ?night", "lunch(?:time)?", "afk", "have a (?:nice|good|great) \\w+",
+    "bye", "good\\s?bye", "cya", "see (?:you|ya)(?: later| soon)?", "(?:talk|ttyl|catch you)(?: to you)? later", "ttyl",
+    "later", "bbl", "brb", "gtg", "good\\s?night", "lunch(?:time)?", "afk", "have a (?:nice|good|great) \\w+",
     "бувай\\w*", "до зустрічі", "до побачення", "на добраніч", "обід\\w*", "до завтра", "пока", "до свидания",
     "спокойной ночи", "обед\\w*",
 )  # fmt: skip
@@ -52,7 +52,7 @@ REACTION: Final = _words(
     "велике", "дуже", "большое", "очень", "за", "і", "и", "ну", "а", "о", "ой", "це", "это",
 )  # fmt: skip
 TURNING: Final = _words(
-    "fyi", "heads[ -]?up", "psa", "attention", "(?:всім |усім )?увага", "(?:всем )?внимание",
+    "fyi", "heads[\\s-]?up", "psa", "attention", "(?:всім |усім )?увага", "(?:всем )?внимание",
     "колеги", "коллеги", "народ",
     "(?:і |й )?ще (?:таке|одне|одна|зауваження|момент)", "(?:и )?ещё (?:такое|одно|замечание|момент)",
     "btw", "by the way", "(?:one )?(?:more|other|another|unrelated) (?:thing|question)", "unrelated",
@@ -120,7 +120,7 @@ INVERTED: Final = _words(
     rf"how (?:many|much|long|often|far|big) (?:\w+ )?{_AUXILIARY}",
     r"(?:when|who) (?:do|does|did|will|can|could|should) \w+", "who (?:has|took|left) (?:the|my|our|an?)",
     r"(?:does|did) (?!not)\w+ \w+", "(?:do|have|would|could|can|will|are|were) you", "(?:is|are) there",
-    "(?:has|have|did|does) any ?(?:one|body)",
+    r"(?:has|have|did|does) any\s?(?:one|body)",
     "чому", "навіщо", "скільки", r"чи (?!не )\w+", "почему", "зачем", "сколько",
 )  # fmt: skip
 # How a question begins, with its mark or without.
@@ -134,7 +134,7 @@ PROBLEM: Final = _words(
     "(?:doesn't|doesnt|does not|don't|didn't|isn't|not|never) (?:\\w+ )?(?:work\\w*|load\\w*|"
     "show\\w*|appear\\w*|respond\\w*|start\\w*|connect\\w*|build\\w*|compil\\w*)",
     "stopped working", "wrong", "issues?", "(?<!no\\s)problems?", "stuck",
-    "hang(?:s|ing)?(?! (?:it|them|the|this|up|out|on|in the))", "time(?:s|d)? ?out",
+    "hang(?:s|ing)?(?! (?:it|them|the|this|up|out|on|in the))", "time(?:s|d)?\\s?out",
     "missing", "invalid", "incorrect\\w*", "refused", "denied", "unexpected\\w*", "corrupt\\w*", "leak\\w*",
     "(?:can't|cannot|cant|unable to) (?:\\w+ )?(?:get|see|find|use|connect|access|log|make|figure|"
     "install|open|run|add|create|locate|seem)", "weird", "strange\\w*", "odd", "undefined",

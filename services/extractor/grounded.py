@@ -26,7 +26,7 @@ from services.extractor.structure import Weights, parents, threads
 from services.extractor.topics import topics
 from services.extractor.utterances import Utterance, idf, people, read
 
-GROUNDED_VERSION: Final = "17"
+GROUNDED_VERSION: Final = "18"
 
 _ASKED_CHARACTERS_MAX: Final = 300
 # How sure structure is of a piece of talk by its role alone: of what others asked for or took up more than of the rest.

@@ -16,7 +16,7 @@ _SPOILT: Final = (
     "dented|chipped|"
     "scratched|worn|dead|flat|flooded|blocked|faulty|unreadable|illegible|blurry|blurred|crooked|wobbly|slippery|"
     "sold out|"
-    "overbooked|double[- ]booked|overdue|undelivered|unsafe|sick|ill|injured|hurt"
+    "overbooked|double[-\\s]booked|overdue|undelivered|unsafe|sick|ill|injured|hurt"
 )
 # What is not as it should be, as a state of things: "the seal is iced".
 SPOILT: Final = f"{_STATE}(?:{_SPOILT})(?! (?:simple|easy|end|line|rate))"

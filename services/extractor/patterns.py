@@ -8,6 +8,9 @@ from services.extractor.writing import any_apostrophe
 
 _STEM_END: Final = re.compile(r"(?<=\w)(?<!\\w)\*")
 _QUANTIFIED: Final = re.compile(r"(?P<none>[?*]|\{0?,\d*\})|\+|\{[\d,]+\}")
+# A character or a class with its quantifier, and those whose spaces, apostrophes or stars cannot be what they become.
+_TOKEN: Final = re.compile(r"(?:\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.)[?*+{]?", re.DOTALL)
+_MISREAD: Final = re.compile(r"\\[ ']|\\[^\Ww]\*| [?*+{]|\[.*(?:[ ']|\w\*)", re.DOTALL)
 _AROUND: Final = ("(?!", "(?=", "(?<!", "(?<=")
 _SIDES_MIN: Final = 3
 
@@ -15,8 +18,13 @@ _SIDES_MIN: Final = 3
 def words(*alternatives: str) -> re.Pattern[str]:
     """A case-blind pattern for any of the alternatives as whole words (`stem*` takes endings, any apostrophe does).
 
-    They are tried only where a word begins with a letter that they may begin with.
+    They are tried only where a word begins with a letter that they may begin with. Raises ValueError for what would
+    not match as it is written.
     """
+    for item in alternatives:
+        for token in _TOKEN.findall(item):
+            if _MISREAD.match(token):
+                raise ValueError(f"{item!r}: {token!r} would not match as it is written")
     spelt = (_STEM_END.sub(r"\\w*", item).replace(" ", r"\s+") for item in alternatives)
     parts = [any_apostrophe(item) for item in spelt]
     told = "|".join(_by_letter(parts))

@@ -55,7 +55,7 @@ OFFERED: Final = words(
 # A choice between two, in few words or of what we do.
 CHOICE: Final = words(
     "(?:do|will|would|should|shall|can) we .{2,80} or .{2,60}\\?",
-    "(?:^|[.!:,] )(?:\\w+ ){1,3}(?:or|чи|или|або) (?:\\w+ ?){1,3}\\?",
+    "(?:^|[.!:,] )(?:\\w+ ){1,3}(?:or|чи|или|або) (?:\\w+ ){0,2}\\w+\\s?\\?",
 )
 
 

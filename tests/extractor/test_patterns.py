@@ -2,7 +2,9 @@
 
 import re
 
-from services.extractor import cues
+import pytest
+
+from services.extractor import cues, verdicts
 from services.extractor.patterns import branches, words
 
 SAID = (
@@ -47,7 +49,57 @@ def test_what_may_be_left_out_lets_the_next_begin() -> None:
     assert len(found) == 13
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        "м[я']ясо",
+        "[a b]c",
+        "[a*]b",
+        r"a\s*b",
+        r"\d*x",
+        "of ?the",
+        "of *the",
+        "a {2}b",
+        r"a\ b",
+        r"it\'s",
+    ],
+)
+def test_what_would_be_read_otherwise_is_refused(part: str) -> None:
+    """Spaces, apostrophes and stars stand for more than themselves, which must not happen where they cannot."""
+    with pytest.raises(ValueError, match="would not match as it is written"):
+        words("plain", part)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (r"x\w*", "xyz"),
+        (r"a\*b", "a*b"),
+        (r"(?:of )?all", "of all"),
+        (r"[\]x]y*", "]you"),
+        ("it'?s", "it’s"),
+    ],
+)
+def test_what_is_read_as_it_is_written_is_taken(part: str, said: str) -> None:
+    """A star behind a sign is the sign's, a class may have brackets, and an apostrophe may be left out."""
+    assert words(part).fullmatch(said)
+
+
 def test_the_tables_have_what_they_had() -> None:
     """Words of the tables are found in any case and with any apostrophe."""
     for said in ("It’s Crashing", "DOESN’T work", "Не Працює", "зламано", "Ошибка"):
         assert cues.PROBLEM.search(said), said
+
+
+def test_what_is_written_together_or_apart_is_found_in_both() -> None:
+    """A space that may be left out may be left out, also before the sign at the end."""
+    tables = {
+        "goodbye": cues.LEAVING,
+        "good night": cues.LEAVING,
+        "has anyone seen it": cues.INVERTED,
+        "a timeout": cues.PROBLEM,
+        "it timed out": cues.PROBLEM,
+        "headsup": cues.TURNING,
+        "Tea or black coffee?": verdicts.CHOICE,
+    }
+    assert [said for said, table in tables.items() if not table.search(said)] == []
