@@ -128,3 +128,21 @@ order by t.id limit $4;
 select 'atom' as kind, a.text_sha256 from extractor.atom a where a.workspace_id = $1 and a.id = $2 and a.retired_at is null
 union all
 select 'topic', t.text_sha256 from extractor.topic t where t.workspace_id = $1 and t.id = $2 and t.retired_at is null;
+
+-- name: horizon
+-- The serving generation on this server, and a transaction: what a later snapshot shows and one of now does not was written by it or after it.
+select g.id as generation, pg_postmaster_start_time() as server, pg_snapshot_xmin(pg_current_snapshot())::text as until
+from embedder.generation g where g.state = 'serving';
+
+-- name: embedded_since
+-- The live atoms and topics whose current vectors a transaction or a later one wrote.
+select v.kind, v.subject_id, v.text_sha256
+from embedder.vector v
+where v.workspace_id = $1 and v.generation_id = $2 and v.written >= $3::text::xid8 and v.kind in ('atom', 'topic') and v.part = 0
+  and case v.kind
+    when 'atom' then exists (
+      select from extractor.atom a
+      where a.workspace_id = $1 and a.id = v.subject_id and a.text_sha256 = v.text_sha256 and a.retired_at is null)
+    else exists (
+      select from extractor.topic t
+      where t.workspace_id = $1 and t.id = v.subject_id and t.text_sha256 = v.text_sha256 and t.retired_at is null) end;
