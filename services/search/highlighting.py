@@ -1,5 +1,6 @@
 """Where the words of a query stand in what was found, by PostgreSQL's own idea of what matches."""
 
+import asyncio
 import math
 import re
 import unicodedata
@@ -48,11 +49,13 @@ class Plain:
         """Normalise a text; one that its parts do not explain is left as it is."""
         whole = normal(text)
         if whole != text:
-            starts = [at for at, each in enumerate(text) if not at or _starts(each)]
-            parts = [
-                normal(text[start:end])
-                for start, end in zip(starts, [*starts[1:], len(text)], strict=True)
-            ]
+            starting = {each for each in set(text) if _starts(each)}
+            starts = [at for at, each in enumerate(text) if not at or each in starting]
+            ends = [*starts[1:], len(text)]
+            spelt = [text[start:end] for start, end in zip(starts, ends, strict=True)]
+            # A text has few letters, many times each.
+            normals = {each: normal(each) for each in set(spelt)}
+            parts = [normals[each] for each in spelt]
             if "".join(parts) == whole:
                 origins = [at for at, part in zip(starts, parts, strict=True) for _ in part]
                 return cls(signs_apart(whole), [*origins, len(text)])
@@ -100,9 +103,8 @@ async def highlights(
     ]
     if not fields or not queries:
         return {}
-    plains = [Plain.of(text) for _, _, text in fields]
-    parted = [_parted(plain.text) for plain in plains]
-    texts = [plain.text for plain in plains] + parted
+    # A page of long texts takes some tenths of a second.
+    plains, texts = await asyncio.to_thread(_spelt, [text for _, _, text in fields])
     singly = [each for each in queries if _FOLLOWED not in each]
     in_order = [each for each in queries if _FOLLOWED in each]
     words = await _marked(connection, texts, singly)
@@ -113,6 +115,12 @@ async def highlights(
         stretches = united(each for place in places for each in words[place] + phrases[place])
         found.setdefault(subject, []).extend(plain.span(name, *each) for each in stretches)
     return found
+
+
+def _spelt(texts: Sequence[str]) -> tuple[list[Plain], list[str]]:
+    """Texts as their words were indexed, and what is looked through: all of them, then what each has within words."""
+    plains = [Plain.of(text) for text in texts]
+    return plains, [plain.text for plain in plains] + [_parted(plain.text) for plain in plains]
 
 
 async def _marked(

@@ -1,10 +1,13 @@
 """What comes with a hit: surroundings, marks, an explanation, and the context packed for a model."""
 
+import threading
 import unicodedata
 from datetime import timedelta
 
 import pytest
 
+from services.search import highlighting
+from services.search.spelling import normal
 from tests.search.asking import KEYWORD, SEMANTIC, call
 from tests.search.conftest import Desk
 from tests.search.library import START, texts, unit
@@ -52,6 +55,24 @@ async def test_marks_are_where_words_stand_however_they_are_written(
     await desk.library.add_message(text)
     (found,) = (await desk.client.search(query, mode=KEYWORD, highlight=True)).results
     assert [text[h.offset : h.offset + h.length] for h in found.highlights] == marked
+
+
+async def test_texts_are_spelt_beside_the_event_loop(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of long texts whose accents stand apart takes long: calls of the process go on meanwhile."""
+    threads: list[threading.Thread] = []
+
+    def spelt(text: str) -> str:
+        threads.append(threading.current_thread())
+        return normal(text)
+
+    monkeypatch.setattr(highlighting, "normal", spelt)
+    await desk.library.add_message("a nai\u0308ve plan")
+    (found,) = (await desk.client.search("plan", mode=KEYWORD, highlight=True)).results
+    assert [(h.offset, h.length) for h in found.highlights] == [(9, 4)]
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 @pytest.mark.parametrize(
