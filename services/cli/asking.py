@@ -16,6 +16,7 @@ from services.cli.searching import Narrowing, narrowed, narrowing, print_result,
 from services.cli.values import counted
 from services.common.llama import GenerationModel
 from services.common.models import ModelStore
+from services.common.models.errors import ModelMissing
 from services.common.openai import OpenAIModel, ProviderSettings
 from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1.search_pb2_grpc import SearchServiceStub
@@ -89,10 +90,10 @@ def open_writer(models: ExitStack) -> Writer | None:
     choice, provider = ModelChoice.read(), ProviderSettings.read()
     if provider.generation_url:
         return OpenAIModel.open(provider, choice.generation_model)
-    store = ModelStore.open()
-    if not store.has(choice.generation_model) and "/" not in choice.generation_model:
+    try:
+        resolved = ModelStore.open().resolve(choice.generation_model, "generation")
+    except ModelMissing:
         return None
-    resolved = store.resolve(choice.generation_model, "generation")
     if resolved.file_bytes < WRITES_FROM_BYTES:
         return None
     model = GenerationModel.open(resolved.path, context_tokens=_LOCAL_CONTEXT_TOKENS, threads=2)
