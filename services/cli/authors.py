@@ -32,32 +32,40 @@ def authors() -> None:
 async def authors_list(session: Session, name: str, sources: tuple[str, ...], limit: int) -> None:
     """List who wrote messages, most of them first: the id that --author and `winnow erase author` take, and the name.
 
-    The same id in several sources is one author.
+    The same id in several sources is one author. Of very many, the 1,000 who wrote most are looked through; --source
+    narrows that to those of a source.
     """
     found: list[pb.FacetValue] = []
-    async for value in _everybody(session, sources):
-        if name.casefold() in value.title.casefold():
-            found.append(value)
+    is_cut = False
+    async for counts in _pages(session, sources):
+        found += [each for each in counts.values if name.casefold() in each.title.casefold()]
+        is_cut = counts.more_values > 0
         if len(found) > limit:
             break
     if session.as_json:
         session.print_json({"authors": [_as_row(each) for each in found[:limit]]})
     else:
-        _show(session, found[:limit])
+        _show(
+            session, found[:limit], "no such authors" + f" among the first {AUTHORS_MAX:,}" * is_cut
+        )
     if len(found) > limit:
         session.tell_more("--limit shows those who wrote less")
+    elif is_cut:
+        session.tell_more(
+            f"only the {AUTHORS_MAX:,} who wrote most were looked through, --source narrows that"
+        )
 
 
-def _show(session: Session, found: Sequence[pb.FacetValue]) -> None:
+def _show(session: Session, found: Sequence[pb.FacetValue], nobody: str) -> None:
     table = listing("id", "name", "messages", texts=("name",))
     for value in found:
         table.add_entry(value.value, value.title, f"{value.count:,}")
-    session.console.print(table if table.row_count else "no such authors")
+    session.console.print(table if table.row_count else nobody)
 
 
 async def ids_of(session: Session, typed: Sequence[str]) -> list[str]:
     """What to say of names that were typed in place of ids, and of ids that nobody has."""
-    everybody = [value async for value in _everybody(session)]
+    everybody = [each async for counts in _pages(session) for each in counts.values]
     known = {value.value for value in everybody}
     hints = []
     for name in typed:
@@ -69,8 +77,8 @@ async def ids_of(session: Session, typed: Sequence[str]) -> list[str]:
     return hints
 
 
-async def _everybody(session: Session, sources: Sequence[str] = ()) -> AsyncIterator[pb.FacetValue]:
-    """Authors, who wrote most first."""
+async def _pages(session: Session, sources: Sequence[str] = ()) -> AsyncIterator[pb.FacetCounts]:
+    """Authors, who wrote most first; the last page says whether there are more than are looked through."""
     among = pb.CountRequest(
         kinds=[types.SUBJECT_KIND_MESSAGE], filter=pb.SearchFilter(source_ids=sources)
     )
@@ -78,8 +86,7 @@ async def _everybody(session: Session, sources: Sequence[str] = ()) -> AsyncIter
         request = pb.FacetRequest(keys=[pb.FACET_KEY_AUTHOR], values_max=PAGE_AUTHORS, among=among)
         reply = await session.call("search", SearchServiceStub, request)
         (counts,) = reply.facets
-        for value in counts.values:
-            yield value
+        yield counts
         if not counts.more_values:
             return
         among.filter_expression.none_of.expressions.add(

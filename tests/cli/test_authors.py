@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from services.cli.authors import PAGE_AUTHORS
+from services.cli.authors import AUTHORS_MAX, PAGE_AUTHORS
 from tests.cli.test_knowledge import Command
 from tests.conftest import Deployment
 from tests.search.library import Library
@@ -64,6 +64,23 @@ async def test_more_authors_than_one_reply_holds_are_listed(
         listed = await Command(deployment).json("authors", "list", "--limit", "1000")
     ids = [each["id"] for each in listed["authors"]]
     assert len(ids) == len(set(ids)) == PAGE_AUTHORS + 8
+
+
+async def test_who_is_beyond_those_that_are_looked_through_is_not_denied(
+    deployment: Deployment, library: Library
+) -> None:
+    """Of more authors than are looked through, nobody is told that those beyond do not exist."""
+    for number in range(AUTHORS_MAX):
+        await library.add_message("hello", author_external_id=f"{number}", author_name="Guest")
+    async with deployment.serving("search"):
+        winnow = Command(deployment)
+        _, found, beside = await winnow.run("authors", "list", "--name", "somebody")
+        assert "no such authors among the first 1,000" in found
+        assert "only the 1,000 who wrote most" in beside
+        _, found, beside = await winnow.run("authors", "list", "--limit", "1000")
+        assert "only the 1,000 who wrote most" in beside
+        narrow = ("authors", "list", "--name", "somebody", "--source", str(ELSEWHERE))
+        assert await winnow.said(*narrow) == "no such authors\n"
 
 
 async def test_a_name_in_place_of_an_id_is_told(deployment: Deployment, library: Library) -> None:
