@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +24,7 @@ from services.cli.validation import command, conversation
 from services.cli.validation.conversation import Conversation
 from services.common.addresses import NAMES
 from services.common.auth import mint_key, store_key
+from tests import forked
 from tests.conftest import Deployment, run_winnow
 from winnow.extractor.v1 import extractor_pb2, extractor_pb2_grpc
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -51,7 +55,7 @@ class Unsteady(ingest_pb2_grpc.IngestServiceServicer):
     def __init__(self, refusals: int) -> None:
         self.refusals = refusals
         self.source: pb.SourceRef | None = None
-        self.asked, self.may_erase = asyncio.Event(), asyncio.Event()
+        self.stored, self.asked, self.may_erase = (asyncio.Event() for _ in range(3))
         self.may_erase.set()
         self.erased: list[str] = []
 
@@ -66,6 +70,7 @@ class Unsteady(ingest_pb2_grpc.IngestServiceServicer):
     ) -> pb.IngestMessagesResponse:
         """Take what comes."""
         self.source = request.source
+        self.stored.set()
         return pb.IngestMessagesResponse()
 
     async def ListSources(
@@ -133,9 +138,8 @@ async def test_a_service_that_is_away_is_found(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("WINNOW_API_KEY", "key")
         for name in NAMES:
             monkeypatch.setenv(f"WINNOW_{name.upper()}_ADDRESS", target.addresses["ingest"])
-        asked = ["validate", "--json", "--patience", "0.2"]
-        ended = await asyncio.to_thread(CliRunner().invoke, winnow, asked)
-    assert ended.exit_code == 1
+        ended = await asyncio.to_thread(forked.winnow, "validate", "--json", "--patience", "0.2")
+    assert ended.returncode == 1
     found = json.loads(ended.stdout)["findings"]
     failed = {(each["section"], each["value"]) for each in found if each["ok"] is False}
     away = "the embedder does not answer (UNAVAILABLE)"
@@ -243,3 +247,21 @@ async def test_an_interrupt_does_not_stop_the_erasing() -> None:
         with pytest.raises(asyncio.CancelledError):
             await checking
         assert service.erased == ["1"]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_check_that_is_told_to_stop_is_erased(number: signal.Signals) -> None:
+    """A scheduler that gives the check up, or a terminal that is closed, leaves nothing of it in anybody's chats."""
+    service = WithoutEmbedder(refusals=0)
+    async with _serving(service) as target:
+        places = {f"WINNOW_{name.upper()}_ADDRESS": target.addresses["ingest"] for name in NAMES}
+        checking = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services", "validate"),
+            env=os.environ | places | {"WINNOW_API_KEY": "key"},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await service.stored.wait()
+        checking.send_signal(number)
+        _, said = await checking.communicate()
+    assert (checking.returncode, service.erased) == (130, ["1"]), said.decode()

@@ -9,6 +9,7 @@ import click
 import grpc
 from rich.markup import escape
 
+from services.cli.embedded.runtime import cancelled_by
 from services.cli.failures import FAILED, Failure, described
 from services.cli.health import is_serving
 from services.cli.options import TOLD_AFTER_SECONDS, Session, command
@@ -19,6 +20,7 @@ from services.cli.validation.conversation import TRANSIENT, Conversation, Questi
 from services.cli.validation.report import Report, milliseconds
 from services.cli.values import Measure, counted
 from services.common.addresses import NAMES
+from services.common.signals import stop_signals
 from winnow.ingest.v1 import ingest_pb2
 from winnow.search.v1 import search_pb2
 
@@ -60,7 +62,8 @@ async def validate(session: Session, patience: float, metrics_urls: tuple[str, .
     for name, why in await _away(session, min(patience, STARTING_SECONDS)):
         report.add("integration", name, why, False)
     if report.passed:
-        await _converse(report, session, patience)
+        with cancelled_by(*stop_signals()):
+            await _converse(report, session, patience)
     else:  # what would come of it could not be seen, nor erased again
         session.progress.print("a service is away: nothing is sent")
         patience = 0
