@@ -1,5 +1,6 @@
 """`winnow evaluate`: measures the product on a folder of labelled data; the last line printed is one JSON object."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from rich.progress import (
 )
 
 from services.cli.doctor import Finding, doctor_with, lacking
+from services.cli.embedded.runtime import cancelled_by
 from services.cli.failures import explained
 from services.cli.groups import Group
 from services.cli.options import Session
@@ -24,6 +26,7 @@ from services.cli.running import running_briefly
 from services.common.errors import WinnowError
 from services.common.llama import EmbeddingModel
 from services.common.models import ModelEntry, ModelStore
+from services.common.signals import stop_signals
 from services.extractor import evaluation as extraction_evaluation
 from services.extractor.aptitude import Aptitude, AptitudeNotes
 from services.extractor.aptitude import measure as measure_aptitude
@@ -203,8 +206,11 @@ def retrieval(data: Path, as_json: bool) -> None:
     Starts servers of its own on a data directory that is thrown away. Beside the product: BM25 and the cosine of
     each embedding model that is here, over single messages.
     """
-    with explained():
-        report = uvloop.run(_judge_searches(data))
+    try:
+        with explained():
+            report = uvloop.run(_judge_searches(data))
+    except asyncio.CancelledError:
+        raise click.Abort from None
     if not as_json:
         _print_legs(report)
     click.echo(json.dumps(report))
@@ -214,7 +220,7 @@ async def _judge_searches(data: Path) -> dict[str, Any]:
     collections = retrieval_evaluation.read_collections(data)
     click.echo("starting servers; embedding the messages takes a few minutes …", err=True)
     names = ("ingest", "embedder", "search")
-    with ExitStack() as models:
+    with ExitStack() as models, cancelled_by(*stop_signals()):
         plain = [_plain_model(entry.name, models) for entry in _embedding_models()]
         async with (
             running_briefly(lambda event: None, names) as up_now,

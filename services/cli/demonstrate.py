@@ -63,7 +63,7 @@ async def demo(session: Session, chat: Path | None, keep: bool, on_running: bool
     tell = announce(session.progress, quiet=True)
     began = time.monotonic()
     session.progress.print("starting PostgreSQL, NATS and the four services …")
-    place = running(session.data, {}, tell) if keep else running_briefly(tell)
+    place = running(session.data, {}, tell, is_brief=True) if keep else running_briefly(tell)
     with cancelled_by(signal.SIGINT, *stop_signals()):
         async with place as up_now:
             await _demonstrate(session, up_now.target, chat)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,8 @@ from services.common.settings import PREFIX
 
 CLIENT_ONLY = ("WINNOW_API_KEY",)
 _OF_NO_SERVICE = {"WINNOW_DATA_DIR", *CLIENT_ONLY}
+# Where a process serves something beside its calls: one deployment of a machine can.
+_BESIDE = (f"{PREFIX}METRICS_ADDRESS", f"{PREFIX}RPC_HEALTH_ADDRESS")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,13 @@ async def running(
     ports: Mapping[str, int],
     on_event: Callable[[Event], None],
     names: Sequence[str] = NAMES,
+    *,
+    is_brief: bool = False,
 ) -> AsyncIterator[Running]:
-    """Start the servers and the named services and lend them; stop everything at the end."""
+    """Start the servers and the named services and lend them; stop everything at the end.
+
+    What is brief serves its calls alone, and so is in the way of no deployment that shows its metrics.
+    """
     async with EmbeddedRuntime.open(data, ports=ports, on_event=on_event) as runtime:
         path = data.secrets / KEY_SECRET
         known = read_word(path)
@@ -51,10 +58,11 @@ async def running(
         if key != known:
             write_private(path, key + "\n")
         addresses = {name: f"127.0.0.1:{getattr(runtime.ports, name)}" for name in NAMES}
-        children = (
-            service_child(name, service_environment(runtime, name, addresses), runtime.data.records)
-            for name in names
-        )
+        without = _BESIDE if is_brief else ()
+        children = []
+        for name in names:
+            environment = service_environment(runtime, name, addresses, without)
+            children.append(service_child(name, environment, runtime.data.records))
         await runtime.start(*children)
         yield Running(runtime, Target(addresses, key, frozenset(names)))
 
@@ -67,7 +75,8 @@ async def running_briefly(
     with tempfile.TemporaryDirectory(prefix="winnow-") as folder:
         # Root runs the servers under another account, which has to pass through.
         os.chmod(folder, 0o755)  # noqa: S103
-        async with running(DataDirectory(Path(folder, "data")), {}, on_event, names) as up_now:
+        data = DataDirectory(Path(folder, "data"))
+        async with running(data, {}, on_event, names, is_brief=True) as up_now:
             yield up_now
 
 
@@ -87,15 +96,15 @@ def passwords(data: DataDirectory) -> dict[str, str]:
 
 
 def service_environment(
-    runtime: EmbeddedRuntime, name: str, addresses: Mapping[str, str]
+    runtime: EmbeddedRuntime, name: str, addresses: Mapping[str, str], without: Collection[str] = ()
 ) -> dict[str, str]:
-    """The settings of a service: the user's own, where everything is, and its own way in."""
+    """The settings of a service: the user's own but for some, where everything is, and its own way in."""
     admin = urlsplit(runtime.admin_database_url)
     password = quote(passwords(runtime.data)[login_of(name)], safe="")
     login = f"{login_of(name)}:{password}@{admin.hostname}:{admin.port}"
     placed = {f"{PREFIX}{name.upper()}_ADDRESS": address for name, address in addresses.items()}
     return {
-        **_kept(),
+        **_kept(without),
         **placed,
         f"{PREFIX}DATABASE_URL": admin._replace(netloc=login).geturl(),
         f"{PREFIX}NATS_URL": f"nats://{LOOPBACK}:{runtime.ports.nats}",
@@ -104,14 +113,16 @@ def service_environment(
     }
 
 
-def _kept() -> dict[str, str]:
+def _kept(without: Collection[str] = ()) -> dict[str, str]:
     """What services get of our environment."""
-    return {name: value for name, value in os.environ.items() if name not in CLIENT_ONLY}
+    left_out = {*CLIENT_ONLY, *without}
+    return {name: value for name, value in os.environ.items() if name not in left_out}
 
 
 def _command(argument: str) -> list[str]:
     """What runs a service."""
-    return [sys.executable, "-m", "services", "run", argument]
+    # Safe: nothing is imported from the folder in which it runs.
+    return [sys.executable, "-P", "-m", "services", "run", argument]
 
 
 def _bus_key(data: DataDirectory, name: str) -> dict[str, str]:
@@ -131,6 +142,7 @@ def service_child(name: str, environment: Mapping[str, str], records: Path) -> C
         name=name,
         command=partial(_command, name),
         environment={**environment, **_ports_of(name, environment), **told},
+        directory=None,  # the paths in settings are meant from where the user is
         before_start=partial(_forget, file),
         ready=partial(_serves, file),
         final_statuses=frozenset({USAGE, MISSING}),
@@ -140,7 +152,7 @@ def service_child(name: str, environment: Mapping[str, str], records: Path) -> C
 def _ports_of(name: str, environment: Mapping[str, str]) -> dict[str, str]:
     """A port of its own for what each process serves beside its calls, counted from the one that is set."""
     ports = {}
-    for variable in (f"{PREFIX}METRICS_ADDRESS", f"{PREFIX}RPC_HEALTH_ADDRESS"):
+    for variable in _BESIDE:
         host, _, port = environment.get(variable, "").rpartition(":")
         if port.isdigit():
             ports[variable] = f"{host}:{int(port) + NAMES.index(name)}"

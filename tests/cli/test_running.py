@@ -1,9 +1,15 @@
 """A service under the supervisor is ready when it serves itself."""
 
+import json
 import os
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import grpc
 import pytest
@@ -14,7 +20,9 @@ from services.cli.embedded.errors import ChildFailed
 from services.cli.embedded.runtime import silent
 from services.cli.embedded.supervisor import Supervisor
 from services.cli.failures import USAGE, Failure, explained
-from services.cli.running import service_child
+from services.cli.health import SERVING, tell_health
+from services.cli.running import running_briefly, service_child
+from services.common.models import ModelStore
 from services.common.rpc import OPTIONS
 from tests.conftest import Deployment
 from tests.forked import winnow
@@ -56,6 +64,53 @@ async def test_who_else_answers_at_its_address_is_not_it(
         with pytest.raises(ChildFailed, match=r"(?s)search cannot run.*WINNOW_SEARCH_ADDRESS"):
             await supervisor.start(service_child("search", os.environ, tmp_path))
     await supervisor.stop()
+
+
+async def test_paths_in_settings_are_meant_from_where_the_user_is(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service finds what `winnow up` finds by the same setting, and takes no file of the user's for a part of it."""
+    (tmp_path / "models").symlink_to(ModelStore.open().directory)
+    (tmp_path / "grpc.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    environment = {**os.environ, "WINNOW_MODELS_DIR": "models"}
+    supervisor = Supervisor(tmp_path, tmp_path, silent)
+    await supervisor.start(service_child("embedder", environment, tmp_path))
+    await supervisor.stop()
+
+
+async def test_what_is_brief_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A demo runs beside a deployment whose addresses of metrics and health are set for it, too."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("WINNOW_METRICS_ADDRESS", place)
+        monkeypatch.setenv("WINNOW_RPC_HEALTH_ADDRESS", place)
+        async with running_briefly(silent, ("ingest",)) as up_now:
+            assert (await tell_health(up_now.target))["ingest"] == SERVING
+
+
+def test_an_evaluation_that_is_told_to_stop_leaves_nothing(tmp_path: Path) -> None:
+    """The servers of an evaluation that somebody gives up are stopped, and their data is removed."""
+    message = {"chat": "a", "message_id": 1, "text": "the deploy failed"}
+    query = {"query": "deploy", "chat": "a", "relevant_ids": [1]}
+    (tmp_path / "x.messages.jsonl").write_text(json.dumps(message))
+    (tmp_path / "x.queries.jsonl").write_text(json.dumps(query))
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # root's servers run under another account
+        judging = subprocess.Popen(
+            [sys.executable, "-m", "services", "evaluate", "retrieval", "--data", str(tmp_path)],
+            env=os.environ | {"TMPDIR": name},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not list(folder.glob("winnow-*/data/run/postgres.pid")):
+            time.sleep(0.02)
+        judging.terminate()
+        _, said = judging.communicate()
+        assert (judging.returncode, list(folder.iterdir())) == (130, []), said
 
 
 async def test_a_wrong_setting_ends_all_with_its_code(tmp_path: Path) -> None:

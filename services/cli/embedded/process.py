@@ -122,9 +122,12 @@ async def spawn(
     account: Account | None,
     death_signal: signal.Signals,
     output: IO[bytes] | int,
-    directory: Path = Path("/"),
+    directory: Path | None = Path("/"),
 ) -> asyncio.subprocess.Process:
-    """Start a program in a session of its own; where the system can, it gets `death_signal` when our thread ends."""
+    """Start a program in a session of its own, in `directory` or else where we run.
+
+    Where the system can, it gets `death_signal` when our thread ends.
+    """
     return await asyncio.create_subprocess_exec(
         # Isolated and without site: the launcher costs milliseconds and runs nothing of the environment's.
         *(sys.executable, "-I", "-S", str(_LAUNCHER)),

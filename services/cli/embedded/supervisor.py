@@ -78,7 +78,7 @@ class Child:
     ready: Callable[[int], Awaitable[None]] = started  # gets the pid; returns when the child serves
     before_start: Callable[[], Awaitable[None]] = nothing
     account: Account | None = None
-    directory: Path = Path("/")
+    directory: Path | None = Path("/")  # None: where we run
     final_statuses: frozenset[int] = frozenset()  # that no second start would mend
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL  # sent by the kernel if the supervisor dies
