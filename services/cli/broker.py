@@ -53,6 +53,6 @@ def _public_key(path: Path) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, new_seed() + "\n")
     try:
-        return public_key(path.read_text("utf-8").strip())
+        return public_key(path.read_text("utf-8", "replace").strip())
     except WinnowError as error:
         raise WinnowError(f"{path}: {error}") from error

@@ -151,8 +151,10 @@ def owner_setting() -> str:
 def _without_password(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> str | None:
-    """Refuse a password that every user of the machine can read while the command runs."""
+    """Refuse a password that every user of the machine can read while the command runs, and what names no database."""
     typed = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    if typed and not value:
+        raise click.BadParameter("the URL is empty", context, parameter)
     if typed and value and _PASSWORD.search(value):
         raise click.BadParameter(
             "others can read a command line: put the password into WINNOW_ADMIN_DATABASE_URL, "
@@ -192,9 +194,9 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
         _refuse_broken_texts(arguments)
         console = open_console(sys.stdout)
         progress = open_console(sys.stderr, is_error=True)
-        session = Session(
-            data_directory(data_dir), as_json, console, progress, data_dir is not None
-        )
+        with explained():
+            data = data_directory(data_dir)
+        session = Session(data, as_json, console, progress, data_dir is not None)
         try:
             with explained():
                 refuse_unknown()

@@ -169,7 +169,7 @@ def narrowed(request: Any, chosen: Narrowing) -> None:
     refuse_empty_span(chosen.after, chosen.before)
     set_moment(request.filter, "sent_after", chosen.after)
     set_moment(request.filter, "sent_before", chosen.before)
-    if chosen.where:
+    if chosen.where is not None:
         request.filter_expression.CopyFrom(read_condition(chosen.where))
 
 

@@ -24,6 +24,7 @@ MODES: Final = ("semantic", "keyword", "hybrid", "hybrid_by_rank")
 KNOWN_MODES: Final = ("keyword", "hybrid")
 MEASURES: Final = ("ndcg_at_10", "recall_at_10", "mrr")
 _WORD: Final = re.compile(r"\w+")
+_KINDS: Final = {str: "text", int: "whole number", list: "list"}
 
 
 class EvaluationDataError(UnusableFile):
@@ -270,13 +271,16 @@ async def _encode(encoder: Encoder, texts: Sequence[str], prefix: str) -> Matrix
 def read_collections(data_dir: Path) -> list[Collection]:
     """Read every NAME.messages.jsonl with its NAME.queries.jsonl, in the folder or in its folder `retrieval`.
 
-    Raises EvaluationDataError when there are no such files.
+    Raises EvaluationDataError when there are no such files, or no query in them that a message answers.
     """
     folder = data_dir / "retrieval" if (data_dir / "retrieval").is_dir() else data_dir
     files = sorted(folder.glob("*.messages.jsonl"))
     if not files:
         raise EvaluationDataError(f"{folder}: no *.messages.jsonl")
-    return [_collection(path) for path in files]
+    collections = [_collection(path) for path in files]
+    if not any(collection.queries for collection in collections):
+        raise EvaluationDataError(f"{folder}: no query has relevant_ids")
+    return collections
 
 
 def _collection(path: Path) -> Collection:
@@ -284,20 +288,20 @@ def _collection(path: Path) -> Collection:
     queries_path = path.with_name(f"{name}.queries.jsonl")
     messages = tuple(
         JudgedMessage(row["chat"], row["message_id"], row.get("author") or "", row["text"])
-        for row in _rows(path, ("chat", "message_id", "text"))
+        for row in _rows(path, {"chat": str, "message_id": int, "text": str})
     )
     queries = tuple(
         JudgedQuery(
             row["query"], row["chat"], frozenset(row["relevant_ids"]), row.get("lang") or "en"
         )
-        for row in _rows(queries_path, ("query", "chat", "relevant_ids"))
+        for row in _rows(queries_path, {"query": str, "chat": str, "relevant_ids": list})
     )
     if missing := {query.chat for query in queries} - {message.chat for message in messages}:
         raise EvaluationDataError(f"{queries_path}: no messages of chat {min(missing)}")
     return Collection(name, messages, tuple(query for query in queries if query.relevant))
 
 
-def _rows(path: Path, needed: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _rows(path: Path, needed: Mapping[str, type]) -> Iterator[dict[str, Any]]:
     try:
         # Not `splitlines`: JSON may hold other ends of lines in its texts.
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -308,11 +312,15 @@ def _rows(path: Path, needed: Sequence[str]) -> Iterator[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-            absent = [field for field in needed if field not in row]
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise EvaluationDataError(f"{path}:{number}: not a JSON object") from error
-        if absent:
-            raise EvaluationDataError(f"{path}:{number}: no field {absent[0]}")
+        if not isinstance(row, dict):
+            raise EvaluationDataError(f"{path}:{number}: not a JSON object")
+        for field, kind in needed.items():
+            if field not in row:
+                raise EvaluationDataError(f"{path}:{number}: no field {field}")
+            if type(row[field]) is not kind:
+                raise EvaluationDataError(f"{path}:{number}: {field} is no {_KINDS[kind]}")
         yield row
 
 

@@ -124,10 +124,11 @@ def test_what_the_system_refuses_is_one_line(blocked: str, tmp_path: Path) -> No
 
 def test_a_damaged_seed_is_named(tmp_path: Path) -> None:
     """A file that holds no key of NATS is named, and no key is printed."""
-    (tmp_path / "ingest.nkey").write_text("nonsense")
-    result = CliRunner().invoke(winnow, ["broker", "users", str(tmp_path)])
-    assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
-    assert "ingest.nkey: is no seed" in result.output
+    for damaged in (b"nonsense", b"\xff\xfe", b""):
+        (tmp_path / "ingest.nkey").write_bytes(damaged)
+        result = CliRunner().invoke(winnow, ["broker", "users", str(tmp_path)])
+        assert (result.exit_code, len(result.output.splitlines())) == (1, 1)
+        assert "ingest.nkey: is no seed" in result.output
 
 
 @pytest.mark.parametrize("what", ["importance", "extraction", "retrieval"])

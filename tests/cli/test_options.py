@@ -47,3 +47,16 @@ def test_a_path_that_is_empty_is_no_place(arguments: tuple[str, ...]) -> None:
     """What a shell makes of a variable that is not set names neither the folder of the moment nor other data."""
     ended = winnow(*arguments)
     assert (ended.returncode, "the path is empty" in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", [("keys", "create", "x"), ("migrate",)])
+def test_an_url_that_is_empty_is_no_other_database(command: tuple[str, ...]) -> None:
+    """What was meant for a database that a variable names is not done to the one of this machine."""
+    ended = winnow(*command, "--database-url", "")
+    assert (ended.returncode, "the URL is empty" in ended.stderr) == (2, True)
+
+
+def test_a_condition_that_is_empty_is_not_left_out() -> None:
+    """A search that was to be narrowed does not find everything because a variable is not set."""
+    ended = winnow("search", "x", "--where", "")
+    assert (ended.returncode, "expected NAME:VALUE" in ended.stderr) == (2, True)

@@ -13,6 +13,7 @@ from services.cli.embedded.paths import DataDirectory
 from services.cli.failures import Failure
 from services.cli.options import Session
 from services.cli.target import KEY_VARIABLE, Target, find
+from tests.forked import winnow
 
 
 def test_a_key_is_shown_only_to_those_it_is_for(
@@ -60,6 +61,20 @@ def test_the_environment_names_the_data_directory(
     assert target.data_directory(tmp_path / "other").path == tmp_path / "other"
     monkeypatch.setenv("WINNOW_DATA_DIR", "")
     assert target.data_directory(None) == DataDirectory.default().resolved()
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/winnow", "circle/winnow"])
+def test_a_directory_that_leads_nowhere_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A home that nobody has, or links in a circle, are one line that says which directory is meant."""
+    monkeypatch.chdir(tmp_path)
+    Path("circle").symlink_to("circle")
+    ended = winnow("status", "--data-dir", name)
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert name.partition("/")[0] in ended.stderr
 
 
 @pytest.mark.parametrize("key", ["ключ", "wk_a\nb", "wk_\x00", " ", "\udcff"])

@@ -71,6 +71,11 @@ def test_measures_follow_their_definitions() -> None:
         ("{", "x.queries.jsonl:1"),
         ('{"query": "q", "chat": "a"}', "relevant_ids"),
         ('{"query": "q", "chat": "z", "relevant_ids": [1]}', "chat z"),
+        ('{"query": "q", "chat": "a", "relevant_ids": 1}', "x.queries.jsonl:1: relevant_ids"),
+        ('{"query": 5, "chat": "a", "relevant_ids": [1]}', "x.queries.jsonl:1: query"),
+        ('["query", "chat", "relevant_ids"]', "x.queries.jsonl:1"),
+        ('{"query": "q", "chat": "a", "relevant_ids": []}', "no query has relevant_ids"),
+        ("", "no query has relevant_ids"),
     ],
 )
 def test_broken_data_is_named(tmp_path: Path, queries: str | None, named: str) -> None:

@@ -62,8 +62,16 @@ class DataDirectory:
         return cls(path if server_account() is None or _open_to_all(path) else _SYSTEM_DIRECTORY)
 
     def resolved(self) -> Self:
-        """Return the directory under its real and absolute name, by which the system shows it."""
-        return replace(self, path=self.path.expanduser().resolve())
+        """Return the directory under its real and absolute name, by which the system shows it.
+
+        Raises DataDirectoryUnusable for a name that leads nowhere.
+        """
+        try:
+            return replace(self, path=self.path.expanduser().resolve())
+        except RuntimeError as error:  # a home that nobody has, or links in a circle
+            raise DataDirectoryUnusable(
+                f"data directory {self.path}: {error}: pass another with --data-dir"
+            ) from None
 
     @property
     def lock(self) -> Path:
