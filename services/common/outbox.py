@@ -75,15 +75,20 @@ async def enqueue_extraction(
     lanes: Sequence[int],
     *,
     reopen: bool,
+    revive: bool,
 ) -> None:
-    """Make the tasks that read windows, each in a lane; those that were done are left so unless they are reopened."""
+    """Make the tasks that read windows, each in a lane.
+
+    Those that were done are left so unless they are reopened, and those that are dead unless they are revived.
+    """
     await connection.execute(
-        "select spine.enqueue_extraction($1, $2, $3, $4, $5)",
+        "select spine.enqueue_extraction($1, $2, $3, $4, $5, $6)",
         workspace,
         windows,
         specs,
         lanes,
         reopen,
+        revive,
     )
 
 

@@ -182,9 +182,16 @@ async def ask(
     *,
     is_waited_for: bool,
 ) -> None:
-    """Make the tasks that read closed windows, again if they were read before."""
-    wanted = (windows, reading.engine_version)
-    await enqueue_reading(connection, workspace, *wanted, reopen=True, is_waited_for=is_waited_for)
+    """Make the tasks that read closed windows, again if they were read before or could not be."""
+    await enqueue_reading(
+        connection,
+        workspace,
+        windows,
+        reading.engine_version,
+        reopen=True,
+        revive=True,
+        is_waited_for=is_waited_for,
+    )
 
 
 async def ask_to_close(connection: Connection, workspace: UUID, sources: Sequence[UUID]) -> None:

@@ -16,11 +16,13 @@ async def enqueue_reading(
     engine_version: str,
     *,
     reopen: bool = False,
+    revive: bool = False,
     is_waited_for: bool = False,
 ) -> None:
     """Ask for every window to be read as it stands now, unless it holds noise alone and never was.
 
-    What was said long ago is read behind what is fresh, unless somebody waits for it.
+    What was said long ago is read behind what is fresh, unless somebody waits for it. Of readings that were asked for
+    before, those that are done are made again if reopened, and those that failed too often if revived.
     """
     texts = await store.window_texts(connection, workspace, sorted(set(windows)))
     known = await _windows_with_runs(connection, workspace, [text.window_id for text in texts])
@@ -28,7 +30,8 @@ async def enqueue_reading(
     specs = [f"{engine_version}:{text.digest}" for text in wanted]
     subjects = [text.window_id for text in wanted]
     lanes = [FRESH if text.is_fresh or is_waited_for else HISTORY for text in wanted]
-    await enqueue_extraction(connection, workspace, subjects, specs, lanes, reopen=reopen)
+    place = (connection, workspace, subjects, specs, lanes)
+    await enqueue_extraction(*place, reopen=reopen, revive=revive)
 
 
 async def _windows_with_runs(

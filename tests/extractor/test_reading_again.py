@@ -68,6 +68,24 @@ async def test_few_old_conversations_that_are_asked_for_are_read_first(
         await knowledge.settled()
 
 
+async def test_what_failed_too_often_is_read_when_somebody_asks(deployment: Deployment) -> None:
+    """A conversation whose reading is dead is tried afresh for whoever names a message of it, and no other one is."""
+    die = """update spine.task set state = 'dead', hint_at = null, attempts = 5, error_class = 'poison'
+             where stage = 'extract'"""
+    states = "select state, attempts, lane from spine.task where stage = 'extract' order by id"
+    async with asked(deployment) as (knowledge, call):
+        _, first = await tell(knowledge, DISK, FRIDAY)
+        await tell(knowledge, OTHER_DISK)
+        await deployment.admin.execute(die)
+        await call("ExtractMessages", dry_run=True, message_ids=[str(first[0])])
+        assert {row["state"] for row in await deployment.admin.fetch(states)} == {"dead"}
+        await call("ExtractMessages", message_ids=[str(first[0])])
+        await knowledge.settled()
+        rows = [tuple(row) for row in await deployment.admin.fetch(states)]
+        assert rows == [("done", 1, FRESH), ("dead", 5, HISTORY)]
+        assert await deployment.admin.fetchval("select count(*) from extractor.run") == 3
+
+
 async def test_a_window_that_goes_on_is_counted_once(deployment: Deployment) -> None:
     """Where a window that is read again is one that open talk continues, the plan counts it and its messages once."""
     async with asked(deployment) as (knowledge, call):

@@ -160,9 +160,9 @@ class ExtractorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExtractMessages(self, request, context):
-        """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. A dry run
-        changes nothing and says what it would read and cost. NOT_FOUND if a named message or the source does not exist. Needs scope
-        `admin`.
+        """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. What failed
+        too often is tried again as well. A dry run changes nothing and says what it would read and cost. NOT_FOUND if a named
+        message or the source does not exist. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -25,9 +25,9 @@ class ExtractorServiceStub:
     anything is read. NOT_FOUND if there is no such source. Needs scope `admin`.
     """
     ExtractMessages: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ExtractMessagesRequest, _extractor_pb2.ExtractMessagesResponse]
-    """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. A dry run
-    changes nothing and says what it would read and cost. NOT_FOUND if a named message or the source does not exist. Needs scope
-    `admin`.
+    """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. What failed
+    too often is tried again as well. A dry run changes nothing and says what it would read and cost. NOT_FOUND if a named
+    message or the source does not exist. Needs scope `admin`.
     """
     ListTopics: _aio.UnaryUnaryMultiCallable[_extractor_pb2.ListTopicsRequest, _extractor_pb2.ListTopicsResponse]
     """Lists live topics, the one with the latest message first. Needs scope `read`."""
@@ -124,9 +124,9 @@ class ExtractorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extractor_pb2.ExtractMessagesRequest,
         context: _aio.ServicerContext[_extractor_pb2.ExtractMessagesRequest, _abc.Awaitable[_extractor_pb2.ExtractMessagesResponse]],
     ) -> _abc.Awaitable[_extractor_pb2.ExtractMessagesResponse]:
-        """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. A dry run
-        changes nothing and says what it would read and cost. NOT_FOUND if a named message or the source does not exist. Needs scope
-        `admin`.
+        """Reads the conversations around chosen messages again, or for the first time: those named, or those of a period. What failed
+        too often is tried again as well. A dry run changes nothing and says what it would read and cost. NOT_FOUND if a named
+        message or the source does not exist. Needs scope `admin`.
         """
 
     @_abc_1.abstractmethod
