@@ -7,7 +7,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from services.cli.options import Session, command
-from services.cli.values import ID, Measure, counted
+from services.cli.values import ID, Measure, counted, word
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 from winnow.types.v1 import types_pb2
@@ -18,7 +18,6 @@ KINDS = {
     "atoms": types_pb2.SUBJECT_KIND_ATOM,
     "topics": types_pb2.SUBJECT_KIND_TOPIC,
 }
-_NAMES = {number: name.removesuffix("s") for name, number in KINDS.items()}
 
 
 @click.command()
@@ -120,7 +119,11 @@ def _going_on(request: pb.BackfillRequest) -> str:
 
 
 def _planned(last: pb.BackfillResponse) -> str:
-    kinds = ", ".join(counted(each.count, _NAMES[each.kind]) for each in last.missing if each.count)
+    kinds = ", ".join(
+        counted(each.count, word(types_pb2.SubjectKind, each.kind))
+        for each in last.missing
+        if each.count
+    )
     listed = f" ({kinds})" if kinds else ""
     return (
         f"{counted(last.missing_total, 'vector is', 'vectors are')} missing{listed}; {last.model} by {last.provider}, "

@@ -213,7 +213,7 @@ def pipeline_finding(status: pb.GetStatusResponse) -> Finding:
     for each in late:
         told += (
             f"; the oldest task of the stage {each.stage} waits for {each.oldest_task_age_seconds:,.0f} s: "
-            f"there is much to do, or the log of {READERS[each.stage]} says what is away"
+            f"there is much to do, or the log of {READERS.get(each.stage, 'its service')} says what is away"
         )
     for name in wrong:
         if name not in ("tasks_dead", "vectors_missing"):

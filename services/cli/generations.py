@@ -13,7 +13,7 @@ from services.cli.failures import Failure, described
 from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
 from services.cli.paging import LIST_MAX, gather, limited, listing
-from services.cli.values import ID, counted
+from services.cli.values import ID, counted, word
 from winnow.embedder.v1 import embedder_pb2 as pb
 from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
@@ -270,10 +270,10 @@ def _say(session: Session, generation: pb.Generation, what: str) -> None:
 
 
 def _state(generation: pb.Generation) -> str:
-    return pb.GenerationState.Name(generation.state).removeprefix("GENERATION_STATE_").lower()
+    return word(pb.GenerationState, generation.state)
 
 
 def _index(generation: pb.Generation) -> str:
     if generation.index_state == pb.INDEX_STATE_UNSPECIFIED:
         return ""
-    return pb.IndexState.Name(generation.index_state).removeprefix("INDEX_STATE_").lower()
+    return word(pb.IndexState, generation.index_state)

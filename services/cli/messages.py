@@ -83,7 +83,8 @@ def _figures(message: types.Message, state: pb.GetMessageStateResponse) -> Table
         ("embedded", embedded),
         (
             "read",
-            READING[state.reading_state] + (f", window {state.window_id}" * bool(state.window_id)),
+            READING.get(state.reading_state, word(pb.ReadingState, state.reading_state))
+            + (f", window {state.window_id}" * bool(state.window_id)),
         ),
         ("topics", ", ".join(state.topic_ids) or "none"),
         ("atoms", str(len(state.atom_ids))),

@@ -162,7 +162,9 @@ def refuse_empty_span(after: datetime | None, before: datetime | None) -> None:
 
 
 def word(enum: Any, value: int) -> str:
-    """The name of an enum's value as people write it, for example `solution`."""
+    """The name of an enum's value as people write it, for example `solution`; its number if a newer release has it."""
+    if value not in enum.DESCRIPTOR.values_by_number:
+        return str(value)
     prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
     return str(enum.Name(value)).removeprefix(prefix).lower()
 

@@ -31,7 +31,10 @@ def state(embedding: int = 0, **figures: int) -> pb.GetStatusResponse:
     return pb.GetStatusResponse(stages=stages, **figures)  # type: ignore[arg-type]
 
 
-LATE = pb.GetStatusResponse(stages=[pb.StageStatus(stage="merge", oldest_task_age_seconds=1800)])
+LATE, NEWER = (
+    pb.GetStatusResponse(stages=[pb.StageStatus(stage=stage, oldest_task_age_seconds=1800)])
+    for stage in ("merge", "of a newer release")
+)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +45,7 @@ LATE = pb.GetStatusResponse(stages=[pb.StageStatus(stage="merge", oldest_task_ag
         (state(vectors_missing=2), True, True, "`winnow backfill` makes them"),
         (state(messages_unwindowed=3), True, True, "messages unwindowed: 3"),
         (LATE, True, True, "waits for 1,800 s: there is much to do, or the log of extractor says"),
+        (NEWER, True, True, "the log of its service says"),
         (state(tasks_dead=1), False, True, "`winnow dead list`"),
     ],
 )

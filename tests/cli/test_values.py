@@ -4,7 +4,8 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli.app import winnow
-from services.cli.values import counted
+from services.cli.values import counted, word
+from winnow.types.v1 import types_pb2 as types
 
 ID = "01a21a69-d42e-70ce-b63c-d11ad0805df1"
 
@@ -92,3 +93,9 @@ def test_one_thing_is_called_otherwise_than_many(count: int, said: str) -> None:
     """One is never spoken of as several, nor are large numbers written without their thousands."""
     assert counted(count, "atom is", "atoms are") == said
     assert counted(count, "atom") == said.rpartition(" ")[0]
+
+
+def test_a_value_of_a_newer_release_is_shown() -> None:
+    """Services may be newer than the command, and have a type that it has no name for."""
+    assert word(types.AtomType, types.ATOM_TYPE_SOLUTION) == "solution"
+    assert word(types.AtomType, 99) == "99"
