@@ -1,6 +1,7 @@
 """What is printed where people read it: the words of a message, which anybody may have written, command no terminal."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from typing import Any, Final, TextIO
@@ -75,5 +76,5 @@ def _without_commands(segment: Segment) -> Segment:
 
 
 def _width(stream: TextIO) -> int | None:
-    """The columns of a terminal as it has them; whatever reads a pipe has no edge to wrap at."""
-    return None if stream.isatty() else PIPE_COLUMNS
+    """The columns of a terminal as it has them; whatever reads a pipe has no edge to wrap at, nor has COLUMNS=0."""
+    return None if stream.isatty() and os.environ.get("COLUMNS") != "0" else PIPE_COLUMNS

@@ -60,7 +60,8 @@ async def top(session: Session, interval: float) -> None:
 
     With --json, or where nobody watches a terminal, two looks are taken and one state with its rates is printed.
     """
-    if session.as_json or not session.console.is_terminal:
+    watches = session.console.is_terminal and not session.console.is_dumb_terminal
+    if session.as_json or not watches:
         first = await _look(session)
         await asyncio.sleep(interval)
         second = await _look(session)

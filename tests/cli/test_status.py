@@ -1,5 +1,8 @@
 """`winnow dead` against tasks that failed, whatever their errors say."""
 
+import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -61,3 +64,20 @@ async def test_named_tasks_that_are_not_dead_are_told(winnow: Command) -> None:
         assert code == 1
         assert "not all that were named are dead tasks" in err
     assert (await winnow.json("dead", "replay", first["id"])) == {"replayed": 1}
+
+
+@pytest.mark.timeout(60)
+async def test_a_terminal_that_cannot_be_drawn_on_gets_one_picture(
+    deployment: Deployment, winnow: Command
+) -> None:
+    """Where nothing can be drawn over, as in Emacs, `winnow top` says what it sees and ends."""
+    leader, follower = os.openpty()
+    watching = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services", "top", "--interval", "0.2"),
+        env=os.environ | {"TERM": "dumb", "WINNOW_API_KEY": deployment.api_key},
+        stdout=follower,
+    )
+    assert await watching.wait() == 0
+    os.close(follower)
+    assert b"must be 0 at rest" in os.read(leader, 1 << 16)
+    os.close(leader)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from rich.text import Text
 from services.cli.embedded.paths import DataDirectory
 from services.cli.failures import Failure
 from services.cli.options import Session
-from services.cli.terminal import Harmless
+from services.cli.terminal import Harmless, open_console
 
 
 def test_what_is_printed_keeps_its_colours_alone() -> None:
@@ -70,3 +71,13 @@ def test_nobody_turns_a_line_around(capsys: pytest.CaptureFixture[str], tmp_path
     assert file.getvalue() == "Ben 2026-03-03 06:00 \u05e9\u05dc\u05d5\u05dd \u200f!\n"
     Session(DataDirectory(tmp_path), True, console, console).print_json({"name": name})
     assert capsys.readouterr().out == '{"name": "\\u202eBen\\u2066"}\n'
+
+
+def test_a_terminal_that_says_it_has_no_columns_is_printed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """COLUMNS=0, as some programs leave it to those that they start, must not make all output vanish."""
+    leader, follower = os.openpty()
+    monkeypatch.setenv("COLUMNS", "0")
+    with open(leader, "rb"), open(follower, "w", encoding="utf-8") as stream:
+        assert open_console(stream).width > 0
