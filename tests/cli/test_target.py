@@ -63,18 +63,26 @@ def test_the_environment_names_the_data_directory(
     assert target.data_directory(None) == DataDirectory.default().resolved()
 
 
-@pytest.mark.parametrize("name", ["~nobody-of-this-name/winnow", "circle/winnow"])
+@pytest.mark.parametrize(
+    ("command", "name", "shown"),
+    [
+        ("status", "~nobody-of-this-name/winnow", "~nobody-of-this-name"),
+        ("status", "circle/winnow", "circle"),
+        ("up", "data\udcff", "data\ufffd"),
+    ],
+)
 def test_a_directory_that_leads_nowhere_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, name: str, shown: str
 ) -> None:
-    """A home that nobody has, or links in a circle, are one line that says which directory is meant."""
+    """A home that nobody has, links in a circle or a name in no letters are told in a line before anything is made."""
     monkeypatch.chdir(tmp_path)
     Path("circle").symlink_to("circle")
-    ended = winnow("status", "--data-dir", name)
+    ended = winnow(command, "--data-dir", name)
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr
     assert ended.stderr.count("\n") == 1
-    assert name.partition("/")[0] in ended.stderr
+    assert shown in ended.stderr
+    assert os.listdir() == ["circle"]
 
 
 @pytest.mark.parametrize("key", ["ключ", "wk_a\nb", "wk_\x00", " ", "\udcff"])

@@ -64,14 +64,18 @@ class DataDirectory:
     def resolved(self) -> Self:
         """Return the directory under its real and absolute name, by which the system shows it.
 
-        Raises DataDirectoryUnusable for a name that leads nowhere.
+        Raises DataDirectoryUnusable for a name that leads nowhere, or that the servers' settings cannot hold.
         """
         try:
-            return replace(self, path=self.path.expanduser().resolve())
-        except RuntimeError as error:  # a home that nobody has, or links in a circle
+            path = self.path.expanduser().resolve()
+            str(path).encode()
+        except (RuntimeError, UnicodeEncodeError) as error:
+            # a home that nobody has, or links in a circle
+            why = str(error) if isinstance(error, RuntimeError) else "is not text in UTF-8"
             raise DataDirectoryUnusable(
-                f"data directory {self.path}: {error}: pass another with --data-dir"
+                f"data directory {self.path}: {why}: pass another with --data-dir"
             ) from None
+        return replace(self, path=path)
 
     @property
     def lock(self) -> Path:
