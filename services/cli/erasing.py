@@ -200,10 +200,24 @@ async def read(session: Session, operation_id: str) -> pb.Operation:
 
 
 async def follow(session: Session, operation: pb.Operation, no_wait: bool) -> None:
-    """Wait for the end of an operation, which goes on if this is interrupted, and print its receipt."""
+    """Wait for the end of an operation, and print its receipt; whoever interrupts that is told that it goes on."""
+    try:
+        if not no_wait:
+            operation = await _ended(session, operation)
+    except asyncio.CancelledError:
+        how_far = f"`winnow operations show {operation.id}` tells how far it is"
+        session.progress.print(f"the {_kind(operation)} goes on: {how_far}", soft_wrap=True)
+        raise
+    show(session, operation)
+    if operation.tasks_dead:
+        raise Failure("some tasks have failed: see `winnow dead list`", FAILED)
+
+
+async def _ended(session: Session, operation: pb.Operation) -> pb.Operation:
+    """Wait for the end of an operation, or for tasks of it to die."""
     told_from, pause = time.monotonic() + TOLD_AFTER_SECONDS, LOOK_SECONDS
     told = ""
-    while operation.state == pb.OPERATION_STATE_RUNNING and not (no_wait or operation.tasks_dead):
+    while operation.state == pb.OPERATION_STATE_RUNNING and not operation.tasks_dead:
         if time.monotonic() > told_from:
             session.progress.print(
                 f"waiting for {_kind(operation)} {operation.id}, which goes on if this is interrupted …"
@@ -215,9 +229,7 @@ async def follow(session: Session, operation: pb.Operation, no_wait: bool) -> No
         await asyncio.sleep(pause)
         pause = min(pause * 1.2, LOOK_SECONDS_MAX)
         operation = await read(session, operation.id)
-    show(session, operation)
-    if operation.tasks_dead:
-        raise Failure("some tasks have failed: see `winnow dead list`", FAILED)
+    return operation
 
 
 def progress(receipt: pb.ErasureReceipt) -> str:

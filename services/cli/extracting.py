@@ -1,5 +1,6 @@
 """`winnow extract`: read conversations now, or chosen ones again."""
 
+import asyncio
 from datetime import datetime
 
 import click
@@ -107,11 +108,14 @@ async def _wait(session: Session) -> None:
         *columns, console=session.progress, disable=not session.shows_progress, transient=True
     ) as bar:
         shown = bar.add_task("", total=1, atoms=counted(before.atoms, "atom"))
-        async for step in read_through(session):
-            status = await _status(session)
-            bar.update(
-                shown, completed=step.done, total=step.total, atoms=counted(status.atoms, "atom")
-            )
+        try:
+            async for step in read_through(session):
+                status = await _status(session)
+                atoms = counted(status.atoms, "atom")
+                bar.update(shown, completed=step.done, total=step.total, atoms=atoms)
+        except asyncio.CancelledError:
+            session.progress.print("the reading goes on: `winnow top` shows how far it is")
+            raise
     _report(session, step, status.atoms, status.atoms - before.atoms)
 
 

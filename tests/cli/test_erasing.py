@@ -1,10 +1,16 @@
 """`winnow erase`, `rescore` and `operations` against services that run."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable, Coroutine
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from rich.console import Console
 
-from services.cli.erasing import progress
+from services.cli.erasing import follow, progress
+from services.cli.extracting import _wait
 from services.cli.failures import USAGE
 from services.common.service import serving
 from services.common.testing import FakeEncoder
@@ -14,6 +20,7 @@ from tests.conftest import Deployment
 from tests.embedder.conftest import fake_models
 from tests.extractor.saved import TALK, say, settled
 from winnow.ingest.v1 import ingest_pb2 as pb
+from winnow.pipeline.v1 import pipeline_pb2
 
 
 @pytest.fixture
@@ -90,3 +97,37 @@ async def test_a_rescore_prints_what_changed(winnow: Command) -> None:
     assert again["rescore_receipt"]["scores_changed"] == 0
     _, begun, _ = await winnow.run("rescore", "--yes", "--no-wait")
     assert "rescore" in begun
+
+
+ERASURE = pb.Operation(id="7", kind=pb.OPERATION_KIND_ERASE, state=pb.OPERATION_STATE_RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("wait", "told"),
+    [
+        (lambda session: follow(session, ERASURE, no_wait=False), "`winnow operations show 7`"),
+        (_wait, "`winnow top`"),
+    ],
+)
+async def test_an_interruption_says_that_the_work_goes_on(
+    wait: Callable[[Any], Coroutine[Any, Any, None]], told: str
+) -> None:
+    """Whoever presses Ctrl-C must not take it for the end of what is erased or read, and learns where to see that."""
+    printed, waits = io.StringIO(), asyncio.Event()
+
+    async def call(*request: Any) -> Any:
+        if any(isinstance(each, pipeline_pb2.GetStatusRequest) for each in request):
+            return pipeline_pb2.GetStatusResponse()
+        waits.set()
+        return await asyncio.Event().wait()
+
+    console = Console(file=printed, width=200)
+    waiting = asyncio.create_task(
+        wait(SimpleNamespace(progress=console, shows_progress=False, call=call))
+    )
+    await waits.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert " goes on: " in printed.getvalue()
+    assert told in printed.getvalue()
