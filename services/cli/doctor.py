@@ -170,7 +170,8 @@ async def _self_test(path: Path) -> Finding:
 
 async def _services(session: Session) -> list[Finding]:
     try:
-        target = find(session.data)
+        with explained():
+            target = find(session.data)
     except Failure as failure:
         if failure.exit_code != UNREACHABLE:
             return [Finding("services", False, failure.message)]

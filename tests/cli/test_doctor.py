@@ -122,6 +122,20 @@ async def test_a_key_that_is_refused_hides_no_other_finding(
         assert "is no API key" in malformed["services"]
 
 
+def test_a_damaged_file_hides_no_other_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks what is wrong with a machine is told all of it, a file that a power cut has spoilt included."""
+    monkeypatch.setenv("WINNOW_MODELS_DIR", str(tmp_path))
+    monkeypatch.delenv("WINNOW_API_KEY", raising=False)
+    (tmp_path / "runtime.json").write_text("{")
+    ended = CliRunner().invoke(winnow, ["doctor", "--json", "--data-dir", str(tmp_path)])
+    told = {each["check"]: each["detail"] for each in json.loads(ended.stdout)}
+    assert ended.exit_code == 1
+    assert "runtime.json cannot be understood" in told["services"]
+    assert "winnow models fetch" in told["model for embedding"]
+
+
 async def test_a_provider_that_is_away_is_named_with_its_port(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
