@@ -98,6 +98,7 @@ def migrate(
 ) -> None:
     """Bring a database to the schema of this release."""
     with explained():
+        refuse_unknown()
         applied = uvloop.run(apply_migrations(database_url, setting=owner_setting()))
         files = {SHARED_LOGIN: app_password_file} if app_password_file else {}
         if passwords_dir:

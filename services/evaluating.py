@@ -26,6 +26,7 @@ from services.cli.running import running_briefly
 from services.common.errors import WinnowError
 from services.common.llama import EmbeddingModel
 from services.common.models import ModelEntry, ModelStore
+from services.common.settings import refuse_unknown
 from services.common.signals import stop_signals
 from services.extractor import evaluation as extraction_evaluation
 from services.extractor.aptitude import Aptitude, AptitudeNotes
@@ -132,6 +133,7 @@ def evaluate() -> None:
 def importance(data: Path, leave_one_out: bool, as_json: bool) -> None:
     """Compare importance labels with those of people: DATA/labels/importance.jsonl and the chats it names."""
     with explained():
+        refuse_unknown()
         report = importance_evaluation.evaluate(data, leave_one_out)
     if not as_json:
         click.echo(importance_evaluation.render(report))
@@ -173,6 +175,7 @@ def extraction(
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     with explained(), ExitStack() as models:
+        refuse_unknown()
         settings = ExtractorSettings.read().model_copy(update=given)
         reader = open_engine(settings, models)
         report = uvloop.run(
@@ -208,6 +211,7 @@ def retrieval(data: Path, as_json: bool) -> None:
     """
     try:
         with explained():
+            refuse_unknown()
             report = uvloop.run(_judge_searches(data))
     except asyncio.CancelledError:
         raise click.Abort from None

@@ -266,7 +266,10 @@ def read_golds(data_dir: Path) -> list[GoldWindow]:
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise EvaluationDataError(f"{data_dir}: no labels/extraction.jsonl")
-    return list(_golds(path))
+    golds = list(_golds(path))
+    if not golds:
+        raise EvaluationDataError(f"{path}: no curated window")
+    return golds
 
 
 def _golds(path: Path) -> Iterator[GoldWindow]:

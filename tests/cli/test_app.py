@@ -143,7 +143,12 @@ def test_help_and_searches_load_no_server() -> None:
 def test_a_misspelt_variable_is_refused_by_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that nothing reads is told at once, not after servers were started without it."""
     monkeypatch.setenv("WINNOW_API_KYE", "x")
-    for arguments in (["status"], ["demo"], ["search", "backup"]):
+    data = ["--data", "."]
+    for arguments in (
+        *(["status"], ["demo"], ["search", "backup"]),
+        *(["evaluate", what, *data] for what in ("importance", "extraction", "retrieval")),
+        ["migrate", "--database-url", "postgresql://127.0.0.1:1/none"],
+    ):
         result = CliRunner().invoke(winnow, arguments)
         assert result.exit_code == 2
         assert "WINNOW_API_KYE: no such setting; did you mean WINNOW_API_KEY?" in result.output

@@ -206,6 +206,7 @@ async def test_the_scorer_labels_the_whole_chat(tmp_path: Path) -> None:
     [
         ("labels/extraction.jsonl", '{"chat": 1}', "extraction[.]jsonl:1"),
         ("labels/extraction.jsonl", "{", "extraction.jsonl:1"),
+        ("labels/extraction.jsonl", "\n", "extraction.jsonl: no curated window"),
         ("labels/extraction.jsonl", "[]", "extraction.jsonl:1"),
         ("labels/extraction.jsonl", odd(chat="../dev"), "chat: '../dev' is no name"),
         ("labels/extraction.jsonl", odd(chat="ops"), "ops.result.json: no such export"),
