@@ -11,8 +11,8 @@ from winnow.ingest.v1 import ingest_pb2 as pb
 
 # One group is committed while the next is written and the one after that is read and scored.
 GROUPS_AT_ONCE: Final = 3
-# What a commit costs beside its rows is as much as some 50 messages cost. A group holds its source for so long, and what
-# comes with it waits for so long to be acknowledged.
+# What a commit costs beside its rows is as much as some 50 messages cost. A group holds its source for so long, and
+# what comes with it waits for so long to be acknowledged.
 GROUP_MESSAGES_MAX: Final = 1_000
 
 Frame = TypeVar("Frame")

@@ -17,11 +17,13 @@ from services.search.store import Filter
 DOCUMENTS_MAX: Final = 200_000
 TERM_DOCUMENTS_MAX: Final = 5_000
 _KEPT_FROM: Final = 1_000
+# For so long a thousand, and several of these at most.
 _KEPT_SECONDS: Final = 60.0
+_KEPT_TIMES_MAX: Final = 5
 # A term that is in a thousand documents is counted anew after so long, one that is in fewer sooner, and any once there
 # are so much more or fewer documents.
 _TERM_KEPT_FROM: Final = 100
-_TERM_KEPT_SECONDS: Final = 600.0
+_TERM_KEPT_SECONDS: Final = 3600.0
 _CHANGED_SHARE: Final = 0.1
 _ENTRIES_MAX: Final = 20_000
 
@@ -52,7 +54,8 @@ class Statistics:
             # Small ones are cheap, and must see what was just written.
             if sum(counted.values()) >= _KEPT_FROM:
                 for kind, count in counted.items():
-                    self._counts.put((workspace, kind, ""), _Counted(count), _KEPT_SECONDS)
+                    seconds = _KEPT_SECONDS * max(1, min(_KEPT_TIMES_MAX, count // _KEPT_FROM))
+                    self._counts.put((workspace, kind, ""), _Counted(count), seconds)
             known |= counted
         return sum(count or 0 for count in known.values())
 

@@ -53,6 +53,23 @@ async def test_many_documents_are_counted_once_a_minute(desk: Desk) -> None:
     assert await documents("message") == (1_002, 1)
 
 
+async def test_the_more_documents_the_longer_their_count_is_kept(desk: Desk) -> None:
+    """To count two hundred thousand takes longer than to search them, and a minute changes their number little."""
+    now = 0.0
+    statistics = Statistics(lambda: now)
+    await desk.library.add_messages(["x"] * 3_000)
+
+    async def is_counted_at(moment: float) -> bool:
+        nonlocal now
+        now = moment
+        async with as_search(desk.library) as connection:
+            recording: Any = Recording(connection)
+            await statistics.documents(recording, desk.library.workspace, ["message"])
+        return recording.statements > 0
+
+    assert [await is_counted_at(moment) for moment in (0, 179, 181)] == [True, False, True]
+
+
 async def test_only_what_is_known_to_be_large_keeps_plans(desk: Desk) -> None:
     """A plan made while a table is small must not be kept: each kind must be large, and known to be so for a minute."""
     workspace, now = desk.library.workspace, 0.0
@@ -85,9 +102,9 @@ async def test_a_term_that_is_in_many_documents_is_counted_seldom(desk: Desk) ->
     # Of so many documents more nobody knows how many have it.
     assert await counts(230) == [205, 35]
     await library.add_message("blue")
-    now = 119.0
+    now = 719.0
     assert await counts(230) == [205, 35]
-    now = 124.0
+    now = 739.0
     assert await counts(230) == [206, 35]
 
 
