@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
+from operator import itemgetter
 from typing import Final, Self
 
 from services.search import ranking
@@ -82,9 +83,12 @@ class Lookup:
 
     @property
     def counted(self) -> list[tuple[int, str]]:
-        """In how many documents each term is that is anywhere, the rarest first, and its query."""
+        """In how many documents each term is that is anywhere, the rarest first, and its query.
+
+        Equally rare ones stand as they were typed, so that every page has the same: a later one has more forms of them.
+        """
         pairs = zip(self.containing, self.queries, strict=True)
-        return sorted((count, query) for count, query in pairs if count)
+        return sorted(((count, query) for count, query in pairs if count), key=itemgetter(0))
 
     @property
     def any_term(self) -> str:
