@@ -256,11 +256,16 @@ async def test_a_check_that_is_told_to_stop_is_erased(number: signal.Signals) ->
     service = WithoutEmbedder(refusals=0)
     async with _serving(service) as target:
         places = {f"WINNOW_{name.upper()}_ADDRESS": target.addresses["ingest"] for name in NAMES}
-        checking = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services", "validate"),
-            env=os.environ | places | {"WINNOW_API_KEY": "key"},
-            stderr=asyncio.subprocess.PIPE,
-        )
+        # Whoever began the tests may have it ignored, as nohup does; then the check ignores it, too.
+        kept = signal.signal(number, signal.SIG_DFL)
+        try:
+            checking = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "services", "validate"),
+                env=os.environ | places | {"WINNOW_API_KEY": "key"},
+                stderr=asyncio.subprocess.PIPE,
+            )
+        finally:
+            signal.signal(number, kept)
         await service.stored.wait()
         checking.send_signal(number)
         _, said = await checking.communicate()
