@@ -13,6 +13,7 @@ from rich.text import Text
 
 from services.cli.embedded.runtime import cancelled_by
 from services.cli.failures import Failure
+from services.cli.importers.recognising import of_another_kind
 from services.cli.importers.telegram import TelegramExport
 from services.cli.importing import run_import
 from services.cli.modelling import fetch_wanted
@@ -55,6 +56,8 @@ async def demo(session: Session, chat: Path | None, keep: bool, on_running: bool
         raise click.UsageError(
             "--data-dir goes with --keep or --running: else the data is thrown away"
         )
+    if chat:
+        _check(chat)
     if on_running:
         await _demonstrate(session, session.target, chat)
         return
@@ -69,6 +72,14 @@ async def demo(session: Session, chat: Path | None, keep: bool, on_running: bool
             await _demonstrate(session, up_now.target, chat)
             if not session.as_json:
                 session.console.print(f"done in {time.monotonic() - began:.0f} s")
+
+
+def _check(chat: Path) -> None:
+    """Raise ImportFailure for what is no export; what can be read only once is not looked at before its import."""
+    with of_another_kind("telegram", chat):
+        export = TelegramExport(chat)
+        if export.file.is_file():
+            next(iter(export), None)
 
 
 async def _demonstrate(session: Session, target: Target, chat: Path | None) -> None:

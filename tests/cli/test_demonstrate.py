@@ -1,8 +1,13 @@
 """`winnow demo` ends where what it waits for will not come, and shows what says something."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from services.cli.app import winnow
 from services.cli.demonstrate import is_stuck, saying
+from services.cli.failures import BAD_INPUT
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.search.v1 import search_pb2
 
@@ -36,3 +41,23 @@ def test_thanks_are_no_answers() -> None:
     assert [each.message.importance.score for each in shown[:2]] == [0.9, 0.5]
     assert len(shown) == 3
     assert shown[2].atom.title
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "No such file or directory"),
+        ("{}", "not a Telegram export: it has neither `messages` nor `chats`"),
+        ('{"id": "1", "text": "x"}', "this looks like JSON Lines: `winnow import jsonl` reads it"),
+    ],
+)
+def test_what_is_no_chat_is_told_before_anything_starts(
+    tmp_path: Path, text: str | None, told: str
+) -> None:
+    """Nobody waits for four services and two servers to read that a path was misspelt."""
+    chat = tmp_path / "chat.json"
+    if text is not None:
+        chat.write_text(text, "utf-8")
+    ended = CliRunner().invoke(winnow, ["demo", "--chat", str(chat)])
+    assert ended.exit_code == BAD_INPUT
+    assert ended.stderr == f"winnow: {chat}: {told}\n"
