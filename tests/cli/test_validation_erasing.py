@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -250,10 +250,11 @@ async def test_an_interrupt_does_not_stop_the_erasing() -> None:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 async def test_a_check_that_is_told_to_stop_is_erased(number: signal.Signals) -> None:
-    """A scheduler that gives the check up, or a terminal that is closed, leaves nothing of it in anybody's chats."""
+    """Who gives the check up, however often they say so, leaves nothing of it in anybody's chats."""
     service = WithoutEmbedder(refusals=0)
+    service.may_erase.clear()
     async with _serving(service) as target:
         places = {f"WINNOW_{name.upper()}_ADDRESS": target.addresses["ingest"] for name in NAMES}
         # Whoever began the tests may have it ignored, as nohup does; then the check ignores it, too.
@@ -268,5 +269,10 @@ async def test_a_check_that_is_told_to_stop_is_erased(number: signal.Signals) ->
             signal.signal(number, kept)
         await service.stored.wait()
         checking.send_signal(number)
+        await service.asked.wait()
+        checking.send_signal(number)
+        with suppress(TimeoutError):  # which nothing but the end of the process would cut short
+            await asyncio.wait_for(checking.wait(), 1)
+        service.may_erase.set()
         _, said = await checking.communicate()
     assert (checking.returncode, service.erased) == (130, ["1"]), said.decode()

@@ -1,6 +1,7 @@
 """`winnow validate`: integration, search, performance and reconciliation of a running deployment, with a verdict."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ async def validate(session: Session, patience: float, metrics_urls: tuple[str, .
     for name, why in await _away(session, min(patience, STARTING_SECONDS)):
         report.add("integration", name, why, False)
     if report.passed:
-        with cancelled_by(*stop_signals()):
+        with cancelled_by(signal.SIGINT, *stop_signals()):
             await _converse(report, session, patience)
     else:  # what would come of it could not be seen, nor erased again
         session.progress.print("a service is away: nothing is sent")
@@ -107,24 +108,32 @@ async def _why_away(session: Session, name: str) -> str:
 
 
 async def _converse(report: Report, session: Session, patience: float) -> None:
-    """Send the conversation through, ask about it, and erase it again."""
-    messages, questions = sample()
+    """Send the conversation through, ask about it, and erase it again, however often that is interrupted."""
     try:
         async with Conversation.open(session.target, session.progress.print) as conversation:
-            session.progress.print("sending a conversation and waiting for its vectors and atoms …")
-            with _judged(report, "integration"):
-                await _integrate(report, conversation, messages, patience, session.progress.print)
-            session.progress.print("asking questions …")
-            with _judged(report, "search"):
-                await _search(report, conversation, questions)
-            with _judged(report, "performance"):
-                await _time(report, conversation)
-            session.progress.print("erasing what the check has stored …")
+            try:
+                await _judge(report, session, patience, conversation)
+            finally:
+                session.progress.print("erasing what the check has stored …")
     except (Failure, grpc.aio.AioRpcError) as error:
         if not report.findings:
             raise
         why = error.message if isinstance(error, Failure) else described(error)
         report.add("integration", "erasing what was stored", why, False)
+
+
+async def _judge(
+    report: Report, session: Session, patience: float, conversation: Conversation
+) -> None:
+    messages, questions = sample()
+    session.progress.print("sending a conversation and waiting for its vectors and atoms …")
+    with _judged(report, "integration"):
+        await _integrate(report, conversation, messages, patience, session.progress.print)
+    session.progress.print("asking questions …")
+    with _judged(report, "search"):
+        await _search(report, conversation, questions)
+    with _judged(report, "performance"):
+        await _time(report, conversation)
 
 
 @contextmanager
