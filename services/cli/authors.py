@@ -12,7 +12,7 @@ from winnow.search.v1 import search_pb2 as pb
 from winnow.search.v1.search_pb2_grpc import SearchServiceStub
 from winnow.types.v1 import types_pb2 as types
 
-# So many are in one reply, and so many are looked through: each call names those that are known, to leave them out.
+# So many are in one reply, and so many are listed: each call names those that are known, to leave them out.
 PAGE_AUTHORS = 100
 AUTHORS_MAX = 1_000
 
@@ -32,35 +32,33 @@ def authors() -> None:
 async def authors_list(session: Session, name: str, sources: tuple[str, ...], limit: int) -> None:
     """List who wrote messages, most of them first: the id that --author and `winnow erase author` take, and the name.
 
-    The same id in several sources is one author. Of very many, the 1,000 who wrote most are looked through; --source
-    narrows that to those of a source.
+    The same id in several sources is one author. Of very many, the 1,000 who wrote most are listed; --name and --source
+    find others.
     """
     found: list[pb.FacetValue] = []
     is_cut = False
-    async for counts in _pages(session, sources):
-        found += [each for each in counts.values if name.casefold() in each.title.casefold()]
+    async for counts in _pages(session, sources, name):
+        found += counts.values
         is_cut = counts.more_values > 0
         if len(found) > limit:
             break
     if session.as_json:
         session.print_json({"authors": [_as_row(each) for each in found[:limit]]})
     else:
-        _show(
-            session, found[:limit], "no such authors" + f" among the first {AUTHORS_MAX:,}" * is_cut
-        )
+        _show(session, found[:limit])
     if len(found) > limit:
         session.tell_more("--limit shows those who wrote less")
     elif is_cut:
         session.tell_more(
-            f"only the {AUTHORS_MAX:,} who wrote most were looked through, --source narrows that"
+            f"only the {AUTHORS_MAX:,} who wrote most are listed, --name and --source narrow that"
         )
 
 
-def _show(session: Session, found: Sequence[pb.FacetValue], nobody: str) -> None:
+def _show(session: Session, found: Sequence[pb.FacetValue]) -> None:
     table = listing("id", "name", "messages", texts=("name",))
     for value in found:
         table.add_entry(value.value, value.title, f"{value.count:,}")
-    session.console.print(table if table.row_count else nobody)
+    session.console.print(table if table.row_count else "no such authors")
 
 
 async def ids_of(session: Session, typed: Sequence[str]) -> list[str]:
@@ -77,13 +75,17 @@ async def ids_of(session: Session, typed: Sequence[str]) -> list[str]:
     return hints
 
 
-async def _pages(session: Session, sources: Sequence[str] = ()) -> AsyncIterator[pb.FacetCounts]:
-    """Authors, who wrote most first; the last page says whether there are more than are looked through."""
+async def _pages(
+    session: Session, sources: Sequence[str] = (), name: str = ""
+) -> AsyncIterator[pb.FacetCounts]:
+    """Authors, who wrote most first; the last page says whether there are more than are listed."""
     among = pb.CountRequest(
         kinds=[types.SUBJECT_KIND_MESSAGE], filter=pb.SearchFilter(source_ids=sources)
     )
     for _ in range(AUTHORS_MAX // PAGE_AUTHORS):
-        request = pb.FacetRequest(keys=[pb.FACET_KEY_AUTHOR], values_max=PAGE_AUTHORS, among=among)
+        request = pb.FacetRequest(
+            keys=[pb.FACET_KEY_AUTHOR], values_max=PAGE_AUTHORS, among=among, title_contains=name
+        )
         reply = await session.call("search", SearchServiceStub, request)
         (counts,) = reply.facets
         yield counts

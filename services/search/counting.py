@@ -80,6 +80,7 @@ class Counting:
                 keys,
                 request.values_max or VALUES_DEFAULT,
                 ids,
+                request.title_contains,
             )
         return pb.FacetResponse(
             facets=[_facet(key, _KEYS[key], found) for key in request.keys],

@@ -50,12 +50,16 @@ async def facets(
     keys: Sequence[str],
     values_max: int,
     ids: Sequence[UUID] | None,
+    title_part: str = "",
 ) -> Facets:
-    """Count the values of attributes among what a filter leaves; only among some ids unless they are None."""
+    """Count the values of attributes among what a filter leaves; only among some ids unless they are None.
+
+    With `title_part` only those whose title has that in it, in any case.
+    """
     everything = ids is None and chosen.is_empty
     name, chosen = "facets_of_everything" if everything else "facets", chosen.enumerable
     text, values = statement(name, kinds, chosen.conditions)
-    arguments = (workspace, ids, keys, values_max)
+    arguments = (workspace, ids, keys, values_max, title_part)
     found: dict[str, list[FacetValue]] = defaultdict(list)
     distinct: dict[str, int] = {}
     subjects = 0

@@ -64,7 +64,7 @@ counted as (
   where 'month' = any ($12::text[]) and t.month is not null group by t.month),
 placed as (
   select c.*, row_number() over (partition by c.key order by c.n desc, c.value) as place, count(*) over (partition by c.key) as distinct_values
-  from counted c)
+  from counted c where $14::text = '' or strpos(lower(c.title), lower($14)) > 0)
 select p.key, p.value, p.title, p.n, p.distinct_values from placed p where p.place <= $13::int
 union all
 select '', '', '', (select coalesce(sum(t.n), 0)::bigint from tallied t where t.kind is not null), 0

@@ -66,20 +66,19 @@ async def test_more_authors_than_one_reply_holds_are_listed(
     assert len(ids) == len(set(ids)) == PAGE_AUTHORS + 8
 
 
-async def test_who_is_beyond_those_that_are_looked_through_is_not_denied(
-    deployment: Deployment, library: Library
-) -> None:
-    """Of more authors than are looked through, nobody is told that those beyond do not exist."""
+async def test_who_wrote_least_is_found_by_name(deployment: Deployment, library: Library) -> None:
+    """Of more authors than are listed, whoever is to be erased is found by a part of the name, in any case."""
     for number in range(AUTHORS_MAX):
         await library.add_message("hello", author_external_id=f"{number}", author_name="Guest")
+    await library.add_message("hello", author_external_id="z", author_name="Ірина 100%")
     async with deployment.serving("search"):
         winnow = Command(deployment)
-        _, found, beside = await winnow.run("authors", "list", "--name", "somebody")
-        assert "no such authors among the first 1,000" in found
-        assert "only the 1,000 who wrote most" in beside
+        found = await winnow.json("authors", "list", "--name", "іРИНА")
+        assert found["authors"] == [{"id": "z", "name": "Ірина 100%", "messages": 1}]
+        assert await winnow.said("authors", "list", "--name", "_") == "no such authors\n"
         _, found, beside = await winnow.run("authors", "list", "--limit", "1000")
         assert "only the 1,000 who wrote most" in beside
-        narrow = ("authors", "list", "--name", "somebody", "--source", str(ELSEWHERE))
+        narrow = ("authors", "list", "--name", "guest", "--source", str(ELSEWHERE))
         assert await winnow.said(*narrow) == "no such authors\n"
 
 

@@ -70,6 +70,30 @@ async def test_facets_count_values(desk: Desk) -> None:
     assert (one.count, one.facets[0].more_values) == (5, 1)
 
 
+async def test_facets_are_found_by_their_titles(desk: Desk) -> None:
+    """Whose title has a part comes in any case and script, among those that are left out of the most frequent."""
+    named = {"a": "Ann", "b": "Joanna", "c": "Ірина"}
+    for author, name in named.items():
+        await desk.library.add_message("a", author_external_id=author, author_name=name)
+    await desk.library.add_message("b", author_external_id="b", author_name="Joanna")
+
+    async def found(part: str, values_max: int = 0) -> tuple[list[str], int]:
+        request = pb.FacetRequest(
+            keys=[pb.FACET_KEY_AUTHOR, pb.FACET_KEY_LANGUAGE],
+            title_contains=part,
+            values_max=values_max,
+        )
+        authors, languages = (await call(desk, "Facet", request)).facets
+        assert bool(languages.values) == (not part)
+        return [each.value for each in authors.values], authors.more_values
+
+    assert await found("ANN") == (["b", "a"], 0)
+    assert await found("ann", 1) == (["b"], 1)
+    assert await found("іРи") == (["c"], 0)
+    assert await found("%") == ([], 0)
+    assert await found("") == (["b", "a", "c"], 0)
+
+
 async def test_groups_hold_what_belongs_together(desk: Desk) -> None:
     """Groups must come by their best result, count all of theirs and show the best few, on pages without overlap."""
     library = desk.library

@@ -1754,8 +1754,11 @@ class FacetRequest(_message.Message):
     KEYS_FIELD_NUMBER: _builtins.int
     VALUES_MAX_FIELD_NUMBER: _builtins.int
     AMONG_FIELD_NUMBER: _builtins.int
+    TITLE_CONTAINS_FIELD_NUMBER: _builtins.int
     values_max: _builtins.int
     """How many values to return of each, the most frequent, 1 to 100; 10 if 0."""
+    title_contains: _builtins.str
+    """Only values whose title has this in it, in any case, so none of an attribute without titles; all if empty."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[Global___FacetKey.ValueType]:
         """The attributes."""
@@ -1770,10 +1773,11 @@ class FacetRequest(_message.Message):
         keys: _abc.Iterable[Global___FacetKey.ValueType] | None = ...,
         values_max: _builtins.int = ...,
         among: Global___CountRequest | None = ...,
+        title_contains: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["among", b"among"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["among", b"among", "keys", b"keys", "values_max", b"values_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["among", b"among", "keys", b"keys", "title_contains", b"title_contains", "values_max", b"values_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
