@@ -29,6 +29,8 @@ LOOK_SECONDS_MAX = 3.0
 
 _yes = click.option("--yes", is_flag=True, help="Do not ask; needed when nobody can answer.")
 _no_wait = click.option("--no-wait", is_flag=True, help="Only begin; print the operation's id.")
+_NO_MESSAGE = "there was no such message: `winnow search --json` tells their keys (external_id)"
+_NO_AUTHOR = "there was no message by such an author: `winnow authors list` tells their ids"
 _ERASED = (
     ("messages", "messages"),
     ("vectors", "vectors"),
@@ -75,7 +77,7 @@ async def erase_messages(
     confirm(f"Erase {counted(len(keys), 'message')} of source {source} for good?", yes)
     request = pb.EraseMessagesRequest(source_id=source, external_ids=keys, request_id=str(uuid4()))
     reply = await _ask(session, request)
-    await follow(session, reply.operation, no_wait)
+    await follow(session, reply.operation, no_wait, _NO_MESSAGE)
 
 
 @erase.command("author", cls=DashedCommand)
@@ -96,7 +98,7 @@ async def erase_author(
         source_id=source, author_external_id=author, request_id=str(uuid4())
     )
     reply = await _ask(session, request)
-    await follow(session, reply.operation, no_wait)
+    await follow(session, reply.operation, no_wait, _NO_AUTHOR)
 
 
 @erase.command("source")
@@ -111,7 +113,7 @@ async def erase_source(session: Session, source: str, yes: bool, no_wait: bool) 
     )
     request = pb.EraseSourceRequest(source_id=source, request_id=str(uuid4()))
     reply = await _ask(session, request)
-    await follow(session, reply.operation, no_wait)
+    await follow(session, reply.operation, no_wait, "the source had no messages any more")
 
 
 def confirm(question: str, yes: bool) -> None:
@@ -199,8 +201,13 @@ async def read(session: Session, operation_id: str) -> pb.Operation:
     return operation
 
 
-async def follow(session: Session, operation: pb.Operation, no_wait: bool) -> None:
-    """Wait for the end of an operation, and print its receipt; whoever interrupts that is told that it goes on."""
+async def follow(
+    session: Session, operation: pb.Operation, no_wait: bool, nothing: str = ""
+) -> None:
+    """Wait for the end of an operation, and print its receipt; whoever interrupts that is told that it goes on.
+
+    `nothing` is what to note where there was nothing to erase.
+    """
     try:
         if not no_wait:
             operation = await _ended(session, operation)
@@ -209,6 +216,9 @@ async def follow(session: Session, operation: pb.Operation, no_wait: bool) -> No
         session.progress.print(f"the {_kind(operation)} goes on: {how_far}", soft_wrap=True)
         raise
     show(session, operation)
+    is_done = operation.state == pb.OPERATION_STATE_SUCCEEDED
+    if nothing and is_done and not operation.receipt.messages and not session.as_json:
+        session.note(nothing)
     if operation.tasks_dead:
         raise Failure("some tasks have failed: see `winnow dead list`", FAILED)
 
@@ -259,11 +269,6 @@ def show(session: Session, operation: pb.Operation) -> None:
         left = counted(receipt.remaining, "row is", "rows are")
         found = "nothing is left" if receipt.verified else f"{left} left"
         session.console.print(f"verified by query: {found}")
-        if not receipt.messages:
-            session.note(
-                "there was no such message: `winnow authors list` tells the ids of authors, "
-                "`winnow search --json` those of messages (external_id)"
-            )
     if not is_erasure and receipt.dry_run:
         session.console.print("nothing was changed")
 
