@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from services.cli.embedded.errors import EmbeddedError
 from services.cli.embedded.files import read_word, write_private
 from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import LOOPBACK
@@ -22,6 +23,7 @@ from services.cli.target import KEY_SECRET, Target
 from services.common.addresses import NAMES
 from services.common.bootstrap import bring_up, login_of
 from services.common.bus_access import SERVICES
+from services.common.migrations import SCHEMA_DIRECTORY, read
 from services.common.settings import PREFIX
 
 CLIENT_ONLY = ("WINNOW_API_KEY",)
@@ -131,10 +133,13 @@ def _bus_key(data: DataDirectory, name: str) -> dict[str, str]:
     return {f"{PREFIX}NATS_NKEY_FILE": str(data.nats_seed_file(name))}
 
 
-def service_child(name: str, environment: Mapping[str, str], records: Path) -> Child:
+def service_child(
+    name: str, environment: Mapping[str, str], records: Path, schema: Path = SCHEMA_DIRECTORY
+) -> Child:
     """A service as a child of the supervisor, by the same command that a cluster runs.
 
     That it serves is told by a file in `records`: who answers at its address may be somebody else who was there before.
+    It is started again as long as its release needs no other schema than now.
     """
     file = records / f"{name}.ready"
     told = {f"{PREFIX}RPC_READY_FILE": str(file)}
@@ -143,7 +148,7 @@ def service_child(name: str, environment: Mapping[str, str], records: Path) -> C
         command=partial(_command, name),
         environment={**environment, **_ports_of(name, environment), **told},
         directory=None,  # the paths in settings are meant from where the user is
-        before_start=partial(_forget, file),
+        before_start=partial(_prepare, file, schema, _newest(schema)),
         ready=partial(_serves, file),
         final_statuses=frozenset({USAGE, MISSING}),
     )
@@ -159,9 +164,23 @@ def _ports_of(name: str, environment: Mapping[str, str]) -> dict[str, str]:
     return ports
 
 
-async def _forget(file: Path) -> None:
-    """Remove what a process that was killed left behind: ids of processes are given again."""
+async def _prepare(file: Path, schema: Path, migrated: int) -> None:
+    """Remove what a process that was killed left behind: ids of processes are given again.
+
+    Raises EmbeddedError where a newer release, which would refuse the database, has taken the place of what runs.
+    """
     await asyncio.to_thread(file.unlink, missing_ok=True)
+    newest = await asyncio.to_thread(_newest, schema)
+    if newest > migrated:
+        raise EmbeddedError(
+            f"a newer release of Winnow was installed while this one ran, for which the database must be migrated "
+            f"from {migrated:04} to {newest:04}: start `winnow up` again, which does it"
+        )
+
+
+def _newest(schema: Path) -> int:
+    """The number of the last migration of the release that is installed now."""
+    return read(schema)[-1].version
 
 
 async def _serves(file: Path, pid: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
-from services.cli.embedded.errors import ChildFailed
+from services.cli.embedded.errors import ChildFailed, EmbeddedError
 from services.cli.embedded.runtime import silent
 from services.cli.embedded.supervisor import Supervisor
 from services.cli.failures import USAGE, Failure, explained
@@ -53,6 +54,20 @@ async def test_it_says_so_for_as_long_as_it_serves(deployment: Deployment, tmp_p
     assert file.read_text().strip() == pid != "1"
     await supervisor.stop()
     assert not file.exists()
+
+
+async def test_a_newer_release_ends_all_with_what_to_do(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """Whoever updates Winnow under a running `winnow up` is not left with a service that dies again and again."""
+    for version in (1, 2):
+        (tmp_path / f"{version:04}_x.sql").touch()
+    supervisor = Supervisor(tmp_path, tmp_path, silent)
+    await supervisor.start(service_child("search", os.environ, tmp_path, tmp_path))
+    (tmp_path / "0003_x.sql").touch()
+    os.kill(int((tmp_path / "search.ready").read_text()), signal.SIGKILL)
+    with pytest.raises(EmbeddedError, match="from 0002 to 0003: start `winnow up` again"):
+        await supervisor.watch()
 
 
 async def test_who_else_answers_at_its_address_is_not_it(
