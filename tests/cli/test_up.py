@@ -1,11 +1,15 @@
 """What `winnow up` says of its parts."""
 
+import ctypes
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from services.cli.failures import FAILED
 
 TOLD_TWICE = """
 import sys
@@ -27,3 +31,27 @@ def test_nobody_need_read_it(channel: Callable[[], tuple[int, int]]) -> None:
     done = subprocess.run([sys.executable, "-c", TOLD_TWICE], stderr=writer)
     os.close(writer)
     assert done.returncode == 0
+
+
+_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE = 24, 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights that it can do without")
+def test_root_without_its_rights_is_told_which(tmp_path: Path) -> None:
+    """Root of a container that cannot use what is the servers' account's is told so in one line, with the way out."""
+
+    def go_without() -> None:
+        ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, 0, 0, 0)
+
+    data = tmp_path / "data"
+    done = subprocess.run(
+        [sys.executable, "-m", "services", "up", "--data-dir", str(data)],
+        preexec_fn=go_without,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == FAILED
+    (told,) = done.stderr.splitlines()
+    assert told.startswith("winnow: root lacks CAP_DAC_OVERRIDE, ")
+    assert told.endswith("or run Winnow as an ordinary user")
+    assert not data.exists()

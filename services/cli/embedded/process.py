@@ -15,6 +15,8 @@ from typing import IO, Self
 _PROC = Path("/proc")
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _NOBODY_ID = 65534
+# By their bits: to give files away, to read and write them then, to signal, and to become another user.
+_RIGHTS = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7}
 _POLL_SECONDS = 0.01
 _PID_DIGITS_MAX = 10
 
@@ -36,6 +38,16 @@ def server_account() -> Account | None:
     except KeyError:
         return Account(_NOBODY_ID, _NOBODY_ID)
     return Account(nobody.pw_uid, nobody.pw_gid)
+
+
+def lacking_rights() -> list[str]:
+    """Return what root needs to run servers as another user, and was not given, as in some containers."""
+    status = _PROC / "self/status"
+    if os.geteuid() != 0 or not status.is_file():
+        return []
+    (held,) = [line for line in status.read_text().splitlines() if line.startswith("CapEff:")]
+    given = int(held.split()[1], 16)
+    return [name for name, bit in _RIGHTS.items() if not given >> bit & 1]
 
 
 def minimal_environment() -> dict[str, str]:

@@ -10,12 +10,18 @@ from functools import partial
 from typing import Self
 
 from services.cli.embedded import nats, postgres, programs
+from services.cli.embedded.errors import EmbeddedError
 from services.cli.embedded.files import identity
 from services.cli.embedded.nats import Nats
 from services.cli.embedded.paths import DataDirectory, RuntimeState
 from services.cli.embedded.ports import Claims, Ports, choose_ports, ephemeral_ports
 from services.cli.embedded.postgres import Postgres
-from services.cli.embedded.process import Account, ProcessIdentity, server_account
+from services.cli.embedded.process import (
+    Account,
+    ProcessIdentity,
+    lacking_rights,
+    server_account,
+)
 from services.cli.embedded.records import end_recorded
 from services.cli.embedded.space import watch
 from services.cli.embedded.supervisor import (
@@ -58,6 +64,11 @@ class EmbeddedRuntime:
         `ports` are exact wishes by name (see Ports); others are remembered or chosen. The calling thread
         must live as long as the runtime: the kernel ends the children when it ends.
         """
+        if lacking := lacking_rights():
+            raise EmbeddedError(
+                f"root lacks {', '.join(lacking)}, without which it cannot run the servers as another user, and "
+                "PostgreSQL does not run as root: give them back, or run Winnow as an ordinary user"
+            )
         account = server_account()
         data = data.resolved()
         await data.prepare(account)
