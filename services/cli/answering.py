@@ -14,7 +14,7 @@ QUOTED_MAX: Final = 4
 # Of a question's words, by weight, so much must stand together somewhere, or what decides is likely to be missing.
 WORDS_MIN: Final = 0.36
 MISSING_MAX: Final = 3
-_ANSWER_TOKENS_MAX: Final = 600
+ANSWER_TOKENS_MAX: Final = 600
 _QUOTE_LETTERS_MIN: Final = 8
 
 _RULES: Final = (
@@ -129,7 +129,7 @@ async def _answer(
         return quoted(relevant)
     try:
         completion = await writer.complete(
-            _chat(question, passages), _schema(len(passages)), _ANSWER_TOKENS_MAX
+            chat(question, passages), _schema(len(passages)), ANSWER_TOKENS_MAX
         )
         known, sentences = read_answer(completion.text)
     except (ItemFailed, ValueError) as error:
@@ -255,7 +255,8 @@ def _is_relevant(passage: Passage) -> bool:
     return passage.bears and (passage.has_words or not passage.asks)
 
 
-def _chat(question: str, passages: Sequence[Passage]) -> list[dict[str, str]]:
+def chat(question: str, passages: Sequence[Passage]) -> list[dict[str, str]]:
+    """What a model is asked: the rules, the passages and the question."""
     listed = "\n".join(each.text for each in passages)
     asked = f"Messages:\n{listed}\n\nQuestion: {json.dumps(question, ensure_ascii=False)}"
     return [{"role": "system", "content": _RULES}, {"role": "user", "content": asked}]

@@ -1,20 +1,23 @@
 """`winnow ask`: an answer from cited messages alone, or that nothing is known."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Final
 
 import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from services.cli.answering import AskedAnswer, Passage, Writer, answer
+from services.cli.answering import ANSWER_TOKENS_MAX, AskedAnswer, Passage, Writer, answer, chat
 from services.cli.modelling import ModelChoice
-from services.cli.options import Session, as_dict, command
+from services.cli.options import TOLD_AFTER_SECONDS, Session, as_dict, command
 from services.cli.queries import QueryCommand
 from services.cli.searching import Narrowing, narrowed, narrowing, print_result, says_nothing
 from services.cli.values import counted
 from services.common.llama import GenerationModel
+from services.common.llama.generation import OnProgress, unwatched
 from services.common.models import ModelStore
 from services.common.models.errors import ModelMissing
 from services.common.openai import OpenAIModel, ProviderSettings
@@ -29,6 +32,7 @@ ASKING_WORDS_MAX: Final = 12
 # What is told so soon after a question, and is among so many of the best, may be its answer.
 ANSWERED_WITHIN: Final = timedelta(minutes=30)
 ANSWERS_AMONG: Final = 5
+PACKED_TOKENS_MIN: Final = 64
 _LOCAL_CONTEXT_TOKENS: Final = 8192
 _HEADINGS: Final = {
     "generated": "",
@@ -43,8 +47,8 @@ _HEADINGS: Final = {
     "--tokens",
     default=2000,
     show_default=True,
-    type=click.IntRange(64, 32768),
-    help="How many tokens of messages may be read.",
+    type=click.IntRange(PACKED_TOKENS_MIN, 32768),
+    help="How many tokens of messages may be read; a local model reads no more than its context holds.",
 )
 @click.option(
     "--quote", is_flag=True, help="Ask no language model: show the messages that speak of it."
@@ -67,22 +71,46 @@ async def ask(
         raise click.UsageError(
             f"{question!r} has no word that could be answered; `winnow search` finds what is like it"
         )
-    request = pb.PackContextRequest(query=question, tokens_max=tokens)
-    narrowed(request, narrowing)
-    packed: pb.PackContextResponse = await session.call("search", SearchServiceStub, request, 60)
     with ExitStack() as models:
-        writer = None if quote or not packed.items else open_writer(models)
-        passages = read_passages(packed)
-        words = (packed.missing_words, packed.named_words)
-        if writer is None or session.as_json:
-            found = await answer(question, passages, writer, *words)
-        else:
-            with session.progress.status("reading"):
-                found = await answer(question, passages, writer, *words)
+        writer = None if quote else open_writer(models)
+        if isinstance(writer, LocalWriter) and tokens > (room := writer.room_tokens(question)):
+            session.progress.print(f"--tokens: the model can read no more than {room:,}")
+            tokens = room
+        request = pb.PackContextRequest(query=question, tokens_max=tokens)
+        narrowed(request, narrowing)
+        packed: pb.PackContextResponse = await session.call(
+            "search", SearchServiceStub, request, 60
+        )
+        with _telling(session, writer, packed.tokens):
+            found = await answer(
+                question, read_passages(packed), writer, packed.missing_words, packed.named_words
+            )
     if session.as_json:
         session.print_json(_as_json(question, found, packed))
         return
     _show(session, found, packed)
+
+
+@contextmanager
+def _telling(session: Session, writer: Writer | None, tokens: int) -> Iterator[None]:
+    """Show that a model works, and if that can be known how far it is: it reads thousands of tokens for minutes."""
+    if writer is None or not tokens:
+        yield
+        return
+    told = f"the model reads about {tokens:,} tokens, fewer with --tokens"
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    line = asyncio.get_running_loop().call_later(TOLD_AFTER_SECONDS, session.progress.print, told)
+    with ExitStack() as ended:
+        ended.callback(line.cancel)
+        if session.shows_progress:
+            line.cancel()
+            bar = ended.enter_context(Progress(*columns, console=session.progress, transient=True))
+            shown = bar.add_task(told, total=None)
+            if isinstance(writer, LocalWriter):
+                writer.on_progress = lambda done, prompt: bar.update(
+                    shown, completed=done, total=prompt + ANSWER_TOKENS_MAX
+                )
+        yield
 
 
 def open_writer(models: ExitStack) -> Writer | None:
@@ -106,13 +134,19 @@ class LocalWriter:
 
     def __init__(self, model: GenerationModel) -> None:
         self._model = model
+        self.on_progress: OnProgress = unwatched
+
+    def room_tokens(self, question: str) -> int:
+        """How many tokens of passages it can read beside the question, and answer then."""
+        beside = self._model.count_tokens(chat(question, [])) + ANSWER_TOKENS_MAX
+        return max(self._model.context_tokens - beside, PACKED_TOKENS_MIN)
 
     async def complete(
         self, messages: list[dict[str, str]], schema: dict[str, object] | None, max_tokens: int
     ) -> object:
         """Answer a chat under a JSON schema."""
-        chat = [{"role": each["role"], "content": each["content"]} for each in messages]
-        return await self._model.complete(chat, schema, max_tokens)
+        turns = [{"role": each["role"], "content": each["content"]} for each in messages]
+        return await self._model.complete(turns, schema, max_tokens, self.on_progress)
 
 
 def read_passages(packed: pb.PackContextResponse) -> list[Passage]:

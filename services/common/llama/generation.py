@@ -29,9 +29,14 @@ from services.common.models.gguf import read_header
 Prompt = str | Sequence[Message]
 FinishReason = Literal["stop", "length", "cancelled"]
 Result = TypeVar("Result")
+OnProgress = Callable[[int, int], None]
 
 CALLS_MAX: Final = 16
 BATCH_TOKENS: Final = 256
+
+
+def unwatched(done: int, prompt: int) -> None:
+    """Tell nobody how far it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +91,22 @@ class GenerationModel:
         return len(self._tokenize(prompt))
 
     async def complete(
-        self, messages: Prompt, schema: Mapping[str, Any] | None = None, max_tokens: int = 512
+        self,
+        messages: Prompt,
+        schema: Mapping[str, Any] | None = None,
+        max_tokens: int = 512,
+        on_progress: OnProgress = unwatched,
     ) -> Completion:
         """Continue a text or answer a chat by the likeliest tokens, held to a JSON schema if one is given.
 
         A text held to one is valid when it ends with "stop". Cancelling the task ends the work between tokens.
+        `on_progress` gets, in another thread, how many tokens are read and written, and how many are the prompt's.
         Raises TooManyTokens, BadGrammar, ComputeFailed, Overloaded or ModelClosed.
         """
         tokens = self._tokenize(messages)
         self._check_room(len(tokens) + 1)
         notation = schema_to_grammar(schema) if schema is not None else None
-        return await self._run(partial(self._complete, tokens, notation, max_tokens))
+        return await self._run(partial(self._complete, tokens, notation, max_tokens, on_progress))
 
     async def choose(self, prompt: Prompt, options: Sequence[str]) -> list[float]:
         """Return the log-probability of each option as the continuation, their sum being one.
@@ -126,13 +136,18 @@ class GenerationModel:
         tokens: list[int],
         notation: str | None,
         tokens_max: int,
+        on_progress: OnProgress,
         cancelled: Callable[[], bool],
         context: TextContext,
     ) -> Completion:
+        def left() -> bool:
+            on_progress(context.held, len(tokens))
+            return cancelled()
+
         grammar = Grammar(self._weights, notation) if notation is not None else None
         try:
             reused = context.rewind(tokens)
-            writer = _Writer(self._weights, context, grammar, cancelled)
+            writer = _Writer(self._weights, context, grammar, left)
             room = self._tokens_max - len(tokens)
             reason = writer.write(tokens[reused:], min(tokens_max, room))
         finally:

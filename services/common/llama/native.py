@@ -253,6 +253,11 @@ class TextContext:
         self._computer.close()
         c.llama_free(self._handle)
 
+    @property
+    def held(self) -> int:
+        """How many tokens have been read and written."""
+        return len(self._held)
+
     def rewind(self, tokens: Sequence[int]) -> int:
         """Forget what differs from these tokens; return how many of them are already held.
 
