@@ -63,15 +63,21 @@ def _show(session: Session, found: Sequence[pb.FacetValue]) -> None:
 
 async def ids_of(session: Session, typed: Sequence[str]) -> list[str]:
     """What to say of names that were typed in place of ids, and of ids that nobody has."""
-    everybody = [each async for counts in _pages(session) for each in counts.values]
-    known = {value.value for value in everybody}
     hints = []
-    for name in typed:
-        ids = [each.value for each in everybody if each.title.casefold() == name.casefold()]
-        if name not in known and ids:
+    for name in dict.fromkeys(typed):
+        by_them = pb.SearchFilter(author_external_ids=[name])
+        request = pb.CountRequest(kinds=[types.SUBJECT_KIND_MESSAGE], filter=by_them)
+        if (await session.call("search", SearchServiceStub, request)).count:
+            continue
+        pages = [counts async for counts in _pages(session, name=name)] if name else []
+        called = [each for counts in pages for each in counts.values]
+        ids = [each.value for each in called if each.title.casefold() == name.casefold()]
+        if ids:
             hints.append(f"{name} is a name, of the id " + " and of ".join(ids))
-        elif name not in known and len(everybody) < AUTHORS_MAX:
+        elif name:
             hints.append(f"nobody has the id {name}; `winnow authors list` tells who has which")
+        else:
+            hints.append("there is no message without an author's id")
     return hints
 
 

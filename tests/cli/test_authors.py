@@ -91,8 +91,25 @@ async def test_a_name_in_place_of_an_id_is_told(deployment: Deployment, library:
         assert "ben is a name, of the id user2 and of user3" in out
         out = await winnow.said("search", "backup", "--mode", "keyword", "--author", "zed")
         assert "nobody has the id zed" in out
+        out = await winnow.said("search", "lunch", "--mode", "keyword", "--author", "")
+        assert "there is no message without an author's id" in out
         out = await winnow.said("search", "lunch", "--mode", "keyword", "--author", "user2")
         assert "note" not in out
+
+
+async def test_a_name_is_told_among_any_number_of_authors(
+    deployment: Deployment, library: Library
+) -> None:
+    """Also who wrote less than a thousand others is told by the id, and an id that nobody has as that."""
+    for number in range(AUTHORS_MAX):
+        guest = {"author_external_id": f"guest{number}", "author_name": "Guest"}
+        await library.add_message("hello", **guest)
+        await library.add_message("hello", **guest)
+    async with deployment.serving("search"):
+        winnow = Command(deployment)
+        asked = ("search", "lunch", "--mode", "keyword", "--author")
+        assert "of the id user2 and of user3" in await winnow.said(*asked, "ben")
+        assert "nobody has the id zed" in await winnow.said(*asked, "zed")
 
 
 async def test_a_name_makes_no_line_of_its_own(deployment: Deployment, library: Library) -> None:
