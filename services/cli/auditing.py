@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import click
+from grpc import StatusCode
 
 from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
@@ -23,12 +24,16 @@ def audit() -> None:
 @audit.command("list")
 @click.option("--key", default="", help="Only asked for with this key, by its public part.")
 @click.option("--action", default="", help="Only this method or command, such as EraseMessages.")
-@click.option("--outcome", default="", help="Only what ended with this status, such as OK.")
+@click.option(
+    "--outcome",
+    type=click.Choice([code.name for code in StatusCode], case_sensitive=False),
+    help="Only what ended with this status, such as OK.",
+)
 @spanned("begun")
 @limited(LIST_MAX)
 @command
 async def audit_list(
-    session: Session, key: str, action: str, outcome: str, after: datetime | None,
+    session: Session, key: str, action: str, outcome: str | None, after: datetime | None,
     before: datetime | None, limit: int,
 ) -> None:  # fmt: skip
     """List calls that needed the scope `admin` and commands that manage keys, newest first.
@@ -39,7 +44,11 @@ async def audit_list(
 
     async def page(size: int, token: str) -> Any:
         request = pb.ListAuditEntriesRequest(
-            page_size=size, page_token=token, key_prefix=key, action=action, outcome=outcome
+            page_size=size,
+            page_token=token,
+            key_prefix=key,
+            action=action,
+            outcome=outcome or "",
         )
         set_moment(request, "begun_after", after)
         set_moment(request, "begun_before", before)

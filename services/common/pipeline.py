@@ -12,6 +12,7 @@ from services.common import pages, replies
 from services.common.database import Connection, Database
 from services.common.errors import NotFound
 from services.common.gauges import read_gauges
+from services.common.keys import public_part
 from services.common.moments import ALWAYS, Span
 from services.common.rates import QuotaSettings
 from services.common.rpc import current_caller
@@ -182,7 +183,7 @@ async def _list_actions(
     key = None
     if key_prefix:
         query = "select spine.key_with_prefix($1, $2)"
-        key = await connection.fetchval(query, workspace, key_prefix)
+        key = await connection.fetchval(query, workspace, public_part(key_prefix))
         if key is None:
             return []
     query = "select * from spine.actions($1, $2, $3, $4, $5, $6, $7, $8, $9)"

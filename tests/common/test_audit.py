@@ -13,6 +13,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.cli.failures import USAGE
 from services.common.audit import is_recorded, summary
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Database, DatabaseSettings
@@ -198,7 +199,12 @@ async def test_the_record_is_asked_who_did_what_and_when(
             return [entry["id"] for entry in json.loads(done.stdout)]
 
         assert await shown("--key", second.key_prefix) == [second.id]
-        assert await shown("--action", "ReplayTasks", "--outcome", "OK") == [second.id, first.id]
+        assert await shown("--key", f"wk_{second.key_prefix}") == [second.id]
+        assert await shown("--action", "ReplayTasks", "--outcome", "ok") == [second.id, first.id]
+        misspelt = await asyncio.to_thread(winnow, "audit", "list", "--outcome", "aborting")
+        assert misspelt.returncode == USAGE
+        with pytest.raises(grpc.aio.AioRpcError, match="outcome: must be one of OK, "):
+            await listed(outcome="aborting")
         assert await shown("--since", "2026-01-01", "--until", "2026-01-02") == []
 
 

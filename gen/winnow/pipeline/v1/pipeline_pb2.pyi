@@ -567,11 +567,11 @@ class ListAuditEntriesRequest(_message.Message):
     page_token: _builtins.str
     """The next_page_token of the page before; all other fields must be the same."""
     key_prefix: _builtins.str
-    """Only asked for with this key, by its public part."""
+    """Only asked for with this key, by its public part, with or without what it begins with (`wk_`)."""
     action: _builtins.str
     """Only this action, as AuditEntry has it; the method alone, such as `EraseMessages`, will do."""
     outcome: _builtins.str
-    """Only what ended with this status, such as `OK`."""
+    """Only what ended with this status of gRPC, such as `OK`."""
     @_builtins.property
     def begun_after(self) -> _timestamp_pb2.Timestamp:
         """Only begun at or after this."""
