@@ -101,8 +101,7 @@ async def settling(
     text, _ = statement("settling")
     messages = [each.id for each in subjects if each.kind == "message"]
     atoms = [each.id for each in subjects if each.kind == "atom"]
-    asking = (messages, atoms) if asked else ((), ())
-    rows = await connection.fetch(text, workspace, messages, *asking, ASKING_WORDS_MAX)
+    rows = await connection.fetch(text, workspace, messages, atoms, asked, ASKING_WORDS_MAX)
     found: dict[str, dict[UUID, Set[UUID]]] = {"ended": {}, "asking": {}}
     for row in rows:
         found[row["what"]][row["id"]] = frozenset(row["others"])

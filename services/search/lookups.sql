@@ -96,17 +96,17 @@ left join lateral (
   select s.message_id from extractor.atom_evidence s where s.workspace_id = $1 and s.atom_id = any (x.successors)) y on y.id <> x.id
 group by x.id, x.ended_at
 union all
--- Of some messages and atoms those that only ask, with what was told to that: the atoms that tell it and the messages they rest on.
+-- Of these and of some atoms those that only ask, if that is asked, with what was told to that: the atoms that tell it and the messages they rest on.
 -- A message does if all that was read from it are questions and it says little else; what also tells is not put behind what it is told.
 select 'asking', x.id, coalesce(array_agg(distinct y.id) filter (where y.id is not null), '{}'), null
 from (
-  select a.id, a.id as atom_id from extractor.atom a where a.workspace_id = $1 and a.id = any ($4::uuid[]) and a.type = 'question'
+  select a.id, a.id as atom_id from extractor.atom a where a.workspace_id = $1 and a.id = any ($3::uuid[]) and a.type = 'question' and $4::bool
   union all
   select e.message_id, (array_agg(e.atom_id))[1]
   from extractor.atom_evidence e
   join extractor.atom a on a.workspace_id = $1 and a.id = e.atom_id and a.retired_at is null and a.approval_state <> 'rejected'
   join ingest.message m on m.workspace_id = $1 and m.id = e.message_id and length(m.words) <= $5::int
-  where e.workspace_id = $1 and e.message_id = any ($3::uuid[])
+  where e.workspace_id = $1 and e.message_id = any ($2::uuid[]) and $4::bool
   group by e.message_id having bool_and(a.type = 'question')) x
 left join lateral (
   select unnest(b.id || array(

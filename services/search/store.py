@@ -172,8 +172,8 @@ async def count_documents(
 ) -> dict[str, list[int]]:
     """Return for each kind in how many live documents each query matches, counted up to a limit."""
     counts = {kind: [0] * len(queries) for kind in kinds}
-    rows = await connection.fetch(_text("count_documents"), workspace, kinds, queries, limit)
-    for row in rows:
+    text, _ = statement("count_documents", kinds)
+    for row in await connection.fetch(text, workspace, queries, limit):
         counts[row["kind"]][row["term"] - 1] = row["documents"]
     return counts
 
@@ -202,7 +202,7 @@ async def match_documents(
         name = "match_listed"
     else:
         name = "match_documents" if chosen.conditions is None else "match_documents_where"
-        arguments = (*chosen.arguments(), workspace, kinds, any_query, *weighed, scan_limit, limit)
+        arguments = (*chosen.arguments(), workspace, any_query, *weighed, scan_limit, limit)
     text, values = statement(name, kinds, chosen.conditions)
     return [_document(row) for row in await connection.fetch(text, *arguments, *values)]
 

@@ -28,25 +28,32 @@ from (
 where p.nodes > 0;
 
 -- name: count_documents
-select c.kind, c.term, c.documents
-from search.count_documents($1::uuid, $2::text[], $3::text[]::tsquery[], $4::int) c;
+/*each union all*/
+select '{kind}' as kind, c.term, c.documents from search.count_{kind}s($1::uuid, $2::text[]::tsquery[], $3::int) c
+/*end*/;
 
 -- name: match_documents
 select d.kind, d.id, d.terms, d.length
-from search.match_documents(
-  $11::text[], {filter}, $12::text::tsquery, $13::text[]::tsquery[], $14::float8[], $15::float8, $16::float8, $17::float8, $18::int,
-  $19::int, $20::int) d;
+from (
+  /*each union all*/
+  select '{kind}' as kind, m.id, m.terms, m.length, m.score
+  from search.match_{kind}s(
+    {filter}, $11::text::tsquery, $12::text[]::tsquery[], $13::float8[], $14::float8, $15::float8, $16::float8, $17::int, $18::int,
+    $19::int) m
+  /*end*/) d
+order by d.score desc, d.id limit $19::int;
 
 -- name: match_documents_where
 select d.kind, d.id, d.terms, d.length
-from search.match_documents(
-  $11::text[], {filter}, $12::text::tsquery, $13::text[]::tsquery[], $14::float8[], $15::float8, $16::float8, $17::float8, $18::int,
-  $19::int, $19::int) with ordinality as d (kind, id, terms, length, place)
-where case d.kind
-  /*each*/
-  when '{kind}' then exists (select from search.live_{kind}s({filter}) s where s.id = d.id and {condition})
-  /*end*/ end
-order by d.place limit $20::int;
+from (
+  /*each union all*/
+  select '{kind}' as kind, m.id, m.terms, m.length, m.score
+  from search.match_{kind}s(
+    {filter}, $11::text::tsquery, $12::text[]::tsquery[], $13::float8[], $14::float8, $15::float8, $16::float8, $17::int, $18::int,
+    $18::int) m
+  where exists (select from search.live_{kind}s({filter}) s where s.id = m.id and {condition})
+  /*end*/) d
+order by d.score desc, d.id limit $19::int;
 
 -- name: match_listed
 -- The best of all that satisfies conditions and has some words, which are a part of the filter: conditions come first.
@@ -56,7 +63,7 @@ with found as materialized (
   /*end*/)
 select d.kind, d.id, t.terms, length(d.words) as length
 from found d cross join lateral (
-  select coalesce(sum(1::bigint << (x.n - 1)::int), 0)::bigint as terms, coalesce(sum(x.weight), 0) as weight
+  select coalesce(bit_or(1::bigint << (x.n - 1)::int), 0) as terms, coalesce(sum(x.weight), 0) as weight
   from unnest($11::text[]::tsquery[], $12::float8[]) with ordinality as x (query, weight, n) where d.words @@ x.query) t
 order by t.weight / (1 + $13::float8 * (1 - $14::float8 + $14::float8 * greatest(length(d.words), $16::int) / $15::float8)) desc, d.id
 limit $17::int;
@@ -90,7 +97,7 @@ select (select count(*) from (
     select from ingest.message m
     where m.workspace_id = $1 and m.author_external_id = any ($2::text[]) and m.deleted_at is null limit $4::int) w) as written,
   (select coalesce(sum(c.documents), 0)::bigint
-   from search.count_documents($1::uuid, array['message'], array[phraseto_tsquery('spine.chat', $3)], $5::int) c) as having;
+   from search.count_messages($1::uuid, array[phraseto_tsquery('spine.chat', $3)], $5::int) c) as having;
 
 -- name: vicinity
 -- The messages around others and these themselves: what each is, and on which side of which other it stands. Who is seen from
@@ -99,7 +106,7 @@ select (select count(*) from (
 select array_agg(p.anchor::int) as anchors, array_agg(p.side) as sides, array_agg(p.id) as ids,
   -- Null where nobody asks: terms and lengths without words, and what fits without a filter.
   array_agg((
-    select coalesce(sum(1::bigint << (t.n - 1)::int), 0)::bigint
+    select coalesce(bit_or(1::bigint << (t.n - 1)::int), 0)
     from unnest($12::text[]::tsquery[]) with ordinality as t (query, n) where p.words @@ t.query))
     filter (where cardinality($12::text[]) > 0) as terms,
   array_agg(length(p.words)) filter (where cardinality($12::text[]) > 0) as lengths,

@@ -11,8 +11,8 @@ from tests.search.library import Client, Library, texts, unit
 from winnow.search.v1 import search_pb2 as pb
 
 SLEEPS = """
-create or replace function search.count_documents(p_workspace uuid, p_kinds text[], p_terms tsquery[], p_limit int)
-  returns table (kind text, term int, documents bigint) language plpgsql security definer as
+create or replace function search.count_messages(p_workspace uuid, p_terms tsquery[], p_limit int)
+  returns table (term int, documents bigint) language plpgsql security definer as
 $$ begin perform pg_sleep(60); end $$"""
 
 

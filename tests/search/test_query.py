@@ -244,9 +244,9 @@ async def test_a_defect_of_one_search_ends_the_batch(desk: Desk) -> None:
     """The call must fail with it, and no other of its searches go on for nobody."""
     await desk.library.add_message("slow or broken")
     await desk.library.admin.execute(
-        """create or replace function search.count_documents(
-               p_workspace uuid, p_kinds text[], p_terms tsquery[], p_limit int)
-             returns table (kind text, term int, documents bigint) language plpgsql security definer as $$
+        """create or replace function search.count_messages(
+               p_workspace uuid, p_terms tsquery[], p_limit int)
+             returns table (term int, documents bigint) language plpgsql security definer as $$
            begin
              if p_terms[1]::text ~ 'slow' then
                perform pg_advisory_lock(7), pg_sleep(20);
@@ -269,9 +269,9 @@ async def test_a_leg_that_breaks_costs_only_itself(desk: Desk) -> None:
     """If words cannot be looked up, hybrid must answer by meaning with a warning; words alone must fail."""
     await desk.library.add_message("found by meaning", unit(1))
     await desk.library.admin.execute(
-        """create or replace function search.count_documents(
-               p_workspace uuid, p_kinds text[], p_terms tsquery[], p_limit int)
-             returns table (kind text, term int, documents bigint) language plpgsql security definer as
+        """create or replace function search.count_messages(
+               p_workspace uuid, p_terms tsquery[], p_limit int)
+             returns table (term int, documents bigint) language plpgsql security definer as
            $$ begin raise query_canceled; end $$"""
     )
     reply = await desk.client.search("meaning", query_vector=unit(1).tolist())

@@ -47,23 +47,26 @@ async def test_another_workspace_is_closed(desk: Desk) -> None:
 
 
 async def test_the_release_before_is_answered(desk: Desk) -> None:
-    """Who asks without the workspace must get what is of the transaction's, and of no other."""
+    """Who asks without the workspace, or for all kinds at once, must get the transaction's and no other."""
     await add_one_of_each(desk)
     asked = """
       select (select sum(c.documents)::int from search.count_documents($1::text[], array['crane'::tsquery], 9) c),
         (select count(*) from search.match_documents(
            $1, {none}, 'crane', array['crane'::tsquery], '{{1}}', 1.2, 0.5, 12, 5, 9, 9)),
+        (select sum(c.documents)::int from search.count_documents($2::uuid, $1::text[], array['crane'::tsquery], 9) c),
+        (select count(*) from search.match_documents(
+           $1, {none}, $2, 'crane', array['crane'::tsquery], '{{1}}', 1.2, 0.5, 12, 5, 9, 9)),
         (select count(*) from unnest($1) k cross join search.containing(k, 'crane')),
         (select count(*) from search.live_messages({none})) + (select count(*) from search.live_atoms({none}))
           + (select count(*) from search.live_topics({none})),
         (select count(*) from search.words_like('cran:*', 'cran', 9))"""
     text = asked.format(none=NO_FILTER)
     async with as_search(desk.library) as connection:
-        (found,) = await connection.fetch(text, [*KINDS])
-        assert [*found.values()] == [3, 3, 3, 3, 1]
+        (found,) = await connection.fetch(text, [*KINDS], desk.library.workspace)
+        assert [*found.values()] == [3, 3, 3, 3, 3, 3, 1]
         await connection.execute("select set_config('winnow.workspace_id', $1, true)", str(uuid4()))
-        (found,) = await connection.fetch(text, [*KINDS])
-        assert [*found.values()] == [0, 0, 0, 0, 0]
+        (found,) = await connection.fetch(text, [*KINDS], desk.library.workspace)
+        assert [*found.values()] == [0, 0, None, 0, 0, 0, 0]
 
 
 async def add_one_of_each(desk: Desk) -> None:
