@@ -23,6 +23,8 @@ from winnow.pipeline.v1 import pipeline_pb2_grpc
 
 # How many tasks are made ready in one transaction, in some tenths of a second.
 REPLAYED_MAX: Final = 5_000
+# So few are done before what waits in backfills and history, and do not hold today's work up for long.
+REPLAYED_SOON_MAX: Final = 100
 _STATES = {
     pb.TASK_STATE_UNSPECIFIED: "",
     pb.TASK_STATE_READY: "ready",
@@ -116,7 +118,7 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
         if request.task_ids:
             ids = [UUID(task) for task in request.task_ids]
             async with self._database.transaction(workspace) as connection:
-                replayed = await _replay(connection, workspace, request, ids)
+                replayed = await _replay(connection, workspace, request, ids, are_all=True)
             return pb.ReplayTasksResponse(replayed=replayed)
         replayed, after = 0, None
         wanted = Tasks("dead", request.stage)
@@ -126,7 +128,9 @@ class PipelineRpc(pipeline_pb2_grpc.PipelineServiceServicer):
                 ids = [row["id"] for row in await list_tasks(connection, *place)]
                 if not ids:
                     return pb.ReplayTasksResponse(replayed=replayed)
-                replayed += await _replay(connection, workspace, request, ids)
+                replayed += await _replay(
+                    connection, workspace, request, ids, are_all=after is None
+                )
             after = ids[-1]
 
     async def ListAuditEntries(
@@ -191,10 +195,17 @@ async def _list_actions(
 
 
 async def _replay(
-    connection: Connection, workspace: UUID, request: pb.ReplayTasksRequest, ids: Sequence[UUID]
+    connection: Connection,
+    workspace: UUID,
+    request: pb.ReplayTasksRequest,
+    ids: Sequence[UUID],
+    *,
+    are_all: bool,
 ) -> int:
-    query = "select spine.replay($1, $2, $3, $4)"
-    arguments = (workspace, request.stage, ids, request.dry_run)
+    """Make some tasks ready; if they are all and a few, before what waits in backfills and history."""
+    query = "select spine.replay($1, $2, $3, $4, $5)"
+    soon = are_all and len(ids) <= REPLAYED_SOON_MAX
+    arguments = (workspace, request.stage, ids, request.dry_run, soon)
     replayed: int = await connection.fetchval(query, *arguments)
     return replayed
 

@@ -205,6 +205,21 @@ async def test_many_dead_tasks_are_replayed_in_parts(
     assert (await stub.ReplayTasks(everything, metadata=deployment.metadata)).replayed == 1
 
 
+async def test_a_few_are_replayed_before_what_waits(
+    deployment: Deployment, stub: PipelineServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever replays a few dead tasks does not wait for a backfill or an import; many do not get in the way."""
+    monkeypatch.setattr(pipeline, "REPLAYED_SOON_MAX", 2)
+    ids = await make(deployment, *"abcde")
+    await deployment.admin.execute("update spine.task set lane = 2")
+    await deployment.admin.execute(KILL)
+    named = pb.ReplayTasksRequest(task_ids=list(map(str, ids[:2])))
+    lanes = "select array_agg(lane order by id) from spine.task where state = 'ready'"
+    for request, found in (named, [0, 0]), (pb.ReplayTasksRequest(), [0, 0, 2, 2, 2]):
+        await stub.ReplayTasks(request, metadata=deployment.metadata)
+        assert await deployment.admin.fetchval(lanes) == found
+
+
 async def test_what_is_not_done_is_found_among_all_that_is(deployment: Deployment) -> None:
     """Whoever lists what is dead does not wait until all that is done has been read, though elsewhere most is dead."""
     admin, workspace = deployment.admin, deployment.workspace

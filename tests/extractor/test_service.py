@@ -147,6 +147,24 @@ async def test_an_edit_reads_only_its_window_again(deployment: Deployment) -> No
         assert (await gauges(deployment, channel)).extractions_inconsistent == 0
 
 
+async def test_a_reading_that_is_out_of_date_is_no_defect(deployment: Deployment) -> None:
+    """What was to be read again and has changed before is left to a newer task; what was lost is still told."""
+    async with deployment.serving("extractor") as channel:
+        _, ids = await say(deployment, TALK)
+        await settled(deployment)
+        await change(deployment, ids[4], text="Let's decide: we keep fourteen days of WAL.")
+        await settled(deployment)
+        await deployment.admin.execute(
+            """update spine.task
+               set state = 'ready', attempts = 0, available_at = now(), hint_at = now(), hint_count = 0
+               where id = (select task_id from extractor.run order by id limit 1)"""
+        )
+        await settled(deployment)
+        assert (await gauges(deployment, channel)).extractions_inconsistent == 0
+        await deployment.admin.execute("update extractor.run set atom_count = atom_count + 1")
+        assert (await gauges(deployment, channel)).extractions_inconsistent == 1
+
+
 async def test_a_text_that_returns_is_read_again(deployment: Deployment) -> None:
     """When an edit is taken back, the last reading is of the text that stands there, not of the one between."""
     async with deployment.serving("extractor") as channel:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.search.asking import ALL_KINDS, KEYWORD, SEMANTIC, by, call
 from tests.search.conftest import Desk
-from tests.search.library import START, texts, unit
+from tests.search.library import START, Library, as_search, texts, unit
 from winnow.search.v1 import search_pb2 as pb
 from winnow.types.v1 import types_pb2 as types
 
@@ -257,6 +257,21 @@ async def test_an_atom_whose_words_are_gone_is_not_counted(desk: Desk, how: str)
     duplicates = await call(desk, "FindDuplicates", same)
     assert (counted.count, filtered.count, facets.count) == (2, 2, 2)
     assert [(each.size, len(each.results)) for each in duplicates.groups] == [(2, 2)]
+
+
+async def test_what_proves_an_atom_is_looked_up_by_its_key(desk: Desk) -> None:
+    """Where statistics know rows of another workspace alone, no citation must be compared with all others."""
+    admin, count = desk.deployment.admin, 50
+    for library in (await Library(admin, uuid4()).open(), desk.library):
+        await admin.execute("analyze ingest.message, extractor.atom_evidence")
+        for number in range(count):
+            await library.add_atom("alpha", "", [await library.add_message(f"alpha {number}")])
+    await admin.execute("update ingest.message set revised_at = now()")
+    read = """select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables
+              where schemaname = 'ingest' and relname = 'message'"""
+    async with as_search(desk.library) as connection:
+        await connection.execute("select search.unfounded_atoms()")
+        assert await connection.fetchval(read) < 10 * count
 
 
 @pytest.mark.parametrize("mode", [SEMANTIC, KEYWORD, pb.SEARCH_MODE_HYBRID])

@@ -93,7 +93,8 @@ class PipelineServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReplayTasks(self, request, context):
-        """Makes dead tasks ready again with fresh attempts. Of many, a call that ends early has replayed some: another one goes on. Needs scope `admin`.
+        """Makes dead tasks ready again with fresh attempts. Up to 100 of a call are done before what waits in backfills and history; more take
+        their places there. Of many, a call that ends early has replayed some: another one goes on. Needs scope `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

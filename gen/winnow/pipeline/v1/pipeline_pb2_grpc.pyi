@@ -28,7 +28,9 @@ class PipelineServiceStub:
     there is no such message. Needs scope `read`.
     """
     ReplayTasks: _aio.UnaryUnaryMultiCallable[_pipeline_pb2.ReplayTasksRequest, _pipeline_pb2.ReplayTasksResponse]
-    """Makes dead tasks ready again with fresh attempts. Of many, a call that ends early has replayed some: another one goes on. Needs scope `admin`."""
+    """Makes dead tasks ready again with fresh attempts. Up to 100 of a call are done before what waits in backfills and history; more take
+    their places there. Of many, a call that ends early has replayed some: another one goes on. Needs scope `admin`.
+    """
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_pipeline_pb2.ListAuditEntriesRequest, _pipeline_pb2.ListAuditEntriesResponse]
     """Lists what was done with an admin's rights, by calls and by commands, newest first. Needs scope `admin`."""
 
@@ -70,7 +72,9 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pipeline_pb2.ReplayTasksRequest,
         context: _aio.ServicerContext[_pipeline_pb2.ReplayTasksRequest, _abc.Awaitable[_pipeline_pb2.ReplayTasksResponse]],
     ) -> _abc.Awaitable[_pipeline_pb2.ReplayTasksResponse]:
-        """Makes dead tasks ready again with fresh attempts. Of many, a call that ends early has replayed some: another one goes on. Needs scope `admin`."""
+        """Makes dead tasks ready again with fresh attempts. Up to 100 of a call are done before what waits in backfills and history; more take
+        their places there. Of many, a call that ends early has replayed some: another one goes on. Needs scope `admin`.
+        """
 
     @_abc_1.abstractmethod
     def ListAuditEntries(
