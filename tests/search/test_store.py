@@ -279,7 +279,7 @@ async def test_what_is_listed_is_joined(desk: Desk, chosen: Filter) -> None:
 async def test_facets_are_counted_in_one_pass(desk: Desk) -> None:
     """All attributes must be counted at once, without sorting, and of everything no copy be kept for that."""
     keys = ["source", "author", "month"]
-    arguments = (*Filter().arguments(), desk.library.workspace, None, keys, 10)
+    arguments = (*Filter().arguments(), desk.library.workspace, None, keys, 10, "")
     async with as_search(desk.library) as connection:
         for name, copies in (("facets", 1), ("facets_of_everything", 0)):
             text, _ = statements.statement(name)
