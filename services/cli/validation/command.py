@@ -34,6 +34,16 @@ STARTING_SECONDS = 15.0
 INDEX_FROM_ROWS = 20_000
 
 
+def _pages(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse what is no address: nothing would be read there, and nothing said of it."""
+    for each in given:
+        if not meters.is_page(each):
+            raise click.BadParameter(f"{each!r} is no address like http://127.0.0.1:9464/metrics")
+    return given
+
+
 @click.command()
 @click.option(
     "--patience",
@@ -46,6 +56,7 @@ INDEX_FROM_ROWS = 20_000
     "--metrics",
     "metrics_urls",
     multiple=True,
+    callback=_pages,
     help="Where a process shows its metrics, http://HOST:PORT/metrics; repeatable. "
     "Without it, where the `winnow up` that runs shows them.",
 )
