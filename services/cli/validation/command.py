@@ -20,7 +20,7 @@ from services.cli.validation import meters
 from services.cli.validation.conversation import TRANSIENT, Conversation, Question, sample, wait
 from services.cli.validation.report import Report, milliseconds
 from services.cli.values import Measure, counted
-from services.common.addresses import NAMES
+from services.common.addresses import NAMES, is_web_address
 from services.common.signals import stop_signals
 from winnow.ingest.v1 import ingest_pb2
 from winnow.search.v1 import search_pb2
@@ -39,7 +39,7 @@ def _pages(
 ) -> tuple[str, ...]:
     """Refuse what is no address: nothing would be read there, and nothing said of it."""
     for each in given:
-        if not meters.is_page(each):
+        if not is_web_address(each):
             raise click.BadParameter(f"{each!r} is no address like http://127.0.0.1:9464/metrics")
     return given
 

@@ -28,15 +28,6 @@ Reading = Mapping[tuple[str, str], tuple[float, float]]
 """Count and sum of seconds by metric and label."""
 
 
-def is_page(text: str) -> bool:
-    """Whether a text is an address of the web."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
 def urls(given: Sequence[str], state: RuntimeState | None = None) -> list[str]:
     """Where metrics are read: as given, else where the `winnow up` that runs serves them, else as the settings say."""
     if given:
