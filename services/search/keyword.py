@@ -96,6 +96,16 @@ class KeywordLeg:
         query = await store.compile_constraint(connection, known, words.exclusions)
         return query, phrases.as_they_are(words.phrases, words.excluded_phrases)
 
+    async def count(
+        self,
+        connection: Connection,
+        workspace: UUID,
+        terms: Sequence[Term],
+        kinds: Sequence[str],
+    ) -> None:
+        """Count in how many documents each term is, so that a search for it finds that remembered."""
+        await self._look_up(connection, workspace, terms, kinds, {})
+
     async def find(
         self,
         connection: Connection,

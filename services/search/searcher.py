@@ -13,6 +13,7 @@ from services.common.database import Connection
 from services.common.errors import ModelUnavailable
 from services.search import lookups, paging, ranking
 from services.search.answer import Answer, alone, joined
+from services.search.common_words import CommonWords
 from services.search.conditions import both
 from services.search.contents import Contents
 from services.search.copies import Copies
@@ -55,6 +56,7 @@ class Searcher:
         self.serving, self.freshness = Serving(clock), FreshnessGauge(reads, clock)
         self.roster, statistics = Roster(reads, clock), Statistics(clock)
         keyword, self.semantic = KeywordLeg(statistics), SemanticLeg(statistics, copies)
+        self.common_words = CommonWords(reads, keyword, statistics, clock)
         known_by = (self.serving, Nearness(clock), self.roster)
         self._legs = Legs(reads, vectors, keyword, self.semantic, *known_by, probe, clock)
         self._waiting = Waiting(reads, self.serving, clock)
@@ -95,6 +97,7 @@ class Searcher:
                 else await self._from_one(search)
             )
         answer.timings.wait, answer.wait_outcome = waited, outcome
+        self.common_words.want(workspace)
         return answer
 
     async def _read(self, workspace: UUID, question: Question) -> Search:

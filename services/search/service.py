@@ -61,6 +61,7 @@ async def open_service() -> AsyncIterator[Service]:
         loops = [
             searcher.freshness.run,
             searcher.roster.run,
+            searcher.common_words.run,
             probe.run,
             copies.run,
             *((replica.watch,) if replica else ()),

@@ -23,7 +23,7 @@ _KEPT_TIMES_MAX: Final = 5
 # A term that is in a thousand documents is counted anew after so long, one that is in fewer sooner, and any once there
 # are so much more or fewer documents.
 _TERM_KEPT_FROM: Final = 100
-_TERM_KEPT_SECONDS: Final = 3600.0
+TERM_KEPT_SECONDS: Final = 3600.0
 _CHANGED_SHARE: Final = 0.1
 _ENTRIES_MAX: Final = 20_000
 
@@ -85,7 +85,7 @@ class Statistics:
         counted = await store.count_documents(connection, workspace, kinds, list(forms), 1)
         found = {*compress(forms, map(any, zip(*counted.values(), strict=True)))}
         for form in found:
-            self._occurring.put((workspace, form), True, _TERM_KEPT_SECONDS)
+            self._occurring.put((workspace, form), True, TERM_KEPT_SECONDS)
         return found
 
     async def containing(
@@ -107,7 +107,7 @@ class Statistics:
                 counts = {kind: of_kind[position] for kind, of_kind in counted.items()}
                 known[query] = together = sum(counts.values())
                 if together >= _TERM_KEPT_FROM:
-                    seconds = _TERM_KEPT_SECONDS * min(1.0, together / _KEPT_FROM)
+                    seconds = TERM_KEPT_SECONDS * min(1.0, together / _KEPT_FROM)
                     for kind, count in counts.items():
                         key = (workspace, kind, query)
                         self._counts.put(key, _Counted(count, documents), seconds)

@@ -207,6 +207,12 @@ async def match_documents(
     return [_document(row) for row in await connection.fetch(text, *arguments, *values)]
 
 
+async def newest_texts(connection: Connection, workspace: UUID, limit: int) -> list[str]:
+    """Return the texts of the newest messages."""
+    rows = await connection.fetch(_text("newest_texts"), workspace, limit)
+    return [row["text"] for row in rows]
+
+
 async def authors(
     connection: Connection, workspace: UUID, after: str, limit: int
 ) -> list[tuple[str, list[str]]]:

@@ -71,6 +71,11 @@ limit $17::int;
 -- name: words_like
 select w.word from search.words_like($1, to_tsquery('pg_catalog.simple', $2 || ':*'), $2, $3::int) w;
 
+-- name: newest_texts
+select m.text from ingest.message m
+where m.workspace_id = $1 and m.deleted_at is null and m.text <> ''
+order by m.sent_at desc, m.id desc limit $2::int;
+
 -- name: authors
 -- The next few people by their ids, with the names of the first and the last of their messages that are there: each is a step in the
 -- index, however much they wrote. Who wrote nothing that is left, and what bots are called, is left out; the row is there still.

@@ -5,7 +5,6 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -53,7 +52,7 @@ async def read(places: Sequence[str]) -> Reading:
         try:
             durations = list(_durations(text))
         except ValueError:
-            raise _no_metrics(place) from None
+            raise WinnowError(f"--metrics: what {place} shows are no metrics") from None
         for key, count, seconds in durations:
             before = total[key]
             total[key] = before[0] + count, before[1] + seconds
@@ -72,12 +71,6 @@ def _fetch(place: str) -> str:
             return str(answer.read().decode(errors="replace"))
     except (OSError, urllib.error.URLError):
         return ""
-    except HTTPException:
-        raise _no_metrics(place) from None
-
-
-def _no_metrics(place: str) -> WinnowError:
-    return WinnowError(f"--metrics: what {place} shows are no metrics")
 
 
 def _durations(text: str) -> Iterator[tuple[tuple[str, str], float, float]]:
