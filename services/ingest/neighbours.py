@@ -69,7 +69,8 @@ class Neighbours:
         if is_sure and not stored:
             return NONE
         place = (connection, workspace, source_id)
-        places = _places(drafts, stored)
+        left = _left(drafts, stored)
+        places = _places(drafts, left)
         later = await self._replies(*place, drafts, stored)
         if not is_sure or len(stored) < len(drafts):
             return Disturbance(places + later, is_surprise=True)
@@ -77,12 +78,12 @@ class Neighbours:
         first = [(each, around.get(each[0], NOTHING).after) for each in _first_of_each(places)]
         threads = await store.disturbed_threads(*place, first, known)
         among = [each for each in places if each[0] in threads]
-        again = _overtaken(around) + later
+        again = [*left, *_overtaken(around), *later]
         if not among:
-            return Disturbance(again, is_surprise=bool(later))
+            # The sender remembers those that have moved where they were.
+            return Disturbance(again, is_surprise=bool(left or later))
         interrupted = await store.interrupted_places(*place, among)
-        left = {each for each in among if each[:2] != _now_at(drafts[each[2]])}
-        return Disturbance([*(interrupted | left), *again], is_surprise=True)
+        return Disturbance([*interrupted, *again], is_surprise=True)
 
     async def _replies(
         self,
@@ -173,13 +174,21 @@ def _is_heard(stored: Stored, draft: Draft) -> bool:
     return stored.text_changed and asks(draft.text) != asks(stored.old_text or "")
 
 
-def _places(drafts: Mapping[str, Draft], stored: Sequence[Stored]) -> list[Place]:
+def _left(drafts: Mapping[str, Draft], stored: Sequence[Stored]) -> list[Place]:
+    """Where messages stood that have moved."""
+    return [
+        (each.old_thread_id, each.old_sent_at, each.external_id)
+        for each in stored
+        if each.old_thread_id is not None
+        and each.old_sent_at is not None
+        and (each.old_thread_id, each.old_sent_at) != _now_at(drafts[each.external_id])
+    ]
+
+
+def _places(drafts: Mapping[str, Draft], left: Sequence[Place]) -> list[Place]:
     """Where the messages of a batch stand, and where those that have moved stood."""
-    places = {(each.thread_id, each.sent_at, key) for key, each in drafts.items()}
-    for each in stored:
-        if each.old_thread_id is not None and each.old_sent_at is not None:
-            places.add((each.old_thread_id, each.old_sent_at, each.external_id))
-    return sorted(places, key=lambda each: (each[0], *order_of(each[1], each[2])))
+    places = {(*_now_at(each), key) for key, each in drafts.items()}
+    return sorted(places.union(left), key=lambda each: (each[0], *order_of(each[1], each[2])))
 
 
 def _now_at(draft: Draft) -> tuple[str, datetime]:

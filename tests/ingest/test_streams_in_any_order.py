@@ -1,0 +1,111 @@
+"""Streams whose frames come newest first or in no order, with versions that move, end as the same in order."""
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.ingest.conftest import Ingest
+from tests.ingest.test_order import TEXTS, Put, apply, new_source, state
+from winnow.ingest.v1 import ingest_pb2 as pb
+
+QUESTION, ANSWER = TEXTS[1], TEXTS[3]
+
+
+async def stream(
+    ingest: Ingest, source: pb.SourceRef, frames: Sequence[Sequence[Put]]
+) -> list[pb.StreamMessagesResponse]:
+    """Send each of some lists of updates as a frame of one stream."""
+    requests = [
+        pb.StreamMessagesRequest(
+            sequence=number, source=source, messages=[each.sent() for each in frame]
+        )
+        for number, frame in enumerate(frames)
+    ]
+    return await ingest.stream(requests)
+
+
+@pytest.mark.parametrize(
+    "moved", [Put(6, 1, "never mind", "x", thread="t"), Put(6, 1, "never mind", "x", later=-1)]
+)
+async def test_what_moves_is_not_where_it_was(ingest: Ingest, moved: Put) -> None:
+    """Who moves the last message of a conversation in a stream has what comes next scored without it."""
+    one, other = new_source(), new_source()
+    asked, answer = Put(6, None, QUESTION, "x"), Put(8, None, ANSWER, "ann")
+    hello, elsewhere = Put(2, None, "hello", "x"), new_source()
+    # What comes of another source between them keeps two frames from being put together.
+    sent = [(one, hello), (one, asked), (one, moved), (elsewhere, hello), (one, answer)]
+    await ingest.stream(
+        pb.StreamMessagesRequest(sequence=number, source=source, messages=[each.sent()])
+        for number, (source, each) in enumerate(sent)
+    )
+    await apply(ingest, other, [hello, moved, answer])
+    assert await state(ingest, one) == await state(ingest, other)
+
+
+def chat(dice: random.Random, count: int) -> list[Put]:
+    """A chat in two threads in which some reply to what was said before, in the order of sending."""
+    return [
+        Put(
+            number,
+            None,
+            f"{dice.choice(TEXTS)} {dice.randint(1, 9)}",
+            "ann" if dice.random() < 0.2 else dice.choice(["x", "build-bot"]),
+            max(1, number - dice.randint(1, 60)) if dice.random() < 0.2 else 0,
+            dice.choice(["", "", "", "t"]),
+        )
+        for number in range(1, count)
+    ]
+
+
+def newest_first(dice: random.Random, said: Sequence[Put]) -> list[list[Put]]:
+    """Pages of a history as most APIs give it, the newest first, each in its order or turned round."""
+    pages, end, turned = [], len(said), dice.random() < 0.5
+    while end > 0:
+        start = max(0, end - dice.choice([1, 7, 100, 300]))
+        pages.append(list(reversed(said[start:end])) if turned else list(said[start:end]))
+        end = start
+    return pages
+
+
+def disordered(dice: random.Random, said: Sequence[Put]) -> list[list[Put]]:
+    """Frames in no order, with later versions among them, some of which say that they belong elsewhere."""
+    versions = list(said)
+    for each in dice.sample(said, len(said) // 5):
+        text, thread = f"{dice.choice(TEXTS)} {dice.randint(1, 9)}", dice.choice(["", "", "t"])
+        later = dice.choice([0, 0, -40, 40])
+        versions.append(
+            Put(each.key, dice.randint(1, 4), text, each.author, each.reply_to, thread, later)
+        )
+    if dice.random() < 0.5:
+        versions.sort(key=lambda each: (each.key // dice.choice([20, 50]), dice.random()))
+    else:
+        dice.shuffle(versions)
+    frames, start = [], 0
+    while start < len(versions):
+        end = start + dice.choice([1, 7, 60, 200])
+        frames.append(versions[start:end])
+        start = end
+    return frames
+
+
+@pytest.mark.parametrize("cut", [newest_first, disordered])
+@pytest.mark.parametrize("seed", range(8))
+async def test_a_stream_in_another_order(
+    ingest: Ingest,
+    seed: int,
+    cut: Callable[[random.Random, Sequence[Put]], list[list[Put]]],
+) -> None:
+    """However a stream is ordered, and whatever is stored among it already, it ends in the state of the same in order."""
+    dice = random.Random(seed)
+    said = chat(dice, 900)
+    frames = cut(dice, said)
+    one, other = new_source(), new_source()
+    versions = sorted(
+        (each for frame in frames for each in frame), key=lambda each: each.edited or 0
+    )
+    await apply(ingest, other, versions)
+    if seed % 2:
+        await apply(ingest, one, [each for each in said if each.key // 50 % 7 == 0])
+    await stream(ingest, one, frames)
+    assert await state(ingest, one) == await state(ingest, other)
