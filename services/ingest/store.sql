@@ -153,15 +153,17 @@ where m.workspace_id = $1 and m.source_id = $2 and m.reply_to_external_id <> ''
   and m.content_sha256 <> decode(repeat('00', 32), 'hex');
 
 -- name: around_places
--- The messages after each place, whose scores depend on it, and those before them, on which they depend.
+-- The messages after each place, whose scores depend on it, and those before them, on which they depend. A workspace that the
+-- statistics do not know yet seems to be one row, to be read at once: `offset 0`, and a workspace that is not $1, have each
+-- message looked up by its id.
 select m.id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name, m.author_is_bot,
   m.text, m.sent_at, m.importance_score, m.importance_label, m.importance_factors::text as importance_factors,
   m.importance_version, m.deleted_at, n.depends
 from (
-  select t.id, bool_or(t.depends) as depends
+  select t.workspace_id, t.id, bool_or(t.depends) as depends
   from unnest($3::text[], $4::timestamptz[], $5::text[]) as c (thread_id, sent_at, external_id)
   cross join lateral (
-    (select b.id, b.external_id = c.external_id as depends
+    (select b.workspace_id, b.id, b.external_id = c.external_id as depends
      from ingest.message b
      where b.workspace_id = $1 and b.source_id = $2 and b.thread_id = c.thread_id and b.sent_at <= c.sent_at
        and (b.sent_at, length(b.external_id), b.external_id collate "C") <= (c.sent_at, length(c.external_id), c.external_id collate "C")
@@ -169,15 +171,15 @@ from (
      order by b.sent_at desc, length(b.external_id) desc, b.external_id collate "C" desc
      limit $6 + 1)
     union all
-    (select a.id, true
+    (select a.workspace_id, a.id, true
      from ingest.message a
      where a.workspace_id = $1 and a.source_id = $2 and a.thread_id = c.thread_id and a.sent_at >= c.sent_at
        and (a.sent_at, length(a.external_id), a.external_id collate "C") > (c.sent_at, length(c.external_id), c.external_id collate "C")
        and a.content_sha256 <> decode(repeat('00', 32), 'hex')
      order by a.sent_at, length(a.external_id), a.external_id collate "C"
      limit $6)) t
-  group by t.id) n
-join ingest.message m on m.workspace_id = $1 and m.id = n.id
+  group by t.workspace_id, t.id) n
+cross join lateral (select x.* from ingest.message x where x.workspace_id = n.workspace_id and x.id = n.id offset 0) m
 order by m.thread_id, m.sent_at, length(m.external_id), m.external_id collate "C";
 
 -- name: set_scores

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Connection, Database, DatabaseSettings
 from services.ingest import store
 from services.ingest.store import QUERIES
@@ -82,6 +83,38 @@ async def test_what_stands_around_a_message_is_read_alone(
         assert found >= 20
         assert await connection.fetchval(READ) < 3 * found
         assert await connection.fetchval("show enable_sort") == "on"
+
+
+async def _interrupted(place: Place, last: datetime, key: str) -> int:
+    times = [(last - timedelta(seconds=3 * n), str(int(key) - 3 * n)) for n in range(20)]
+    places = [("", sent_at, name) for sent_at, name in reversed(times)]
+    ends = [(each, None) for each in places]
+    await store.disturbed_threads(*place, ends, [])
+    await store.replies_to(*place, [name for _, name in times])
+    return len(await store.interrupted_places(*place, places)) * 4
+
+
+@pytest.mark.parametrize("read", [_around, _tail, _interrupted])
+async def test_a_workspace_that_the_statistics_do_not_know(
+    deployment: Deployment, read: Callable[[Place, datetime, str], Awaitable[int]]
+) -> None:
+    """What is imported into a new workspace is not read whole for every batch until the server has looked at it."""
+    admin, workspace = deployment.admin, deployment.workspace
+    make = "insert into ingest.source (workspace_id, kind, external_id) values ($1, 'api', 'room') returning id"
+    key = mint_key()
+    for each in (await store_key(admin, "before", "test", key, SCOPES), workspace):
+        source: UUID = await admin.fetchval(make, each)
+        await admin.execute(FILL, each, source, BEGAN, CHAT_MESSAGES, 0)
+        if each != workspace:
+            await admin.execute("analyze ingest.message")
+    async with (
+        Database.open(DatabaseSettings.read(), "winnow_ingest", size=1) as database,
+        database.transaction(workspace) as connection,
+    ):
+        last = BEGAN + timedelta(seconds=CHAT_MESSAGES)
+        found = await read((connection, workspace, source), last, str(CHAT_MESSAGES))
+        assert found >= 20
+        assert await connection.fetchval(READ) < 5 * found
 
 
 async def test_messages_of_sources_are_counted_without_reading_them(deployment: Deployment) -> None:
