@@ -1,14 +1,14 @@
 """The importance gate: scores messages in the order they were sent, each in the light of those before it."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from services.common.database import Database
 from services.ingest import revisions, store
-from services.ingest.memory import Around, Memory, Recalled, Tail
+from services.ingest.memory import Around, Recalled, Tail
 from services.ingest.messages import Draft, order_of
 from services.ingest.reading import strides
 from services.ingest.scoring import Importance, Thresholds, weigh
@@ -26,9 +26,9 @@ from services.ingest.wording import (
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What the messages of a batch get, in their order, and by thread what was known around them."""
+    """What the messages of a batch get, by their keys, and by thread what was known around them."""
 
-    scores: Sequence[Score]
+    scores: Mapping[str, Score]
     around: Mapping[str, Around]
 
 
@@ -39,26 +39,20 @@ class Gate:
         self._database, self._sources, self._thresholds = database, sources, thresholds
 
     async def score(
-        self,
-        workspace: UUID,
-        source: SourceKey,
-        drafts: Sequence[Draft],
-        memory: Memory,
-        can_be_read: Callable[[Recalled], Awaitable[None]],
+        self, workspace: UUID, source: SourceKey, ordered: Sequence[Draft], recalled: Recalled
     ) -> Scored:
-        """Score drafts of different messages of one source; `can_be_read` waits until what must be read is stored."""
-        ordered = sorted(drafts, key=lambda each: order_of(each.sent_at, each.external_id))
-        recalled = memory.recall(source, ordered)
+        """Score drafts of different messages of one source, in the order of sending, by what is recalled around them.
+
+        What is scored is added to that; what is not complete can be read, as all that was sent of it is stored.
+        """
         together = {each.external_id: each for each in ordered}
         if not recalled.is_complete:
-            await can_be_read(recalled)
             await self._ask(workspace, source, ordered, recalled)
         scores: dict[str, Score] = {}
         async for stride in strides(ordered):
             scores |= {each.external_id: self._score(each, recalled, together) for each in stride}
         around = {thread: tail.around() for thread, tail in recalled.tails.items()}
-        memory.keep(source, ordered, recalled)
-        return Scored([scores[each.external_id] for each in drafts], around)
+        return Scored(scores, around)
 
     def _score(self, each: Draft, recalled: Recalled, together: Mapping[str, Draft]) -> Score:
         """Score the next message of its conversation; it may reply to one that comes later in the batch."""
@@ -83,6 +77,8 @@ class Gate:
             known = await self._sources.find(connection, workspace, source)
             if known is None:
                 recalled.revision = 0
+                for thread in recalled.cold_threads:
+                    recalled.tails[thread].has_first = True
                 return
             place = (connection, workspace, known.id)
             recalled.revision = await revisions.source_revision(*place)
@@ -94,6 +90,9 @@ class Gate:
             recalled.messages[row["external_id"]] = read(input_of_row(row), Context())
         for row in earlier:
             _add_row(recalled.tails[row["thread_id"]], row)
+        for thread in recalled.cold_threads:
+            tail = recalled.tails[thread]
+            tail.has_first = len(tail.readings) < REACH_MESSAGES
 
 
 def _add_row(tail: Tail, row: Any) -> None:

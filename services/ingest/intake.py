@@ -14,7 +14,7 @@ from services.ingest import store
 from services.ingest.gate import Gate, Scored
 from services.ingest.limits import Turn
 from services.ingest.memory import Memory, Recalled
-from services.ingest.messages import Draft, latest
+from services.ingest.messages import Draft, latest, order_of
 from services.ingest.reading import Rejected, read_message, read_messages, stored_input
 from services.ingest.renumbering import AS_SENT, Renumbering
 from services.ingest.saving import Saved, Saver
@@ -69,15 +69,23 @@ class Sender:
             self.memory.forget()
         return self.memory
 
-    async def can_be_read(self, recalled: Recalled) -> None:
-        """Wait until all that was sent of what is not recalled is stored."""
+    async def recall(self, source: SourceKey, ordered: Sequence[Draft]) -> Recalled:
+        """What is known around a batch in the order of sending; all that was sent of what is not known can be read."""
+        while True:
+            recalled = (await self.remember()).recall(source, ordered)
+            if await self.can_be_read(recalled):
+                return recalled
+
+    async def can_be_read(self, recalled: Recalled) -> bool:
+        """Wait until all that was sent of what is not recalled is stored; False if the rest may be outdated by then."""
         threads, keys = recalled.cold_threads, recalled.unknown_keys
         for batch in self._unsaved:
             if not batch.winners.keys().isdisjoint(keys) or any(
                 each.thread_id in threads for each in batch.winners.values()
             ):
                 await self._everything_saved()
-                return
+                return False
+        return True
 
     async def _everything_saved(self) -> None:
         while self._unsaved:
@@ -206,10 +214,13 @@ class Intake:
         called: Mapping[str, str],
     ) -> Batch:
         winners = latest(each for each in sent if isinstance(each, Draft))
-        memory, surprises = await sender.remember(), sender.surprises
-        scored = await self._gate.score(
-            workspace, source, list(winners.values()), memory, sender.can_be_read
+        ordered = sorted(
+            winners.values(), key=lambda each: order_of(each.sent_at, each.external_id)
         )
+        recalled = await sender.recall(source, ordered)
+        surprises = sender.surprises
+        scored = await self._gate.score(workspace, source, ordered, recalled)
+        sender.memory.keep(source, ordered, recalled)
         batch = Batch(sender, source, sent, winners, scored, surprises, called)
         if winners:
             sender.prepared(batch)

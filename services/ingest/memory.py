@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from services.ingest.messages import Draft, Order, order_of
 from services.ingest.store import SourceKey
-from services.ingest.wording import CONTEXT_MESSAGES, Context, Reading, read_again
+from services.ingest.wording import CONTEXT_MESSAGES, REACH_MESSAGES, Context, Reading, read_again
 
 Key = tuple[str, str, str]
 """Kind and external id of a source, with a thread or with the external id of a message."""
@@ -34,13 +34,24 @@ _ID = itemgetter(2)
 class Tail:
     """The last messages of a conversation in its order, cut where the next one goes.
 
-    `readings` are of those before the cut. Clocks jump and midnight is dated a day off, so there may be others behind
-    it; what is added moves the cut, and may overtake some of them.
+    `readings` are of those before the cut. Clocks jump, midnight is dated a day off, and histories come newest first,
+    so there may be others behind it; what is added moves the cut, and may overtake some of them. `has_first` says that
+    nothing comes before them, and `has_last` that nothing was sent of what comes after them.
     """
 
-    def __init__(self, orders: list[Order], readings: list[Reading], cut: int) -> None:
+    def __init__(
+        self,
+        orders: list[Order],
+        readings: list[Reading],
+        cut: int,
+        *,
+        has_first: bool = False,
+        has_last: bool = True,
+    ) -> None:
         self._orders, self.readings = orders[:cut], readings[:cut]
         self._behind = deque(zip(orders[cut:], readings[cut:], strict=True))
+        self._begun = cut
+        self.has_first, self._has_last = has_first, has_last
         self._passed_since = CONTEXT_MESSAGES
         self._passed: list[str] = []
         self._overtaken: list[Order] = []
@@ -78,17 +89,37 @@ class Tail:
         return Around(list(self._passed), overtaken, after)
 
     def ended(self, most: int) -> "Tail":
-        """Copy it with the cut at the end, and at most so many of its messages."""
+        """Copy it with the cut at the end, and at most so many of its messages: those around where the next may go.
+
+        That is after the last, or, if what was added came before others, before that.
+        """
+        came_before = bool(self._behind)
         while self._behind:
             self._pass()
-        return Tail(self._orders[-most:], self.readings[-most:], most)
+        over = max(0, len(self._orders) - most)
+        start = min(over, max(0, self._begun - REACH_MESSAGES)) if came_before else over
+        end = start + most
+        return Tail(
+            self._orders[start:end],
+            self.readings[start:end],
+            most,
+            has_first=self.has_first and start == 0,
+            has_last=self._has_last and end >= len(self._orders),
+        )
 
     def cut(self, order: Order) -> "Tail | None":
-        """Copy it with the cut at a place; None if it does not reach back far enough."""
-        place = bisect_left(self._orders, order)
-        if CONTEXT_MESSAGES > place < len(self._orders):
+        """Copy it with the cut at a place; None if it does not tell what comes before that."""
+        place, known = bisect_left(self._orders, order), len(self._orders)
+        tells = self._has_last if place == known else self.has_first or place >= CONTEXT_MESSAGES
+        if not tells:
             return None
-        return Tail(self._orders, self.readings, place)
+        return Tail(
+            self._orders,
+            self.readings,
+            place,
+            has_first=self.has_first,
+            has_last=self._has_last,
+        )
 
     @property
     def end(self) -> Order:
@@ -183,11 +214,11 @@ class Memory:
         """Keep what a batch has added to its conversations."""
         if recalled.revision is not None:
             self._revisions.setdefault((source.kind, source.external_id), recalled.revision)
-        most = max(2 * CONTEXT_MESSAGES, 2 * self._messages_max // max(1, len(self._tails)))
+        most = max(REACH_MESSAGES + 1, 2 * self._messages_max // max(1, len(self._tails)))
         for thread, tail in recalled.tails.items():
             place = (source.kind, source.external_id, thread)
             known, ended = self._tails.get(place), tail.ended(most)
-            if known is None or ended.end >= known.end:
+            if known is None or thread not in recalled.cold_threads or ended.end >= known.end:
                 self._tails[place] = ended
                 self._tails.move_to_end(place)
             if len(self._tails) > self._tails_max:

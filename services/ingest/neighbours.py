@@ -5,8 +5,8 @@ replies to asks something. So a message that comes before others, an edit, or an
 the stored one disturbs at most as many after each place, and replies if it asks something only now or
 no longer; their scores are made again from what is stored, in the same transaction. Batches in order,
 the usual case, cost two short queries; where a batch falls among what is stored, only the places
-between the two are looked at, and if the sender knows those others, having just sent them with a
-clock that ran ahead, not even these.
+between the two are looked at, and if the sender knows those others, having just sent them newest
+first or with a clock that ran ahead, not even these.
 
 What is deleted was said all the same, and is kept: others are scored by it as before. What is erased is
 not kept, and neither is what it did to the scores after it.
@@ -81,7 +81,7 @@ class Neighbours:
         again = [*left, *_overtaken(around), *later]
         if not among:
             # The sender remembers those that have moved where they were.
-            return Disturbance(again, is_surprise=bool(left or later))
+            return Disturbance(again, is_surprise=bool(left))
         interrupted = await store.interrupted_places(*place, among)
         return Disturbance([*interrupted, *again], is_surprise=True)
 
@@ -124,8 +124,9 @@ class Neighbours:
         self, connection: Connection, workspace: UUID, risen: Sequence[UUID]
     ) -> None:
         """Ask that the windows be read of messages that are no longer noise."""
-        specs = [f"changed:importance:{self._version}"] * len(risen)
-        await enqueue(connection, workspace, "window", risen, specs, reopen=True)
+        if risen:
+            specs = [f"changed:importance:{self._version}"] * len(risen)
+            await enqueue(connection, workspace, "window", risen, specs, reopen=True)
 
     async def settle(
         self, connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place]

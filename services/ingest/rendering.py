@@ -110,9 +110,7 @@ class Results:
     def __init__(self, batch: Batch, saved: Saved, scorer_version: str, *, factors: bool) -> None:
         self._batch, self._saved, self._factors = batch, saved, factors
         self._scorer_version = scorer_version
-        self._scores = (
-            dict(zip(batch.winners, batch.scored.scores, strict=True)) | saved.scored_again
-        )
+        self._scores = {**batch.scored.scores, **saved.scored_again}
 
     def all(self) -> list[pb.IngestResult]:
         """One result a message, in the order sent."""

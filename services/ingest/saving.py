@@ -83,7 +83,8 @@ class Saver:
         be something else.
         """
         ids = uuid7_texts(len(drafts))
-        rows = store.by_key(zip(ids, drafts, scored.scores, strict=True))
+        scores = [scored.scores[each.external_id] for each in drafts]
+        rows = store.by_key(zip(ids, drafts, scores, strict=True))
         hints: list[Hints] = []
 
         async def write(connection: Connection, source_id: UUID) -> tuple[Saved, SourceState]:

@@ -311,6 +311,8 @@ async def conversation_tails(
     count: int,
 ) -> list[Any]:
     """Return the last messages of each thread until a time, oldest first, leaving out some keys."""
+    if not threads:
+        return []
     async with _by_index(connection):
         found = await connection.fetch(
             QUERIES["conversation_tails"],
@@ -328,6 +330,8 @@ async def messages_by_key(
     connection: Connection, workspace: UUID, source_id: UUID, external_ids: Sequence[str]
 ) -> list[Any]:
     """Return messages as the scorer sees them, by their keys."""
+    if not external_ids:
+        return []
     return await connection.fetch(QUERIES["messages_by_key"], workspace, source_id, external_ids)
 
 

@@ -2,9 +2,14 @@
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 
+from services.ingest import intake, store, streaming
+from services.ingest.memory import Memory
+from services.ingest.neighbours import Neighbours
 from tests.ingest.conftest import Ingest
 from tests.ingest.test_order import TEXTS, Put, apply, new_source, state
 from winnow.ingest.v1 import ingest_pb2 as pb
@@ -93,11 +98,14 @@ def disordered(dice: random.Random, said: Sequence[Put]) -> list[list[Put]]:
 @pytest.mark.parametrize("seed", range(8))
 async def test_a_stream_in_another_order(
     ingest: Ingest,
+    monkeypatch: pytest.MonkeyPatch,
     seed: int,
     cut: Callable[[random.Random, Sequence[Put]], list[list[Put]]],
 ) -> None:
-    """However a stream is ordered, and whatever is stored among it already, it ends in the state of the same in order."""
+    """However a stream is ordered, and whatever is stored among it, it ends in the state of the same in order."""
     dice = random.Random(seed)
+    monkeypatch.setattr(streaming, "GROUP_MESSAGES_MAX", dice.choice([100, 1000]))
+    monkeypatch.setattr(intake, "Memory", partial(Memory, messages_max=dice.choice([50, 1000])))
     said = chat(dice, 900)
     frames = cut(dice, said)
     one, other = new_source(), new_source()
@@ -108,4 +116,65 @@ async def test_a_stream_in_another_order(
     if seed % 2:
         await apply(ingest, one, [each for each in said if each.key // 50 % 7 == 0])
     await stream(ingest, one, frames)
+    assert await state(ingest, one) == await state(ingest, other)
+
+
+async def test_a_history_that_comes_newest_first(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new chat that comes newest first never asks what is stored, and little of it is scored again."""
+    asked: list[Any] = []
+    settled: list[int] = []
+    conversation_tails, settle = store.conversation_tails, Neighbours.settle
+
+    async def counted(*arguments: Any) -> Any:
+        asked.extend(arguments[3])
+        return await conversation_tails(*arguments)
+
+    async def settled_at(self: Neighbours, *arguments: Any) -> Any:
+        settled.append(len(arguments[-1]))
+        return await settle(self, *arguments)
+
+    monkeypatch.setattr(streaming, "GROUP_MESSAGES_MAX", 100)
+    monkeypatch.setattr(intake, "Memory", partial(Memory, messages_max=150))
+    monkeypatch.setattr(store, "conversation_tails", counted)
+    monkeypatch.setattr(Neighbours, "settle", settled_at)
+    said = [
+        Put(
+            n,
+            None,
+            f"{TEXTS[n % 9]} {n % 7}",
+            "x" if n % 3 else "ann",
+            n - 136 if n > 200 and n % 50 == 0 else 0,
+        )
+        for n in range(2000)
+    ]
+    one, other = new_source(), new_source()
+    await stream(ingest, one, [said[n : n + 100] for n in range(1900, -1, -100)])
+    assert (asked, len(settled), set(settled)) == ([], 19, {1, 2})
+    await apply(ingest, other, said)
+    assert await state(ingest, one) == await state(ingest, other)
+
+
+@pytest.mark.parametrize(
+    ("stored", "pages"),
+    [
+        ([*range(1, 184), *range(188, 201)], [range(400, 401), range(184, 188)]),
+        ([], [range(200, 300), range(100, 200), range(100), range(300, 304)]),
+    ],
+)
+async def test_what_a_stream_does_not_remember(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch, stored: Sequence[int], pages: Sequence[range]
+) -> None:
+    """Who reaches back before what is remembered, or returns to what no longer is, is heard among what is stored."""
+
+    def said(number: int) -> Put:
+        return Put(number, None, f"restart proxy {number % 9} in rack {number // 101}", "x")
+
+    monkeypatch.setattr(streaming, "GROUP_MESSAGES_MAX", 1)
+    monkeypatch.setattr(intake, "Memory", partial(Memory, messages_max=50))
+    one, other = new_source(), new_source()
+    await apply(ingest, one, map(said, stored))
+    await stream(ingest, one, [list(map(said, page)) for page in pages])
+    await apply(ingest, other, map(said, sorted([*stored, *(n for page in pages for n in page)])))
     assert await state(ingest, one) == await state(ingest, other)
