@@ -1,6 +1,6 @@
 """Streams a corpus through a running ingest service, beside a bare COPY and row-at-a-time INSERTs of the same rows.
 
-    python -m benchmarks.ingest [--data PATH] [--messages 100000] [--rounds 3]
+    python -m benchmarks.ingest [--data PATH] [--messages 100000] [--rounds 3] [--order newest]
 
 Everything is on this machine: PostgreSQL (durable) and nats-server as `winnow up` starts them, the
 ingest service with its relay as a process of its own, and this client. A generation of vectors is
@@ -16,9 +16,10 @@ import asyncio
 import importlib
 import json
 import os
+import random
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +48,11 @@ FRAME = 500
 INSERTED_SAMPLE = 2000
 WARM_UP_FRAMES = 4
 STEADY_FRAMES_MIN = 100
+_ORDERS: Mapping[str, Callable[[list[pb.MessageInput]], list[pb.MessageInput]]] = {
+    "oldest": lambda corpus: corpus,
+    "newest": lambda corpus: corpus[::-1],
+    "any": lambda corpus: random.Random(1).sample(corpus, len(corpus)),
+}
 _SCORING = ("scoring", "wording")
 _TICK = os.sysconf("SC_CLK_TCK")
 _METHOD = "/winnow.ingest.v1.IngestService/StreamMessages"
@@ -304,10 +310,11 @@ def asked_for(name: str) -> tuple[list[pb.MessageInput], int]:
     )
     parser.add_argument("--messages", type=int, help="at most this many (made up: 100,000)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--order", choices=_ORDERS, default="oldest", help="which come first")
     options = parser.parse_args()
     most = options.messages or (1 << 62 if options.data else 100_000)
     corpus = read_corpus(options.data, most) if options.data else make_corpus(most)
-    return corpus, options.rounds
+    return _ORDERS[options.order](corpus), options.rounds
 
 
 def processor_times(rounds: Sequence[Mapping[str, float]]) -> Iterator[str]:
