@@ -22,7 +22,7 @@ from services.cli.running import check_settings, running, running_briefly
 from services.cli.searching import ask, says_nothing, show
 from services.cli.target import Target
 from services.cli.up import announce
-from services.cli.values import counted
+from services.cli.values import Place, counted
 from services.common.signals import stop_signals
 from winnow.extractor.v1 import extractor_pb2
 from winnow.extractor.v1.extractor_pb2_grpc import ExtractorServiceStub
@@ -37,7 +37,7 @@ ANSWERS = 3
 @click.command()
 @click.option(
     "--chat",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Place(path_type=Path, dir_okay=False),
     help="Another Telegram export to show it on.",
 )
 @click.option(

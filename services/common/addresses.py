@@ -1,6 +1,7 @@
 """Where the services listen and where clients find them."""
 
 import ipaddress
+from urllib.parse import urlsplit
 
 from services.common.settings import Address, Settings
 
@@ -26,6 +27,15 @@ def is_on_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower().removesuffix(".") == "localhost"
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a text is an http:// or https:// address."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def host_of(address: str) -> str:

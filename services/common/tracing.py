@@ -7,14 +7,14 @@ sampled call carries its W3C context: in the metadata of calls, and in the row o
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.trace import Link, NoOpTracer, Span, SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from services.common.addresses import is_on_this_machine
 from services.common.channels import WITHOUT_PROXY
@@ -29,10 +29,25 @@ _EXPORT_SECONDS = 3
 Value = str | int | float | bool
 
 
+def _collector(endpoint: str) -> str:
+    """The address of a collector if it is one, or none."""
+    if endpoint and not _host(endpoint):
+        raise ValueError("must be an address such as http://127.0.0.1:4317")
+    return endpoint
+
+
+def _host(endpoint: str) -> str:
+    """The host of an address, which need not begin with a scheme; empty if it has none."""
+    try:
+        return urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").hostname or ""
+    except ValueError:
+        return ""
+
+
 class TraceSettings(Settings):
     """Where traces are sent, and how many calls are followed."""
 
-    traces_endpoint: str = Field(
+    traces_endpoint: Annotated[str, AfterValidator(_collector)] = Field(
         default="", description="URL of an OTLP collector (gRPC); without one nothing is traced"
     )
     traces_sampled_ratio: float = Field(default=0.01, ge=0, le=1)
@@ -59,7 +74,7 @@ def tracing(
     settings: TraceSettings, name: str, exporter: "SpanExporter | None" = None
 ) -> Iterator[None]:
     """Trace until the end, under the name of a service; to the collector that is set, unless an exporter is given."""
-    exporter = exporter or _collector(settings.traces_endpoint)
+    exporter = exporter or _exporter(settings.traces_endpoint)
     if exporter is None:
         yield
         return
@@ -84,16 +99,15 @@ def tracing(
         provider.shutdown()
 
 
-def _collector(endpoint: str) -> "SpanExporter | None":
+def _exporter(endpoint: str) -> "SpanExporter | None":
     if not endpoint:
         return None
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
         OTLPSpanExporter,
     )
 
-    host = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").hostname or ""
     # The exporter hands all options on, whatever its type says that their values are.
-    options: Any = (WITHOUT_PROXY,) if is_on_this_machine(host) else None
+    options: Any = (WITHOUT_PROXY,) if is_on_this_machine(_host(endpoint)) else None
     return OTLPSpanExporter(endpoint=endpoint, timeout=_EXPORT_SECONDS, channel_options=options)
 
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from services.cli.app import winnow
 from services.cli.demonstrate import is_stuck, saying
-from services.cli.failures import BAD_INPUT
+from services.cli.failures import BAD_INPUT, USAGE
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.search.v1 import search_pb2
 
@@ -29,6 +29,13 @@ def test_dead_tasks_end_the_wait(
     """Vectors are waited for as long as anything may bring them, and no longer."""
     status = pb.GetStatusResponse(stages=stages, vectors_missing=vectors_missing, tasks_dead=dead)
     assert is_stuck(status) == stuck
+
+
+def test_no_path_is_none_of_here() -> None:
+    """What a shell makes of a variable that is not set is refused, and not looked for where the command runs."""
+    ended = CliRunner().invoke(winnow, ["demo", "--chat", ""])
+    assert ended.exit_code == USAGE
+    assert "'--chat': the path is empty" in ended.stderr
 
 
 def test_thanks_are_no_answers() -> None:

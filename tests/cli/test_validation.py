@@ -1,5 +1,6 @@
 """`winnow validate` where there is nothing to validate."""
 
+import asyncio
 import http.server
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -57,6 +58,31 @@ def test_a_page_without_metrics_is_named(page: str) -> None:
     result = CliRunner().invoke(winnow, ["validate", "--metrics", page])
     assert result.exit_code == 1
     assert f"--metrics: what {page} shows are no metrics" in result.output
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", "http://[::1", "ftp://db:1/metrics", "127.0.0.1:9464", "http://db:99999/", "http://"],
+)
+def test_what_is_no_address_of_metrics_is_refused(typed: str) -> None:
+    """A misspelt address is not taken for a process that has no metrics."""
+    result = CliRunner().invoke(winnow, ["validate", "--metrics", typed])
+    assert result.exit_code == 2
+    assert f"'--metrics': {typed!r} is no address like http://" in result.stderr
+
+
+async def test_who_speaks_no_http_shows_no_metrics() -> None:
+    """An address of something else, such as a service's own, ends the check with a line."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"\0\0\x12\4 what?\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        page = "http://{}:{}/metrics".format(*server.sockets[0].getsockname())
+        with pytest.raises(WinnowError, match=f"{page} shows are no metrics"):
+            await meters.read([page])
 
 
 async def test_no_proxy_is_asked_for_metrics_of_this_machine(

@@ -289,8 +289,9 @@ def test_what_a_hub_breaks_off_comes_from_the_next_source(
     ("endpoint", "message"),
     [
         ("", "set HF_ENDPOINT"),
-        ("file:///etc", "must start with http"),
-        ("http://hub:port", "nonnumeric port"),
+        ("file:///etc", "must be an http"),
+        ("http://[::1", "must be an http"),
+        ("http://hub:port", "must be an http"),
         ("HUB", "404"),
     ],
 )

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from services.common import relay as relay_module
 from services.common.bus import Bus
-from services.common.errors import DatabaseUnavailable
+from services.common.errors import DatabaseUnavailable, InvalidSetting
 from services.common.hints import Hint
 from services.common.relay import Hints
 from services.common.tracing import TraceSettings, call_span, tracing
@@ -64,6 +64,16 @@ class _Collector(TraceServiceServicer):
 def _call(settings: TraceSettings) -> None:
     with tracing(settings, "test"), call_span("a call", ()):
         pass
+
+
+@pytest.mark.parametrize("endpoint", ["http://[::1", "http://", ":4317", "//"])
+def test_an_address_without_a_host_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    """A misspelt address of a collector is told as every wrong setting, before anything is started."""
+    monkeypatch.setenv("WINNOW_TRACES_ENDPOINT", endpoint)
+    with pytest.raises(InvalidSetting, match="WINNOW_TRACES_ENDPOINT: must be an address such as"):
+        TraceSettings.read()
 
 
 def test_no_proxy_is_a_way_to_a_collector_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

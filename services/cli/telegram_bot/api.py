@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from services.cli.importers.rows import Row, nested, string, whole
 from services.cli.threads import in_thread
-from services.common.addresses import is_on_this_machine
+from services.common.addresses import is_on_this_machine, is_web_address
 from services.common.errors import InvalidSetting, WinnowError
 
 UPDATE_KINDS = ("message", "edited_message", "channel_post", "edited_channel_post")
@@ -39,7 +39,7 @@ class BotApi:
     """Calls methods of the Bot API under `root` with a bot's token."""
 
     def __init__(self, root: str, token: str) -> None:
-        if urlsplit(root).scheme not in ("http", "https") or not urlsplit(root).hostname:
+        if not is_web_address(root):
             raise InvalidSetting("WINNOW_TELEGRAM_API: must be an http or https address")
         if not _TOKEN.fullmatch(token):
             raise InvalidSetting("the Telegram token does not look like 123456:ABC-…")

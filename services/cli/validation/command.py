@@ -20,7 +20,7 @@ from services.cli.validation import meters
 from services.cli.validation.conversation import TRANSIENT, Conversation, Question, sample, wait
 from services.cli.validation.report import Report, milliseconds
 from services.cli.values import Measure, counted
-from services.common.addresses import NAMES
+from services.common.addresses import NAMES, is_web_address
 from services.common.signals import stop_signals
 from winnow.ingest.v1 import ingest_pb2
 from winnow.search.v1 import search_pb2
@@ -32,6 +32,16 @@ HEALTH_SECONDS, AGAIN_SECONDS = 10, 0.5
 STARTING_SECONDS = 15.0
 # From so many rows on a search without filters must not read them all.
 INDEX_FROM_ROWS = 20_000
+
+
+def _pages(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse what is no address: nothing would be read there, and nothing said of it."""
+    for each in given:
+        if not is_web_address(each):
+            raise click.BadParameter(f"{each!r} is no address like http://127.0.0.1:9464/metrics")
+    return given
 
 
 @click.command()
@@ -46,6 +56,7 @@ INDEX_FROM_ROWS = 20_000
     "--metrics",
     "metrics_urls",
     multiple=True,
+    callback=_pages,
     help="Where a process shows its metrics, http://HOST:PORT/metrics; repeatable. "
     "Without it, where the `winnow up` that runs shows them.",
 )

@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -52,7 +53,7 @@ async def read(places: Sequence[str]) -> Reading:
         try:
             durations = list(_durations(text))
         except ValueError:
-            raise WinnowError(f"--metrics: what {place} shows are no metrics") from None
+            raise _no_metrics(place) from None
         for key, count, seconds in durations:
             before = total[key]
             total[key] = before[0] + count, before[1] + seconds
@@ -71,6 +72,12 @@ def _fetch(place: str) -> str:
             return str(answer.read().decode(errors="replace"))
     except (OSError, urllib.error.URLError):
         return ""
+    except HTTPException:
+        raise _no_metrics(place) from None
+
+
+def _no_metrics(place: str) -> WinnowError:
+    return WinnowError(f"--metrics: what {place} shows are no metrics")
 
 
 def _durations(text: str) -> Iterator[tuple[tuple[str, str], float, float]]:

@@ -16,6 +16,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
+from services.common.addresses import is_web_address
 from services.common.models.converters import CONVERTERS
 from services.common.models.errors import FetchFailed, WrongHash
 from services.common.models.files import POLL_SECONDS, Progress, copy_with_digest
@@ -64,8 +65,8 @@ def _hub_url(model: str, source: HubSource, endpoint: str | None) -> str:
     if not endpoint:
         reason = f"set {HUB_ENDPOINT_VARIABLE} to the address of the model hub"
         raise FetchFailed(model, reason)
-    if urllib.parse.urlsplit(endpoint).scheme not in ("http", "https"):
-        raise FetchFailed(model, f"{HUB_ENDPOINT_VARIABLE} must start with http:// or https://")
+    if not is_web_address(endpoint):
+        raise FetchFailed(model, f"{HUB_ENDPOINT_VARIABLE} must be an http:// or https:// address")
     path = f"{source.repository}/resolve/{source.revision}/{source.file}"
     return f"{endpoint.rstrip('/')}/{urllib.parse.quote(path)}"
 

@@ -161,8 +161,9 @@ async def test_wrong_token(telegram: BotApiDouble) -> None:
     for impossible in ("", "12345", "1:a b", TOKEN + "\n", "../" + TOKEN):
         with pytest.raises(InvalidSetting, match="does not look like"):
             BotApi(telegram.root, impossible)
-    with pytest.raises(InvalidSetting, match="WINNOW_TELEGRAM_API"):
-        BotApi("file:///etc", TOKEN)
+    for nowhere in ("file:///etc", "http://[::1", "http://"):
+        with pytest.raises(InvalidSetting, match="WINNOW_TELEGRAM_API"):
+            BotApi(nowhere, TOKEN)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"ok": true, "result": [7]}', b"\xff"])
