@@ -105,16 +105,17 @@ order by w.window_id;
 -- The windows of messages, and those that may have seen them as context: the next two of the conversation, those that begin before
 -- $3 more messages were said, and those with replies. Where so many were deleted that those are not among the next few, the next windows
 -- will do: of a source that is erased, every message after the last one that is left would be looked at, for each message.
+-- A workspace that the statistics do not know is planned for as one of average size if it comes from a subquery, and else as one row.
 with own as (
   select distinct c.id, c.source_id, c.thread_id, c.first_sent_at
   from extractor.window_message w
-  join extractor.conversation_window c on c.workspace_id = w.workspace_id and c.id = w.window_id
-  where w.workspace_id = $1 and w.message_id = any ($2::uuid[]))
+  join extractor.conversation_window c on c.workspace_id = (select $1::uuid) and c.id = w.window_id
+  where w.workspace_id = (select $1::uuid) and w.message_id = any ($2::uuid[]))
 select o.id, o.source_id, true as is_own from own o
 union
 select n.id, o.source_id, false from own o cross join lateral (
   select c.id from extractor.conversation_window c
-  where c.workspace_id = $1 and c.source_id = o.source_id and c.thread_id = o.thread_id and c.last_sent_at > o.first_sent_at
+  where c.workspace_id = (select $1::uuid) and c.source_id = o.source_id and c.thread_id = o.thread_id and c.last_sent_at > o.first_sent_at
     and c.first_sent_at > o.first_sent_at
   order by c.first_sent_at, c.id limit 2) n
 union
@@ -123,21 +124,22 @@ from ingest.message m
 left join lateral (
   select b.sent_at from (
     select b.sent_at, b.deleted_at from ingest.message b
-    where b.workspace_id = $1 and b.source_id = m.source_id and b.thread_id = m.thread_id and b.sent_at > m.sent_at
+    where b.workspace_id = (select $1::uuid) and b.source_id = m.source_id and b.thread_id = m.thread_id and b.sent_at > m.sent_at
     order by b.sent_at limit 8 * ($3::int + 1)) b
   where b.deleted_at is null order by b.sent_at offset $3::int limit 1) far on true
 cross join lateral (
   select c.id from extractor.conversation_window c
-  where c.workspace_id = $1 and c.source_id = m.source_id and c.thread_id = m.thread_id and c.last_sent_at > m.sent_at
+  where c.workspace_id = (select $1::uuid) and c.source_id = m.source_id and c.thread_id = m.thread_id and c.last_sent_at > m.sent_at
     and c.first_sent_at > m.sent_at and (far.sent_at is null or c.first_sent_at <= far.sent_at)
   order by c.last_sent_at limit $3::int + 1) n
-where m.workspace_id = $1 and m.id = any ($2::uuid[])
+where m.workspace_id = (select $1::uuid) and m.id = any ($2::uuid[])
 union
 select w.window_id, r.source_id, false
 from ingest.message m
-join ingest.message r on r.workspace_id = m.workspace_id and r.source_id = m.source_id and r.reply_to_external_id = m.external_id
-join extractor.window_message w on w.workspace_id = r.workspace_id and w.message_id = r.id
-where m.workspace_id = $1 and m.id = any ($2::uuid[]);
+join ingest.message r on r.workspace_id = (select $1::uuid) and r.source_id = m.source_id and r.reply_to_external_id = m.external_id
+  and r.reply_to_external_id <> '' -- as their index has it
+join extractor.window_message w on w.workspace_id = (select $1::uuid) and w.message_id = r.id
+where m.workspace_id = (select $1::uuid) and m.id = any ($2::uuid[]);
 
 -- name: windows_that_quote
 -- Of some windows those whose atoms quote a question.
