@@ -33,7 +33,7 @@ _COMMON_SHARE: Final = 1 / 400
 _WORDS_MAX: Final = 600
 _TEXTS_AT_ONCE: Final = 50
 _WORDS_AT_ONCE: Final = 8
-_REST_FACTOR: Final = 9
+_REST_FACTOR: Final = 3
 _AGAIN_SECONDS: Final = 60.0
 _WORKSPACES_MAX: Final = 1_000
 
