@@ -26,7 +26,7 @@ STATES = {"": 0, "ready": 1, "leased": 2, "done": 3, "dead": 4}
 CLASSES = ("", "usual", "rare", "none")
 ACTIONS = ("a.v1.Ingest/Erase", "b.v1.Other/Erase", "b.v1.Other/Replay", "winnow keys create")
 ASKED_ACTIONS = ("", *ACTIONS, "Erase", "Replay", "Other/Erase", "Eras", "none/Erase")
-OUTCOMES = ("", "OK", "ABORTED", "none")
+OUTCOMES = ("", "OK", "ABORTED", "DATA_LOSS")
 SPANS = ((None, None), (40, None), (None, 9), (40, 41), (0, 60))
 READ = """select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
           where schemaname = 'spine' and relname = $1"""
