@@ -1,5 +1,8 @@
 """`winnow messages show`: one message, how far it is, and what rests on it."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import click
 from rich.markup import escape
 from rich.table import Table
@@ -7,6 +10,7 @@ from rich.text import Text
 
 from services.cli.groups import Group
 from services.cli.options import Session, as_dict, command
+from services.cli.paging import gather
 from services.cli.searching import author_of
 from services.cli.values import ID, moment, on_one_line, word
 from winnow.extractor.v1 import extractor_pb2 as extractor
@@ -43,7 +47,7 @@ async def messages_show(session: Session, message_id: str) -> None:
     state = await session.call(
         "ingest", PipelineServiceStub, pb.GetMessageStateRequest(message_id=message_id)
     )
-    atoms = [await _atom(session, each) for each in state.atom_ids]
+    atoms = await _atoms(session, state.atom_ids)
     if session.as_json:
         found = {"message": as_dict(message), "state": as_dict(state)}
         session.print_json({**found, "atoms": [as_dict(atom) for atom in atoms]})
@@ -63,10 +67,18 @@ async def messages_show(session: Session, message_id: str) -> None:
         session.console.print(Text(told + (failed if task.error_class else ""), "yellow"))
 
 
-async def _atom(session: Session, atom_id: str) -> types.Atom:
-    request = extractor.GetAtomRequest(atom_id=atom_id)
-    atom: types.Atom = (await session.call("extractor", ExtractorServiceStub, request)).atom
-    return atom
+async def _atoms(session: Session, ids: Sequence[str]) -> list[types.Atom]:
+    """The atoms with these ids, in this order, but for those that are gone meanwhile."""
+
+    async def page(size: int, token: str) -> Any:
+        request = extractor.ListAtomsRequest(
+            atom_ids=ids, page_size=size, page_token=token, include_messages=True
+        )
+        return await session.call("extractor", ExtractorServiceStub, request)
+
+    found, _ = await gather(len(ids), "atoms", page)
+    by_id = {atom.id: atom for atom in found}
+    return [by_id[each] for each in ids if each in by_id]
 
 
 def _figures(message: types.Message, state: pb.GetMessageStateResponse) -> Table:

@@ -197,6 +197,7 @@ class ExtractorRpc(CuratingRpc):
                 type_name=rendering.name(types.AtomType, request.type),
                 topic=uuid_of(request.topic_id),
                 source=uuid_of(request.source_id),
+                ids=ids_of(request.atom_ids) or None,
                 before=position.uuid(0) if position else None,
                 state=rendering.name(types.ApprovalState, request.approval_state),
                 only_invalidated=request.only_invalidated,

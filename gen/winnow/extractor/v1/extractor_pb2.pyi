@@ -825,6 +825,7 @@ class ListAtomsRequest(_message.Message):
     APPROVAL_STATE_FIELD_NUMBER: _builtins.int
     ONLY_INVALIDATED_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    ATOM_IDS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 500; 50 if 0."""
     page_token: _builtins.str
@@ -847,6 +848,12 @@ class ListAtomsRequest(_message.Message):
         today to have been wrong is left out.
         """
 
+    @_builtins.property
+    def atom_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these, at most 500: then those invalidated, merged or rejected are among them, unless another field leaves them out. Ids of
+        no atom are passed over.
+        """
+
     def __init__(
         self,
         *,
@@ -859,10 +866,11 @@ class ListAtomsRequest(_message.Message):
         approval_state: _types_pb2.ApprovalState.ValueType = ...,
         only_invalidated: _builtins.bool = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        atom_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "as_of", b"as_of", "include_messages", b"include_messages", "only_invalidated", b"only_invalidated", "page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id", "topic_id", b"topic_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_state", b"approval_state", "as_of", b"as_of", "atom_ids", b"atom_ids", "include_messages", b"include_messages", "only_invalidated", b"only_invalidated", "page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id", "topic_id", b"topic_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
