@@ -99,7 +99,9 @@ def migrate(
     """Bring a database to the schema of this release."""
     with explained():
         refuse_unknown()
-        applied = uvloop.run(apply_migrations(database_url, setting=owner_setting()))
+        applied = uvloop.run(
+            apply_migrations(database_url, setting=owner_setting(), tell=_tell_schema)
+        )
         files = {SHARED_LOGIN: app_password_file} if app_password_file else {}
         if passwords_dir:
             files |= {login_of(name): passwords_dir / name for name in NAMES}
@@ -114,6 +116,14 @@ def migrate(
         click.echo(f"applied {migration.version:04} {migration.name}")
     if not applied:
         click.echo("nothing to apply")
+
+
+def _tell_schema(known: int, wanted: int) -> None:
+    if known < wanted:
+        click.echo(f"migrating from {known:04} to {wanted:04}", err=True)
+    else:
+        newer = f"a newer release migrated the database ({known:04}; this one has {wanted:04})"
+        click.echo(newer, err=True)
 
 
 def _read_passwords(files: Mapping[str, Path]) -> dict[str, str]:

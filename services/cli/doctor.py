@@ -27,6 +27,7 @@ from services.common.addresses import NAMES
 from services.common.channels import dial
 from services.common.errors import WinnowError
 from services.common.llama import EmbeddingModel, SelfTest
+from services.common.migrations import release
 from services.common.models import ModelStore
 from services.common.models.errors import ModelMissing, WrongHash
 from services.common.openai import OpenAIModel, ProviderSettings
@@ -185,7 +186,16 @@ async def _services(session: Session) -> list[Finding]:
     ]
     if all(finding.ok for finding in findings):
         findings.append(await _pipeline(session))
-    return findings
+    return findings + _outdated(session)
+
+
+def _outdated(session: Session) -> list[Finding]:
+    """That a release was installed since `winnow up` was started, which runs as it was until then."""
+    state = session.data.runtime_state()
+    if state is None or state.release in ("", release()):
+        return []
+    told = f"`winnow up` runs {state.release}, and {release()} is installed: stop it and start it again"
+    return [Finding("release", True, told, warning=True)]
 
 
 async def _pipeline(session: Session) -> Finding:

@@ -17,7 +17,7 @@ from services.cli.embedded.paths import DataDirectory
 from services.cli.embedded.ports import LOOPBACK
 from services.cli.embedded.process import run, until
 from services.cli.embedded.runtime import EmbeddedRuntime
-from services.cli.embedded.supervisor import Child, Event
+from services.cli.embedded.supervisor import Child, Event, State
 from services.cli.failures import MISSING, USAGE, Failure
 from services.cli.target import KEY_SECRET, Target
 from services.common.addresses import NAMES
@@ -56,7 +56,8 @@ async def running(
     async with EmbeddedRuntime.open(data, ports=ports, on_event=on_event) as runtime:
         path = data.secrets / KEY_SECRET
         known = read_word(path)
-        key = await bring_up(runtime.admin_database_url, passwords(runtime.data), known)
+        tell = partial(_tell_schema, on_event)
+        key = await bring_up(runtime.admin_database_url, passwords(runtime.data), known, tell)
         if key != known:
             write_private(path, key + "\n")
         addresses = {name: f"127.0.0.1:{getattr(runtime.ports, name)}" for name in NAMES}
@@ -67,6 +68,16 @@ async def running(
             children.append(service_child(name, environment, runtime.data.records))
         await runtime.start(*children)
         yield Running(runtime, Target(addresses, key, frozenset(names)))
+
+
+def _tell_schema(on_event: Callable[[Event], None], known: int, wanted: int) -> None:
+    """Say that data of another release is found, and what becomes of it."""
+    if known < wanted:
+        told = f"from {known:04} to {wanted:04}, which takes minutes where there is much"
+        on_event(Event("database", State.MIGRATED, told))
+    else:
+        told = f"({known:04}; this one has {wanted:04}): only the release just before that one is sure to run on it"
+        on_event(Event("database", State.NEWER, told))
 
 
 @asynccontextmanager

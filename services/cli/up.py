@@ -25,6 +25,7 @@ _PORT = click.IntRange(1, 65535)
 _PORTS = tuple(Ports.model_fields)
 _TOLD_ALWAYS = (
     *(State.DIED, State.WAITING, State.RENEWED, State.FULL, State.ROOM, State.UNWATCHED),
+    *(State.MIGRATED, State.NEWER),
 )
 
 

@@ -1,9 +1,9 @@
 """Readies a fresh deployment: the schema, a login for each service, a workspace and its first key."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from services.common.keys import create_key, is_known, owner_connection
-from services.common.migrations import migrate
+from services.common.migrations import migrate, unsaid
 from services.common.settings import OWNER_LOGIN
 
 # May act as every service: for those who would rather keep one password than four.
@@ -35,9 +35,14 @@ async def close_shared_login(admin_url: str) -> None:
         await connection.execute(f"alter role {SHARED_LOGIN} nologin password null")
 
 
-async def bring_up(admin_url: str, passwords: Mapping[str, str], known_key: str | None) -> str:
+async def bring_up(
+    admin_url: str,
+    passwords: Mapping[str, str],
+    known_key: str | None,
+    tell: Callable[[int, int], None] = unsaid,
+) -> str:
     """Migrate, let each service in as itself, and return a key of the local workspace: the known one if it is good."""
-    await migrate(admin_url)
+    await migrate(admin_url, tell=tell)
     await open_logins(admin_url, passwords)
     await close_shared_login(admin_url)
     if known_key and await is_known(admin_url, known_key):

@@ -1,9 +1,10 @@
 """Brings a database to the schema of this release: plain SQL files, forward only, each in one transaction."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import asyncpg
@@ -63,12 +64,25 @@ def read(directory: Path = SCHEMA_DIRECTORY) -> list[Migration]:
     return found
 
 
+def release() -> str:
+    """Which release this is, with its schema: between versions a checkout changes that alone."""
+    return f"{version('winnow')} with schema {read()[-1].version:04}"
+
+
+def unsaid(known: int, wanted: int) -> None:
+    """Tell nobody."""
+
+
 async def migrate(
-    database_url: str, directory: Path = SCHEMA_DIRECTORY, setting: str = OWNER_LOGIN
+    database_url: str,
+    directory: Path = SCHEMA_DIRECTORY,
+    setting: str = OWNER_LOGIN,
+    tell: Callable[[int, int], None] = unsaid,
 ) -> list[Migration]:
     """Apply what is missing, as a login that may create roles and extensions that are not there; return what was.
 
-    `setting` is where the URL was given, for errors.
+    `setting` is where the URL was given, for errors. `tell` is called before anything is applied to a database that
+    another release migrated: with the last migration of that and of this one.
     """
     migrations = read(directory)
     async with translated():
@@ -81,6 +95,9 @@ async def migrate(
                 await connection.execute("select pg_advisory_lock($1)", _LOCK)
                 await _check_versions(connection)
                 applied = await _applied(connection)
+                known, wanted = max(applied, default=0), migrations[-1].version
+                if known not in (0, wanted):
+                    tell(known, wanted)
                 is_complete = all(m.version in applied for m in migrations)
                 async with nullcontext() if is_complete else _giving_functions(connection):
                     return [m for m in migrations if await _apply(connection, m, applied)]
@@ -119,7 +136,10 @@ async def _apply(
     if known == migration.sha256:
         return False
     if known is not None:
-        raise InvalidSetting(f"migration {migration.version:04} was changed after it was applied")
+        raise InvalidSetting(
+            f"migration {migration.version:04} is another one here than the database was migrated with: "
+            "run the build of Winnow that migrated it, or restore a backup from before and migrate that"
+        )
     async with connection.transaction():
         await connection.execute(migration.sql)
         await connection.execute(

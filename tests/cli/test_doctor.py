@@ -9,12 +9,16 @@ from click.testing import CliRunner
 
 from services.cli.app import winnow
 from services.cli.doctor import pipeline_finding, provider_findings, said
+from services.cli.embedded.paths import DataDirectory
+from services.cli.embedded.ports import Ports
+from services.cli.embedded.runtime import running_state
 from services.common.addresses import NAMES
 from services.common.llama import SelfTest
+from services.common.migrations import release
 from services.evaluating import trust_finding
 from services.extractor.aptitude import Aptitude
 from services.extractor.service import ExtractorSettings
-from tests.conftest import Deployment
+from tests.conftest import Deployment, free_port
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 
 
@@ -120,6 +124,24 @@ async def test_a_key_that_is_refused_hides_no_other_finding(
         assert refused.keys() == {"pipeline"}
         malformed = await asyncio.to_thread(examined, "ключ")
         assert "is no API key" in malformed["services"]
+
+
+@pytest.mark.parametrize("is_outdated", [True, False])
+def test_what_runs_since_before_an_upgrade_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_outdated: bool
+) -> None:
+    """Whoever installs a release under a running `winnow up` hears that it must be started again."""
+    monkeypatch.setenv("WINNOW_MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv("WINNOW_API_KEY", "none")
+    data = DataDirectory(tmp_path)
+    ports = Ports(**{name: free_port() for name in Ports.model_fields})
+    old = {"release": "0.0.9 with schema 0001"} if is_outdated else {}
+    data.announce(running_state(data, ports).model_copy(update=old))
+    ended = CliRunner().invoke(winnow, ["doctor", "--json", "--data-dir", str(tmp_path)])
+    found = [each for each in json.loads(ended.stdout) if each["check"] == "release"]
+    told = f"`winnow up` runs 0.0.9 with schema 0001, and {release()} is installed: stop it and start it again"
+    warned = {"check": "release", "ok": True, "detail": told, "warning": True}
+    assert found == [warned] * is_outdated
 
 
 def test_a_damaged_file_hides_no_other_finding(

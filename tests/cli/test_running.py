@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,17 +13,20 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import asyncpg
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from services.cli.embedded.errors import ChildFailed, EmbeddedError
-from services.cli.embedded.runtime import silent
-from services.cli.embedded.supervisor import Supervisor
+from services.cli.embedded.paths import DataDirectory
+from services.cli.embedded.runtime import EmbeddedRuntime, silent
+from services.cli.embedded.supervisor import Event, Supervisor
 from services.cli.failures import USAGE, Failure, explained
 from services.cli.health import SERVING, tell_health
-from services.cli.running import running_briefly, service_child
+from services.cli.running import running, running_briefly, service_child
+from services.common.migrations import SCHEMA_DIRECTORY, migrate, read
 from services.common.models import ModelStore
 from services.common.rpc import OPTIONS
 from tests.conftest import Deployment
@@ -68,6 +72,38 @@ async def test_a_newer_release_ends_all_with_what_to_do(
     os.kill(int((tmp_path / "search.ready").read_text()), signal.SIGKILL)
     with pytest.raises(EmbeddedError, match="from 0002 to 0003: start `winnow up` again"):
         await supervisor.watch()
+
+
+async def test_data_of_another_release_is_told(tmp_path: Path) -> None:
+    """Who starts a newer release reads why the start takes long; who goes back, on what not every release runs."""
+    schema = Path(shutil.copytree(SCHEMA_DIRECTORY, tmp_path / "schema"))
+    last = read(schema)[-1]
+    (schema / f"{last.version:04}_{last.name}.sql").unlink()
+    told = list[str]()
+
+    def tell(event: Event) -> None:
+        if event.child == "database":
+            told.append(str(event))
+
+    with TemporaryDirectory(prefix="winnow-") as folder:
+        os.chmod(folder, 0o755)  # noqa: S103 - for the servers' account
+        data = DataDirectory(Path(folder, "data"))
+        async with EmbeddedRuntime.open(data) as runtime:
+            await migrate(runtime.admin_database_url, schema)
+        newer = "insert into public.winnow_migration (version, name, sha256) values (9999, 'x', '')"
+        async with running(data, {}, tell, ()) as up_now:
+            connection = await asyncpg.connect(up_now.runtime.admin_database_url)
+            await connection.execute(newer)
+            await connection.close()
+        async with running(data, {}, tell, ()):
+            pass
+    upgraded, gone_back = told
+    assert upgraded.startswith(
+        f"database: is migrated from {last.version - 1:04} to {last.version:04}, "
+    )
+    assert gone_back.startswith(
+        f"database: was migrated by a newer release (9999; this one has {last.version:04}): only "
+    )
 
 
 async def test_who_else_answers_at_its_address_is_not_it(

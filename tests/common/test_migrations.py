@@ -120,6 +120,27 @@ async def test_an_older_release_runs_on_a_newer_schema(empty_url: str, schema: P
     assert await migrate(empty_url) == []
 
 
+async def test_what_another_release_migrated_is_told_before(empty_url: str, schema: Path) -> None:
+    """Whoever upgrades, or goes back, hears so before anything is changed; a new database is nobody's."""
+    told: list[tuple[int, int]] = []
+
+    def tell(known: int, wanted: int) -> None:
+        told.append((known, wanted))
+
+    await migrate(empty_url, tell=tell)
+    await migrate(empty_url, tell=tell)
+    assert told == []
+    last = len(read())
+    (schema / f"{last + 1:04}_next.sql").write_text("select 1/0;")
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(empty_url, schema, tell=tell)
+    assert told == [(last, last + 1)]
+    (schema / f"{last + 1:04}_next.sql").write_text("select 1;")
+    await migrate(empty_url, schema)
+    await migrate(empty_url, tell=tell)
+    assert told[1:] == [(last + 1, last)]
+
+
 def _held_back(schema: Path, first: int) -> dict[Path, str]:
     """Take the migrations from a number on out of a copy; return them to be written again."""
     later = {path: path.read_text() for path in schema.glob("*.sql") if int(path.name[:4]) >= first}

@@ -42,6 +42,7 @@ class RuntimeState(BaseModel):
     ports: Ports
     directory: str = ""  # which one it is of (files.identity); empty from before that was told
     metrics_address: str = ""  # the first service's; the others count upwards
+    release: str = ""  # what runs, as migrations.release() has it; empty from before that was told
 
     def is_alive(self) -> bool:
         """Return whether the supervisor that wrote this still runs."""

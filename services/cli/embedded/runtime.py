@@ -33,6 +33,7 @@ from services.cli.embedded.supervisor import (
     Supervisor,
 )
 from services.common.metrics import MetricsSettings
+from services.common.migrations import release
 
 
 def silent(event: Event) -> None:
@@ -201,4 +202,5 @@ def running_state(data: DataDirectory, ports: Ports) -> RuntimeState:
         ports=ports,
         directory=identity(data.path),
         metrics_address=MetricsSettings.read().metrics_address,
+        release=release(),
     )

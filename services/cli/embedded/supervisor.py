@@ -38,6 +38,8 @@ class State(StrEnum):
     FULL = "lacks room"
     ROOM = "has room again"
     UNWATCHED = "is no longer looked at"
+    MIGRATED = "is migrated"
+    NEWER = "was migrated by a newer release"
 
 
 @dataclass(frozen=True)
