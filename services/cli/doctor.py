@@ -19,7 +19,7 @@ from services.cli.health import is_serving
 from services.cli.modelling import ModelChoice
 from services.cli.options import Session, command
 from services.cli.status import read_status
-from services.cli.target import find
+from services.cli.target import data_option, find
 from services.cli.threads import in_thread
 from services.cli.top import MUST_BE_ZERO
 from services.cli.values import counted
@@ -176,7 +176,9 @@ async def _services(session: Session) -> list[Finding]:
     except Failure as failure:
         if failure.exit_code != UNREACHABLE:
             return [Finding("services", False, failure.message)]
-        told = f"none run on {session.data.path}: `winnow up` starts them"
+        told = (
+            f"none run on {session.data.path}: `winnow up{data_option(session.data)}` starts them"
+        )
         return [Finding("services", True, told, warning=True)]
     findings = [
         Finding(name, False, f"where it runs is not said: set WINNOW_{name.upper()}_ADDRESS")

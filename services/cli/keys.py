@@ -11,6 +11,7 @@ from services.cli.failures import UNREACHABLE, Failure
 from services.cli.groups import Group
 from services.cli.options import Session, command, owner_database, owner_setting
 from services.cli.paging import listing
+from services.cli.target import data_option
 from services.cli.terminal import shown
 from services.common.auth import SCOPES, WORKSPACE_SCOPES
 from services.common.keys import WORKSPACE, create_key, list_keys, public_part, revoke_key
@@ -105,7 +106,7 @@ def _embedded(data: DataDirectory) -> str:
     state = data.runtime_state()
     if state is None:
         raise Failure(
-            f"nothing runs on {data.path}: start it with `winnow up`, or pass --database-url",
+            f"nothing runs on {data.path}: start it with `winnow up{data_option(data)}`, or pass --database-url",
             UNREACHABLE,
         )
     return owner_url(data, state.ports)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import grpc
 
@@ -66,7 +67,7 @@ def find(data: DataDirectory) -> Target:
     # Whoever else listens where such services are by default is not shown the key.
     if key is None or not placed:
         raise Failure(
-            f"nothing runs on {data.path}: start it with `winnow up`, or set {KEY_VARIABLE} "
+            f"nothing runs on {data.path}: start it with `winnow up{data_option(data)}`, or set {KEY_VARIABLE} "
             "and WINNOW_*_ADDRESS to use another deployment",
             UNREACHABLE,
         )
@@ -98,3 +99,8 @@ def data_directory(path: Path | None) -> DataDirectory:
     path = path or Path(os.environ.get(DATA_VARIABLE, ""))
     chosen = DataDirectory(path) if path.parts else DataDirectory.default()
     return chosen.resolved()
+
+
+def data_option(data: DataDirectory) -> str:
+    """What a command that is told to the user needs to use this directory; nothing where it would anyway."""
+    return "" if data == data_directory(None) else f" --data-dir {quote(str(data.path))}"

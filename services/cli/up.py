@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from shlex import quote
 
 import click
 from rich.console import Console
@@ -18,7 +17,7 @@ from services.cli.modelling import fetch_wanted
 from services.cli.options import Session, command
 from services.cli.running import Running, check_settings, running
 from services.cli.streams import drop_unwritten
-from services.cli.target import data_directory
+from services.cli.target import data_option
 from services.common.signals import stop_signals
 
 _PORT = click.IntRange(1, 65535)
@@ -94,10 +93,6 @@ def _introduce(session: Session, up_now: Running) -> None:
     session.console.print(table)
     key = session.data.secrets / "api-key"
     session.console.print(escape(f"data in {session.data.path}, API key in {key}"))
-    where = (
-        ""
-        if session.data == data_directory(None)
-        else f" --data-dir {quote(str(session.data.path))}"
-    )
+    where = data_option(session.data)
     told = f"now, in another terminal: winnow import telegram result.json{where}, winnow search{where} …"
     session.console.print(escape(told))

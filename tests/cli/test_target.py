@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from services.cli import target, up
+from services.cli import keys, target, up
 from services.cli.embedded.paths import DataDirectory
 from services.cli.failures import Failure
 from services.cli.options import Session
@@ -118,3 +118,11 @@ def test_the_next_step_that_is_told_works(
     up._introduce(session, running)
     option = f" --data-dir '{data.path}'"
     assert (option in said.getvalue().splitlines()[-1]) is not is_default
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    start = f"start it with `winnow up{'' if is_default else option}`"
+    with pytest.raises(Failure) as stopped:
+        find(data)
+    assert start in str(stopped.value)
+    with pytest.raises(Failure) as stopped:
+        keys._embedded(data)
+    assert start in str(stopped.value)
