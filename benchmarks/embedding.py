@@ -3,8 +3,8 @@
     python -m benchmarks.embedding [--data PATH] [--messages 5000] [--rounds 3] [--model all-MiniLM-L6-v2]
 
 Every way takes the same distinct texts and gives their vectors, tokenising included, on this machine's
-processor. The service: tasks made in the database, claimed, encoded and committed with the HNSW index live,
-in a process of its own. The engine: the model as the service loads it. The bare loop: llama.cpp's own calls,
+processor. The service: tasks made in the database, claimed, encoded and committed, with the HNSW graph of what is
+enough for one built, in a process of its own. The engine: the model as the service loads it. The bare loop: llama.cpp's own calls,
 packed and sorted, in each of several settings, the best of which counts; with the file as it is, and in 8 bits where
 the engine computes so. Llama.embed(list) of the binding.
 ONNX Runtime with the same model in 8 bits, and sentence-transformers, which `make bench` installs into
@@ -168,7 +168,7 @@ class ServiceWay:
         self.pid = bench.pids["embedder"]
 
     async def run(self) -> None:
-        """Ask for all vectors anew, as ingest does, and wait for the last."""
+        """Ask for all vectors anew, as ingest does, and wait for the last, and for the graph that is due by then."""
         admin, workspace = self._bench.admin, self._bench.workspace
         await admin.execute("delete from embedder.vector")
         await admin.execute("delete from spine.task where stage = 'embed'")
@@ -183,7 +183,7 @@ class ServiceWay:
             workspace,
         )
         async with asyncio.timeout(SERVICE_SECONDS_MAX):
-            while await self._missing():  # noqa: ASYNC110
+            while await self._missing() or await self._lacks_graph():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         self.seconds, self.cpu = time.perf_counter() - self.began, cpu_seconds(self.pid) - spent
 
@@ -192,6 +192,14 @@ class ServiceWay:
             "select count(*) from embedder.vector where part = 0"
         )
         return self._count - held
+
+    async def _lacks_graph(self) -> bool:
+        """Whether so many vectors are in no graph that one is built."""
+        found: bool = await self._bench.admin.fetchval(
+            """select embedder.count_outside(g.id, g.segment_rows) = g.segment_rows
+               from embedder.generation g where g.state = 'serving'"""
+        )
+        return found
 
 
 # --- the command

@@ -203,6 +203,15 @@ async def allowed(generation: UUID) -> AsyncIterator[None]:
         raise NotFound("generation", str(generation)) from error
 
 
+@asynccontextmanager
+async def present(what: str, name: str) -> AsyncIterator[None]:
+    """Raise NotFound if a table that a statement names is not there."""
+    try:
+        yield
+    except asyncpg.UndefinedTableError as error:
+        raise NotFound(what, name) from error
+
+
 class Database:
     """A pool of connections that act under one role."""
 

@@ -1,5 +1,6 @@
 """Vectors between numpy and pgvector's binary form of halfvec."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,6 +21,28 @@ INDEX_SETTINGS: Final = {
     "hnsw.scan_mem_multiplier": "4",
     "plan_cache_mode": "force_custom_plan",
 }
+
+
+_SEGMENT: Final = re.compile(r"/\*segment\*/(.*?)/\*end segment\*/", re.DOTALL)
+
+
+def of_segments(text: str, bounds: Sequence[str]) -> str:
+    """Say what stands between `/*segment*/` and `/*end segment*/` once for each graph of a generation.
+
+    `bounds` are the transactions before which the graphs end, the oldest first. In each turn `{segment}` is a condition
+    on a vector `v` that the graph's index has as well, and `{outside}` in the rest one of what is in no graph. Together
+    they hold of every vector once, whatever graphs there are: where one was merged or dropped since, another index that
+    holds as much answers, or the table itself.
+    """
+    ends = [int(bound) for bound in bounds]
+    spans = [
+        f"v.written >= '{since}'::xid8 and v.written < '{until}'::xid8"
+        for since, until in zip([0, *ends], ends, strict=False)
+    ]
+    said = _SEGMENT.sub(
+        lambda match: "".join(match[1].replace("{segment}", span) for span in spans), text
+    )
+    return said.replace("{outside}", f"v.written >= '{ends[-1]}'::xid8" if ends else "true")
 
 
 def to_halfvecs(vectors: Matrix) -> list[bytes]:

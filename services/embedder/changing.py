@@ -1,7 +1,7 @@
 """Changes of generations: started, promoted, rolled back and retired, while everything is served."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -16,25 +16,14 @@ from services.common.errors import (
 )
 from services.common.models import UnknownModel
 from services.embedder import generation_store as store
-from services.embedder.counting import lacks_as_many
 from services.embedder.embedding import Encoder
-from services.embedder.generation_store import IndexSettings
 from services.embedder.generations import Generation, Generations
 from services.embedder.remote import PREFIX
 from services.embedder.shelf import Shelf
 
 T = TypeVar("T")
 
-_NOTHING = UUID(int=0)
 _PATHS = ("/", "\\", ".", "~")
-
-
-@dataclass(frozen=True)
-class ChangeSettings:
-    """How indexes are made, and from how many missing vectors on the index is built after them instead of with them."""
-
-    index: IndexSettings
-    bulk_rows_min: int = 20_000
 
 
 class Changes:
@@ -45,11 +34,11 @@ class Changes:
         database: Database,
         generations: Generations,
         shelf: Shelf,
-        settings: ChangeSettings,
+        segment_rows: int,
         kick: Callable[[], None],
     ) -> None:
         self._database, self._generations, self._shelf = database, generations, shelf
-        self._settings, self._kick = settings, kick
+        self._segment_rows, self._kick = segment_rows, kick
 
     async def start(
         self, model: str, query_prefix: str | None, passage_prefix: str | None
@@ -83,12 +72,8 @@ class Changes:
             identity = replace(identity, passage_prefix=passage_prefix)
         _check_room(loaded.encoder, "query_prefix", identity.query_prefix)
         _check_room(loaded.encoder, "passage_prefix", identity.passage_prefix)
-        # What a generation without any vector would lack: a call is too short to count all of many millions.
-        bulk = await lacks_as_many(self._database, _NOTHING, self._settings.bulk_rows_min)
         return await self._change(
-            lambda connection: store.start_generation(
-                connection, identity, self._settings.index, bulk=bulk
-            )
+            lambda connection: store.start_generation(connection, identity, self._segment_rows)
         )
 
     async def promote(self, generation: UUID, *, force: bool) -> Generation:

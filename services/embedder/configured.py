@@ -14,7 +14,6 @@ from services.common.errors import (
     Unavailable,
 )
 from services.embedder import generation_store
-from services.embedder.generation_store import IndexSettings
 from services.embedder.generations import Generation, Generations
 from services.embedder.models import LoadedModel
 from services.embedder.shelf import Shelf
@@ -33,10 +32,10 @@ class ConfiguredModel:
         database: Database,
         generations: Generations,
         shelf: Shelf,
-        index: IndexSettings,
+        segment_rows: int,
     ) -> None:
         self._reference, self._database = reference, database
-        self._generations, self._shelf, self._index = generations, shelf, index
+        self._generations, self._shelf, self._segment_rows = generations, shelf, segment_rows
         self._missing = metrics.MODEL_MISSING.labels(reference)
         self._is_open = False
 
@@ -74,7 +73,7 @@ class ConfiguredModel:
                 )
             else:
                 own = await generation_store.start_generation(
-                    connection, model.identity, self._index, bulk=False
+                    connection, model.identity, self._segment_rows
                 )
                 log.info("model %s: generation %s is %s", model.identity.name, own.id, own.state)
         self._is_open = True

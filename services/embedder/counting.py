@@ -58,17 +58,6 @@ async def _counted(
         after = last
 
 
-async def lacks_as_many(database: Database, generation: UUID, rows: int) -> bool:
-    """Return whether a generation lacks so many vectors in all workspaces; what it lacks beyond is not counted."""
-    missing = 0
-    for workspace in await _workspaces(database):
-        async for debts in _counted(database, workspace, generation, KINDS, LATEST):
-            missing += sum_missing(debts)
-            if missing >= rows:
-                return True
-    return missing >= rows
-
-
 async def debt(database: Database, generation: UUID, until: UUID = LATEST) -> tuple[int, int]:
     """Return how many vectors a generation lacks in all workspaces, and for how many the task is dead.
 

@@ -5,14 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from services.common.database import Connection, Database
-from services.common.errors import Postponed
 from services.common.outbox import Task
 from services.common.work import Result
 from services.embedder import store
-from services.embedder.generation_store import is_any_being_indexed
-
-# How soon it is looked at again whether an index is still being built.
-INDEXED_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +37,7 @@ class EraseStage:
         self.after_commit = after_commit
 
     async def perform(self, tasks: Sequence[Task]) -> Sequence[Result[Chunk]]:
-        """Read what is asked; Postponed while an index is built.
-
-        From a generation that is being indexed nothing can be removed, and who waited for that would keep out all who
-        write vectors of the workspace.
-        """
-        async with self._database.connection() as connection:
-            if await is_any_being_indexed(connection):
-                raise Postponed("the index of a generation is being built", INDEXED_SECONDS)
+        """Read what is asked."""
         return [Result(task, Chunk.read(task), 0) for task in tasks]
 
     async def write(

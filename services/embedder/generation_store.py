@@ -11,30 +11,9 @@ from services.common.errors import Conflict, ModelError, NotFound
 from services.embedder.generations import Generation, ModelIdentity
 from services.embedder.store import QUERIES
 
-# A build reads and compares every vector, which may take hours.
-_BUILD_SECONDS_MAX = 86400.0
 _LOCK_SECONDS = "500ms"
 # How many tasks are looked at for those of a generation in one statement, which takes some tenths of a second.
 FORGOTTEN_MAX = 10_000
-
-
-@dataclass(frozen=True)
-class Density:
-    """How an HNSW graph is made: neighbours of a node, and breadth of the search for them."""
-
-    m: int
-    ef_construction: int
-
-
-@dataclass(frozen=True)
-class IndexSettings:
-    """How the index of a generation is made: one that grows by inserts, and one that is built in one go.
-
-    The latter is denser: a neighbour costs less than by inserts.
-    """
-
-    grown: Density = Density(16, 64)
-    built: Density = Density(24, 128)
 
 
 @dataclass(frozen=True)
@@ -56,13 +35,12 @@ class ListedGeneration:
 
 
 async def start_generation(
-    connection: Connection, model: ModelIdentity, index: IndexSettings, *, bulk: bool
+    connection: Connection, model: ModelIdentity, segment_rows: int
 ) -> Generation:
-    """Return the generation of a model, made with its partition if it is new; in bulk its index is left for later.
+    """Return the generation of a model, made with its partition if it is new, whose graphs are of so many vectors.
 
     Raises ModelError if the model has one whose vectors are of another length.
     """
-    density = index.built if bulk else index.grown
     try:
         row = await connection.fetchrow(
             QUERIES["start_generation"],
@@ -73,9 +51,7 @@ async def start_generation(
             model.pooling,
             model.query_prefix,
             model.passage_prefix,
-            density.m,
-            density.ef_construction,
-            bulk,
+            segment_rows,
         )
     except WrongValue as error:
         raise ModelError(str(error.args[0])) from error
@@ -224,55 +200,6 @@ async def index_state(connection: Connection, generation: UUID) -> IndexState:
     (row,) = await connection.fetch(QUERIES["index_state"], generation)
     total = row["total"] or 0
     return IndexState(row["state"], row["phase"] or "", row["done"] / total if total else 0.0)
-
-
-async def is_any_being_indexed(connection: Connection) -> bool:
-    """Return whether the index of some live generation is being built: nothing can be written to that one meanwhile."""
-    found: bool = await connection.fetchval(QUERIES["is_any_being_indexed"])
-    return found
-
-
-async def build_index(connection: Connection, generation: UUID, memory_mb: int) -> bool:
-    """Build the index of a generation if it has no valid one; return whether there was anything to do."""
-    async with connection.transaction():
-        await connection.execute("select set_config('statement_timeout', '0', true)")
-        acted: bool = await connection.fetchval(
-            QUERIES["build_index"], generation, memory_mb, timeout=_BUILD_SECONDS_MAX
-        )
-    return acted
-
-
-async def is_outgrown(
-    connection: Connection, generation: UUID, neighbours: int, rows_min: int
-) -> bool:
-    """Return whether a serving generation's index is sparser than that, though it has so many vectors."""
-    outgrown: bool = await connection.fetchval(
-        QUERIES["is_outgrown"], generation, neighbours, rows_min
-    )
-    return outgrown
-
-
-async def reindex(
-    connection: Connection, generation: UUID, density: Density, memory_mb: int
-) -> bool:
-    """Build the index of a generation anew, denser, beside the old one; false if somebody builds it already.
-
-    The session's settings are changed, for the pool to forget.
-    """
-    if not await connection.fetchval(QUERIES["try_lock_build"], generation):
-        return False
-    try:
-        await connection.execute(QUERIES["reindexing"], memory_mb)
-        wanted = (generation, density.m, density.ef_construction)
-        name = await connection.fetchval(QUERIES["prepare_reindex"], *wanted)
-        await connection.execute(
-            f'reindex index concurrently embedder."{name}"', timeout=_BUILD_SECONDS_MAX
-        )
-        await connection.execute(QUERIES["note_reindexed"], *wanted)
-    finally:
-        if not connection.is_closed():
-            await connection.execute(QUERIES["unlock_build"], generation)
-    return True
 
 
 async def lock_for_writing(connection: Connection, generation: UUID) -> bool:

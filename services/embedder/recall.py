@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.common.database import Database
 from services.common.errors import StatementTooSlow
-from services.common.vectors import INDEX_SETTINGS
+from services.common.vectors import INDEX_SETTINGS, of_segments
 from services.embedder.generations import Generation
 
 log = logging.getLogger(__name__)
@@ -23,10 +23,19 @@ _SAMPLE: Final = """
 select v.embedding from embedder.vector v
 where v.workspace_id = $1 and v.generation_id = '{generation}' and v.part = 0
 order by md5(v.subject_id::text) limit $2"""
+_BOUNDS: Final = (
+    "select until::text as until from embedder.segment where generation_id = $1 order by until"
+)
 _NEAREST: Final = """
-select (v.embedding::halfvec({dimensions})) <=> $2::halfvec({dimensions}) as distance
-from embedder.vector v where v.workspace_id = $1 and v.generation_id = '{generation}'
-order by (v.embedding::halfvec({dimensions})) <=> $2::halfvec({dimensions}) limit {nearest}"""
+select distance from (/*segment*/
+  (select (v.embedding::halfvec({dimensions})) <=> $2::halfvec({dimensions}) as distance
+   from embedder.vector v where v.workspace_id = $1 and v.generation_id = '{generation}' and {segment}
+   order by 1 limit {nearest})
+  union all/*end segment*/
+  (select (v.embedding::halfvec({dimensions})) <=> $2::halfvec({dimensions}) as distance
+   from embedder.vector v where v.workspace_id = $1 and v.generation_id = '{generation}' and {outside}
+   order by 1 limit {nearest})) x
+order by distance limit {nearest}"""
 
 
 @dataclass(frozen=True)
@@ -64,12 +73,14 @@ async def _measure(database: Database, workspace: UUID, generation: Generation) 
         wanted = max(1, min(_QUERIES_MAX, _COMPARISONS_MAX // max(count, 1)))
         rows = await connection.fetch(_SAMPLE.format(**names), workspace, wanted)
         queries = [row["embedding"] for row in rows]
-        nearest = _NEAREST.format(**names)
+        bounds = [r["until"] for r in await connection.fetch(_BOUNDS, generation.id)]
+        nearest = of_segments(_NEAREST, bounds).format(**names)
         for name, value in (INDEX_SETTINGS | {"enable_seqscan": "off"}).items():
             await connection.execute("select set_config($1, $2, true)", name, value)
         found = [await connection.fetch(nearest, workspace, query) for query in queries]
         for name, value in {"enable_seqscan": "on", "enable_indexscan": "off"}.items():
             await connection.execute("select set_config($1, $2, true)", name, value)
+        nearest = of_segments(_NEAREST, ()).format(**names)
         exact = [await connection.fetch(nearest, workspace, query) for query in queries]
     shares = [
         _share([row["distance"] for row in few], [row["distance"] for row in all_])

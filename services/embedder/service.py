@@ -20,21 +20,22 @@ from services.common.watch import watching
 from services.common.worker import Worker, WorkerSettings
 from services.embedder import generation_store
 from services.embedder.backfill import Plans
-from services.embedder.changing import Changes, ChangeSettings
+from services.embedder.changing import Changes
 from services.embedder.configured import ConfiguredModel
 from services.embedder.debts import Debts
 from services.embedder.erasing import Chunk, EraseStage
-from services.embedder.generation_store import Density, IndexSettings
 from services.embedder.generations import Generation, Generations
+from services.embedder.indexing import Indexing
 from services.embedder.models import GgufModels, LoadedModel, ModelOpener
 from services.embedder.outages import Outages
 from services.embedder.queries import QueryEmbedder
 from services.embedder.reconciliation import Reconciliation
 from services.embedder.remote import PREFIX, RemoteModels, RemoteSettings
 from services.embedder.rpc import SCOPES, EmbedderRpc
+from services.embedder.segments import Density, Sizes
 from services.embedder.shelf import Shelf
 from services.embedder.subscriptions import EmbedStage, Outcome
-from services.embedder.upkeep import Building, Upkeep
+from services.embedder.upkeep import Upkeep
 from services.embedder.watching import Watcher
 from winnow.embedder.v1.embedder_pb2_grpc import add_EmbedderServiceServicer_to_server
 
@@ -60,32 +61,30 @@ class EmbedderSettings(Settings):
     embed_retired_seconds: float = Field(
         default=10, ge=0, description="until the vectors of a retired generation are dropped"
     )
-    hnsw_m: int = Field(default=12, ge=2, le=100, description="neighbours of a node of the index")
+    hnsw_segment_rows: int = Field(
+        default=4096,
+        ge=1,
+        le=1_000_000,
+        description="vectors that are compared one by one until so many get a graph",
+    )
+    hnsw_m: int = Field(default=12, ge=2, le=100, description="neighbours of a node of a graph")
     hnsw_ef_construction: int = Field(
         default=48,
         ge=4,
         le=1000,
         description="breadth of the search for them, at least twice as many",
     )
-    hnsw_built_m: int = Field(
-        default=24,
-        ge=2,
-        le=100,
-        description="neighbours where a full generation is indexed",
+    hnsw_dense_m: int = Field(
+        default=24, ge=2, le=100, description="neighbours in a large graph, built while it is quiet"
     )
-    hnsw_built_ef_construction: int = Field(
+    hnsw_dense_ef_construction: int = Field(
         default=128, ge=4, le=1000, description="breadth there, at least twice as many"
     )
     hnsw_dense_rows_min: int = Field(
-        default=50_000,
-        ge=0,
-        description="vectors from which on an index that grew is built anew with as many; 0: never",
+        default=50_000, ge=0, description="vectors from which on a graph is large; 0: never"
     )
     hnsw_build_memory_mb: int = Field(
         default=512, ge=1, le=1 << 20, description="about 2 kB a vector; with less it takes longer"
-    )
-    hnsw_after_rows_min: int = Field(
-        default=20_000, ge=0, description="a new generation this large is indexed once it is full"
     )
 
 
@@ -103,28 +102,18 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
     ):
         relay = Relay(relay_database, bus, RelaySettings.read())
         generations = _generations(database, shelf)
-        index = _index_settings(settings)
-        configured = ConfiguredModel(settings.embedding_model, database, generations, shelf, index)
+        sizes = _sizes(settings)
+        configured = ConfiguredModel(
+            settings.embedding_model, database, generations, shelf, sizes.segment_rows
+        )
         await configured.open()
         await shelf.follow([each for each in await generations.refresh() if _is_opened_first(each)])
         debts = Debts(database, relay.kick)
         reconciliation = Reconciliation(debts, generations, settings.embed_reconcile_seconds)
-        changes = Changes(
-            database,
-            generations,
-            shelf,
-            ChangeSettings(index, settings.hnsw_after_rows_min),
-            reconciliation.kick,
-        )
+        changes = Changes(database, generations, shelf, sizes.segment_rows, reconciliation.kick)
         outages = Outages()
-        upkeep = Upkeep(
-            database,
-            generations,
-            shelf,
-            outages,
-            Building(settings.hnsw_build_memory_mb, index.built, settings.hnsw_dense_rows_min),
-            settings.embed_retired_seconds,
-        )
+        upkeep = Upkeep(database, generations, shelf, outages, settings.embed_retired_seconds)
+        indexing = Indexing(database, generations, sizes, settings.hnsw_build_memory_mb)
         queries = QueryEmbedder(generations, settings.embed_queries_remembered_max)
         watcher = Watcher(database, debts)
         rpc = EmbedderRpc(database, queries, debts, plans, generations, shelf, changes, watcher)
@@ -155,8 +144,7 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
             configured.wait,
             upkeep.follow,
             upkeep.rouse,
-            upkeep.mend,
-            upkeep.thicken,
+            indexing.run,
         ]
         yield Service("embedder", database, servicers, workers, loops)
 
@@ -191,17 +179,17 @@ def _is_opened_first(generation: Generation) -> bool:
     return generation.state == "serving" or not (model.reference or model.name).startswith(PREFIX)
 
 
-def _index_settings(settings: EmbedderSettings) -> IndexSettings:
-    """How indexes are made; InvalidSetting for what pgvector would refuse when it builds one."""
-    grown = Density(settings.hnsw_m, settings.hnsw_ef_construction)
-    built = Density(settings.hnsw_built_m, settings.hnsw_built_ef_construction)
-    for kind, density in (("", grown), ("BUILT_", built)):
+def _sizes(settings: EmbedderSettings) -> Sizes:
+    """How graphs are made; InvalidSetting for what pgvector would refuse when it builds one."""
+    sparse = Density(settings.hnsw_m, settings.hnsw_ef_construction)
+    dense = Density(settings.hnsw_dense_m, settings.hnsw_dense_ef_construction)
+    for kind, density in (("", sparse), ("DENSE_", dense)):
         if density.ef_construction < 2 * density.m:
             raise InvalidSetting(
                 f"WINNOW_HNSW_{kind}EF_CONSTRUCTION: must be at least twice "
                 f"WINNOW_HNSW_{kind}M, {2 * density.m}"
             )
-    return IndexSettings(grown, built)
+    return Sizes(settings.hnsw_segment_rows, sparse, dense, settings.hnsw_dense_rows_min)
 
 
 def _worker(

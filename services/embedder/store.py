@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -15,7 +15,6 @@ from services.common import sql
 from services.common.database import Connection
 from services.common.vectors import Matrix, to_halfvecs
 from services.embedder.specs import KINDS
-from services.embedder.walk import walk
 
 T = TypeVar("T")
 
@@ -27,10 +26,6 @@ Subject = tuple[str, UUID]
 LATEST = UUID(int=(1 << 128) - 1)
 """Later than every id that has a time."""
 
-# Of fewer rows hardly any are near to each other.
-_WALKED_MIN: Final = 16
-# Sooner than PostgreSQL looks for a deadlock.
-_ADDING_WAITS_MS: Final = 500
 # For so long the vectors of what an erasure names are left to it; then reconciliation removes what is still there.
 ERASURE_UNDER_WAY = timedelta(minutes=10)
 
@@ -108,26 +103,10 @@ async def lock_for_removing(connection: Connection, workspace: UUID) -> None:
 async def add_vectors(
     connection: Connection, workspace: UUID, generation: UUID, subjects: Sequence[SubjectVectors]
 ) -> None:
-    """Store the vectors of subjects that have none, in one statement; Duplicate if one has some by now.
-
-    Where an index takes them, they go in the order of a walk, not of their keys: two that add the same might wait for
-    each other. So none waits for long: LockTimeout if another is adding some of them.
-    """
-    if not subjects:
-        return
-    query, place, rows = QUERIES["add_vectors"], (workspace, generation), _rows(subjects)
-    if len(rows) < _WALKED_MIN or not await _is_indexed(connection, generation):
-        await connection.execute(query, *place, *_columns(rows))
-        return
-    rows = [rows[at] for at in walk(np.stack([row.vector for row in rows]))]
-    await connection.execute(f"set local lock_timeout = {_ADDING_WAITS_MS}")
-    await connection.execute(query, *place, *_columns(rows))
-    await connection.execute("set local lock_timeout to default")
-
-
-async def _is_indexed(connection: Connection, generation: UUID) -> bool:
-    found: bool = await connection.fetchval(QUERIES["is_indexed"], generation)
-    return found
+    """Store the vectors of subjects that have none, in one statement; Duplicate if one has some by now."""
+    if subjects:
+        place = workspace, generation
+        await connection.execute(QUERIES["add_vectors"], *place, *_columns(_rows(subjects)))
 
 
 async def replace_vectors(

@@ -1,6 +1,6 @@
 -- name: start_generation
 select id, model, reference, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at, promoted_at
-from embedder.start_generation($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+from embedder.start_generation($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: live_generations
 select id, model, reference, digest, dimensions, pooling, query_prefix, passage_prefix, state, created_at, promoted_at
@@ -51,33 +51,48 @@ select embedder.drop_generation($1);
 -- name: index_state
 select state, phase, done, total from embedder.index_state($1);
 
--- name: is_any_being_indexed
-select exists (select from embedder.generation g cross join lateral embedder.index_state(g.id) i
-  where g.state <> 'retired' and i.state = 'building');
+-- name: segments
+select s.until::text as until, s.rows, s.m, s.index_name, coalesce(i.indisvalid, false) as is_valid
+from embedder.segment s
+left join pg_index i on i.indexrelid = to_regclass(format('embedder.%I', s.index_name))
+where s.generation_id = $1 order by s.until;
 
--- name: build_index
-select embedder.build_index($1, $2);
+-- name: outside
+-- What is in no graph, counted up to a limit, and from which transaction on nothing is written yet.
+select embedder.count_outside($1, $2) as rows, pg_snapshot_xmax(pg_current_snapshot())::text as horizon;
 
--- name: is_outgrown
-select embedder.is_outgrown($1, $2, $3);
+-- name: table_rows
+-- As far as the statistics know.
+select c.reltuples::bigint from pg_class c where c.oid = to_regclass('embedder.' || embedder.partition_of($1));
+
+-- name: stray_indexes
+-- Graphs that no search asks for: a build was broken off, or another one holds their vectors.
+select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
+where i.indrelid = to_regclass('embedder.' || embedder.partition_of($1)) and a.amname = 'hnsw'
+  and not exists (select from embedder.segment s where s.generation_id = $1 and s.index_name = c.relname);
 
 -- name: try_lock_build
--- As build_index locks, but until the session gives it back.
+-- Until the session gives it back.
 select pg_try_advisory_lock(hashtextextended('embedder.build_index:' || $1::uuid::text, 0));
 
 -- name: unlock_build
 select pg_advisory_unlock(hashtextextended('embedder.build_index:' || $1::uuid::text, 0));
 
--- name: reindexing
--- Others read and write meanwhile, so one process builds; it waits for transactions that began before, however long they take.
+-- name: building
+-- As the owner of the vectors, whose session waits for transactions that began before, however long they take. Others read and write
+-- meanwhile, so one process builds, unless nothing else is done with what is built.
 select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
-  set_config('maintenance_work_mem', $1::int || 'MB', false), set_config('max_parallel_maintenance_workers', '0', false);
+  set_config('maintenance_work_mem', $1::int || 'MB', false), set_config('max_parallel_maintenance_workers', $2, false),
+  set_config('role', 'winnow_vectors', false);
 
--- name: prepare_reindex
-select embedder.prepare_reindex($1, $2, $3);
+-- name: built
+select set_config('role', 'winnow_embedder', false);
 
--- name: note_reindexed
-select embedder.note_reindexed($1, $2, $3);
+-- name: replace_segments
+with replaced as (
+  delete from embedder.segment s where s.generation_id = $1 and s.until > $2::text::xid8 and s.until <= $3::text::xid8 and s.until <> $3::text::xid8)
+insert into embedder.segment (generation_id, until, index_name, rows, m) values ($1, $3::text::xid8, $4, $5, $6)
+on conflict (generation_id, until) do update set index_name = excluded.index_name, rows = excluded.rows, m = excluded.m;
 
 -- name: resume_backfills
 select spine.resume_backfills();
@@ -141,11 +156,6 @@ select pg_advisory_xact_lock_shared(hashtextextended('embedder.vector:' || $1::u
 -- name: lock_for_removing
 -- Who removes waits until every writer has committed, since rows that are not committed cannot be seen and removed.
 select pg_advisory_xact_lock(hashtextextended('embedder.vector:' || $1::uuid::text, 0));
-
--- name: is_indexed
--- Whether every vector that is written goes into an HNSW index.
-select exists (select from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
-  where i.indrelid = to_regclass('embedder.' || embedder.partition_of($1)) and a.amname = 'hnsw');
 
 -- name: add_vectors
 -- Looking for what they might replace would make each half as dear again. What is the same in

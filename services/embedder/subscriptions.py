@@ -12,7 +12,7 @@ from services.common.outbox import Task, announce, enqueue
 from services.common.work import Failed, Parked, Reason, Result
 from services.embedder import store
 from services.embedder.embedding import Encoder, Unread, embed_each
-from services.embedder.generation_store import index_state, lock_for_writing
+from services.embedder.generation_store import lock_for_writing
 from services.embedder.generations import Generation, Generations
 from services.embedder.outages import Outages
 from services.embedder.specs import Spec, generation_of, parse
@@ -51,12 +51,6 @@ Made = SubjectVectors | ItemFailed | Reason
 MODEL_MISSING = Reason(
     "model_missing", "the embedder that was asked lacks the model of the generation", 3600
 )
-# Whoever waited for the lock of a build would hold others for as long, which keep up all that is written.
-INDEX_BUILDING = Reason(
-    "index_building",
-    "the index of the generation is being built, which takes no vectors until then",
-    10,
-)
 
 
 class EmbedStage:
@@ -75,8 +69,6 @@ class EmbedStage:
     ) -> None:
         self._database, self._generations, self._outages = database, generations, outages
         self._can_wait = can_wait
-        # Generations whose index was seen to be there.
-        self._indexed: set[UUID] = set()
         self.after_commit = after_commit
 
     def divide(self, tasks: Sequence[Task]) -> Sequence[Sequence[Task]]:
@@ -109,24 +101,12 @@ class EmbedStage:
     ) -> list[Result[Outcome] | Failed | Parked]:
         if generation is None:
             return [Result(task, None, 0) for task, _ in asked]
-        if await self._is_being_indexed(generation):
-            return [Parked(task, INDEX_BUILDING) for task, _ in asked]
         subjects = await self._read(asked, generation.id)
         await reach("embed.read")
         wanted = [text for text in map(_wanted_of(subjects), asked) if text and not text.vectors]
         made = await self._make(generation, wanted)
         await reach("embed.encoded")
         return [_result(task, spec, subjects, made) for task, spec in asked]
-
-    async def _is_being_indexed(self, generation: Generation) -> bool:
-        """Whether nothing can be written; of one that serves it is not asked again once its index was there."""
-        if generation.state == "serving" and generation.id in self._indexed:
-            return False
-        async with self._database.connection() as connection:
-            found = await index_state(connection, generation.id)
-        if found.state == "ready":
-            self._indexed.add(generation.id)
-        return found.state == "building"
 
     async def _make(
         self, generation: Generation, wanted: Sequence[SubjectText]

@@ -18,6 +18,7 @@ from services.common import sql
 from services.common.database import Connection
 from services.common.errors import ItemFailed
 from services.common.outbox import Task, enqueue, enqueue_embedding
+from services.common.vectors import of_segments
 from services.common.work import Result
 from services.extractor import bonds, rules, store, topic_bonds
 from services.extractor.comparing import Claim
@@ -60,6 +61,7 @@ class MergeRequest:
 class _Generation:
     id: UUID
     dimensions: int
+    bounds: Sequence[str]
 
 
 class MergeStage:
@@ -94,7 +96,7 @@ class MergeStage:
         row = await connection.fetchrow(QUERIES["serving"])
         if row is None:
             return
-        generation = _Generation(row["id"], row["dimensions"])
+        generation = _Generation(row["id"], row["dimensions"], row["bounds"])
         # Distances are all that the graph is asked for, and a filter lets few of its first answers through.
         await connection.execute("set local hnsw.iterative_scan = strict_order")
         for result in sorted(results, key=lambda result: result.task.subject):
@@ -164,7 +166,7 @@ class MergeStage:
                 QUERIES["nearest_exact"], *place, kind, subject, NEAREST_MAX
             )
         else:
-            query = QUERIES["nearest_hnsw"].format(
+            query = of_segments(QUERIES["nearest_hnsw"], generation.bounds).format(
                 generation=generation.id, dimensions=generation.dimensions
             )
             rows = await connection.fetch(query, workspace, kind, subject, NEAREST_MAX)

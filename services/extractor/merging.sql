@@ -1,5 +1,7 @@
 -- name: serving
-select g.id, g.dimensions from embedder.generation g where g.state = 'serving';
+select g.id, g.dimensions, array(
+  select s.until::text from embedder.segment s where s.generation_id = g.id order by s.until) as bounds
+from embedder.generation g where g.state = 'serving';
 
 -- name: sample
 -- Vectors of a kind that stand for the whole of their text, spread over all times by their hash.
@@ -95,13 +97,22 @@ order by (v.embedding <=> (
 limit $5;
 
 -- name: nearest_hnsw
-select v.subject_id as id
-from embedder.vector v
-where v.workspace_id = $1 and v.generation_id = '{generation}' and v.kind = $2 and v.part = 0 and v.subject_id <> $3
-order by (v.embedding::halfvec({dimensions})) <=> (
-  select s.embedding::halfvec({dimensions}) from embedder.vector s
+-- Each graph is walked, and what is in none yet is compared whole.
+with own as materialized (
+  select s.embedding::halfvec({dimensions}) as vector from embedder.vector s
   where s.workspace_id = $1 and s.generation_id = '{generation}' and s.kind = $2 and s.subject_id = $3 and s.part = 0)
-limit $4;
+select n.id
+from (/*segment*/
+  (select v.subject_id as id, (v.embedding::halfvec({dimensions})) <=> (select o.vector from own o) as distance
+   from embedder.vector v
+   where v.workspace_id = $1 and v.generation_id = '{generation}' and {segment} and v.kind = $2 and v.part = 0 and v.subject_id <> $3
+   order by (v.embedding::halfvec({dimensions})) <=> (select o.vector from own o) limit $4)
+  union all/*end segment*/
+  (select v.subject_id, (v.embedding::halfvec({dimensions})) <=> (select o.vector from own o)
+   from embedder.vector v
+   where v.workspace_id = $1 and v.generation_id = '{generation}' and {outside} and v.kind = $2 and v.part = 0 and v.subject_id <> $3
+   order by (v.embedding::halfvec({dimensions})) <=> (select o.vector from own o) limit $4)) n
+order by n.distance, n.id limit $4;
 
 -- name: topic_claims
 -- The live topics among the given ones, in which windows they were talked about, and whether a person gave them their titles.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.common.database import Connection
+from services.common.vectors import of_segments
 from services.search import store
 from services.search.store import Near, Row, Scope, Subject
 
@@ -41,8 +42,9 @@ async def nearest_hnsw(
     vector: bytes,
     limit: int,
 ) -> tuple[list[Near], int]:
-    """Walk the index until enough parts satisfy a filter; return their subjects and how many parts there were."""
+    """Walk each graph until enough parts satisfy a filter; return their subjects and how many parts there were."""
     text, values = scope.statement("nearest_hnsw")
+    text = of_segments(text, scope.generation.bounds)
     arguments = (scope.workspace, vector, limit)
     rows = await connection.fetch(text, *scope.filter.arguments(), *arguments, *values)
     return [_near(row) for row in rows], rows[0]["parts"] if rows else 0

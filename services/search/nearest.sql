@@ -28,19 +28,35 @@ select t.rows, b.kind, b.id, b.distance from counted t left join (
 order by b.distance, b.id;
 
 -- name: nearest_hnsw
-with near as materialized (
-  select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $11::halfvec({dimensions}) as distance
-  from embedder.vector v
-  where v.workspace_id = $10 and v.generation_id = '{generation}' and v.kind in ({kinds})
-    and case v.kind
-      /*each*/
-      when '{kind}' then (
-        select true from search.live_{kind}s({filter}) s
-        where s.id = v.subject_id and s.text_sha256 = v.text_sha256 and {condition})
-      /*end*/ end
-  order by (v.embedding::halfvec({dimensions})) <=> $11::halfvec({dimensions}) limit $12::int)
+-- Each graph is walked until enough of its vectors satisfy the filter. What is in none yet is compared whole, and of the nearest of it
+-- those are taken that do.
+with near as materialized (/*segment*/
+  (select v.kind, v.subject_id, (v.embedding::halfvec({dimensions})) <=> $11::halfvec({dimensions}) as distance
+   from embedder.vector v
+   where v.workspace_id = $10 and v.generation_id = '{generation}' and {segment} and v.kind in ({kinds})
+     and case v.kind
+       /*each*/
+       when '{kind}' then (
+         select true from search.live_{kind}s({filter}) s
+         where s.id = v.subject_id and s.text_sha256 = v.text_sha256 and {condition})
+       /*end*/ end
+   order by (v.embedding::halfvec({dimensions})) <=> $11::halfvec({dimensions}) limit $12::int)
+  union all/*end segment*/
+  (select v.kind, v.subject_id, v.distance
+   from (
+     select v.kind, v.subject_id, v.text_sha256, (v.embedding::halfvec({dimensions})) <=> $11::halfvec({dimensions}) as distance
+     from embedder.vector v
+     where v.workspace_id = $10 and v.generation_id = '{generation}' and {outside} and v.kind in ({kinds})
+     order by (v.embedding::halfvec({dimensions})) <=> $11::halfvec({dimensions}) limit greatest(10 * $12::int, 1000)) v
+   where case v.kind
+     /*each*/
+     when '{kind}' then (
+       select true from search.live_{kind}s({filter}) s
+       where s.id = v.subject_id and s.text_sha256 = v.text_sha256 and {condition})
+     /*end*/ end
+   order by v.distance limit $12::int))
 select n.kind, n.subject_id as id, min(n.distance) as distance, (select count(*) from near) as parts
-from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id;
+from near n group by n.kind, n.subject_id order by min(n.distance), n.subject_id limit $12::int;
 
 -- name: nearest_known
 -- The nearest of some subjects, and of those whose vectors were written since a snapshot ($15, and those of $16, that were under way

@@ -1,7 +1,7 @@
 """What search reads from the database: one function a query, always inside a transaction of one workspace."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -87,11 +87,12 @@ _fixed: Final = attrgetter(*(each.name for each in fields(Filter)[:_FIXED]))
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The generation of vectors that searches read."""
+    """The generation of vectors that searches read, and where its graphs end (see `of_segments`)."""
 
     id: UUID
     model: str
     dimensions: int
+    bounds: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,13 +265,13 @@ async def first_vectors(
 async def serving_generation(connection: Connection) -> Generation | None:
     """Return the generation that serves, if there is one yet."""
     row = await connection.fetchrow(_text("serving_generation"))
-    return Generation(row["id"], row["model"], row["dimensions"]) if row else None
+    return _generation(row) if row else None
 
 
 async def complete_generation(connection: Connection, generation: UUID) -> Generation | None:
     """Return a generation that serves or stands by, complete."""
     row = await connection.fetchrow(_text("complete_generation"), generation)
-    return Generation(row["id"], row["model"], row["dimensions"]) if row else None
+    return _generation(row) if row else None
 
 
 async def count_everything(
@@ -327,6 +328,10 @@ async def vectors(
 def parallel(subjects: Sequence[Subject]) -> tuple[list[str], list[UUID]]:
     """Return the kinds and the ids of subjects."""
     return [each.kind for each in subjects], [each.id for each in subjects]
+
+
+def _generation(row: Row) -> Generation:
+    return Generation(row["id"], row["model"], row["dimensions"], tuple(row["bounds"]))
 
 
 def _text(name: str) -> str:

@@ -163,11 +163,15 @@ where v.workspace_id = $1 and v.generation_id = '{generation}' and v.kind = 'mes
 order by v.subject_id, v.part limit $2::int;
 
 -- name: serving_generation
-select g.id, g.model, g.dimensions from embedder.generation g where g.state = 'serving';
+select g.id, g.model, g.dimensions, array(
+  select s.until::text from embedder.segment s where s.generation_id = g.id order by s.until) as bounds
+from embedder.generation g where g.state = 'serving';
 
 -- name: complete_generation
 -- One that serves, or that served before and stands by: both can be searched.
-select g.id, g.model, g.dimensions from embedder.generation g where g.id = $1 and g.state in ('serving', 'standby');
+select g.id, g.model, g.dimensions, array(
+  select s.until::text from embedder.segment s where s.generation_id = g.id order by s.until) as bounds
+from embedder.generation g where g.id = $1 and g.state in ('serving', 'standby');
 
 -- name: count_everything
 -- Without a filter, counted up to a limit unless it is null. Messages with a text and those without have an index each, which tells it.
