@@ -3,8 +3,8 @@
     python -m benchmarks.embedding [--data PATH] [--messages 5000] [--rounds 3] [--model all-MiniLM-L6-v2]
 
 Every way takes the same distinct texts and gives their vectors, tokenising included, on this machine's
-processor. The service: tasks made in the database, claimed, encoded and committed, with the HNSW graph of what is
-enough for one built, in a process of its own. The engine: the model as the service loads it. The bare loop: llama.cpp's own calls,
+processor. The service: tasks made in the database, claimed, encoded and committed, until the HNSW graphs that are due
+are there, in a process of its own. The engine: the model as the service loads it. The bare loop: llama.cpp's own calls,
 packed and sorted, in each of several settings, the best of which counts; with the file as it is, and in 8 bits where
 the engine computes so. Llama.embed(list) of the binding.
 ONNX Runtime with the same model in 8 bits, and sentence-transformers, which `make bench` installs into

@@ -39,7 +39,7 @@ from benchmarks.search_deployment import SHARES, Bench, bare_connection, deploye
 from services.common.channels import CHANNEL_OPTIONS
 from services.common.llama import EmbeddingModel
 from services.common.models import ModelStore
-from services.common.vectors import to_halfvecs
+from services.common.vectors import of_segments, to_halfvecs
 from services.search.statements import statement
 from services.search.store import Filter
 from winnow.search.v1 import search_pb2 as pb
@@ -66,6 +66,7 @@ def bare_search(
     text, _ = statement(
         "nearest_hnsw", ("message",), None, bench.generation.id, bench.generation.dimensions
     )
+    text = of_segments(text, bench.generation.bounds)
     messages, _ = statement("messages")
 
     async def search(vector: Matrix) -> list[UUID]:

@@ -23,7 +23,7 @@ from services.cli.embedded.paths import DataDirectory
 from services.cli.running import running
 from services.common.ids import uuid7
 from services.common.vectors import INDEX_SETTINGS, from_halfvec, to_halfvecs
-from services.embedder.generation_store import IndexSettings
+from services.embedder.service import EmbedderSettings
 from services.search import store
 from services.search.semantic import KEPT_PLANS
 
@@ -62,7 +62,7 @@ class Bench:
 
 
 async def fill(admin: asyncpg.Connection, workspace: UUID, corpus: Corpus) -> Bench:
-    """Copy messages and vectors, then build the index as that of a generation that is indexed once it is full."""
+    """Copy messages and vectors, and wait for the graph that the embedder builds of them."""
     await admin.set_type_codec(
         "halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary"
     )
@@ -80,10 +80,8 @@ async def fill(admin: asyncpg.Connection, workspace: UUID, corpus: Corpus) -> Be
         [*SHARES, "others"], [*SHARES.values(), 1 - sum(SHARES.values())], k=len(ids)
     )
     halves = to_halfvecs(corpus.vectors)
-    index = await admin.fetchval("select embedder.partition_of($1) || '_hnsw'", generation.id)
     now = datetime.now(UTC)
     async with admin.transaction():
-        await admin.execute(f"drop index embedder.{index}")
         await admin.copy_records_to_table(
             "message", schema_name="ingest",
             columns=["workspace_id", "id", "source_id", "external_id", "author_external_id", "author_name", "text",
@@ -101,21 +99,17 @@ async def fill(admin: asyncpg.Connection, workspace: UUID, corpus: Corpus) -> Be
             records=[(workspace, generation.id, "message", i, 0, sha256(m.text.encode()).digest(), v, source, now)
                      for i, m, v in zip(ids, corpus.messages, halves, strict=True)],
         )  # fmt: skip
-        # In the same transaction, or the embedder finds that the index is missing and builds it first.
-        began = time.perf_counter()
-        built = IndexSettings().built
-        await admin.execute(
-            "update embedder.generation set hnsw_m = $1, hnsw_ef_construction = $2",
-            built.m,
-            built.ef_construction,
-        )
-        # More than a graph of so many vectors takes: one that does not fit is built by inserts.
-        await admin.execute(
-            "select embedder.build_index($1, $2)", generation.id, 1024 + len(ids) // 400
-        )
-        seconds = time.perf_counter() - began
     await admin.execute("vacuum analyze ingest.message; ")
     await admin.execute("vacuum analyze embedder.vector")
+    began, indexed = (
+        time.perf_counter(),
+        len(ids) < EmbedderSettings.model_fields["hnsw_segment_rows"].default,
+    )
+    while not indexed:
+        await asyncio.sleep(0.1)
+        indexed = await admin.fetchval("select exists (select from embedder.segment)")
+    generation = await store.serving_generation(admin) or generation
+    seconds = time.perf_counter() - began
     rounded = np.stack([from_halfvec(half) for half in halves])
     rounded /= np.linalg.norm(rounded, axis=1, keepdims=True)
     return Bench(None, admin, "", workspace, generation, ids, authors, rounded, seconds)
@@ -126,6 +120,8 @@ async def deployed(corpus: Corpus) -> AsyncIterator[Bench]:
     """A deployment with a corpus, as `winnow up` starts it, on a folder that is thrown away."""
     os.environ["WINNOW_EMBED_RECONCILE_SECONDS"] = "3600"
     os.environ["WINNOW_SEARCH_RECALL_SAMPLE_SECONDS"] = "0"
+    # More than a graph of so many vectors takes: one that does not fit is built by inserts.
+    os.environ["WINNOW_HNSW_BUILD_MEMORY_MB"] = str(1024 + len(corpus.messages) // 400)
     with tempfile.TemporaryDirectory(prefix="winnow-bench-") as folder:
         os.chmod(folder, 0o755)  # noqa: S103 - PostgreSQL runs as another user
         data = DataDirectory(Path(folder) / "data")
@@ -140,10 +136,10 @@ async def deployed(corpus: Corpus) -> AsyncIterator[Bench]:
             for name in ("postgres", "search"):
                 bench.pids[name] = int((records / f"{name}.pid").read_text().split()[0])
             size = await admin.fetchval(
-                "select pg_relation_size(('embedder.' || embedder.partition_of($1) || '_hnsw')::regclass) / 1048576.0",
-                bench.generation.id,
+                """select sum(pg_relation_size(format('embedder.%I', index_name)::regclass)) / 1048576.0
+                   from embedder.segment"""
             )
-            bench.index_mb = float(size)
+            bench.index_mb = float(size or 0)
             yield bench
             await admin.close()
 

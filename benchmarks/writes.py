@@ -7,8 +7,9 @@ way has as many transactions under way as the embedder has batches (two lanes of
 index: the embedder's own; a bare batched INSERT into a table with the same columns and key; COPY straight into that
 table, which row-level security refuses for the vectors, so that it says what the machine can do; COPY into a staging
 table and INSERT from there; and a row-at-a-time UPDATE of a column beside the rows, as systems do that keep vectors in
-the table of their texts. With an HNSW index the first two again, in processor time of PostgreSQL a row, and COPY first
-with the index built afterwards, in every third round. The ways take turns; figures are medians of the rounds. The last
+the table of their texts. With HNSW the first two again, in processor time of PostgreSQL a row, and COPY first with the
+index built afterwards, in every third round. The embedder builds its graphs beside its writes; until the last that is
+due is there counts as its time. The ways take turns; figures are medians of the rounds. The last
 line is one JSON object.
 """
 
@@ -17,7 +18,7 @@ import asyncio
 import json
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -32,8 +33,10 @@ from services.common.database import Connection, Database, DatabaseSettings
 from services.common.ids import uuid7
 from services.common.vectors import to_halfvecs
 from services.embedder import generation_store, store
-from services.embedder.generation_store import IndexSettings
-from services.embedder.generations import ModelIdentity
+from services.embedder.generations import Generation, Generations, ModelIdentity
+from services.embedder.indexing import Indexing
+from services.embedder.segments import Sizes
+from services.embedder.service import EmbedderSettings
 from services.embedder.store import SubjectText, SubjectVectors
 
 DIMENSIONS = 384
@@ -41,10 +44,12 @@ SENT_AT = datetime(2026, 1, 1, tzinfo=UTC)
 COLUMNS = "workspace_id, generation_id, kind, subject_id, part, text_sha256, embedding, source_id, sent_at"
 UPDATED_MAX = 1000
 INDEXED_EVERY = 3
-INDEX = IndexSettings()
+# As Indexing.run looks.
+INDEXING_PAUSE_SECONDS = 1.0
+SIZES = Sizes()
 HNSW = (
     "hnsw (embedding halfvec_cosine_ops)"
-    f" with (m = {INDEX.grown.m}, ef_construction = {INDEX.grown.ef_construction})"
+    f" with (m = {SIZES.sparse.m}, ef_construction = {SIZES.sparse.ef_construction})"
 )
 Work = Callable[[], Awaitable[None]]
 BARE = f"""
@@ -85,21 +90,37 @@ class Writes:
     def __init__(self, bench: Deployed, database: Database, pool: asyncpg.Pool) -> None:
         self._bench, self._database, self._pool = bench, database, pool
         self._source = uuid7()
-        self.generations: dict[str, UUID] = {}
+        self.generations: dict[str, Generation] = {}
+        unused = Generations(self._none, lambda _: None)
+        self._indexing = Indexing(
+            database, unused, SIZES, EmbedderSettings.model_fields["hnsw_build_memory_mb"].default
+        )
 
     async def prepare(self) -> None:
         """Make the tables: a generation with an index and one without, and what stands beside them."""
         await self._bench.admin.execute(BARE)
         async with self._database.connection() as connection:
-            for name, bulk in (("plain", True), ("indexed", False)):
+            for name in ("indexed", "plain"):
                 digest = name.encode().hex().ljust(64, "0")
                 model = ModelIdentity(name, digest, DIMENSIONS, "mean", "", "")
-                made = await generation_store.start_generation(connection, model, INDEX, bulk=bulk)
-                self.generations[name] = made.id
+                self.generations[name] = await generation_store.start_generation(
+                    connection, model, SIZES.segment_rows
+                )
+
+    async def index(self, all_written: asyncio.Event) -> None:
+        """Build graphs beside the writes, as the embedder does, until the last that is due."""
+        while not all_written.is_set():
+            if not await self._indexing.index(self.generations["indexed"]):
+                await asyncio.sleep(INDEXING_PAUSE_SECONDS)
+        while await self._indexing.index(self.generations["indexed"]):
+            pass
+
+    async def _none(self) -> Sequence[Generation]:
+        return []
 
     def product(self, name: str, batch: Batch) -> Work:
-        """The embedder's own statement, a transaction a batch."""
-        workspace, generation = self._bench.workspace, self.generations[name]
+        """The statement that the embedder writes with, a transaction a batch."""
+        workspace, generation = self._bench.workspace, self.generations[name].id
         made = [
             SubjectVectors(
                 SubjectText("message", id_, "", id_.bytes * 2, self._source, SENT_AT, 0, False),
@@ -119,7 +140,7 @@ class Writes:
         """A batched INSERT with nothing around it."""
         sql = INSERT.format(table=table, columns=COLUMNS)
         hashes = [id_.bytes * 2 for id_ in batch.ids]
-        key = (self._bench.workspace, self.generations["plain"], self._source, SENT_AT)
+        key = (self._bench.workspace, self.generations["plain"].id, self._source, SENT_AT)
 
         async def write() -> None:
             async with self._pool.acquire() as connection:
@@ -138,7 +159,7 @@ class Writes:
 
     async def _copy(self, connection: Connection, table: str, batch: Batch) -> None:
         schema, _, name = table.partition(".")
-        first = (self._bench.workspace, self.generations["plain"], "message")
+        first = (self._bench.workspace, self.generations["plain"].id, "message")
         records = [
             (*first, id_, 0, id_.bytes * 2, value, self._source, SENT_AT)
             for id_, value in zip(batch.ids, to_halfvecs(batch.vectors), strict=True)
@@ -196,6 +217,8 @@ class Way:
     count: int
     before: Callable[[Sequence[Batch]], Awaitable[None]] | None = None
     after: Work | None = None
+    beside: Callable[[asyncio.Event], Coroutine[None, None, None]] | None = None
+    """What goes on meanwhile, and ends after all is written."""
     every: int = 1
     """Takes part in one of so many rounds."""
 
@@ -222,8 +245,12 @@ async def measure(
         for write in works:
             await write()
 
-    spent, began = cpu_seconds(postgres), time.perf_counter()
-    await asyncio.gather(*(work() for _ in range(at_once)))
+    spent, began, all_written = cpu_seconds(postgres), time.perf_counter(), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        if way.beside:
+            group.create_task(way.beside(all_written))
+        await asyncio.gather(*(work() for _ in range(at_once)))
+        all_written.set()
     if way.after:
         await way.after()
     seconds = time.perf_counter() - began
@@ -293,7 +320,10 @@ def _ways(writes: Writes, many: int, few: int) -> dict[str, Way]:
         "COPY to staging, INSERT, no index": Way(writes.staged, many),
         "UPDATE a row, no index": updated("bench.text"),
         "embedder, HNSW": Way(
-            lambda batch: writes.product("indexed", batch), few, every=INDEXED_EVERY
+            lambda batch: writes.product("indexed", batch),
+            few,
+            beside=writes.index,
+            every=INDEXED_EVERY,
         ),
         "bare batched INSERT, HNSW": Way(
             lambda batch: writes.bare("bench.indexed", batch), few, every=INDEXED_EVERY

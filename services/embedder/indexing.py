@@ -144,7 +144,7 @@ class Indexing:
             )
         span = (str(build.since), str(build.until))
         await connection.execute(
-            QUERIES["replace_segments"], generation.id, *span, name, build.rows, density.m
+            QUERIES["replace_segments"], generation.id, *span, name, density.m
         )
         await self._drop_strays(connection, generation.id)
 

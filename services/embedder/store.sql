@@ -89,9 +89,11 @@ select set_config('statement_timeout', '0', false), set_config('lock_timeout', '
 select set_config('role', 'winnow_embedder', false);
 
 -- name: replace_segments
+-- By the graph of a stretch, which knows how many vectors were put into it.
 with replaced as (
   delete from embedder.segment s where s.generation_id = $1 and s.until > $2::text::xid8 and s.until <= $3::text::xid8 and s.until <> $3::text::xid8)
-insert into embedder.segment (generation_id, until, index_name, rows, m) values ($1, $3::text::xid8, $4, $5, $6)
+insert into embedder.segment (generation_id, until, index_name, rows, m)
+select $1, $3::text::xid8, $4, c.reltuples, $5 from pg_class c where c.oid = to_regclass(format('embedder.%I', $4::text))
 on conflict (generation_id, until) do update set index_name = excluded.index_name, rows = excluded.rows, m = excluded.m;
 
 -- name: resume_backfills

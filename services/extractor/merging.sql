@@ -108,7 +108,7 @@ from (/*segment*/
    where v.workspace_id = $1 and v.generation_id = '{generation}' and {segment} and v.kind = $2 and v.part = 0 and v.subject_id <> $3
    order by (v.embedding::halfvec({dimensions})) <=> (select o.vector from own o) limit $4)
   union all/*end segment*/
-  (select v.subject_id, (v.embedding::halfvec({dimensions})) <=> (select o.vector from own o)
+  (select v.subject_id as id, (v.embedding::halfvec({dimensions})) <=> (select o.vector from own o) as distance
    from embedder.vector v
    where v.workspace_id = $1 and v.generation_id = '{generation}' and {outside} and v.kind = $2 and v.part = 0 and v.subject_id <> $3
    order by (v.embedding::halfvec({dimensions})) <=> (select o.vector from own o) limit $4)) n

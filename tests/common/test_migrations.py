@@ -17,6 +17,7 @@ from services.common.addresses import NAMES
 from services.common.database import Database, DatabaseSettings
 from services.common.errors import DatabaseUnavailable, InvalidSetting
 from services.common.migrations import SCHEMA_DIRECTORY, migrate, read
+from services.common.vectors import of_segments
 from services.search.statements import statement
 from tests.conftest import Deployment, free_port
 
@@ -280,11 +281,12 @@ def _queries_of(path: Path) -> dict[str, str]:
     """The queries of a file as its module completes them; search composes them by kind and generation."""
     names = sql.load(path).keys()
     if path.parent.name == "search":
-        return {name: statement(name, ("message",), None, uuid4(), 384)[0] for name in names}
+        queries = {name: statement(name, ("message",), None, uuid4(), 384)[0] for name in names}
+        return {name: of_segments(text, ("1", "2")) for name, text in queries.items()}
     module = importlib.import_module(f"services.{path.parent.name}.{path.stem}")
     [found] = (v for v in vars(module).values() if isinstance(v, Mapping) and v.keys() == names)
     places = {"{generation}": str(uuid4()), "{dimensions}": "384"}
-    queries = dict(found)
+    queries = {name: of_segments(text, ("1", "2")) for name, text in found.items()}
     for place, value in places.items():
         queries = {name: text.replace(place, value) for name, text in queries.items()}
     return queries
@@ -309,16 +311,19 @@ async def test_functions_with_rights_are_closed(deployment: Deployment) -> None:
     bound = {"winnow_spine", "winnow_workspace"}
     others = {row["name"].partition("(")[0] for row in rows if row["owner"] not in bound}
     ddl = {"open_generation", "start_generation", "build_index", "drop_generation", "index_state"}
-    ddl |= {"prepare_reindex"}
+    ddl |= {"is_outgrown"}
     assert others <= {f"embedder.{name}" for name in ddl}
 
 
 async def test_nobody_can_create_objects(deployment: Deployment) -> None:
-    """No service role, and not the login, may create anything in any schema, and none has special rights."""
+    """No service role, and not the login, may create anything in any schema, and none has special rights.
+
+    Only winnow_vectors may, whose part the embedder takes while it builds an index.
+    """
     rows = await deployment.admin.fetch(
         """select r.rolname || ': ' || n.nspname from pg_roles r, pg_namespace n
-           where r.rolname like 'winnow\\_%' and r.rolname <> 'winnow_spine' and n.nspname !~ '^pg_'
-             and has_schema_privilege(r.oid, n.oid, 'create')"""
+           where r.rolname like 'winnow\\_%' and r.rolname not in ('winnow_spine', 'winnow_vectors')
+             and n.nspname !~ '^pg_' and has_schema_privilege(r.oid, n.oid, 'create')"""
     )
     assert rows == []
     rows = await deployment.admin.fetch(

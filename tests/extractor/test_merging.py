@@ -20,6 +20,7 @@ from tests.common.stages import until_true
 from tests.conftest import Deployment
 from tests.extractor.known import Knowledge, SayingEngine, knowing, replicas
 from tests.extractor.saved import change, say
+from tests.graphs import add_graph
 from tests.meanwhile import meanwhile
 
 DISK = "problem: The nightly backup fails because the archive disk of host db-2 is full"
@@ -104,6 +105,7 @@ async def test_other_words_of_the_same_are_merged_and_other_particulars_are_not(
         await tell(knowledge, *SMALL_TALK)
         known = set(await knowledge.live())
         await tell(knowledge, DISK)
+        await add_graph(deployment.admin)
         await tell(knowledge, DISK_AGAIN)
         assert set(await knowledge.live()) == {*known, title(DISK)}
         await tell(knowledge, OTHER_DISK)

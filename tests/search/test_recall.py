@@ -11,6 +11,7 @@ from services.search import aims, semantic
 from services.search.recall import RecallProbe, Sample, recall
 from services.search.statistics import Statistics
 from services.search.store import Filter, Generation, Near, Scope, Subject
+from tests.graphs import add_graph, graphs
 from tests.search.conftest import Desk
 from tests.search.library import DIMENSIONS, unit
 
@@ -54,6 +55,7 @@ async def test_the_index_gives_too_little_and_all_is_found(
 ) -> None:
     """If an index scan stops early, what is there must be found by comparing everything; else it must be flagged."""
     await desk.library.add_messages([f"m {i}" for i in range(40)], [unit(1, i) for i in range(40)])
+    await add_graph(desk.library.admin)
     monkeypatch.setattr(semantic, "EXACT_ROWS_MAX", 10)
     settings = INDEX_SETTINGS | {
         "hnsw.ef_search": "1",
@@ -63,7 +65,8 @@ async def test_the_index_gives_too_little_and_all_is_found(
     }
     monkeypatch.setattr(semantic, "SCAN_BREADTH", 1000)
     assert desk.library.generation
-    generation = Generation(desk.library.generation, "test", DIMENSIONS)
+    bounds = tuple(await graphs(desk.library.admin))
+    generation = Generation(desk.library.generation, "test", DIMENSIONS, bounds)
     vector = to_halfvecs(unit(1).reshape(1, -1))[0]
     async with (
         Database.open(

@@ -13,16 +13,17 @@ import pytest_asyncio
 
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Connection
-from services.common.vectors import Matrix, to_halfvecs
+from services.common.vectors import Matrix, of_segments, to_halfvecs
 from services.search import lookups, statements, store
 from services.search.conditions import All, Any_, Attribute, Leaf
 from services.search.copies import Copies
-from services.search.nearest import nearest_exact
+from services.search.nearest import nearest_exact, nearest_hnsw
 from services.search.semantic import KEPT_PLANS, Plan, SemanticLeg
 from services.search.statements import KINDS
 from services.search.statistics import Statistics
 from services.search.store import Filter, Scope
 from tests.conftest import TEMPLATE, Deployment
+from tests.graphs import add_graph, graphs
 from tests.search.conftest import Desk
 from tests.search.library import DIMENSIONS, START, Client, Library, as_search, unit
 from winnow.search.v1 import search_pb2 as pb
@@ -75,8 +76,11 @@ async def fill(library: Library) -> Matrix:
     for author, chosen in (("ann", slice(0, MANY, 100)), ("bob", slice(1, MANY, 100))):
         names = [f"{author} {i}" for i in range(MANY)[chosen]]
         await library.add_messages(names, list(vectors[chosen]), author_external_id=author)
+    await add_graph(library.admin)
     rest = [i for i in range(MANY) if i % 100 > 1]
-    await library.add_messages([f"eve {i}" for i in rest], list(vectors[rest]))
+    await library.add_messages([f"eve {i}" for i in rest[50:]], list(vectors[rest[50:]]))
+    await add_graph(library.admin)
+    await library.add_messages([f"eve {i}" for i in rest[:50]], list(vectors[rest[:50]]))
     await library.admin.execute(ANALYZE)
     return vectors
 
@@ -108,6 +112,7 @@ async def plan_of(
     text, values = statements.statement(
         name, kinds, chosen.conditions, library.generation or uuid4(), DIMENSIONS
     )
+    text = of_segments(text, [*await graphs(library.admin)])
     vector = to_halfvecs(unit(1).reshape(1, -1))[0]
     asked = statements.parameters_of(name) - FIXED
     arguments = (library.workspace, vector, 10, None)[:asked]
@@ -125,7 +130,7 @@ async def test_every_query_is_allowed_and_well_formed(desk: Desk) -> None:
                 text, _ = statements.statement(
                     name, each, None, desk.library.generation, DIMENSIONS
                 )
-                assert await connection.prepare(text), name
+                assert await connection.prepare(of_segments(text, ("1", "2"))), name
 
 
 async def test_search_cannot_write(desk: Desk) -> None:
@@ -139,18 +144,44 @@ async def test_search_cannot_write(desk: Desk) -> None:
 
 
 async def test_the_index_is_used_where_it_should_be(desk: Desk) -> None:
-    """Unfiltered the plan must walk the HNSW index, over filtered rows the exact one must not."""
-    index = f"vector_{str(desk.library.generation).replace('-', '')}_hnsw"
+    """Unfiltered the plan must walk each graph, over filtered rows the exact one must walk none."""
+    indexes = (await graphs(desk.library.admin)).values()
     async with as_search(desk.library) as connection:
-        assert index in await plan_of(connection, "nearest_hnsw", desk.library, Filter())
+        plan = await plan_of(connection, "nearest_hnsw", desk.library, Filter())
+        assert all(index in plan for index in indexes), plan
+        assert "_written_idx" in plan, "what is in none is read by when it was written"
         chosen = Filter(author_ids=("ann",))
-        assert index not in await plan_of(connection, "nearest_exact", desk.library, chosen)
+        exact = await plan_of(connection, "nearest_exact", desk.library, chosen)
+        assert not any(index in exact for index in indexes)
+
+
+async def test_graphs_that_were_merged_since_are_found_by_what_holds_them(desk: Desk) -> None:
+    """A search that knows graphs which are gone by now must walk what holds their vectors, and find the same."""
+    vector = to_halfvecs(unit(1).reshape(1, -1))[0]
+    async with as_search(desk.library) as connection:
+        known = await store.serving_generation(connection)
+        assert known
+        scope = Scope(desk.library.workspace, known, Filter(), ("message",))
+        before, _ = await nearest_hnsw(connection, scope, vector, 20)
+    gone = (await graphs(desk.library.admin)).values()
+    await desk.library.admin.execute("delete from embedder.segment")
+    merged = await add_graph(desk.library.admin)
+    for index in gone:
+        await desk.library.admin.execute(f"drop index embedder.{index}")
+    async with as_search(desk.library) as connection:
+        text = of_segments(scope.statement("nearest_hnsw")[0], known.bounds)
+        arguments = (*Filter().arguments(), desk.library.workspace, vector, 20)
+        plan = "\n".join(r[0] for r in await connection.fetch(f"explain {text}", *arguments))
+        after, _ = await nearest_hnsw(connection, scope, vector, 20)
+    assert merged in plan, plan
+    assert {near.subject for near in after} == {near.subject for near in before}
 
 
 async def kept_plan_of(connection: Connection, name: str, library: Library) -> str:
     """The plan that a statement would keep under the settings of large workspaces."""
     generation = library.generation or uuid4()
     text, _ = statements.statement(name, ("message",), None, generation, DIMENSIONS)
+    text = of_segments(text, [*await graphs(library.admin)])
     for setting, value in KEPT_PLANS:
         await connection.execute(f"set local {setting} = {value}")
     await connection.execute(f"prepare kept as {text}")
@@ -164,9 +195,12 @@ async def kept_plan_of(connection: Connection, name: str, library: Library) -> s
 
 async def test_plans_that_are_kept_are_those_meant(desk: Desk) -> None:
     """A plan that is kept must walk the indexes it is meant for; the server forgets it when it analyzes the tables."""
-    index = f"vector_{str(desk.library.generation).replace('-', '')}_hnsw"
     meant = {
-        "nearest_hnsw": (index, "message_pkey"),
+        "nearest_hnsw": (
+            *(await graphs(desk.library.admin)).values(),
+            "_written_idx",
+            "message_pkey",
+        ),
         "nearest_known": ("_written_idx", "_pkey", "message_pkey"),
         "vicinity": ("Index Scan using message_pkey", "Index Scan Backward using message_"),
         "messages": ("message_pkey",),
