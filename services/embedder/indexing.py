@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
-from services.common.database import Connection, Database, present
+from services.common.database import Connection, Database, present, translated
 from services.common.errors import NotFound, Unavailable
 from services.common.ids import uuid7
 from services.embedder import counting, segments
@@ -27,6 +27,8 @@ _LOOK_SECONDS: Final = 60.0
 _BUILD_SECONDS_MAX: Final = 86400.0
 # A chat that is alive always has a few texts that have no vector yet.
 _MISSING_MAX: Final = 1000
+# So many vectors are numbered anew in a transaction.
+_NUMBERED_MAX: Final = 10_000
 # Of what is in no graph so many times a segment is counted; of more the statistics know.
 _COUNTED: Final = 16
 
@@ -75,6 +77,8 @@ class Indexing:
                     await connection.execute(QUERIES["unlock_build"], generation.id)
 
     async def _index(self, connection: Connection, generation: Generation) -> bool:
+        if await connection.fetchval(QUERIES["has_foreign"], generation.id):
+            await self._number_anew(connection, generation.id)
         known, outside, horizon = await self._read(connection, generation.id)
         build = None
         if known or generation.state != "building":
@@ -112,7 +116,8 @@ class Indexing:
         begun = self._clock()
         try:
             with_help = "0" if generation.state != "building" else "2"
-            await self._create(connection, generation, build, with_help)
+            async with translated():
+                await self._create(connection, generation, build, with_help)
         except NotFound:
             # Retired meanwhile, and dropped.
             return
@@ -143,10 +148,25 @@ class Indexing:
                 timeout=_BUILD_SECONDS_MAX,
             )
         span = (str(build.since), str(build.until))
-        await connection.execute(
-            QUERIES["replace_segments"], generation.id, *span, name, density.m
-        )
+        await connection.execute(QUERIES["replace_segments"], generation.id, *span, name, density.m)
         await self._drop_strays(connection, generation.id)
+
+    async def _number_anew(self, connection: Connection, generation: UUID) -> None:
+        """Number vectors anew that have numbers of the server from which a dump was restored.
+
+        What is written here would go into the graphs that hold these numbers, and what has them would never get one.
+        """
+        log.warning(
+            "generation %s: its vectors come from another server; numbering them", generation
+        )
+        await connection.execute(QUERIES["forget_foreign_segments"], generation)
+        await self._drop_strays(connection, generation)
+        for row in await connection.fetch(QUERIES["workspaces"]):
+            workspace, numbered = row["workspace_id"], _NUMBERED_MAX
+            while numbered == _NUMBERED_MAX:
+                async with self._database.transaction(workspace) as writing:
+                    place = (workspace, generation, _NUMBERED_MAX)
+                    numbered = len(await writing.fetch(QUERIES["number_anew"], *place))
 
     async def _drop_strays(self, connection: Connection, generation: UUID) -> None:
         names = [r["relname"] for r in await connection.fetch(QUERIES["stray_indexes"], generation)]

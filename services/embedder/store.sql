@@ -61,6 +61,20 @@ where s.generation_id = $1 order by s.until;
 -- What is in no graph, counted up to a limit, and from which transaction on nothing is written yet.
 select embedder.count_outside($1, $2) as rows, pg_snapshot_xmax(pg_current_snapshot())::text as horizon;
 
+-- name: has_foreign
+select embedder.has_foreign($1);
+
+-- name: forget_foreign_segments
+delete from embedder.segment s where s.generation_id = $1 and s.until > pg_snapshot_xmax(pg_current_snapshot());
+
+-- name: number_anew
+-- Older than everything.
+update embedder.vector v set written = '0'
+where v.workspace_id = $1 and v.generation_id = $2 and v.ctid = any (array(
+  select x.ctid from embedder.vector x
+  where x.workspace_id = $1 and x.generation_id = $2 and x.written >= pg_snapshot_xmax(pg_current_snapshot()) limit $3))
+returning 1;
+
 -- name: table_rows
 -- As far as the statistics know.
 select c.reltuples::bigint from pg_class c where c.oid = to_regclass('embedder.' || embedder.partition_of($1));

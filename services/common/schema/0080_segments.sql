@@ -45,7 +45,17 @@ begin atomic
       and v.written >= coalesce((select max(s.until) from embedder.segment s where s.generation_id = p_generation), '0')
     limit p_limit) x;
 end;
+
+-- Whether a generation has vectors with numbers that this server has yet to give: those of another one, from which a dump was restored.
+create function embedder.has_foreign(p_generation uuid) returns boolean
+  language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
+  set plan_cache_mode = force_custom_plan
+begin atomic
+  select exists (select from embedder.segment s where s.generation_id = p_generation and s.until > pg_snapshot_xmax(pg_current_snapshot()))
+    or exists (select from embedder.vector v where v.generation_id = p_generation and v.written >= pg_snapshot_xmax(pg_current_snapshot()));
+end;
 alter function embedder.count_outside owner to winnow_spine;
+alter function embedder.has_foreign owner to winnow_spine;
 
 -- How far the graphs of a generation are: invalid if one is not there or broken, none while much is in none, building while such a one is
 -- built, or ready.
@@ -128,9 +138,9 @@ drop function embedder.prepare_reindex(uuid, int, int);
 drop function embedder.note_reindexed(uuid, int, int);
 alter table embedder.generation drop column hnsw_m, drop column hnsw_ef_construction;
 
-revoke execute on function embedder.count_outside,
+revoke execute on function embedder.count_outside, embedder.has_foreign,
   embedder.start_generation(text, text, text, int, text, text, text, int) from public;
-grant execute on function embedder.count_outside,
+grant execute on function embedder.count_outside, embedder.has_foreign,
   embedder.start_generation(text, text, text, int, text, text, text, int) to winnow_embedder;
 do $$
 begin
