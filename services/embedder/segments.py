@@ -89,13 +89,14 @@ def waits_for_quiet(segments: Sequence[Segment], outside: int, sizes: Sizes) -> 
 
 def _first_sparse(segments: Sequence[Segment], sizes: Sizes) -> int:
     """The place behind the last dense one: what is built holds all that is newer."""
-    dense = (place for place, each in enumerate(segments) if each.m >= sizes.dense.m)
+    is_denser = sizes.dense.m > sizes.sparse.m
+    dense = (place for place, each in enumerate(segments) if is_denser and each.m >= sizes.dense.m)
     return max(dense, default=-1) + 1
 
 
 def _waits_for_density(sparse: Sequence[Segment], outside: int, sizes: Sizes) -> bool:
     rows = outside + sum(each.rows for each in sparse)
-    return 0 < sizes.dense_rows_min <= rows
+    return sizes.dense.m > sizes.sparse.m and 0 < sizes.dense_rows_min <= rows
 
 
 def _density(rows: int, sizes: Sizes, *, is_dense: bool) -> Density:

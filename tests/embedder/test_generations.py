@@ -14,7 +14,7 @@ from services.common.errors import LockedTooLong
 from services.common.testing import FakeEncoder
 from services.embedder.outages import Outages
 from services.embedder.shelf import Shelf
-from services.embedder.upkeep import Building, Upkeep
+from services.embedder.upkeep import Upkeep
 from tests.conftest import Deployment
 from tests.embedder.conftest import MODELS, Chat, Embedder, Serve, fake_models, open_model, until
 from tests.embedder.operating import (
@@ -126,7 +126,6 @@ async def test_a_retired_generation_leaves_nothing(
             await open_generations(database),
             Shelf(open_model),
             Outages(),
-            Building(64),
             3600,
         )
         assert await upkeep.drop_retired() == [UUID(first.id)]
@@ -179,9 +178,7 @@ async def test_every_replica_closes_the_models_that_are_not_used(
         operator = Operator(channel, deployment)
         second = await operator.start("second")
         shelf = Shelf(open_model, lambda: next(hours))
-        replica = Upkeep(
-            database, await open_generations(database), shelf, Outages(), Building(64), 3600
-        )
+        replica = Upkeep(database, await open_generations(database), shelf, Outages(), 3600)
 
         async def are_open(*names: str) -> bool:
             digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in MODELS}
@@ -273,7 +270,6 @@ async def test_who_is_in_the_way_of_forgetting_only_delays_it(
             await open_generations(database),
             Shelf(open_model),
             Outages(),
-            Building(64),
             0,
         )
         async with chat.admin.transaction():
@@ -302,7 +298,7 @@ async def test_who_reads_vectors_for_long_is_not_asked_again_at_once(
     await chat.admin.execute("select embedder.retire_generation($1)", UUID(second.id))
     now = 0.0
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        parts = (await open_generations(database), Shelf(open_model), Outages(), Building(64))
+        parts = (await open_generations(database), Shelf(open_model), Outages())
         upkeep = Upkeep(database, *parts, 0, lambda: now)
         async with chat.admin.transaction():
             await chat.admin.execute("lock table embedder.vector in access share mode")

@@ -1,302 +1,356 @@
-"""Indexes of generations: built once a generation is full, mended, and made denser when they have grown."""
+"""Graphs of vectors are built beside searches and writes, mended, joined, and made denser when it is quiet."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
-import grpc
 import pytest
 
-from services.common.database import Database, DatabaseSettings
-from services.common.errors import LockedTooLong, StatementTooSlow
-from services.embedder import counting, upkeep
-from services.embedder.generation_store import Density
-from services.embedder.generations import Generation
-from services.embedder.outages import Outages
-from services.embedder.shelf import Shelf
-from services.embedder.upkeep import Building, Upkeep
+from services.common.database import Database
+from services.common.errors import UnfitGeneration
+from services.embedder import counting, generation_store, indexing, store
+from services.embedder.indexing import Indexing
+from services.embedder.recall import Recall, measure_recall
+from services.embedder.store import QUERIES
 from tests.conftest import Deployment
 from tests.embedder.conftest import Chat, Embedder, open_model, until
-from tests.embedder.operating import Operator, open_generations, vector_counts
+from tests.embedder.operating import Operator
+from tests.embedder.vectors import Filling, filling, hnsw_indexes, read_segments
 from winnow.embedder.v1 import embedder_pb2 as pb
-from winnow.embedder.v1.embedder_pb2_grpc import EmbedderServiceStub
 
-HNSW = """select c.relname, i.indisvalid from pg_index i join pg_class c on c.oid = i.indexrelid
-          join pg_am a on a.oid = c.relam where a.amname = 'hnsw' order by 1"""
+WAITS = """select exists (select from pg_stat_progress_create_index p join pg_stat_activity a using (pid)
+           where p.datname = current_database() and a.wait_event_type = 'Lock')"""
 
 
 async def test_a_large_generation_is_indexed_once_it_is_full(
     embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Above a size a new generation has no index while it fills, and a ready, denser one before it can be promoted."""
+    """A generation that is started and watched to the end has one dense graph of all, and can be promoted at once."""
     monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "100")
-    monkeypatch.setenv("WINNOW_HNSW_M", "8")
-    monkeypatch.setenv("WINNOW_HNSW_BUILT_M", "12")
-    monkeypatch.setenv("WINNOW_HNSW_BUILT_EF_CONSTRUCTION", "25")
+    for name, value in {
+        "SEGMENT_ROWS": 20,
+        "M": 8,
+        "DENSE_M": 12,
+        "DENSE_EF_CONSTRUCTION": 25,
+        "DENSE_ROWS_MIN": 100,
+    }.items():
+        monkeypatch.setenv(f"WINNOW_HNSW_{name}", str(value))
     async with embedder.serving(open_model, reconciling=True) as channel:
         operator = Operator(channel, deployment)
         await chat.say([f"text {n}" for n in range(100)])
         await chat.settled()
         started = await operator.start("second")
-        assert started.index_state == pb.INDEX_STATE_NONE
         last = await operator.watch(started.id)
         assert last.generation.index_state == pb.INDEX_STATE_READY
+        (graph,) = await read_segments(chat.admin, UUID(started.id))
         await operator.promote(started.id)
-    built = await _density(chat.admin, f"vector_{UUID(started.id).hex}_hnsw")
-    assert built == {"m=12", "ef_construction=25"}
+    assert (graph.rows, graph.m) == (100, 12)
+    assert "m='12', ef_construction='25'" in graph.made
 
 
-async def _density(admin: asyncpg.Connection, index: str) -> set[str]:
-    return set(await admin.fetchval("select reloptions from pg_class where relname = $1", index))
-
-
-def _replaced(admin: asyncpg.Connection, index: str) -> Callable[..., Awaitable[tuple[int, int]]]:
-    """A count during which another generation is promoted, and the index of this one dropped."""
-
-    async def debt(*_: object) -> tuple[int, int]:
-        await admin.execute("update embedder.generation set state = 'standby'")
-        await admin.execute(f"drop index embedder.{index}")
-        return 0, 0
-
-    return debt
-
-
-async def started_beside(
-    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> UUID:
-    """Start a large generation beside the one that serves, which lacks a vector; return its id."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "1")
-    async with embedder.serving(open_model) as channel:
-        await chat.say(["one"], tasks=False)
-        second = await Operator(channel, deployment).start("second")
-    return UUID(second.id)
+async def test_a_generation_that_fills_has_no_graph(deployment: Deployment, chat: Chat) -> None:
+    """What would be built anew is not built while much is missing; with much in no graph it is not promoted."""
+    async with filling(chat, serves=False) as beside:
+        built = beside.indexing()
+        late = await chat.say(["hello"], tasks=False)
+        await beside.add(40)
+        assert not await built.index(beside.generation)
+        assert await beside.state() == "ready"
+        await beside.write(late)
+        assert await beside.state() == "none"
+        async with beside.database.connection() as connection:
+            with pytest.raises(UnfitGeneration, match=r"index .* is not ready \(none\)"):
+                await generation_store.promote(connection, beside.id, force=False)
+        await until(lambda: built.index(beside.generation))
+        assert (await beside.state(), await beside.rows()) == ("ready", [41])
+        async with beside.database.connection() as connection:
+            promoted = await generation_store.promote(connection, beside.id, force=False)
+        assert promoted.state == "serving"
 
 
 @asynccontextmanager
-async def upkept(
-    generation: UUID, clock: Callable[[], float]
-) -> AsyncIterator[tuple[Upkeep, Generation]]:
-    """Open what mends indexes, and a generation as it knows it."""
-    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        generations = await open_generations(database)
-        started = await generations.find(generation)
-        assert started
-        yield (
-            Upkeep(database, generations, Shelf(open_model), Outages(), Building(64), 0, clock),
-            started,
-        )
-
-
-async def test_counting_what_a_generation_lacks_leaves_time_for_making_it(
-    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While a large generation fills, counting what it lacks takes a tenth of the time, however long a count takes."""
-    second = await started_beside(embedder, deployment, chat, monkeypatch)
-    now, counted = 0.0, 0
-
-    async def debt(*_: object) -> tuple[int, int]:
-        nonlocal now, counted
-        now, counted = now + 2, counted + 1
-        return 1, 0
-
-    monkeypatch.setattr(counting, "debt", debt)
-    async with upkept(second, lambda: now) as (upkeep, started):
-        for wait, counts in ((0, 1), (17, 1), (1, 2)):
-            now += wait
-            assert not await upkeep.mend_index(started)
-            assert counted == counts
-
-
-async def test_a_count_that_fails_is_not_made_again_at_once(
-    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A database too busy to count is left alone as long as after a count, and what was to be full stays so."""
-    second = await started_beside(embedder, deployment, chat, monkeypatch)
-    now, asked = 0.0, list[UUID]()
-
-    async def debt(_: Database, __: UUID, moment: UUID) -> tuple[int, int]:
-        nonlocal now
-        now += 2
-        asked.append(moment)
-        raise StatementTooSlow("too slow")
-
-    monkeypatch.setattr(counting, "debt", debt)
-    async with upkept(second, lambda: now) as (upkeep, started):
-        for wait, counts in ((0, 1), (17, 1), (1, 2)):
-            now += wait
-            with suppress(StatementTooSlow):
-                assert not await upkeep.mend_index(started)
-            assert len(asked) == counts
-    assert len(set(asked)) == 1
-
-
-async def test_a_busy_chat_does_not_put_an_index_off_for_ever(
-    embedder: Embedder, deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A generation is indexed once it has what was there at the look before, though something new lacks its vector."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    monkeypatch.setenv("WINNOW_HNSW_AFTER_ROWS_MIN", "1")
-    async with embedder.serving(open_model) as channel:
-        await chat.say(["one"])
-        started = await Operator(channel, deployment).start("second")
-        await until(lambda: vector_counts(chat, [1]))
-    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        second = await (await open_generations(database)).find(UUID(started.id))
-        assert second
-        upkeep = Upkeep(
-            database,
-            await open_generations(database),
-            Shelf(open_model),
-            Outages(),
-            Building(64),
-            0,
-        )
-        assert not await upkeep.mend_index(second)
-        async with embedder.serving(open_model) as channel:
-            await _fill(channel, deployment, started.id)
-        await chat.say(["two"])
-        await until(lambda: upkeep.mend_index(second))
-    assert await vector_counts(chat, [1, 1])
-
-
-async def _fill(channel: grpc.aio.Channel, deployment: Deployment, generation: str) -> None:
-    request = pb.BackfillRequest(generation_id=generation)
-    replies = EmbedderServiceStub(channel).Backfill(request, metadata=deployment.metadata)
-    *_, last = [reply async for reply in replies]
-    assert last.finished
-
-
-async def test_a_build_that_fails_is_not_begun_again_at_once(
-    embedder: Embedder, chat: Chat, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A build may fail because it fills the disk: it is left alone for a minute, and ten times as long as it took."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    async with embedder.serving(open_model):
-        await chat.say(["one"])
-        await chat.settled()
-    ((name, _),) = await chat.admin.fetch(HNSW)
-    await chat.admin.execute(f"drop index embedder.{name}")
-    now = 0.0
-    settings = DatabaseSettings.read().model_copy(update={"statement_timeout_seconds": 0.4})
+async def held_up(
+    filled: Filling, built: Indexing, database_url: str
+) -> AsyncIterator[asyncio.Task[bool]]:
+    """Build a graph that is not done before the end: somebody who has begun to write before goes on until then."""
     writer = await asyncpg.connect(database_url)
-    async with Database.open(settings, "winnow_embedder") as database:
-        generations = await open_generations(database)
-        (serving,) = await generations.refresh()
-        parts = (generations, Shelf(open_model), Outages(), Building(64), 0, lambda: now)
-        upkeep = Upkeep(database, *parts)
-        async with writer.transaction():
-            await writer.execute("lock table embedder.vector in row exclusive mode")
-            with pytest.raises(LockedTooLong):
-                await upkeep.mend_index(serving)
-            now = 59.0
-            assert not await upkeep.mend_index(serving)
-            now = 60.0
-            with pytest.raises(LockedTooLong):
-                await upkeep.mend_index(serving)
-        now = 120.0
-        assert await upkeep.mend_index(serving)
-    await writer.close()
-    assert await _is_mended(chat.admin, name)
+    writing = writer.transaction()
+    await writing.start()
+    await writer.execute(f"lock table embedder.vector_{filled.id.hex} in row exclusive mode")
+    building = asyncio.create_task(built.index(filled.generation))
+    try:
+        await until(lambda: filled.chat.admin.fetchval(WAITS))
+        yield building
+    finally:
+        await writing.rollback()
+        await asyncio.gather(building, return_exceptions=True)
+        await writer.close()
 
 
-async def test_broken_indexes_are_mended(
-    embedder: Embedder, chat: Chat, monkeypatch: pytest.MonkeyPatch
+async def test_a_graph_is_built_beside_writes_and_searches(
+    deployment: Deployment, chat: Chat, database_url: str
 ) -> None:
-    """An index that is invalid, or was dropped, is found at start and built again."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    async with embedder.serving(open_model):
-        await chat.say(["one", "two"])
-        await chat.settled()
-    ((name, _),) = await chat.admin.fetch(HNSW)
-    for damage in (
-        f"update pg_index set indisvalid = false where indexrelid = 'embedder.{name}'::regclass",
-        f"drop index embedder.{name}",
-    ):
-        await chat.admin.execute(damage)
-        async with embedder.serving(open_model, reconciling=True):
-            await until(lambda: _is_mended(chat.admin, name))
-            await chat.say(["three"])
-            await chat.settled()
+    """From a size on what is in no graph gets one; what is written, searched and erased meanwhile waits for nobody."""
+    async with filling(chat) as serving:
+        built = serving.indexing()
+        (first, *_) = await serving.add(9)
+        assert not await built.index(serving.generation)
+        await serving.add(1, missing=2)
+        async with held_up(serving, built, database_url) as building:
+            await serving.add(3)
+            recall = await measure_recall(serving.database, chat.workspace, serving.generation)
+            assert recall == Recall(1.0, 13)
+            await _erase(serving, first)
+            assert not building.done()
+        assert await building
+        (graph,) = await serving.segments()
+        assert graph.rows == 9
+        assert f"WHERE ((written >= '0'::xid8) AND (written < '{graph.until}'::xid8))" in graph.made
+        assert "m='12', ef_construction='24'" in graph.made
+        assert await chat.admin.fetchval("select embedder.count_outside($1, 99)", serving.id) == 3
+        assert not await built.index(serving.generation)
+        recall = await measure_recall(serving.database, chat.workspace, serving.generation)
+        assert recall == Recall(1.0, 12)
 
 
-async def _is_mended(admin: asyncpg.Connection, name: str) -> bool:
-    return [tuple(row) for row in await admin.fetch(HNSW)] == [(name, True)]
-
-
-async def test_an_index_that_grew_is_built_anew_denser(
-    embedder: Embedder, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From a size on the serving index is made denser, once little waits, by one process; broken remains go."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    async with embedder.serving(open_model):
-        await chat.say([f"text {n}" for n in range(30)])
-        await chat.settled()
-    ((name, _),) = await chat.admin.fetch(HNSW)
-    # As a build that was broken off leaves it.
-    made = await chat.admin.fetchval(f"select pg_get_indexdef('embedder.{name}'::regclass)")
-    await chat.admin.execute(made.replace(f"INDEX {name} ", f"INDEX {name}_ccnew "))
-    await chat.admin.execute(
-        f"update pg_index set indisvalid = false where indexrelid = 'embedder.{name}_ccnew'::regclass"
-    )
-    file = f"select pg_relation_filenode('embedder.{name}')"
-    sparse = await chat.admin.fetchval(file)
-    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        generations = await open_generations(database)
-        (serving,) = await generations.refresh()
-        never, early, due = (
-            Upkeep(
-                database,
-                generations,
-                Shelf(open_model),
-                Outages(),
-                Building(64, Density(20, 50), rows),
-                0,
-            )
-            for rows in (0, 31, 30)
+async def _erase(serving: Filling, message: UUID) -> None:
+    """Remove a message's vector as an erasure does."""
+    workspace = serving.chat.workspace
+    async with serving.database.transaction(workspace) as connection:
+        await store.lock_for_removing(connection, workspace)
+        gone = await connection.fetchval(
+            QUERIES["remove_vectors"], workspace, ["message"], [message]
         )
-        await chat.admin.execute("analyze embedder.vector")
-        assert not await never.thicken_index(serving)
-        assert not await early.thicken_index(serving)
+    assert gone == 1
+
+
+async def test_graphs_of_a_size_become_one(deployment: Deployment, chat: Chat) -> None:
+    """Graphs that together are as much as the one before become one with it, and their indexes go."""
+    async with filling(chat) as serving:
+        built, sizes = serving.indexing(), []
+        for _ in range(7):
+            await serving.add(10)
+            assert await built.index(serving.generation)
+            sizes.append(await serving.rows())
+            names = {each.index_name for each in await serving.segments()}
+            assert await hnsw_indexes(chat.admin) == dict.fromkeys(names, True)
+        assert sizes == [
+            [10],
+            [10, 10],
+            [10, 10, 10],
+            [40],
+            [40, 10],
+            [40, 10, 10],
+            [40, 10, 10, 10],
+        ]
+        await serving.add(100)
+        assert await built.index(serving.generation)
+        assert await serving.rows() == [170]
+
+
+async def test_a_large_graph_is_dense_once_it_is_quiet(
+    deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a size on sparse graphs become a dense one, but not while an import goes on, and never where that is set."""
+    async with filling(chat) as serving:
+        never = serving.indexing()
+        for count in (40, 10, 10):
+            await serving.add(count)
+            assert await never.index(serving.generation)
+        assert await serving.rows() == [40, 10, 10]
+        await serving.add(5, missing=3)
+        assert not await never.index(serving.generation)
+        assert not await serving.indexing(dense_rows_min=66).index(serving.generation)
+        due = serving.indexing(dense_rows_min=65)
+        monkeypatch.setattr(indexing, "_MISSING_MAX", 2)
+        assert not await due.index(serving.generation), "an import goes on"
+        monkeypatch.setattr(indexing, "_MISSING_MAX", 3)
+        assert not await due.index(serving.generation), "it was looked at just now"
+        serving.now = 60.0
+        assert await due.index(serving.generation)
+        (graph,) = await serving.segments()
+        assert (graph.rows, graph.m) == (65, 24)
+        assert "m='24', ef_construction='48'" in graph.made
+        serving.now = 120.0
+        assert not await due.index(serving.generation), "it is dense"
+        for _ in range(4):
+            await serving.add(10)
+            assert await due.index(serving.generation)
+        assert [(each.rows, each.m) for each in await serving.segments()] == [(65, 24), (40, 12)]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "update pg_index set indisvalid = false where indexrelid = 'embedder.{}'::regclass",
+        "drop index embedder.{}",
+    ],
+)
+async def test_broken_graphs_are_mended(
+    deployment: Deployment, chat: Chat, damage: str, place: int
+) -> None:
+    """An index that is invalid, or was dropped, is told of and built again, of the same vectors."""
+    async with filling(chat) as serving:
+        built = serving.indexing()
+        for _ in range(3):
+            await serving.add(10)
+            assert await built.index(serving.generation)
+        before = await serving.segments()
+        await chat.admin.execute(damage.format(before[place].index_name))
+        assert await serving.state() == "invalid"
+        await serving.add(10)
+        assert await built.index(serving.generation)
+        assert await serving.state() == "ready"
+        after = await serving.segments()
+        assert [_span(each.made) for each in after] == [_span(each.made) for each in before]
+        assert [each.rows for each in after] == [10, 10, 10]
+        names = {each.index_name for each in after}
+        assert before[place].index_name not in names
+        assert await hnsw_indexes(chat.admin) == dict.fromkeys(names, True)
+        assert await built.index(serving.generation)
+        assert await serving.rows() == [40]
+
+
+def _span(made: str) -> str:
+    return made.partition(" WHERE ")[2]
+
+
+async def test_what_a_broken_off_build_left_is_dropped(
+    deployment: Deployment, chat: Chat, database_url: str
+) -> None:
+    """An index that no search asks for only costs: it goes, and the graph is built another time."""
+    async with filling(chat) as serving:
+        built = serving.indexing()
+        await serving.add(10)
+        async with held_up(serving, built, database_url) as building:
+            building.cancel()
+            await asyncio.wait([building])
+        assert building.cancelled()
+        (left,) = (await hnsw_indexes(chat.admin)).items()
+        assert left[1] is False
+        assert await serving.segments() == []
+        assert await built.index(serving.generation)
+        (graph,) = await serving.segments()
+        assert graph.index_name != left[0]
+        assert await hnsw_indexes(chat.admin) == {graph.index_name: True}
+        await chat.admin.execute(graph.made.replace(graph.index_name, f"{graph.index_name}_stray"))
+        assert not await built.index(serving.generation)
+        assert await hnsw_indexes(chat.admin) == {graph.index_name: True}
+
+
+async def test_one_replica_builds_at_a_time(deployment: Deployment, chat: Chat) -> None:
+    """What another process builds is left to it."""
+    async with filling(chat) as serving:
+        await serving.add(10)
+        built = serving.indexing()
         key = f"hashtextextended('embedder.build_index:{serving.id}', 0)"
         await chat.admin.execute(f"select pg_advisory_lock({key})")
-        assert not await due.thicken_index(serving), "another replica builds it"
+        assert not await built.index(serving.generation)
         await chat.admin.execute(f"select pg_advisory_unlock({key})")
-        monkeypatch.setattr(upkeep, "_MISSING_MAX", 2)
-        await chat.say(["fresh 1", "fresh 2", "fresh 3"], tasks=False)
-        assert not await due.thicken_index(serving), "an import goes on"
-        monkeypatch.setattr(upkeep, "_MISSING_MAX", 3)
-        assert await chat.admin.fetchval(file) == sparse
-        assert await due.thicken_index(serving)
-        assert not await due.thicken_index(serving), "it is dense"
+        assert await serving.segments() == []
+        assert await built.index(serving.generation)
+        assert await chat.admin.fetchval(f"select pg_try_advisory_lock({key})"), "it is given back"
+
+
+async def test_a_session_is_as_before_after_a_build(deployment: Deployment, chat: Chat) -> None:
+    """Who gets the connection next acts under the embedder's role, and for as long as its statements may."""
+    names = ("role", "statement_timeout", "lock_timeout", "maintenance_work_mem")
+    shown = [f"show {name}" for name in (*names, "max_parallel_maintenance_workers")]
+
+    async def read(database: Database) -> Sequence[str]:
         async with database.connection() as connection:
-            assert await connection.fetchval("show statement_timeout") != "0"
-    assert await chat.admin.fetchval(file) != sparse
-    assert [tuple(row) for row in await chat.admin.fetch(HNSW)] == [(name, True)]
-    assert await _density(chat.admin, name) == {"m=20", "ef_construction=50"}
-    noted = await chat.admin.fetchrow(
-        "select hnsw_m, hnsw_ef_construction from embedder.generation"
-    )
-    assert tuple(noted) == (20, 50)
+            return [await connection.fetchval(statement) for statement in shown]
+
+    async with filling(chat, size=1) as serving:
+        before = await read(serving.database)
+        assert before[0] == "winnow_embedder"
+        await serving.add(10)
+        assert await serving.indexing().index(serving.generation)
+        assert await read(serving.database) == before
+        (graph,) = await serving.segments()
+        await chat.admin.execute(f"drop table embedder.vector_{serving.id.hex}")
+        await serving.indexing().index(serving.generation)
+        assert await read(serving.database) == before
+    assert graph.rows == 10
 
 
-async def test_an_index_that_goes_while_what_waits_is_counted_is_not_built_anew(
-    embedder: Embedder, chat: Chat, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("serves", [True, False])
+async def test_a_generation_that_goes_meanwhile_ends_nobody(
+    deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch, serves: bool
 ) -> None:
-    """Counting takes long: another generation may serve by then, and what this one had be dropped. That ends nobody."""
-    monkeypatch.setenv("WINNOW_EMBEDDING_MODEL", "first")
-    async with embedder.serving(open_model):
-        await chat.say([f"text {n}" for n in range(30)])
-        await chat.settled()
-    ((name, _),) = await chat.admin.fetch(HNSW)
-    await chat.admin.execute("analyze embedder.vector")
-    monkeypatch.setattr(counting, "debt", _replaced(chat.admin, name))
-    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        generations = await open_generations(database)
-        (serving,) = await generations.refresh()
-        building = Building(64, Density(20, 50), 30)
-        due = Upkeep(database, generations, Shelf(open_model), Outages(), building, 0)
-        assert not await due.thicken_index(serving)
-    assert await chat.admin.fetch(HNSW) == []
+    """Counting takes long: another generation may serve by then, and the vectors of this one be dropped."""
+    async with filling(chat, serves=serves) as filled:
+        await filled.add(10)
+
+        async def debt(*_: object) -> tuple[int, int]:
+            await chat.admin.execute(
+                "update embedder.generation set state = 'retired' where id = $1", filled.id
+            )
+            await chat.admin.execute("select embedder.drop_generation($1)", filled.id)
+            return 0, 0
+
+        monkeypatch.setattr(counting, "debt", debt)
+        await filled.indexing(dense_rows_min=10).index(filled.generation)
+        assert await filled.segments() == []
+    assert await hnsw_indexes(chat.admin) == {}
+
+
+async def test_a_generation_of_an_early_release_gets_graphs(
+    deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its one index of all answers searches until graphs hold its vectors, and goes then."""
+    async with filling(chat) as serving:
+        partition = f"vector_{serving.id.hex}"
+        await chat.admin.execute(
+            f"create index {partition}_hnsw on embedder.{partition}"
+            " using hnsw ((embedding::halfvec(8)) halfvec_cosine_ops)"
+        )
+        await serving.add(10)
+        seen = list[dict[str, bool]]()
+        drop = Indexing._drop_strays
+
+        async def look(self: Indexing, *place: object) -> None:
+            seen.append(await hnsw_indexes(chat.admin))
+            await drop(self, *place)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Indexing, "_drop_strays", look)
+        assert await serving.indexing().index(serving.generation)
+        (graph,) = await serving.segments()
+        assert seen == [{f"{partition}_hnsw": True, graph.index_name: True}]
+        assert await hnsw_indexes(chat.admin) == {graph.index_name: True}
+
+
+@pytest.mark.parametrize("had_graph", [True, False])
+async def test_what_was_restored_is_as_if_written_here(
+    deployment: Deployment, chat: Chat, monkeypatch: pytest.MonkeyPatch, had_graph: bool
+) -> None:
+    """What a dump of another server holds, with numbers yet to come here, gets a graph; what is new gets another."""
+    monkeypatch.setattr(indexing, "_NUMBERED_MAX", 5)
+    async with filling(chat) as serving:
+        built, outside = serving.indexing(), "select embedder.count_outside($1, 99)"
+        await serving.add(12)
+        await chat.admin.execute("update embedder.vector set written = '999999999999'")
+        if had_graph:
+            await chat.admin.execute(
+                f"create index foreign_graph on embedder.vector_{serving.id.hex} using hnsw"
+                " ((embedding::halfvec(8)) halfvec_cosine_ops) where written >= '0' and written < '1000000000000'"
+            )
+            await chat.admin.execute(
+                "insert into embedder.segment values ($1, '1000000000000', 'foreign_graph', 12, 12)",
+                serving.id,
+            )
+        assert await built.index(serving.generation)
+        assert await serving.rows() == [12]
+        assert list(await hnsw_indexes(chat.admin)) == [
+            each.index_name for each in await serving.segments()
+        ]
+        assert not await built.index(serving.generation), "it is in a graph"
+        await serving.add(10)
+        assert await chat.admin.fetchval(outside, serving.id) == 10
+        recall = await measure_recall(serving.database, chat.workspace, serving.generation)
+        assert recall == Recall(1.0, 22)
+        assert await built.index(serving.generation)
+        assert await serving.rows() == [12, 10]

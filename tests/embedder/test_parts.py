@@ -106,27 +106,6 @@ async def test_what_is_missing_is_counted_in_parts(
     assert max([await admin.fetchval(within, *span) for span in spans]) <= counted
 
 
-@pytest.mark.parametrize(("rows", "parts"), [(0, 1), (1, 1), (10, 1), (11, 2), (33, 4), (34, 4)])
-async def test_no_more_is_counted_than_decides(
-    library: Library, monkeypatch: pytest.MonkeyPatch, rows: int, parts: int
-) -> None:
-    """Whether there is much to make is known once there is, however much more there is."""
-    monkeypatch.setattr(counting, "COUNTED_MAX", 10)
-    looked = 0
-
-    async def noted(connection: Connection, *place: Any) -> Any:
-        nonlocal looked
-        looked += 1
-        return await look(connection, *place)
-
-    look = store.embedding_debt
-    monkeypatch.setattr(store, "embedding_debt", noted)
-    assert await library.admin.fetchval("select count(*) from spine.embeddable") == 33
-    async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
-        assert await counting.lacks_as_many(database, UUID(int=0), rows) is (rows <= 33)
-    assert looked == parts
-
-
 @pytest.mark.parametrize("compared", [1, 3, 100])
 @pytest.mark.parametrize(("limit", "asked"), [(100, 7), (4, 4)])
 async def test_what_is_stale_is_found_in_parts(

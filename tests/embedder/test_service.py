@@ -73,7 +73,7 @@ async def test_other_dimensions_are_refused(embedder: Embedder) -> None:
             pass
 
 
-@pytest.mark.parametrize("kind", ["", "BUILT_"])
+@pytest.mark.parametrize("kind", ["", "DENSE_"])
 async def test_an_index_that_cannot_be_built_is_refused_at_start(
     embedder: Embedder, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

@@ -9,10 +9,9 @@ import pytest
 
 from services.common.database import Connection, Database, DatabaseSettings
 from services.common.ids import uuid7
-from services.common.vectors import to_halfvecs
+from services.common.vectors import of_segments, to_halfvecs
 from services.embedder import store
 from services.embedder.generation_store import (
-    IndexSettings,
     start_generation,
     wake_failing,
     wake_parked,
@@ -21,6 +20,7 @@ from services.embedder.generations import ModelIdentity
 from services.embedder.store import QUERIES, Subject, SubjectText, SubjectVectors
 from tests.conftest import Deployment
 from tests.embedder.conftest import SENT_AT, Chat, sha256
+from tests.graphs import add_graph, graphs
 
 MODEL = ModelIdentity("fake", "0" * 64, 384, "mean", "q: ", "p: ")
 
@@ -42,9 +42,9 @@ async def test_first_generation_serves(deployment: Deployment) -> None:
         Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
         database.connection() as connection,
     ):
-        first = await start_generation(connection, MODEL, IndexSettings(), bulk=False)
-        second = await start_generation(connection, other, IndexSettings(), bulk=False)
-        again = await start_generation(connection, MODEL, IndexSettings(), bulk=False)
+        first = await start_generation(connection, MODEL, 4096)
+        second = await start_generation(connection, other, 4096)
+        again = await start_generation(connection, MODEL, 4096)
     assert (first.state, second.state, again) == ("serving", "building", first)
 
 
@@ -111,26 +111,28 @@ async def test_fresh_tasks_are_woken_first(deployment: Deployment, chat: Chat) -
 
 
 async def test_search_uses_the_graph(deployment: Deployment, chat: Chat) -> None:
-    """The search role's query for the nearest vectors of its workspace reads the HNSW index of the generation."""
+    """The search role's query for the nearest vectors of its workspace reads the HNSW index of a graph."""
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
         async with database.connection() as connection:
-            generation = (await start_generation(connection, MODEL, IndexSettings(), bulk=False)).id
+            generation = (await start_generation(connection, MODEL, 4096)).id
         await _fill(database, chat.workspace, generation, [uuid7() for _ in range(2500)])
+    name = await add_graph(deployment.admin)
     await deployment.admin.execute("analyze embedder.vector")
     query = to_halfvecs(_unit(1, seed=1))[0]
+    nearest = f"""/*segment*/select v.subject_id from embedder.vector v
+                  where v.workspace_id = $2 and v.generation_id = '{generation}' and {{segment}}
+                  order by v.embedding::halfvec(384) <=> $1::halfvec(384) limit 10/*end segment*/"""
+    sql = of_segments(nearest, [*await graphs(deployment.admin)])
     async with (
         Database.open(DatabaseSettings.read(), "winnow_search") as database,
         database.transaction(chat.workspace) as connection,
     ):
         await connection.execute("set local hnsw.ef_search = 40")
         await connection.execute("set local hnsw.iterative_scan = relaxed_order")
-        sql = f"""select subject_id from embedder.vector
-                  where workspace_id = $2 and generation_id = '{generation}'
-                  order by embedding::halfvec(384) <=> $1::halfvec(384) limit 10"""
         plan = await connection.fetch(f"explain {sql}", query, chat.workspace)
         found = await connection.fetch(sql, query, chat.workspace)
     text = "\n".join(row[0] for row in plan)
-    assert f"Index Scan using vector_{generation.hex}_hnsw" in text, text
+    assert f"Index Scan using {name}" in text, text
     assert len(found) == 10
 
 
@@ -164,7 +166,7 @@ async def test_a_batch_costs_the_same_in_a_large_generation(
     """What is done with a few subjects reads their rows alone, however many there are, before any is analysed."""
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
         async with database.connection() as connection:
-            generation = (await start_generation(connection, MODEL, IndexSettings(), bulk=True)).id
+            generation = (await start_generation(connection, MODEL, 4096)).id
         ids = await chat.say([f"text {n}" for n in range(2000)], tasks=False)
         await _fill(database, chat.workspace, generation, ids)
         batch = [
@@ -188,7 +190,7 @@ async def test_the_gauges_read_each_vector_once(deployment: Deployment, chat: Ch
         Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
         database.connection() as connection,
     ):
-        generation = (await start_generation(connection, MODEL, IndexSettings(), bulk=False)).id
+        generation = (await start_generation(connection, MODEL, 4096)).id
         ids = await chat.say([f"text {n}" for n in range(100)] + [""] * 5, tasks=False)
         await chat.delete(ids[:10])
         known = [await chat.learn("Backups", "run at night"), await chat.name_topic("Backups")]
@@ -217,7 +219,7 @@ async def test_what_is_replaced_counts_as_written_then(deployment: Deployment, c
     written = "select written::text::bigint from embedder.vector"
     async with Database.open(DatabaseSettings.read(), "winnow_embedder") as database:
         async with database.connection() as connection:
-            generation = (await start_generation(connection, MODEL, IndexSettings(), bulk=True)).id
+            generation = (await start_generation(connection, MODEL, 4096)).id
         (message,) = await chat.say(["text"], tasks=False)
         moments = [0]
         for text in ("old", "old", "new"):
@@ -238,7 +240,7 @@ def _keys(batch: Sequence[SubjectVectors]) -> list[Subject]:
 async def _fill(
     database: Database, workspace: UUID, generation: UUID, subjects: Sequence[UUID]
 ) -> None:
-    """Write vectors; on a busy machine one statement that puts them all into a graph takes longer than any may."""
+    """Write vectors, few at a time: on a busy machine one statement that writes all takes longer than any may."""
     vectors = to_halfvecs(_unit(len(subjects), seed=0))
     async with database.transaction(workspace) as connection:
         for start in range(0, len(subjects), STATEMENT_VECTORS):

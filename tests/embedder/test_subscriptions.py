@@ -238,8 +238,6 @@ async def test_poison_is_isolated_at_every_place(
     monkeypatch.setenv("WINNOW_TASK_ATTEMPTS_MAX", "1")
     monkeypatch.setenv("WINNOW_EMBED_HINTS_MAX", "1")
     monkeypatch.setenv("WINNOW_RELAY_HINTS_MAX", "64")
-    monkeypatch.setenv("WINNOW_HNSW_M", "2")
-    monkeypatch.setenv("WINNOW_HNSW_EF_CONSTRUCTION", "4")
     async with embedder.serving():
         pass
     poison, healthy = set[UUID](), set[UUID]()
