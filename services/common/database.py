@@ -73,7 +73,7 @@ _LACKING: tuple[tuple[type[Exception], str], ...] = (
         "only a replica of the database answers, which cannot write",
     ),
 )
-_NO_DATA_FOUND = "P0002"
+_NOT_THERE = ("P0002", "42P01")
 _NOT_MIGRATED = "the database is not migrated: run `winnow migrate` first"
 _OUTDATED = (
     "the database is migrated to {}, and this release needs {:04}: run `winnow migrate` first"
@@ -190,7 +190,7 @@ async def migrated() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def allowed(generation: UUID) -> AsyncIterator[None]:
-    """Raise UnfitGeneration or NotFound when a function of the schema refuses to change a generation."""
+    """Raise UnfitGeneration or NotFound when a generation may not be changed, or it or its table is not there."""
     try:
         yield
     except asyncpg.LockNotAvailableError:
@@ -198,18 +198,9 @@ async def allowed(generation: UUID) -> AsyncIterator[None]:
     except asyncpg.ObjectNotInPrerequisiteStateError as error:
         raise UnfitGeneration(error.args[0]) from error
     except asyncpg.PostgresError as error:
-        if error.sqlstate != _NO_DATA_FOUND:
+        if error.sqlstate not in _NOT_THERE:
             raise
         raise NotFound("generation", str(generation)) from error
-
-
-@asynccontextmanager
-async def present(what: str, name: str) -> AsyncIterator[None]:
-    """Raise NotFound if a table that a statement names is not there."""
-    try:
-        yield
-    except asyncpg.UndefinedTableError as error:
-        raise NotFound(what, name) from error
 
 
 class Database:

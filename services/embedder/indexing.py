@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
-from services.common.database import Connection, Database, present, translated
+from services.common.database import Connection, Database, allowed, translated
 from services.common.errors import NotFound, Unavailable
 from services.common.ids import uuid7
 from services.embedder import counting, segments
@@ -139,7 +139,7 @@ class Indexing:
         partition = f"vector_{generation.id.hex}"
         name = f"{partition}_{secrets.token_hex(4)}"
         size, density = generation.model.dimensions, build.density
-        async with present("generation", str(generation.id)), self._as_owner(connection, workers):
+        async with allowed(generation.id), self._as_owner(connection, workers):
             await connection.execute(
                 f'create index concurrently "{name}" on embedder."{partition}"'
                 f" using hnsw ((embedding::halfvec({size})) halfvec_cosine_ops)"

@@ -10,6 +10,8 @@ from services.search.statements import KINDS
 SERVICES = Path(__file__).parents[2] / "services"
 # What its parts must add up to; services take the parts, and tests all of it.
 WHOLE = {"spine.gauges"}
+# What replicas call that a new release has yet to replace.
+BEFORE = {"embedder.is_outgrown"}
 # With what calls it: triggers, defaults, policies and the bodies that PostgreSQL has parsed; others are read as text.
 FUNCTIONS = """
   select n.nspname as schema, p.proname as name, p.prosrc || coalesce(pg_get_function_sqlbody(p.oid), '') as body,
@@ -39,4 +41,4 @@ async def test_every_function_is_called(database_url: str) -> None:
         if not re.search(rf'\b{re.escape(name)}\b|"{name.partition(".")[2]}"', code)
         and not any(re.search(rf"\b{re.escape(name)}\b", b) for n, b in bodies.items() if n != name)
     }
-    assert uncalled == WHOLE
+    assert uncalled == WHOLE | BEFORE

@@ -17,7 +17,7 @@ from services.common.vectors import Matrix, of_segments, to_halfvecs
 from services.search import lookups, statements, store
 from services.search.conditions import All, Any_, Attribute, Leaf
 from services.search.copies import Copies
-from services.search.nearest import nearest_exact, nearest_hnsw
+from services.search.nearest import nearest_exact
 from services.search.semantic import KEPT_PLANS, Plan, SemanticLeg
 from services.search.statements import KINDS
 from services.search.statistics import Statistics
@@ -150,31 +150,8 @@ async def test_the_index_is_used_where_it_should_be(desk: Desk) -> None:
         plan = await plan_of(connection, "nearest_hnsw", desk.library, Filter())
         assert all(index in plan for index in indexes), plan
         assert "_written_idx" in plan, "what is in none is read by when it was written"
-        chosen = Filter(author_ids=("ann",))
-        exact = await plan_of(connection, "nearest_exact", desk.library, chosen)
+        exact = await plan_of(connection, "nearest_exact", desk.library, Filter(author_ids=("ann",)))
         assert not any(index in exact for index in indexes)
-
-
-async def test_graphs_that_were_merged_since_are_found_by_what_holds_them(desk: Desk) -> None:
-    """A search that knows graphs which are gone by now must walk what holds their vectors, and find the same."""
-    vector = to_halfvecs(unit(1).reshape(1, -1))[0]
-    async with as_search(desk.library) as connection:
-        known = await store.serving_generation(connection)
-        assert known
-        scope = Scope(desk.library.workspace, known, Filter(), ("message",))
-        before, _ = await nearest_hnsw(connection, scope, vector, 20)
-    gone = (await graphs(desk.library.admin)).values()
-    await desk.library.admin.execute("delete from embedder.segment")
-    merged = await add_graph(desk.library.admin)
-    for index in gone:
-        await desk.library.admin.execute(f"drop index embedder.{index}")
-    async with as_search(desk.library) as connection:
-        text = of_segments(scope.statement("nearest_hnsw")[0], known.bounds)
-        arguments = (*Filter().arguments(), desk.library.workspace, vector, 20)
-        plan = "\n".join(r[0] for r in await connection.fetch(f"explain {text}", *arguments))
-        after, _ = await nearest_hnsw(connection, scope, vector, 20)
-    assert merged in plan, plan
-    assert {near.subject for near in after} == {near.subject for near in before}
 
 
 async def kept_plan_of(connection: Connection, name: str, library: Library) -> str:
