@@ -13,7 +13,8 @@ async def add_graph(admin: asyncpg.Connection) -> str:
     partition = f"vector_{generation.hex}"
     name = f"{partition}_{until}"
     await admin.execute(
-        f"""create index {name} on embedder.{partition} using hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops)
+        f"""create index {name} on embedder.{partition}
+            using hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops)
             where written >= '{since}'::xid8 and written < '{until}'::xid8"""
     )
     await admin.execute(

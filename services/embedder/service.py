@@ -96,6 +96,8 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
     async with (
         Database.open(DatabaseSettings.read(), "winnow_embedder") as database,
         Database.open(DatabaseSettings.read(), "winnow_relay", size=2) as relay_database,
+        # A build holds a connection for as long as it takes, while what is missing is counted by another.
+        Database.open(DatabaseSettings.read(), "winnow_embedder", size=2) as index_database,
         Bus.open(BusSettings.read(), "embedder") as bus,
         Shelf.open(open_model) as shelf,
         Plans.open() as plans,
@@ -113,7 +115,7 @@ async def open_service(open_model: ModelOpener | None = None) -> AsyncIterator[S
         changes = Changes(database, generations, shelf, sizes.segment_rows, reconciliation.kick)
         outages = Outages()
         upkeep = Upkeep(database, generations, shelf, outages, settings.embed_retired_seconds)
-        indexing = Indexing(database, generations, sizes, settings.hnsw_build_memory_mb)
+        indexing = Indexing(index_database, generations, sizes, settings.hnsw_build_memory_mb)
         queries = QueryEmbedder(generations, settings.embed_queries_remembered_max)
         watcher = Watcher(database, debts)
         rpc = EmbedderRpc(database, queries, debts, plans, generations, shelf, changes, watcher)

@@ -142,7 +142,7 @@ def test_what_is_installed_works(installed: Installed) -> None:
 
 
 def test_who_owns_functions_may_create_nothing(installed: Installed) -> None:
-    """To be given them they had to be allowed to, by a login that is no superuser; the vectors' owner alone still may."""
+    """To be given them they had to be allowed to, by a login that is no superuser; who owns the vectors may."""
     assert asyncio.run(creators(installed.owner)) == ["winnow_vectors"]
 
 

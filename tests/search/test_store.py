@@ -150,7 +150,9 @@ async def test_the_index_is_used_where_it_should_be(desk: Desk) -> None:
         plan = await plan_of(connection, "nearest_hnsw", desk.library, Filter())
         assert all(index in plan for index in indexes), plan
         assert "_written_idx" in plan, "what is in none is read by when it was written"
-        exact = await plan_of(connection, "nearest_exact", desk.library, Filter(author_ids=("ann",)))
+        exact = await plan_of(
+            connection, "nearest_exact", desk.library, Filter(author_ids=("ann",))
+        )
         assert not any(index in exact for index in indexes)
 
 
