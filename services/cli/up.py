@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import click
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.cli.embedded.ports import Ports
+from services.cli.embedded.ports import USER_PORTS, Ports
 from services.cli.embedded.runtime import cancelled_by
 from services.cli.embedded.supervisor import Event, State
 from services.cli.modelling import fetch_wanted
@@ -20,7 +20,7 @@ from services.cli.streams import drop_unwritten
 from services.cli.target import data_option
 from services.common.signals import stop_signals
 
-_PORT = click.IntRange(1, 65535)
+_PORT = click.IntRange(USER_PORTS.start, USER_PORTS.stop - 1)
 _PORTS = tuple(Ports.model_fields)
 _TOLD_ALWAYS = (
     *(State.DIED, State.WAITING, State.RENEWED, State.FULL, State.ROOM, State.UNWATCHED),
@@ -55,7 +55,7 @@ async def up(session: Session, ports: tuple[str, ...]) -> None:  # fmt: skip
 
     The first start fetches the models. Everything listens on 127.0.0.1 alone; a part that dies is started again.
     """
-    requested = dict(_read_port(port) for port in ports)
+    requested = _read_ports(ports)
     await check_settings()
     await fetch_wanted(session)
     tell = announce(session.progress, session.as_json)
@@ -67,6 +67,17 @@ async def up(session: Session, ports: tuple[str, ...]) -> None:  # fmt: skip
         except asyncio.CancelledError:
             with suppress(OSError, SystemExit):  # where the terminal is closed
                 session.progress.print("[dim]stopped[/dim]")
+
+
+def _read_ports(texts: Sequence[str]) -> dict[str, int]:
+    """The ports that are asked for, by name; each name and each port once."""
+    requested: dict[str, int] = {}
+    for name, port in map(_read_port, texts):
+        if name in requested or port in requested.values():
+            twice = name if name in requested else port
+            raise click.BadParameter(f"{twice} is given twice", param_hint="--port")
+        requested[name] = port
+    return requested
 
 
 def _read_port(text: str) -> tuple[str, int]:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from services.cli.failures import FAILED
+from services.cli.app import winnow
+from services.cli.failures import FAILED, USAGE
 
 TOLD_TWICE = """
 import sys
@@ -31,6 +33,27 @@ def test_nobody_need_read_it(channel: Callable[[], tuple[int, int]]) -> None:
     done = subprocess.run([sys.executable, "-c", TOLD_TWICE], stderr=writer)
     os.close(writer)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("ports", "told"),
+    [
+        (["search=80"], "80 is not in the range 1024<=x<=65535"),
+        (["search=20000", "search=20001"], "search is given twice"),
+        (["search=20000", "ingest=20000"], "20000 is given twice"),
+    ],
+)
+def test_ports_that_cannot_be_are_told_before_anything_is_fetched(
+    tmp_path: Path, ports: list[str], told: str
+) -> None:
+    """Whoever types a wrong port must not wait for the models first, and finds no directory made."""
+    wishes = [word for port in ports for word in ("--port", port)]
+    models = {"WINNOW_MODELS_DIR": str(tmp_path / "models")}
+    command = ["up", "--data-dir", str(tmp_path / "data"), *wishes]
+    ended = CliRunner().invoke(winnow, command, env=models)
+    assert ended.exit_code == USAGE
+    assert told in ended.stderr
+    assert os.listdir(tmp_path) == []
 
 
 _PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE = 24, 1

@@ -13,8 +13,8 @@ from services.cli.embedded.errors import EmbeddedError, PortUnavailable
 
 LOOPBACK = "127.0.0.1"
 _RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-_USER_PORTS = range(1024, 65536)
-Port = Annotated[int, Field(ge=_USER_PORTS.start, lt=_USER_PORTS.stop)]
+USER_PORTS = range(1024, 65536)
+Port = Annotated[int, Field(ge=USER_PORTS.start, lt=USER_PORTS.stop)]
 
 
 class Ports(BaseModel):
@@ -106,7 +106,7 @@ def is_free(port: int) -> bool:
 def _check_requested(name: str, port: int, requested: Mapping[str, int]) -> None:
     if name not in Ports.model_fields:
         raise EmbeddedError(f"no port is called {name}: use {', '.join(Ports.model_fields)}")
-    if port not in _USER_PORTS:
+    if port not in USER_PORTS:
         raise PortUnavailable(name, port, "not a port from 1024 to 65535")
     if sum(other == port for other in requested.values()) > 1:
         raise PortUnavailable(name, port, "asked for twice")
@@ -126,5 +126,5 @@ def _candidates(wanted: int) -> Iterator[int]:
     """Yield the wanted port, then those well above it so as not to take a neighbour's default."""
     first = wanted + 100
     yield wanted
-    yield from range(first, _USER_PORTS.stop)
-    yield from range(_USER_PORTS.start, min(first, _USER_PORTS.stop))
+    yield from range(first, USER_PORTS.stop)
+    yield from range(USER_PORTS.start, min(first, USER_PORTS.stop))
