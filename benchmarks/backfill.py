@@ -3,7 +3,7 @@
     python -m benchmarks.backfill [--data PATH] [--messages 5000] [--model all-MiniLM-L6-v2]
 
 PostgreSQL and nats-server as `winnow up` starts them. The chat is ingested while no embedder runs; when it starts,
-all of it is a backfill, with the HNSW index live. Tokens are those that the embedder counts; memory is that of its
+all of it is a backfill, with graphs built meanwhile. Tokens are those that the embedder counts; memory is that of its
 process, highest in each tenth of the run. At the end vectors are compared with rows by key and hash. PATH is a
 Telegram export, packed or not, or a folder with the load corpus; without one a chat is made up. The last line is
 one JSON object.

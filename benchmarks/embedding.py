@@ -161,7 +161,7 @@ class BareLoop:
 
 
 class ServiceWay:
-    """The whole service: tasks in the database to vectors committed with the index live."""
+    """The whole service: tasks in the database to vectors committed, and the graphs that are due."""
 
     def __init__(self, bench: Deployed, count: int) -> None:
         self._bench, self._count = bench, count

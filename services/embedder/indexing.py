@@ -20,6 +20,8 @@ from services.embedder.store import LATEST, QUERIES
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS: Final = 1.0
+# While vectors come in.
+_SHORT_PAUSE_SECONDS: Final = 0.25
 # Counting reads every row: it may take one tenth of the time. So may builds that fail.
 _REST_FACTOR: Final = 9
 _LOOK_SECONDS: Final = 60.0
@@ -50,18 +52,21 @@ class Indexing:
         self._looks: dict[UUID, tuple[float, UUID]] = {}
         # When a graph may be built again, after a build that failed.
         self._build_again: dict[UUID, float] = {}
+        # How many vectors were in no graph at the last look.
+        self._outside: dict[UUID, int] = {}
 
     async def run(self) -> None:
         """Until cancelled: build what is missing, invalid or scattered, one after another."""
         while True:
-            acted = False
+            acted, before = False, dict(self._outside)
             try:
                 for generation in await self._generations.refresh():
                     acted |= await self.index(generation)
             except Unavailable as error:
                 log.warning("indexes: %s", error)
             if not acted:
-                await asyncio.sleep(_PAUSE_SECONDS)
+                is_idle = self._outside == before
+                await asyncio.sleep(_PAUSE_SECONDS if is_idle else _SHORT_PAUSE_SECONDS)
 
     async def index(self, generation: Generation) -> bool:
         """Build the next graph of a generation if one is due and nobody else builds; return whether it did."""
@@ -105,7 +110,7 @@ class Indexing:
             )
             for each in await connection.fetch(QUERIES["segments"], generation)
         ]
-        outside = row["rows"]
+        outside = self._outside[generation] = row["rows"]
         if outside == limit:
             rows = await connection.fetchval(QUERIES["table_rows"], generation) or 0
             outside = max(limit, rows - sum(each.rows for each in known))
