@@ -124,7 +124,7 @@ def input_of_row(row: Any) -> ScoredInput:
 
 def stored_score(importance: Importance) -> Score:
     """An importance as it is stored."""
-    factors = ",".join(map(_MEMBERS.__getitem__, importance.factors))
+    factors = ", ".join(map(_MEMBERS.__getitem__, importance.factors))
     return Score(importance.score, importance.label, f"{{{factors}}}")
 
 
@@ -133,8 +133,13 @@ def differs(row: Any, score: Score, version: str) -> bool:
     return (
         (row["importance_label"], row["importance_version"]) != (score.label, version)
         or abs(row["importance_score"] - score.score) > 1e-6
-        or json.loads(row["importance_factors"]) != json.loads(score.factors)
+        or _members(row["importance_factors"]) != _members(score.factors)
     )
+
+
+def _members(factors: str) -> set[str]:
+    """The members of an object of factors, which PostgreSQL renders as they are here, in an order of its own."""
+    return set(factors[1:-1].split(", "))
 
 
 class _Members(dict[tuple[str, float], str]):
@@ -142,7 +147,7 @@ class _Members(dict[tuple[str, float], str]):
 
     def __missing__(self, factor: tuple[str, float]) -> str:
         name, value = factor
-        member = self[factor] = f"{json.dumps(name)}:{value!r}"
+        member = self[factor] = f"{json.dumps(name)}: {value!r}"
         return member
 
 

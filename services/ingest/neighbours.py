@@ -12,7 +12,7 @@ What is deleted was said all the same, and is kept: others are scored by it as b
 not kept, and neither is what it did to the scores after it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -21,7 +21,7 @@ from uuid import UUID
 
 from services.common.database import Connection
 from services.common.outbox import enqueue
-from services.ingest import revisions, store
+from services.ingest import places, revisions, store
 from services.ingest.gate import differs, input_of_row, stored_score
 from services.ingest.memory import NOTHING, Around
 from services.ingest.messages import Draft, order_of
@@ -30,7 +30,7 @@ from services.ingest.scoring import Thresholds, weigh
 from services.ingest.store import Place, Score, Stored
 from services.ingest.wording import CONTEXT_MESSAGES, REACH_MESSAGES, Context, Reading, asks, read
 
-# With all that depends on them, some ten thousand messages are read at once.
+# With all that depends on them, at most some ten thousand messages are held at once.
 PLACES_AT_ONCE = 250
 
 
@@ -70,19 +70,19 @@ class Neighbours:
             return NONE
         place = (connection, workspace, source_id)
         left = _left(drafts, stored)
-        places = _places(drafts, left)
+        stand = _in_order([*((*_now_at(each), key) for key, each in drafts.items()), *left])
         later = await self._replies(*place, drafts, stored)
         if not is_sure or len(stored) < len(drafts):
-            return Disturbance(places + later, is_surprise=True)
+            return Disturbance(stand + later, is_surprise=True)
         known = [*drafts, *chain.from_iterable(each.among for each in around.values())]
-        first = [(each, around.get(each[0], NOTHING).after) for each in _first_of_each(places)]
-        threads = await store.disturbed_threads(*place, first, known)
-        among = [each for each in places if each[0] in threads]
+        first = [(each, around.get(each[0], NOTHING).after) for each in _first_of_each(stand)]
+        threads = await places.disturbed_threads(*place, first, known)
+        among = [each for each in stand if each[0] in threads]
         again = [*left, *_overtaken(around), *later]
         if not among:
             # The sender remembers those that have moved where they were.
             return Disturbance(again, is_surprise=bool(left))
-        interrupted = await store.interrupted_places(*place, among)
+        interrupted = await places.interrupted_places(*place, among)
         return Disturbance([*interrupted, *again], is_surprise=True)
 
     async def _replies(
@@ -113,12 +113,11 @@ class Neighbours:
         """Make the scores that depended on erased messages of a source, given with their old texts, again."""
         place = (connection, workspace, source_id)
         await revisions.raise_source_revision(*place)
-        places = await store.followed_places(*place, list(erased))
+        disturbed = await places.followed_places(*place, list(erased))
         questions = [key for (_, _, key), text in erased.items() if asks(text)]
-        places += [reply for _, reply in await store.replies_to(*place, questions)]
-        for start in range(0, len(places), PLACES_AT_ONCE):
-            _, risen = await self.settle(*place, places[start : start + PLACES_AT_ONCE])
-            await self.ask_for_windows(connection, workspace, risen)
+        disturbed += [reply for _, reply in await store.replies_to(*place, questions)]
+        _, risen = await self.settle(*place, disturbed)
+        await self.ask_for_windows(connection, workspace, risen)
 
     async def ask_for_windows(
         self, connection: Connection, workspace: UUID, risen: Sequence[UUID]
@@ -129,11 +128,24 @@ class Neighbours:
             await enqueue(connection, workspace, "window", risen, specs, reopen=True)
 
     async def settle(
-        self, connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place]
+        self, connection: Connection, workspace: UUID, source_id: UUID, disturbed: Iterable[Place]
     ) -> tuple[dict[str, Score], list[UUID]]:
         """Score again what depends on places; return the new scores by key, and whose are no longer noise."""
+        ordered = _in_order(disturbed)
+        again: dict[str, Score] = {}
+        risen: set[UUID] = set()
+        for start in range(0, len(ordered), PLACES_AT_ONCE):
+            some = ordered[start : start + PLACES_AT_ONCE]
+            scores, ids = await self._settle(connection, workspace, source_id, some)
+            again |= scores
+            risen.update(ids)
+        return again, sorted(risen)
+
+    async def _settle(
+        self, connection: Connection, workspace: UUID, source_id: UUID, ordered: Sequence[Place]
+    ) -> tuple[dict[str, Score], list[UUID]]:
         place = (connection, workspace, source_id)
-        rows = await store.around_places(*place, places, REACH_MESSAGES)
+        rows = await places.around_places(*place, ordered, REACH_MESSAGES)
         replied = {row["reply_to_external_id"] for row in rows if row["depends"]} - {""}
         parents = {
             row["external_id"]: read(input_of_row(row), Context())
@@ -150,7 +162,7 @@ class Neighbours:
             for row, score in changed
             if row["importance_label"] == "noise" != score.label and row["deleted_at"] is None
         ]
-        return {row["external_id"]: score for row, score in changed}, sorted(risen)
+        return {row["external_id"]: score for row, score in changed}, risen
 
     async def _score(
         self, rows: Sequence[Any], parents: Mapping[str, Reading]
@@ -186,10 +198,9 @@ def _left(drafts: Mapping[str, Draft], stored: Sequence[Stored]) -> list[Place]:
     ]
 
 
-def _places(drafts: Mapping[str, Draft], left: Sequence[Place]) -> list[Place]:
-    """Where the messages of a batch stand, and where those that have moved stood."""
-    places = {(*_now_at(each), key) for key, each in drafts.items()}
-    return sorted(places.union(left), key=lambda each: (each[0], *order_of(each[1], each[2])))
+def _in_order(stand: Iterable[Place]) -> list[Place]:
+    """Different places in the order of talk, thread by thread."""
+    return sorted(set(stand), key=lambda each: (each[0], *order_of(each[1], each[2])))
 
 
 def _now_at(draft: Draft) -> tuple[str, datetime]:

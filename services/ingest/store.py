@@ -3,15 +3,14 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import zip_longest
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from services.common import sql
 from services.common.database import Connection
-from services.ingest.messages import Draft, Order
+from services.ingest.messages import Draft
 from services.ingest.renumbering import Renumbering
 
 T = TypeVar("T")
@@ -164,68 +163,8 @@ def _said(values: list[T]) -> list[T]:
     return values if any(values) else []
 
 
-# As asyncpg writes it.
-_INFINITY = datetime.max.replace(tzinfo=UTC)
-
 Place = tuple[str, datetime, str]
 """Thread, time and key: where a message stands or stood among the messages of its source."""
-
-
-def _columns(places: Sequence[Place]) -> tuple[list[str], list[datetime], list[str]]:
-    return [p[0] for p in places], [p[1] for p in places], [p[2] for p in places]
-
-
-async def disturbed_threads(
-    connection: Connection,
-    workspace: UUID,
-    source_id: UUID,
-    places: Sequence[tuple[Place, Order | None]],
-    besides: Sequence[str],
-) -> set[str]:
-    """Return the threads in which a message other than some keys comes after a place and not after another."""
-    until = [end for _, end in places]
-    found = await connection.fetch(
-        QUERIES["disturbed_threads"],
-        workspace,
-        source_id,
-        *_columns([place for place, _ in places]),
-        [end[0] if end else _INFINITY for end in until],
-        [end and end[2] for end in until],
-        besides,
-    )
-    return {row["thread_id"] for row in found}
-
-
-async def interrupted_places(
-    connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place]
-) -> set[Place]:
-    """Return the places of a batch, in order within each thread, between which others come."""
-    followed = [
-        after if after and after[0] == each[0] else None
-        for each, after in zip_longest(places, places[1:])
-    ]
-    found = await connection.fetch(
-        QUERIES["interrupted_places"],
-        workspace,
-        source_id,
-        *_columns(places),
-        [each[1] if each else _INFINITY for each in followed],
-        [each and each[2] for each in followed],
-    )
-    numbers = [row["number"] - 1 for row in found]
-    resumed = {after for number in numbers if (after := followed[number])}
-    return resumed | {places[number] for number in numbers}
-
-
-async def followed_places(
-    connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place]
-) -> list[Place]:
-    """Return the places of what is erased directly after which something stays."""
-    async with _by_index(connection):
-        found = await connection.fetch(
-            QUERIES["followed_places"], workspace, source_id, *_columns(places)
-        )
-    return [places[row["number"] - 1] for row in found]
 
 
 async def replies_to(
@@ -239,19 +178,8 @@ async def replies_to(
     ]
 
 
-async def around_places(
-    connection: Connection, workspace: UUID, source_id: UUID, places: Sequence[Place], reach: int
-) -> list[Any]:
-    """Return the messages within reach of places in the order of conversations; `depends` are those to score."""
-    async with _by_index(connection):
-        found = await connection.fetch(
-            QUERIES["around_places"], workspace, source_id, *_columns(places), reach
-        )
-    return list(found)
-
-
 @asynccontextmanager
-async def _by_index(connection: Connection) -> AsyncIterator[None]:
+async def by_index(connection: Connection) -> AsyncIterator[None]:
     """Have messages read in the order of an index.
 
     A table that was never analysed, or whose messages are mostly erased, seems to hold a row that counts, and sorting a
@@ -313,7 +241,7 @@ async def conversation_tails(
     """Return the last messages of each thread until a time, oldest first, leaving out some keys."""
     if not threads:
         return []
-    async with _by_index(connection):
+    async with by_index(connection):
         found = await connection.fetch(
             QUERIES["conversation_tails"],
             workspace,

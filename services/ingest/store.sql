@@ -153,34 +153,43 @@ where m.workspace_id = $1 and m.source_id = $2 and m.reply_to_external_id <> ''
   and m.content_sha256 <> decode(repeat('00', 32), 'hex');
 
 -- name: around_places
--- The messages after each place, whose scores depend on it, and those before them, on which they depend. A workspace that the
--- statistics do not know yet seems to be one row, to be read at once: `offset 0`, and a workspace that is not $1, have each
--- message looked up by its id.
+-- Between two places that follow one another (infinity and null where there is none), the messages after the first, whose scores
+-- depend on it, and, unless those reach the second, it and those before it, on which its score depends. So no message is read
+-- twice, however close the places are. Behind row-level security only plain comparisons bound the index.
 select m.id, m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name, m.author_is_bot,
-  m.text, m.sent_at, m.importance_score, m.importance_label, m.importance_factors::text as importance_factors,
-  m.importance_version, m.deleted_at, n.depends
-from (
-  select t.workspace_id, t.id, bool_or(t.depends) as depends
-  from unnest($3::text[], $4::timestamptz[], $5::text[]) as c (thread_id, sent_at, external_id)
-  cross join lateral (
-    (select b.workspace_id, b.id, b.external_id = c.external_id as depends
-     from ingest.message b
-     where b.workspace_id = $1 and b.source_id = $2 and b.thread_id = c.thread_id and b.sent_at <= c.sent_at
-       and (b.sent_at, length(b.external_id), b.external_id collate "C") <= (c.sent_at, length(c.external_id), c.external_id collate "C")
-       and b.content_sha256 <> decode(repeat('00', 32), 'hex')
-     order by b.sent_at desc, length(b.external_id) desc, b.external_id collate "C" desc
-     limit $6 + 1)
-    union all
-    (select a.workspace_id, a.id, true
-     from ingest.message a
-     where a.workspace_id = $1 and a.source_id = $2 and a.thread_id = c.thread_id and a.sent_at >= c.sent_at
-       and (a.sent_at, length(a.external_id), a.external_id collate "C") > (c.sent_at, length(c.external_id), c.external_id collate "C")
-       and a.content_sha256 <> decode(repeat('00', 32), 'hex')
-     order by a.sent_at, length(a.external_id), a.external_id collate "C"
-     limit $6)) t
-  group by t.workspace_id, t.id) n
-cross join lateral (select x.* from ingest.message x where x.workspace_id = n.workspace_id and x.id = n.id offset 0) m
-order by m.thread_id, m.sent_at, length(m.external_id), m.external_id collate "C";
+  m.text, m.importance_score, m.importance_label, m.importance_factors::text as importance_factors, m.importance_version,
+  m.deleted_at, m.depends
+from unnest($3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::text[]) with ordinality
+  as g (thread_id, sent_at, external_id, next_sent_at, next_external_id, number)
+cross join lateral (
+  with following as materialized (
+    select a.*
+    from ingest.message a
+    where a.workspace_id = $1 and a.source_id = $2 and a.thread_id = g.thread_id
+      and a.sent_at >= g.sent_at and a.sent_at <= g.next_sent_at
+      and (a.sent_at, length(a.external_id), a.external_id collate "C") > (g.sent_at, length(g.external_id), g.external_id collate "C")
+      and (a.sent_at, length(a.external_id), a.external_id collate "C")
+        <= (g.next_sent_at, length(g.next_external_id), g.next_external_id collate "C")
+      and a.content_sha256 <> decode(repeat('00', 32), 'hex') and g.external_id is not null
+    order by a.sent_at, length(a.external_id), a.external_id collate "C"
+    limit $8)
+  select f.*, true as depends from following f
+  union all
+  select b.*, b.external_id = g.next_external_id
+  from (
+    select l.*
+    from ingest.message l
+    where l.workspace_id = $1 and l.source_id = $2 and l.thread_id = g.thread_id
+      and l.sent_at >= g.sent_at and l.sent_at <= g.next_sent_at
+      and (l.sent_at, length(l.external_id), l.external_id collate "C") > (g.sent_at, length(g.external_id), g.external_id collate "C")
+      and (l.sent_at, length(l.external_id), l.external_id collate "C")
+        <= (g.next_sent_at, length(g.next_external_id), g.next_external_id collate "C")
+      and l.content_sha256 <> decode(repeat('00', 32), 'hex')
+      and g.next_external_id is not null and (g.external_id is null or (select count(*) from following) = $8)
+    order by l.sent_at desc, length(l.external_id) desc, l.external_id collate "C" desc
+    limit $8 + 1) b
+  where b.id <> all (array(select f.id from following f))) m
+order by g.number, m.sent_at, length(m.external_id), m.external_id collate "C";
 
 -- name: set_scores
 -- A message that another transaction is changing is left to it: it will see what this one has stored. Of one that was erased

@@ -8,7 +8,7 @@ import pytest
 
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Connection, Database, DatabaseSettings
-from services.ingest import store
+from services.ingest import places, store
 from services.ingest.store import QUERIES
 from tests.conftest import Deployment
 
@@ -61,7 +61,7 @@ async def test_what_is_computed_of_a_text_needs_no_call(deployment: Deployment, 
 
 
 async def _around(place: Place, last: datetime, key: str) -> int:
-    return len(await store.around_places(*place, [("", last, key)], 20))
+    return len(await places.around_places(*place, [("", last, key)], 20))
 
 
 async def _tail(place: Place, last: datetime, _: str) -> int:
@@ -87,11 +87,11 @@ async def test_what_stands_around_a_message_is_read_alone(
 
 async def _interrupted(place: Place, last: datetime, key: str) -> int:
     times = [(last - timedelta(seconds=3 * n), str(int(key) - 3 * n)) for n in range(20)]
-    places = [("", sent_at, name) for sent_at, name in reversed(times)]
-    ends = [(each, None) for each in places]
-    await store.disturbed_threads(*place, ends, [])
+    stand = [("", sent_at, name) for sent_at, name in reversed(times)]
+    ends = [(each, None) for each in stand]
+    await places.disturbed_threads(*place, ends, [])
     await store.replies_to(*place, [name for _, name in times])
-    return len(await store.interrupted_places(*place, places)) * 4
+    return len(await places.interrupted_places(*place, stand)) * 4
 
 
 @pytest.mark.parametrize("read", [_around, _tail, _interrupted])
