@@ -26,12 +26,14 @@ from winnow.ingest.v1 import ingest_pb2 as pb
 class Sender:
     """One caller of one call: what it has just sent, and whose turn it is to write.
 
-    `surprises` counts how often what it sent turned out not to be what is stored before the next.
+    `surprises` counts how often what it sent turned out not to be what is stored before the next; `is_disordered` says
+    that it did when what it has last sent was saved.
     """
 
     def __init__(self) -> None:
         self.memory = Memory()
         self.surprises = 0
+        self.is_disordered = False
         self._writing, self._committing = asyncio.Lock(), asyncio.Lock()
         self._is_stale = False
         self._counted: Batch | None = None
@@ -98,6 +100,7 @@ class Sender:
 
     def saved(self, batch: "Batch") -> None:
         """A batch is saved, or never will be."""
+        self.is_disordered = batch.surprises != self.surprises
         self._unsaved.remove(batch)
         if not self._unsaved:
             self._all_saved.set()

@@ -1,5 +1,6 @@
 """IngestService: requests to batches, and what became of them back."""
 
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -96,9 +97,12 @@ class IngestRpc(ingest_pb2_grpc.IngestServiceServicer):
             results = Results(batch, saved, self._scorer_version, factors=False)
             return results.acknowledgements([frame.request for frame in group])
 
+        def take(waiting: deque[MessageFrame]) -> Sequence[MessageFrame]:
+            return take_group(waiting, is_disordered=sender.is_disordered)
+
         frames = _frames(request_iterator)
         async for response in in_order(
-            frames, MessageFrame.size, take_group, prepare, commit, Room(AHEAD)
+            frames, MessageFrame.size, take, prepare, commit, Room(AHEAD)
         ):
             yield response
 

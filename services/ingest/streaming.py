@@ -14,6 +14,8 @@ GROUPS_AT_ONCE: Final = 3
 # What a commit costs beside its rows is as much as some 50 messages cost. A group holds its source for so long, and
 # what comes with it waits for so long to be acknowledged.
 GROUP_MESSAGES_MAX: Final = 1_000
+# With each group of what comes in no order the same neighbours are scored again: twice as many at once, half as often.
+DISORDERED_FACTOR: Final = 2
 
 Frame = TypeVar("Frame")
 Group = TypeVar("Group")
@@ -45,14 +47,15 @@ class MessageFrame:
         return Size(1, len(self.request.messages), self.request.ByteSize())
 
 
-def take_group(waiting: deque[MessageFrame]) -> list[MessageFrame]:
+def take_group(waiting: deque[MessageFrame], *, is_disordered: bool) -> list[MessageFrame]:
     """Take the first of the waiting frames, and those after it of the same source that have no message in common."""
+    most = GROUP_MESSAGES_MAX * (DISORDERED_FACTOR if is_disordered else 1)
     group = [waiting.popleft()]
     keys, count = _keys(group[0]), len(group[0].request.messages)
     while waiting and waiting[0].source == group[0].source:
         more = _keys(waiting[0])
         count += len(waiting[0].request.messages)
-        if count > GROUP_MESSAGES_MAX or not keys.isdisjoint(more):
+        if count > most or not keys.isdisjoint(more):
             break
         keys |= more
         group.append(waiting.popleft())

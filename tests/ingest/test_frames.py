@@ -167,17 +167,22 @@ def frame(*numbers: int, source: str = "chat") -> MessageFrame:
 
 
 @pytest.mark.parametrize(
-    ("waiting", "together"),
+    ("waiting", "together", "disordered"),
     [
-        ([frame(1, 2), frame(3), frame(4)], 3),
-        ([frame(1), frame(2, source="other"), frame(3)], 1),
-        ([frame(1, 2), frame(3), frame(2)], 2),
-        ([frame(*range(GROUP_MESSAGES_MAX - 1)), frame(-1), frame(-2)], 2),
-        ([frame(*range(GROUP_MESSAGES_MAX + 1)), frame(-1)], 1),
+        ([frame(1, 2), frame(3), frame(4)], 3, 3),
+        ([frame(1), frame(2, source="other"), frame(3)], 1, 1),
+        ([frame(1, 2), frame(3), frame(2)], 2, 2),
+        ([frame(*range(GROUP_MESSAGES_MAX - 1)), frame(-1), frame(-2)], 2, 3),
+        ([frame(*range(GROUP_MESSAGES_MAX + 1)), frame(-1)], 1, 2),
+        ([frame(*range(2 * GROUP_MESSAGES_MAX)), frame(-1)], 1, 1),
     ],
 )
-def test_frames_are_taken_together(waiting: list[MessageFrame], together: int) -> None:
+@pytest.mark.parametrize("is_disordered", [False, True])
+def test_frames_are_taken_together(
+    waiting: list[MessageFrame], together: int, disordered: int, is_disordered: bool
+) -> None:
     """Frames of one source without a message in common go together, up to so many messages; the others wait on."""
     left = deque(waiting)
-    assert take_group(left) == waiting[:together]
+    together = disordered if is_disordered else together
+    assert take_group(left, is_disordered=is_disordered) == waiting[:together]
     assert list(left) == waiting[together:]

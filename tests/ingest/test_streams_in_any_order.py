@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.ingest import intake, store, streaming
+from services.ingest import intake, neighbours, store, streaming
 from services.ingest.memory import Memory
 from services.ingest.neighbours import Neighbours
 from tests.ingest.conftest import Ingest
@@ -105,6 +105,7 @@ async def test_a_stream_in_another_order(
     """However a stream is ordered, and whatever is stored among it, it ends in the state of the same in order."""
     dice = random.Random(seed)
     monkeypatch.setattr(streaming, "GROUP_MESSAGES_MAX", dice.choice([100, 1000]))
+    monkeypatch.setattr(neighbours, "PLACES_AT_ONCE", dice.choice([3, 250]))
     monkeypatch.setattr(intake, "Memory", partial(Memory, messages_max=dice.choice([50, 1000])))
     said = chat(dice, 900)
     frames = cut(dice, said)
@@ -117,6 +118,31 @@ async def test_a_stream_in_another_order(
         await apply(ingest, one, [each for each in said if each.key // 50 % 7 == 0])
     await stream(ingest, one, frames)
     assert await state(ingest, one) == await state(ingest, other)
+
+
+async def test_what_comes_in_no_order_is_written_in_larger_groups(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With each group the neighbours are scored again, so fewer are made of a stream in no order, and of that alone."""
+    sizes: list[int] = []
+    put = store.put_messages
+
+    async def counted(*arguments: Any) -> Any:
+        sizes.append(len(arguments[-1]))
+        return await put(*arguments)
+
+    monkeypatch.setattr(streaming, "GROUP_MESSAGES_MAX", 100)
+    monkeypatch.setattr(intake, "Memory", partial(Memory, messages_max=50))
+    monkeypatch.setattr(store, "put_messages", counted)
+    said = [Put(n, None, f"{TEXTS[n % 9]} {n % 7}", "x" if n % 3 else "ann") for n in range(2000)]
+    shuffled = random.Random(1).sample(said, len(said))
+    largest = []
+    for order in (said, shuffled):
+        sizes.clear()
+        await stream(ingest, new_source(), [order[n : n + 50] for n in range(0, 2000, 50)])
+        assert sum(sizes) == 2000
+        largest.append(max(sizes))
+    assert largest == [100, 200]
 
 
 async def test_a_history_that_comes_newest_first(
