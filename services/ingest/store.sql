@@ -193,22 +193,25 @@ order by g.number, m.sent_at, length(m.external_id), m.external_id collate "C";
 
 -- name: set_scores
 -- A message that another transaction is changing is left to it: it will see what this one has stored. Of one that was erased
--- since it was read nothing is kept.
+-- since it was read nothing is kept. A workspace or a source that the statistics do not know yet seems to be one row, to be read
+-- whole and compared with each; as subqueries give their ids, they are planned for as ones of average size. So are those below.
 with free as (
-  select m.id from ingest.message m where m.workspace_id = $1 and m.id = any ($2::uuid[]) and m.erased_at is null
+  select m.id from ingest.message m
+  where m.workspace_id = (select $1::uuid) and m.id = any ($2::uuid[]) and m.erased_at is null
   order by m.external_id collate "C" for update skip locked)
 update ingest.message m set
   importance_score = x.score, importance_label = x.label, importance_factors = x.factors, importance_version = $6
 from free join unnest($2::uuid[], $3::real[], $4::text[], $5::jsonb[]) as x (id, score, label, factors) on x.id = free.id
-where m.workspace_id = $1 and m.id = free.id;
+where m.workspace_id = (select $1::uuid) and m.id = any ($2::uuid[]) and m.id = free.id;
 
 -- name: kept_messages
 -- What is to be erased counts as erased.
 select m.external_id, m.id, m.deleted_at is not null as deleted,
   case when t.message_id is null then m.content_sha256 else decode(repeat('00', 32), 'hex') end as content_sha256
 from ingest.message m
-left join ingest.message_to_erase t on t.workspace_id = m.workspace_id and t.message_id = m.id
-where m.workspace_id = $1 and m.source_id = $2 and m.external_id = any ($3::text[]);
+left join lateral (
+  select e.message_id from ingest.message_to_erase e where e.workspace_id = m.workspace_id and e.message_id = m.id limit 1) t on true
+where m.workspace_id = (select $1::uuid) and m.source_id = (select $2::uuid) and m.external_id = any ($3::text[]);
 
 -- name: delete_messages
 insert into ingest.message as m
@@ -241,7 +244,7 @@ order by m.sent_at, length(m.external_id), m.external_id collate "C";
 select m.external_id, m.thread_id, m.reply_to_external_id, m.author_external_id, m.author_name,
   m.author_is_bot, m.text, m.sent_at
 from ingest.message m
-where m.workspace_id = $1 and m.source_id = $2 and m.external_id = any ($3::text[])
+where m.workspace_id = (select $1::uuid) and m.source_id = (select $2::uuid) and m.external_id = any ($3::text[])
   and m.content_sha256 <> decode(repeat('00', 32), 'hex');
 
 -- name: stored_draft

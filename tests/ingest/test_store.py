@@ -9,7 +9,7 @@ import pytest
 from services.common.auth import SCOPES, mint_key, store_key
 from services.common.database import Connection, Database, DatabaseSettings
 from services.ingest import places, store
-from services.ingest.store import QUERIES
+from services.ingest.store import QUERIES, Score
 from tests.conftest import Deployment
 
 BEGAN, CHAT_MESSAGES = datetime(2026, 1, 1, tzinfo=UTC), 5000
@@ -94,7 +94,25 @@ async def _interrupted(place: Place, last: datetime, key: str) -> int:
     return len(await places.interrupted_places(*place, stand)) * 4
 
 
-@pytest.mark.parametrize("read", [_around, _tail, _interrupted])
+async def _by_key(place: Place, _: datetime, key: str) -> int:
+    return len(await store.messages_by_key(*place, [str(int(key) - n) for n in range(20)]))
+
+
+async def _kept(place: Place, _: datetime, key: str) -> int:
+    return len(await store.kept_messages(*place, [str(int(key) - n) for n in range(20)]))
+
+
+async def _scored(place: Place, last: datetime, key: str) -> int:
+    connection, workspace, _ = place
+    rows = await places.around_places(*place, [("", last, key)], 1000)
+    score = Score(0.5, "weak", "{}")
+    await store.set_scores(connection, workspace, [(row["id"], score) for row in rows], "v")
+    stored = await places.around_places(*place, [("", last, key)], 1000)
+    assert {row["importance_label"] for row in stored} == {"weak"}
+    return len(rows)
+
+
+@pytest.mark.parametrize("read", [_around, _tail, _interrupted, _by_key, _kept, _scored])
 async def test_a_workspace_that_the_statistics_do_not_know(
     deployment: Deployment, read: Callable[[Place, datetime, str], Awaitable[int]]
 ) -> None:
