@@ -1,6 +1,7 @@
 """`winnow keys`: made, shown once, listed without secrets, revoked, all of it on record."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from services.common.addresses import NAMES
 from services.common.bootstrap import login_of
+from services.common.migrations import SCHEMA_DIRECTORY, migrate, read
 from tests.conftest import Deployment
 from tests.forked import winnow
 
@@ -113,6 +115,26 @@ async def test_logins_are_opened_from_files(
     finally:
         for name in NAMES:
             await deployment.admin.execute(f"alter role {login_of(name)} nologin password null")
+
+
+async def test_what_another_release_migrated_is_told(
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log of an upgrade begins with what it does, and nothing to apply is told from a release that is too old."""
+    monkeypatch.setenv("WINNOW_ADMIN_DATABASE_URL", empty_url)
+    schema = Path(shutil.copytree(SCHEMA_DIRECTORY, tmp_path / "schema"))
+    last = read(schema)[-1]
+    (schema / f"{last.version:04}_{last.name}.sql").unlink()
+    await migrate(empty_url, schema)
+    upgraded = winnow("migrate")
+    assert upgraded.stderr == f"migrating from {last.version - 1:04} to {last.version:04}\n"
+    assert upgraded.stdout == f"applied {last.version:04} {last.name}\n"
+    assert winnow("migrate").stderr == ""
+    connection = await asyncpg.connect(empty_url)
+    await connection.execute("insert into public.winnow_migration values (9999, 'next', '')")
+    await connection.close()
+    newer = f"a newer release migrated the database (9999; this one has {last.version:04})\n"
+    assert winnow("migrate").stderr == newer
 
 
 async def test_a_name_is_shown_as_it_was_given(deployment: Deployment) -> None:
