@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from services.cli.embedded.runtime import cancelled_by
-from services.cli.failures import Failure
+from services.cli.failures import USAGE, Failure
 from services.cli.importers.recognising import of_another_kind
 from services.cli.importers.telegram import TelegramExport
 from services.cli.importing import run_import
@@ -61,6 +61,10 @@ async def demo(session: Session, chat: Path | None, keep: bool, on_running: bool
     if on_running:
         await _demonstrate(session, session.target, chat)
         return
+    if keep and session.data.runtime_state():
+        raise Failure(
+            f"`winnow up` runs on {session.data.path}: --running instead of --keep uses it", USAGE
+        )
     await check_settings()
     await fetch_wanted(session)
     tell = announce(session.progress, quiet=True)

@@ -7,6 +7,9 @@ from click.testing import CliRunner
 
 from services.cli.app import winnow
 from services.cli.demonstrate import is_stuck, saying
+from services.cli.embedded.paths import DataDirectory
+from services.cli.embedded.ports import Ports
+from services.cli.embedded.runtime import running_state
 from services.cli.failures import BAD_INPUT, USAGE
 from winnow.pipeline.v1 import pipeline_pb2 as pb
 from winnow.search.v1 import search_pb2
@@ -36,6 +39,16 @@ def test_no_path_is_none_of_here() -> None:
     ended = CliRunner().invoke(winnow, ["demo", "--chat", ""])
     assert ended.exit_code == USAGE
     assert "'--chat': the path is empty" in ended.stderr
+
+
+def test_what_runs_is_used_and_not_in_the_way(tmp_path: Path) -> None:
+    """Who wants the sample chat in what runs already is told how, before anything is fetched or started."""
+    data, ports = DataDirectory(tmp_path), Ports()
+    data.announce(running_state(data, ports))
+    ended = CliRunner().invoke(winnow, ["demo", "--keep", "--data-dir", str(tmp_path)])
+    assert ended.exit_code == USAGE
+    told = f"winnow: `winnow up` runs on {tmp_path}: --running instead of --keep uses it\n"
+    assert ended.stderr == told
 
 
 def test_thanks_are_no_answers() -> None:
