@@ -105,9 +105,7 @@ class Indexing:
         limit = _COUNTED * self._sizes.segment_rows
         (row,) = await connection.fetch(QUERIES["outside"], generation, limit)
         known = [
-            Segment(
-                int(each["until"]), each["rows"], each["m"], each["index_name"], each["is_valid"]
-            )
+            Segment(int(each["until"]), each["rows"], each["m"], each["is_valid"])
             for each in await connection.fetch(QUERIES["segments"], generation)
         ]
         outside = self._outside[generation] = row["rows"]

@@ -41,7 +41,6 @@ class Segment:
     until: int
     rows: int
     m: int
-    index_name: str
     is_valid: bool
 
 

@@ -52,7 +52,7 @@ select embedder.drop_generation($1);
 select state, phase, done, total from embedder.index_state($1);
 
 -- name: segments
-select s.until::text as until, s.rows, s.m, s.index_name, coalesce(i.indisvalid, false) as is_valid
+select s.until::text as until, s.rows, s.m, coalesce(i.indisvalid, false) as is_valid
 from embedder.segment s
 left join pg_index i on i.indexrelid = to_regclass(format('embedder.%I', s.index_name))
 where s.generation_id = $1 order by s.until;

@@ -82,7 +82,7 @@ class Grown:
             self.built.update(range(build.since, build.until))
         rows = sum(self.written[build.since : build.until])
         assert build.rows == rows
-        new = Segment(build.until, rows, build.density.m, f"{self.built.total()}", True)
+        new = Segment(build.until, rows, build.density.m, True)
         self.graphs = sorted([*kept, new], key=lambda each: each.until)
 
 

@@ -113,30 +113,6 @@ async def test_other_words_of_the_same_are_merged_and_other_particulars_are_not(
         assert (title(OTHER_DISK), "relates_to", title(DISK)) in await knowledge.links()
 
 
-class QuotingEngine(SayingEngine):
-    """Says before the words of an atom who said them, as engines do."""
-
-    async def extract(self, window: Window) -> Extraction:
-        """Quote the messages."""
-        found = await super().extract(window)
-        authors = {message.id: message.author for message in window.messages}
-        atoms = [
-            replace(atom, content=f"{authors[atom.message_ids[0]]}: {atom.content}")
-            for atom in found.atoms
-        ]
-        return replace(found, atoms=tuple(atoms))
-
-
-async def test_who_said_it_is_not_compared(deployment: Deployment) -> None:
-    """Two people, each with a name of several words, tell the same problem: it is one."""
-    async with knowing(deployment, engine=QuotingEngine()) as knowledge:
-        await tell(knowledge, *SMALL_TALK)
-        for line, author in ((DISK, "Olena Petrivna Koval"), (DISK_AGAIN, "Ann van der Berg")):
-            await say(deployment, [(author, line)])
-            await knowledge.settled()
-        assert title(DISK_AGAIN) not in await knowledge.live()
-
-
 async def test_a_contradiction_ends_what_held_before(deployment: Deployment) -> None:
     """The older decision keeps its words and ends when the newer began; it holds again when that one goes."""
     async with knowing(deployment) as knowledge:
