@@ -83,6 +83,11 @@ def headline_schema() -> dict[str, Any]:
     return _object(headline={"type": "string", "minLength": 1, "maxLength": TITLE_CHARACTERS_MAX})
 
 
+def headline_answer(headline: str) -> str:
+    """A headline in the form in which a model answers with it."""
+    return json.dumps({"headline": headline}, ensure_ascii=False)
+
+
 def headline_of(text: str) -> str:
     """The headline an answer gives; raises BadAnswer for any other shape, or one cut off at its bound."""
     headline = _text(load(text), "headline")

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,18 +18,18 @@ from services.extractor.combined import (
     lean_to_chatter,
     stands,
 )
-from services.extractor.extraction import Model, WindowMessage
+from services.extractor.extraction import AtomType, Model, WindowMessage
 
 TELLS_MIN: Final = 0.8
 HEADLINES_MIN: Final = 0.6
-KNOWLEDGE_NOTES: Final = (
-    "lena: where are the dashboards of the payment service kept, and who may change them?",
-    "«where are the dashboards kept?» oleg: in the folder grafana of the infra repository, ask ops for a review",
-    "oleg: the login page answers 502 whenever more than two pods restart at once",
-    "lena: from Monday on we deploy on Tuesdays and Thursdays only, agreed with support",
-    "Олена: після оновлення драйвера принтер етикеток друкує порожні сторінки, версія 7.3",
-    "«як скинути кеш збірки?» Остап: видали теку build/.cache і запусти збірку з прапорцем --fresh",
-)
+KNOWLEDGE_NOTES: Final[Mapping[str, AtomType]] = {
+    "lena: where are the dashboards of the payment service kept, and who may change them?": "question",
+    "«where are the dashboards kept?» oleg: in the folder grafana of the repository infra, ask ops for it": "insight",
+    "oleg: the login page answers 502 whenever more than two pods restart at once": "problem",
+    "lena: from Monday on we deploy on Tuesdays and Thursdays only, agreed with support": "decision",
+    "Олена: після оновлення драйвера принтер етикеток друкує порожні сторінки, версія 7.3": "problem",
+    "«як скинути кеш збірки?» Остап: видали теку build/.cache і запусти збірку з прапорцем --fresh": "solution",
+}
 CHATTER_NOTES: Final = (
     "oleg: haha yes, Mondays are like that, I need another coffee first",
     "lena: no idea, I was not there, sounds odd though",
@@ -80,8 +80,8 @@ async def measure(
         for low in KNOWLEDGE_NOTES
     ]
     outcomes: list[str] = []
-    for note in KNOWLEDGE_NOTES:
-        outcomes.append(await _headline(model, note, spent))
+    for note, kind in KNOWLEDGE_NOTES.items():
+        outcomes.append(await _headline(model, note, kind, spent))
         progress(len(notes) + len(outcomes), total)
     seconds = time.perf_counter() - began
     return Aptitude(
@@ -96,9 +96,9 @@ def _language(note: str) -> prompting.Language:
     return prompting.dominant_language([note])
 
 
-async def _headline(model: Model, note: str, spent: Spent) -> str:
+async def _headline(model: Model, note: str, kind: AtomType, spent: Spent) -> str:
     """Whether a headline is `good`, `invalid`, or says what the note does not."""
-    prompt = headline_prompt(note, prompting.random_delimiter())
+    prompt = headline_prompt(note, kind)
     completion = await model.complete(prompt, answers.headline_schema(), HEADLINE_TOKENS_MAX)
     spent.tokens_in += completion.tokens_in
     spent.tokens_out += completion.tokens_out

@@ -4,13 +4,20 @@ The model sees one note at a time, so that what one message says can change noth
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from services.common.errors import ItemFailed
 from services.extractor import answers, polarity, prompting
-from services.extractor.extraction import Extraction, Model, Rejection, Window, WindowMessage
+from services.extractor.extraction import (
+    AtomType,
+    Extraction,
+    Model,
+    Rejection,
+    Window,
+    WindowMessage,
+)
 from services.extractor.grounded import Candidate, GroundedEngine, assemble
 from services.extractor.titles import is_thin, polish, shorten
 
@@ -69,7 +76,6 @@ class CombinedEngine:
     capability: Capability = "none"
     model_name: str = ""
     trust: Trust = field(default_factory=Trust)
-    delimiter: Callable[[], str] = prompting.random_delimiter
     name: Literal["combined"] = "combined"
     _unprompted: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
 
@@ -137,7 +143,7 @@ class CombinedEngine:
         spent.calls += 1
         content = candidate.draft.content
         completion = await model.complete(
-            headline_prompt(content, self.delimiter()),
+            headline_prompt(content, candidate.draft.type),
             answers.headline_schema(),
             HEADLINE_TOKENS_MAX,
         )
@@ -155,6 +161,8 @@ class CombinedEngine:
             spent.refuse("unsupported")
             return candidate
         title = shorten(polish(headline))
+        if candidate.draft.type == "question" and not title.endswith(("?", "…")):
+            title = f"{title}?"
         return replace(candidate, draft=replace(candidate.draft, title=title))
 
 
@@ -172,9 +180,13 @@ def stands(
 
 
 def _poorly_named(candidates: Sequence[Candidate]) -> list[int]:
-    """Positions of notes whose own words make a poor title, the poorest first."""
+    """Positions of notes whose own words make a poor title: what nobody asked for first, then the poorest.
+
+    Small models put what was asked into the headlines of answers, which are refused then.
+    """
     poverty = [title_poverty(candidate.draft.title) for candidate in candidates]
-    return sorted((n for n, poor in enumerate(poverty) if poor), key=lambda n: -poverty[n])
+    poor = (n for n, points in enumerate(poverty) if points)
+    return sorted(poor, key=lambda n: (candidates[n].proposal.answers is not None, -poverty[n]))
 
 
 def title_poverty(title: str) -> int:
@@ -187,14 +199,16 @@ def title_poverty(title: str) -> int:
     )
 
 
-def headline_prompt(content: str, delimiter: str) -> list[dict[str, str]]:
-    """The chat that asks for the headline of one note."""
+def headline_prompt(content: str, kind: AtomType) -> list[dict[str, str]]:
+    """The chat that asks for the headline of one note, after some that were answered well."""
     note = prompting.one_line(content, _NOTE_CHARACTERS_MAX)
-    language = prompting.dominant_language([note])
-    return [
-        {"role": "system", "content": prompting.fill("headline", language, delimiter=delimiter)},
-        {"role": "user", "content": prompting.fenced([note], delimiter)},
-    ]
+    asked, *answered = prompting.blocks("headline", prompting.dominant_language([note]))
+    chat = [{"role": "system", "content": asked}]
+    for example in answered:
+        told, headline = example.split("\n")
+        chat.append({"role": "user", "content": told})
+        chat.append({"role": "assistant", "content": answers.headline_answer(headline)})
+    return [*chat, {"role": "user", "content": f"[{kind}] {note}"}]
 
 
 async def lean_to_chatter(

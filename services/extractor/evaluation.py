@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +27,7 @@ from services.extractor.extraction import (
 from services.extractor.grounding import is_grounded
 
 MATCH_OVERLAP_MIN: Final = 0.3
+_WORD: Final = re.compile(r"\w+")
 
 Score = Callable[[Sequence[WindowMessage]], Sequence[tuple[Label, float]]]
 Progress = Callable[[int, int, str], None]
@@ -41,6 +44,7 @@ class GoldAtom:
     type: str
     message_ids: frozenset[MessageId]
     essential: bool
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,9 @@ class Tally:
     matched: int = 0
     matched_essential: int = 0
     same_type: int = 0
+    titled: int = 0
+    title_overlap: float = 0.0
+    titles_cut: int = 0
     valid: int = 0
     grounded: int = 0
     model_calls: int = 0
@@ -93,6 +100,8 @@ class Tally:
             "precision": precision,
             "f1": _rate(2 * precision * recall, precision + recall),
             "type_accuracy": _rate(self.same_type, self.matched),
+            "title_rouge1": _rate(self.title_overlap, self.titled),
+            "titles_cut": _rate(self.titles_cut, self.predicted),
             "valid": _rate(self.valid, self.predicted) if self.predicted else 1.0,
             "grounded": _rate(self.grounded, self.predicted) if self.predicted else 1.0,
             "atoms": self.predicted,
@@ -177,6 +186,7 @@ def tally_window(gold: GoldWindow, window: Window, extraction: Extraction, secon
     """Compare one extraction with its curated window."""
     pairs = match([frozenset(atom.message_ids) for atom in extraction.atoms], gold.atoms)
     agreed = [(extraction.atoms[i], gold.atoms[j]) for i, j in pairs]
+    titles = [(atom.title, curated.title) for atom, curated in agreed if curated.title]
     return Tally(
         windows=1,
         messages=len(window.own),
@@ -186,6 +196,9 @@ def tally_window(gold: GoldWindow, window: Window, extraction: Extraction, secon
         matched=len(pairs),
         matched_essential=sum(curated.essential for _, curated in agreed),
         same_type=sum(atom.type == curated.type for atom, curated in agreed),
+        titled=len(titles),
+        title_overlap=sum(rouge1(ours, theirs) for ours, theirs in titles),
+        titles_cut=sum("…" in atom.title for atom in extraction.atoms),
         valid=sum(is_valid(atom) for atom in extraction.atoms),
         grounded=sum(is_grounded(atom.evidence, window.own) for atom in extraction.atoms),
         model_calls=extraction.model_calls,
@@ -212,6 +225,13 @@ def match(
         if overlap >= MATCH_OVERLAP_MIN and free:
             pairs.append((i, j))
     return pairs
+
+
+def rouge1(text: str, reference: str) -> float:
+    """The F-measure of the words that two texts share, 0..1: ROUGE-1 (Lin 2004), without stemming."""
+    ours, theirs = (Counter(_WORD.findall(each.casefold())) for each in (text, reference))
+    shared = (ours & theirs).total()
+    return 2 * shared / (ours.total() + theirs.total()) if shared else 0.0
 
 
 def is_valid(atom: AtomDraft) -> bool:
@@ -307,7 +327,10 @@ def _gold_atom(position: int, row: Mapping[str, Any]) -> GoldAtom:
     if row["type"] not in ATOM_TYPES:
         raise _BadLabel(f"{name}.type: {row['type']!r} is none of {', '.join(ATOM_TYPES)}")
     ids = _ids(row["message_ids"], f"{name}.message_ids")
-    return GoldAtom(row["type"], frozenset(ids), bool(row.get("essential", True)))
+    title = row.get("title", "")
+    if not isinstance(title, str):
+        raise _BadLabel(f"{name}.title: not a text")
+    return GoldAtom(row["type"], frozenset(ids), bool(row.get("essential", True)), title)
 
 
 def _ids(value: Any, name: str) -> tuple[MessageId, ...]:

@@ -40,6 +40,11 @@ def fill(name: str, language: Language, **values: str) -> str:
     return Template(template(name, language)).substitute(values)
 
 
+def blocks(name: str, language: Language) -> list[str]:
+    """The parts of a prompt that blank lines separate: what is asked, and examples of two lines each."""
+    return template(name, language).strip().split("\n\n")
+
+
 def digest(*names: str) -> str:
     """Eight hexadecimal digits that change when any wording of these prompts does."""
     languages: tuple[Language, ...] = ("en", "uk", "ru")

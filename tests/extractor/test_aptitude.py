@@ -18,7 +18,7 @@ class Able(PlannedModel):
 
     async def complete(self, messages: list[dict[str, str]], *rest: object) -> Answer:
         """The beginning of the note as its headline."""
-        note = messages[1]["content"].splitlines()[1].partition(": ")[2]
+        note = messages[-1]["content"].partition(": ")[2]
         return Answer(json.dumps({"headline": " ".join(note.split()[:9])}))
 
 
@@ -27,7 +27,7 @@ class Denier(Able):
 
     async def complete(self, messages: list[dict[str, str]], *rest: object) -> Answer:
         """The headline of the note about the login page turned round."""
-        if "login page" in messages[1]["content"]:
+        if "login page" in messages[-1]["content"]:
             denied = "The login page never answers 502 whenever two pods restart"
             return Answer(json.dumps({"headline": denied}))
         return await super().complete(messages, *rest)

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import ItemFailed, ModelUnavailable
-from services.extractor.combined import Capability, CombinedEngine, title_poverty
+from services.extractor import prompting
+from services.extractor.combined import Capability, CombinedEngine, stands, title_poverty
 from services.extractor.evaluation import is_valid
+from services.extractor.extraction import ATOM_TYPES
 from services.extractor.grounded import GroundedEngine
 from services.extractor.grounding import is_grounded
 from tests.extractor.conversation import talk
@@ -20,6 +22,12 @@ LONG = talk(
     "invoice in the current year, it says division by zero in report.py",
     "bob: ann: right",
     "bob: ann: it divides by their number, pass the flag skip_empty to the export job",
+)
+ANSWERED = talk(
+    "ann: does anybody know how I can make the nightly export of all invoices leave out every customer who "
+    "has not had a single invoice in the current year, without writing a filter?",
+    "bob: ann: that's what --skip-empty of the export job is there for, see the very end of its page, it works "
+    "since 4.2 I think, or it did when I tried it last year on staging",
 )
 DOUBTFUL = talk(
     "ann: the yellow van parked in front of the northern warehouse belongs to some plumber company"
@@ -91,7 +99,7 @@ async def test_a_good_title_is_left_alone() -> None:
     """What people's own words name well is not sent to the model."""
     model = PlannedModel([headline("Migration 42 hangs on staging")])
     extraction = await engine("generate", model).extract(DEPLOY)
-    asked = "\n".join(chat[1]["content"] for chat in model.asked)
+    asked = "\n".join(chat[-1]["content"] for chat in model.asked)
     poor = [a for a in (await GroundedEngine().extract(DEPLOY)).atoms if title_poverty(a.title)]
     assert extraction.model_calls == len(model.asked) == len(poor) <= 1
     assert "ben" not in asked
@@ -174,7 +182,54 @@ async def test_the_model_sees_one_note_at_a_time() -> None:
     await engine("generate", model).extract(talk(*lines, *["q: ok"] * 30))
     assert len(model.asked) == 3
     for chat in model.asked:
-        assert sum(word in chat[1]["content"] for word in words) == 1
+        told = " ".join(turn["content"] for turn in chat)
+        assert sum(word in told for word in words) == 1
+
+
+async def test_a_question_stays_a_question() -> None:
+    """Its headline ends with a question mark, whether or not the model wrote one; another's gets none."""
+    ask = talk(
+        "ann: does anybody know which of the two keys of the northern storage room opens the small door "
+        "behind the shelf with the yellow boxes, and who has it this week?"
+    )
+    for said in ("Key for the small door of the storage room", "Which key opens the small door?"):
+        extraction = await engine("generate", PlannedModel([headline(said)])).extract(ask)
+        assert extraction.atoms[0].type == "question"
+        assert extraction.atoms[0].title == said.removesuffix("?") + "?"
+
+
+async def test_the_model_is_told_the_kind_of_a_note_after_examples() -> None:
+    """The last turn is the note with its kind; before it stand notes and headlines of the same form."""
+    model = PlannedModel([headline("x")])
+    await engine("generate", model).extract(LONG)
+    first, *turns, note = model.asked[0]
+    assert first["role"] == "system"
+    assert note["content"].startswith("[problem] ann: the nightly export")
+    assert [turn["role"] for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
+    assert all("headline" in json.loads(turn["content"]) for turn in turns[1::2])
+
+
+@pytest.mark.parametrize("language", ["en", "uk", "ru"])
+def test_no_example_stands_for_a_note(language: prompting.Language) -> None:
+    """Examples are of known types and pass the checks themselves; copied for another note they are refused."""
+    _, *examples = prompting.blocks("headline", language)
+    pairs = [example.split("\n") for example in examples]
+    assert len(pairs) >= 6
+    for told, said in pairs:
+        kind, _, note = told.removeprefix("[").partition("] ")
+        assert kind in ATOM_TYPES
+        assert stands(said, talk(note).own)
+        assert not stands(said, LONG.own)
+
+
+async def test_what_nobody_asked_for_is_named_before_answers() -> None:
+    """Where the budget is one call, a poor title of a question goes before the poorer one of its answer."""
+    answered = await GroundedEngine().extract(ANSWERED)
+    assert [title_poverty(found.title) > 0 for found in answered.atoms] == [True, True]
+    model = PlannedModel([headline("x")])
+    await engine("generate", model).extract(ANSWERED)
+    (chat,) = model.asked
+    assert chat[-1]["content"].startswith("[question] ann: ")
 
 
 @settings(deadline=None)

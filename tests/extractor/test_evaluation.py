@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from services.extractor.evaluation import (
     is_valid,
     match,
     read_golds,
+    rouge1,
 )
 from services.extractor.extraction import (
     AtomDraft,
@@ -71,7 +73,7 @@ def folder(path: Path, nested: bool = True) -> Path:
         "message_ids": [1, 2, 3, 4],
         "topics": [],
         "atoms": [
-            {"type": "problem", "message_ids": [1], "essential": True},
+            {"type": "problem", "title": "Build fails", "message_ids": [1], "essential": True},
             {"type": "solution", "message_ids": [2, 3], "essential": False},
         ],
         "links": [],
@@ -84,7 +86,11 @@ def folder(path: Path, nested: bool = True) -> Path:
 
 def odd(**changes: object) -> str:
     """The folder's curated window with one thing changed; `type` and `ids` are those of its atom."""
-    atom = {"type": changes.pop("type", "problem"), "message_ids": changes.pop("ids", [1])}
+    atom = {
+        "type": changes.pop("type", "problem"),
+        "title": changes.pop("title", ""),
+        "message_ids": changes.pop("ids", [1]),
+    }
     window: dict[str, object] = {"chat": "dev", "window": "dev/w0", "message_ids": [1, 2, 3, 4]}
     return json.dumps({**window, "atoms": [atom], **changes})
 
@@ -139,6 +145,8 @@ async def test_figures_of_a_run(tmp_path: Path) -> None:
     assert figures["precision"] == pytest.approx(2 / 3, abs=1e-3)
     assert figures["f1"] == pytest.approx(0.8, abs=1e-3)
     assert figures["type_accuracy"] == 0.5
+    assert figures["title_rouge1"] == 0.8
+    assert figures["titles_cut"] == 0.0
     assert (figures["valid"], figures["grounded"]) == (1.0, 1.0)
     assert figures["llm_calls_per_message"] == 0.25
     assert figures["tokens_per_window"] == 100
@@ -148,6 +156,32 @@ async def test_figures_of_a_run(tmp_path: Path) -> None:
     assert figures["seconds_per_window"] >= 0
     assert set(figures["by_chat"]) == {"dev"}
     assert [m.text for m in engine.windows[0].messages] == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "expected"),
+    [
+        ("The build fails", "the build FAILS?", 1.0),
+        ("the build", "the build of the build", 4 / 7),
+        ("Білд падає", "Чому падає білд на arm?", 4 / 7),
+        ("lunch", "the build", 0.0),
+        ("…", "", 0.0),
+    ],
+)
+def test_titles_are_compared_by_the_words_they_share(
+    text: str, reference: str, expected: float
+) -> None:
+    """ROUGE-1: a word counts as often as both have it, and precision and recall alike."""
+    assert rouge1(text, reference) == pytest.approx(expected)
+    assert rouge1(reference, text) == pytest.approx(expected)
+
+
+async def test_titles_that_were_cut_are_counted(tmp_path: Path) -> None:
+    """The share of all atoms, matched or not; where no curated atom has a title there is nothing to compare."""
+    cut = replace(cite(2, 3), title="The build fails and…")
+    extraction = Extraction(atoms=(cut, cite(4)), outcome="ok")
+    figures = await evaluate(folder(tmp_path), PlannedEngine(extraction))
+    assert (figures["titles_cut"], figures["title_rouge1"]) == (0.5, 0.0)
 
 
 async def test_ungrounded_and_foreign_predictions_count_against(tmp_path: Path) -> None:
@@ -222,6 +256,7 @@ async def test_the_scorer_labels_the_whole_chat(tmp_path: Path) -> None:
             r"atoms\[0\].type: 'gossip' is none of problem",
         ),
         ("labels/extraction.jsonl", odd(ids=[]), r"atoms\[0\].message_ids: not a list"),
+        ("labels/extraction.jsonl", odd(title=7), r"atoms\[0\].title: not a text"),
         ("labels/extraction.jsonl", "[" * 100_000, "extraction.jsonl:1: not a curated window"),
         ("dev.result.json", "{", "dev.result.json"),
         ("dev.result.json", "[" * 100_000, "dev.result.json: cannot be read as an export"),
