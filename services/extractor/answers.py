@@ -34,8 +34,9 @@ CONTENT_CHARACTERS_MAX: Final = 400
 SUPPORT_MIN: Final = 0.6
 TOPIC_SUPPORT_MIN: Final = 0.5
 PART_MIN: Final = 0.3
+STEM_CHARACTERS_MIN: Final = 3
 # What answers are checked for, as far as no prompt tells it.
-CHECKS_VERSION: Final = "3"
+CHECKS_VERSION: Final = "4"
 # What JSON can say and no table can hold: NUL, and half of a pair, which models leave of an emoji.
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _MARK: Final = re.compile(r"\[(?:\d+|-)\]\s*")
@@ -230,6 +231,18 @@ def support(said: str, sources: Sequence[WindowMessage]) -> float:
     """The share of content words that stand in the cited messages or are their authors' names."""
     words = content_stems(said)
     return len(words & _stems(sources)) / len(words) if words else 0.0
+
+
+def unsaid(said: str, sources: Sequence[WindowMessage]) -> frozenset[str]:
+    """The content words that stand in no cited message in any form: stems neither of which begins the other."""
+    known = _stems(sources)
+    missing = content_stems(said) - known
+    return frozenset(word for word in missing if not any(_is_form(word, each) for each in known))
+
+
+def _is_form(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return len(short) >= STEM_CHARACTERS_MIN and long.startswith(short)
 
 
 def _stems(sources: Sequence[WindowMessage]) -> frozenset[str]:

@@ -21,7 +21,7 @@ from services.extractor.extraction import (
 from services.extractor.grounded import Candidate, GroundedEngine, assemble
 from services.extractor.titles import is_thin, polish, shorten
 
-COMBINED_VERSION: Final = "2"
+COMBINED_VERSION: Final = "3"
 KNOWLEDGE: Final = " knowledge"
 CHATTER: Final = " chatter"
 EMPTY_NOTE: Final = "…"
@@ -29,8 +29,9 @@ EMPTY_NOTE: Final = "…"
 Capability = Literal["none", "choices", "generate"]
 
 HEADLINE_TOKENS_MAX: Final = 60
+# What a title ends with, or is joined at, where it did not fit.
+CUT: Final = "…"
 _NOTE_CHARACTERS_MAX: Final = 500
-_WORDS_IN_TITLE_MAX: Final = 14
 _OWN_SUPPORT_MIN: Final = 0.4
 
 
@@ -67,7 +68,7 @@ class CombinedEngine:
     """Grounded proposals; a model of some `capability` judges or names those that need it most.
 
     `none` never calls the model; with `choices` it tells knowledge from chatter among the least sure;
-    with `generate` it writes headlines where people's own words make a poor title. Evidence, types and
+    with `generate` it writes headlines where people's own words had to be cut off. Evidence, types and
     contents always come from structure.
     """
 
@@ -96,7 +97,7 @@ class CombinedEngine:
         spent = Spent()
         budget = max(1, int(self.trust.calls_per_message * len(window.own)))
         if candidates and self.model is not None and self.capability != "none":
-            chosen = self._doubtful if self.capability == "choices" else _poorly_named
+            chosen = self._doubtful if self.capability == "choices" else _cut_off
             for position in chosen(reading.candidates)[:budget]:
                 candidate = reading.candidates[position]
                 candidates[position] = await self._refined(self.model, candidate, spent)
@@ -161,7 +162,7 @@ class CombinedEngine:
             spent.refuse("unsupported")
             return candidate
         title = shorten(polish(headline))
-        if candidate.draft.type == "question" and not title.endswith(("?", "…")):
+        if candidate.draft.type == "question" and not title.endswith(("?", CUT)):
             title = f"{title}?"
         return replace(candidate, draft=replace(candidate.draft, title=title))
 
@@ -169,34 +170,28 @@ class CombinedEngine:
 def stands(
     headline: str, own: Sequence[WindowMessage], asked: Sequence[WindowMessage] = ()
 ) -> bool:
-    """Whether a headline says enough, and is told, not denied, by a note's messages, with the question they answer."""
+    """Whether a headline says enough, and is told, not denied, by a note's messages, with the question they answer.
+
+    Each of its words that carries meaning must stand there.
+    """
     told = [*own, *asked]
     return (
         not is_thin(headline)
         and answers.is_supported(headline, told)
+        and not answers.unsaid(headline, told)
         and answers.support(headline, own) >= _OWN_SUPPORT_MIN
         and not polarity.contradicts(headline, [message.text for message in told])
     )
 
 
-def _poorly_named(candidates: Sequence[Candidate]) -> list[int]:
-    """Positions of notes whose own words make a poor title: what nobody asked for first, then the poorest.
+def _cut_off(candidates: Sequence[Candidate]) -> list[int]:
+    """Positions of notes whose titles had to be cut off: first what answers nothing.
 
-    Small models put what was asked into the headlines of answers, which are refused then.
+    Small models put what was asked into the headlines of answers, which are refused then, and what they make of a
+    title that is whole is worse as often as it is better.
     """
-    poverty = [title_poverty(candidate.draft.title) for candidate in candidates]
-    poor = (n for n, points in enumerate(poverty) if points)
-    return sorted(poor, key=lambda n: (candidates[n].proposal.answers is not None, -poverty[n]))
-
-
-def title_poverty(title: str) -> int:
-    """How poor a title of people's own words is: cut off, completed by a question, thin, or long."""
-    return (
-        3 * ("…" in title)
-        + 2 * (" — " in title)
-        + 2 * is_thin(title)
-        + (len(title.split()) > _WORDS_IN_TITLE_MAX)
-    )
+    cut = (n for n, candidate in enumerate(candidates) if CUT in candidate.draft.title)
+    return sorted(cut, key=lambda n: candidates[n].proposal.answers is not None)
 
 
 def headline_prompt(content: str, kind: AtomType) -> list[dict[str, str]]:

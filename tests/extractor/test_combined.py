@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.common.errors import ItemFailed, ModelUnavailable
 from services.extractor import prompting
-from services.extractor.combined import Capability, CombinedEngine, stands, title_poverty
+from services.extractor.combined import CUT, Capability, CombinedEngine, stands
 from services.extractor.evaluation import is_valid
 from services.extractor.extraction import ATOM_TYPES
 from services.extractor.grounded import GroundedEngine
@@ -24,10 +24,11 @@ LONG = talk(
     "bob: ann: it divides by their number, pass the flag skip_empty to the export job",
 )
 ANSWERED = talk(
-    "ann: does anybody know how I can make the nightly export of all invoices leave out every customer who "
-    "has not had a single invoice in the current year, without writing a filter?",
-    "bob: ann: that's what --skip-empty of the export job is there for, see the very end of its page, it works "
-    "since 4.2 I think, or it did when I tried it last year on staging",
+    "ann: how do I make the nightly export leave out customers without invoices?",
+    "bob: ann: you have to pass the flag skip_empty to the export job and to the report job whenever a customer "
+    "has not had one single invoice in the current year",
+    "eve: the label printer of the northern warehouse prints nothing but empty pages for every single parcel "
+    "since somebody has put the new driver for the scanner on that machine",
 )
 DOUBTFUL = talk(
     "ann: the yellow van parked in front of the northern warehouse belongs to some plumber company"
@@ -82,13 +83,13 @@ async def test_the_model_cannot_drop_what_structure_is_sure_of() -> None:
     assert extraction.atoms == (await GroundedEngine().extract(DEPLOY)).atoms
 
 
-async def test_a_capable_model_names_what_is_poorly_named() -> None:
+async def test_a_capable_model_names_what_was_cut_off() -> None:
     """A title that had to be cut off becomes the model's headline; all else stays as structure gave it."""
-    model = PlannedModel([headline("export fails for customers without a single invoice.")])
+    model = PlannedModel([headline("nightly export fails for customers with no single invoice.")])
     extraction = await engine("generate", model).extract(LONG)
     plain = await GroundedEngine().extract(LONG)
     assert plain.atoms[0].title.endswith("…")
-    assert extraction.atoms[0].title == "Export fails for customers without a single invoice"
+    assert extraction.atoms[0].title == "Nightly export fails for customers with no single invoice"
     assert [(a.type, a.content, a.evidence) for a in extraction.atoms] == [
         (a.type, a.content, a.evidence) for a in plain.atoms
     ]
@@ -100,7 +101,7 @@ async def test_a_good_title_is_left_alone() -> None:
     model = PlannedModel([headline("Migration 42 hangs on staging")])
     extraction = await engine("generate", model).extract(DEPLOY)
     asked = "\n".join(chat[-1]["content"] for chat in model.asked)
-    poor = [a for a in (await GroundedEngine().extract(DEPLOY)).atoms if title_poverty(a.title)]
+    poor = [a for a in (await GroundedEngine().extract(DEPLOY)).atoms if CUT in a.title]
     assert extraction.model_calls == len(model.asked) == len(poor) <= 1
     assert "ben" not in asked
 
@@ -123,6 +124,7 @@ async def test_a_good_title_is_left_alone() -> None:
         (headline("磁盘已满，导出失败"), "unsupported"),
         (headline("Експорт рахунків падає для клієнтів"), "unsupported"),
         (headline("it fails"), "unsupported"),
+        (headline("Nightly export of all invoices fails for every thumbnail"), "unsupported"),
     ],
 )
 async def test_a_bad_answer_leaves_structure_as_it_is(bad: Answer, reason: str) -> None:
@@ -206,6 +208,7 @@ async def test_the_model_is_told_the_kind_of_a_note_after_examples() -> None:
     assert first["role"] == "system"
     assert note["content"].startswith("[problem] ann: the nightly export")
     assert [turn["role"] for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
+    assert turns
     assert all("headline" in json.loads(turn["content"]) for turn in turns[1::2])
 
 
@@ -223,13 +226,13 @@ def test_no_example_stands_for_a_note(language: prompting.Language) -> None:
 
 
 async def test_what_nobody_asked_for_is_named_before_answers() -> None:
-    """Where the budget is one call, a poor title of a question goes before the poorer one of its answer."""
-    answered = await GroundedEngine().extract(ANSWERED)
-    assert [title_poverty(found.title) > 0 for found in answered.atoms] == [True, True]
+    """Where the budget is one call, a later cut title goes before that of an answer."""
+    plain = await GroundedEngine().extract(ANSWERED)
+    assert [CUT in found.title for found in plain.atoms] == [False, True, True]
     model = PlannedModel([headline("x")])
     await engine("generate", model).extract(ANSWERED)
     (chat,) = model.asked
-    assert chat[-1]["content"].startswith("[question] ann: ")
+    assert chat[-1]["content"].startswith("[problem] eve: ")
 
 
 @settings(deadline=None)
