@@ -54,10 +54,10 @@ class Aptitude:
 
     @property
     def capability(self) -> Capability:
-        """What the model may decide."""
-        if self.headlines >= HEADLINES_MIN:
-            return "generate"
-        return "choices" if self.tells >= TELLS_MIN else "none"
+        """What the model may decide; whoever cannot tell knowledge from chatter is not trusted to name it."""
+        if self.tells < TELLS_MIN:
+            return "none"
+        return "generate" if self.headlines >= HEADLINES_MIN else "choices"
 
 
 async def measure(

@@ -54,6 +54,13 @@ async def test_a_headline_that_denies_its_note_is_no_good() -> None:
     assert (found.headlines, found.invalid) == (0.833, 0.0)
 
 
+async def test_a_model_without_judgement_may_not_write() -> None:
+    """Grounded headlines alone are no sign of one: a small model copies what it sees."""
+    found = await measure(Able(prefer=lambda prompt, option: -1.0))
+    assert (found.tells, found.headlines) == (0.5, 1.0)
+    assert found.capability == "none"
+
+
 async def test_a_model_that_only_judges_may_choose() -> None:
     """Headlines in no valid shape are counted, and leave a good judge with choices."""
     found = await measure(PlannedModel([Answer("no")], prefer=knows))
